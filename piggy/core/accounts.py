@@ -1,0 +1,95 @@
+"""Accounts and the groups whose settings they share."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class BookMode(StrEnum):
+    """How a group's flow is handled: passed to the best LP, kept, or split."""
+
+    A = "A"
+    B = "B"
+    MIXED = "MIXED"
+
+
+class PositionMode(StrEnum):
+    NETTING = "netting"
+    HEDGING = "hedging"
+
+
+class ClientCategory(StrEnum):
+    RETAIL = "retail"
+    PROFESSIONAL = "professional"
+    ELIGIBLE_COUNTERPARTY = "eligible_counterparty"
+
+
+class TradingState(StrEnum):
+    """P-01; the strictest of firm, tenant, group, account, symbol and LP wins."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+    KILLED = "killed"
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that a set of accounts shares; `version` grows with every change and is recorded on each order."""
+
+    name: str
+    version: int = 1
+    book_mode: BookMode = BookMode.B
+    a_book_percent: Decimal = Decimal(100)
+    bid_markup_points: int = 0
+    ask_markup_points: int = 0
+    commission_per_lot: Decimal = Decimal(0)
+    leverage_max: Decimal = Decimal(30)
+    margin_call_percent: Decimal = Decimal(100)
+    stop_out_percent: Decimal = Decimal(50)
+    negative_balance_protection: bool = True
+    internal_cross: bool = True
+    order_notional_max: Decimal = Decimal(10_000_000)
+    open_orders_max: int = 200
+    slippage_bps_max: Decimal = Decimal(50)
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """One trading account. `owner_id` is the beneficial owner, whom self-trade prevention looks at."""
+
+    account_id: str
+    group: str
+    owner_id: str
+    currency: str
+    category: ClientCategory = ClientCategory.RETAIL
+    position_mode: PositionMode = PositionMode.NETTING
+    open: bool = True
+
+
+class Venue(msgspec.Struct, frozen=True, kw_only=True):
+    """A liquidity provider as routing sees it; lower `priority` is asked first among equals."""
+
+    name: str
+    enabled: bool = True
+    priority: int = 100
+    quote_age_ms_max: int = 5_000
+    symbols: tuple[str, ...] = ()
+    commission_per_million: Decimal = Decimal(0)
+
+
+class Strategy(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal source that may trade one account by webhook.
+
+    Its secret is derived from the installation's signal key and `key_version`, so none is stored; the previous version
+    stays valid while `previous_key_valid` is set (rotation).
+    """
+
+    strategy_id: str
+    account_id: str
+    enabled: bool = True
+    key_version: int = 1
+    previous_key_valid: bool = False
+    quantity_max: Decimal = Decimal(10)
+    sources: tuple[str, ...] = ()

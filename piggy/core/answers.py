@@ -1,0 +1,36 @@
+"""Answers: what the asker of a command hears, the same however often it is asked."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from piggy.core.events import Check, CommandRefused, RoutingDecision
+from piggy.core.orders import OrderState, OrderTerms
+
+
+class OrderView(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as of one event; quantities are lots, `average_price` is 0 until the first fill."""
+
+    order_id: str
+    terms: OrderTerms
+    state: OrderState
+    filled: Decimal
+    leaves: Decimal
+    average_price: Decimal
+    group: str
+    source: str
+    reasons: tuple[Check, ...]
+    routing: RoutingDecision | None
+    text: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """`conflict` is set where another body came under the same command id; `duplicate` where the same came again."""
+
+    command_id: str
+    order: OrderView | None = None
+    refused: CommandRefused | None = None
+    duplicate: bool = False
+    conflict: bool = False

@@ -1,0 +1,180 @@
+"""Commands: what somebody asks one tenant's desk to do. Frozen; the answer is events.
+
+`Envelope` is what travels: the command with who asked, under which id, and a hash of the request body, so that a
+repeat is answered with the first result and a changed body under the same id is a conflict.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
+from piggy.core.instruments import Instrument
+from piggy.core.orders import OrderTerms, Side
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of everything that a desk can be asked."""
+
+
+class ConfigureInstrument(Command, frozen=True, kw_only=True):
+    instrument: Instrument
+
+
+class ConfigureGroup(Command, frozen=True, kw_only=True):
+    group: Group
+
+
+class ConfigureAccount(Command, frozen=True, kw_only=True):
+    account: Account
+
+
+class ConfigureVenue(Command, frozen=True, kw_only=True):
+    venue: Venue
+
+
+class ConfigureStrategy(Command, frozen=True, kw_only=True):
+    strategy: Strategy
+
+
+class SetTradingState(Command, frozen=True, kw_only=True):
+    """Change a trading state; `scope` is firm, tenant, group, account, symbol or venue, `key` its name ('' for tenant)."""
+
+    scope: str
+    key: str
+    state: TradingState
+    reason: str
+    by: str
+
+
+class CreditAccount(Command, frozen=True, kw_only=True):
+    """Money came in; sent by the treasury's outbox. `reference` is its row, booked once."""
+
+    account_id: str
+    amount: Decimal
+    reference: str
+    kind: str = "deposit"
+
+
+class DebitAccount(Command, frozen=True, kw_only=True):
+    account_id: str
+    amount: Decimal
+    reference: str
+    kind: str = "withdrawal"
+
+
+class PlaceOrder(Command, frozen=True, kw_only=True):
+    """Ask the desk to trade; the answer is OrderAccepted and what follows, or OrderDenied."""
+
+    terms: OrderTerms
+    source: str = "api"
+
+
+class CancelOrder(Command, frozen=True, kw_only=True):
+    order_id: str
+    account_id: str
+    reason: str = "asked by the client"
+
+
+class AmendOrder(Command, frozen=True, kw_only=True):
+    order_id: str
+    account_id: str
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+class ActOnPrices(Command, frozen=True, kw_only=True):
+    """The engine's own: prices of `symbols` moved, so fill touched orders, call margin, stop out."""
+
+    symbols: tuple[str, ...]
+
+
+class ActOnTime(Command, frozen=True, kw_only=True):
+    """The engine's own: time passed, so expire orders and act on what is overdue."""
+
+
+class RecordVenueAck(Command, frozen=True, kw_only=True):
+    venue: str
+    cl_ord_id: str
+    venue_order_id: str
+    occurred_at_us: int
+
+
+class RecordVenueFill(Command, frozen=True, kw_only=True):
+    """One execution at a venue; `fill_id` is unique per venue session (built from ExecID as the LP's dialect says)."""
+
+    venue: str
+    cl_ord_id: str
+    venue_order_id: str
+    fill_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    occurred_at_us: int
+
+
+class RecordVenueReject(Command, frozen=True, kw_only=True):
+    """The venue refused the order; nothing of it lives there."""
+
+    venue: str
+    cl_ord_id: str
+    code: str
+    text: str
+    occurred_at_us: int
+
+
+class RecordVenueDone(Command, frozen=True, kw_only=True):
+    """The venue order ended (cancelled, expired, done for the day) with `filled` lots in all."""
+
+    venue: str
+    cl_ord_id: str
+    filled: Decimal
+    text: str
+    occurred_at_us: int
+
+
+class RecordVenueDoubt(Command, frozen=True, kw_only=True):
+    """Nobody knows what became of the order at the venue; it counts worst-case until a status settles it."""
+
+    venue: str
+    cl_ord_id: str
+    text: str
+    occurred_at_us: int
+
+
+AnyCommand = (
+    ConfigureInstrument
+    | ConfigureGroup
+    | ConfigureAccount
+    | ConfigureVenue
+    | ConfigureStrategy
+    | SetTradingState
+    | CreditAccount
+    | DebitAccount
+    | PlaceOrder
+    | CancelOrder
+    | AmendOrder
+    | ActOnPrices
+    | ActOnTime
+    | RecordVenueAck
+    | RecordVenueFill
+    | RecordVenueReject
+    | RecordVenueDone
+    | RecordVenueDoubt
+)
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """A command on its way. `command_id` is a UUID in text; `request_hash` is SHA-256 hex of the body as received."""
+
+    command_id: str
+    command: AnyCommand
+    principal: str
+    request_hash: str = ""
+    request_id: str = ""
+    reply_to: str = ""
+    sent_at_us: int = 0

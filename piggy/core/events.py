@@ -1,0 +1,344 @@
+"""Events: what happened, in the past tense, frozen. An event that is not in the log never happened.
+
+Every number that applying needs is in the event: `apply` reads no price and no clock. Quantities are lots, prices are in
+the quote currency, money is in the account's currency unless a field says otherwise.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
+from piggy.core.instruments import Instrument
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderTerms, Side
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of everything that can be in the log."""
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One question of the pre-trade gate with its answer; `code` is the control, as P-17."""
+
+    code: str
+    passed: bool
+    value: str = ""
+    limit: str = ""
+    text: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate said of exactly these order fields (`terms_hash` is SHA-256 hex of them)."""
+
+    terms_hash: str
+    config_version: int
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+    @property
+    def reasons(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if not check.passed)
+
+
+class VenueConsidered(msgspec.Struct, frozen=True, kw_only=True):
+    """One venue that routing looked at, with what it knew; `rank` 0 means it was passed over, `text` says why."""
+
+    venue: str
+    price: Decimal | None
+    size: Decimal | None
+    quote_age_ms: int | None
+    reject_rate: Decimal
+    priority: int
+    rank: int
+    cost: Decimal | None = None
+    text: str = ""
+
+
+class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an order goes and why, as data: rule and version, split in lots, every venue considered."""
+
+    rule: str
+    version: int
+    mode: str
+    a_quantity: Decimal
+    b_quantity: Decimal
+    cross_quantity: Decimal
+    considered: tuple[VenueConsidered, ...] = ()
+    text: str = ""
+
+
+class InstrumentConfigured(Event, frozen=True, kw_only=True):
+    instrument: Instrument
+
+
+class GroupConfigured(Event, frozen=True, kw_only=True):
+    group: Group
+
+
+class AccountConfigured(Event, frozen=True, kw_only=True):
+    account: Account
+
+
+class VenueConfigured(Event, frozen=True, kw_only=True):
+    venue: Venue
+
+
+class StrategyConfigured(Event, frozen=True, kw_only=True):
+    strategy: Strategy
+
+
+class TradingStateChanged(Event, frozen=True, kw_only=True):
+    scope: str
+    key: str
+    state: TradingState
+    reason: str
+    by: str
+
+
+class CommandRefused(Event, frozen=True, kw_only=True):
+    """A command other than an order could not be carried out; state is unchanged."""
+
+    code: str
+    field: str
+    text: str
+
+
+class AccountCredited(Event, frozen=True, kw_only=True):
+    account_id: str
+    amount: Decimal
+    currency: str
+    reference: str
+    kind: str
+
+
+class AccountDebited(Event, frozen=True, kw_only=True):
+    account_id: str
+    amount: Decimal
+    currency: str
+    reference: str
+    kind: str
+
+
+class OrderDenied(Event, frozen=True, kw_only=True):
+    """Refused by us, before any venue heard of it."""
+
+    order_id: str
+    terms: OrderTerms
+    source: str
+    verdict: Verdict
+
+
+class OrderAccepted(Event, frozen=True, kw_only=True):
+    """The desk took the order. `book_mode` is what a later close follows."""
+
+    order_id: str
+    terms: OrderTerms
+    source: str
+    group: str
+    verdict: Verdict
+    routing: RoutingDecision
+
+
+class OrderRerouted(Event, frozen=True, kw_only=True):
+    """A venue gave (part of) the order back, or a resting order was touched, and routing decided anew."""
+
+    order_id: str
+    routing: RoutingDecision
+
+
+class ChildOrderCreated(Event, frozen=True, kw_only=True):
+    """One leg for one venue. It goes to the venue's stream after this event is committed, never before."""
+
+    order_id: str
+    cl_ord_id: str
+    venue: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    limit_price: Decimal
+    time_in_force: str
+    attempt: int
+
+
+class ChildOrderAcknowledged(Event, frozen=True, kw_only=True):
+    order_id: str
+    cl_ord_id: str
+    venue_order_id: str
+    occurred_at_us: int
+
+
+class ChildOrderFilled(Event, frozen=True, kw_only=True):
+    """An execution at a venue, once per (venue, fill_id)."""
+
+    order_id: str
+    cl_ord_id: str
+    venue: str
+    fill_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    occurred_at_us: int
+
+
+class ChildOrderClosed(Event, frozen=True, kw_only=True):
+    """The leg ended with `filled` lots; `outcome` is rejected, cancelled or expired; `code`/`text` are the venue's."""
+
+    order_id: str
+    cl_ord_id: str
+    venue: str
+    outcome: str
+    filled: Decimal
+    code: str
+    text: str
+    occurred_at_us: int
+
+
+class ChildOrderInDoubt(Event, frozen=True, kw_only=True):
+    order_id: str
+    cl_ord_id: str
+    venue: str
+    text: str
+    occurred_at_us: int
+
+
+class VenueReportSuspended(Event, frozen=True, kw_only=True):
+    """A venue reported something that fits no order of ours (F-14): kept, never dropped, a person decides."""
+
+    venue: str
+    cl_ord_id: str
+    fill_id: str
+    code: str
+    text: str
+
+
+class OrderFilled(Event, frozen=True, kw_only=True):
+    """A client's fill. `book` is A, B or CROSS; `raw_price` is before markup; `realised` and the new position follow from it.
+
+    `realised` is in the account's currency at `conversion_rate` (account currency per unit of quote currency).
+    """
+
+    order_id: str
+    account_id: str
+    fill_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    raw_price: Decimal
+    book: str
+    counterparty: str
+    leaves: Decimal
+    realised: Decimal
+    realised_quote: Decimal
+    commission: Decimal
+    conversion_rate: Decimal
+    position_id: str
+    reason: str = ""
+    benchmark_bid: Decimal | None = None
+    benchmark_ask: Decimal | None = None
+    markup_revenue: Decimal = ZERO
+
+
+class OrderAmended(Event, frozen=True, kw_only=True):
+    order_id: str
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    keeps_priority: bool
+
+
+class OrderTriggered(Event, frozen=True, kw_only=True):
+    """A stop or touched order became active at a price of the consolidated book."""
+
+    order_id: str
+    bid: Decimal
+    ask: Decimal
+    stop_price: Decimal | None
+
+
+class OrderCancelled(Event, frozen=True, kw_only=True):
+    """What was left of the order is gone; `outcome` is cancelled, expired or rejected."""
+
+    order_id: str
+    outcome: str
+    leaves: Decimal
+    reason: str
+
+
+class MarginCalled(Event, frozen=True, kw_only=True):
+    account_id: str
+    equity: Decimal
+    used_margin: Decimal
+    level_percent: Decimal
+
+
+class MarginRestored(Event, frozen=True, kw_only=True):
+    account_id: str
+    level_percent: Decimal
+
+
+class StoppedOut(Event, frozen=True, kw_only=True):
+    """Margin level fell to the stop-out level; the closes follow as orders of source `stop_out`."""
+
+    account_id: str
+    equity: Decimal
+    used_margin: Decimal
+    level_percent: Decimal
+    positions: tuple[str, ...]
+
+
+class NegativeBalanceWrittenOff(Event, frozen=True, kw_only=True):
+    account_id: str
+    amount: Decimal
+    currency: str
+
+
+AnyEvent = (
+    InstrumentConfigured
+    | GroupConfigured
+    | AccountConfigured
+    | VenueConfigured
+    | StrategyConfigured
+    | TradingStateChanged
+    | CommandRefused
+    | AccountCredited
+    | AccountDebited
+    | OrderDenied
+    | OrderAccepted
+    | OrderRerouted
+    | ChildOrderCreated
+    | ChildOrderAcknowledged
+    | ChildOrderFilled
+    | ChildOrderClosed
+    | ChildOrderInDoubt
+    | VenueReportSuspended
+    | OrderFilled
+    | OrderAmended
+    | OrderTriggered
+    | OrderCancelled
+    | MarginCalled
+    | MarginRestored
+    | StoppedOut
+    | NegativeBalanceWrittenOff
+)
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as the log holds it; times are UTC microseconds, `recorded_mono_ns` is the engine's monotonic clock."""
+
+    seq: int
+    command_id: str
+    position: int
+    principal: str
+    request_hash: str
+    occurred_at_us: int
+    recorded_at_us: int
+    recorded_mono_ns: int
+    event: AnyEvent

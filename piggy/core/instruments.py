@@ -1,0 +1,82 @@
+"""Instruments: what can be traded, in which steps, and the integer scale of its books.
+
+Prices are quoted in the quote currency per one unit of the base. Quantities are lots; one lot is `contract_size` units.
+Books count in integers: a price in points (10 ** -price_digits), a quantity in lot points (10 ** -lot_digits).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class AssetClass(StrEnum):
+    FX_MAJOR = "fx_major"
+    FX_MINOR = "fx_minor"
+    GOLD = "gold"
+    COMMODITY = "commodity"
+    INDEX_MAJOR = "index_major"
+    INDEX_MINOR = "index_minor"
+    SHARE = "share"
+    CRYPTO = "crypto"
+    OPTION = "option"
+
+
+class OptionKind(StrEnum):
+    CALL = "call"
+    PUT = "put"
+
+
+class OptionTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """A European option on another symbol; `expires_at_us` is UTC microseconds."""
+
+    underlying: str
+    kind: OptionKind
+    strike: Decimal
+    expires_at_us: int
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """One tradable symbol and every step and bound that an order on it must respect."""
+
+    symbol: str
+    asset_class: AssetClass
+    base: str
+    quote: str
+    contract_size: Decimal
+    price_digits: int
+    tick_size: Decimal
+    lot_digits: int = 2
+    lot_min: Decimal = Decimal("0.01")
+    lot_max: Decimal = Decimal(100)
+    lot_step: Decimal = Decimal("0.01")
+    margin_percent: Decimal = Decimal(5)
+    tradable: bool = True
+    option: OptionTerms | None = None
+
+    @property
+    def point(self) -> Decimal:
+        """The price of one integer point, 0.00001 for a five-digit symbol."""
+        return Decimal(1).scaleb(-self.price_digits)
+
+    def price_points(self, price: Decimal) -> int:
+        """Return `price` in integer points; the caller has checked the tick."""
+        return int(price.scaleb(self.price_digits).to_integral_value())
+
+    def price_of(self, points: int) -> Decimal:
+        """Return the price that `points` stands for."""
+        return Decimal(points).scaleb(-self.price_digits)
+
+    def lot_points(self, lots: Decimal) -> int:
+        """Return `lots` as the integer quantity that books count in."""
+        return int(lots.scaleb(self.lot_digits).to_integral_value())
+
+    def lots_of(self, lot_points: int) -> Decimal:
+        """Return the lots that an integer quantity stands for."""
+        return Decimal(lot_points).scaleb(-self.lot_digits)
+
+    def notional(self, *, lots: Decimal, price: Decimal) -> Decimal:
+        """Return the value of `lots` at `price`, in the quote currency."""
+        return lots * self.contract_size * price

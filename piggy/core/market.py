@@ -1,0 +1,67 @@
+"""Market data as it arrives from venues and as it leaves the consolidated book. Sizes are lots."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class Level(msgspec.Struct, frozen=True, array_like=True):
+    """One price level of one venue's side."""
+
+    price: Decimal
+    size: Decimal
+
+
+class VenueQuote(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A venue's whole current book of one symbol, best first; an empty side is withdrawn.
+
+    `venue_at_us` is the venue's time, `received_at_us` ours, both UTC microseconds.
+    """
+
+    venue: str
+    symbol: str
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    venue_at_us: int
+    received_at_us: int
+
+
+class VenueState(StrEnum):
+    CONNECTING = "connecting"
+    READY = "ready"
+    DOWN = "down"
+
+
+class VenueStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A venue's session changed state, or is still in it (sent every second); DOWN withdraws all its quotes."""
+
+    venue: str
+    state: VenueState
+    text: str
+    at_us: int
+    sequence_in: int = 0
+    sequence_out: int = 0
+
+
+class AttributedLevel(msgspec.Struct, frozen=True, kw_only=True):
+    """A level of the consolidated book: whose it is and how old."""
+
+    price: Decimal
+    size: Decimal
+    venue: str
+    received_at_us: int
+
+
+class BestQuote(msgspec.Struct, frozen=True, kw_only=True):
+    """The consolidated best bid and offer of one symbol; a side is None where no live venue quotes it."""
+
+    symbol: str
+    bid: AttributedLevel | None
+    ask: AttributedLevel | None
+
+    @property
+    def two_sided(self) -> bool:
+        return self.bid is not None and self.ask is not None

@@ -1,0 +1,95 @@
+"""Orders: what a client or the desk asks for, and the states an order passes through."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def contra(self) -> Side:
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
+    MARKET_IF_TOUCHED = "market_if_touched"
+
+
+class TimeInForce(StrEnum):
+    GTC = "gtc"
+    GTD = "gtd"
+    DAY = "day"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class OrderState(StrEnum):
+    """`IN_DOUBT` is a venue order whose outcome is unknown; it counts worst-case until settled."""
+
+    DENIED = "denied"
+    WORKING = "working"
+    ROUTED = "routed"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    IN_DOUBT = "in_doubt"
+
+    @property
+    def final(self) -> bool:
+        return self in FINAL_STATES
+
+
+FINAL_STATES = frozenset(
+    {OrderState.DENIED, OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED}
+)
+
+
+class SelfTradePrevention(StrEnum):
+    CANCEL_NEWEST = "cancel_newest"
+    CANCEL_OLDEST = "cancel_oldest"
+    CANCEL_BOTH = "cancel_both"
+    DECREMENT = "decrement"
+
+
+class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the asker may choose about an order; quantities in lots, prices in the quote currency."""
+
+    account_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trailing_distance: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires_at_us: int | None = None
+    post_only: bool = False
+    reduce_only: bool = False
+    all_or_none: bool = False
+    display_quantity: Decimal | None = None
+    minimum_quantity: Decimal | None = None
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    oco_group: str | None = None
+    stp: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST
+    client_order_id: str = ""
+    position_id: str | None = None
+    tag: str = ""
