@@ -1,0 +1,221 @@
+"""Routing: which book takes an order, and which venues fill its A part; always with the reason.
+
+The decision is data (`RoutingDecision`): rule and version, how many lots go where, and every venue considered with what
+was known of it. Venues are ranked by price, then size, then reject rate, then priority.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_FLOOR, Decimal
+
+import msgspec
+
+from piggy.core.accounts import BookMode, Group, Venue
+from piggy.core.events import RoutingDecision, VenueConsidered
+from piggy.core.instruments import Instrument
+from piggy.core.market import AttributedLevel, VenueQuote
+from piggy.core.money import ZERO
+from piggy.core.orders import Side
+
+HUNDRED = Decimal(100)
+
+
+class BookParts(msgspec.Struct, frozen=True, kw_only=True):
+    """How a position's lots were opened, signed: passed on, kept, or crossed with another client."""
+
+    a: Decimal = ZERO
+    b: Decimal = ZERO
+    cross: Decimal = ZERO
+
+
+class Leg(msgspec.Struct, frozen=True, kw_only=True):
+    """One venue's share of an order; `limit_price` is the worst raw price it may fill at."""
+
+    venue: str
+    quantity: Decimal
+    limit_price: Decimal
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """What routing knows of a venue when it looks; `excluded` says why it must not be asked, '' when it may."""
+
+    venue: Venue
+    quote: VenueQuote | None
+    reject_rate: Decimal
+    excluded: str = ""
+
+
+def split(
+    *, group: Group, instrument: Instrument, quantity: Decimal, side: Side, parts: BookParts
+) -> tuple[Decimal, Decimal, str]:
+    """Return the lots for the A and the B book and why; they add up to `quantity` exactly (INV-21).
+
+    A close follows the book of its open: what `quantity` takes off a position goes back where those lots came from,
+    and only the rest is new flow that the group's mode decides.
+    """
+    a_open, b_open = (max(ZERO, -side.sign * part) for part in (parts.a, parts.b))
+    closing = min(quantity, a_open + b_open)
+    a_closing = ZERO
+    if closing:
+        a_closing = min(a_open, max(closing - b_open, _on_step(closing * a_open / (a_open + b_open), instrument)))
+    opening = quantity - closing
+    a_opening = _on_step(opening * _a_percent(group) / HUNDRED, instrument)
+    a_quantity = a_closing + a_opening
+    return a_quantity, quantity - a_quantity, _why(group=group, closing=closing, opening=opening)
+
+
+def rank(*, candidates: Sequence[Candidate], side: Side, limit: Decimal | None, now_us: int) -> list[VenueConsidered]:
+    """Return every candidate with its rank (1 is asked first, 0 is passed over) and the reason for either."""
+    usable: list[tuple[tuple[Decimal, Decimal, Decimal, int, str], VenueConsidered]] = []
+    passed: list[VenueConsidered] = []
+    for candidate in candidates:
+        level = best_level(quote=candidate.quote, side=side)
+        seen = _considered(candidate=candidate, level=level, now_us=now_us)
+        refusal = candidate.excluded or _refusal(level=level, limit=limit, side=side)
+        if refusal or level is None:
+            passed.append(msgspec.structs.replace(seen, text=refusal))
+            continue
+        key = (side.sign * level[0], -level[1], candidate.reject_rate, candidate.venue.priority, candidate.venue.name)
+        usable.append((key, seen))
+    usable.sort(key=lambda pair: pair[0])
+    ranked = [
+        msgspec.structs.replace(seen, rank=place, text="best price" if place == 1 else f"choice {place}")
+        for place, (_, seen) in enumerate(usable, 1)
+    ]
+    return ranked + sorted(passed, key=lambda seen: seen.venue)
+
+
+def legs(
+    *,
+    levels: Sequence[AttributedLevel],
+    ranked: Sequence[VenueConsidered],
+    quantity: Decimal,
+    side: Side,
+    limit: Decimal,
+    instrument: Instrument,
+) -> tuple[Leg, ...]:
+    """Return how `quantity` is spread over the consolidated `levels`, best first, one leg per venue.
+
+    A venue's leg takes no more than it quotes inside `limit`. Among equal prices the better ranked venue comes first.
+    What the book cannot fill is left out: the caller reports it as unfilled.
+    """
+    place = {seen.venue: seen.rank for seen in ranked if seen.rank}
+    reachable = [level for level in levels if level.venue in place and _inside(level.price, limit, side)]
+    reachable.sort(key=lambda level: (side.sign * level.price, place[level.venue]))
+    taken: dict[str, Decimal] = {}
+    left = quantity
+    for level in reachable:
+        if left <= 0:
+            break
+        lots = _on_step(min(left, level.size), instrument)
+        if lots > 0:
+            taken[level.venue] = taken.get(level.venue, ZERO) + lots
+            left -= lots
+    return tuple(Leg(venue=venue, quantity=lots, limit_price=limit) for venue, lots in taken.items())
+
+
+def best_level(*, quote: VenueQuote | None, side: Side) -> tuple[Decimal, Decimal] | None:
+    """Return price and size that somebody taking `side` would meet first at this venue."""
+    if quote is None:
+        return None
+    levels = quote.asks if side is Side.BUY else quote.bids
+    return (levels[0].price, levels[0].size) if levels else None
+
+
+def decision(
+    *,
+    group: Group,
+    a_quantity: Decimal,
+    b_quantity: Decimal,
+    cross_quantity: Decimal,
+    considered: Sequence[VenueConsidered],
+    text: str,
+    rule: str = "",
+) -> RoutingDecision:
+    """Return the record of a decision; the rule is the group's mode unless a routing rule matched."""
+    return RoutingDecision(
+        rule=rule or f"group {group.name}: {group.book_mode.value}",
+        version=group.version,
+        mode=_mode(a=a_quantity, b=b_quantity, cross=cross_quantity),
+        a_quantity=a_quantity,
+        b_quantity=b_quantity,
+        cross_quantity=cross_quantity,
+        considered=tuple(considered),
+        text=text,
+    )
+
+
+def reject_rate(*, outcomes: Sequence[bool]) -> Decimal:
+    """Return the share of a venue's latest answers that were rejects, to four places; 0 with no answer yet."""
+    if not outcomes:
+        return ZERO
+    return (Decimal(sum(outcomes)) / len(outcomes)).quantize(Decimal("0.0001"))
+
+
+def candidates_of(
+    *,
+    venues: Mapping[str, Venue],
+    quotes: Mapping[str, VenueQuote],
+    excluded: Mapping[str, str],
+    reject_rates: Mapping[str, Decimal],
+) -> list[Candidate]:
+    """Return every configured venue as a candidate, so that the record shows also those that were not asked."""
+    return [
+        Candidate(
+            venue=venue,
+            quote=quotes.get(name),
+            reject_rate=reject_rates.get(name, ZERO),
+            excluded=excluded.get(name, "" if venue.enabled else "switched off"),
+        )
+        for name, venue in venues.items()
+    ]
+
+
+def _a_percent(group: Group) -> Decimal:
+    return {BookMode.A: HUNDRED, BookMode.B: ZERO, BookMode.MIXED: group.a_book_percent}[group.book_mode]
+
+
+def _on_step(lots: Decimal, instrument: Instrument) -> Decimal:
+    return (lots / instrument.lot_step).to_integral_value(rounding=ROUND_FLOOR) * instrument.lot_step
+
+
+def _inside(price: Decimal, limit: Decimal, side: Side) -> bool:
+    return price <= limit if side is Side.BUY else price >= limit
+
+
+def _refusal(*, level: tuple[Decimal, Decimal] | None, limit: Decimal | None, side: Side) -> str:
+    if level is None:
+        return "no live quote"
+    if limit is not None and not _inside(level[0], limit, side):
+        return f"quotes {level[0]}, beyond the limit {limit}"
+    return ""
+
+
+def _considered(*, candidate: Candidate, level: tuple[Decimal, Decimal] | None, now_us: int) -> VenueConsidered:
+    return VenueConsidered(
+        venue=candidate.venue.name,
+        price=level[0] if level else None,
+        size=level[1] if level else None,
+        quote_age_ms=(now_us - candidate.quote.received_at_us) // 1000 if candidate.quote else None,
+        reject_rate=candidate.reject_rate,
+        priority=candidate.venue.priority,
+        rank=0,
+    )
+
+
+def _mode(*, a: Decimal, b: Decimal, cross: Decimal) -> str:
+    names = [name for name, lots in (("A", a), ("B", b), ("CROSS", cross)) if lots > 0]
+    return names[0] if len(names) == 1 else ("MIXED" if names else "REST")
+
+
+def _why(*, group: Group, closing: Decimal, opening: Decimal) -> str:
+    opened = {
+        BookMode.A: "passed on",
+        BookMode.B: "kept",
+        BookMode.MIXED: f"{group.a_book_percent} % passed on",
+    }[group.book_mode]
+    if not closing:
+        return f"group {group.name} is {group.book_mode.value}: {opened}"
+    closes = f"{closing} lots close a position and follow the book of its open"
+    return closes if not opening else f"{closes}; the other {opening} are new: {opened}"
