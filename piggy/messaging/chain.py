@@ -1,0 +1,32 @@
+"""The hash chain of the event log: each row's hash covers the row before it, so that no row changes unseen."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+FIRST_HASH = bytes(32)
+EVENT_VERSION = 1
+
+_NUMBERS = struct.Struct(">qhhqqq")
+
+
+def event_hash(
+    *,
+    prev_hash: bytes,
+    seq: int,
+    command_id: str,
+    position: int,
+    type_name: str,
+    version: int,
+    principal: str,
+    request_hash: str,
+    occurred_at_us: int,
+    recorded_at_us: int,
+    recorded_mono_ns: int,
+    payload: bytes,
+) -> bytes:
+    """Return SHA-256 over the previous hash, the row's columns in one fixed form, and its payload (32 bytes)."""
+    texts = f"{command_id}\x1f{type_name}\x1f{principal}\x1f{request_hash}".encode()
+    numbers = _NUMBERS.pack(seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns)
+    return hashlib.sha256(b"".join((prev_hash, numbers, struct.pack(">I", len(texts)), texts, payload))).digest()

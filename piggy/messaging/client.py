@@ -1,0 +1,67 @@
+"""The only door in: commands to a tenant's engine, and market data from its workers."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, cast
+
+import msgspec
+import redis
+
+from piggy.core.answers import Answer
+from piggy.core.commands import Envelope
+from piggy.messaging import codec, streams
+
+_NAMESPACE = uuid.UUID("6f1dbe0e-3c5b-5b6c-9d53-6a7e2f0c8b11")
+_SEPARATOR = "\x1f"
+
+
+class UnableToTell(Exception):
+    """The command is not on the stream, or nobody knows whether it is: ask again under the same command id."""
+
+
+def command_id_of(*parts: str) -> str:
+    """Return the same UUID text for the same parts, as ("tv", tenant, strategy, alert id)."""
+    return str(uuid.uuid5(_NAMESPACE, _SEPARATOR.join(parts)))
+
+
+class Client:
+    """A synchronous, thread-safe door to the engines behind one Redis."""
+
+    def __init__(self, *, redis_url: str) -> None:
+        self._redis = redis.Redis.from_url(redis_url, socket_connect_timeout=2, health_check_interval=30)
+
+    def ask(self, *, tenant: str, envelope: Envelope, wait_s: float) -> Answer | None:
+        """Send a command and return its answer after commit, or None past `wait_s` seconds (it may still be done).
+
+        Raises UnableToTell where Redis is away.
+        """
+        request_id = envelope.reply_to or uuid.uuid4().hex
+        self.tell(tenant=tenant, envelope=msgspec.structs.replace(envelope, reply_to=request_id))
+        try:
+            reply = self._redis.blpop([streams.reply_key(tenant=tenant, request_id=request_id)], timeout=wait_s)
+        except redis.RedisError as error:
+            raise UnableToTell(f"The answer could not be read: {error}") from error
+        return None if reply is None else codec.decode_answer(cast("tuple[bytes, bytes]", reply)[1])
+
+    def tell(self, *, tenant: str, envelope: Envelope) -> None:
+        """Put a command on the tenant's stream and return. Raises UnableToTell where Redis is away."""
+        try:
+            self._redis.xadd(streams.commands_key(tenant=tenant), _entry(codec.encode(envelope)))
+        except redis.RedisError as error:
+            raise UnableToTell(f"The command could not be sent: {error}") from error
+
+    def publish_market_data(self, *, tenant: str, batch: list[codec.MarketData]) -> None:
+        """Send quotes and venue states to the engine; lost where nobody listens. Raises UnableToTell."""
+        try:
+            self._redis.publish(streams.quotes_channel(tenant=tenant), codec.encode(batch))
+        except redis.RedisError as error:
+            raise UnableToTell(f"Market data could not be sent: {error}") from error
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._redis.close()
+
+
+def _entry(data: bytes) -> dict[Any, Any]:
+    return {streams.FIELD: data}

@@ -1,0 +1,54 @@
+"""Names of every Redis key and channel, and nowhere else. The hash tag keeps one tenant's keys on one cluster slot."""
+
+from __future__ import annotations
+
+ENGINE_GROUP = "engine"
+WORKER_GROUP = "worker"
+FIELD = b"e"
+REPLY_LIFE_S = 60
+PANELS = ("exposure", "quotes", "venues", "orders", "summary")
+
+
+def commands_key(*, tenant: str) -> str:
+    """Return the stream of commands to one tenant's desk, read by group `engine`."""
+    return f"{{{tenant}}}:commands"
+
+
+def dead_key(*, tenant: str) -> str:
+    """Return the stream of commands that could not be carried out after several deliveries."""
+    return f"{{{tenant}}}:dead"
+
+
+def reply_key(*, tenant: str, request_id: str) -> str:
+    """Return the list on which one asker waits for its answer."""
+    return f"{{{tenant}}}:reply:{request_id}"
+
+
+def venue_key(*, tenant: str, venue: str) -> str:
+    """Return the stream of child orders to one venue's worker, read by group `worker`."""
+    return f"{{{tenant}}}:venue:{venue}"
+
+
+def quotes_channel(*, tenant: str) -> str:
+    """Return the channel of market data batches from workers to the engine."""
+    return f"{{{tenant}}}:quotes"
+
+
+def committed_channel(*, tenant: str) -> str:
+    """Return the channel that tells listeners the latest committed seq, as text."""
+    return f"{{{tenant}}}:committed"
+
+
+def desk_channel(*, tenant: str) -> str:
+    """Return the channel of JSON frames for the dealer's page."""
+    return f"{{{tenant}}}:desk"
+
+
+def desk_snapshot_key(*, tenant: str, panel: str) -> str:
+    """Return the key that holds a panel's latest snapshot frame (JSON)."""
+    return f"{{{tenant}}}:desk:snapshot:{panel}"
+
+
+def tenant_of(*, key: str) -> str:
+    """Return the tenant that a key or channel belongs to."""
+    return key[1 : key.index("}")]
