@@ -1,0 +1,154 @@
+"""The two servers every part of the broker needs, on this machine, for as long as somebody uses them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from piggy.local import keys, processes, runtime
+from piggy.local.postgres import APP, OWNER, SUPERUSER, Postgres
+from piggy.local.valkey import Valkey
+
+VALKEY = "valkey"
+
+
+class LocalServices:
+    """PostgreSQL and Valkey under `home`; a context manager.
+
+    Killed servers, a killed owner and stale pid files never stop the next start. While another living process runs
+    the servers of the same home they are shared: `stop` then leaves them alone.
+    `fast` gives up durability for speed; only for tests.
+    """
+
+    def __init__(self, home: Path, port_base: int | None = None, *, fast: bool = False) -> None:
+        self.home = home.resolve()
+        self.fast = fast
+        self.is_shared = False
+        self._port_base = port_base
+        self._postgres: Postgres | None = None
+        self._valkey: Valkey | None = None
+
+    @property
+    def database_url(self) -> str:
+        """The address for the broker's own role, which row-level security binds."""
+        return self.postgres.url(role=APP)
+
+    @property
+    def owner_url(self) -> str:
+        """The address for migrations."""
+        return self.postgres.url(role=OWNER)
+
+    @property
+    def redis_url(self) -> str:
+        """The address of streams, channels and caches."""
+        return self.valkey.url
+
+    @property
+    def postgres(self) -> Postgres:
+        """The running cluster."""
+        assert self._postgres is not None, "the services are not started"
+        return self._postgres
+
+    @property
+    def valkey(self) -> Valkey:
+        """The running Valkey."""
+        assert self._valkey is not None, "the services are not started"
+        return self._valkey
+
+    def start(self) -> Self:
+        """Bring both servers up; returns when both answer."""
+        (self.home / "log").mkdir(parents=True, exist_ok=True)
+        self._prepare()
+        if self._owner_lives() and self.postgres.is_up() and self.valkey.is_up():
+            self.is_shared = True
+            return self
+        self._choose_ports()
+        try:
+            self.postgres.start()
+            self.valkey.start()
+        except BaseException:
+            self.stop()
+            raise
+        owner = {"pid": os.getpid(), "started_at": processes.started_at(os.getpid())}
+        keys.replace(path=self._owner_file, text=json.dumps(owner))
+        return self
+
+    def stop(self) -> None:
+        """End what this object started, the queue before the truth."""
+        if self.is_shared:
+            return
+        for server in (self._valkey, self._postgres):
+            if server is not None:
+                server.stop()
+        self._owner_file.unlink(missing_ok=True)
+
+    def revive(self) -> list[str]:
+        """Start again whatever died since, on its old port; returns the names."""
+        revived = []
+        for name, server in (("postgres", self.postgres), ("valkey", self.valkey)):
+            if server.child is not None and server.child.poll() is not None:
+                server.start()
+                revived.append(name)
+        return revived
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def _owner_file(self) -> Path:
+        return self.home / "services.owner"
+
+    @property
+    def _values_file(self) -> Path:
+        return self.home / "services.json"
+
+    def _prepare(self) -> None:
+        """Find the programs and a reachable place, and make the passwords on the first day."""
+        account = runtime.identity()
+        place = runtime.seat(home=self.home, account=account)
+        values = keys.read(path=self._values_file)
+        for name in (SUPERUSER, OWNER, APP, VALKEY):
+            values.setdefault(name, keys.password())
+        keys.write(path=self._values_file, values=values)
+        base = self._port_base
+        self._postgres = Postgres(
+            programs=runtime.postgres_bin(place=place, account=account),
+            data=place / "postgres",
+            log=self.home / "log" / "postgres.log",
+            account=account,
+            passwords={role: values[role] for role in (SUPERUSER, OWNER, APP)},
+            port=base or int(values.get("postgres_port", 0)),
+            fast=self.fast,
+        )
+        self._valkey = Valkey(
+            program=runtime.valkey_server(place=place, account=account),
+            data=place / "valkey",
+            log=self.home / "log" / "valkey.log",
+            account=account,
+            password=values[VALKEY],
+            port=base + 1 if base else int(values.get("valkey_port", 0)),
+            fast=self.fast,
+        )
+
+    def _choose_ports(self) -> None:
+        """Keep the ports of last time while they are free, so that addresses people noted stay true."""
+        for server in (self.postgres, self.valkey):
+            if not server.running():
+                server.port = processes.free_port(wanted=server.port or None)
+            elif not server.port:
+                server.port = processes.free_port()
+        ports = {"postgres_port": str(self.postgres.port), "valkey_port": str(self.valkey.port)}
+        keys.write(path=self._values_file, values={**keys.read(path=self._values_file), **ports})
+
+    def _owner_lives(self) -> bool:
+        try:
+            owner = json.loads(self._owner_file.read_text())
+        except FileNotFoundError:
+            return False
+        return bool(owner["started_at"]) and processes.started_at(int(owner["pid"])) == owner["started_at"]
