@@ -1,0 +1,79 @@
+"""What a venue's quote must be before it counts: finite, positive, uncrossed, in order, and not a spike.
+
+A quote that fails puts its venue's feed of that symbol in quarantine; it comes back after `good_ticks` good quotes in
+a row. While in quarantine a quote is good when it is near the one before it, so a real jump is believed after
+`good_ticks` quotes and a lone bad tick never is.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+
+import msgspec
+
+from piggy.core.market import Level, VenueQuote
+from piggy.core.money import ZERO
+
+INFINITY = Decimal("Infinity")
+BPS = Decimal(10_000)
+DAY_US = 86_400_000_000
+
+
+class Fault(StrEnum):
+    """Why a quote does not count."""
+
+    NOT_A_PRICE = "not_a_price"
+    CROSSED = "crossed"
+    UNSORTED = "unsorted"
+    SPIKE = "spike"
+    RECOVERING = "recovering"
+
+
+class QuoteFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Per instrument: a side that moves more than `spike_bps_max` between two quotes no more than
+    `reference_age_ms_max` apart is a spike; `good_ticks` good quotes end a quarantine.
+
+    The default is wide on purpose: it stops fat fingers and wrong symbols, not fast markets.
+    """
+
+    spike_bps_max: Decimal = Decimal(300)
+    reference_age_ms_max: int = 60_000
+    good_ticks: int = 3
+
+
+def fault_of(*, quote: VenueQuote) -> Fault | None:
+    """Return what is wrong with `quote` by itself; locked (bid equal to ask) is allowed, an empty side too."""
+    bids, asks = quote.bids, quote.asks
+    try:
+        if not (_are_prices(bids) and _are_prices(asks)):
+            return Fault.NOT_A_PRICE
+    except InvalidOperation:  # NaN does not compare.
+        return Fault.NOT_A_PRICE
+    if bids and asks and bids[0].price > asks[0].price:
+        return Fault.CROSSED
+    if not (_descend(bids) and _descend(asks[::-1])):
+        return Fault.UNSORTED
+    return None
+
+
+def is_spike(*, quote: VenueQuote, reference: VenueQuote, quote_filter: QuoteFilter) -> bool:
+    """Tell whether either side of `quote` is too far from the same side of `reference` to be believed at once."""
+    if quote.received_at_us - reference.received_at_us > quote_filter.reference_age_ms_max * 1000:
+        return False
+    share = quote_filter.spike_bps_max / BPS
+    return _jumped(quote.bids, reference.bids, share) or _jumped(quote.asks, reference.asks, share)
+
+
+def _jumped(now: tuple[Level, ...], before: tuple[Level, ...], share: Decimal) -> bool:
+    if not now or not before:
+        return False
+    return abs(now[0].price - before[0].price) > before[0].price * share
+
+
+def _are_prices(levels: tuple[Level, ...]) -> bool:
+    return all(ZERO < level.price < INFINITY and ZERO < level.size < INFINITY for level in levels)
+
+
+def _descend(levels: tuple[Level, ...]) -> bool:
+    return all(better.price > worse.price for better, worse in zip(levels, levels[1:], strict=False))
