@@ -1,0 +1,251 @@
+"""Margin: what positions and working orders of an account bind, and what is left.
+
+Everything is in the account's currency: callers bring `lot_value`, the worth of one lot there. One symbol's margin is
+net lots at their percent, hedged lots at the hedged ratio, plus dynamic tiers and news windows on top; an account's is the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import msgspec
+
+from piggy.core.accounts import Account, Group
+from piggy.core.instruments import Instrument
+from piggy.core.leverage_rules import RuleSet, percent_of_leverage
+from piggy.core.money import ZERO, minor_unit
+from piggy.core.orders import Side
+from piggy.core.positions import Position
+
+HUNDRED = Decimal(100)
+
+
+class MarginTier(msgspec.Struct, frozen=True, kw_only=True):
+    """A band of dynamic leverage: net amount above `above` pays at least `percent` (progressive, as income tax)."""
+
+    above: Decimal
+    percent: Decimal
+
+
+class NewsWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """A high-margin window on a symbol: net volume opened in [from_us, until_us) pays `percent` until it ends."""
+
+    symbol: str
+    from_us: int
+    until_us: int
+    percent: Decimal
+
+
+class MarginTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """How one symbol is margined for one account. Percents are of the notional.
+
+    `hedged_ratio`: share of the lighter side's margin that hedged lots still pay (0 nothing, 1 one leg in full).
+    `tiers` count `tier_basis`: "lots", or "notional" in the account's currency. `maintenance_percent` is of the used margin.
+    """
+
+    percent: Decimal
+    maintenance_percent: Decimal = Decimal(50)
+    hedged_ratio: Decimal = ZERO
+    tiers: tuple[MarginTier, ...] = ()
+    tier_basis: str = "notional"
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """One symbol of one account, summed: lots each way with their margin weights, and working orders as if filled."""
+
+    long_lots: Decimal = ZERO
+    long_weight: Decimal = ZERO
+    short_lots: Decimal = ZERO
+    short_weight: Decimal = ZERO
+    buy_working: Decimal = ZERO
+    sell_working: Decimal = ZERO
+    news_lots: Decimal = ZERO
+    news_percent: Decimal = ZERO
+
+
+class AccountMargin(msgspec.Struct, frozen=True, kw_only=True):
+    """An account at one moment, in its currency; `level_percent` is None while nothing is used."""
+
+    balance: Decimal
+    credit: Decimal
+    floating: Decimal
+    equity: Decimal
+    used: Decimal
+    maintenance: Decimal
+    free: Decimal
+    level_percent: Decimal | None
+
+
+def margin_terms(
+    *,
+    instrument: Instrument,
+    account: Account,
+    group: Group,
+    rules: RuleSet,
+    tiers: tuple[MarginTier, ...] = (),
+    hedged_ratio: Decimal = ZERO,
+) -> MarginTerms:
+    """Return the terms: the dearest of the instrument, the group's leverage and the regulator's cap for the category."""
+    cap = rules.of(account.category).margin_percent.get(instrument.asset_class, ZERO)
+    percent = max(instrument.margin_percent, percent_of_leverage(leverage=group.leverage_max), cap)
+    return MarginTerms(percent=percent, tiers=tiers, hedged_ratio=hedged_ratio)
+
+
+def news_window(*, windows: Iterable[NewsWindow], symbol: str, at_us: int) -> NewsWindow | None:
+    """Return the dearest window that is open on `symbol`, or None."""
+    open_ = [window for window in windows if window.symbol == symbol and window.from_us <= at_us < window.until_us]
+    return max(open_, key=lambda window: window.percent, default=None)
+
+
+def new_net_lots(*, net_before: Decimal, net_after: Decimal) -> Decimal:
+    """Return by how much a fill made the net position larger: only this pays a news window's percent."""
+    if net_before * net_after < 0:
+        return abs(net_after)
+    return max(ZERO, abs(net_after) - abs(net_before))
+
+
+def lot_value(*, instrument: Instrument, price: Decimal, rate: Decimal, account_currency: str) -> Decimal:
+    """Return what one lot is worth in the account's currency; in its base currency no price is needed."""
+    if instrument.base == account_currency:
+        return instrument.contract_size
+    return instrument.contract_size * price * rate
+
+
+def holding_of(
+    *, positions: Iterable[Position], buy_working: Decimal = ZERO, sell_working: Decimal = ZERO, now_us: int = 0
+) -> Holding:
+    """Sum the positions of one symbol in one account; a news window that ended no longer counts."""
+    long_lots = long_weight = short_lots = short_weight = news_lots = news_percent = ZERO
+    for position in positions:
+        if position.quantity > 0:
+            long_lots += position.quantity
+            long_weight += position.rate_weight
+        else:
+            short_lots -= position.quantity
+            short_weight += position.rate_weight
+        if position.news_lots and now_us < position.news_until_us:
+            news_lots += position.news_lots
+            news_percent = max(news_percent, position.news_percent)
+    return Holding(
+        long_lots=long_lots,
+        long_weight=long_weight,
+        short_lots=short_lots,
+        short_weight=short_weight,
+        buy_working=buy_working,
+        sell_working=sell_working,
+        news_lots=news_lots,
+        news_percent=news_percent,
+    )
+
+
+def symbol_margin(*, holding: Holding, terms: MarginTerms, lot_value: Decimal) -> Decimal:
+    """Return the margin that one symbol binds, unrounded; working orders count as filled the dearer way (P-17)."""
+    h = holding
+    if not (h.buy_working or h.sell_working):
+        return _margin(h.long_lots, h.long_weight, h.short_lots, h.short_weight, h, terms, lot_value)
+    bought = h.buy_working * terms.percent
+    sold = h.sell_working * terms.percent
+    return max(
+        _margin(h.long_lots, h.long_weight, h.short_lots, h.short_weight, h, terms, lot_value),
+        _margin(h.long_lots + h.buy_working, h.long_weight + bought, h.short_lots, h.short_weight, h, terms, lot_value),
+        _margin(h.long_lots, h.long_weight, h.short_lots + h.sell_working, h.short_weight + sold, h, terms, lot_value),
+    )
+
+
+def required_for(
+    *,
+    holding: Holding,
+    terms: MarginTerms,
+    lot_value: Decimal,
+    side: Side,
+    quantity: Decimal,
+    news_percent: Decimal = ZERO,
+) -> Decimal:
+    """What-if: return by how much an order of `quantity` lots would raise the symbol's margin, never less than nothing.
+
+    The order counts as working beside the others; `news_percent` is that of a window open now (0 without one).
+    """
+    field = "buy_working" if side is Side.BUY else "sell_working"
+    after = msgspec.structs.replace(holding, **{field: getattr(holding, field) + quantity})
+    if news_percent:
+        net = holding.long_lots - holding.short_lots
+        lots = new_net_lots(net_before=net, net_after=net + side.sign * quantity)
+        after = msgspec.structs.replace(
+            after, news_lots=after.news_lots + lots, news_percent=max(after.news_percent, news_percent)
+        )
+    before = symbol_margin(holding=holding, terms=terms, lot_value=lot_value)
+    return max(ZERO, symbol_margin(holding=after, terms=terms, lot_value=lot_value) - before)
+
+
+def account_margin(
+    *,
+    balance: Decimal,
+    floating: Decimal,
+    used: Decimal,
+    currency: str,
+    credit: Decimal = ZERO,
+    maintenance_percent: Decimal = Decimal(50),
+) -> AccountMargin:
+    """Return equity, free margin and level; sums are rounded once, here, at the currency's minor unit."""
+    step = minor_unit(currency=currency)
+    floating = floating.quantize(step, rounding=ROUND_HALF_EVEN)
+    used = used.quantize(step, rounding=ROUND_HALF_EVEN)
+    equity = balance + credit + floating
+    return AccountMargin(
+        balance=balance,
+        credit=credit,
+        floating=floating,
+        equity=equity,
+        used=used,
+        maintenance=used * maintenance_percent / HUNDRED,
+        free=equity - used,
+        level_percent=equity * HUNDRED / used if used else None,
+    )
+
+
+def reaches(*, margin: AccountMargin, level_percent: Decimal, inclusive: bool = False) -> bool:
+    """Return whether the margin level fell below `level_percent` (at it too, where `inclusive`); compared undivided."""
+    if not margin.used:
+        return False
+    equity, bar = margin.equity * HUNDRED, margin.used * level_percent
+    return equity <= bar if inclusive else equity < bar
+
+
+def _margin(
+    long_lots: Decimal,
+    long_weight: Decimal,
+    short_lots: Decimal,
+    short_weight: Decimal,
+    holding: Holding,
+    terms: MarginTerms,
+    value: Decimal,
+) -> Decimal:
+    if long_lots >= short_lots:
+        heavy, heavy_weight, light, light_weight = long_lots, long_weight, short_lots, short_weight
+    else:
+        heavy, heavy_weight, light, light_weight = short_lots, short_weight, long_lots, long_weight
+    if not heavy:
+        return ZERO
+    net = heavy - light
+    weight = heavy_weight if not light else heavy_weight * net / heavy
+    if light and terms.hedged_ratio:
+        weight += terms.hedged_ratio * max(light_weight, heavy_weight * light / heavy)
+    if terms.tiers:
+        weight += _tier_surcharge(net, terms, value)
+    if holding.news_lots:
+        weight += min(holding.news_lots, net) * max(ZERO, holding.news_percent - terms.percent)
+    return weight * value / HUNDRED
+
+
+def _tier_surcharge(net: Decimal, terms: MarginTerms, value: Decimal) -> Decimal:
+    """Return the extra weight (lots times percent) of net lots that reach into dearer bands."""
+    per_lot = value if terms.tier_basis == "notional" else Decimal(1)
+    extra = ZERO
+    charged = terms.percent
+    for tier in sorted(terms.tiers, key=lambda tier: tier.above):
+        over = net - tier.above / per_lot
+        if over > 0 and tier.percent > charged:
+            extra += over * (tier.percent - charged)
+            charged = tier.percent
+    return extra
