@@ -1,0 +1,41 @@
+# `make run` starts the whole venue; `make test` checks everything. The first of either sets the project up.
+PYTHON := $(shell sh piggy/local/python.sh)
+VENV := .venv/bin
+WORKERS ?= 2
+
+.PHONY: help setup setup-dev run down test unit lint types contracts bench clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup:
+	@test -n "$(PYTHON)" && $(PYTHON) -m piggy.local.bootstrap
+
+setup-dev:
+	@test -n "$(PYTHON)" && $(PYTHON) -m piggy.local.bootstrap --dev
+
+run: setup  ## start the venue (Ctrl-C stops it); TICKS=dir quotes recorded ticks, FLOW=0 leaves the clients out
+	@exec $(VENV)/python manage.py up
+
+down:  ## stop a venue started elsewhere
+	@exec $(VENV)/python manage.py down
+
+test: setup-dev lint types contracts unit  ## everything: style, types, import contracts, tests on real servers
+
+unit: setup-dev  ## the tests alone
+	$(VENV)/pytest -n $(WORKERS) --dist loadfile
+
+lint: setup-dev  ## ruff
+	$(VENV)/ruff check .
+
+types: setup-dev  ## mypy, strict
+	$(VENV)/mypy piggy apps
+
+contracts: setup-dev  ## who may import whom
+	$(VENV)/lint-imports
+
+bench: setup  ## every bench with its figures: make bench NAME=desk for one
+	$(VENV)/python manage.py bench $(NAME)
+
+clean:  ## forget what was installed and compiled; data under .run stay
+	rm -rf .venv build node_modules static/vendor staticfiles
