@@ -1,0 +1,162 @@
+"""Controls P-01 to P-11: may this person, this product and this price be traded now. Each answers one question."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from piggy.core.accounts import TradingState
+from piggy.core.events import Check
+from piggy.core.gate import UNKNOWN, UNSET, GateContext, at_most, yes
+from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
+
+BPS = Decimal(10_000)
+HUNDRED = Decimal(100)
+TWO = Decimal(2)
+_STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2, TradingState.KILLED: 3}
+_NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+_NEEDS_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED})
+_PASSED = {code: Check(code=code, passed=True) for code in ("P-02", "P-03", "P-04", "P-05", "P-06", "P-09", "P-10")}
+
+
+def trading_state(*, context: GateContext) -> Check:
+    """P-01: the strictest state of firm, tenant, group, account, symbol and venue; REDUCING lets reductions pass."""
+    strictest = max(context.states, key=_STRICTNESS.__getitem__, default=TradingState.HALTED)
+    passed = strictest is TradingState.ACTIVE or (strictest is TradingState.REDUCING and context.reduces)
+    return yes(code="P-01", passed=passed, value=strictest, text=f"trading is {strictest}")
+
+
+def authorised(*, context: GateContext) -> Check:
+    """P-02: person and account cleared."""
+    allowed = context.permissions
+    if context.account.open and allowed.trading_enabled and allowed.kyc_passed and allowed.sanctions_clear:
+        return _PASSED["P-02"]
+    return yes(code="P-02", passed=False, text="the account or its owner may not trade")
+
+
+def product_permitted(*, context: GateContext) -> Check:
+    """P-03: this product, for this client, where the client lives."""
+    allowed = context.permissions
+    listed = allowed.symbols is None or context.instrument.symbol in allowed.symbols
+    if listed and allowed.appropriateness_passed and not allowed.jurisdiction_blocked:
+        return _PASSED["P-03"]
+    return yes(code="P-03", passed=False, text="the product is not permitted to this client")
+
+
+def not_restricted(*, context: GateContext) -> Check:
+    """P-04: not on a restricted list of firm, tenant or client."""
+    if context.instrument.symbol not in context.restricted:
+        return _PASSED["P-04"]
+    return yes(code="P-04", passed=False, text="the instrument is on a restricted list")
+
+
+def market_open(*, context: GateContext) -> Check:
+    """P-05: in session, not halted; an option not expired."""
+    option = context.instrument.option
+    expired = option is not None and option.expires_at_us <= context.now_us
+    if context.session_open and context.instrument.tradable and not expired:
+        return _PASSED["P-05"]
+    return yes(code="P-05", passed=False, text="the instrument is not in session")
+
+
+def well_formed(*, context: GateContext) -> Check:
+    """P-06: numbers are numbers, on their steps and in their bounds, and what the type needs is there."""
+    fault = _fault(context)
+    return _PASSED["P-06"] if fault is None else yes(code="P-06", passed=False, text=fault)
+
+
+def order_value(*, context: GateContext) -> Check:
+    """P-07 (RTS 6 15.1b)."""
+    return at_most(
+        code="P-07", value=context.notional, limit=context.limits.order_value_max, text="the order value is too large"
+    )
+
+
+def order_volume(*, context: GateContext) -> Check:
+    """P-08 (RTS 6 15.1c)."""
+    limit = context.limits.order_volume_max_lots
+    return at_most(code="P-08", value=context.terms.quantity, limit=limit, text="the order volume is too large")
+
+
+def price_collar(*, context: GateContext) -> Check:
+    """P-09 (RTS 6 15.1a): limit and stop prices against the live mid, whose age is bounded too."""
+    terms = context.terms
+    if terms.limit_price is None and terms.stop_price is None:
+        return _PASSED["P-09"]
+    limits = context.limits
+    percent = limits.collar_percent.get(context.instrument.asset_class)
+    if percent is None or limits.collar_age_ms_max is None:
+        return yes(code="P-09", passed=False, text=f"price collar: {UNSET}")
+    if context.bid is None or context.ask is None or context.age_ms is None:
+        return yes(code="P-09", passed=False, text=f"price collar: {UNKNOWN}")
+    if context.age_ms > limits.collar_age_ms_max:
+        return yes(code="P-09", passed=False, value=f"{context.age_ms} ms", text="the collar's reference is stale")
+    doubled = context.bid + context.ask
+    furthest = max(abs(TWO * price - doubled) for price in (terms.limit_price, terms.stop_price) if price is not None)
+    passed = furthest * HUNDRED <= percent * doubled
+    text = "" if passed else "the price is too far from the market"
+    away = round(furthest * HUNDRED / doubled, 4)
+    return Check(code="P-09", passed=passed, value=str(away), limit=str(percent), text=text)
+
+
+def market_protection(*, context: GateContext) -> Check:
+    """P-10: a market order needs a slippage bound, and its own bound may not be wider."""
+    terms, limit = context.terms, context.limits.slippage_bps_max
+    if terms.type is not OrderType.MARKET:
+        return _PASSED["P-10"]
+    if limit is None:
+        return yes(code="P-10", passed=False, text=f"market order protection: {UNSET}")
+    touch = context.ask if terms.side is Side.BUY else context.bid
+    if touch is None:
+        return yes(code="P-10", passed=False, text=f"market order protection: {UNKNOWN}")
+    if terms.limit_price is None:
+        return Check(code="P-10", passed=True, limit=str(limit))
+    allowed = (terms.limit_price - touch) * terms.side.sign * BPS / touch
+    return at_most(code="P-10", value=round(allowed, 4), limit=limit, text="the slippage allowed is too wide")
+
+
+def price_fresh(*, context: GateContext) -> Check:
+    """P-11: no trading on a stale price, except closing where the dealer allows it."""
+    limits = context.limits
+    if limits.close_on_stale_price and context.reduces:
+        return yes(code="P-11", passed=True, text="", value="closing")
+    return at_most(code="P-11", value=context.age_ms, limit=limits.price_age_ms_max, text="the price is stale")
+
+
+def protection_price(*, side: Side, touch: Decimal, slippage_bps: Decimal) -> Decimal:
+    """Return the worst price that a market order may be filled at, unrounded: the caller cuts it to the tick inward."""
+    return touch * (BPS + side.sign * slippage_bps) / BPS
+
+
+def _fault(context: GateContext) -> str | None:
+    if not context.sane:
+        return "every number must be finite and above zero"
+    terms, instrument = context.terms, context.instrument
+    if terms.quantity < instrument.lot_min or terms.quantity > instrument.lot_max:
+        return f"the quantity must be from {instrument.lot_min} to {instrument.lot_max} lots"
+    if terms.quantity % instrument.lot_step:
+        return f"the quantity must be a multiple of {instrument.lot_step} lots"
+    return _price_fault(terms, instrument.tick_size) or _shape_fault(terms, context.now_us)
+
+
+def _price_fault(terms: OrderTerms, tick: Decimal) -> str | None:
+    if terms.limit_price is None and terms.type in _NEEDS_LIMIT:
+        return "this order type needs a limit price"
+    if terms.stop_price is None and terms.type in _NEEDS_STOP:
+        return "this order type needs a stop price"
+    if terms.trailing_distance is None and terms.type is OrderType.TRAILING_STOP:
+        return "a trailing stop needs a distance"
+    prices = (terms.limit_price, terms.stop_price, terms.trailing_distance, terms.take_profit, terms.stop_loss)
+    if any(price is not None and price % tick for price in prices):
+        return f"prices must be multiples of {tick}"
+    return None
+
+
+def _shape_fault(terms: OrderTerms, now_us: int) -> str | None:
+    for part in (terms.display_quantity, terms.minimum_quantity):
+        if part is not None and part > terms.quantity:
+            return "a display or minimum quantity may not exceed the quantity"
+    if terms.time_in_force is TimeInForce.GTD and (terms.expires_at_us is None or terms.expires_at_us <= now_us):
+        return "good till date needs a time to come"
+    if terms.post_only and terms.type is OrderType.MARKET:
+        return "a market order cannot be post-only"
+    return None

@@ -1,0 +1,167 @@
+"""What the pre-trade gate looks at: one order and everything the desk knows that bears on it, as values."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from piggy.core.accounts import Account, Group, TradingState
+from piggy.core.events import Check
+from piggy.core.instruments import Instrument
+from piggy.core.limits import Limits
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderTerms, Side
+
+UNSET = "the limit is not set"
+UNKNOWN = "the value is not known"
+
+
+class Request(StrEnum):
+    """What is asked: a new order, a change of one (terms are those after the change), or its end."""
+
+    NEW = "new"
+    REPLACE = "replace"
+    CANCEL = "cancel"
+
+
+class Permissions(msgspec.Struct, frozen=True, kw_only=True):
+    """What compliance says of the account's owner; nothing is granted by default. `symbols` None permits all."""
+
+    trading_enabled: bool = False
+    kyc_passed: bool = False
+    sanctions_clear: bool = False
+    appropriateness_passed: bool = False
+    jurisdiction_blocked: bool = True
+    symbols: frozenset[str] | None = frozenset()
+
+    @classmethod
+    def granted(cls) -> Permissions:
+        """Return everything granted: for a tenant whose apps let only cleared clients have accounts."""
+        return cls(
+            trading_enabled=True,
+            kyc_passed=True,
+            sanctions_clear=True,
+            appropriateness_passed=True,
+            jurisdiction_blocked=False,
+            symbols=None,
+        )
+
+
+class Override(msgspec.Struct, frozen=True, kw_only=True):
+    """P-26: one order let through named controls by a second person for at most half an hour."""
+
+    order_id: str
+    codes: frozenset[str]
+    reason: str
+    requested_by: str
+    authorised_by: str
+    granted_at_us: int
+    expires_at_us: int
+
+
+class GateContext(msgspec.Struct, kw_only=True):
+    """One order before the gate. Lots and prices as in the terms; money and exposures in the account's currency.
+
+    `position_net` is signed and `position_gross` unsigned, of this account in this symbol, before the order; exposures too.
+    `working_lots` are those of the account's working orders on the order's side of the symbol, the replaced one included.
+    `notional` is the order's value; `replaced_lots` and `replaced_notional` are what a REPLACE gives back. A None means that
+    the desk does not know, which refuses. `sane`, `reduces` and `age_ms` are worked out once on construction.
+    """
+
+    terms: OrderTerms
+    instrument: Instrument
+    account: Account
+    group: Group
+    limits: Limits
+    now_us: int
+    permissions: Permissions
+    request: Request = Request.NEW
+    states: tuple[TradingState, ...] = ()
+    restricted: frozenset[str] = frozenset()
+    session_open: bool = True
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    quote_at_us: int | None = None
+    notional: Decimal | None = None
+    replaced_lots: Decimal = ZERO
+    replaced_notional: Decimal = ZERO
+    window_notional: Decimal | None = None
+    duplicate_at_us: int | None = None
+    account_messages: int = 0
+    tenant_messages: int = 0
+    venue_messages: int = 0
+    executions: int = 0
+    throttle_latched: bool = False
+    rejects_consecutive: int = 0
+    rejects_percent: Decimal = ZERO
+    margin_required: Decimal | None = None
+    margin_free: Decimal | None = None
+    position_net: Decimal = ZERO
+    position_gross: Decimal = ZERO
+    working_lots: Decimal = ZERO
+    orders_open: int = 0
+    exposure_account: Decimal | None = None
+    exposure_tenant: Decimal | None = None
+    exposure_venue: Decimal | None = None
+    exposure_firm: Decimal | None = None
+    loss_today_account: Decimal | None = None
+    loss_today_tenant: Decimal | None = None
+    daily_volume_lots: Decimal | None = None
+    self_trade: bool = False
+    located_lots: Decimal = ZERO
+    margin_percent: Decimal | None = None
+    margin_percent_min: Decimal | None = None
+    killed: bool = False
+    override: Override | None = None
+    order_id: str = ""
+    review_due_at_us: int | None = None
+    sane: bool = False
+    reduces: bool = False
+    age_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        terms = self.terms
+        self.sane = numbers_are_sane(terms=terms)
+        if self.sane and self.position_net:
+            opposite = (self.position_net > 0) is (terms.side is Side.SELL)
+            closing = terms.quantity + self.working_lots - self.replaced_lots
+            self.reduces = opposite and closing <= abs(self.position_net)
+        if self.quote_at_us is not None and self.bid is not None and self.ask is not None:
+            self.age_ms = (self.now_us - self.quote_at_us) // 1_000
+
+
+def numbers_are_sane(*, terms: OrderTerms) -> bool:
+    """Return whether every number of the terms is finite and positive; nothing else may be asked of others."""
+    quantity = terms.quantity
+    if not (quantity.is_finite() and quantity > 0):
+        return False
+    for number in (
+        terms.limit_price,
+        terms.stop_price,
+        terms.trailing_distance,
+        terms.display_quantity,
+        terms.minimum_quantity,
+        terms.take_profit,
+        terms.stop_loss,
+    ):
+        if number is not None and not (number.is_finite() and number > 0):
+            return False
+    return True
+
+
+def at_most(*, code: str, value: Decimal | int | None, limit: Decimal | int | None, text: str) -> Check:
+    """Return the check that `value` is at most `limit`; an unknown value and an unset limit refuse."""
+    if value is None:
+        return Check(code=code, passed=False, limit=str(limit), text=f"{text}: {UNKNOWN}")
+    if limit is None:
+        return Check(code=code, passed=False, value=str(value), text=f"{text}: {UNSET}")
+    if value <= limit:
+        return Check(code=code, passed=True, value=str(value), limit=str(limit))
+    return Check(code=code, passed=False, value=str(value), limit=str(limit), text=text)
+
+
+def yes(*, code: str, passed: bool, text: str, value: str = "", limit: str = "") -> Check:
+    """Return a check whose question has no number; `text` is why it fails."""
+    return Check(code=code, passed=passed, value=value, limit=limit, text="" if passed else text)
