@@ -53,3 +53,9 @@ def minor_unit(*, currency: str) -> Decimal:
 def round_money(*, amount: Decimal, currency: str) -> Decimal:
     """Return `amount` at the minor unit of `currency`, half to even (no drift over many bookings)."""
     return amount.quantize(minor_unit(currency=currency), rounding=ROUND_HALF_EVEN)
+
+
+def plain(number: Decimal) -> str:
+    """Return `number` as people and the wire write it: no exponent, no trailing zeros."""
+    text = format(number, "f")
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text

@@ -1,0 +1,161 @@
+"""Groups, clients and trading accounts: the rows that the engine's copies are made from."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+
+from piggy.core import accounts as core
+
+MARKUP_POINTS_MAX = 1_000
+LEVERAGE_MAX = Decimal(500)
+OPEN_ORDERS_MAX = 10_000
+SLIPPAGE_BPS_MAX = Decimal(1_000)
+PERCENT_MAX = Decimal(1_000)
+NAME = RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Use a-z, 0-9 and dashes.")
+
+
+def _between(lowest: Decimal | int, highest: Decimal | int) -> list[MinValueValidator | MaxValueValidator]:
+    return [
+        MinValueValidator(lowest, f"This must be at least {lowest}."),
+        MaxValueValidator(highest, f"This must be at most {highest}."),
+    ]
+
+
+class Group(models.Model):
+    """Settings that a set of accounts shares; `version` grows with every change and is recorded on each order."""
+
+    name = models.CharField(max_length=60, unique=True, validators=[NAME])
+    version = models.PositiveIntegerField(default=0, editable=False)
+    book_mode = models.CharField(
+        max_length=5, default="B", choices=[(mode.value, mode.value) for mode in core.BookMode]
+    )
+    a_book_percent = models.DecimalField(
+        max_digits=7,
+        decimal_places=4,
+        default=Decimal(100),
+        validators=_between(0, 100),
+        help_text="MIXED: the part passed to the best LP; the rest is kept.",
+    )
+    bid_markup_points = models.IntegerField(default=0, validators=_between(0, MARKUP_POINTS_MAX))
+    ask_markup_points = models.IntegerField(default=0, validators=_between(0, MARKUP_POINTS_MAX))
+    commission_per_lot = models.DecimalField(
+        max_digits=28, decimal_places=10, default=Decimal(0), validators=_between(0, 1_000)
+    )
+    leverage_max = models.DecimalField(
+        max_digits=8, decimal_places=2, default=Decimal(30), validators=_between(1, LEVERAGE_MAX)
+    )
+    margin_call_percent = models.DecimalField(
+        max_digits=8, decimal_places=2, default=Decimal(100), validators=_between(1, PERCENT_MAX)
+    )
+    stop_out_percent = models.DecimalField(
+        max_digits=8, decimal_places=2, default=Decimal(50), validators=_between(1, PERCENT_MAX)
+    )
+    negative_balance_protection = models.BooleanField(default=True)
+    internal_cross = models.BooleanField(default=True)
+    order_notional_max = models.DecimalField(
+        max_digits=28, decimal_places=2, default=Decimal(10_000_000), validators=_between(1, 10**12)
+    )
+    open_orders_max = models.PositiveIntegerField(default=200, validators=_between(1, OPEN_ORDERS_MAX))
+    slippage_bps_max = models.DecimalField(
+        max_digits=8, decimal_places=2, default=Decimal(50), validators=_between(0, SLIPPAGE_BPS_MAX)
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(stop_out_percent__lt=models.F("margin_call_percent")),
+                name="group_stop_out_below_call",
+                violation_error_message="stop_out_percent must be below margin_call_percent.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(a_book_percent__gte=0, a_book_percent__lte=100),
+                name="group_a_book_percent",
+                violation_error_message="a_book_percent must be between 0 and 100.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Refuse a stop-out at or above the margin call."""
+        if None not in (self.stop_out_percent, self.margin_call_percent):
+            if self.stop_out_percent >= self.margin_call_percent:
+                limit = self.margin_call_percent
+                raise ValidationError({"stop_out_percent": f"This must be below margin_call_percent {limit}."})
+
+    def to_core(self) -> core.Group:
+        """Return the engine's copy of this row."""
+        return core.Group(
+            name=self.name,
+            version=self.version,
+            book_mode=core.BookMode(self.book_mode),
+            a_book_percent=self.a_book_percent,
+            bid_markup_points=self.bid_markup_points,
+            ask_markup_points=self.ask_markup_points,
+            commission_per_lot=self.commission_per_lot,
+            leverage_max=self.leverage_max,
+            margin_call_percent=self.margin_call_percent,
+            stop_out_percent=self.stop_out_percent,
+            negative_balance_protection=self.negative_balance_protection,
+            internal_cross=self.internal_cross,
+            order_notional_max=self.order_notional_max,
+            open_orders_max=self.open_orders_max,
+            slippage_bps_max=self.slippage_bps_max,
+        )
+
+
+class Client(models.Model):
+    """A person or firm that trades; `reference` is the beneficial owner whom self-trade prevention looks at."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    reference = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=200)
+    kyc_approved = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Account(models.Model):
+    """One trading account of a client; its id is what orders and events name."""
+
+    account_id = models.CharField(
+        max_length=40, unique=True, validators=[RegexValidator(r"^[A-Za-z0-9-]+$", "Use letters, digits and dashes.")]
+    )
+    version = models.PositiveIntegerField(default=0, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="+")
+    group = models.ForeignKey(Group, on_delete=models.PROTECT, related_name="+")
+    currency = models.CharField(max_length=5, validators=[RegexValidator(r"^[A-Z]{3,5}$", "Use an ISO 4217 code.")])
+    category = models.CharField(
+        max_length=30,
+        default=core.ClientCategory.RETAIL.value,
+        choices=[(kind.value, kind.value) for kind in core.ClientCategory],
+    )
+    position_mode = models.CharField(
+        max_length=10, default="netting", choices=[(mode.value, mode.value) for mode in core.PositionMode]
+    )
+    open = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.account_id
+
+    def to_core(self) -> core.Account:
+        """Return the engine's copy of this row."""
+        return core.Account(
+            account_id=self.account_id,
+            group=self.group.name,
+            owner_id=self.client.reference,
+            currency=self.currency,
+            category=core.ClientCategory(self.category),
+            position_mode=core.PositionMode(self.position_mode),
+            open=self.open,
+        )

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from apps.accounts.models import Account, Client, Group
+
+
+def all_groups() -> QuerySet[Group]:
+    """Return the tenant's groups by name."""
+    return Group.objects.order_by("name")
+
+
+def all_accounts() -> QuerySet[Account]:
+    """Return the tenant's accounts by id, with group and client."""
+    return Account.objects.select_related("group", "client").order_by("account_id")
+
+
+def accounts_of(*, user: Any) -> QuerySet[Account]:
+    """Return the accounts that `user` may trade and read: those of their own client profile, for staff none."""
+    return all_accounts().filter(client__user_id=user.pk)
+
+
+def account_of(*, user: Any, account_id: str) -> Account | None:
+    """Return the account if it is one of the user's own, None alike where it is another's and where there is none."""
+    return accounts_of(user=user).filter(account_id=account_id).first()
+
+
+def currencies_of(*, account_ids: set[str]) -> dict[str, str]:
+    """Return the currency of each account id that exists."""
+    return dict(Account.objects.filter(account_id__in=account_ids).values_list("account_id", "currency"))
+
+
+def client_of(*, user: Any) -> Client | None:
+    """Return the user's client profile, None for staff."""
+    return Client.objects.filter(user_id=user.pk).first()

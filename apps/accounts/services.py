@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from apps.accounts import selectors
+from apps.accounts.models import Account, Client, Group
+from apps.outbox.services import tell_engine
+from piggy.core.commands import ConfigureAccount, ConfigureGroup
+
+
+def save_group(*, tenant: str, group: Group, by: str) -> Group:
+    """Write a new or changed group and tell the engine; its version grows, and the next order records it.
+
+    Raises django's ValidationError, whose messages name the field and its limit.
+    """
+    with transaction.atomic():
+        current = Group.objects.select_for_update().filter(pk=group.pk).first()
+        group.version = (current.version if current else 0) + 1
+        group.full_clean()
+        group.save()
+        _tell_group(tenant=tenant, group=group, by=by)
+    return group
+
+
+def save_account(*, tenant: str, account: Account, by: str) -> Account:
+    """Write a new or changed account and tell the engine. Raises ValidationError, naming the field."""
+    with transaction.atomic():
+        current = Account.objects.select_for_update().filter(pk=account.pk).first()
+        account.version = (current.version if current else 0) + 1
+        account.full_clean()
+        account.save()
+        _tell_account(tenant=tenant, account=account, by=by)
+    return account
+
+
+def register_client(*, user: Any, reference: str, name: str, kyc_approved: bool) -> Client:
+    """Give `user` a client profile, or bring the one they have up to date."""
+    client, _ = Client.objects.update_or_create(
+        user=user, defaults={"reference": reference, "name": name, "kyc_approved": kyc_approved}
+    )
+    return client
+
+
+def sync_engine(*, tenant: str, by: str, mark: str) -> int:
+    """Tell the engine every group, then every account anew; `mark` makes this re-telling distinct from earlier ones."""
+    with transaction.atomic():
+        groups, accounts = list(selectors.all_groups()), list(selectors.all_accounts())
+        for group in groups:
+            _tell_group(tenant=tenant, group=group, by=by, mark=mark)
+        for account in accounts:
+            _tell_account(tenant=tenant, account=account, by=by, mark=mark)
+    return len(groups) + len(accounts)
+
+
+def _tell_group(*, tenant: str, group: Group, by: str, mark: str = "") -> None:
+    tell_engine(
+        tenant=tenant,
+        command=ConfigureGroup(group=group.to_core()),
+        reference=f"group:{group.name}",
+        version=f"{group.version}{mark}",
+        by=by,
+    )
+
+
+def _tell_account(*, tenant: str, account: Account, by: str, mark: str = "") -> None:
+    tell_engine(
+        tenant=tenant,
+        command=ConfigureAccount(account=account.to_core()),
+        reference=f"account:{account.account_id}",
+        version=f"{account.version}{mark}",
+        by=by,
+    )

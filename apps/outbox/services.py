@@ -1,0 +1,74 @@
+"""Telling the engine: the command is committed with the row it is about, so neither is ever without the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache, partial
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from apps.outbox import selectors
+from apps.outbox.models import OutboxCommand
+from piggy.core.commands import AnyCommand, Envelope
+from piggy.messaging import codec
+from piggy.messaging.client import Client, UnableToTell, command_id_of
+
+SWEEP_ROWS_MAX = 1_000
+RETELL_AFTER_S = 5
+
+log = structlog.get_logger(__name__)
+
+
+def tell_engine(*, tenant: str, command: AnyCommand, reference: str, version: str, by: str) -> OutboxCommand:
+    """Write `command` to the outbox in the caller's transaction and tell the engine when that commits.
+
+    The command id follows from (tenant, reference, version): telling again, however often, has one effect.
+    """
+    assert transaction.get_connection().in_atomic_block, "the command must commit with the row that it is about"
+    command_id = command_id_of("outbox", tenant, reference, version)
+    OutboxCommand.objects.filter(reference=reference, heard_at__isnull=True).update(superseded=True)
+    row = OutboxCommand.objects.create(
+        command_id=command_id,
+        reference=reference,
+        kind=type(command).__name__,
+        principal=by,
+        payload=codec.encode(Envelope(command_id=command_id, command=command, principal=by)),
+    )
+    transaction.on_commit(partial(_tell_soon, tenant=tenant, rows=[row]))
+    return row
+
+
+def sweep(*, tenant: str, now: datetime) -> int:
+    """Tell again what the engine has not recorded, note what it has; return how many were told again."""
+    rows = list(selectors.waiting_commands(told_before=now - timedelta(seconds=RETELL_AFTER_S))[:SWEEP_ROWS_MAX])
+    recorded = selectors.commands_in_log(command_ids=[row.command_id for row in rows])
+    OutboxCommand.objects.filter(command_id__in=recorded).update(heard_at=now)
+    missing = [row for row in rows if row.command_id not in recorded]
+    if missing:
+        log.warning("outbox_told_again", tenant=tenant, commands=len(missing), oldest=missing[0].reference)
+        _tell(tenant=tenant, rows=missing)
+        for row in missing:
+            row.told_count += 1
+        OutboxCommand.objects.bulk_update(missing, ["told_count"])
+    return len(missing)
+
+
+def _tell_soon(*, tenant: str, rows: Sequence[OutboxCommand]) -> None:
+    try:
+        _tell(tenant=tenant, rows=rows)
+    except UnableToTell as error:
+        # The row is committed; the sweep tells it when Redis is back.
+        log.warning("outbox_waits_for_redis", tenant=tenant, error=str(error))
+
+
+def _tell(*, tenant: str, rows: Sequence[OutboxCommand]) -> None:
+    for row in rows:
+        _client().tell(tenant=tenant, envelope=codec.decode_envelope(bytes(row.payload)))
+
+
+@cache
+def _client() -> Client:
+    return Client(redis_url=settings.REDIS_URL)

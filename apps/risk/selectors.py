@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+from apps.risk.models import AccountMargin
+from apps.trading import selectors as trading
+
+ZERO = Decimal(0)
+
+
+class Money(NamedTuple):
+    """An account's balance and used margin in its currency, as of the last projected event."""
+
+    balance: Decimal
+    used_margin: Decimal
+    margin_called: bool
+
+
+def money_of(*, account_ids: Iterable[str]) -> dict[str, Money]:
+    """Return balance and used margin of each account, zero for one that the log has not spoken of."""
+    ids = list(account_ids)
+    rows, used = AccountMargin.objects.in_bulk(ids), trading.used_margin_of(account_ids=ids)
+    return {
+        account_id: Money(
+            balance=rows[account_id].balance if account_id in rows else ZERO,
+            used_margin=used.get(account_id, ZERO),
+            margin_called=rows[account_id].margin_called if account_id in rows else False,
+        )
+        for account_id in ids
+    }

@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from apps.risk import api
+
+urlpatterns = [path("accounts", api.Accounts.as_view())]

@@ -1,0 +1,1 @@
+"""The client's orders, fills and positions over HTTP."""

@@ -1,0 +1,68 @@
+"""What may stand in a body: money as text, times with a zone, no field that is not named."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.common.times import microseconds
+from piggy.core.money import plain
+
+NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,10})?\Z", re.ASCII)
+
+
+class DecimalText(serializers.Field):
+    """A decimal number in a string, as "0.10"; a JSON number is refused because it may have passed through a float."""
+
+    default_error_messages = {
+        "not_text": "Write this number as a string.",
+        "not_number": "This is not a decimal number of at most 18 digits and 10 decimals.",
+    }
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        """Return the exact number."""
+        if not isinstance(data, str):
+            self.fail("not_text")
+        if not NUMBER.match(data):
+            self.fail("not_number")
+        return Decimal(data)
+
+    def to_representation(self, value: Decimal) -> str:
+        """Return the shortest exact text."""
+        return plain(value)
+
+
+class ZonedTime(serializers.Field):
+    """An RFC 3339 time with its zone; integer UTC microseconds inside."""
+
+    default_error_messages = {"zone": "Write an RFC 3339 time with a zone, as 2030-01-01T00:00:00Z."}
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return UTC microseconds."""
+        try:
+            at = datetime.fromisoformat(data)
+        except (TypeError, ValueError):
+            self.fail("zone")
+        if at.tzinfo is None:
+            self.fail("zone")
+        return microseconds(at)
+
+    def to_representation(self, value: datetime) -> str:
+        """Return RFC 3339 in UTC with microseconds."""
+        return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class StrictSerializer(serializers.Serializer):
+    """Refuses every field that it does not name."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the named fields. Raises ValidationError naming each unknown one."""
+        if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
+            raise serializers.ValidationError(
+                {name: ["This field is not known."] for name in sorted(unknown)}, code="unknown"
+            )
+        return super().to_internal_value(data)

@@ -1,0 +1,44 @@
+"""Pages by key, newest first: stable while rows are added. The cursor is signed, so a tampered one is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core import signing
+from django.db.models import QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+LIMIT_DEFAULT = 100
+LIMIT_MAX = 500
+
+
+def page(*, request: Request, tenant: str, rows: QuerySet[Any], key: str, serializer: type[Serializer]) -> Response:
+    """Return `limit` rows below the cursor by falling `key`, and the cursor of the next page or null."""
+    salt = f"page:{tenant}:{request.path}"
+    limit, below = _limit(request), _cursor(request, salt)
+    if below is not None:
+        rows = rows.filter(**{f"{key}__lt": below})
+    found = list(rows.order_by(f"-{key}")[: limit + 1])
+    more = len(found) > limit
+    cursor = signing.dumps(getattr(found[limit - 1], key), salt=salt) if more else None
+    return Response({"results": serializer(found[:limit], many=True).data, "next_cursor": cursor})
+
+
+def _limit(request: Request) -> int:
+    raw = request.query_params.get("limit", str(LIMIT_DEFAULT))
+    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw[:6]) <= LIMIT_MAX:
+        raise ValidationError({"limit": [f"This must be a whole number from 1 to {LIMIT_MAX}."]}, code="limit")
+    return int(raw)
+
+
+def _cursor(request: Request, salt: str) -> Any:
+    raw = request.query_params.get("cursor")
+    if not raw:
+        return None
+    try:
+        return signing.loads(raw, salt=salt)
+    except signing.BadSignature as error:
+        raise ValidationError({"cursor": ["This is not a cursor of this list."]}, code="cursor") from error

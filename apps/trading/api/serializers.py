@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.trading.api.fields import DecimalText, StrictSerializer, ZonedTime
+from apps.trading.models import Order, Position
+from piggy.core.answers import OrderView
+from piggy.core.events import Check
+from piggy.core.money import plain
+from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce
+
+TEXT_MAX = 100
+
+
+def _choices(kind: type) -> list[str]:
+    return [member.value for member in kind]  # type: ignore[attr-defined]
+
+
+class OrderIn(StrictSerializer):
+    """What a client may choose about an order; quantities in lots, prices in the quote currency, all as strings."""
+
+    account_id = serializers.CharField(max_length=40)
+    symbol = serializers.CharField(max_length=40)
+    side = serializers.ChoiceField(_choices(Side))
+    quantity = DecimalText()
+    type = serializers.ChoiceField(_choices(OrderType), default=OrderType.MARKET.value)
+    limit_price = DecimalText(required=False, allow_null=True)
+    stop_price = DecimalText(required=False, allow_null=True)
+    trailing_distance = DecimalText(required=False, allow_null=True)
+    time_in_force = serializers.ChoiceField(_choices(TimeInForce), default=TimeInForce.GTC.value)
+    expires_at = ZonedTime(required=False, allow_null=True)
+    post_only = serializers.BooleanField(default=False)
+    reduce_only = serializers.BooleanField(default=False)
+    all_or_none = serializers.BooleanField(default=False)
+    display_quantity = DecimalText(required=False, allow_null=True)
+    minimum_quantity = DecimalText(required=False, allow_null=True)
+    take_profit = DecimalText(required=False, allow_null=True)
+    stop_loss = DecimalText(required=False, allow_null=True)
+    oco_group = serializers.CharField(required=False, allow_null=True, max_length=TEXT_MAX)
+    stp = serializers.ChoiceField(_choices(SelfTradePrevention), default=SelfTradePrevention.CANCEL_NEWEST.value)
+    client_order_id = serializers.CharField(required=False, allow_blank=True, max_length=TEXT_MAX)
+    position_id = serializers.CharField(required=False, allow_null=True, max_length=TEXT_MAX)
+    tag = serializers.CharField(required=False, allow_blank=True, max_length=TEXT_MAX)
+
+    def terms(self) -> OrderTerms:
+        """Return the validated body as the core's order terms."""
+        values: dict[str, Any] = dict(self.validated_data)
+        values["expires_at_us"] = values.pop("expires_at", None)
+        for name, kind in KINDS.items():
+            values[name] = kind(values[name])
+        return OrderTerms(**values)
+
+
+KINDS: dict[str, Any] = {"side": Side, "type": OrderType, "time_in_force": TimeInForce, "stp": SelfTradePrevention}
+
+
+class ReasonOut(serializers.Serializer):
+    code = serializers.CharField()
+    field = serializers.CharField()
+    message = serializers.CharField()
+
+
+class OrderOut(serializers.Serializer):
+    """An order as of now; `leaves` is what may still be filled, `average_price` is "0" until the first fill."""
+
+    order_id = serializers.CharField()
+    account_id = serializers.CharField()
+    symbol = serializers.CharField()
+    side = serializers.CharField()
+    type = serializers.CharField()
+    quantity = DecimalText()
+    limit_price = DecimalText(allow_null=True)
+    stop_price = DecimalText(allow_null=True)
+    time_in_force = serializers.CharField()
+    state = serializers.CharField()
+    filled = DecimalText()
+    leaves = DecimalText()
+    average_price = DecimalText()
+    source = serializers.CharField()
+    client_order_id = serializers.CharField()
+    reason = serializers.CharField(source="text")
+    reasons = ReasonOut(many=True, required=False)
+
+
+class OrderRowOut(OrderOut):
+    created_at = ZonedTime()
+    updated_at = ZonedTime()
+    reasons = serializers.SerializerMethodField()  # type: ignore[assignment]
+
+    def get_reasons(self, row: Order) -> list[dict[str, str]]:
+        """Return the checks that the order did not pass."""
+        failed = (check for check in row.verdict.get("checks", ()) if not check["passed"])
+        return [{"code": check["code"], "field": "", "message": check["text"]} for check in failed]
+
+
+class FillOut(serializers.Serializer):
+    fill_id = serializers.CharField()
+    order_id = serializers.CharField()
+    account_id = serializers.CharField()
+    symbol = serializers.CharField()
+    side = serializers.CharField()
+    quantity = DecimalText()
+    price = DecimalText()
+    realised = DecimalText()
+    commission = DecimalText()
+    position_id = serializers.CharField()
+    filled_at = ZonedTime()
+
+
+class PositionOut(serializers.Serializer):
+    """Signed lots: above zero is long."""
+
+    position_id = serializers.CharField()
+    account_id = serializers.CharField()
+    symbol = serializers.CharField()
+    quantity = DecimalText()
+    average_price = serializers.SerializerMethodField()
+    realised = DecimalText()
+    used_margin = DecimalText(source="margin")
+    opened_at = ZonedTime()
+
+    def get_average_price(self, row: Position) -> str:
+        """Return the volume-weighted open price to ten decimals."""
+        return plain(row.average_price.quantize(Decimal("1E-10")))
+
+
+def order_of_view(view: OrderView) -> dict[str, Any]:
+    """Return the engine's answer in the shape of OrderOut."""
+    terms = view.terms
+    return {
+        "order_id": view.order_id,
+        "account_id": terms.account_id,
+        "symbol": terms.symbol,
+        "side": terms.side.value,
+        "type": terms.type.value,
+        "quantity": plain(terms.quantity),
+        "limit_price": None if terms.limit_price is None else plain(terms.limit_price),
+        "stop_price": None if terms.stop_price is None else plain(terms.stop_price),
+        "time_in_force": terms.time_in_force.value,
+        "state": view.state.value,
+        "filled": plain(view.filled),
+        "leaves": plain(view.leaves),
+        "average_price": plain(view.average_price.quantize(Decimal("1E-10"))),
+        "source": view.source,
+        "client_order_id": terms.client_order_id,
+        "reason": view.text or (view.routing.text if view.routing else ""),
+        "reasons": reasons_of(view.reasons),
+    }
+
+
+def reasons_of(checks: tuple[Check, ...]) -> list[dict[str, str]]:
+    """Return the checks that were not passed, each with its code, the field it is about and a sentence."""
+    return [{"code": check.code, "field": "", "message": check.text} for check in checks]

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import uuid
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.trading import selectors, services
+from apps.trading.api import serializers
+from apps.trading.api.pages import page
+from piggy.core.answers import Answer
+from piggy.core.orders import OrderState
+
+KEY_CHARACTERS_MAX = 255
+WAIT_S_DEFAULT = 2
+RETRY_AFTER_S = 1
+DESK_AWAY_RETRY_S = 5
+WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])", re.ASCII)
+KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, required=True, description="1-255 characters.")
+PREFER = OpenApiParameter("Prefer", str, OpenApiParameter.HEADER, description="wait=N: seconds to wait, at most 10.")
+
+
+class Orders(APIView):
+    """The caller's orders."""
+
+    @extend_schema(
+        operation_id="orders_place",
+        request=serializers.OrderIn,
+        parameters=[KEY, PREFER],
+        responses={
+            201: serializers.OrderOut,
+            202: OpenApiResponse(description="Not decided within the wait; repeat under the same key."),
+            422: OpenApiResponse(description="Denied with every reason, or another body under the same key."),
+            503: OpenApiResponse(description="The desk is away; repeat under the same key."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Place an order; the answer is the desk's decision, committed."""
+        key = _key(request)
+        body = serializers.OrderIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            answer = services.place_order(
+                tenant=_tenant(request),
+                user=request.user,
+                terms=body.terms(),
+                key=key,
+                request_hash=_hash(request.data),
+                request_id=_request_id(request),
+                wait_s=_wait_s(request),
+                now_us=time.time_ns() // 1_000,
+            )
+        except services.UnableToTrade as error:
+            raise NotFound from error
+        except services.UnableToReachDesk as error:
+            return _desk_away(request, error)
+        return _answered(request, answer, done=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="orders_list", responses=serializers.OrderRowOut(many=True))
+    def get(self, request: Request) -> Response:
+        """List the caller's orders, newest first."""
+        rows = selectors.orders_of(user=request.user)
+        return page(request=request, tenant=_tenant(request), rows=rows, key="seq", serializer=serializers.OrderRowOut)
+
+
+class Order(APIView):
+    """One of the caller's orders."""
+
+    @extend_schema(operation_id="orders_get", responses=serializers.OrderRowOut)
+    def get(self, request: Request, order_id: str) -> Response:
+        """Show an order; another client's is answered like one that does not exist."""
+        row = selectors.order_of(user=request.user, order_id=order_id)
+        if row is None:
+            raise NotFound
+        return Response(serializers.OrderRowOut(row).data)
+
+    @extend_schema(operation_id="orders_cancel", parameters=[PREFER], request=None, responses=serializers.OrderOut)
+    def delete(self, request: Request, order_id: str) -> Response:
+        """Cancel what is left of an order."""
+        try:
+            answer = services.cancel_order(
+                tenant=_tenant(request),
+                user=request.user,
+                order_id=order_id,
+                key=_key(request) if "Idempotency-Key" in request.headers else uuid.uuid4().hex,
+                request_id=_request_id(request),
+                wait_s=_wait_s(request),
+                now_us=time.time_ns() // 1_000,
+            )
+        except services.UnableToTrade as error:
+            raise NotFound from error
+        except services.UnableToReachDesk as error:
+            return _desk_away(request, error)
+        return _answered(request, answer, done=status.HTTP_200_OK)
+
+
+class Fills(APIView):
+    @extend_schema(operation_id="fills_list", responses=serializers.FillOut(many=True))
+    def get(self, request: Request) -> Response:
+        """List the caller's fills, newest first."""
+        rows = selectors.fills_of(user=request.user)
+        return page(request=request, tenant=_tenant(request), rows=rows, key="seq", serializer=serializers.FillOut)
+
+
+class Positions(APIView):
+    @extend_schema(operation_id="positions_list", responses=serializers.PositionOut(many=True))
+    def get(self, request: Request) -> Response:
+        """List the caller's open positions."""
+        rows = selectors.positions_of(user=request.user)
+        return page(
+            request=request, tenant=_tenant(request), rows=rows, key="position_id", serializer=serializers.PositionOut
+        )
+
+
+def _answered(request: Request, answer: Answer | None, *, done: int) -> Response:
+    if answer is None:
+        waiting = {
+            "state": "pending",
+            "message": "Not decided yet. Repeat this request under the same Idempotency-Key for the answer.",
+            "request_id": _request_id(request),
+        }
+        return Response(waiting, status=status.HTTP_202_ACCEPTED, headers={"Retry-After": str(RETRY_AFTER_S)})
+    if answer.conflict:
+        message = "This Idempotency-Key was used for another body."
+        return _refusal(request, [{"code": "idempotency_conflict", "field": "Idempotency-Key", "message": message}])
+    if answer.refused is not None:
+        refused = answer.refused
+        return _refusal(request, [{"code": refused.code, "field": refused.field, "message": refused.text}])
+    if answer.order is None:
+        return Response(status=done)
+    body = serializers.order_of_view(answer.order)
+    if answer.order.state is OrderState.DENIED:
+        return _refusal(request, body["reasons"], order=body)
+    return Response(body, status=done, headers={"Location": f"/api/v1/orders/{answer.order.order_id}"})
+
+
+def _refusal(request: Request, reasons: list[dict[str, str]], **more: Any) -> Response:
+    first = reasons[0] if reasons else {"code": "denied", "field": "", "message": "The desk refused."}
+    body = {**first, "request_id": _request_id(request), "errors": reasons, **more}
+    return Response(body, status=status.HTTP_422_UNPROCESSABLE_ENTITY)
+
+
+def _desk_away(request: Request, error: services.UnableToReachDesk) -> Response:
+    body = {"code": "ENGINE_RECOVERING", "field": "", "message": str(error), "request_id": _request_id(request)}
+    return Response(body, status=status.HTTP_503_SERVICE_UNAVAILABLE, headers={"Retry-After": str(DESK_AWAY_RETRY_S)})
+
+
+def _key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if not 1 <= len(key) <= KEY_CHARACTERS_MAX:
+        message = f"Send 1 to {KEY_CHARACTERS_MAX} characters of your own choice."
+        raise ValidationError({"Idempotency-Key": [message]}, code="idempotency_key")
+    return key
+
+
+def _hash(body: Any) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _wait_s(request: Request) -> int:
+    asked = WAIT.search(request.headers.get("Prefer", ""))
+    return max(1, min(int(asked[1]), services.WAIT_S_MAX)) if asked else WAIT_S_DEFAULT
+
+
+def _tenant(request: Request) -> str:
+    return request._request.tenant.schema_name  # type: ignore[attr-defined, no-any-return]
+
+
+def _request_id(request: Request) -> str:
+    return getattr(request._request, "request_id", "")

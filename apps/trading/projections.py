@@ -1,0 +1,321 @@
+"""Committed events -> orders, legs, fills and positions for people. Boring, batched and repeatable.
+
+`project` loads the rows that a batch touches, folds the events in by seq and writes every changed row once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from apps.common.times import moment
+from apps.trading.models import ChildOrder, Fill, Order, Position
+from piggy.core import events as ev
+from piggy.core import positions
+from piggy.core.events import Recorded
+from piggy.core.orders import OrderState, OrderTerms
+
+ZERO = Decimal(0)
+ORDER_UPDATES = ["last_seq", "quantity", "limit_price", "stop_price", "state", "filled", "notional", "average_price"]
+ORDER_UPDATES += ["routing", "mode", "text", "updated_at"]
+CHILD_UPDATES = ["last_seq", "state", "filled", "notional", "venue_order_id", "code", "text", "updated_at"]
+POSITION_UPDATES = ["last_seq", "quantity", "cost", "a_lots", "cross_lots", "b_lots", "realised", "margin"]
+POSITION_UPDATES += ["opened_at", "updated_at"]
+DOUBT = "in_doubt"
+
+
+def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
+    """Fold `batch` (rising seq, inside the caller's transaction) into the tables; events already folded are skipped."""
+    mine = [recorded for recorded in batch if type(recorded.event) in EVENT_HANDLERS]
+    if not mine:
+        return
+    rows = _load(mine)
+    for recorded in mine:
+        EVENT_HANDLERS[type(recorded.event)](rows, recorded.event, recorded)
+    rows.save()
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows that one batch touches, by primary key, and which of them changed."""
+
+    orders: dict[str, Order]
+    children: dict[str, ChildOrder]
+    positions: dict[str, Position]
+    fills: dict[int, Fill] = field(default_factory=dict)
+    changed: dict[int, Order | ChildOrder | Position] = field(default_factory=dict)
+
+    def touch(self, row: Order | ChildOrder | Position | None, recorded: Recorded) -> bool:
+        """Note that `recorded` changes `row`; False where it is unknown or the event is already in it."""
+        if row is None or row.last_seq >= recorded.seq:
+            return False
+        row.last_seq, row.updated_at = recorded.seq, moment(recorded.recorded_at_us)
+        self.changed[id(row)] = row
+        return True
+
+    def add(self, row: Order | ChildOrder | Position) -> None:
+        self.changed[id(row)] = row
+
+    def save(self) -> None:
+        """Write every changed row, new or known, in one statement per table."""
+        _upsert(Order, [row for row in self.changed.values() if isinstance(row, Order)], ORDER_UPDATES)
+        _upsert(ChildOrder, [row for row in self.changed.values() if isinstance(row, ChildOrder)], CHILD_UPDATES)
+        _upsert(Position, [row for row in self.changed.values() if isinstance(row, Position)], POSITION_UPDATES)
+        Fill.objects.bulk_create(self.fills.values(), ignore_conflicts=True)
+
+
+def _upsert(model: Any, rows: list[Any], updates: list[str]) -> None:
+    if rows:
+        key = model._meta.pk.name
+        model.objects.bulk_create(rows, update_conflicts=True, unique_fields=[key], update_fields=updates)
+
+
+def _load(batch: Sequence[Recorded]) -> Rows:
+    events: list[Any] = [recorded.event for recorded in batch]
+    order_ids = {event.order_id for event in events}
+    legs = {event.order_id for event in events if hasattr(event, "cl_ord_id")}
+    position_ids = {event.position_id for event in events if isinstance(event, ev.OrderFilled)}
+    children = ChildOrder.objects.filter(order_id__in=legs) if legs else ()
+    return Rows(
+        orders=Order.objects.in_bulk(order_ids),
+        children={child.cl_ord_id: child for child in children},
+        positions=Position.objects.in_bulk(position_ids),
+    )
+
+
+def _denied(rows: Rows, event: ev.OrderDenied, recorded: Recorded) -> None:
+    text = "; ".join(check.text or check.code for check in event.verdict.reasons)
+    _new_order(rows, event, recorded, state=OrderState.DENIED, text=text)
+
+
+def _accepted(rows: Rows, event: ev.OrderAccepted, recorded: Recorded) -> None:
+    routing = event.routing
+    _new_order(
+        rows,
+        event,
+        recorded,
+        state=OrderState.WORKING,
+        text=routing.text,
+        group=event.group,
+        mode=routing.mode,
+        routing=msgspec.to_builtins(routing),
+    )
+
+
+def _new_order(
+    rows: Rows, event: ev.OrderDenied | ev.OrderAccepted, recorded: Recorded, *, state: OrderState, **more: Any
+) -> None:
+    if event.order_id in rows.orders:
+        return
+    terms: OrderTerms = event.terms
+    at = moment(recorded.recorded_at_us)
+    rows.orders[event.order_id] = order = Order(
+        order_id=event.order_id,
+        seq=recorded.seq,
+        last_seq=recorded.seq,
+        account_id=terms.account_id,
+        symbol=terms.symbol,
+        side=terms.side.value,
+        type=terms.type.value,
+        quantity=terms.quantity,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        time_in_force=terms.time_in_force.value,
+        state=state.value,
+        source=event.source,
+        principal=recorded.principal,
+        client_order_id=terms.client_order_id,
+        terms=msgspec.to_builtins(terms),
+        verdict=msgspec.to_builtins(event.verdict),
+        created_at=at,
+        updated_at=at,
+        **more,
+    )
+    rows.add(order)
+
+
+def _rerouted(rows: Rows, event: ev.OrderRerouted, recorded: Recorded) -> None:
+    order = rows.orders.get(event.order_id)
+    if rows.touch(order, recorded):
+        assert order is not None
+        order.routing, order.mode = msgspec.to_builtins(event.routing), event.routing.mode
+        order.text = event.routing.text
+
+
+def _amended(rows: Rows, event: ev.OrderAmended, recorded: Recorded) -> None:
+    order = rows.orders.get(event.order_id)
+    if rows.touch(order, recorded):
+        assert order is not None
+        order.quantity, order.limit_price, order.stop_price = event.quantity, event.limit_price, event.stop_price
+
+
+def _cancelled(rows: Rows, event: ev.OrderCancelled, recorded: Recorded) -> None:
+    order = rows.orders.get(event.order_id)
+    if rows.touch(order, recorded):
+        assert order is not None
+        order.state, order.text = event.outcome, event.reason
+
+
+def _filled(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
+    order = rows.orders.get(event.order_id)
+    if rows.touch(order, recorded):
+        assert order is not None
+        order.filled += event.quantity
+        order.notional += event.quantity * event.price
+        order.average_price = order.notional / order.filled
+        done = order.filled >= order.quantity
+        order.state = (OrderState.FILLED if done else OrderState.PARTIALLY_FILLED).value
+    rows.fills[recorded.seq] = Fill(
+        seq=recorded.seq,
+        fill_id=event.fill_id,
+        order_id=event.order_id,
+        account_id=event.account_id,
+        symbol=event.symbol,
+        side=event.side.value,
+        quantity=event.quantity,
+        price=event.price,
+        raw_price=event.raw_price,
+        book=event.book,
+        counterparty=event.counterparty,
+        realised=event.realised,
+        commission=event.commission,
+        markup_revenue=event.markup_revenue,
+        conversion_rate=event.conversion_rate,
+        position_id=event.position_id,
+        reason=event.reason,
+        filled_at=moment(recorded.occurred_at_us),
+    )
+    _move_position(rows, event, recorded)
+
+
+def _move_position(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
+    row = rows.positions.get(event.position_id)
+    if row is not None and row.last_seq >= recorded.seq:
+        return
+    at = moment(recorded.recorded_at_us)
+    if row is None:
+        row = Position(position_id=event.position_id, account_id=event.account_id, symbol=event.symbol)
+        row.quantity, row.last_seq, row.realised, row.opened_at = ZERO, 0, ZERO, at
+        rows.positions[event.position_id] = row
+    rows.touch(row, recorded)
+    # Profit is in the event, in the account's currency; of the fold only lots and cost are used, so any size will do.
+    after = positions.filled(
+        position=_as_core(row) if row.quantity else None,
+        side=event.side,
+        quantity=event.quantity,
+        price=event.price,
+        contract_size=Decimal(1),
+        book=event.book,
+    ).position
+    if not row.quantity:
+        row.opened_at = at
+    row.quantity = after.quantity if after else ZERO
+    row.cost = after.cost if after else ZERO
+    row.a_lots, row.cross_lots, row.b_lots = (
+        (after.a_lots, after.cross_lots, after.b_lots) if after else (ZERO, ZERO, ZERO)
+    )
+    row.margin = abs(row.quantity) * event.margin_per_lot
+    row.realised += event.realised
+
+
+def _as_core(row: Position) -> positions.Position:
+    return positions.Position(
+        account_id=row.account_id,
+        symbol=row.symbol,
+        position_id=row.position_id,
+        quantity=row.quantity,
+        cost=row.cost,
+        a_lots=row.a_lots,
+        cross_lots=row.cross_lots,
+        b_lots=row.b_lots,
+    )
+
+
+def _child_created(rows: Rows, event: ev.ChildOrderCreated, recorded: Recorded) -> None:
+    order = rows.orders.get(event.order_id)
+    if rows.touch(order, recorded) and order is not None and order.state == OrderState.WORKING:
+        order.state = OrderState.ROUTED.value
+    if event.cl_ord_id in rows.children:
+        return
+    at = moment(recorded.recorded_at_us)
+    rows.children[event.cl_ord_id] = child = ChildOrder(
+        cl_ord_id=event.cl_ord_id,
+        last_seq=recorded.seq,
+        order_id=event.order_id,
+        venue=event.venue,
+        symbol=event.symbol,
+        side=event.side.value,
+        quantity=event.quantity,
+        limit_price=event.limit_price,
+        time_in_force=event.time_in_force,
+        attempt=event.attempt,
+        state="sent",
+        created_at=at,
+        updated_at=at,
+    )
+    rows.add(child)
+
+
+def _child_acknowledged(rows: Rows, event: ev.ChildOrderAcknowledged, recorded: Recorded) -> None:
+    child = rows.children.get(event.cl_ord_id)
+    if rows.touch(child, recorded):
+        assert child is not None
+        child.state, child.venue_order_id = "working", event.venue_order_id
+    _settle_doubt(rows, event.order_id, recorded)
+
+
+def _child_filled(rows: Rows, event: ev.ChildOrderFilled, recorded: Recorded) -> None:
+    child = rows.children.get(event.cl_ord_id)
+    if rows.touch(child, recorded):
+        assert child is not None
+        child.filled += event.quantity
+        child.notional += event.quantity * event.price
+        child.state = "filled" if child.filled >= child.quantity else "partially_filled"
+    _settle_doubt(rows, event.order_id, recorded)
+
+
+def _child_closed(rows: Rows, event: ev.ChildOrderClosed, recorded: Recorded) -> None:
+    child = rows.children.get(event.cl_ord_id)
+    if rows.touch(child, recorded):
+        assert child is not None
+        child.state, child.code, child.text = event.outcome, event.code, event.text
+    _settle_doubt(rows, event.order_id, recorded)
+
+
+def _child_in_doubt(rows: Rows, event: ev.ChildOrderInDoubt, recorded: Recorded) -> None:
+    child, order = rows.children.get(event.cl_ord_id), rows.orders.get(event.order_id)
+    if rows.touch(child, recorded):
+        assert child is not None
+        child.state, child.text = DOUBT, event.text
+    if rows.touch(order, recorded):
+        assert order is not None
+        order.state = OrderState.IN_DOUBT.value
+
+
+def _settle_doubt(rows: Rows, order_id: str, recorded: Recorded) -> None:
+    order = rows.orders.get(order_id)
+    if order is None or order.state != OrderState.IN_DOUBT:
+        return
+    if any(child.state == DOUBT for child in rows.children.values() if child.order_id == order_id):
+        return
+    if rows.touch(order, recorded):
+        order.state = (OrderState.PARTIALLY_FILLED if order.filled else OrderState.ROUTED).value
+
+
+EVENT_HANDLERS: dict[type, Callable[[Rows, Any, Recorded], None]] = {
+    ev.OrderDenied: _denied,
+    ev.OrderAccepted: _accepted,
+    ev.OrderRerouted: _rerouted,
+    ev.OrderAmended: _amended,
+    ev.OrderCancelled: _cancelled,
+    ev.OrderFilled: _filled,
+    ev.ChildOrderCreated: _child_created,
+    ev.ChildOrderAcknowledged: _child_acknowledged,
+    ev.ChildOrderFilled: _child_filled,
+    ev.ChildOrderClosed: _child_closed,
+    ev.ChildOrderInDoubt: _child_in_doubt,
+}

@@ -1,0 +1,143 @@
+"""Orders for the desk. The rows are projections; what is asked goes to the engine and comes back as its answer."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from apps.accounts import selectors as accounts
+from apps.outbox.services import tell_engine
+from apps.trading import selectors
+from apps.trading.models import Strategy
+from piggy.core.answers import Answer
+from piggy.core.commands import AnyCommand, CancelOrder, ConfigureStrategy, Envelope, PlaceOrder
+from piggy.core.orders import OrderTerms
+from piggy.messaging.client import Client, UnableToTell, command_id_of
+
+WAIT_S_MAX = 10
+
+
+class UnableToTrade(Exception):
+    """The user has no such account or order, whether or not another user has."""
+
+
+class UnableToReachDesk(Exception):
+    """The engine or Redis is away. Whether the command was taken is unknown: ask again under the same key."""
+
+
+def place_order(
+    *,
+    tenant: str,
+    user: Any,
+    terms: OrderTerms,
+    key: str,
+    request_hash: str,
+    request_id: str,
+    wait_s: float,
+    now_us: int,
+) -> Answer | None:
+    """Ask the desk to trade and return its answer after commit, None past `wait_s` seconds (it may still be done).
+
+    The same (tenant, user, key) has one effect. Raises UnableToTrade, UnableToReachDesk.
+    """
+    if accounts.account_of(user=user, account_id=terms.account_id) is None:
+        raise UnableToTrade("There is no such account.")
+    return _ask(
+        tenant=tenant,
+        command=PlaceOrder(terms=terms),
+        command_id=command_id_of("api", tenant, _principal(user), "POST /orders", key),
+        user=user,
+        request_hash=request_hash,
+        request_id=request_id,
+        wait_s=wait_s,
+        now_us=now_us,
+    )
+
+
+def cancel_order(
+    *, tenant: str, user: Any, order_id: str, key: str, request_id: str, wait_s: float, now_us: int
+) -> Answer | None:
+    """Ask the desk to cancel what is left of an order; answers and errors as place_order."""
+    order = selectors.order_of(user=user, order_id=order_id)
+    if order is None:
+        raise UnableToTrade("There is no such order.")
+    return _ask(
+        tenant=tenant,
+        command=CancelOrder(order_id=order_id, account_id=order.account_id),
+        command_id=command_id_of("api", tenant, _principal(user), f"DELETE /orders/{order_id}", key),
+        user=user,
+        request_hash=order_id,
+        request_id=request_id,
+        wait_s=wait_s,
+        now_us=now_us,
+    )
+
+
+def save_strategy(*, tenant: str, strategy: Strategy, by: str) -> Strategy:
+    """Write a new or changed signal source and tell the engine. Raises ValidationError, naming the field."""
+    with transaction.atomic():
+        current = Strategy.objects.select_for_update().filter(pk=strategy.pk).first()
+        strategy.version = (current.version if current else 0) + 1
+        strategy.full_clean()
+        strategy.save()
+        _tell_strategy(tenant=tenant, strategy=strategy, by=by)
+    return strategy
+
+
+def sync_engine(*, tenant: str, by: str, mark: str) -> int:
+    """Tell the engine every strategy anew; `mark` makes this re-telling distinct from earlier ones."""
+    with transaction.atomic():
+        rows = list(selectors.all_strategies())
+        for strategy in rows:
+            _tell_strategy(tenant=tenant, strategy=strategy, by=by, mark=mark)
+    return len(rows)
+
+
+def _tell_strategy(*, tenant: str, strategy: Strategy, by: str, mark: str = "") -> None:
+    tell_engine(
+        tenant=tenant,
+        command=ConfigureStrategy(strategy=strategy.to_core()),
+        reference=f"strategy:{strategy.strategy_id}",
+        version=f"{strategy.version}{mark}",
+        by=by,
+    )
+
+
+def _ask(
+    *,
+    tenant: str,
+    command: AnyCommand,
+    command_id: str,
+    user: Any,
+    request_hash: str,
+    request_id: str,
+    wait_s: float,
+    now_us: int,
+) -> Answer | None:
+    # An order that waited on the stream for a dead engine would trade at a price that nobody asked for.
+    if not selectors.engine_is_running(tenant=tenant):
+        raise UnableToReachDesk("The desk is starting or recovering; nothing was taken.")
+    envelope = Envelope(
+        command_id=command_id,
+        command=command,
+        principal=_principal(user),
+        request_hash=request_hash,
+        request_id=request_id,
+        sent_at_us=now_us,
+    )
+    try:
+        return _client().ask(tenant=tenant, envelope=envelope, wait_s=min(wait_s, WAIT_S_MAX))
+    except UnableToTell as error:
+        raise UnableToReachDesk(str(error)) from error
+
+
+def _principal(user: Any) -> str:
+    return f"user:{user.pk}"
+
+
+@cache
+def _client() -> Client:
+    return Client(redis_url=settings.REDIS_URL)

@@ -1,0 +1,57 @@
+"""The ledger's own guard: accounts of the ledger, balance per currency at commit, and no second thoughts."""
+
+from __future__ import annotations
+
+from django.db import migrations
+
+from piggy.core.ledger import KINDS
+
+# Named per schema by search_path: the function is made in, and reads, the tenant's own schema only.
+BALANCED = """
+CREATE FUNCTION treasury_entry_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    unbalanced text;
+BEGIN
+    EXECUTE format(
+        'SELECT currency FROM %I.treasury_posting WHERE entry_id = $1 GROUP BY currency HAVING sum(amount) <> 0',
+        TG_TABLE_SCHEMA
+    ) INTO unbalanced USING NEW.entry_id;
+    IF unbalanced IS NOT NULL THEN
+        RAISE EXCEPTION 'journal entry % does not balance in %', NEW.entry_id, unbalanced
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER treasury_entry_balanced AFTER INSERT ON treasury_posting
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION treasury_entry_balanced();
+CREATE FUNCTION treasury_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the ledger is corrected by new entries, not by %', TG_OP USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER treasury_append_only BEFORE UPDATE OR DELETE ON treasury_posting
+    FOR EACH ROW EXECUTE FUNCTION treasury_append_only();
+CREATE TRIGGER treasury_append_only BEFORE UPDATE OR DELETE ON treasury_journalentry
+    FOR EACH ROW EXECUTE FUNCTION treasury_append_only();
+"""
+
+UNGUARDED = """
+DROP TRIGGER treasury_append_only ON treasury_journalentry;
+DROP TRIGGER treasury_append_only ON treasury_posting;
+DROP TRIGGER treasury_entry_balanced ON treasury_posting;
+DROP FUNCTION treasury_append_only();
+DROP FUNCTION treasury_entry_balanced();
+"""
+
+
+def open_accounts(apps, schema_editor) -> None:
+    account = apps.get_model("treasury", "GlAccount")
+    account.objects.bulk_create([account(code=code, kind=kind) for code, kind in KINDS.items()])
+
+
+class Migration(migrations.Migration):
+    dependencies = [("treasury", "0001_initial")]
+
+    operations = [
+        migrations.RunPython(open_accounts, migrations.RunPython.noop),
+        migrations.RunSQL(BALANCED, UNGUARDED),
+    ]

@@ -1,0 +1,63 @@
+"""Committed events -> journal entries, by the rules of piggy.core.ledger and nothing else. Repeatable: one entry per seq."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from apps.accounts import selectors as accounts
+from apps.common.times import moment
+from apps.treasury.models import JournalEntry, Posting
+from piggy.core import ledger
+from piggy.core.events import OrderFilled, Recorded
+
+
+class UnableToBook(Exception):
+    """An event names an account that the tenant's tables do not know, so its currency is unknown."""
+
+
+def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
+    """Book `batch` (rising seq, inside the caller's transaction); events already booked are skipped."""
+    mine = [recorded for recorded in batch if type(recorded.event) in ledger.RULES]
+    if not mine:
+        return
+    booked = set(JournalEntry.objects.filter(seq__in=[recorded.seq for recorded in mine]).values_list("seq", flat=True))
+    currencies = _currencies(mine)
+    entries, lines = [], []
+    for recorded in mine:
+        if recorded.seq not in booked:
+            entry, postings = _entry(recorded, currencies)
+            entries.append(entry)
+            lines.extend(postings)
+    JournalEntry.objects.bulk_create(entries)
+    Posting.objects.bulk_create(lines)
+
+
+def _entry(recorded: Recorded, currencies: dict[str, str]) -> tuple[JournalEntry, list[Posting]]:
+    event = recorded.event
+    account_id: str = getattr(event, "account_id", "")
+    lines = ledger.postings(event=event, currency=currencies.get(account_id, ""))
+    entry = JournalEntry(
+        seq=recorded.seq,
+        event_type=type(event).__name__,
+        reference=getattr(event, "fill_id", "") or getattr(event, "reference", ""),
+        booked_at=moment(recorded.recorded_at_us),
+    )
+    return entry, [
+        Posting(
+            entry_id=recorded.seq,
+            line=number,
+            gl_account_id=line.gl_account,
+            owner=line.owner,
+            currency=line.currency,
+            amount=line.amount,
+        )
+        for number, line in enumerate(lines)
+    ]
+
+
+def _currencies(batch: Sequence[Recorded]) -> dict[str, str]:
+    filled = {recorded.event.account_id for recorded in batch if isinstance(recorded.event, OrderFilled)}
+    found = accounts.currencies_of(account_ids=filled)
+    if missing := filled - found.keys():
+        raise UnableToBook(f"No such account: {', '.join(sorted(missing))}.")
+    return found

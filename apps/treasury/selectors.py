@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.db.models import Sum
+
+from apps.treasury.models import Posting
+from piggy.core import ledger
+
+ZERO = Decimal(0)
+
+
+def client_balance(*, account_id: str) -> Decimal:
+    """Return what the broker owes an account, in its currency, from the ledger alone."""
+    owed = Posting.objects.filter(gl_account_id=ledger.CLIENT_MONEY, owner=account_id).aggregate(sum=Sum("amount"))
+    return -(owed["sum"] or ZERO)
+
+
+def trial_balance() -> dict[tuple[str, str], Decimal]:
+    """Return the sum of every (GL account, currency); per currency these sum to zero."""
+    rows = Posting.objects.values("gl_account_id", "currency").annotate(sum=Sum("amount"))
+    return {(row["gl_account_id"], row["currency"]): row["sum"] for row in rows}

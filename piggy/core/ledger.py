@@ -1,0 +1,120 @@
+"""The ledger: every event that moves money becomes postings that sum to zero in each currency.
+
+A posting's amount is signed: a debit is above zero, a credit below. Client money is what the broker owes, so a client's
+balance is minus the sum of the postings on their account. Amounts stay exact to `LEDGER_DIGITS`; statements round.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+import msgspec
+
+from piggy.core.events import AccountCredited, AccountDebited, AnyEvent, NegativeBalanceWrittenOff, OrderFilled
+from piggy.core.money import ZERO
+
+LEDGER_DIGITS = 10
+
+BANK = "bank"
+CLIENT_MONEY = "client_money"
+HOUSE_DEALING = "house_dealing"
+LP_SETTLEMENT = "lp_settlement"
+CROSS_CLEARING = "cross_clearing"
+COMMISSION_INCOME = "commission_income"
+MARKUP_INCOME = "markup_income"
+ADJUSTMENTS = "adjustments"
+NEGATIVE_BALANCES = "negative_balances"
+
+KINDS = {
+    BANK: "asset",
+    CLIENT_MONEY: "liability",
+    HOUSE_DEALING: "income",
+    LP_SETTLEMENT: "asset",
+    CROSS_CLEARING: "asset",
+    COMMISSION_INCOME: "income",
+    MARKUP_INCOME: "income",
+    ADJUSTMENTS: "expense",
+    NEGATIVE_BALANCES: "expense",
+}
+
+BANKED = frozenset({"deposit", "withdrawal"})
+CONTRA_OF_BOOK = {"A": LP_SETTLEMENT, "B": HOUSE_DEALING, "CROSS": CROSS_CLEARING}
+
+
+class UnableToPost(Exception):
+    """The postings of an event do not sum to zero, or its book has no account; nothing may be booked."""
+
+
+class Posting(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an entry; `owner` is the trading account behind client money, the venue behind LP settlement, or ''."""
+
+    gl_account: str
+    owner: str
+    currency: str
+    amount: Decimal
+
+
+def postings(*, event: AnyEvent, currency: str) -> tuple[Posting, ...]:
+    """Return the balanced postings of `event`, () where no money moves; `currency` is that of the event's account."""
+    rule = RULES.get(type(event))
+    if rule is None:
+        return ()
+    lines: tuple[Posting, ...] = rule(event, currency)
+    if not is_balanced(lines):
+        raise UnableToPost(f"{type(event).__name__} does not balance: {lines}.")
+    return lines
+
+
+def is_balanced(lines: Iterable[Posting]) -> bool:
+    """Return whether `lines` sum to exactly zero in every currency."""
+    sums: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+    for line in lines:
+        sums[line.currency] += line.amount
+    return not any(sums.values())
+
+
+def _credited(event: AccountCredited, currency: str) -> tuple[Posting, ...]:
+    source = BANK if event.kind in BANKED else ADJUSTMENTS
+    return _move(event.amount, event.currency, debit=(source, ""), credit=(CLIENT_MONEY, event.account_id))
+
+
+def _debited(event: AccountDebited, currency: str) -> tuple[Posting, ...]:
+    target = BANK if event.kind in BANKED else ADJUSTMENTS
+    return _move(event.amount, event.currency, debit=(CLIENT_MONEY, event.account_id), credit=(target, ""))
+
+
+def _filled(event: OrderFilled, currency: str) -> tuple[Posting, ...]:
+    if event.book not in CONTRA_OF_BOOK:
+        raise UnableToPost(f"Book {event.book!r} has no account to post against.")
+    client = (CLIENT_MONEY, event.account_id)
+    contra = (CONTRA_OF_BOOK[event.book], event.counterparty if event.book == "A" else "")
+    return (
+        *_move(event.realised, currency, debit=contra, credit=client),
+        *_move(event.commission, currency, debit=client, credit=(COMMISSION_INCOME, "")),
+        *_move(event.markup_revenue, currency, debit=contra, credit=(MARKUP_INCOME, "")),
+    )
+
+
+def _written_off(event: NegativeBalanceWrittenOff, currency: str) -> tuple[Posting, ...]:
+    return _move(event.amount, event.currency, debit=(NEGATIVE_BALANCES, ""), credit=(CLIENT_MONEY, event.account_id))
+
+
+def _move(amount: Decimal, currency: str, *, debit: tuple[str, str], credit: tuple[str, str]) -> tuple[Posting, ...]:
+    exact = amount.quantize(Decimal(1).scaleb(-LEDGER_DIGITS), rounding=ROUND_HALF_EVEN)
+    if not exact:
+        return ()
+    return (
+        Posting(gl_account=debit[0], owner=debit[1], currency=currency, amount=exact),
+        Posting(gl_account=credit[0], owner=credit[1], currency=currency, amount=-exact),
+    )
+
+
+RULES: dict[type, Callable[[Any, str], tuple[Posting, ...]]] = {
+    AccountCredited: _credited,
+    AccountDebited: _debited,
+    OrderFilled: _filled,
+    NegativeBalanceWrittenOff: _written_off,
+}

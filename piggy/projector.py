@@ -1,0 +1,214 @@
+"""Committed events -> every app's projections: python -m piggy.projector.
+
+Follows each tenant's event log by seq. A wake-up comes from Redis when the engine commits, and every half second without
+one, so Redis may vanish. One transaction per batch holds the rows and the cursor: a crash repeats nothing. A gap in the
+log stops the process: rows made from a log with a hole would be wrong and look right.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Protocol
+
+import django
+
+POLL_S = 0.5
+RECONNECT_S = 1.0
+TENANTS_AGE_S = 5.0
+BATCH_ROWS_MAX = 1_000
+GAP_EXIT = 3
+
+ROWS = """
+select seq, command_id::text, position, principal, request_hash,
+       (extract(epoch from occurred_at) * 1000000)::bigint, (extract(epoch from recorded_at) * 1000000)::bigint,
+       recorded_mono_ns, payload
+from event_log where seq > %s order by seq limit %s
+"""
+
+
+class Projection(Protocol):
+    def __call__(self, *, tenant: str, batch: Sequence[Any]) -> None: ...
+
+
+class UnableToProject(Exception):
+    """The log has a gap or a row that cannot be read; nothing past it is shown until someone looks."""
+
+
+@cache
+def projections() -> dict[str, Projection]:
+    """Return every app's projection by the name of its cursor: the table of contents of what people see."""
+    from apps.risk import projections as risk
+    from apps.trading import projections as trading
+    from apps.treasury import projections as treasury
+
+    return {"trading": trading.project, "risk": risk.project, "treasury": treasury.project}
+
+
+def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> int:
+    """Project at most `rows_max` events of a tenant in one transaction and return how many the log held.
+
+    `name` limits it to one projection, as a rebuild does. Raises UnableToProject on a gap.
+    """
+    from django.db import transaction
+
+    from apps.tenants.services import in_tenant
+
+    wanted = {key: value for key, value in projections().items() if name in ("", key)}
+    with in_tenant(tenant), transaction.atomic():
+        cursors = _cursors(wanted)
+        first = min(cursors.values())
+        batch = _read(after=first, limit=rows_max)
+        if not batch:
+            return 0
+        for key, project in wanted.items():
+            project(tenant=tenant, batch=[recorded for recorded in batch if recorded.seq > cursors[key]])
+        _move(cursors, to=batch[-1].seq)
+    return len(batch)
+
+
+def lag_events(*, tenant: str) -> int:
+    """Return how many committed events the slowest projection has not shown yet."""
+    from django.db import connection
+
+    from apps.tenants.services import in_tenant
+
+    with in_tenant(tenant), connection.cursor() as cursor:
+        first = min(_cursors(projections()).values())
+        cursor.execute("select coalesce(max(seq), 0) from event_log")
+        return int(cursor.fetchone()[0]) - first
+
+
+def _cursors(wanted: dict[str, Projection]) -> dict[str, int]:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into projection_cursor (name, seq) select unnest(%s::text[]), 0 on conflict do nothing",
+            [list(wanted)],
+        )
+        # Locked in one order, so that two projectors take turns instead of doing the same twice.
+        cursor.execute(
+            "select name, seq from projection_cursor where name = any(%s) order by name for update", [list(wanted)]
+        )
+        return dict(cursor.fetchall())
+
+
+def _move(cursors: dict[str, int], *, to: int) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("update projection_cursor set seq = %s where name = any(%s) and seq < %s", [to, [*cursors], to])
+
+
+def _read(*, after: int, limit: int) -> list[Any]:
+    from django.db import connection
+
+    from piggy.core.events import Recorded
+    from piggy.messaging import codec
+
+    with connection.cursor() as cursor:
+        cursor.execute(ROWS, [after, limit])
+        rows = cursor.fetchall()
+    for expected, row in enumerate(rows, start=after + 1):
+        if row[0] != expected:
+            raise UnableToProject(f"The log goes from seq {expected - 1} to {row[0]}.")
+    return [
+        Recorded(
+            seq=seq,
+            command_id=command_id,
+            position=position,
+            principal=principal,
+            request_hash=request_hash or "",
+            occurred_at_us=occurred_at_us,
+            recorded_at_us=recorded_at_us,
+            recorded_mono_ns=mono_ns,
+            event=codec.decode_event(bytes(payload)),
+        )
+        for seq, command_id, position, principal, request_hash, occurred_at_us, recorded_at_us, mono_ns, payload in rows
+    ]
+
+
+class Follower:
+    """Keeps every tenant's projections at the end of its log until told to stop."""
+
+    def __init__(self, *, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._running = True
+        self._tenants: list[str] = []
+        self._subscriber: Any = None
+
+    def stop(self, *_: Any) -> None:
+        """Finish the batch at hand and return from `run`."""
+        self._running = False
+
+    def run(self) -> None:
+        """Project until `stop`. Raises UnableToProject on a gap; a database that is away is waited for."""
+        import structlog
+        from django.db import InterfaceError, OperationalError
+
+        log = structlog.get_logger(__name__)
+        looked_at_s = -TENANTS_AGE_S
+        while self._running:
+            try:
+                if time.monotonic() - looked_at_s > TENANTS_AGE_S:
+                    self._look_for_tenants()
+                    looked_at_s = time.monotonic()
+                behind = any([catch_up(tenant=tenant) == BATCH_ROWS_MAX for tenant in self._tenants])
+            except (OperationalError, InterfaceError) as error:
+                log.warning("projector_waits_for_database", error=str(error))
+                time.sleep(RECONNECT_S)
+                continue
+            if not behind:
+                self._sleep()
+
+    def _look_for_tenants(self) -> None:
+        from apps.tenants.selectors import active_schemas
+        from piggy.messaging import streams
+        from piggy.messaging.subscriber import Subscriber
+
+        tenants = active_schemas()
+        if tenants == self._tenants:
+            return
+        if self._subscriber is not None:
+            self._subscriber.close()
+        self._tenants = tenants
+        channels = [streams.committed_channel(tenant=tenant) for tenant in tenants]
+        self._subscriber = Subscriber(redis_url=self._redis_url, channels=channels) if channels else None
+
+    def _sleep(self) -> None:
+        if self._subscriber is None:
+            time.sleep(POLL_S)
+        elif self._subscriber.wait(timeout_s=POLL_S) is not None:
+            # Wake-ups that came meanwhile say the same: one look at the log serves them all.
+            while self._subscriber.wait(timeout_s=0) is not None:
+                pass
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; exit 3 when a log has a gap."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"piggy.settings.{os.environ.get('PIGGY_ENV', 'dev')}")
+    django.setup()
+    import structlog
+    from django.conf import settings
+
+    follower = Follower(redis_url=settings.REDIS_URL)
+    signal.signal(signal.SIGTERM, follower.stop)
+    signal.signal(signal.SIGINT, follower.stop)
+    log = structlog.get_logger(__name__)
+    log.info("projector_started", projections=list(projections()))
+    try:
+        follower.run()
+    except UnableToProject as error:
+        log.critical("projector_halted", error=str(error))
+        return GAP_EXIT
+    log.info("projector_stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
