@@ -1,0 +1,124 @@
+"""PostgreSQL arrays in the binary protocol, packed whole: several times cheaper than adapting element by element."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+
+# Microseconds from 1970 to 2000, where PostgreSQL's timestamps begin.
+EPOCH_2000_US = 946_684_800_000_000
+
+_HEADER = struct.Struct(">iiIii")
+
+
+class BinaryArray:
+    """An array parameter, already encoded; the subclass says of which type."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+class SmallIntArray(BinaryArray):
+    """smallint[]"""
+
+
+class BigIntArray(BinaryArray):
+    """bigint[]"""
+
+
+class TextArray(BinaryArray):
+    """text[]"""
+
+
+class UuidArray(BinaryArray):
+    """uuid[]"""
+
+
+class ByteaArray(BinaryArray):
+    """bytea[]"""
+
+
+class TimestampArray(BinaryArray):
+    """timestamptz[]"""
+
+
+def smallints(values: Sequence[int]) -> SmallIntArray:
+    """Return smallint[]."""
+    return SmallIntArray(_fixed(21, "ih", 2, values))
+
+
+def bigints(values: Sequence[int]) -> BigIntArray:
+    """Return bigint[]."""
+    return BigIntArray(_fixed(20, "iq", 8, values))
+
+
+def timestamps(values_us: Sequence[int]) -> TimestampArray:
+    """Return timestamptz[] of UTC microseconds since 1970."""
+    return TimestampArray(_fixed(1184, "iq", 8, [value - EPOCH_2000_US for value in values_us]))
+
+
+def texts(values: Sequence[str]) -> TextArray:
+    """Return text[]."""
+    return TextArray(_sized(25, [value.encode() for value in values]))
+
+
+def uuids(values: Sequence[str]) -> UuidArray:
+    """Return uuid[] of UUID texts."""
+    return UuidArray(_sized(2950, [bytes.fromhex(value.replace("-", "")) for value in values]))
+
+
+def byteas(values: Sequence[bytes]) -> ByteaArray:
+    """Return bytea[]."""
+    return ByteaArray(_sized(17, values))
+
+
+def register(*, connection: psycopg.AsyncConnection[Any]) -> None:
+    """Teach one connection to send these arrays."""
+    for kind, type_oid in _ARRAY_OIDS.items():
+        connection.adapters.register_dumper(kind, _dumper(type_oid))
+
+
+_ARRAY_OIDS = {
+    SmallIntArray: 1005,
+    BigIntArray: 1016,
+    TextArray: 1009,
+    UuidArray: 2951,
+    ByteaArray: 1001,
+    TimestampArray: 1185,
+}
+
+
+def _dumper(type_oid: int) -> type[Dumper]:
+    class ArrayDumper(Dumper):
+        format = Format.BINARY
+        oid = type_oid
+
+        def dump(self, obj: Any) -> bytes:
+            return bytes(obj.data)
+
+    return ArrayDumper
+
+
+def _fixed(element_oid: int, layout: str, width: int, values: Sequence[int]) -> bytes:
+    flat = [width] * (2 * len(values))
+    flat[1::2] = values
+    return _header(element_oid, len(values)) + struct.pack(">" + layout * len(values), *flat)
+
+
+def _sized(element_oid: int, values: Sequence[bytes]) -> bytes:
+    parts = [_header(element_oid, len(values))]
+    for value in values:
+        parts.append(len(value).to_bytes(4, "big"))
+        parts.append(value)
+    return b"".join(parts)
+
+
+def _header(element_oid: int, length: int) -> bytes:
+    return _HEADER.pack(1, 0, element_oid, length, 1)

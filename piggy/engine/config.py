@@ -1,0 +1,68 @@
+"""The engine's settings: one frozen value, read once at the door. A bad value stops the start and names itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+CONTEXT_KEY_BYTES_MIN = 32
+
+
+class UnableToReadConfig(Exception):
+    """A setting is missing or not what it must be; the message names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """What one engine process needs to know; keys are raw bytes and never printed."""
+
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    context_key: bytes = field(repr=False)
+    signal_key: bytes = field(repr=False)
+    shard: str = "main"
+    holder: str = ""
+    edge_host: str = "127.0.0.1"
+    edge_port: int = 8010
+    batch_max: int = 500
+    lease_life_s: int = 5
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> EngineConfig:
+        """Return the settings in `env`. Raises UnableToReadConfig."""
+        return cls(
+            database_url=_text(env, "DATABASE_URL"),
+            redis_url=_text(env, "REDIS_URL"),
+            context_key=_key(env, "PIGGY_CONTEXT_KEY"),
+            signal_key=_key(env, "PIGGY_SIGNAL_KEY"),
+            shard=env.get("PIGGY_SHARD", "main"),
+            holder=f"{socket.gethostname()}:{os.getpid()}",
+            edge_host=env.get("PIGGY_EDGE_HOST", "127.0.0.1"),
+            edge_port=_number(env, "PIGGY_EDGE_PORT", 8010),
+        )
+
+
+def _text(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "")
+    if not value:
+        raise UnableToReadConfig(f"{name} is not set.")
+    return value
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    value = env.get(name, "") or str(default)
+    if not value.isdigit():
+        raise UnableToReadConfig(f"{name} must be a whole number, not {value!r}.")
+    return int(value)
+
+
+def _key(env: Mapping[str, str], name: str) -> bytes:
+    try:
+        key = bytes.fromhex(_text(env, name))
+    except ValueError as error:
+        raise UnableToReadConfig(f"{name} must be hexadecimal.") from error
+    if len(key) < CONTEXT_KEY_BYTES_MIN:
+        raise UnableToReadConfig(f"{name} must have at least {CONTEXT_KEY_BYTES_MIN} bytes.")
+    return key

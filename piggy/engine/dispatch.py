@@ -1,0 +1,127 @@
+"""What leaves the engine over Redis, always after its commit. All of it can be lost and is then made good.
+
+Replies and acknowledgements come again with the redelivered command, child orders are put again from the desk's own state,
+and whoever missed a committed seq polls PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from piggy.core.desk import Desk
+from piggy.core.events import ChildOrderCreated
+from piggy.engine.loop import Done
+from piggy.messaging import codec, streams
+
+log = logging.getLogger(__name__)
+
+RECONNECT_S = 0.5
+PUT_AGAIN_S = 1.0
+PUT_AGAIN_MAX = 500
+
+
+class Dispatch:
+    """Sends in one pipeline what batches left; `sent` counts child orders put on venue streams."""
+
+    def __init__(self, *, connection: redis.asyncio.Redis, desks: Mapping[str, Desk]) -> None:
+        self.sent = 0
+        self.failures = 0
+        self._redis = connection
+        self._desks = desks
+        self._waiting: list[Done] = []
+        self._wake = asyncio.Event()
+        self._entries: dict[tuple[str, str], bytes] = {}
+
+    def tell(self, done: list[Done]) -> None:
+        """Queue the consequences of a committed batch."""
+        self._waiting.extend(done)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send as batches come; while Redis is away what was queued is dropped, as the module says."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            done, self._waiting = self._waiting, []
+            try:
+                await self._send(done)
+            except (RedisError, OSError) as error:
+                self.failures += 1
+                log.warning("dispatch failed", extra={"error": str(error), "items": len(done)})
+                await asyncio.sleep(RECONNECT_S)
+
+    async def put_again(self) -> None:
+        """Once a second put unsent child orders whose stream entry is gone back on their venue's stream."""
+        while True:
+            try:
+                for tenant, desk in list(self._desks.items()):
+                    await self._put_missing(tenant, desk)
+            except (RedisError, OSError) as error:
+                self.failures += 1
+                log.warning("child orders not put again", extra={"error": str(error)})
+            await asyncio.sleep(PUT_AGAIN_S)
+
+    async def _send(self, done: list[Done]) -> None:
+        children: list[tuple[str, ChildOrderCreated]] = []
+        tips: dict[str, int] = {}
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for each in done:
+                tenant = each.item.tenant
+                for recorded in each.recorded:
+                    tips[tenant] = recorded.seq
+                    if isinstance(recorded.event, ChildOrderCreated):
+                        children.append((tenant, recorded.event))
+            # Child orders first: they are what the market waits for.
+            for tenant, child in children:
+                pipe.xadd(streams.venue_key(tenant=tenant, venue=child.venue), _entry(child))
+            for each in done:
+                _settle(pipe, each)
+            for tenant, seq in tips.items():
+                pipe.publish(streams.committed_channel(tenant=tenant), str(seq))
+            results = await pipe.execute(raise_on_error=False)
+        for (tenant, child), entry_id in zip(children, results, strict=False):
+            if isinstance(entry_id, bytes):
+                self._entries[(tenant, child.cl_ord_id)] = entry_id
+                self.sent += 1
+
+    async def _put_missing(self, tenant: str, desk: Desk) -> None:
+        unsent = {child.cl_ord_id: child for child in desk.unsent_children()[:PUT_AGAIN_MAX]}
+        for key in [key for key in self._entries if key[0] == tenant and key[1] not in unsent]:
+            del self._entries[key]
+        if not unsent:
+            return
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for cl_ord_id, child in unsent.items():
+                entry_id = self._entries.get((tenant, cl_ord_id), b"0-0")
+                pipe.xrange(streams.venue_key(tenant=tenant, venue=child.venue), entry_id, entry_id)
+            found = await pipe.execute()
+        missing = [child for child, entries in zip(unsent.values(), found, strict=True) if not entries]
+        for child in missing:
+            entry_id = await self._redis.xadd(streams.venue_key(tenant=tenant, venue=child.venue), _entry(child))
+            self._entries[(tenant, child.cl_ord_id)] = entry_id
+        if missing:
+            log.info("child orders put again", extra={"tenant": tenant, "count": len(missing)})
+
+
+def _settle(pipe: Any, each: Done) -> None:
+    item = each.item
+    if each.answer is None:
+        return
+    if item.envelope.reply_to:
+        key = streams.reply_key(tenant=item.tenant, request_id=item.envelope.reply_to)
+        pipe.rpush(key, codec.encode(each.answer))
+        pipe.expire(key, streams.REPLY_LIFE_S)
+    if item.entry_id is not None:
+        key = streams.commands_key(tenant=item.tenant)
+        pipe.xack(key, streams.ENGINE_GROUP, item.entry_id)
+        pipe.xdel(key, item.entry_id)
+
+
+def _entry(message: object) -> dict[Any, Any]:
+    return {streams.FIELD: codec.encode(message)}

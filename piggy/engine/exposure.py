@@ -1,0 +1,225 @@
+"""Marks: the desk's hot picture to Redis for the screens, conflated, each panel a snapshot and numbered deltas.
+
+The snapshot key is always at least as new as the last delta sent, so who reads it after subscribing misses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from piggy.core.desk import Desk
+from piggy.core.events import OrderFilled
+from piggy.core.market import VenueQuote
+from piggy.engine import desk_rows
+from piggy.engine.clock import Clock
+from piggy.engine.desk_rows import Costs, Row, VenueWatch
+from piggy.engine.loop import Done
+from piggy.messaging import streams
+from piggy.messaging.codec import MarketData
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 0.2
+SNAPSHOT_S = 1.0
+ORDERS_KEPT = 200
+FRAMES_WAITING_MAX = 2_000
+
+
+@dataclass(slots=True)
+class Panel:
+    """One panel of one tenant: its rows as the screens have them and the number of its last frame."""
+
+    name: str
+    seq: int = 0
+    rows: OrderedDict[str, Row] = field(default_factory=OrderedDict)
+    snapshot_due: bool = True
+
+    def change(self, rows: Mapping[str, Row]) -> dict[str, Row | None]:
+        """Take the rows of now; return those that differ, None for one that is gone."""
+        changed: dict[str, Row | None] = {key: row for key, row in rows.items() if self.rows.get(key) != row}
+        changed.update(dict.fromkeys(self.rows.keys() - rows.keys()))
+        if changed:
+            self.rows = OrderedDict(rows)
+        return changed
+
+    def frame(self, rows: Mapping[str, Row | None], *, snapshot: bool) -> bytes:
+        """Return a frame; a delta takes the next number, a snapshot carries the number of the last delta it includes."""
+        self.seq += not snapshot
+        return msgspec.json.encode({"panel": self.name, "seq": self.seq, "snapshot": snapshot, "rows": rows})
+
+
+@dataclass(slots=True)
+class Screen:
+    """What one tenant's dealers see."""
+
+    panels: dict[str, Panel] = field(default_factory=lambda: {name: Panel(name) for name in streams.PANELS})
+    venues: dict[str, VenueWatch] = field(default_factory=dict)
+    costs: dict[str, Costs] = field(default_factory=dict)
+    orders: list[dict[str, Row]] = field(default_factory=list)
+    orders_seen: int = 0
+    orders_per_s: int = 0
+    known: bool = False
+
+
+class Marks:
+    """Listens to what is committed and to what venues quote; sends frames every FLUSH_S."""
+
+    def __init__(self, *, connection: redis.asyncio.Redis, desks: Mapping[str, Desk], clock: Clock) -> None:
+        self._redis: Any = connection
+        self._desks = desks
+        self._clock = clock
+        self._screens: dict[str, Screen] = {}
+        self._second_ns = 0
+
+    def heard(self, done: list[Done]) -> None:
+        """Take note of committed events: every change of an order becomes a row, positions are summed anew."""
+        for each in done:
+            if not each.recorded:
+                continue
+            desk, screen = self._desks.get(each.item.tenant), self._screen(each.item.tenant)
+            if desk is None:
+                continue
+            touched: dict[str, Row] = {}
+            for recorded in each.recorded:
+                event = recorded.event
+                if isinstance(event, OrderFilled):
+                    screen.costs.pop(event.symbol, None)
+                order = desk.state.orders.get(getattr(event, "order_id", ""))
+                if order is not None and order.order_id not in touched:
+                    touched[order.order_id] = desk_rows.order_row(order=order)
+            if touched:
+                _queue(screen, touched)
+
+    def saw(self, tenant: str, batch: list[MarketData]) -> None:
+        """Take note of a venue's quotes and states."""
+        venues = self._screen(tenant).venues
+        for each in batch:
+            watch = venues.setdefault(each.venue, VenueWatch())
+            if isinstance(each, VenueQuote):
+                watch.quotes += 1
+                watch.quoted_at_us = max(watch.quoted_at_us, each.received_at_us)
+            else:
+                watch.status = each
+
+    async def run(self) -> None:
+        """Send frames for ever; while Redis is away the picture grows and the next frames carry it."""
+        while True:
+            is_second = self._clock.mono_ns() - self._second_ns >= SNAPSHOT_S * 1_000_000_000
+            if is_second:
+                self._second_ns = self._clock.mono_ns()
+            for tenant, desk in list(self._desks.items()):
+                try:
+                    await self._flush(tenant, desk, is_second=is_second)
+                except (RedisError, OSError) as error:
+                    self._screen(tenant).known = False
+                    log.warning("desk frames not sent", extra={"tenant": tenant, "error": str(error)})
+            await asyncio.sleep(FLUSH_S)
+
+    def _screen(self, tenant: str) -> Screen:
+        return self._screens.setdefault(tenant, Screen())
+
+    async def _flush(self, tenant: str, desk: Desk, *, is_second: bool) -> None:
+        screen = self._screen(tenant)
+        if not screen.known:
+            await self._continue(tenant, desk, screen)
+        if is_second:
+            _count_second(screen)
+        frames = self._frames(desk, screen)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for panel in screen.panels.values():
+                if panel.snapshot_due or is_second:
+                    key = streams.desk_snapshot_key(tenant=tenant, panel=panel.name)
+                    pipe.set(key, panel.frame(panel.rows, snapshot=True))
+                    panel.snapshot_due = False
+            for frame in frames:
+                pipe.publish(streams.desk_channel(tenant=tenant), frame)
+            await pipe.execute()
+
+    async def _continue(self, tenant: str, desk: Desk, screen: Screen) -> None:
+        """Go on after the numbers that screens already have; they see a snapshot first, for there may be a gap."""
+        for panel in screen.panels.values():
+            data = await self._redis.get(streams.desk_snapshot_key(tenant=tenant, panel=panel.name))
+            panel.seq = max(panel.seq, msgspec.json.decode(data)["seq"] if data else 0) + 1
+            if panel.name == "orders" and not panel.rows:
+                for order in list(desk.state.orders.values())[-ORDERS_KEPT:]:
+                    panel.rows[order.order_id] = desk_rows.order_row(order=order)
+            elif panel.name != "orders":
+                panel.change(self._rows(desk, screen)[panel.name])
+            await self._redis.publish(streams.desk_channel(tenant=tenant), panel.frame(panel.rows, snapshot=True))
+            panel.snapshot_due = True
+        screen.known = True
+
+    def _frames(self, desk: Desk, screen: Screen) -> list[bytes]:
+        frames = []
+        for name, rows in self._rows(desk, screen).items():
+            panel = screen.panels[name]
+            if changed := panel.change(rows):
+                frames.append(panel.frame(changed, snapshot=False))
+                panel.snapshot_due = True
+        orders, waiting = screen.panels["orders"], screen.orders
+        screen.orders = []
+        for touched in waiting:
+            orders.rows.update(touched)
+            frames.append(orders.frame(touched, snapshot=False))
+            orders.snapshot_due = True
+        while len(orders.rows) > ORDERS_KEPT:
+            orders.rows.popitem(last=False)
+        return frames
+
+    def _rows(self, desk: Desk, screen: Screen) -> dict[str, dict[str, Row]]:
+        now_us = self._clock.now_us()
+        symbols = [*desk.state.instruments]
+        for symbol in symbols:
+            if symbol not in screen.costs:
+                screen.costs[symbol] = desk_rows.costs_of(desk=desk, symbol=symbol)
+        exposures = {
+            symbol: desk_rows.exposure_row(desk=desk, symbol=symbol, costs=screen.costs[symbol], now_us=now_us)
+            for symbol in symbols
+        }
+        venues = {name: screen.venues.get(name) or VenueWatch() for name in [*desk.state.venues, *screen.venues]}
+        in_doubt = desk_rows.doubts(children=desk.state.open_children.values())
+        summary = desk_rows.summary_row(
+            desk=desk, exposures=exposures.values(), orders_per_s=screen.orders_per_s, now_us=now_us
+        )
+        return {
+            "exposure": exposures,
+            "quotes": {
+                symbol: desk_rows.quotes_row(desk=desk, symbol=symbol, venues=venues, now_us=now_us)
+                for symbol in symbols
+            },
+            "venues": {
+                name: desk_rows.venue_row(
+                    desk=desk, venue=name, watch=watch, in_doubt=in_doubt.get(name, 0), now_us=now_us
+                )
+                for name, watch in venues.items()
+            },
+            "summary": {"desk": summary},
+        }
+
+
+def _queue(screen: Screen, touched: dict[str, Row]) -> None:
+    """Add rows to the frame being filled; an order that is in it already begins the next, so no change is lost."""
+    waiting = screen.orders
+    screen.orders_seen += len(touched)
+    if waiting and waiting[-1].keys().isdisjoint(touched):
+        waiting[-1].update(touched)
+    else:
+        waiting.append(touched)
+    if len(waiting) > FRAMES_WAITING_MAX:
+        merged = {key: row for rows in waiting for key, row in rows.items()}
+        screen.orders = [merged]
+
+
+def _count_second(screen: Screen) -> None:
+    screen.orders_per_s, screen.orders_seen = screen.orders_seen, 0
+    for watch in screen.venues.values():
+        watch.quotes_per_s, watch.quotes = watch.quotes, 0

@@ -1,0 +1,206 @@
+"""What comes into the engine over Redis, and the desks' own timers: all of it ends as items in the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import redis.asyncio
+from redis.exceptions import RedisError, ResponseError
+
+from piggy.core.answers import Answer
+from piggy.core.commands import Envelope
+from piggy.core.market import VenueQuote
+from piggy.engine.clock import Clock
+from piggy.engine.loop import Done, Item, Loop
+from piggy.messaging import codec, streams
+
+log = logging.getLogger(__name__)
+
+READ_MAX = 500
+READ_BLOCK_MS = 100
+RECONNECT_S = 0.5
+PENDING_IDLE_MS = 2_000
+DELIVERIES_MAX = 5
+TIMER_S = 0.02
+BACKLOG_MAX = 20_000
+
+
+class Intake:
+    """Reads every tenant the loop has a desk for; the consumer is named after the shard, so a successor inherits it."""
+
+    def __init__(
+        self,
+        *,
+        connection: redis.asyncio.Redis,
+        loop: Loop,
+        clock: Clock,
+        shard: str,
+        saw: Callable[[str, list[codec.MarketData]], None],
+    ) -> None:
+        self.dead = 0
+        self._saw = saw
+        self._redis: Any = connection
+        self._loop = loop
+        self._clock = clock
+        self._consumer = shard
+        self._in_flight: set[tuple[str, bytes]] = set()
+        self._due: set[str] = set()
+
+    def settled(self, done: list[Done]) -> None:
+        """Forget entries that the loop is through with; those without an answer come again by `claim_pending`."""
+        for each in done:
+            if each.item.entry_id is not None:
+                self._in_flight.discard((each.item.tenant, each.item.entry_id))
+
+    async def read_commands(self) -> None:
+        """Feed new stream entries to the loop, for ever; survives a Redis that was away or emptied."""
+        while True:
+            tenants = list(self._loop.desks)
+            if not tenants or self._loop.backlog > BACKLOG_MAX:
+                await asyncio.sleep(READ_BLOCK_MS / 1_000)
+                continue
+            keys = {streams.commands_key(tenant=tenant): ">" for tenant in tenants}
+            try:
+                found = await self._redis.xreadgroup(
+                    streams.ENGINE_GROUP, self._consumer, keys, count=READ_MAX, block=READ_BLOCK_MS
+                )
+                for key, entries in found.items() if isinstance(found, dict) else found or ():
+                    batches = entries if entries and isinstance(entries[0], tuple) else [e for b in entries for e in b]
+                    for entry_id, fields in batches:
+                        await self._accept(streams.tenant_of(key=key.decode()), entry_id, fields, redelivered=False)
+            except ResponseError as error:
+                if "NOGROUP" not in str(error):
+                    raise
+                await self._make_groups(tenants)
+            except (RedisError, OSError) as error:
+                log.warning("commands unreadable", extra={"error": str(error)})
+                await asyncio.sleep(RECONNECT_S)
+
+    async def claim_pending(self) -> None:
+        """Take again what was delivered and never acknowledged; after DELIVERIES_MAX deliveries it is a dead letter."""
+        idle_ms = 0
+        while True:
+            try:
+                for tenant in list(self._loop.desks):
+                    await self._claim(tenant, idle_ms)
+            except ResponseError as error:
+                log.info("no pending commands to claim", extra={"error": str(error)})
+            except (RedisError, OSError) as error:
+                log.warning("pending commands unreadable", extra={"error": str(error)})
+            # The lease says that nobody else works on this shard, so the first look need not wait for idleness.
+            idle_ms = PENDING_IDLE_MS
+            await asyncio.sleep(PENDING_IDLE_MS / 1_000)
+
+    async def read_market_data(self) -> None:
+        """Hand quotes and venue states to the desks, for ever; they are not events."""
+        while True:
+            try:
+                async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    await self._listen(pubsub)
+            except (RedisError, OSError) as error:
+                log.warning("market data lost", extra={"error": str(error)})
+                await asyncio.sleep(RECONNECT_S)
+
+    async def watch_timers(self) -> None:
+        """Give each desk its own due commands, one round at a time."""
+        while True:
+            now_us = self._clock.now_us()
+            for tenant, desk in list(self._loop.desks.items()):
+                if tenant in self._due:
+                    continue
+                for command in desk.due(now_us=now_us):
+                    self._due.add(tenant)
+                    envelope = Envelope(command_id=str(uuid.uuid4()), command=command, principal="engine")
+                    self._loop.submit(item=Item(tenant, envelope, respond=self._acted(tenant)))
+            await asyncio.sleep(TIMER_S)
+
+    def _acted(self, tenant: str) -> Any:
+        def respond(_answer: Answer | None) -> None:
+            self._due.discard(tenant)
+
+        return respond
+
+    async def _listen(self, pubsub: Any) -> None:
+        channels: set[str] = set()
+        while True:
+            wanted = {streams.quotes_channel(tenant=tenant) for tenant in self._loop.desks}
+            if added := wanted - channels:
+                await pubsub.subscribe(*added)
+            if gone := channels - wanted:
+                await pubsub.unsubscribe(*gone)
+            channels = wanted
+            if not channels:
+                await asyncio.sleep(READ_BLOCK_MS / 1_000)
+                continue
+            message = await pubsub.get_message(timeout=0.5)
+            if message is not None and message["type"] == "message":
+                self._hear(streams.tenant_of(key=message["channel"].decode()), message["data"])
+
+    def _hear(self, tenant: str, data: bytes) -> None:
+        desk = self._loop.desks.get(tenant)
+        if desk is None:
+            return
+        try:
+            batch = codec.decode_market_data(data)
+        except msgspec.DecodeError as error:
+            log.warning("market data not understood", extra={"tenant": tenant, "error": str(error)})
+            return
+        self._saw(tenant, batch)
+        for each in batch:
+            if isinstance(each, VenueQuote):
+                desk.quote(quote=each)
+            else:
+                desk.status(status=each)
+
+    async def _claim(self, tenant: str, idle_ms: int) -> None:
+        key = streams.commands_key(tenant=tenant)
+        pending = await self._redis.xpending_range(
+            key, streams.ENGINE_GROUP, min="-", max="+", count=READ_MAX, idle=idle_ms
+        )
+        for each in pending:
+            entry_id, deliveries = each["message_id"], each["times_delivered"]
+            if (tenant, entry_id) in self._in_flight:
+                continue
+            claimed = await self._redis.xclaim(key, streams.ENGINE_GROUP, self._consumer, 0, [entry_id])
+            fields = claimed[0][1] if claimed else None
+            if not fields:
+                await self._redis.xack(key, streams.ENGINE_GROUP, entry_id)
+            elif deliveries >= DELIVERIES_MAX:
+                await self._bury(tenant, entry_id, fields, f"not carried out in {deliveries} deliveries")
+            else:
+                await self._accept(tenant, entry_id, fields, redelivered=True)
+
+    async def _accept(self, tenant: str, entry_id: bytes, fields: dict[bytes, bytes], *, redelivered: bool) -> None:
+        try:
+            envelope = codec.decode_envelope(fields.get(streams.FIELD, b""))
+            uuid.UUID(envelope.command_id)
+        except ValueError as error:
+            await self._bury(tenant, entry_id, fields, f"not understood: {error}")
+            return
+        self._in_flight.add((tenant, entry_id))
+        self._loop.submit(item=Item(tenant, envelope, entry_id=entry_id, redelivered=redelivered))
+
+    async def _bury(self, tenant: str, entry_id: bytes, fields: dict[bytes, bytes], reason: str) -> None:
+        log.error("command is a dead letter", extra={"tenant": tenant, "reason": reason})
+        key = streams.commands_key(tenant=tenant)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.xadd(streams.dead_key(tenant=tenant), {**fields, b"reason": reason, b"entry": entry_id})
+            pipe.xack(key, streams.ENGINE_GROUP, entry_id)
+            pipe.xdel(key, entry_id)
+            await pipe.execute()
+        self.dead += 1
+
+    async def _make_groups(self, tenants: list[str]) -> None:
+        for tenant in tenants:
+            try:
+                await self._redis.xgroup_create(
+                    streams.commands_key(tenant=tenant), streams.ENGINE_GROUP, id="0", mkstream=True
+                )
+            except ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
