@@ -5,22 +5,23 @@ from __future__ import annotations
 from decimal import Decimal
 
 from piggy.core.events import Check
-from piggy.core.gate import UNKNOWN, UNSET, GateContext, Request, at_most, yes
+from piggy.core.gate import UNKNOWN, UNSET, GateContext, Request, all_at_most, at_most, yes
 from piggy.core.instruments import AssetClass
 from piggy.core.money import ZERO
 from piggy.core.orders import SelfTradePrevention, Side
 
 HUNDRED = Decimal(100)
+_NEW, _CANCEL = Request.NEW, Request.CANCEL
+_BUY, _SHARE, _CANCEL_NEWEST = Side.BUY, AssetClass.SHARE, SelfTradePrevention.CANCEL_NEWEST
 _PASSED = {
     code: Check(code=code, passed=True) for code in ("P-13", "P-14", "P-21", "P-22", "P-23", "P-24", "P-25", "P-30")
 }
-_REDUCES = {code: Check(code=code, passed=True, text="reduces") for code in ("P-17", "P-18", "P-19", "P-20")}
+_REDUCES = {code: Check(code=code, passed=True, text="reduces") for code in ("P-17", "P-19", "P-20")}
 
 
 def value_in_window(*, context: GateContext) -> Check:
     """P-12: order value over a short period, this order included."""
-    before, added = context.window_notional, _added(context)
-    value = None if before is None or added is None else before + added
+    value = _sum(context.window_notional, _added(context))
     text = "too much value in a short time"
     return at_most(code="P-12", value=value, limit=context.limits.window_value_max, text=text)
 
@@ -40,27 +41,15 @@ def not_duplicate(*, context: GateContext) -> Check:
 
 def message_rate(*, context: GateContext) -> Check:
     """P-14 (RTS 6 15.1d): messages in this second, this one included; a cancel is never throttled."""
-    if context.request is Request.CANCEL:
+    if context.request is _CANCEL:
         return _PASSED["P-14"]
     limits = context.limits
-    return _first_failing(
-        at_most(
-            code="P-14",
-            value=context.account_messages + 1,
-            limit=limits.account_messages_per_s_max,
-            text="the account sends too fast",
-        ),
-        at_most(
-            code="P-14",
-            value=context.tenant_messages + 1,
-            limit=limits.tenant_messages_per_s_max,
-            text="the tenant sends too fast",
-        ),
-        at_most(
-            code="P-14",
-            value=context.venue_messages + 1,
-            limit=limits.venue_messages_per_s_max,
-            text="the venue's rate is used up",
+    return all_at_most(
+        code="P-14",
+        pairs=(
+            (context.venue_messages + 1, limits.venue_messages_per_s_max, "the venue's rate is used up"),
+            (context.tenant_messages + 1, limits.tenant_messages_per_s_max, "the tenant sends too fast"),
+            (context.account_messages + 1, limits.account_messages_per_s_max, "the account sends too fast"),
         ),
     )
 
@@ -76,18 +65,11 @@ def executions_throttled(*, context: GateContext) -> Check:
 def no_reject_storm(*, context: GateContext) -> Check:
     """P-16: rejects in a row, and as a share of the last 30 seconds."""
     limits = context.limits
-    return _first_failing(
-        at_most(
-            code="P-16",
-            value=context.rejects_consecutive,
-            limit=limits.rejects_consecutive_max,
-            text="too many rejects in a row",
-        ),
-        at_most(
-            code="P-16",
-            value=context.rejects_percent,
-            limit=limits.rejects_percent_max,
-            text="too many rejects in 30 s",
+    return all_at_most(
+        code="P-16",
+        pairs=(
+            (context.rejects_percent, limits.rejects_percent_max, "too many rejects in 30 s"),
+            (context.rejects_consecutive, limits.rejects_consecutive_max, "too many rejects in a row"),
         ),
     )
 
@@ -105,20 +87,20 @@ def margin_free(*, context: GateContext) -> Check:
 def position_caps(*, context: GateContext) -> Check:
     """P-18: net and gross lots with all working orders of the side filled, and the number of open orders."""
     limits, terms = context.limits, context.terms
-    orders = context.orders_open + (context.request is Request.NEW)
-    count = at_most(code="P-18", value=orders, limit=limits.orders_open_max, text="too many open orders")
+    orders = context.orders_open + 1 if context.request is _NEW else context.orders_open
+    count = (orders, limits.orders_open_max, "too many open orders")
     if context.reduces:
-        return _REDUCES["P-18"] if count.passed else count
-    lots = terms.quantity + context.working_lots - context.replaced_lots
-    net = abs(context.position_net + terms.side.sign * lots)
-    return _first_failing(
-        count,
-        at_most(code="P-18", value=net, limit=limits.position_net_max_lots, text="the net position is too large"),
-        at_most(
-            code="P-18",
-            value=context.position_gross + lots,
-            limit=limits.position_gross_max_lots,
-            text="the gross position is too large",
+        return all_at_most(code="P-18", pairs=(count,))
+    lots = terms.quantity
+    if context.working_lots or context.replaced_lots:
+        lots += context.working_lots - context.replaced_lots
+    net = context.position_net + lots if terms.side is _BUY else context.position_net - lots
+    return all_at_most(
+        code="P-18",
+        pairs=(
+            count,
+            (context.position_gross + lots, limits.position_gross_max_lots, "the gross position is too large"),
+            (abs(net), limits.position_net_max_lots, "the net position is too large"),
         ),
     )
 
@@ -129,23 +111,15 @@ def exposure_caps(*, context: GateContext) -> Check:
         return _REDUCES["P-19"]
     limits = context.limits
     added = _added(context)
-    if added is None:
-        return yes(code="P-19", passed=False, text=f"exposure: {UNKNOWN}")
-    last: Check | None = None
-    for before, limit, text in (
-        (context.exposure_firm, limits.exposure_firm_max, "the firm's exposure is too large"),
-        (context.exposure_tenant, limits.exposure_tenant_max, "the tenant's exposure is too large"),
-        (context.exposure_venue, limits.exposure_venue_max, "the venue's exposure is too large"),
-        (context.exposure_account, limits.exposure_account_max, "the account's exposure is too large"),
-    ):
-        after = None if before is None else before + added
-        # Only what fails, and the account's own figure, are worth a line of the record.
-        if after is None or limit is None or after > limit or text.startswith("the account"):
-            last = at_most(code="P-19", value=after, limit=limit, text=text)
-            if not last.passed:
-                return last
-    assert last is not None
-    return last
+    return all_at_most(
+        code="P-19",
+        pairs=(
+            (_sum(context.exposure_firm, added), limits.exposure_firm_max, "the firm's exposure is too large"),
+            (_sum(context.exposure_tenant, added), limits.exposure_tenant_max, "the tenant's exposure is too large"),
+            (_sum(context.exposure_venue, added), limits.exposure_venue_max, "the venue's exposure is too large"),
+            (_sum(context.exposure_account, added), limits.exposure_account_max, "the account's exposure is too large"),
+        ),
+    )
 
 
 def daily_loss(*, context: GateContext) -> Check:
@@ -153,25 +127,18 @@ def daily_loss(*, context: GateContext) -> Check:
     if context.reduces:
         return _REDUCES["P-20"]
     limits = context.limits
-    return _first_failing(
-        at_most(
-            code="P-20",
-            value=context.loss_today_account,
-            limit=limits.loss_daily_account_max,
-            text="the account lost too much today",
-        ),
-        at_most(
-            code="P-20",
-            value=context.loss_today_tenant,
-            limit=limits.loss_daily_tenant_max,
-            text="the tenant lost too much today",
+    return all_at_most(
+        code="P-20",
+        pairs=(
+            (context.loss_today_tenant, limits.loss_daily_tenant_max, "the tenant lost too much today"),
+            (context.loss_today_account, limits.loss_daily_account_max, "the account lost too much today"),
         ),
     )
 
 
 def volume_share(*, context: GateContext) -> Check:
     """P-21 (FINRA): the order as a share of the average daily volume; asked of shares."""
-    if context.instrument.asset_class is not AssetClass.SHARE:
+    if context.instrument.asset_class is not _SHARE:
         return _PASSED["P-21"]
     daily = context.daily_volume_lots
     percent = None if daily is None or daily <= 0 else round(context.terms.quantity * HUNDRED / daily, 4)
@@ -181,7 +148,7 @@ def volume_share(*, context: GateContext) -> Check:
 
 def no_self_trade(*, context: GateContext) -> Check:
     """P-22: with cancel-newest the incoming order is refused here; the other modes act in the book."""
-    if not context.self_trade or context.terms.stp is not SelfTradePrevention.CANCEL_NEWEST:
+    if not context.self_trade or context.terms.stp is not _CANCEL_NEWEST:
         return _PASSED["P-22"]
     return yes(code="P-22", passed=False, text="it would trade with an order of the same beneficial owner")
 
@@ -189,7 +156,7 @@ def no_self_trade(*, context: GateContext) -> Check:
 def short_sale_located(*, context: GateContext) -> Check:
     """P-23: lots sold short must have been located."""
     terms = context.terms
-    if terms.side is Side.BUY or context.instrument.asset_class not in context.limits.locate_required:
+    if terms.side is _BUY or context.instrument.asset_class not in context.limits.locate_required:
         return _PASSED["P-23"]
     lots = terms.quantity + context.working_lots - context.replaced_lots
     short = max(ZERO, lots - max(ZERO, context.position_net))
@@ -221,12 +188,10 @@ def review_current(*, context: GateContext) -> Check:
 
 
 def _added(context: GateContext) -> Decimal | None:
-    return None if context.notional is None else context.notional - context.replaced_notional
+    if context.notional is None or not context.replaced_notional:
+        return context.notional
+    return context.notional - context.replaced_notional
 
 
-def _first_failing(*checks: Check) -> Check:
-    """Return the first check that fails, else the first: one control answers with one line of the record."""
-    for check in checks:
-        if not check.passed:
-            return check
-    return checks[0]
+def _sum(before: Decimal | None, added: Decimal | None) -> Decimal | None:
+    return None if before is None or added is None else before + added

@@ -7,22 +7,34 @@ from decimal import Decimal
 from piggy.core.accounts import TradingState
 from piggy.core.events import Check
 from piggy.core.gate import UNKNOWN, UNSET, GateContext, at_most, yes
+from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 
 BPS = Decimal(10_000)
 HUNDRED = Decimal(100)
 TWO = Decimal(2)
+_ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
+_MARKET, _TRAILING = OrderType.MARKET, OrderType.TRAILING_STOP
+_BUY, _GTD = Side.BUY, TimeInForce.GTD
 _STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2, TradingState.KILLED: 3}
-_NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-_NEEDS_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED})
-_PASSED = {code: Check(code=code, passed=True) for code in ("P-02", "P-03", "P-04", "P-05", "P-06", "P-09", "P-10")}
+# Tuples, for membership in them asks identity first; hashing an enum member costs ten times more.
+_NEEDS_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+_NEEDS_STOP = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
+_PASSED = {
+    code: Check(code=code, passed=True) for code in ("P-01", "P-02", "P-03", "P-04", "P-05", "P-06", "P-09", "P-10")
+}
 
 
 def trading_state(*, context: GateContext) -> Check:
     """P-01: the strictest state of firm, tenant, group, account, symbol and venue; REDUCING lets reductions pass."""
-    strictest = max(context.states, key=_STRICTNESS.__getitem__, default=TradingState.HALTED)
-    passed = strictest is TradingState.ACTIVE or (strictest is TradingState.REDUCING and context.reduces)
-    return yes(code="P-01", passed=passed, value=strictest, text=f"trading is {strictest}")
+    strictest = _ACTIVE if context.states else TradingState.HALTED
+    for state in context.states:
+        if state is not _ACTIVE and _STRICTNESS[state] > _STRICTNESS[strictest]:
+            strictest = state
+    if strictest is _ACTIVE:
+        return _PASSED["P-01"]
+    passed = strictest is _REDUCING and context.reduces
+    return yes(code="P-01", passed=passed, value=str(strictest), text=f"trading is {strictest}")
 
 
 def authorised(*, context: GateContext) -> Check:
@@ -91,21 +103,21 @@ def price_collar(*, context: GateContext) -> Check:
     if context.age_ms > limits.collar_age_ms_max:
         return yes(code="P-09", passed=False, value=f"{context.age_ms} ms", text="the collar's reference is stale")
     doubled = context.bid + context.ask
-    furthest = max(abs(TWO * price - doubled) for price in (terms.limit_price, terms.stop_price) if price is not None)
-    passed = furthest * HUNDRED <= percent * doubled
-    text = "" if passed else "the price is too far from the market"
-    away = round(furthest * HUNDRED / doubled, 4)
-    return Check(code="P-09", passed=passed, value=str(away), limit=str(percent), text=text)
+    away = _away(terms.limit_price, doubled)
+    if terms.stop_price is not None:
+        away = max(away, _away(terms.stop_price, doubled))
+    text = "the price is too far from the market"
+    return at_most(code="P-09", value=away, limit=percent, text=text)
 
 
 def market_protection(*, context: GateContext) -> Check:
     """P-10: a market order needs a slippage bound, and its own bound may not be wider."""
     terms, limit = context.terms, context.limits.slippage_bps_max
-    if terms.type is not OrderType.MARKET:
+    if terms.type is not _MARKET:
         return _PASSED["P-10"]
     if limit is None:
         return yes(code="P-10", passed=False, text=f"market order protection: {UNSET}")
-    touch = context.ask if terms.side is Side.BUY else context.bid
+    touch = context.ask if terms.side is _BUY else context.bid
     if touch is None:
         return yes(code="P-10", passed=False, text=f"market order protection: {UNKNOWN}")
     if terms.limit_price is None:
@@ -127,6 +139,11 @@ def protection_price(*, side: Side, touch: Decimal, slippage_bps: Decimal) -> De
     return touch * (BPS + side.sign * slippage_bps) / BPS
 
 
+def _away(price: Decimal | None, doubled_mid: Decimal) -> Decimal:
+    """Return how far a price is from the mid, in percent of it; no price is no distance."""
+    return ZERO if price is None else abs(TWO * price - doubled_mid) * HUNDRED / doubled_mid
+
+
 def _fault(context: GateContext) -> str | None:
     if not context.sane:
         return "every number must be finite and above zero"
@@ -143,20 +160,21 @@ def _price_fault(terms: OrderTerms, tick: Decimal) -> str | None:
         return "this order type needs a limit price"
     if terms.stop_price is None and terms.type in _NEEDS_STOP:
         return "this order type needs a stop price"
-    if terms.trailing_distance is None and terms.type is OrderType.TRAILING_STOP:
+    if terms.trailing_distance is None and terms.type is _TRAILING:
         return "a trailing stop needs a distance"
-    prices = (terms.limit_price, terms.stop_price, terms.trailing_distance, terms.take_profit, terms.stop_loss)
-    if any(price is not None and price % tick for price in prices):
-        return f"prices must be multiples of {tick}"
+    for price in (terms.limit_price, terms.stop_price, terms.trailing_distance, terms.take_profit, terms.stop_loss):
+        if price is not None and price % tick:
+            return f"prices must be multiples of {tick}"
     return None
 
 
 def _shape_fault(terms: OrderTerms, now_us: int) -> str | None:
-    for part in (terms.display_quantity, terms.minimum_quantity):
-        if part is not None and part > terms.quantity:
-            return "a display or minimum quantity may not exceed the quantity"
-    if terms.time_in_force is TimeInForce.GTD and (terms.expires_at_us is None or terms.expires_at_us <= now_us):
+    if terms.display_quantity is not None and terms.display_quantity > terms.quantity:
+        return "the display quantity may not exceed the quantity"
+    if terms.minimum_quantity is not None and terms.minimum_quantity > terms.quantity:
+        return "the minimum quantity may not exceed the quantity"
+    if terms.time_in_force is _GTD and (terms.expires_at_us is None or terms.expires_at_us <= now_us):
         return "good till date needs a time to come"
-    if terms.post_only and terms.type is OrderType.MARKET:
+    if terms.post_only and terms.type is _MARKET:
         return "a market order cannot be post-only"
     return None

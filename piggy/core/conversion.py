@@ -61,7 +61,7 @@ def conversion(
 ) -> Conversion | None:
     """Return the rate from `source` to `target`, or None when no live path exists: direct, inverse, or through `via`.
 
-    A gain in `source` is sold, so it gets the bid; a loss must be bought, so it costs the ask: neither is ever flattered.
+    A gain in `source` is sold, so it gets the bid; a loss must be bought, so it costs the ask: neither is flattered.
     """
     if source == target:
         return Conversion(source=source, target=target, rate=ONE, at_us=0)

@@ -16,6 +16,8 @@ from piggy.core.orders import OrderTerms, Side
 
 UNSET = "the limit is not set"
 UNKNOWN = "the value is not known"
+# Looking a member up in its enum class costs more than a comparison does, and the gate makes many.
+_SELL = Side.SELL
 
 
 class Request(StrEnum):
@@ -64,10 +66,10 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
 class GateContext(msgspec.Struct, kw_only=True):
     """One order before the gate. Lots and prices as in the terms; money and exposures in the account's currency.
 
-    `position_net` is signed and `position_gross` unsigned, of this account in this symbol, before the order; exposures too.
-    `working_lots` are those of the account's working orders on the order's side of the symbol, the replaced one included.
-    `notional` is the order's value; `replaced_lots` and `replaced_notional` are what a REPLACE gives back. A None means that
-    the desk does not know, which refuses. `sane`, `reduces` and `age_ms` are worked out once on construction.
+    `position_net` is signed and `position_gross` unsigned, of this account in this symbol, before the order, as are the
+    exposures. `working_lots` are those of the account's working orders on the order's side of the symbol, the replaced
+    one included. `notional` is the order's value; `replaced_lots` and `replaced_notional` are what a REPLACE gives
+    back. None means that the desk does not know, which refuses. `sane`, `reduces` and `age_ms` are worked out here.
     """
 
     terms: OrderTerms
@@ -124,8 +126,8 @@ class GateContext(msgspec.Struct, kw_only=True):
     def __post_init__(self) -> None:
         terms = self.terms
         self.sane = numbers_are_sane(terms=terms)
-        if self.sane and self.position_net:
-            opposite = (self.position_net > 0) is (terms.side is Side.SELL)
+        if self.position_net and self.sane:
+            opposite = (self.position_net > 0) is (terms.side is _SELL)
             closing = terms.quantity + self.working_lots - self.replaced_lots
             self.reduces = opposite and closing <= abs(self.position_net)
         if self.quote_at_us is not None and self.bid is not None and self.ask is not None:
@@ -137,18 +139,15 @@ def numbers_are_sane(*, terms: OrderTerms) -> bool:
     quantity = terms.quantity
     if not (quantity.is_finite() and quantity > 0):
         return False
-    for number in (
-        terms.limit_price,
-        terms.stop_price,
-        terms.trailing_distance,
-        terms.display_quantity,
-        terms.minimum_quantity,
-        terms.take_profit,
-        terms.stop_loss,
-    ):
-        if number is not None and not (number.is_finite() and number > 0):
-            return False
-    return True
+    return not (
+        (terms.limit_price is not None and _unusable(terms.limit_price))
+        or (terms.stop_price is not None and _unusable(terms.stop_price))
+        or (terms.trailing_distance is not None and _unusable(terms.trailing_distance))
+        or (terms.display_quantity is not None and _unusable(terms.display_quantity))
+        or (terms.minimum_quantity is not None and _unusable(terms.minimum_quantity))
+        or (terms.take_profit is not None and _unusable(terms.take_profit))
+        or (terms.stop_loss is not None and _unusable(terms.stop_loss))
+    )
 
 
 def at_most(*, code: str, value: Decimal | int | None, limit: Decimal | int | None, text: str) -> Check:
@@ -162,6 +161,21 @@ def at_most(*, code: str, value: Decimal | int | None, limit: Decimal | int | No
     return Check(code=code, passed=False, value=str(value), limit=str(limit), text=text)
 
 
+def all_at_most(*, code: str, pairs: tuple[tuple[Decimal | int | None, Decimal | int | None, str], ...]) -> Check:
+    """Return one check for several (value, limit, text): the first that fails, else the last, which passed.
+
+    The values are compared before any text is made, for the gate stands in the way of every order.
+    """
+    for value, limit, text in pairs:
+        if value is None or limit is None or value > limit:
+            return at_most(code=code, value=value, limit=limit, text=text)
+    return Check(code=code, passed=True, value=str(value), limit=str(limit))
+
+
 def yes(*, code: str, passed: bool, text: str, value: str = "", limit: str = "") -> Check:
     """Return a check whose question has no number; `text` is why it fails."""
     return Check(code=code, passed=passed, value=value, limit=limit, text="" if passed else text)
+
+
+def _unusable(number: Decimal) -> bool:
+    return not number.is_finite() or number <= 0

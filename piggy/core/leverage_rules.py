@@ -1,7 +1,7 @@
 """Leverage rule sets: what a regulator lets a client class borrow, as versioned data with the day it came into force.
 
-A rule set is a value: a tenant may load others for its jurisdiction. What is in force is chosen by date and category, so an
-old decision can be judged by the rules of its day.
+A rule set is a value: a tenant may load others for its jurisdiction. What is in force is chosen by date and category,
+so an old decision can be judged by the rules of its day.
 """
 
 from __future__ import annotations

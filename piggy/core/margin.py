@@ -1,7 +1,8 @@
 """Margin: what positions and working orders of an account bind, and what is left.
 
 Everything is in the account's currency: callers bring `lot_value`, the worth of one lot there. One symbol's margin is
-net lots at their percent, hedged lots at the hedged ratio, plus dynamic tiers and news windows on top; an account's is the sum.
+net lots at their percent, hedged lots at the hedged ratio, dynamic tiers and news windows on top; an account's is the
+sum.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from piggy.core.orders import Side
 from piggy.core.positions import Position
 
 HUNDRED = Decimal(100)
+_BUY = Side.BUY
 
 
 class MarginTier(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +43,8 @@ class MarginTerms(msgspec.Struct, frozen=True, kw_only=True):
     """How one symbol is margined for one account. Percents are of the notional.
 
     `hedged_ratio`: share of the lighter side's margin that hedged lots still pay (0 nothing, 1 one leg in full).
-    `tiers` count `tier_basis`: "lots", or "notional" in the account's currency. `maintenance_percent` is of the used margin.
+    `tiers` count `tier_basis`: "lots", or "notional" in the account's currency. `maintenance_percent` is of the used
+    margin.
     """
 
     percent: Decimal
@@ -86,7 +89,7 @@ def margin_terms(
     tiers: tuple[MarginTier, ...] = (),
     hedged_ratio: Decimal = ZERO,
 ) -> MarginTerms:
-    """Return the terms: the dearest of the instrument, the group's leverage and the regulator's cap for the category."""
+    """Return the terms: the dearest of the instrument, the group's leverage and the regulator's cap for the client."""
     cap = rules.of(account.category).margin_percent.get(instrument.asset_class, ZERO)
     percent = max(instrument.margin_percent, percent_of_leverage(leverage=group.leverage_max), cap)
     return MarginTerms(percent=percent, tiers=tiers, hedged_ratio=hedged_ratio)
@@ -166,7 +169,7 @@ def required_for(
 
     The order counts as working beside the others; `news_percent` is that of a window open now (0 without one).
     """
-    field = "buy_working" if side is Side.BUY else "sell_working"
+    field = "buy_working" if side is _BUY else "sell_working"
     after = msgspec.structs.replace(holding, **{field: getattr(holding, field) + quantity})
     if news_percent:
         net = holding.long_lots - holding.short_lots

@@ -1,7 +1,7 @@
 """Positions: a pure fold of fills. A netting account holds one per symbol, a hedging account many, both ways.
 
-A position keeps its cost (signed lots times price) rather than its average, so that nothing is lost by division: whatever
-the order of the fills, net quantity and total profit come out the same to the last digit.
+A position keeps its cost (signed lots times price) rather than its average, so that nothing is lost by division:
+whatever the order of the fills, net quantity and total profit come out the same to the last digit.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from piggy.core.money import ZERO
 from piggy.core.orders import Side
 
 BOOKS = ("A", "CROSS", "B")
-# What a partial close takes out of cost and margin weight is cut here; the rest stays in the position, so sums are exact.
+# What a partial close takes out of cost and weight is cut here; the rest stays in the position, so sums are exact.
 COST_STEP = Decimal("1E-10")
+_BUY, _SELL = Side.BUY, Side.SELL
 
 
 class UnableToFoldFill(Exception):
@@ -27,9 +28,9 @@ class UnableToFoldFill(Exception):
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Signed lots of one symbol in one account; never flat (a flat position is None).
 
-    `cost` is the sum of signed lots times price of what is open; `rate_weight` the sum of lots times the margin percent that
-    each was opened at; `a_lots`, `cross_lots` and `b_lots` (unsigned) say in which book it was opened, for a close follows
-    the book of its open. `news_lots` were opened in a news window and pay `news_percent` until `news_until_us`.
+    `cost` is the sum of signed lots times price of what is open; `rate_weight` the sum of lots times the margin percent
+    that each was opened at; `a_lots`, `cross_lots` and `b_lots` (unsigned) say in which book it was opened, for a close
+    follows the book of its open. `news_lots` were opened in a news window and pay `news_percent` until `news_until_us`.
     """
 
     account_id: str
@@ -54,7 +55,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def side(self) -> Side:
-        return Side.BUY if self.quantity > 0 else Side.SELL
+        return _BUY if self.quantity > 0 else _SELL
 
     @property
     def lots(self) -> Decimal:
@@ -111,12 +112,12 @@ def filled(
 ) -> Fold:
     """Return the position after a fill of `quantity` lots at `price`; a larger opposite fill closes and reverses.
 
-    Names, `book`, `margin_percent` and the news fields belong to what the fill opens (of the opened lots, `news_lots` are
-    new net volume in a news window). Raises UnableToFoldFill for numbers that no fill can have.
+    Names, `book`, `margin_percent` and the news fields belong to what the fill opens (of the opened lots, `news_lots`
+    are new net volume in a news window). Raises UnableToFoldFill for numbers that no fill can have.
     """
     if not (quantity.is_finite() and price.is_finite() and quantity > 0):
         raise UnableToFoldFill(f"{quantity} lots at {price}")
-    if position is None or (position.quantity > 0) is (side is Side.BUY):
+    if position is None or (position.quantity > 0) is (side is _BUY):
         base = position or _empty(account_id=account_id, symbol=symbol, position_id=position_id, at_us=at_us)
         grown = _grown(base, side.sign * quantity, price, book, margin_percent)
         return Fold(_taxed(grown, min(news_lots, quantity), news_percent, news_until_us), ZERO, ZERO, quantity)
@@ -172,7 +173,7 @@ def corrected(*, fills: Iterable[Fill], fill: Fill) -> tuple[Fill, ...]:
 
 
 def floating(*, position: Position, bid: Decimal, ask: Decimal, contract_size: Decimal) -> Decimal:
-    """Return the open profit in the quote currency: what closing now would bring, a long at the bid, a short at the ask."""
+    """Return the open profit in the quote currency if closed now, a long at the bid, a short at the ask."""
     mark = bid if position.quantity > 0 else ask
     return (position.quantity * mark - position.cost) * contract_size
 
@@ -228,7 +229,7 @@ def _taxed(position: Position, lots: Decimal, percent: Decimal, until_us: int) -
 
 
 def _shrunk(position: Position, closed: Decimal, book: str) -> tuple[Position | None, Decimal]:
-    """Return what is left of the position and the cost released; the book of the close gives first, then A, CROSS, B."""
+    """Return what is left and the cost released; the book of the close gives first, then A, CROSS, B."""
     lots = position.lots
     if closed == lots:
         return None, position.cost

@@ -1,7 +1,7 @@
 """The pre-trade gate: a fixed tuple of questions, cheap ones first, and one verdict with every reason to refuse.
 
-Every control answers for every order, NEW and REPLACE; a CANCEL only ever makes risk smaller, so it passes. Who may override
-a refusal, alerts, limit changes and cancel-on-disconnect are in oversight.py.
+Every control answers for every order, NEW and REPLACE; a CANCEL only ever makes risk smaller, so it passes. Who may
+override a refusal, alerts, limit changes and cancel-on-disconnect are in oversight.py.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ NUMBER_CODES = (
     *("P-23", "P-18", "P-19", "P-20", "P-17"),
 )
 assert len(NUMBER_CODES) == len(NUMBER_CHECKS), "every control that computes has its code"
+_CANCEL = Request.CANCEL
 _UNJUDGED = tuple(Check(code=code, passed=False, text="cannot be judged: no numbers") for code in NUMBER_CODES)
 # P-25 is deliberately not here: no person's signature lets an order through a kill.
 OVERRIDABLE = frozenset({"P-07", "P-08", "P-09", "P-12", "P-13", "P-18", "P-19", "P-21"})
@@ -61,7 +62,7 @@ OVERRIDABLE = frozenset({"P-07", "P-08", "P-09", "P-12", "P-13", "P-18", "P-19",
 
 def assess(*, context: GateContext) -> Verdict:
     """Return what the gate says of the order: every check with value and limit, and all reasons to refuse."""
-    if context.request is Request.CANCEL:
+    if context.request is _CANCEL:
         checks: tuple[Check, ...] = (flow.message_rate(context=context),)
     elif context.sane:
         checks = tuple([check(context=context) for check in CHECKS])
