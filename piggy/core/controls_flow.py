@@ -91,9 +91,7 @@ def position_caps(*, context: GateContext) -> Check:
     count = (orders, limits.orders_open_max, "too many open orders")
     if context.reduces:
         return all_at_most(code="P-18", pairs=(count,))
-    lots = terms.quantity
-    if context.working_lots or context.replaced_lots:
-        lots += context.working_lots - context.replaced_lots
+    lots = terms.quantity + context.working_lots if context.working_lots else terms.quantity
     net = context.position_net + lots if terms.side is _BUY else context.position_net - lots
     return all_at_most(
         code="P-18",
@@ -158,7 +156,7 @@ def short_sale_located(*, context: GateContext) -> Check:
     terms = context.terms
     if terms.side is _BUY or context.instrument.asset_class not in context.limits.locate_required:
         return _PASSED["P-23"]
-    lots = terms.quantity + context.working_lots - context.replaced_lots
+    lots = terms.quantity + context.working_lots
     short = max(ZERO, lots - max(ZERO, context.position_net))
     return at_most(
         code="P-23", value=short, limit=context.located_lots, text="the shares to sell short are not located"

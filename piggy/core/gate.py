@@ -67,9 +67,9 @@ class GateContext(msgspec.Struct, kw_only=True):
     """One order before the gate. Lots and prices as in the terms; money and exposures in the account's currency.
 
     `position_net` is signed and `position_gross` unsigned, of this account in this symbol, before the order, as are the
-    exposures. `working_lots` are those of the account's working orders on the order's side of the symbol, the replaced
-    one included. `notional` is the order's value; `replaced_lots` and `replaced_notional` are what a REPLACE gives
-    back. None means that the desk does not know, which refuses. `sane`, `reduces` and `age_ms` are worked out here.
+    exposures. `working_lots` are those of the account's other working orders on the order's side of the symbol.
+    `notional` is the order's value, `replaced_notional` what a REPLACE gives back of it. None means that the desk does
+    not know, which refuses. `sane`, `reduces` and `age_ms` are worked out here.
     """
 
     terms: OrderTerms
@@ -87,7 +87,6 @@ class GateContext(msgspec.Struct, kw_only=True):
     ask: Decimal | None = None
     quote_at_us: int | None = None
     notional: Decimal | None = None
-    replaced_lots: Decimal = ZERO
     replaced_notional: Decimal = ZERO
     window_notional: Decimal | None = None
     duplicate_at_us: int | None = None
@@ -128,7 +127,7 @@ class GateContext(msgspec.Struct, kw_only=True):
         self.sane = numbers_are_sane(terms=terms)
         if self.position_net and self.sane:
             opposite = (self.position_net > 0) is (terms.side is _SELL)
-            closing = terms.quantity + self.working_lots - self.replaced_lots
+            closing = terms.quantity + self.working_lots
             self.reduces = opposite and closing <= abs(self.position_net)
         if self.quote_at_us is not None and self.bid is not None and self.ask is not None:
             self.age_ms = (self.now_us - self.quote_at_us) // 1_000

@@ -1,0 +1,283 @@
+"""Stop-out: which positions go, how many lots of each, at which price, and what the account looks like after.
+
+A close moves floating profit into the balance, so equity stays and used margin falls: the level rises with every rung.
+A line whose price is stale or without a quorum is never closed on it; it waits for its first good tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_UP, Decimal
+from enum import StrEnum
+
+import msgspec
+
+from piggy.core.margin import AccountMargin, MarginTerms, account_margin, holding_of, reaches, symbol_margin
+from piggy.core.money import ZERO
+from piggy.core.orders import Side
+from piggy.core.positions import Position, filled, floating
+
+TWO = Decimal(2)
+BPS = Decimal(10_000)
+
+
+class StopOutMode(StrEnum):
+    """SMART: the largest loser first. FAIR: every position gives the same share."""
+
+    SMART = "smart"
+    FAIR = "fair"
+
+
+class OpenLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A position with what closing it needs: the price a close gets now (after a gap, the gap price), account currency
+    per quote currency, one lot's worth in account currency, its margin terms, and whether the price may be trusted."""
+
+    position: Position
+    close_price: Decimal
+    rate: Decimal
+    contract_size: Decimal
+    lot_step: Decimal
+    lot_value: Decimal
+    terms: MarginTerms
+    trusted: bool = True
+
+
+class Rung(msgspec.Struct, frozen=True, kw_only=True):
+    """One close of the ladder; `realised` is in the account's currency, `level_after` None when nothing is used."""
+
+    position_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    realised: Decimal
+    level_after: Decimal | None
+
+
+class Ladder(msgspec.Struct, frozen=True, kw_only=True):
+    """The closes in their order, the positions that wait for a good price, and the account before and after."""
+
+    before: AccountMargin
+    after: AccountMargin
+    rungs: tuple[Rung, ...] = ()
+    queued: tuple[str, ...] = ()
+
+
+class Book(msgspec.Struct, kw_only=True):
+    """The account while the ladder is worked out."""
+
+    lines: dict[str, OpenLine]
+    balance: Decimal
+    credit: Decimal
+    currency: str
+    now_us: int
+
+    def margin(self, *, instead: OpenLine | None = None, without: str = "") -> AccountMargin:
+        """Return the account's margin, with one line replaced or left out and its profit moved to the balance."""
+        lines = [
+            instead if instead is not None and position_id == instead.position.position_id else line
+            for position_id, line in self.lines.items()
+            if position_id != without
+        ]
+        return account_margin(
+            balance=self.balance,
+            credit=self.credit,
+            floating=sum((line_floating(line=line) for line in lines), ZERO),
+            used=used_margin(lines=lines, now_us=self.now_us),
+            currency=self.currency,
+        )
+
+
+def line_floating(*, line: OpenLine) -> Decimal:
+    """Return the open profit of a line in the account's currency, unrounded."""
+    price = line.close_price
+    return floating(position=line.position, bid=price, ask=price, contract_size=line.contract_size) * line.rate
+
+
+def used_margin(*, lines: Sequence[OpenLine], now_us: int) -> Decimal:
+    """Return the margin that the lines bind, netted per symbol, unrounded."""
+    by_symbol: dict[str, list[OpenLine]] = {}
+    for line in lines:
+        by_symbol.setdefault(line.position.symbol, []).append(line)
+    return sum(
+        (
+            symbol_margin(
+                holding=holding_of(positions=[line.position for line in group], now_us=now_us),
+                terms=group[0].terms,
+                lot_value=group[0].lot_value,
+            )
+            for group in by_symbol.values()
+        ),
+        ZERO,
+    )
+
+
+def ladder(
+    *,
+    lines: Sequence[OpenLine],
+    balance: Decimal,
+    currency: str,
+    level_percent: Decimal,
+    now_us: int,
+    credit: Decimal = ZERO,
+    mode: StopOutMode = StopOutMode.SMART,
+    partial: bool = True,
+    inclusive: bool = False,
+) -> Ladder:
+    """Return the closes that bring the account back to `level_percent`; empty when the level is not reached.
+
+    `partial` closes only the lots it takes; otherwise whole positions, one after another, until the level holds. The
+    same call on prices that did not happen yet is the preview.
+    """
+    open_ = {line.position.position_id: line for line in lines}
+    book = Book(lines=open_, balance=balance, credit=credit, currency=currency, now_us=now_us)
+    before = book.margin()
+    if not reaches(margin=before, level_percent=level_percent, inclusive=inclusive):
+        return Ladder(before=before, after=before)
+    queued = tuple(sorted(line.position.position_id for line in lines if not line.trusted))
+    if mode is StopOutMode.FAIR:
+        rungs = _fair(book, level_percent, inclusive)
+    else:
+        rungs = _smart(book, level_percent, inclusive, partial)
+    after = book.margin()
+    waiting = queued if reaches(margin=after, level_percent=level_percent, inclusive=inclusive) else ()
+    return Ladder(before=before, after=after, rungs=tuple(rungs), queued=waiting)
+
+
+def stop_out_price(
+    *,
+    lines: Sequence[OpenLine],
+    symbol: str,
+    balance: Decimal,
+    currency: str,
+    level_percent: Decimal,
+    now_us: int,
+    tick_size: Decimal,
+    worst: Decimal,
+    credit: Decimal = ZERO,
+) -> Decimal | None:
+    """Preview: the first price of `symbol`, on its tick, at which the account would be stopped out, other prices still.
+
+    Looks from the line's price towards `worst`, the furthest price to consider; None when even that does not reach it.
+    """
+    start = next(line.close_price for line in lines if line.position.symbol == symbol)
+    ticks = int((worst - start) / tick_size)
+    step = tick_size if ticks > 0 else -tick_size
+
+    def reached(count: int) -> bool:
+        moved = [_moved(line, start + step * count) if line.position.symbol == symbol else line for line in lines]
+        held = {line.position.position_id: line for line in moved}
+        book = Book(lines=held, balance=balance, credit=credit, currency=currency, now_us=now_us)
+        return reaches(margin=book.margin(), level_percent=level_percent)
+
+    low, high = 0, abs(ticks)
+    if reached(low):
+        return start
+    if not reached(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return start + step * high
+
+
+def quorum(*, mids: Sequence[Decimal], needed: int, band_bps: Decimal) -> bool:
+    """Return whether at least `needed` live sources agree: their mids lie within `band_bps` of the median."""
+    if len(mids) < needed or not mids:
+        return False
+    ordered = sorted(mids)
+    half = len(ordered) // 2
+    median = ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / TWO
+    return sum(abs(mid - median) * BPS <= band_bps * median for mid in ordered) >= needed
+
+
+def _smart(book: Book, level: Decimal, inclusive: bool, partial: bool) -> list[Rung]:
+    trusted = [line for line in book.lines.values() if line.trusted]
+    losers = sorted(trusted, key=lambda line: (line_floating(line=line), line.position.position_id))
+    rungs: list[Rung] = []
+    for line in losers:
+        if not reaches(margin=book.margin(), level_percent=level, inclusive=inclusive):
+            break
+        lots = line.position.lots
+        if partial:
+            lots = _fewest_lots(book, line, level, inclusive)
+        rungs.append(_close(book, line, lots))
+    return rungs
+
+
+def _fair(book: Book, level: Decimal, inclusive: bool) -> list[Rung]:
+    """Close the same share of every trusted position, in hundredths, the smallest share that suffices."""
+    trusted = sorted((line for line in book.lines.values() if line.trusted), key=lambda line: line.position.position_id)
+
+    def enough(percent: int) -> bool:
+        trial = Book(
+            lines=dict(book.lines), balance=book.balance, credit=book.credit, currency=book.currency, now_us=book.now_us
+        )
+        for line in trusted:
+            _close(trial, line, _share(line, percent))
+        return not reaches(margin=trial.margin(), level_percent=level, inclusive=inclusive)
+
+    low, high = 0, 100
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return [_close(book, line, _share(line, high)) for line in trusted]
+
+
+def _share(line: OpenLine, percent: int) -> Decimal:
+    steps = (line.position.lots * percent / 100 / line.lot_step).to_integral_value(rounding=ROUND_UP)
+    return min(line.position.lots, steps * line.lot_step)
+
+
+def _fewest_lots(book: Book, line: OpenLine, level: Decimal, inclusive: bool) -> Decimal:
+    """Return the fewest lots of `line` that bring the level back, all of them when that is not enough."""
+    whole = line.position.lots
+
+    def enough(lots: Decimal) -> bool:
+        trial = Book(
+            lines=dict(book.lines), balance=book.balance, credit=book.credit, currency=book.currency, now_us=book.now_us
+        )
+        _close(trial, line, lots)
+        return not reaches(margin=trial.margin(), level_percent=level, inclusive=inclusive)
+
+    if not enough(whole):
+        return whole
+    low, high = 0, int((whole / line.lot_step).to_integral_value(rounding=ROUND_UP))
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle * line.lot_step) else (middle, high)
+    return min(whole, high * line.lot_step)
+
+
+def _close(book: Book, line: OpenLine, lots: Decimal) -> Rung:
+    position = line.position
+    fold = filled(
+        position=position,
+        side=position.side.contra,
+        quantity=lots,
+        price=line.close_price,
+        contract_size=line.contract_size,
+        book=position.book,
+    )
+    realised = fold.realised_quote * line.rate
+    book.balance += realised
+    if fold.position is None:
+        del book.lines[position.position_id]
+    else:
+        book.lines[position.position_id] = msgspec.structs.replace(line, position=fold.position)
+    return Rung(
+        position_id=position.position_id,
+        symbol=position.symbol,
+        side=position.side.contra,
+        quantity=lots,
+        price=line.close_price,
+        realised=realised,
+        level_after=book.margin().level_percent,
+    )
+
+
+def _moved(line: OpenLine, price: Decimal) -> OpenLine:
+    # In the base currency a lot's worth does not move with the price; else it moves in proportion.
+    fixed = line.lot_value == line.contract_size
+    value = line.lot_value if fixed else line.lot_value * price / line.close_price
+    return msgspec.structs.replace(line, close_price=price, lot_value=value)
