@@ -24,7 +24,8 @@ def main() -> None:
         for source in sources
     ]
     # The C files go to build/: what is generated must not lie among what is written.
-    command = build_ext(Distribution({"ext_modules": cythonize(extensions, build_dir="build", compiler_directives=DIRECTIVES)}))
+    modules = cythonize(extensions, build_dir="build", compiler_directives=DIRECTIVES)
+    command = build_ext(Distribution({"ext_modules": modules}))
     command.inplace = True
     command.ensure_finalized()
     command.run()

@@ -70,7 +70,7 @@ def spawn(
         user=identity.uid,
         group=identity.gid,
         extra_groups=[] if identity.uid is not None else None,
-        preexec_fn=_leash(death_signal) if death_signal and _libc else None,  # noqa: PLW1509
+        preexec_fn=_leash(death_signal) if death_signal and _libc else None,
     )
 
 

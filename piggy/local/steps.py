@@ -44,7 +44,11 @@ class Step:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as output:
             self.child = subprocess.Popen(
-                list(self.argv), stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=self.cwd,
+                list(self.argv),
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                cwd=self.cwd,
                 env={**os.environ, **self.env},
             )
         return self

@@ -1,0 +1,29 @@
+#!/usr/bin/env python
+"""The door for operators: `up`, `down`, `status`, `doctor`, and every Django command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+LOCAL_COMMANDS = {"up", "down", "status", "doctor"}
+
+
+def main() -> None:
+    """Run one command."""
+    if len(sys.argv) > 1 and sys.argv[1] in LOCAL_COMMANDS:
+        # These come before any setting: they make what the settings need.
+        from piggy.local import commands
+
+        raise SystemExit(commands.run(name=sys.argv[1], arguments=sys.argv[2:]))
+    from piggy.local import environment
+
+    environment.recall()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"piggy.settings.{os.environ.get('PIGGY_ENV', 'dev')}")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

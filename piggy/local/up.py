@@ -1,0 +1,186 @@
+"""`manage.py up`: from nothing running to a live desk, and back on Ctrl-C."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from piggy.local import checks, environment, processes, programs, schema
+from piggy.local.services import LocalServices
+from piggy.local.steps import say
+from piggy.local.supervisor import Supervisor, end_leftovers
+
+PYTHON = Path(sys.executable)
+READY_S_MAX = 120.0
+TICK_S = 0.25
+
+
+class UnableToStart(Exception):
+    """The venue did not come up; the message says what stands in the way."""
+
+
+def up(*, env: Mapping[str, str]) -> int:
+    """Run the venue until a signal; returns the exit code."""
+    place = environment.home(env=env)
+    (place / "log").mkdir(parents=True, exist_ok=True)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopped.set())
+    with only_one(place=place):
+        end_leftovers(home=place)
+        checks.addresses(env=env)
+        services = LocalServices(place, with_postgres=not env.get("DATABASE_URL"), with_valkey=not env.get("REDIS_URL"))
+        say("starting PostgreSQL and Valkey")
+        try:
+            services.start()
+            whole = environment.complete(env=addressed(env=env, services=services), place=place)
+            run(env=choose_ports(given=env, env=whole), place=place, services=services, stopped=stopped)
+        finally:
+            say("stopping PostgreSQL and Valkey")
+            services.stop()
+    say("everything is stopped")
+    return 0
+
+
+@contextmanager
+def only_one(*, place: Path) -> Iterator[None]:
+    """Hold the installation; the lock goes with the process, even by kill -9."""
+    with (place / "up.pid").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise UnableToStart(
+                f"It is already running (process {file.read().strip()}); `manage.py down` stops it."
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def addressed(*, env: Mapping[str, str], services: LocalServices) -> dict[str, str]:
+    """Return `env` with the embedded servers' addresses where it names none."""
+    whole = dict(env)
+    if not whole.get("DATABASE_URL"):
+        whole |= {"DATABASE_URL": services.database_url, "DATABASE_OWNER_URL": services.owner_url}
+    if not whole.get("REDIS_URL"):
+        whole["REDIS_URL"] = services.redis_url
+    return whole
+
+
+def choose_ports(*, given: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
+    """Return `env` with free ports: what was asked for must be free, what was not asked for may move."""
+    chosen = dict(env)
+    for name, width in (("PIGGY_WEB_PORT", 1), ("PIGGY_EDGE_PORT", 1), ("PIGGY_LP_PORT_BASE", len(environment.LPS))):
+        wanted = int(env[name])
+        if all(map(processes.port_is_free, range(wanted, wanted + width))):
+            continue
+        if given.get(name):
+            raise UnableToStart(f"Port {wanted} ({name}) is taken by another program; choose another.")
+        step = 20 if width == 1 else 10
+        moved = next(
+            port
+            for port in range(wanted + step, 65_000, step)
+            if all(map(processes.port_is_free, range(port, port + width)))
+        )
+        say(f"port {wanted} is taken by another program: {name} is {moved} this time")
+        chosen[name] = str(moved)
+    return chosen
+
+
+def run(*, env: dict[str, str], place: Path, services: LocalServices, stopped: threading.Event) -> None:
+    """Check, migrate, seed, start the programs and look after them until `stopped`."""
+    checks.queue(url=env["REDIS_URL"])
+    checks.roles(app_url=env["DATABASE_URL"], owner_url=env["DATABASE_OWNER_URL"])
+    environment.remember(env=env, place=place)
+    prepare(env=env, place=place)
+    # The programs never see the owner's password: whoever takes one over is still bound by row-level security.
+    bound = {name: value for name, value in env.items() if name != "DATABASE_OWNER_URL"}
+    keeper = Supervisor(
+        programs=programs.of(env=bound, python=PYTHON), env=bound, home=place, cwd=environment.ROOT, say=say
+    )
+    try:
+        say("starting the venue")
+        keeper.start()
+        wait_until_ready(env=bound, keeper=keeper, services=services, stopped=stopped)
+        if not stopped.is_set():
+            announce(env=bound, place=place)
+        look_after(keeper=keeper, services=services, stopped=stopped)
+    finally:
+        say("stopping the venue")
+        keeper.stop()
+
+
+def prepare(*, env: Mapping[str, str], place: Path) -> None:
+    """Migrate and seed when the code's schema or demo is not what the database was last brought to."""
+    owner = env["DATABASE_OWNER_URL"]
+    sources = {"schema": schema.SCHEMA_SOURCES, "demo": schema.DEMO_SOURCES}
+    wanted = [f"{name} {schema.digest(patterns=patterns)}" for name, patterns in sources.items()]
+    done = schema.state(owner_url=owner).split("; ")
+    log = place / "log" / "migrate.log"
+    if wanted[0] not in done:
+        say("migrating the database as its owner (the first time up to a minute: public, the template, every tenant)")
+        schema.manage("migrate_schemas", env=env, python=PYTHON, log=log)
+        schema.put_state(owner_url=owner, text=wanted[0])
+    if wanted != done or not (place / "logins.txt").exists():
+        say("seeding the demo tenants acorn and birch")
+        schema.manage("demo", env=env, python=PYTHON, log=log)
+        schema.put_state(owner_url=owner, text="; ".join(wanted))
+
+
+def look_after(*, keeper: Supervisor, services: LocalServices, stopped: threading.Event) -> None:
+    """Restart whatever dies until `stopped`."""
+    while not stopped.wait(TICK_S):
+        for name in services.revive():
+            say(f"{name} was killed and runs again")
+        keeper.tick()
+
+
+def wait_until_ready(
+    *, env: Mapping[str, str], keeper: Supervisor, services: LocalServices, stopped: threading.Event
+) -> None:
+    """Wait until the web process says that all parts answer; raises UnableToStart with what it said last."""
+    until, said = time.monotonic() + READY_S_MAX, "nothing"
+    while not stopped.wait(TICK_S):
+        services.revive()
+        keeper.tick()
+        ready, said = _ask_ready(int(env["PIGGY_WEB_PORT"]))
+        if ready:
+            return
+        if time.monotonic() > until:
+            raise UnableToStart(f"The venue is not ready after {READY_S_MAX:.0f} s; /readyz says: {said}")
+
+
+def _ask_ready(port: int) -> tuple[bool, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/readyz", headers={"Host": f"acorn.localhost:{port}"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return True, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return False, error.read().decode(errors="replace")[:500]
+    except OSError as error:
+        return False, str(error)
+
+
+def announce(*, env: Mapping[str, str], place: Path) -> None:
+    """Print addresses, logins and one order as a curl line."""
+    port = env["PIGGY_WEB_PORT"]
+    lines = ["", "The desk is live.", ""]
+    for tenant in environment.TENANTS:
+        lines.append(f"  http://{tenant}.localhost:{port}/desk/   http://{tenant}.localhost:{port}/admin/")
+    lines += [f"  fast door for signals: http://127.0.0.1:{env['PIGGY_EDGE_PORT']}", ""]
+    logins = place / "logins.txt"
+    if logins.exists():
+        lines += [logins.read_text().replace(":8000/", f":{port}/").rstrip(), ""]
+    lines += [f"Logs: {place / 'log'}. Ctrl-C stops everything.", ""]
+    print("\n".join(lines), flush=True)
