@@ -12,6 +12,7 @@ import msgspec
 
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.instruments import Instrument
+from piggy.core.limits import Limits
 from piggy.core.orders import OrderTerms, Side
 
 
@@ -37,6 +38,13 @@ class ConfigureVenue(Command, frozen=True, kw_only=True):
 
 class ConfigureStrategy(Command, frozen=True, kw_only=True):
     strategy: Strategy
+
+
+class ConfigureLimits(Command, frozen=True, kw_only=True):
+    """Replace the pre-trade limits of one group."""
+
+    group: str
+    limits: Limits
 
 
 class SetTradingState(Command, frozen=True, kw_only=True):
@@ -152,6 +160,7 @@ AnyCommand = (
     | ConfigureAccount
     | ConfigureVenue
     | ConfigureStrategy
+    | ConfigureLimits
     | SetTradingState
     | CreditAccount
     | DebitAccount

@@ -12,6 +12,7 @@ import msgspec
 
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.instruments import Instrument
+from piggy.core.limits import Limits
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side
 
@@ -93,6 +94,11 @@ class StrategyConfigured(Event, frozen=True, kw_only=True):
     strategy: Strategy
 
 
+class LimitsConfigured(Event, frozen=True, kw_only=True):
+    group: str
+    limits: Limits
+
+
 class TradingStateChanged(Event, frozen=True, kw_only=True):
     scope: str
     key: str
@@ -143,6 +149,8 @@ class OrderAccepted(Event, frozen=True, kw_only=True):
     group: str
     verdict: Verdict
     routing: RoutingDecision
+    margin_reserved: Decimal = ZERO
+    notional: Decimal = ZERO
 
 
 class OrderRerouted(Event, frozen=True, kw_only=True):
@@ -201,11 +209,14 @@ class ChildOrderClosed(Event, frozen=True, kw_only=True):
 
 
 class ChildOrderInDoubt(Event, frozen=True, kw_only=True):
+    """Nobody knows the outcome; or the venue says `filled` lots were done and we have not heard of all of them yet."""
+
     order_id: str
     cl_ord_id: str
     venue: str
     text: str
     occurred_at_us: int
+    filled: Decimal | None = None
 
 
 class VenueReportSuspended(Event, frozen=True, kw_only=True):
@@ -240,6 +251,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     commission: Decimal
     conversion_rate: Decimal
     position_id: str
+    margin_per_lot: Decimal
     reason: str = ""
     benchmark_bid: Decimal | None = None
     benchmark_ask: Decimal | None = None
@@ -306,6 +318,7 @@ AnyEvent = (
     | AccountConfigured
     | VenueConfigured
     | StrategyConfigured
+    | LimitsConfigured
     | TradingStateChanged
     | CommandRefused
     | AccountCredited

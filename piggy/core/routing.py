@@ -17,16 +17,9 @@ from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel, VenueQuote
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
+from piggy.core.positions import Position
 
 HUNDRED = Decimal(100)
-
-
-class BookParts(msgspec.Struct, frozen=True, kw_only=True):
-    """How a position's lots were opened, signed: passed on, kept, or crossed with another client."""
-
-    a: Decimal = ZERO
-    b: Decimal = ZERO
-    cross: Decimal = ZERO
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,18 +40,20 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split(
-    *, group: Group, instrument: Instrument, quantity: Decimal, side: Side, parts: BookParts
+    *, group: Group, instrument: Instrument, quantity: Decimal, side: Side, position: Position | None
 ) -> tuple[Decimal, Decimal, str]:
     """Return the lots for the A and the B book and why; they add up to `quantity` exactly (INV-21).
 
     A close follows the book of its open: what `quantity` takes off a position goes back where those lots came from,
     and only the rest is new flow that the group's mode decides.
     """
-    a_open, b_open = (max(ZERO, -side.sign * part) for part in (parts.a, parts.b))
-    closing = min(quantity, a_open + b_open)
-    a_closing = ZERO
-    if closing:
-        a_closing = min(a_open, max(closing - b_open, _on_step(closing * a_open / (a_open + b_open), instrument)))
+    closing = a_closing = ZERO
+    if position is not None and position.side is not side:
+        held = position.a_lots + position.b_lots
+        closing = min(quantity, held)
+    if position is not None and closing:
+        share = _on_step(closing * position.a_lots / held, instrument)
+        a_closing = min(position.a_lots, max(closing - position.b_lots, share))
     opening = quantity - closing
     a_opening = _on_step(opening * _a_percent(group) / HUNDRED, instrument)
     a_quantity = a_closing + a_opening
@@ -210,11 +205,9 @@ def _mode(*, a: Decimal, b: Decimal, cross: Decimal) -> str:
 
 
 def _why(*, group: Group, closing: Decimal, opening: Decimal) -> str:
-    opened = {
-        BookMode.A: "passed on",
-        BookMode.B: "kept",
-        BookMode.MIXED: f"{group.a_book_percent} % passed on",
-    }[group.book_mode]
+    opened = {BookMode.A: "passed on", BookMode.B: "kept", BookMode.MIXED: f"{group.a_book_percent} % passed on"}[
+        group.book_mode
+    ]
     if not closing:
         return f"group {group.name} is {group.book_mode.value}: {opened}"
     closes = f"{closing} lots close a position and follow the book of its open"

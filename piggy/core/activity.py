@@ -1,0 +1,79 @@
+"""Activity: how much an account did lately, for the rate, value, duplicate and loss controls. A fold of order events."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderTerms
+
+SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
+SECONDS_KEPT = 60
+DUPLICATES_KEPT = 64
+
+Fingerprint = tuple[str, str, Decimal, str, Decimal | None, Decimal | None]
+
+
+@dataclass(slots=True)
+class Second:
+    """What happened within one second of the clock."""
+
+    number: int
+    messages: int = 0
+    executions: int = 0
+    notional: Decimal = ZERO
+
+
+@dataclass(slots=True)
+class Activity:
+    """The last minute by seconds, the latest orders by fingerprint, and the day's realised result."""
+
+    seconds: deque[Second] = field(default_factory=lambda: deque(maxlen=SECONDS_KEPT))
+    latest: dict[Fingerprint, int] = field(default_factory=dict)
+    day: int = 0
+    realised_today: Decimal = ZERO
+
+    def message(self, *, at_us: int, terms: OrderTerms, notional: Decimal) -> None:
+        """Count an order that came in, accepted or not; only an accepted one has a notional and a fingerprint."""
+        second = self._second(at_us)
+        second.messages += 1
+        second.notional += notional
+        if notional:
+            self.latest.pop(fingerprint(terms=terms), None)
+            self.latest[fingerprint(terms=terms)] = at_us
+            while len(self.latest) > DUPLICATES_KEPT:
+                del self.latest[next(iter(self.latest))]
+
+    def execution(self, *, at_us: int, result: Decimal) -> None:
+        """Count a fill and what it brought or cost today."""
+        self._second(at_us).executions += 1
+        if at_us // DAY_US != self.day:
+            self.day, self.realised_today = at_us // DAY_US, ZERO
+        self.realised_today += result
+
+    def messages_this_second(self, *, now_us: int) -> int:
+        last = self.seconds[-1] if self.seconds else None
+        return last.messages if last and last.number == now_us // SECOND_US else 0
+
+    def notional_within(self, *, now_us: int, window_s: int) -> Decimal:
+        return sum((s.notional for s in self.seconds if s.number > now_us // SECOND_US - window_s), ZERO)
+
+    def executions_within(self, *, now_us: int, window_s: int) -> int:
+        return sum(s.executions for s in self.seconds if s.number > now_us // SECOND_US - window_s)
+
+    def loss_today(self, *, now_us: int) -> Decimal:
+        return max(ZERO, -self.realised_today) if now_us // DAY_US == self.day else ZERO
+
+    def _second(self, at_us: int) -> Second:
+        number = at_us // SECOND_US
+        if not self.seconds or self.seconds[-1].number < number:
+            self.seconds.append(Second(number))
+        return self.seconds[-1]
+
+
+def fingerprint(*, terms: OrderTerms) -> Fingerprint:
+    """Return what makes two orders of one account the same (P-13)."""
+    return (terms.symbol, terms.side, terms.quantity, terms.type, terms.limit_price, terms.stop_price)

@@ -1,0 +1,109 @@
+"""Configuring: instruments, groups, accounts, venues, limits, trading states and money in and out, as events."""
+
+from __future__ import annotations
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.moment import Moment
+
+Events = list[ev.AnyEvent]
+SCOPES = frozenset({"firm", "tenant", "group", "account", "symbol", "venue"})
+
+
+def configure_instrument(*, command: cmd.ConfigureInstrument, moment: Moment) -> Events:
+    known = moment.state.instruments.get(command.instrument.symbol)
+    if known and (known.price_digits, known.lot_digits) != (
+        command.instrument.price_digits,
+        command.instrument.lot_digits,
+    ):
+        return [_refused("DIGITS_FIXED", "price_digits", "the scale of a symbol cannot change once it is in use")]
+    return [] if known == command.instrument else [ev.InstrumentConfigured(instrument=command.instrument)]
+
+
+def configure_group(*, command: cmd.ConfigureGroup, moment: Moment) -> Events:
+    same = moment.state.groups.get(command.group.name) == command.group
+    return [] if same else [ev.GroupConfigured(group=command.group)]
+
+
+def configure_account(*, command: cmd.ConfigureAccount, moment: Moment) -> Events:
+    account, state = command.account, moment.state
+    if account.group not in state.groups:
+        return [_refused("GROUP_UNKNOWN", "group", f"no group is called {account.group}")]
+    known = state.accounts.get(account.account_id)
+    if known and known.currency != account.currency:
+        return [_refused("CURRENCY_FIXED", "currency", "an account's currency cannot change")]
+    if known and known.position_mode != account.position_mode and state.positions_of.get(account.account_id):
+        return [_refused("POSITIONS_OPEN", "position_mode", "it cannot change while positions are open")]
+    return [] if known == account else [ev.AccountConfigured(account=account)]
+
+
+def configure_venue(*, command: cmd.ConfigureVenue, moment: Moment) -> Events:
+    same = moment.state.venues.get(command.venue.name) == command.venue
+    return [] if same else [ev.VenueConfigured(venue=command.venue)]
+
+
+def configure_strategy(*, command: cmd.ConfigureStrategy, moment: Moment) -> Events:
+    same = moment.state.strategies.get(command.strategy.strategy_id) == command.strategy
+    return [] if same else [ev.StrategyConfigured(strategy=command.strategy)]
+
+
+def configure_limits(*, command: cmd.ConfigureLimits, moment: Moment) -> Events:
+    same = moment.state.limits.get(command.group) == command.limits
+    return [] if same else [ev.LimitsConfigured(group=command.group, limits=command.limits)]
+
+
+def set_trading_state(*, command: cmd.SetTradingState, moment: Moment) -> Events:
+    if command.scope not in SCOPES:
+        return [_refused("SCOPE_UNKNOWN", "scope", f"one of {', '.join(sorted(SCOPES))}")]
+    return [
+        ev.TradingStateChanged(
+            scope=command.scope, key=command.key, state=command.state, reason=command.reason, by=command.by
+        )
+    ]
+
+
+def credit(*, command: cmd.CreditAccount, moment: Moment) -> Events:
+    """Money in, once per reference."""
+    refusal = _money_refusal(command, moment)
+    if refusal or command.reference in moment.state.references:
+        return refusal
+    return [
+        ev.AccountCredited(
+            account_id=command.account_id,
+            amount=command.amount,
+            currency=moment.account(command.account_id).currency,
+            reference=command.reference,
+            kind=command.kind,
+        )
+    ]
+
+
+def debit(*, command: cmd.DebitAccount, moment: Moment) -> Events:
+    """Money out, once per reference, never more than is free."""
+    refusal = _money_refusal(command, moment)
+    if refusal or command.reference in moment.state.references:
+        return refusal
+    funds = moment.funds(command.account_id)
+    if not funds.priced or min(funds.free_margin, funds.balance) < command.amount:
+        return [_refused("FUNDS_NOT_FREE", "amount", f"{max(funds.free_margin, 0)} is free")]
+    return [
+        ev.AccountDebited(
+            account_id=command.account_id,
+            amount=command.amount,
+            currency=moment.account(command.account_id).currency,
+            reference=command.reference,
+            kind=command.kind,
+        )
+    ]
+
+
+def _money_refusal(command: cmd.CreditAccount | cmd.DebitAccount, moment: Moment) -> Events:
+    if command.account_id not in moment.state.accounts:
+        return [_refused("ACCOUNT_UNKNOWN", "account_id", "no such account")]
+    if not (command.amount.is_finite() and command.amount > 0):
+        return [_refused("AMOUNT_NOT_POSITIVE", "amount", "an amount is more than nothing")]
+    return []
+
+
+def _refused(code: str, field: str, text: str) -> ev.CommandRefused:
+    return ev.CommandRefused(code=code, field=field, text=text)

@@ -1,0 +1,185 @@
+"""The desk of one tenant: `decide` turns a command into events and changes nothing; `apply` folds an event in and
+refuses nothing. State is what the events say; quotes are beside it and never needed to apply. Read this first.
+
+    events = desk.decide(command=..., now_us=...)      # a decision
+    ... the engine commits the events ...              # now it is true
+    desk.apply(recorded=...)                           # the desk catches up
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from piggy.core import commands as cmd
+from piggy.core import configuring, placing, touching, venue_reports
+from piggy.core import events as ev
+from piggy.core.answers import Answer
+from piggy.core.commands import AnyCommand
+from piggy.core.conversion import Touch, currency_pairs
+from piggy.core.events import AnyEvent, Recorded
+from piggy.core.execution import UnableToConvert
+from piggy.core.market import VenueQuote, VenueState, VenueStatus
+from piggy.core.moment import Moment
+from piggy.core.quotes import Market
+from piggy.core.state import State
+
+ANSWERS_KEPT = 500_000  # Older repeats are caught by the log's unique command id.
+
+DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
+    cmd.ConfigureInstrument: configuring.configure_instrument,
+    cmd.ConfigureGroup: configuring.configure_group,
+    cmd.ConfigureAccount: configuring.configure_account,
+    cmd.ConfigureVenue: configuring.configure_venue,
+    cmd.ConfigureStrategy: configuring.configure_strategy,
+    cmd.ConfigureLimits: configuring.configure_limits,
+    cmd.SetTradingState: configuring.set_trading_state,
+    cmd.CreditAccount: configuring.credit,
+    cmd.DebitAccount: configuring.debit,
+    cmd.PlaceOrder: placing.place,
+    cmd.CancelOrder: placing.cancel,
+    cmd.AmendOrder: placing.amend,
+    cmd.ActOnPrices: touching.act_on_prices,
+    cmd.ActOnTime: touching.act_on_time,
+    cmd.RecordVenueAck: venue_reports.record_ack,
+    cmd.RecordVenueFill: venue_reports.record_fill,
+    cmd.RecordVenueReject: venue_reports.record_reject,
+    cmd.RecordVenueDone: venue_reports.record_done,
+    cmd.RecordVenueDoubt: venue_reports.record_doubt,
+}
+
+
+@dataclass(slots=True)
+class _Answered:
+    """What is kept of a command that was done: the hash of its body and the answer as its own events left it."""
+
+    request_hash: str
+    answer: Answer
+    order_id: str = ""
+
+
+class Desk:
+    """One tenant's desk. `state` is the fold of events; `market` holds quotes, which are not events."""
+
+    def __init__(self, *, tenant: str) -> None:
+        self.state = State(tenant=tenant)
+        self.market = Market()
+        self.statuses: dict[str, VenueStatus] = {}
+        self.marks: dict[str, Touch] = {}
+        self._pairs: dict[tuple[str, str], str] = {}
+        self._answered: OrderedDict[str, _Answered] = OrderedDict()
+        self._due: set[str] = set()
+
+    def answer(self, *, command_id: str, request_hash: str) -> Answer | None:
+        """Return the first answer where the command was done before, a conflict under another body, else None."""
+        known = self._answered.get(command_id)
+        if known is None:
+            return None
+        if known.request_hash != request_hash:
+            return Answer(command_id=command_id, conflict=True)
+        return msgspec.structs.replace(known.answer, duplicate=True)
+
+    def answer_of(self, *, command_id: str) -> Answer:
+        """Return the answer to a command that has just been applied; an empty one where it changed nothing."""
+        known = self._answered.get(command_id)
+        return known.answer if known else Answer(command_id=command_id)
+
+    def decide(self, *, command: AnyCommand, now_us: int, command_id: str = "") -> tuple[AnyEvent, ...]:
+        """Return what would happen; nothing has. `command_id` takes no part in the decision."""
+        moment = self.moment(now_us=now_us)
+        try:
+            return tuple(DECISIONS[type(command)](command=command, moment=moment))
+        except UnableToConvert as unable:
+            return (_without_rate(command, str(unable)),)
+
+    def apply(self, *, recorded: Recorded) -> None:
+        """Fold one committed event in, in the order of the log."""
+        event = recorded.event
+        self.state.apply(recorded=recorded)
+        self._remember(recorded)
+        if isinstance(event, ev.InstrumentConfigured):
+            self._pairs = currency_pairs(instruments=self.state.instruments.values())
+        elif isinstance(event, ev.VenueConfigured):
+            self.market.configure(venue=event.venue)
+        elif isinstance(event, ev.OrderFilled):
+            held = self.state.positions_of.get(event.account_id, ())
+            self._due.update(self.state.positions[position_id].symbol for position_id in held)
+        elif isinstance(event, ev.OrderAccepted | ev.OrderAmended):
+            self._due.add(self.state.orders[event.order_id].terms.symbol)
+
+    def quote(self, *, quote: VenueQuote) -> None:
+        """Take a venue's book of a symbol."""
+        self.market.update(quote=quote)
+
+    def status(self, *, status: VenueStatus) -> None:
+        """Take a venue's session state; a session that is down quotes nothing."""
+        self.statuses[status.venue] = status
+        if status.state is not VenueState.READY:
+            self.market.withdraw(venue=status.venue)
+
+    def due(self, *, now_us: int) -> tuple[AnyCommand, ...]:
+        """Return the desk's own commands that are due: prices moved where somebody cares, or time ran out."""
+        self._mark(now_us)
+        state = self.state
+        touched = tuple(
+            sorted(
+                symbol
+                for symbol in self._due
+                if state.holders.get(symbol) or state.stops.get(symbol) or state.resting.get(symbol)
+            )
+        )
+        self._due.clear()
+        late = any(now_us >= touching.expires_at_us(order=state.orders[order_id]) for order_id in state.expiring)
+        prices: tuple[AnyCommand, ...] = (cmd.ActOnPrices(symbols=touched),) if touched else ()
+        return (*prices, cmd.ActOnTime()) if late else prices
+
+    def unsent_children(self) -> tuple[ev.ChildOrderCreated, ...]:
+        """Return the legs that no venue has answered yet; putting them on the stream again is safe."""
+        waiting = (
+            child for child in self.state.open_children.values() if not child.acknowledged and not child.in_doubt
+        )
+        return tuple(child.created for child in waiting)
+
+    def moment(self, *, now_us: int) -> Moment:
+        """Return all that the desk knows at `now_us`."""
+        self._mark(now_us)
+        return Moment(state=self.state, market=self.market, marks=self.marks, pairs=self._pairs, now_us=now_us)
+
+    def _mark(self, now_us: int) -> None:
+        for symbol in self.market.changed():
+            self._due.add(symbol)
+            best = self.market.best(symbol=symbol, now_us=now_us)
+            if best and best.bid and best.ask:
+                at_us = min(best.bid.received_at_us, best.ask.received_at_us)
+                self.marks[symbol] = Touch(best.bid.price, best.ask.price, at_us)
+
+    def _remember(self, recorded: Recorded) -> None:
+        """Keep the answer as the command's own events leave it, so that a repeat hears the first result."""
+        event: Any = recorded.event
+        known = self._answered.get(recorded.command_id)
+        if known is None:
+            known = _Answered(recorded.request_hash, Answer(command_id=recorded.command_id))
+            self._answered[recorded.command_id] = known
+            if len(self._answered) > ANSWERS_KEPT:
+                self._answered.popitem(last=False)
+        if isinstance(event, ev.CommandRefused):
+            known.answer = msgspec.structs.replace(known.answer, refused=event)
+            return
+        order_id = getattr(event, "order_id", "")
+        if order_id and known.order_id in ("", order_id):
+            known.order_id = order_id
+            order = self.state.orders[order_id]
+            known.answer = msgspec.structs.replace(known.answer, order=order.view())
+
+
+def _without_rate(command: AnyCommand, text: str) -> AnyEvent:
+    """A fill is never dropped for want of a rate: it waits for a person; any other command is refused."""
+    if isinstance(command, cmd.RecordVenueFill):
+        return ev.VenueReportSuspended(
+            venue=command.venue, cl_ord_id=command.cl_ord_id, fill_id=command.fill_id, code="no_rate", text=text
+        )
+    return ev.CommandRefused(code="NO_RATE", field="symbol", text=text)

@@ -1,0 +1,190 @@
+"""Execution: the events of one command, built up without touching state.
+
+One command may fill an order several times, or two orders against each other, so each fill must see the one before it.
+`Execution` keeps what has been decided so far on top of the state; applying the events makes the state catch up.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from piggy.core import events as ev
+from piggy.core.accounts import Account, PositionMode
+from piggy.core.funds import margin_per_lot
+from piggy.core.moment import Moment
+from piggy.core.money import ZERO, round_money
+from piggy.core.orders import Side
+from piggy.core.positions import Position, filled
+from piggy.core.pricing import commission
+from piggy.core.routing import Leg
+from piggy.core.state import Order
+
+
+class UnableToConvert(Exception):
+    """No rate, live or past, leads from an instrument's quote currency to an account's."""
+
+
+class Execution:
+    """What a command does so far: `events`, and lots filled and sent out on top of the state."""
+
+    def __init__(self, *, moment: Moment) -> None:
+        self.moment = moment
+        self.events: list[ev.AnyEvent] = []
+        self._filled: dict[str, Decimal] = {}
+        self._fills: dict[str, int] = {}
+        self._routed: dict[str, Decimal] = {}
+        self._cancelled: set[str] = set()
+        self._positions: dict[str, Position | None] = {}
+        self._balances: dict[str, Decimal] = {}
+        self._created = 0
+
+    def new_order_id(self) -> str:
+        """Return the next order's id: a count per tenant, so that ids sort and replay gives the same ones."""
+        self._created += 1
+        return f"O{self.moment.state.order_count + self._created:09d}"
+
+    def leaves(self, order: Order) -> Decimal:
+        """Return the lots of `order` that are still unfilled after what has been decided."""
+        return ZERO if order.order_id in self._cancelled else order.leaves - self._filled.get(order.order_id, ZERO)
+
+    def free(self, order: Order) -> Decimal:
+        """Return the lots of `order` that are neither filled nor out at a venue."""
+        return self.leaves(order) - order.routed - self._routed.get(order.order_id, ZERO)
+
+    def position(self, position_id: str) -> Position | None:
+        if position_id in self._positions:
+            return self._positions[position_id]
+        return self.moment.state.positions.get(position_id)
+
+    def release(self, *, order: Order, lots: Decimal) -> None:
+        """Take `lots` back from a venue: they are free again, or about to be filled."""
+        self._routed[order.order_id] = self._routed.get(order.order_id, ZERO) - lots
+
+    def fill(
+        self,
+        *,
+        order: Order,
+        quantity: Decimal,
+        raw: Decimal,
+        price: Decimal,
+        book: str,
+        counterparty: str,
+        reason: str,
+    ) -> None:
+        """Fill `quantity` lots of a client's order at `price`; `raw` is the price before markup."""
+        moment, terms = self.moment, order.terms
+        account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
+        position_id = position_id_of(account=account, order=order)
+        fold = filled(
+            position=self.position(position_id),
+            side=terms.side,
+            quantity=quantity,
+            price=price,
+            contract_size=instrument.contract_size,
+            account_id=account.account_id,
+            symbol=terms.symbol,
+            position_id=position_id,
+            book=book,
+            at_us=moment.now_us,
+        )
+        rate = self._rate(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
+        group = moment.group_of(account.account_id)
+        average = fold.position.average_price if fold.position else price
+        realised = round_money(amount=fold.realised_quote * rate, currency=account.currency)
+        charge = round_money(amount=commission(group=group, lots=quantity), currency=account.currency)
+        revenue = terms.side.sign * instrument.notional(lots=quantity, price=price - raw) * rate
+        number = self._fills.get(order.order_id, order.fills) + 1
+        mark = moment.marks.get(terms.symbol)
+        self.events.append(
+            ev.OrderFilled(
+                order_id=order.order_id,
+                account_id=account.account_id,
+                fill_id=f"{order.order_id}-{number}",
+                symbol=terms.symbol,
+                side=terms.side,
+                quantity=quantity,
+                price=price,
+                raw_price=raw,
+                book=book,
+                counterparty=counterparty,
+                leaves=self.leaves(order) - quantity,
+                realised=realised,
+                realised_quote=fold.realised_quote,
+                commission=charge,
+                conversion_rate=rate,
+                position_id=position_id,
+                margin_per_lot=margin_per_lot(
+                    instrument=instrument, account=account, group=group, price=average, rate=rate
+                ),
+                reason=reason,
+                benchmark_bid=mark.bid if mark else None,
+                benchmark_ask=mark.ask if mark else None,
+                markup_revenue=round_money(amount=revenue, currency=account.currency),
+            )
+        )
+        self._fills[order.order_id] = number
+        self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) + quantity
+        self._positions[position_id] = fold.position
+        self._book_money(account=account, amount=realised - charge)
+
+    def send(self, *, order: Order, legs: tuple[Leg, ...], time_in_force: str) -> None:
+        """Create one child order per leg; ids follow from order, venue and attempt, so a retry can never differ."""
+        attempt = order.attempts + 1
+        for leg in legs:
+            self.events.append(
+                ev.ChildOrderCreated(
+                    order_id=order.order_id,
+                    cl_ord_id=f"{order.order_id}-{leg.venue}-{attempt}",
+                    venue=leg.venue,
+                    symbol=order.terms.symbol,
+                    side=order.terms.side,
+                    quantity=leg.quantity,
+                    limit_price=leg.limit_price,
+                    time_in_force=time_in_force,
+                    attempt=attempt,
+                )
+            )
+            self._routed[order.order_id] = self._routed.get(order.order_id, ZERO) + leg.quantity
+
+    def cancel(self, *, order: Order, outcome: str, reason: str) -> None:
+        """End the order with what is unfilled; its legs at venues have ended before."""
+        self.events.append(
+            ev.OrderCancelled(order_id=order.order_id, outcome=outcome, leaves=self.leaves(order), reason=reason)
+        )
+        self._cancelled.add(order.order_id)
+
+    def _rate(self, *, source: str, account: Account, gain: bool) -> Decimal:
+        rate = self.moment.rate(source=source, target=account.currency, gain=gain)
+        if rate is None:
+            raise UnableToConvert(f"{source} to {account.currency} for account {account.account_id}")
+        return rate
+
+    def _book_money(self, *, account: Account, amount: Decimal) -> None:
+        """Move the balance; write a negative one off when nothing is open any more (negative-balance protection)."""
+        state, account_id = self.moment.state, account.account_id
+        balance = self._balances.get(account_id, state.balances.get(account_id, ZERO)) + amount
+        if balance < 0 and self.moment.group_of(account_id).negative_balance_protection and self._is_flat(account_id):
+            self.events.append(
+                ev.NegativeBalanceWrittenOff(account_id=account_id, amount=-balance, currency=account.currency)
+            )
+            balance = ZERO
+        self._balances[account_id] = balance
+
+    def _is_flat(self, account_id: str) -> bool:
+        held = self.moment.state.positions_of.get(account_id, set())
+        mine = {key for key, position in self._positions.items() if position and position.account_id == account_id}
+        return all(self.position(position_id) is None for position_id in held | mine)
+
+
+def position_id_of(*, account: Account, order: Order) -> str:
+    """Return which position a fill of `order` belongs to: one per symbol when netting, else the named or a new one."""
+    if account.position_mode is PositionMode.NETTING:
+        return f"{account.account_id}:{order.terms.symbol}"
+    return order.terms.position_id or order.order_id
+
+
+def opening_lots(*, position: Position | None, side: Side, quantity: Decimal) -> Decimal:
+    """Return how many of `quantity` lots would open rather than close."""
+    if position is None or position.side is side:
+        return quantity
+    return max(ZERO, quantity - position.lots)

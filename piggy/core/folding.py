@@ -1,0 +1,360 @@
+"""Folding: how each event changes the state. No price, no clock, no refusal.
+
+`fold` takes every event the log can hold; a desk recovered from the log equals the desk that lived through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from piggy.core import events as ev
+from piggy.core.activity import Activity
+from piggy.core.events import Recorded
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderState, OrderTerms, TimeInForce
+from piggy.core.positions import Position, filled
+from piggy.core.resting import RestingOrders
+from piggy.core.state import Child, Exposure, Order, State, VenueRecord, accepted_order
+
+
+def fold(*, state: State, recorded: Recorded) -> None:
+    """Fold one event in."""
+    HANDLERS[type(recorded.event)](state, recorded.event, recorded)
+    state.seq = recorded.seq
+
+
+def _instrument(state: State, event: ev.InstrumentConfigured, recorded: Recorded) -> None:
+    state.instruments[event.instrument.symbol] = event.instrument
+    state.exposure.setdefault(event.instrument.symbol, Exposure())
+    state.resting.setdefault(event.instrument.symbol, RestingOrders())
+    state.config_version += 1
+
+
+def _group(state: State, event: ev.GroupConfigured, recorded: Recorded) -> None:
+    state.groups[event.group.name] = event.group
+    state.config_version += 1
+
+
+def _account(state: State, event: ev.AccountConfigured, recorded: Recorded) -> None:
+    state.accounts[event.account.account_id] = event.account
+    state.balances.setdefault(event.account.account_id, ZERO)
+    state.config_version += 1
+
+
+def _venue(state: State, event: ev.VenueConfigured, recorded: Recorded) -> None:
+    state.venues[event.venue.name] = event.venue
+    state.venue_records.setdefault(event.venue.name, VenueRecord())
+    state.config_version += 1
+
+
+def _strategy(state: State, event: ev.StrategyConfigured, recorded: Recorded) -> None:
+    state.strategies[event.strategy.strategy_id] = event.strategy
+    state.config_version += 1
+
+
+def _limits(state: State, event: ev.LimitsConfigured, recorded: Recorded) -> None:
+    state.limits[event.group] = event.limits
+    state.config_version += 1
+
+
+def _trading_state(state: State, event: ev.TradingStateChanged, recorded: Recorded) -> None:
+    state.trading_states[(event.scope, event.key)] = event.state
+    state.config_version += 1
+
+
+def _nothing(state: State, event: ev.Event, recorded: Recorded) -> None:
+    """The log remembers it; no state follows from it."""
+
+
+def _credited(state: State, event: ev.AccountCredited, recorded: Recorded) -> None:
+    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) + event.amount
+    state.references.add(event.reference)
+
+
+def _debited(state: State, event: ev.AccountDebited, recorded: Recorded) -> None:
+    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) - event.amount
+    state.references.add(event.reference)
+
+
+def _written_off(state: State, event: ev.NegativeBalanceWrittenOff, recorded: Recorded) -> None:
+    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) + event.amount
+
+
+def _denied(state: State, event: ev.OrderDenied, recorded: Recorded) -> None:
+    state.order_count += 1
+    _count_message(state, event.terms, recorded, ZERO)
+    state.orders[event.order_id] = Order(
+        order_id=event.order_id,
+        terms=event.terms,
+        source=event.source,
+        group="",
+        routing=None,
+        state=OrderState.DENIED,
+        quantity=event.terms.quantity,
+        accepted_at_us=recorded.recorded_at_us,
+        seq=recorded.seq,
+        reasons=event.verdict.reasons,
+    )
+
+
+def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None:
+    state.order_count += 1
+    order = accepted_order(event=event, at_us=recorded.recorded_at_us, seq=recorded.seq)
+    account_id = event.terms.account_id
+    state.orders[order.order_id] = order
+    _count_message(state, event.terms, recorded, event.notional)
+    state.open_orders.setdefault(account_id, set()).add(order.order_id)
+    state.reserved[account_id] = state.reserved.get(account_id, ZERO) + event.margin_reserved
+    if order.terms.time_in_force in (TimeInForce.GTD, TimeInForce.DAY):
+        state.expiring.add(order.order_id)
+    if order.rests:
+        state.resting[event.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=order.seq)
+    elif event.terms.stop_price is not None:
+        state.stops.setdefault(event.terms.symbol, set()).add(order.order_id)
+
+
+def _count_message(state: State, terms: OrderTerms, recorded: Recorded, notional: Decimal) -> None:
+    activity = state.activity.setdefault(terms.account_id, Activity())
+    activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=notional)
+    state.tenant_activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=ZERO)
+
+
+def _rerouted(state: State, event: ev.OrderRerouted, recorded: Recorded) -> None:
+    order = state.orders[event.order_id]
+    order.routing = event.routing
+    order.text = event.routing.text
+
+
+def _triggered(state: State, event: ev.OrderTriggered, recorded: Recorded) -> None:
+    order = state.orders[event.order_id]
+    order.triggered = True
+    state.stops.get(order.terms.symbol, set()).discard(order.order_id)
+    if order.rests:
+        state.resting[order.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=recorded.seq)
+
+
+def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
+    order = state.orders[event.order_id]
+    account_id, before = order.terms.account_id, order.leaves
+    book = state.resting[order.terms.symbol]
+    if order.rests:
+        book.remove(order_id=order.order_id)
+    order.terms = msgspec.structs.replace(
+        order.terms, quantity=event.quantity, limit_price=event.limit_price, stop_price=event.stop_price
+    )
+    order.quantity = event.quantity
+    order.seq = order.seq if event.keeps_priority else recorded.seq
+    _reserve(state, account_id, order, order.leaves - before)
+    if order.rests:
+        book.add(order_id=order.order_id, terms=order.terms, seq=order.seq)
+
+
+def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded) -> None:
+    child = Child(created=event, seq=recorded.seq, created_at_us=recorded.recorded_at_us)
+    state.children[event.cl_ord_id] = state.open_children[event.cl_ord_id] = child
+    order = state.orders[event.order_id]
+    order.routed += event.quantity
+    order.attempts = max(order.attempts, event.attempt)
+    if order.state is OrderState.WORKING:
+        order.state = OrderState.ROUTED
+    state.venue_records.setdefault(event.venue, VenueRecord()).orders += 1
+
+
+def _child_acknowledged(state: State, event: ev.ChildOrderAcknowledged, recorded: Recorded) -> None:
+    child = state.children[event.cl_ord_id]
+    child.acknowledged, child.in_doubt = True, False
+    child.venue_order_id = event.venue_order_id
+    _settle_doubt(state, event.order_id)
+
+
+def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) -> None:
+    child = state.children[event.cl_ord_id]
+    was_open = min(event.quantity, child.leaves)
+    child.filled += event.quantity
+    child.acknowledged = True
+    child.in_doubt = child.filled_at_venue is not None and child.filled < child.filled_at_venue
+    state.venue_fills.add((event.venue, event.fill_id))
+    order = state.orders[event.order_id]
+    order.routed -= was_open
+    exposure = state.exposure[event.symbol]
+    signed = event.side.sign * event.quantity
+    exposure.venue_net += signed
+    exposure.venue_cash -= signed * event.price
+    record = state.venue_records[event.venue]
+    record.fills += 1
+    if child.leaves == 0 and not child.closed:
+        _close(state, child, rejected=False)
+    _settle_doubt(state, event.order_id)
+
+
+def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) -> None:
+    child = state.children[event.cl_ord_id]
+    order = state.orders[event.order_id]
+    order.routed -= child.leaves
+    _close(state, child, rejected=event.outcome == "rejected")
+    if event.outcome == "rejected":
+        order.refused_by = order.refused_by | {event.venue}
+    _settle_doubt(state, event.order_id)
+
+
+def _child_in_doubt(state: State, event: ev.ChildOrderInDoubt, recorded: Recorded) -> None:
+    child = state.children[event.cl_ord_id]
+    child.in_doubt, child.filled_at_venue = True, event.filled
+    state.orders[event.order_id].state = OrderState.IN_DOUBT
+
+
+def _suspended(state: State, event: ev.VenueReportSuspended, recorded: Recorded) -> None:
+    state.suspended.append(event)
+    state.venue_fills.add((event.venue, event.fill_id))
+
+
+def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
+    order = state.orders[event.order_id]
+    order.filled += event.quantity
+    order.notional += event.quantity * event.price
+    order.fills += 1
+    account_id = event.account_id
+    _reserve(state, account_id, order, -event.quantity)
+    result = event.realised - event.commission
+    state.balances[account_id] = state.balances.get(account_id, ZERO) + result
+    state.activity.setdefault(account_id, Activity()).execution(at_us=recorded.recorded_at_us, result=result)
+    state.tenant_activity.execution(at_us=recorded.recorded_at_us, result=result)
+    state.rates[(state.instruments[event.symbol].quote, state.accounts[account_id].currency)] = event.conversion_rate
+    _move_position(state, event, recorded)
+    if order.quantity - order.filled <= 0:
+        _end(state, order, OrderState.FILLED)
+    else:
+        order.state = OrderState.PARTIALLY_FILLED
+
+
+def _order_cancelled(state: State, event: ev.OrderCancelled, recorded: Recorded) -> None:
+    order = state.orders[event.order_id]
+    order.text = event.reason
+    _reserve(state, order.terms.account_id, order, -order.leaves)
+    _end(state, order, OrderState(event.outcome))
+
+
+def _margin_called(state: State, event: ev.MarginCalled, recorded: Recorded) -> None:
+    state.margin_called.add(event.account_id)
+
+
+def _margin_restored(state: State, event: ev.MarginRestored, recorded: Recorded) -> None:
+    state.margin_called.discard(event.account_id)
+
+
+def _move_position(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
+    before = state.positions.get(event.position_id)
+    after = filled(
+        position=before,
+        account_id=event.account_id,
+        symbol=event.symbol,
+        position_id=event.position_id,
+        side=event.side,
+        quantity=event.quantity,
+        price=event.price,
+        contract_size=state.instruments[event.symbol].contract_size,
+        book=event.book,
+        at_us=recorded.occurred_at_us,
+    ).position
+    exposure = state.exposure[event.symbol]
+    _count_exposure(exposure, before, -1)
+    _count_exposure(exposure, after, 1)
+    exposure.realised += event.realised_quote
+    used = state.used_margin.get(event.account_id, ZERO) - state.margins.pop(event.position_id, ZERO)
+    if after is None:
+        _forget_position(state, event)
+    else:
+        state.positions[event.position_id] = after
+        state.positions_of.setdefault(event.account_id, set()).add(event.position_id)
+        state.holders.setdefault(event.symbol, set()).add(event.account_id)
+        state.margins[event.position_id] = margin = event.margin_per_lot * after.lots
+        used += margin
+    state.used_margin[event.account_id] = used
+
+
+def _forget_position(state: State, event: ev.OrderFilled) -> None:
+    state.positions.pop(event.position_id, None)
+    mine = state.positions_of.get(event.account_id, set())
+    mine.discard(event.position_id)
+    if not any(state.positions[held].symbol == event.symbol for held in mine):
+        state.holders.get(event.symbol, set()).discard(event.account_id)
+
+
+def _count_exposure(exposure: Exposure, position: Position | None, sign: int) -> None:
+    if position is None:
+        return
+    signed = sign * position.side.sign
+    exposure.positions += sign
+    exposure.client_cost += sign * position.cost
+    exposure.a_net += signed * position.a_lots
+    exposure.b_net += signed * position.b_lots
+    exposure.cross_net += signed * position.cross_lots
+    if position.quantity > 0:
+        exposure.client_long += sign * position.quantity
+    else:
+        exposure.client_short -= sign * position.quantity
+
+
+def _close(state: State, child: Child, *, rejected: bool) -> None:
+    child.closed, child.in_doubt = True, False
+    state.open_children.pop(child.created.cl_ord_id, None)
+    record = state.venue_records[child.created.venue]
+    record.rejects += rejected
+    record.outcomes.append(rejected)
+
+
+def _settle_doubt(state: State, order_id: str) -> None:
+    """Give an order its ordinary state back once none of its legs is in doubt."""
+    order = state.orders[order_id]
+    if order.state is not OrderState.IN_DOUBT:
+        return
+    mine = (child for child in state.open_children.values() if child.created.order_id == order_id)
+    if not any(child.in_doubt for child in mine):
+        order.state = OrderState.PARTIALLY_FILLED if order.filled else OrderState.ROUTED
+
+
+def _reserve(state: State, account_id: str, order: Order, lots: Decimal) -> None:
+    state.reserved[account_id] = state.reserved.get(account_id, ZERO) + order.margin_per_lot * lots
+
+
+def _end(state: State, order: Order, final: OrderState) -> None:
+    order.state = final
+    state.open_orders[order.terms.account_id].discard(order.order_id)
+    state.expiring.discard(order.order_id)
+    state.stops.get(order.terms.symbol, set()).discard(order.order_id)
+    state.resting[order.terms.symbol].remove(order_id=order.order_id)
+
+
+HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
+    ev.InstrumentConfigured: _instrument,
+    ev.GroupConfigured: _group,
+    ev.AccountConfigured: _account,
+    ev.VenueConfigured: _venue,
+    ev.StrategyConfigured: _strategy,
+    ev.LimitsConfigured: _limits,
+    ev.TradingStateChanged: _trading_state,
+    ev.CommandRefused: _nothing,
+    ev.AccountCredited: _credited,
+    ev.AccountDebited: _debited,
+    ev.OrderDenied: _denied,
+    ev.OrderAccepted: _accepted,
+    ev.OrderRerouted: _rerouted,
+    ev.ChildOrderCreated: _child_created,
+    ev.ChildOrderAcknowledged: _child_acknowledged,
+    ev.ChildOrderFilled: _child_filled,
+    ev.ChildOrderClosed: _child_closed,
+    ev.ChildOrderInDoubt: _child_in_doubt,
+    ev.VenueReportSuspended: _suspended,
+    ev.OrderFilled: _filled,
+    ev.OrderAmended: _amended,
+    ev.OrderTriggered: _triggered,
+    ev.OrderCancelled: _order_cancelled,
+    ev.MarginCalled: _margin_called,
+    ev.MarginRestored: _margin_restored,
+    ev.StoppedOut: _nothing,
+    ev.NegativeBalanceWrittenOff: _written_off,
+}

@@ -1,0 +1,99 @@
+"""Funds of an account right now: balance, floating profit, equity, used and free margin, margin level.
+
+equity = balance + floating; free = equity - used - reserved (working orders count as filled, P-17);
+level % = equity / used x 100, None while nothing is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from piggy.core.accounts import Account, Group
+from piggy.core.conversion import Pairs, Touch, conversion
+from piggy.core.instruments import Instrument
+from piggy.core.money import ZERO
+from piggy.core.orders import Side
+from piggy.core.positions import Position, floating
+from piggy.core.pricing import client_price
+from piggy.core.state import State
+
+HUNDRED = Decimal(100)
+
+
+class Funds(msgspec.Struct, frozen=True, kw_only=True):
+    """All amounts in the account's currency; `priced` is False when a position has no price to mark it at."""
+
+    balance: Decimal
+    floating: Decimal
+    used_margin: Decimal
+    reserved: Decimal
+    priced: bool
+
+    @property
+    def equity(self) -> Decimal:
+        return self.balance + self.floating
+
+    @property
+    def free_margin(self) -> Decimal:
+        return self.equity - self.used_margin - self.reserved
+
+    @property
+    def level_percent(self) -> Decimal | None:
+        return self.equity / self.used_margin * HUNDRED if self.used_margin > 0 else None
+
+
+def funds_of(*, state: State, account_id: str, marks: Mapping[str, Touch], pairs: Pairs) -> Funds:
+    """Return what the account is worth at `marks`, each position marked where its owner could close it."""
+    account = state.accounts[account_id]
+    total, priced = ZERO, True
+    for position_id in state.positions_of.get(account_id, ()):
+        profit = position_profit(state=state, position=state.positions[position_id], marks=marks, pairs=pairs)
+        if profit is None:
+            priced = False
+        else:
+            total += profit
+    return Funds(
+        balance=state.balances.get(account.account_id, ZERO),
+        floating=total,
+        used_margin=state.used_margin.get(account_id, ZERO),
+        reserved=state.reserved.get(account_id, ZERO),
+        priced=priced,
+    )
+
+
+def position_profit(*, state: State, position: Position, marks: Mapping[str, Touch], pairs: Pairs) -> Decimal | None:
+    """Return a position's floating profit in its account's currency, None where it cannot be marked or converted."""
+    mark = marks.get(position.symbol)
+    if mark is None:
+        return None
+    account = state.accounts[position.account_id]
+    group, instrument = state.groups[account.group], state.instruments[position.symbol]
+    profit = floating(
+        position=position,
+        bid=client_price(raw=mark.bid, group=group, instrument=instrument, side=Side.SELL),
+        ask=client_price(raw=mark.ask, group=group, instrument=instrument, side=Side.BUY),
+        contract_size=instrument.contract_size,
+    )
+    rate = rate_of(
+        state=state, source=instrument.quote, target=account.currency, gain=profit > 0, marks=marks, pairs=pairs
+    )
+    return None if rate is None else profit * rate
+
+
+def rate_of(
+    *, state: State, source: str, target: str, gain: bool, marks: Mapping[str, Touch], pairs: Pairs
+) -> Decimal | None:
+    """Return the conversion rate off the marks, else the last one that a fill was booked at, else None."""
+    if source == target:
+        return Decimal(1)
+    found = conversion(source=source, target=target, gain=gain, pairs=pairs, quotes=marks.get)
+    return found.rate if found else state.rates.get((source, target))
+
+
+def margin_per_lot(*, instrument: Instrument, account: Account, group: Group, price: Decimal, rate: Decimal) -> Decimal:
+    """Return the initial margin of one lot in the account's currency: the instrument's rate, or the group's if dearer."""
+    percent = max(instrument.margin_percent, HUNDRED / group.leverage_max)
+    return instrument.notional(lots=Decimal(1), price=price) * percent / HUNDRED * rate

@@ -1,0 +1,166 @@
+"""Gatekeeping: put before the pre-trade gate what the desk knows of an order. The gate itself is risk.py."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from piggy.core import risk
+from piggy.core.accounts import Account, Group, TradingState
+from piggy.core.activity import Activity, fingerprint
+from piggy.core.events import Verdict
+from piggy.core.execution import opening_lots
+from piggy.core.funds import HUNDRED, margin_per_lot
+from piggy.core.gate import GateContext, Permissions, Request
+from piggy.core.instruments import Instrument
+from piggy.core.limits import Limits
+from piggy.core.market import BestQuote
+from piggy.core.moment import Moment
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderTerms, OrderType, Side
+from piggy.core.positions import Position
+from piggy.core.state import Order
+
+YEAR_US = 365 * 86_400 * 1_000_000
+NEVER_ACTIVE = Activity()
+# What holds until a group's own limits are configured: the documented retail defaults, with room for a whole desk.
+HOUSE_LIMITS = Limits.retail_defaults(
+    order_volume_max_lots=Decimal(1_000),
+    position_net_max_lots=Decimal(5_000),
+    position_gross_max_lots=Decimal(10_000),
+    exposure_max=Decimal(1_000_000_000),
+    loss_daily_account_max=Decimal(1_000_000),
+    loss_daily_tenant_max=Decimal(10_000_000),
+)
+CLEARED = Permissions.granted()
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """The gate's verdict and the margin that the order binds while it works, in the account's currency."""
+
+    verdict: Verdict
+    margin_required: Decimal = ZERO
+    notional: Decimal = ZERO
+
+
+def admit(*, terms: OrderTerms, moment: Moment, replaces: Order | None = None) -> Admission:
+    """Return whether the desk may take these terms, as a new order or in the place of `replaces`."""
+    state = moment.state
+    account = state.accounts.get(terms.account_id)
+    instrument = state.instruments.get(terms.symbol)
+    if account is None or account.group not in state.groups:
+        return Admission(verdict=risk.refusal(terms=terms, code="P-02", text="no such account"))
+    if instrument is None:
+        return Admission(verdict=risk.refusal(terms=terms, code="P-05", text=f"no such symbol: {terms.symbol}"))
+    context = context_of(terms=terms, account=account, instrument=instrument, moment=moment, replaces=replaces)
+    return Admission(
+        verdict=risk.assess(context=context),
+        margin_required=context.margin_required or ZERO,
+        notional=context.notional or ZERO,
+    )
+
+
+def context_of(
+    *, terms: OrderTerms, account: Account, instrument: Instrument, moment: Moment, replaces: Order | None
+) -> GateContext:
+    """Return everything the gate asks about, at this moment."""
+    state, now_us = moment.state, moment.now_us
+    group = state.groups[account.group]
+    best = moment.market.best(symbol=terms.symbol, now_us=now_us)
+    bid, ask, quote_at_us = _touch(best)
+    price = _reference_price(terms=terms, bid=bid, ask=ask)
+    rate = moment.rate(source=instrument.quote, target=account.currency, gain=False)
+    position = _position(moment=moment, terms=terms)
+    net = position.quantity if position else ZERO
+    activity = state.activity.get(account.account_id, NEVER_ACTIVE)
+    limits = state.limits.get(account.group, HOUSE_LIMITS).for_group(group=group)
+    sane = terms.quantity.is_finite() and terms.quantity > 0
+    notional = margin = None
+    if price is not None and rate is not None and sane:
+        notional = instrument.notional(lots=terms.quantity, price=price) * rate
+        opening = opening_lots(position=position, side=terms.side, quantity=terms.quantity)
+        margin = opening * margin_per_lot(instrument=instrument, account=account, group=group, price=price, rate=rate)
+    exposure = state.exposure[terms.symbol]
+    unit = instrument.notional(lots=Decimal(1), price=price) * rate if price and rate else None
+    tenant_exposure = abs(exposure.uncovered) * unit if unit is not None else None
+    return GateContext(
+        terms=terms,
+        instrument=instrument,
+        account=account,
+        group=group,
+        limits=limits,
+        now_us=now_us,
+        permissions=CLEARED,
+        request=Request.REPLACE if replaces else Request.NEW,
+        states=_states(moment=moment, account=account, terms=terms),
+        bid=bid,
+        ask=ask,
+        quote_at_us=quote_at_us,
+        notional=notional,
+        window_notional=activity.notional_within(now_us=now_us, window_s=limits.window_s),
+        duplicate_at_us=None if replaces else activity.latest.get(fingerprint(terms=terms)),
+        account_messages=activity.messages_this_second(now_us=now_us),
+        tenant_messages=state.tenant_activity.messages_this_second(now_us=now_us),
+        executions=activity.executions_within(now_us=now_us, window_s=limits.executions_window_s),
+        margin_required=margin,
+        margin_free=_free_margin(moment=moment, account=account, replaces=replaces),
+        position_net=net,
+        position_gross=abs(net),
+        orders_open=len(state.open_orders.get(account.account_id, ())),
+        exposure_account=abs(net) * unit if unit is not None else None,
+        exposure_tenant=tenant_exposure,
+        exposure_venue=abs(exposure.venue_net) * unit if unit is not None else None,
+        exposure_firm=tenant_exposure,
+        loss_today_account=activity.loss_today(now_us=now_us),
+        loss_today_tenant=state.tenant_activity.loss_today(now_us=now_us),
+        margin_percent=_charged_percent(instrument=instrument, group=group),
+        margin_percent_min=instrument.margin_percent,
+        killed=TradingState.KILLED in _states(moment=moment, account=account, terms=terms),
+        review_due_at_us=now_us + YEAR_US,
+    )
+
+
+def _touch(best: BestQuote | None) -> tuple[Decimal | None, Decimal | None, int | None]:
+    if best is None:
+        return None, None, None
+    times = [side.received_at_us for side in (best.bid, best.ask) if side]
+    bid, ask = (side.price if side else None for side in (best.bid, best.ask))
+    return bid, ask, min(times) if times else None
+
+
+def _reference_price(*, terms: OrderTerms, bid: Decimal | None, ask: Decimal | None) -> Decimal | None:
+    """Return the price that the order's value is judged at: its own limit or stop, else the touch it would take."""
+    own = terms.limit_price if terms.limit_price is not None else terms.stop_price
+    if own is not None and own.is_finite() and own > 0 and terms.type is not OrderType.MARKET:
+        return own
+    return ask if terms.side is Side.BUY else bid
+
+
+def _position(*, moment: Moment, terms: OrderTerms) -> Position | None:
+    wanted = terms.position_id or f"{terms.account_id}:{terms.symbol}"
+    return moment.state.positions.get(wanted)
+
+
+def _free_margin(*, moment: Moment, account: Account, replaces: Order | None) -> Decimal | None:
+    funds = moment.funds(account.account_id)
+    if not funds.priced:
+        return None
+    given_back = replaces.margin_per_lot * replaces.leaves if replaces else ZERO
+    return funds.free_margin + given_back
+
+
+def _charged_percent(*, instrument: Instrument, group: Group) -> Decimal:
+    return max(instrument.margin_percent, HUNDRED / group.leverage_max)
+
+
+def _states(*, moment: Moment, account: Account, terms: OrderTerms) -> tuple[TradingState, ...]:
+    known = moment.state.trading_states
+    keys = (
+        ("firm", ""),
+        ("tenant", ""),
+        ("group", account.group),
+        ("account", account.account_id),
+        ("symbol", terms.symbol),
+    )
+    return (TradingState.ACTIVE, *(known[key] for key in keys if key in known))

@@ -1,0 +1,115 @@
+"""Placing, amending and cancelling clients' orders."""
+
+from __future__ import annotations
+
+import msgspec
+
+from piggy.core import events as ev
+from piggy.core.commands import AmendOrder, CancelOrder, PlaceOrder
+from piggy.core.execution import Execution
+from piggy.core.gatekeeping import Admission, admit
+from piggy.core.moment import Moment
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderTerms, OrderType
+from piggy.core.routing import decision
+from piggy.core.state import Order, accepted_order
+from piggy.core.working import carry_out, marketable, plan
+
+Events = list[ev.AnyEvent]
+TRIGGERED_TYPES = frozenset(
+    {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP, OrderType.MARKET_IF_TOUCHED}
+)
+
+
+def place(*, command: PlaceOrder, moment: Moment) -> Events:
+    """Gate, then route: the answer is OrderDenied with every reason, or OrderAccepted and what follows at once."""
+    execution = Execution(moment=moment)
+    order_id = execution.new_order_id()
+    admission = admit(terms=command.terms, moment=moment)
+    if not admission.verdict.passed:
+        return [
+            ev.OrderDenied(order_id=order_id, terms=command.terms, source=command.source, verdict=admission.verdict)
+        ]
+    return take(order_id=order_id, terms=command.terms, source=command.source, admission=admission, execution=execution)
+
+
+def take(*, order_id: str, terms: OrderTerms, source: str, admission: Admission, execution: Execution) -> Events:
+    """Accept an order that passed and work it; a stop, or a limit away from the market, waits."""
+    moment = execution.moment
+    group = moment.group_of(terms.account_id)
+    waiting = decision(
+        group=group, a_quantity=ZERO, b_quantity=ZERO, cross_quantity=ZERO, considered=(), text="waits for its price"
+    )
+    accepted = ev.OrderAccepted(
+        order_id=order_id,
+        terms=terms,
+        source=source,
+        group=group.name,
+        verdict=admission.verdict,
+        routing=waiting,
+        margin_reserved=admission.margin_required,
+        notional=admission.notional,
+    )
+    order = accepted_order(event=accepted, at_us=moment.now_us, seq=moment.state.seq)
+    if terms.type in TRIGGERED_TYPES:
+        execution.events.append(accepted)
+        return execution.events
+    made = plan(order=order, quantity=terms.quantity, moment=moment)
+    if made.lots <= 0 and order.rests and not marketable(order=order, moment=moment):
+        made = msgspec.structs.replace(made, decision=msgspec.structs.replace(made.decision, text=_rests(order)))
+    execution.events.append(msgspec.structs.replace(accepted, routing=made.decision))
+    carry_out(order=order, plan=made, execution=execution)
+    return execution.events
+
+
+def amend(*, command: AmendOrder, moment: Moment) -> Events:
+    """Change quantity or prices of a working order; less quantity keeps its place, anything else goes to the back."""
+    order = moment.state.orders.get(command.order_id)
+    if order is None or order.terms.account_id != command.account_id:
+        return [_refused("ORDER_UNKNOWN", "order_id", "no such order in this account")]
+    if order.state.final or order.routed:
+        return [_refused("ORDER_NOT_AMENDABLE", "order_id", f"the order is {order.state.value}")]
+    terms = msgspec.structs.replace(
+        order.terms,
+        quantity=command.quantity if command.quantity is not None else order.quantity,
+        limit_price=command.limit_price if command.limit_price is not None else order.terms.limit_price,
+        stop_price=command.stop_price if command.stop_price is not None else order.terms.stop_price,
+    )
+    if not terms.quantity > order.filled:
+        return [_refused("QTY_BELOW_FILLED", "quantity", f"{order.filled} lots are already filled")]
+    verdict = admit(terms=terms, moment=moment, replaces=order).verdict
+    if not verdict.passed:
+        first = verdict.reasons[0]
+        return [_refused(first.code, "order_id", "; ".join(check.text for check in verdict.reasons))]
+    same_prices = (terms.limit_price, terms.stop_price) == (order.terms.limit_price, order.terms.stop_price)
+    return [
+        ev.OrderAmended(
+            order_id=order.order_id,
+            quantity=terms.quantity,
+            limit_price=terms.limit_price,
+            stop_price=terms.stop_price,
+            keeps_priority=same_prices and terms.quantity <= order.quantity,
+        )
+    ]
+
+
+def cancel(*, command: CancelOrder, moment: Moment) -> Events:
+    """Cancel what is unfilled; an order with a leg at a venue is refused until the leg has ended."""
+    order = moment.state.orders.get(command.order_id)
+    if order is None or order.terms.account_id != command.account_id:
+        return [_refused("ORDER_UNKNOWN", "order_id", "no such order in this account")]
+    if order.state.final:
+        return [_refused("ORDER_NOT_OPEN", "order_id", f"the order is {order.state.value}")]
+    if order.routed:
+        return [_refused("ORDER_AT_VENUE", "order_id", f"{order.routed} lots are out at a venue")]
+    execution = Execution(moment=moment)
+    execution.cancel(order=order, outcome="cancelled", reason=command.reason)
+    return execution.events
+
+
+def _rests(order: Order) -> str:
+    return f"rests in the internal book at {order.terms.limit_price}"
+
+
+def _refused(code: str, field: str, text: str) -> ev.CommandRefused:
+    return ev.CommandRefused(code=code, field=field, text=text)

@@ -1,0 +1,191 @@
+"""State of one tenant's desk: what its events add up to (folding.py), and nothing that they do not say."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from piggy.core import events as ev
+from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
+from piggy.core.activity import Activity
+from piggy.core.answers import OrderView
+from piggy.core.events import Check, RoutingDecision
+from piggy.core.instruments import Instrument
+from piggy.core.limits import Limits
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderState, OrderTerms, OrderType
+from piggy.core.positions import Position
+from piggy.core.resting import RestingOrders
+
+OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
+
+
+@dataclass(slots=True)
+class Order:
+    """A client's order as far as events tell; `routed` are lots now living in venue orders."""
+
+    order_id: str
+    terms: OrderTerms
+    source: str
+    group: str
+    routing: RoutingDecision | None
+    state: OrderState
+    quantity: Decimal
+    accepted_at_us: int
+    seq: int
+    margin_per_lot: Decimal = ZERO
+    filled: Decimal = ZERO
+    notional: Decimal = ZERO
+    routed: Decimal = ZERO
+    fills: int = 0
+    attempts: int = 0
+    triggered: bool = False
+    reasons: tuple[Check, ...] = ()
+    text: str = ""
+    refused_by: frozenset[str] = frozenset()
+
+    @property
+    def leaves(self) -> Decimal:
+        return ZERO if self.state.final else self.quantity - self.filled
+
+    @property
+    def free(self) -> Decimal:
+        """Lots that are neither filled nor out at a venue."""
+        return self.leaves - self.routed
+
+    @property
+    def average_price(self) -> Decimal:
+        return self.notional / self.filled if self.filled else ZERO
+
+    @property
+    def rests(self) -> bool:
+        """Whether it waits in the internal book at a limit price."""
+        limit = self.terms.type is OrderType.LIMIT or (self.terms.type is OrderType.STOP_LIMIT and self.triggered)
+        return limit and not self.state.final
+
+    def view(self) -> OrderView:
+        return OrderView(
+            order_id=self.order_id,
+            terms=self.terms,
+            state=self.state,
+            filled=self.filled,
+            leaves=self.leaves,
+            average_price=self.average_price,
+            group=self.group,
+            source=self.source,
+            reasons=self.reasons,
+            routing=self.routing,
+            text=self.text,
+        )
+
+
+@dataclass(slots=True)
+class Child:
+    """A leg at a venue."""
+
+    created: ev.ChildOrderCreated
+    seq: int
+    created_at_us: int
+    filled: Decimal = ZERO
+    acknowledged: bool = False
+    closed: bool = False
+    in_doubt: bool = False
+    venue_order_id: str = ""
+    filled_at_venue: Decimal | None = None
+
+    @property
+    def leaves(self) -> Decimal:
+        return ZERO if self.closed else self.created.quantity - self.filled
+
+
+@dataclass(slots=True)
+class Exposure:
+    """One symbol across all clients and venues; signed lots, long positive."""
+
+    client_long: Decimal = ZERO
+    client_short: Decimal = ZERO
+    client_cost: Decimal = ZERO
+    a_net: Decimal = ZERO
+    b_net: Decimal = ZERO
+    cross_net: Decimal = ZERO
+    venue_net: Decimal = ZERO
+    venue_cash: Decimal = ZERO
+    realised: Decimal = ZERO
+    positions: int = 0
+
+    @property
+    def client_net(self) -> Decimal:
+        return self.client_long - self.client_short
+
+    @property
+    def uncovered(self) -> Decimal:
+        """Client lots that no venue covers; the house is short these."""
+        return self.client_net - self.venue_net
+
+
+@dataclass(slots=True)
+class VenueRecord:
+    """What events tell of a venue; `outcomes` are its latest answers, True for a reject."""
+
+    orders: int = 0
+    fills: int = 0
+    rejects: int = 0
+    outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=OUTCOMES_KEPT))
+
+
+@dataclass(slots=True)
+class State:
+    """Everything a tenant's desk knows that is true."""
+
+    tenant: str
+    seq: int = 0
+    config_version: int = 0
+    order_count: int = 0
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    venues: dict[str, Venue] = field(default_factory=dict)
+    strategies: dict[str, Strategy] = field(default_factory=dict)
+    limits: dict[str, Limits] = field(default_factory=dict)
+    activity: dict[str, Activity] = field(default_factory=dict)
+    tenant_activity: Activity = field(default_factory=Activity)
+    trading_states: dict[tuple[str, str], TradingState] = field(default_factory=dict)
+    balances: dict[str, Decimal] = field(default_factory=dict)
+    references: set[str] = field(default_factory=set)
+    orders: dict[str, Order] = field(default_factory=dict)
+    open_orders: dict[str, set[str]] = field(default_factory=dict)
+    resting: dict[str, RestingOrders] = field(default_factory=dict)
+    stops: dict[str, set[str]] = field(default_factory=dict)
+    expiring: set[str] = field(default_factory=set)
+    children: dict[str, Child] = field(default_factory=dict)
+    open_children: dict[str, Child] = field(default_factory=dict)
+    venue_fills: set[tuple[str, str]] = field(default_factory=set)
+    venue_records: dict[str, VenueRecord] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
+    positions_of: dict[str, set[str]] = field(default_factory=dict)
+    holders: dict[str, set[str]] = field(default_factory=dict)
+    margins: dict[str, Decimal] = field(default_factory=dict)
+    used_margin: dict[str, Decimal] = field(default_factory=dict)
+    reserved: dict[str, Decimal] = field(default_factory=dict)
+    rates: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    exposure: dict[str, Exposure] = field(default_factory=dict)
+    margin_called: set[str] = field(default_factory=set)
+    suspended: list[ev.VenueReportSuspended] = field(default_factory=list)
+
+
+def accepted_order(*, event: ev.OrderAccepted, at_us: int, seq: int) -> Order:
+    """Return the order that `event` brings to life."""
+    return Order(
+        order_id=event.order_id,
+        terms=event.terms,
+        source=event.source,
+        group=event.group,
+        routing=event.routing,
+        state=OrderState.WORKING,
+        quantity=event.terms.quantity,
+        accepted_at_us=at_us,
+        seq=seq,
+        margin_per_lot=event.margin_reserved / event.terms.quantity,
+        text=event.routing.text,
+    )

@@ -1,0 +1,217 @@
+"""Venue reports: what an LP says of a child order, turned into events, once each, in whatever order they arrive.
+
+A report that fits no order of ours is suspended for a person to look at: kept in the log, never dropped (F-14).
+"""
+
+from __future__ import annotations
+
+import copy
+from decimal import Decimal
+
+from piggy.core import events as ev
+from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
+from piggy.core.execution import Execution
+from piggy.core.moment import Moment
+from piggy.core.money import ZERO
+from piggy.core.orders import Side
+from piggy.core.pricing import client_price
+from piggy.core.state import Child, Order
+from piggy.core.working import ATTEMPTS_MAX, carry_out, end_if_nothing_works, plan
+
+Events = list[ev.AnyEvent]
+
+
+def record_ack(*, command: RecordVenueAck, moment: Moment) -> Events:
+    """The venue has the order."""
+    child = moment.state.children.get(command.cl_ord_id)
+    if child is None:
+        return [
+            _suspended(command.venue, command.cl_ord_id, "", "unknown_order", "acknowledged an order we never sent")
+        ]
+    if child.closed or (child.acknowledged and not child.in_doubt):
+        return []
+    return [
+        ev.ChildOrderAcknowledged(
+            order_id=child.created.order_id,
+            cl_ord_id=command.cl_ord_id,
+            venue_order_id=command.venue_order_id,
+            occurred_at_us=command.occurred_at_us,
+        )
+    ]
+
+
+def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
+    """An execution at the venue fills the client at the same price plus his group's markup."""
+    state = moment.state
+    if (command.venue, command.fill_id) in state.venue_fills:
+        return []
+    child = state.children.get(command.cl_ord_id)
+    wrong = _misfit(command, child)
+    if child is None or wrong:
+        return [_suspended(command.venue, command.cl_ord_id, command.fill_id, wrong, _described(command))]
+    order = state.orders[child.created.order_id]
+    execution = Execution(moment=moment)
+    execution.events.append(_child_filled(command, child))
+    execution.release(order=order, lots=min(command.quantity, child.leaves))
+    lots = min(command.quantity, max(ZERO, execution.free(order)))
+    if lots > 0:
+        _fill_client(order=order, command=command, lots=lots, execution=execution)
+    if lots < command.quantity:
+        # The client has what he asked for; the rest is the house's until a dealer decides.
+        text = f"{command.quantity - lots} lots of {_described(command)} belong to no client"
+        execution.events.append(
+            _suspended(command.venue, command.cl_ord_id, f"{command.fill_id}/house", "overfill", text)
+        )
+    if child.filled_at_venue == child.filled + command.quantity < child.created.quantity:
+        # The venue had said that the leg ended with this many lots: it was only this fill that was missing.
+        at_us = command.occurred_at_us
+        closed = _closed(child, "cancelled", command.quantity + child.filled, "", "ended at the venue", at_us)
+        execution.events.append(closed)
+    return execution.events
+
+
+def record_reject(*, command: RecordVenueReject, moment: Moment) -> Events:
+    """The venue refused the leg: ask the next one."""
+    child = moment.state.children.get(command.cl_ord_id)
+    if child is None:
+        return [_suspended(command.venue, command.cl_ord_id, "", "unknown_order", f"rejected: {command.text}")]
+    if child.closed:
+        return []
+    closed = _closed(child, "rejected", child.filled, command.code, command.text, command.occurred_at_us)
+    return _give_back(child=child, closed=closed, moment=moment)
+
+
+def record_done(*, command: RecordVenueDone, moment: Moment) -> Events:
+    """The leg ended at the venue; what it did not fill is looked for elsewhere."""
+    child = moment.state.children.get(command.cl_ord_id)
+    if child is None:
+        return [_suspended(command.venue, command.cl_ord_id, "", "unknown_order", f"ended: {command.text}")]
+    if child.closed:
+        return []
+    if command.filled > child.filled:
+        # A fill of this leg is still on its way; the leg stays open until it has arrived.
+        text = f"ended with {command.filled} lots filled, {child.filled} known"
+        return _doubt(child, text, command.occurred_at_us, filled=command.filled)
+    closed = _closed(child, "cancelled", child.filled, "", command.text, command.occurred_at_us)
+    return _give_back(child=child, closed=closed, moment=moment)
+
+
+def record_doubt(*, command: RecordVenueDoubt, moment: Moment) -> Events:
+    """Nobody knows what became of the leg: it counts as live, and nothing is sent again, until a status settles it."""
+    child = moment.state.children.get(command.cl_ord_id)
+    if child is None or child.closed:
+        return []
+    return _doubt(child, command.text, command.occurred_at_us)
+
+
+def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> Events:
+    """Close the leg and work the lots that came back at once, elsewhere."""
+    order = moment.state.orders[child.created.order_id]
+    execution = Execution(moment=moment)
+    execution.events.append(closed)
+    if order.state.final:
+        return execution.events
+    execution.release(order=order, lots=child.leaves)
+    if closed.outcome == "rejected":
+        order = _without(order, closed.venue)
+    lots = min(child.leaves, execution.free(order))
+    if lots > 0 and order.attempts < ATTEMPTS_MAX:
+        again = plan(order=order, quantity=lots, moment=moment)
+        if again.lots > 0:
+            execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=again.decision))
+            carry_out(order=order, plan=again, execution=execution)
+            return execution.events
+    end_if_nothing_works(order=order, execution=execution)
+    return execution.events
+
+
+def _without(order: Order, venue: str) -> Order:
+    """Return the order as it will be once the refusal is applied: this venue is not asked again for it."""
+    later = copy.copy(order)
+    later.refused_by = order.refused_by | {venue}
+    return later
+
+
+def _fill_client(*, order: Order, command: RecordVenueFill, lots: Decimal, execution: Execution) -> None:
+    moment = execution.moment
+    price = client_price(
+        raw=command.price,
+        group=moment.group_of(order.terms.account_id),
+        instrument=moment.instrument(order.terms.symbol),
+        side=order.terms.side,
+    )
+    limit = order.terms.limit_price
+    if limit is not None and order.rests:
+        # A limit never fills worse than its limit, whatever the venue did: the house bears the difference.
+        price = min(price, limit) if order.terms.side is Side.BUY else max(price, limit)
+    execution.fill(
+        order=order,
+        quantity=lots,
+        raw=command.price,
+        price=price,
+        book="A",
+        counterparty=command.venue,
+        reason=f"filled by {command.venue}",
+    )
+
+
+def _misfit(command: RecordVenueFill, child: Child | None) -> str:
+    if child is None:
+        return "unknown_order"
+    if child.created.venue != command.venue:
+        return "wrong_venue"
+    if child.created.symbol != command.symbol or child.created.side is not command.side:
+        return "wrong_order"
+    if not command.quantity > 0 or not command.price > 0:
+        return "bad_numbers"
+    return "overfill" if child.filled + command.quantity > child.created.quantity else ""
+
+
+def _described(command: RecordVenueFill) -> str:
+    return f"{command.side.value} {command.quantity} {command.symbol} at {command.price} by {command.venue}"
+
+
+def _child_filled(command: RecordVenueFill, child: Child) -> ev.ChildOrderFilled:
+    return ev.ChildOrderFilled(
+        order_id=child.created.order_id,
+        cl_ord_id=command.cl_ord_id,
+        venue=command.venue,
+        fill_id=command.fill_id,
+        symbol=command.symbol,
+        side=command.side,
+        quantity=command.quantity,
+        price=command.price,
+        occurred_at_us=command.occurred_at_us,
+    )
+
+
+def _closed(child: Child, outcome: str, filled: Decimal, code: str, text: str, at_us: int) -> ev.ChildOrderClosed:
+    return ev.ChildOrderClosed(
+        order_id=child.created.order_id,
+        cl_ord_id=child.created.cl_ord_id,
+        venue=child.created.venue,
+        outcome=outcome,
+        filled=filled,
+        code=code,
+        text=text,
+        occurred_at_us=at_us,
+    )
+
+
+def _doubt(child: Child, text: str, at_us: int, *, filled: Decimal | None = None) -> Events:
+    if child.in_doubt and child.filled_at_venue == filled:
+        return []
+    return [
+        ev.ChildOrderInDoubt(
+            order_id=child.created.order_id,
+            cl_ord_id=child.created.cl_ord_id,
+            venue=child.created.venue,
+            text=text,
+            occurred_at_us=at_us,
+            filled=filled,
+        )
+    ]
+
+
+def _suspended(venue: str, cl_ord_id: str, fill_id: str, code: str, text: str) -> ev.VenueReportSuspended:
+    return ev.VenueReportSuspended(venue=venue, cl_ord_id=cl_ord_id, fill_id=fill_id, code=code, text=text)
