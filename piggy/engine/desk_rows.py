@@ -35,7 +35,7 @@ class VenueWatch:
 
 @dataclass(slots=True)
 class Costs:
-    """Cost sums of one symbol's positions (signed lots times price), so that a tick costs the same however many there are."""
+    """Cost sums of one symbol's positions (signed lots times price), so that a tick costs the same for any number."""
 
     long: Decimal = ZERO
     short: Decimal = ZERO

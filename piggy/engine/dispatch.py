@@ -1,7 +1,7 @@
 """What leaves the engine over Redis, always after its commit. All of it can be lost and is then made good.
 
-Replies and acknowledgements come again with the redelivered command, child orders are put again from the desk's own state,
-and whoever missed a committed seq polls PostgreSQL.
+Replies and acknowledgements come again with the redelivered command, child orders are put again from the desk's own
+state, and whoever missed a committed seq polls PostgreSQL.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Dispatch:
     def __init__(self, *, connection: redis.asyncio.Redis, desks: Mapping[str, Desk]) -> None:
         self.sent = 0
         self.failures = 0
-        self._redis = connection
+        self._redis: Any = connection
         self._desks = desks
         self._waiting: list[Done] = []
         self._wake = asyncio.Event()

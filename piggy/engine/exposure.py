@@ -52,7 +52,7 @@ class Panel:
         return changed
 
     def frame(self, rows: Mapping[str, Row | None], *, snapshot: bool) -> bytes:
-        """Return a frame; a delta takes the next number, a snapshot carries the number of the last delta it includes."""
+        """Return a frame; a delta takes the next number, a snapshot has that of the last delta in it."""
         self.seq += not snapshot
         return msgspec.json.encode({"panel": self.name, "seq": self.seq, "snapshot": snapshot, "rows": rows})
 

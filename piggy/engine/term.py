@@ -60,22 +60,22 @@ class Term:
         """Serve until the lease, PostgreSQL or a desk is lost; raises an ExceptionGroup of what it was."""
         self.status.state = "STANDBY"
         redis_client = redis.asyncio.Redis.from_url(self._config.redis_url, socket_connect_timeout=2)
-        async with await self._connect("lease") as first, await self._connect("log") as second:
-            async with await self._connect("read") as reader:
-                lease = Lease(
-                    connection=first,
-                    shard=self._config.shard,
-                    holder=self._config.holder,
-                    life_s=self._config.lease_life_s,
-                )
-                await self._win(lease)
-                try:
-                    await self._serve(lease, second, reader, redis_client)
-                finally:
-                    self.status.state = "RECOVERING"
-                    self.loop = None
-                    await redis_client.aclose()
-                    await _release(lease)
+        async with (
+            await self._connect("lease") as first,
+            await self._connect("log") as second,
+            await self._connect("read") as reader,
+        ):
+            lease = Lease(
+                connection=first, shard=self._config.shard, holder=self._config.holder, life_s=self._config.lease_life_s
+            )
+            await self._win(lease)
+            try:
+                await self._serve(lease, second, reader, redis_client)
+            finally:
+                self.status.state = "RECOVERING"
+                self.loop = None
+                await redis_client.aclose()
+                await _release(lease)
 
     async def _win(self, lease: Lease) -> None:
         while True:
@@ -173,12 +173,12 @@ class Term:
         )
 
 
-async def serve(*, config: EngineConfig, clock: Clock, term: Term) -> None:
+async def serve(*, term: Term) -> None:
     """Run term after term until cancelled; each begins from the log."""
     while True:
         try:
             await term.run()
-        except* (Exception,) as errors:
+        except* Exception as errors:
             # The boundary of a term: whatever broke, the next term trusts only the log.
             log.error("term ended", exc_info=errors)
         await asyncio.sleep(BACK_OFF_S)

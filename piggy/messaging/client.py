@@ -11,18 +11,11 @@ import redis
 from piggy.core.answers import Answer
 from piggy.core.commands import Envelope
 from piggy.messaging import codec, streams
-
-_NAMESPACE = uuid.UUID("6f1dbe0e-3c5b-5b6c-9d53-6a7e2f0c8b11")
-_SEPARATOR = "\x1f"
+from piggy.messaging.identity import command_id_of as command_id_of
 
 
 class UnableToTell(Exception):
     """The command is not on the stream, or nobody knows whether it is: ask again under the same command id."""
-
-
-def command_id_of(*parts: str) -> str:
-    """Return the same UUID text for the same parts, as ("tv", tenant, strategy, alert id)."""
-    return str(uuid.uuid5(_NAMESPACE, _SEPARATOR.join(parts)))
 
 
 class Client:

@@ -1,0 +1,203 @@
+"""HTTP/1.1 for the fast door: keep-alive and pipelining, answers in order, a limit on everything."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+import httptools
+
+BODY_BYTES_MAX = 256 * 1024
+HEADER_BYTES_MAX = 16 * 1024
+CONNECTIONS_MAX = 2_000
+PIPELINED_MAX = 64
+REQUEST_S_MAX = 10
+IDLE_S_MAX = 75
+
+REASONS = {
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict",
+    413: "Content Too Large", 422: "Unprocessable Content", 431: "Request Header Fields Too Large",
+    500: "Internal Server Error", 503: "Service Unavailable",
+}  # fmt: skip
+
+
+class Request(NamedTuple):
+    """One whole request; header names are lower case, `address` is the peer or what a local proxy says of it."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    address: str
+
+
+class Response(NamedTuple):
+    """A status with its body."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+    def encode(self, *, keep_alive: bool) -> bytes:
+        """Return the bytes to send."""
+        head = (
+            f"HTTP/1.1 {self.status} {REASONS[self.status]}\r\nContent-Type: {self.content_type}\r\n"
+            f"Content-Length: {len(self.body)}\r\n{'' if keep_alive else 'Connection: close' + chr(13) + chr(10)}\r\n"
+        )
+        return head.encode() + self.body
+
+
+Respond = Callable[[Response], None]
+Handler = Callable[[Request, Respond], None]
+
+
+class Connections:
+    """Every open connection, so that their number and their slowness have a limit."""
+
+    def __init__(self) -> None:
+        self.open: set[Connection] = set()
+
+    async def watch(self) -> None:
+        """Close, once a second, who is idle or sends a request too slowly."""
+        while True:
+            now_s = time.monotonic()
+            for connection in [each for each in self.open if each.deadline_s < now_s]:
+                connection.abort()
+            await asyncio.sleep(1)
+
+
+class Connection(asyncio.Protocol):
+    """One client. A request is handled when whole; its answer may come later, but never before an earlier one's."""
+
+    def __init__(self, *, handler: Handler, connections: Connections) -> None:
+        self.deadline_s = time.monotonic() + REQUEST_S_MAX
+        self._handler = handler
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[list[bytes]] = deque()
+        self._peer = ""
+        self._closing = False
+        self._begin()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._peer = (transport.get_extra_info("peername") or ("",))[0]
+        if len(self._connections.open) >= CONNECTIONS_MAX:
+            self._fail(503, "TOO_MANY_CONNECTIONS")
+        self._connections.open.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connections.open.discard(self)
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        self._received += len(data)
+        if not self._has_headers and self._received > HEADER_BYTES_MAX + BODY_BYTES_MAX:
+            self._fail(431, "HEADERS_TOO_LARGE")
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(400, "NO_UPGRADE")
+        except (httptools.HttpParserError, UnicodeDecodeError):
+            self._fail(400, "MALFORMED")
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Callbacks of the parser.
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self.deadline_s = time.monotonic() + REQUEST_S_MAX
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key = name.decode("ascii").lower()
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > HEADER_BYTES_MAX:
+            self._fail(431, "HEADERS_TOO_LARGE")
+        elif key in self._headers and key in ("host", "content-length"):
+            self._fail(400, "MALFORMED")
+        else:
+            self._headers[key] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self._has_headers = True
+        length = self._headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
+            self._fail(413, "BODY_TOO_LARGE")
+        elif self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+        if len(self._body) > BODY_BYTES_MAX:
+            self._fail(413, "BODY_TOO_LARGE")
+
+    def on_message_complete(self) -> None:
+        if self._closing:
+            return
+        self.deadline_s = time.monotonic() + IDLE_S_MAX
+        slot: list[bytes] = []
+        keep_alive = bool(self._parser.should_keep_alive())
+        self._waiting.append(slot)
+        if len(self._waiting) >= PIPELINED_MAX and self._transport is not None:
+            self._transport.pause_reading()
+        path = self._url.partition(b"?")[0].decode("ascii")
+        request = Request(self._parser.get_method().decode(), path, self._headers, bytes(self._body), self._address())
+        self._handler(request, lambda response: self._answer(slot, response, keep_alive))
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._header_bytes = 0
+        self._body = bytearray()
+        self._has_headers = False
+        self._received = 0
+
+    def _address(self) -> str:
+        # Only a proxy on this machine may speak for somebody else, and only its own last word counts.
+        forwarded = self._headers.get("x-forwarded-for", "")
+        return forwarded.rpartition(",")[2].strip() if forwarded and self._peer in ("127.0.0.1", "::1") else self._peer
+
+    def _answer(self, slot: list[bytes], response: Response, keep_alive: bool) -> None:
+        slot.append(response.encode(keep_alive=keep_alive))
+        if not keep_alive:
+            self._closing = True
+        self._flush()
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        was_full = len(self._waiting) >= PIPELINED_MAX
+        ready = []
+        while self._waiting and self._waiting[0]:
+            ready.append(self._waiting.popleft()[0])
+        if ready:
+            transport.write(b"".join(ready))
+        if self._closing and not self._waiting:
+            transport.close()
+        elif was_full and len(self._waiting) < PIPELINED_MAX:
+            transport.resume_reading()
+
+    def _fail(self, status: int, code: str) -> None:
+        """Answer what cannot be read on; the connection ends, for its framing is lost."""
+        if self._closing:
+            return
+        self._closing = True
+        body = f'{{"error":"{code}"}}'.encode()
+        self._waiting.append([Response(status, body).encode(keep_alive=False)])
+        self._flush()

@@ -1,0 +1,24 @@
+"""The engine's figures in Prometheus' text form."""
+
+from __future__ import annotations
+
+from piggy.engine.term import Status
+
+
+def text(*, status: Status, backlog: int, connections: int) -> str:
+    """Return every figure with its type, one sample a line."""
+    figures = status.figures
+    samples = (
+        ("piggy_engine_active", "gauge", int(status.state == "ACTIVE")),
+        ("piggy_engine_fencing_token", "gauge", status.token),
+        ("piggy_engine_tenants_halted", "gauge", len(status.halted)),
+        ("piggy_engine_backlog_commands", "gauge", backlog),
+        ("piggy_engine_edge_connections", "gauge", connections),
+        ("piggy_engine_commands_total", "counter", figures.commands),
+        ("piggy_engine_commands_failed_total", "counter", figures.failed),
+        ("piggy_engine_events_total", "counter", figures.events),
+        ("piggy_engine_commits_total", "counter", figures.batches),
+        ("piggy_engine_commit_seconds_total", "counter", round(figures.commit_s, 6)),
+        ("piggy_engine_clock_steps_total", "counter", status.clock_steps),
+    )
+    return "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, kind, value in samples)
