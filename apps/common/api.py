@@ -1,0 +1,123 @@
+"""Base classes of the API and its one shape of error: {code, field, message, request_id}."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView, set_rollback
+
+log = structlog.get_logger("piggy.api")
+
+
+class Refused(exceptions.APIException):
+    """A well-formed request that the rules refuse: 422 unless `status` says otherwise."""
+
+    def __init__(self, *, code: str, message: str, field: str | None = None, status: int = 422) -> None:
+        super().__init__(detail=message, code=code)
+        self.field = field
+        self.status_code = status
+
+
+class Unavailable(exceptions.APIException):
+    """A part behind us does not answer; try again after `retry_after_s`."""
+
+    status_code = 503
+    default_code = "unavailable"
+    default_detail = "A service behind this one does not answer."
+
+    def __init__(self, *, message: str, code: str = "unavailable", retry_after_s: int = 1) -> None:
+        super().__init__(detail=message, code=code)
+        self.wait = retry_after_s
+
+
+class StrictInput(serializers.Serializer):
+    """A serializer that refuses fields it does not know (mass assignment)."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the valid values; 400 names an unknown field."""
+        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
+            raise serializers.ValidationError({unknown[0]: [exceptions.ErrorDetail("Unknown field.", "unknown_field")]})
+        return super().to_internal_value(data)
+
+
+class ApiView(APIView):
+    """A view that parses with `Input`, makes one call and renders."""
+
+    Input: ClassVar[type[serializers.Serializer]]
+
+    def valid(self, request: Request) -> dict[str, Any]:
+        """Return the request's body as checked by `Input`."""
+        given = self.Input(data=request.data)
+        given.is_valid(raise_exception=True)
+        return dict(given.validated_data)
+
+    @staticmethod
+    def tenant(request: Request) -> str:
+        """Return the schema of the request's broker."""
+        return str(request.tenant.schema_name)  # type: ignore[attr-defined]
+
+
+def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER: every refusal in one shape, absent and foreign objects alike, never a trace."""
+    request_id = _request_id(context.get("request"))
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    elif isinstance(error, OperationalError):
+        log.error("database_is_away", error=str(error))
+        error = Unavailable(message="The database does not answer.")
+    if not isinstance(error, exceptions.APIException):
+        return None
+    set_rollback()
+    code, field, message = _first(error)
+    if isinstance(error, exceptions.NotFound):
+        message = "Not found."
+    body = {"code": code, "field": field, "message": message, "request_id": request_id}
+    headers = {}
+    if getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(error.wait))  # type: ignore[attr-defined]
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = str(error.auth_header)  # type: ignore[attr-defined]
+    return Response(body, status=error.status_code, headers=headers)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """Django's handler404, in the same shape."""
+    return _plain(request, code="not_found", message="Not found.", status=404)
+
+
+def failed(request: HttpRequest) -> JsonResponse:
+    """Django's handler500: says nothing but the id to look for in the logs."""
+    return _plain(request, code="internal", message="Something failed here; it is logged.", status=500)
+
+
+def _plain(request: HttpRequest, *, code: str, message: str, status: int) -> JsonResponse:
+    body = {"code": code, "field": None, "message": message, "request_id": _request_id(request)}
+    return JsonResponse(body, status=status)
+
+
+def _request_id(request: Any) -> str:
+    request = getattr(request, "_request", request)
+    return str(getattr(request, "request_id", ""))
+
+
+def _first(error: exceptions.APIException) -> tuple[str, str | None, str]:
+    """Return code, field and message of the first thing wrong."""
+    detail, path = error.detail, []
+    while isinstance(detail, dict | list):
+        if isinstance(detail, dict):
+            name, detail = next(iter(detail.items()))
+            if name != "non_field_errors":
+                path.append(str(name))
+        else:
+            detail = detail[0] if detail else ""
+    field = getattr(error, "field", None) or ".".join(path) or None
+    return str(getattr(detail, "code", error.default_code)), field, str(detail)

@@ -1,0 +1,11 @@
+"""What every app shares at the edge: requests, errors, logs, names."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class CommonConfig(AppConfig):
+    name = "apps.common"
+    label = "common"
+    verbose_name = "Common"

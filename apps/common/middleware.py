@@ -1,0 +1,106 @@
+"""The edge of every HTTP request: its id, its broker, its log line, its policy. Sync on purpose: one thread, one tenant."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from apps.common import probes
+from apps.tenants import selectors
+
+Respond = Callable[[HttpRequest], HttpResponse]
+REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}\Z")
+ADMIN = "/admin/"
+ADMIN_POLICY = {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
+
+log = structlog.get_logger("piggy.web")
+
+
+class RequestId:
+    """Give every request an id, keep the caller's when it is harmless, and return it in X-Request-Id."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-Id", "")
+        request.request_id = given if REQUEST_ID.match(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
+        with structlog.contextvars.bound_contextvars(request_id=request.request_id):  # type: ignore[attr-defined]
+            response = self.respond(request)
+        response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        return response
+
+
+class Probes:
+    """Answer /healthz, /readyz and /metrics before there is a tenant: monitors call by address, not by domain."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        answer = probes.BY_PATH.get(request.path)
+        return answer() if answer and request.method == "GET" else self.respond(request)
+
+
+class TenantByHost:
+    """Set the connection to the broker whose domain was asked for; nobody's host is answered 404."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        connection.set_schema_to_public()
+        # HTTP_HOST itself: X-Forwarded-Host is never believed, and two Host headers arrive joined by a comma.
+        tenant = selectors.tenant_of_host(raw=request.META.get("HTTP_HOST", ""))
+        if tenant is None:
+            body = {"code": "not_found", "field": None, "message": "Not found."}
+            return JsonResponse({**body, "request_id": getattr(request, "request_id", "")}, status=404)
+        request.tenant = tenant  # type: ignore[attr-defined]
+        connection.set_tenant(tenant)
+        try:
+            with structlog.contextvars.bound_contextvars(tenant=tenant.schema_name):
+                return self.respond(request)
+        finally:
+            connection.set_schema_to_public()
+
+
+class AdminPolicy:
+    """Loosen the content policy for the admin only: its theme evaluates Alpine expressions."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.respond(request)
+        if request.path.startswith(ADMIN):
+            response._csp_replace = ADMIN_POLICY  # type: ignore[attr-defined]
+        return response
+
+
+class RequestLog:
+    """One line per request, with who, what and how long; never a body."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        started_s = time.perf_counter()
+        response = self.respond(request)
+        took_ms = (time.perf_counter() - started_s) * 1_000
+        probes.count_request(method=request.method or "", status=response.status_code, took_ms=took_ms)
+        log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            took_ms=round(took_ms, 1),
+            user_id=getattr(getattr(request, "user", None), "pk", None),
+        )
+        return response

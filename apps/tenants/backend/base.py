@@ -1,0 +1,68 @@
+"""Django's connection to one tenant: search path and signed context always change together.
+
+The context is what forced row-level security asks for, so a search path without it sees empty tables. It is signed for
+this backend process and this tenant, lives CONTEXT_LIFE_S and is renewed by the first cursor after RENEW_AFTER_S.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.conf import settings
+from django_tenants.postgresql_backend import base as tenants_base
+from psycopg.pq import TransactionStatus
+
+from piggy.messaging.context import CONTEXT_LIFE_S, signed_context
+
+RENEW_AFTER_S = 200
+assert RENEW_AFTER_S < CONTEXT_LIFE_S, "a context must be renewed before it ends"
+
+# One round trip: a path without its context, or the reverse, must not exist even for a moment.
+SET_BOTH = "SELECT set_config('search_path', %s, false), set_config('piggy.tenant', %s, false)"
+
+
+class DatabaseWrapper(tenants_base.DatabaseWrapper):  # type: ignore[misc]
+    """PostgreSQL for one tenant at a time; the public schema has no context."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._renew_at_s = 0.0
+        super().__init__(*args, **kwargs)
+
+    def set_tenant(self, tenant: Any, include_public: bool = True) -> None:
+        """Choose the tenant; the connection itself changes with the next cursor."""
+        super().set_tenant(tenant, include_public)
+        self.search_path_set_schemas = None
+
+    def _handle_search_path(self, cursor: Any = None) -> None:
+        if self._setting_search_path:
+            return
+        if self.search_path_set_schemas and time.monotonic() < self._renew_at_s:
+            return
+        # A failed transaction accepts nothing but a rollback, and the rollback forgets what was set.
+        if self.connection.info.transaction_status == TransactionStatus.INERROR:
+            self.search_path_set_schemas = None
+            return
+        schemas = self._get_cursor_search_paths()
+        path = ", ".join(tenants_base.quote_schema_name(schema) for schema in schemas)
+        self._setting_search_path = True
+        own = self.connection.cursor()
+        try:
+            own.execute(SET_BOTH, [path, self._context()])
+            own.fetchone()
+        finally:
+            self._setting_search_path = False
+            own.close()
+        self.search_path_set_schemas = schemas
+        self._renew_at_s = time.monotonic() + RENEW_AFTER_S
+
+    def _context(self) -> str:
+        """Return the signed context of the chosen schema, or '' in public, which opens nothing."""
+        if self.schema_name == tenants_base.get_public_schema_name():
+            return ""
+        return signed_context(
+            key=settings.PIGGY_CONTEXT_KEY,
+            tenant=self.schema_name,
+            backend_pid=self.connection.info.backend_pid,
+            expires_at_s=int(time.time()) + CONTEXT_LIFE_S,
+        )

@@ -1,0 +1,147 @@
+"""The SQL of the second wall: the signed context, the policies on every table, the rights of the app's role.
+
+All of it can be run again at any time, by the owner. A policy names its schema, so a cloned schema is protected anew.
+"""
+
+from __future__ import annotations
+
+GUARD = """
+CREATE SCHEMA IF NOT EXISTS guard;
+REVOKE ALL ON SCHEMA guard FROM PUBLIC;
+GRANT USAGE ON SCHEMA guard TO {app};
+
+CREATE TABLE IF NOT EXISTS guard.context_key (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    ipad bytea NOT NULL,
+    opad bytea NOT NULL
+);
+CREATE TABLE IF NOT EXISTS guard.setup (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    fingerprint text NOT NULL
+);
+REVOKE ALL ON ALL TABLES IN SCHEMA guard FROM PUBLIC, {app};
+
+-- HMAC-SHA256 from the core sha256(), because pgcrypto is not on every server. PARALLEL RESTRICTED: a parallel worker
+-- has another process id than the one that was signed.
+CREATE OR REPLACE FUNCTION guard.tenant() RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    context text := current_setting('piggy.tenant', true);
+    parts text[];
+    is_good boolean;
+BEGIN
+    IF context IS NULL OR context = '' THEN
+        RETURN NULL;
+    END IF;
+    parts := string_to_array(context, '|');
+    IF cardinality(parts) <> 3 OR parts[2] !~ '^[0-9]{{1,12}}$' THEN
+        RETURN NULL;
+    END IF;
+    IF parts[2]::bigint <= extract(epoch FROM clock_timestamp()) THEN
+        RETURN NULL;
+    END IF;
+    SELECT parts[3] = encode(sha256(k.opad || sha256(k.ipad || convert_to(
+        parts[1] || '|' || parts[2] || '|' || pg_backend_pid()::text, 'UTF8'))), 'hex')
+    INTO is_good FROM guard.context_key k;
+    RETURN CASE WHEN is_good THEN parts[1] END;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION guard.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = '42501';
+END
+$body$;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA guard FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION guard.tenant() TO {app};
+"""
+
+SET_KEY = """
+INSERT INTO guard.context_key (ipad, opad) VALUES (%(ipad)s, %(opad)s)
+ON CONFLICT (only_row) DO UPDATE SET ipad = excluded.ipad, opad = excluded.opad
+"""
+
+# Only what differs is altered, so running it over a protected schema takes no lock.
+PROTECT = """
+DO $do$
+DECLARE
+    item record;
+    wanted constant text := format('(( SELECT guard.tenant() AS tenant) = %L::text)', {schema_text});
+BEGIN
+    FOR item IN
+        SELECT c.oid, c.relname, c.relrowsecurity AND c.relforcerowsecurity AS is_forced,
+               (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid) AS policies,
+               EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant_only'
+                       AND p.polcmd = '*' AND p.polpermissive AND p.polroles = ARRAY[0::oid]
+                       AND pg_get_expr(p.polqual, c.oid) = wanted
+                       AND pg_get_expr(p.polwithcheck, c.oid) = wanted) AS is_right
+        FROM pg_class c WHERE c.relnamespace = {schema_text}::regnamespace AND c.relkind IN ('r', 'p')
+    LOOP
+        IF NOT item.is_forced THEN
+            EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', {schema_text}, item.relname);
+            EXECUTE format('ALTER TABLE %I.%I FORCE ROW LEVEL SECURITY', {schema_text}, item.relname);
+        END IF;
+        CONTINUE WHEN item.is_right AND item.policies = 1;
+        PERFORM guard.drop_policies(item.oid);
+        EXECUTE format(
+            'CREATE POLICY tenant_only ON %I.%I FOR ALL USING ((SELECT guard.tenant()) = %L) '
+            'WITH CHECK ((SELECT guard.tenant()) = %L)',
+            {schema_text}, item.relname, {schema_text}, {schema_text});
+    END LOOP;
+END
+$do$;
+"""
+
+DROP_POLICIES = """
+CREATE OR REPLACE FUNCTION guard.drop_policies(relation oid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    policy record;
+BEGIN
+    FOR policy IN SELECT polname FROM pg_policy WHERE polrelid = relation LOOP
+        EXECUTE format('DROP POLICY %I ON %s', policy.polname, relation::regclass);
+    END LOOP;
+END
+$body$;
+REVOKE ALL ON FUNCTION guard.drop_policies(oid) FROM PUBLIC;
+"""
+
+# A table with guard.refuse_change() on it is append-only: the trigger fires always, also under replication roles, and
+# the app's role may only read and append. A clone forgets ALWAYS.
+GRANT = """
+GRANT USAGE ON SCHEMA {schema} TO {app};
+REVOKE CREATE ON SCHEMA {schema} FROM {app};
+REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC;
+REVOKE TRUNCATE, REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA {schema} FROM {app};
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {app};
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {app};
+REVOKE ALL ON {schema}.django_migrations FROM {app};
+GRANT SELECT ON {schema}.django_migrations TO {app};
+DO $do$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN
+        SELECT t.tgname, t.tgenabled, c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE c.relnamespace = {schema_text}::regnamespace AND NOT t.tgisinternal
+          AND t.tgfoid = 'guard.refuse_change()'::regprocedure
+    LOOP
+        IF item.tgenabled <> 'A' THEN
+            EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER %I', {schema_text}, item.relname, item.tgname);
+        END IF;
+        EXECUTE format('REVOKE UPDATE, DELETE ON %I.%I FROM {app}', {schema_text}, item.relname);
+    END LOOP;
+END
+$do$;
+"""
+
+# Shared tables hold no client's data: the app reads which brokers there are and holds the engine's lease.
+GRANT_SHARED = """
+REVOKE CREATE ON SCHEMA public FROM PUBLIC, {app};
+GRANT USAGE ON SCHEMA public TO {app};
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {app};
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, {app};
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO {app};
+GRANT INSERT, UPDATE ON public.engine_lease TO {app};
+"""

@@ -1,0 +1,49 @@
+"""Brokers from the command line, as the owner of the schemas."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.tenants import selectors, services
+from apps.tenants.backend.roles import become_owner
+
+
+class Command(BaseCommand):
+    help = "tenant create <schema> --domain HOST [--name N] ... | tenant list"
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The verbs and what they take."""
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        create = verbs.add_parser("create")
+        create.add_argument("schema")
+        create.add_argument("--name", default="")
+        create.add_argument("--domain", action="append", required=True, dest="domains")
+        create.add_argument("--shard", default="main")
+        create.add_argument("--colour-primary", default="#0ecb81")
+        create.add_argument("--colour-accent", default="#3b82f6")
+        create.add_argument("--logo-text", default="")
+        create.add_argument("--if-absent", action="store_true", help="Do nothing when the broker exists.")
+        verbs.add_parser("list")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Dispatch the verb."""
+        become_owner()
+        if options["verb"] == "list":
+            for tenant in selectors.active_tenants():
+                self.stdout.write(f"{tenant.schema_name}\t{tenant.name}\t{tenant.shard}")
+            return
+        if options["if_absent"] and options["schema"] in selectors.active_schemas():
+            self.stdout.write(f"{options['schema']} exists")
+            return
+        started_s = time.perf_counter()
+        names = ("schema", "domains", "shard", "colour_primary", "colour_accent", "logo_text")
+        try:
+            services.create_tenant(name=options["name"] or options["schema"], **{name: options[name] for name in names})
+        except services.UnableToCreateTenant as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{options['schema']} created ({time.perf_counter() - started_s:.1f} s)")

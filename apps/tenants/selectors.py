@@ -1,0 +1,119 @@
+"""Which brokers there are, whose a host name is, and how a broker looks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+from django_tenants.utils import schema_context
+
+from apps.tenants.models import Domain, Tenant
+
+DOMAIN_CACHE_S = 2.0
+DOMAINS_CACHED_MAX = 10_000
+BLANK_BRAND = {"name": "Piggy Broker", "logo_text": "Piggy", "colour_primary": "#0ecb81", "colour_accent": "#3b82f6"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    tenant: Tenant | None
+    until_s: float
+
+
+_known_hosts: dict[str, _Known] = {}
+
+
+def active_tenants(*, shard: str | None = None) -> list[Tenant]:
+    """Return the brokers that trade, of one shard or of all; never the template."""
+    with schema_context("public"):
+        found = Tenant.objects.filter(is_active=True).exclude(schema_name=settings.TENANT_TEMPLATE_SCHEMA)
+        return list(found.filter(shard=shard) if shard else found)
+
+
+def active_schemas(*, shard: str | None = None) -> list[str]:
+    """Return the schema names of `active_tenants`."""
+    return [tenant.schema_name for tenant in active_tenants(shard=shard)]
+
+
+def current_schema() -> str:
+    """Return the schema this thread's connection is set to; 'public' when it is nobody's."""
+    return str(connection.schema_name)
+
+
+def clean_host(*, raw: str) -> str:
+    """Return a Host header as the domain table writes it: lower case, no port, no trailing dot; '' when not a name."""
+    host = raw.strip().lower()
+    if host.startswith("[") or not host.isascii():
+        return ""
+    name, _, port = host.partition(":")
+    if port and not port.isdigit():
+        return ""
+    return name.removesuffix(".")
+
+
+def tenant_of_host(*, raw: str) -> Tenant | None:
+    """Return the active broker whose domain the Host header `raw` is. Leaves the connection in public."""
+    host = clean_host(raw=raw)
+    if not host:
+        return None
+    known = _known_hosts.get(host)
+    now_s = time.monotonic()
+    if known and now_s < known.until_s:
+        return known.tenant
+    with schema_context("public"):
+        domain = Domain.objects.select_related("tenant").filter(domain=host, tenant__is_active=True).first()
+    tenant = domain.tenant if domain else None
+    # An attacker chooses the names, so what is remembered has a bound.
+    if len(_known_hosts) >= DOMAINS_CACHED_MAX:
+        _known_hosts.clear()
+    _known_hosts[host] = _Known(tenant, now_s + DOMAIN_CACHE_S)
+    return tenant
+
+
+def forget_hosts() -> None:
+    """Drop what is remembered of the domain table; after a change in this process."""
+    _known_hosts.clear()
+
+
+def brand_of(request: HttpRequest) -> dict[str, str]:
+    """Return name, logo text and colours of the request's broker."""
+    tenant = getattr(request, "tenant", None)
+    if tenant is None:
+        return BLANK_BRAND
+    brand = {name: str(getattr(tenant, name)) for name in BLANK_BRAND}
+    return {**brand, "logo_text": brand["logo_text"] or brand["name"]}
+
+
+def brand_context(request: HttpRequest) -> dict[str, Any]:
+    """Give every template the broker's brand."""
+    return {"brand": brand_of(request)}
+
+
+def brand_title(request: HttpRequest) -> str:
+    """Return the title of the back office."""
+    return brand_of(request)["name"]
+
+
+def brand_palette(request: HttpRequest) -> dict[str, str]:
+    """Return the admin theme's eleven shades of the broker's primary colour."""
+    colour = brand_of(request)["colour_primary"].lstrip("#")
+    rgb = [int(colour[at : at + 2], 16) for at in (0, 2, 4)]
+    return {shade: _shaded(rgb, percent) for shade, percent in _SHADES.items()}
+
+
+# Positive: towards white; negative: towards black.
+_SHADES = {
+    "50": 92, "100": 84, "200": 68, "300": 48, "400": 24, "500": 0,
+    "600": -14, "700": -30, "800": -44, "900": -56, "950": -72,
+}  # fmt: skip
+
+
+def _shaded(rgb: list[int], percent: int) -> str:
+    towards = 255 if percent > 0 else 0
+    part = abs(percent)
+    mixed = [(value * (100 - part) + towards * part) // 100 for value in rgb]
+    return f"rgb({mixed[0]} {mixed[1]} {mixed[2]})"

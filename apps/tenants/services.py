@@ -1,0 +1,102 @@
+"""Make a broker, and work inside one broker's schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.db import connection, transaction
+from django_tenants.clone import CloneSchema
+from django_tenants.utils import schema_exists
+
+from apps.tenants import selectors
+from apps.tenants.backend import setup, wall
+from apps.tenants.models import Domain, Tenant
+
+
+class UnableToCreateTenant(Exception):
+    """Nothing was made; the message says which name or domain stands in the way."""
+
+
+@contextmanager
+def in_tenant(schema: str) -> Iterator[None]:
+    """Run a block in one broker's schema; afterwards the connection is back where it was, also after an error.
+
+    Set and cleared around each piece of database work, never "at connect": threads and connections are shared.
+    """
+    if not schema or schema in settings.TENANT_NAMES_RESERVED:
+        raise ValueError(f"{schema!r} is not a broker's schema.")
+    before, included = connection.tenant, connection.include_public_schema
+    connection.set_schema(schema)
+    try:
+        yield
+    finally:
+        connection.set_tenant(before, included)
+
+
+def create_tenant(
+    *,
+    schema: str,
+    name: str,
+    domains: Sequence[str],
+    shard: str = "main",
+    colour_primary: str = "#0ecb81",
+    colour_accent: str = "#3b82f6",
+    logo_text: str = "",
+) -> Tenant:
+    """Make a broker by cloning the template schema (about a second) and protect it. Needs the owner's connection."""
+    if schema in settings.TENANT_NAMES_RESERVED:
+        raise UnableToCreateTenant(f"{schema} is a reserved name.")
+    with transaction.atomic():
+        connection.set_schema_to_public()
+        taken = Domain.objects.filter(domain__in=domains).values_list("domain", flat=True)
+        if taken:
+            raise UnableToCreateTenant(f"{', '.join(taken)} belongs to another broker.")
+        if schema_exists(schema, case_sensitive=False):
+            raise UnableToCreateTenant(f"The schema {schema} exists already.")
+        tenant = Tenant(
+            schema_name=schema,
+            name=name,
+            shard=shard,
+            colour_primary=colour_primary,
+            colour_accent=colour_accent,
+            logo_text=logo_text,
+        )
+        tenant.full_clean()
+        tenant.save()
+        for at, domain in enumerate(domains):
+            Domain.objects.create(domain=selectors.clean_host(raw=domain), tenant=tenant, is_primary=at == 0)
+        _clone(source=settings.TENANT_TEMPLATE_SCHEMA, target=schema)
+    selectors.forget_hosts()
+    return tenant
+
+
+def set_up_database(*, verbosity: int = 1) -> list[str]:
+    """Bring public, the template and every broker to this code's shape; returns the schemas, [] if all was so already.
+
+    Needs the owner's connection. Safe to run from several processes at once.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [setup.SETUP_LOCK])
+    wanted = setup.fingerprint()
+    if setup.stored_fingerprint() == wanted:
+        return []
+    setup.migrate_shared(verbosity=verbosity)
+    template = settings.TENANT_TEMPLATE_SCHEMA
+    Tenant.objects.get_or_create(schema_name=template, defaults={"name": "Template", "is_active": False})
+    schemas = list(Tenant.objects.order_by("created_at").values_list("schema_name", flat=True))
+    for schema in schemas:
+        setup.migrate_schema(schema=schema, verbosity=verbosity)
+    setup.store_fingerprint(wanted)
+    connection.close()
+    return ["public", *schemas]
+
+
+def _clone(*, source: str, target: str) -> None:
+    # The template's rows are behind its own policy, so the copy runs with the template's context.
+    with wall.context_of(source):
+        CloneSchema().clone_schema(source, target, "DATA", set_connection=False)
+    connection.set_schema_to_public()
+    wall.protect(schema=target)
+    wall.protect_shared()

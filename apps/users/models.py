@@ -1,0 +1,23 @@
+"""A person, in the schema of the broker they belong to; the same person at two brokers is two rows."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import connection
+from django.utils.crypto import salted_hmac
+
+
+class User(AbstractUser):
+    """Staff (is_staff, with role groups) or a client (neither); a client's profile lives in apps.accounts."""
+
+    def __str__(self) -> str:
+        return self.username
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Django's session hash with the broker in its salt: pk and password may repeat in another schema."""
+        salt = f"piggy.users.session|{connection.schema_name}"
+        return salted_hmac(salt, self.password, secret=secret, algorithm="sha256").hexdigest()
+
+    def role_names(self) -> frozenset[str]:
+        """Return the names of the person's roles."""
+        return frozenset(self.groups.values_list("name", flat=True))

@@ -1,0 +1,29 @@
+"""Who somebody is and which roles they have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.users.models import User
+
+ROLES = ("admin", "dealer", "compliance", "treasury", "support", "auditor")
+
+
+def has_role(user: Any, *roles: str) -> bool:
+    """Is `user` active staff with one of `roles`? A superuser has them all."""
+    if not user.is_authenticated or not user.is_active or not user.is_staff:
+        return False
+    return bool(user.is_superuser or user.role_names() & set(roles))
+
+
+def is_verified_staff(user: Any, *roles: str) -> bool:
+    """Is `user` staff who gave the second factor in this session (request.user), with one of `roles` if any given?"""
+    if not user.is_authenticated or not user.is_active or not user.is_staff:
+        return False
+    is_verified = getattr(user, "is_verified", None)
+    return bool(is_verified and is_verified()) and (not roles or has_role(user, *roles))
+
+
+def user_named(*, username: str) -> User | None:
+    """Return the person of the current broker with that login."""
+    return User.objects.filter(username=username).first()

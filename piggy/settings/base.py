@@ -1,0 +1,218 @@
+"""What every environment shares; dev, test and prod say only what differs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+
+from apps.tenants.backend.pool import discard_all
+from piggy.settings.installed import SHARED, TENANT, ordered
+from piggy.settings.readers import Environment, database_of
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+ENV = Environment(os.environ)
+
+PIGGY_ENV = ENV.choice("PIGGY_ENV", among=("dev", "test", "prod"), default="dev")
+PIGGY_HOME = ENV.folder("PIGGY_HOME", default=BASE_DIR / ".run")
+PIGGY_SHARD = ENV.text("PIGGY_SHARD", default="main")
+PIGGY_WEB_PORT = ENV.integer("PIGGY_WEB_PORT", default=8000, low=1, high=65_535)
+PIGGY_ASGI = ENV.choice("PIGGY_ASGI", among=("daphne", "uvicorn"), default="uvicorn")
+PIGGY_CONTEXT_KEY = ENV.key("PIGGY_CONTEXT_KEY")
+PIGGY_SIGNAL_KEY = ENV.key("PIGGY_SIGNAL_KEY")
+SECRET_KEY = ENV.secret("PIGGY_SECRET_KEY", characters_min=32)
+REDIS_URL = ENV.text("REDIS_URL")
+
+DEBUG = False
+ALLOWED_HOSTS = ["*"]  # The domain table decides: a host that is nobody's is answered 404 by our middleware.
+ROOT_URLCONF = "piggy.urls"
+ASGI_APPLICATION = "piggy.asgi.application"
+WSGI_APPLICATION = "piggy.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "users.User"
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# Applications and tenancy
+SHARED_APPS, TENANT_APPS = SHARED, TENANT
+INSTALLED_APPS = ordered()
+TENANT_MODEL = "tenants.Tenant"
+TENANT_DOMAIN_MODEL = "tenants.Domain"
+TENANT_TEMPLATE_SCHEMA = "template"
+TENANT_LIMIT_SET_CALLS = True
+# The schemas an installation keeps for itself; no broker may have these names.
+TENANT_NAMES_RESERVED = ("public", "guard", "template", "information_schema")
+DATABASE_ROUTERS = ["django_tenants.routers.TenantSyncRouter"]
+
+DATABASE_POOL_SIZE_MAX = ENV.integer("PIGGY_DATABASE_POOL_SIZE_MAX", default=20, low=1, high=200)
+DATABASES = {
+    "default": {
+        "ENGINE": "apps.tenants.backend",
+        **database_of(name="DATABASE_URL", url=ENV.text("DATABASE_URL")),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {
+            "connect_timeout": 5,
+            # As start-up options, so that DISCARD ALL returns to them and not to the server's own defaults.
+            "options": "-c timezone=UTC -c statement_timeout=30000 -c search_path=public",
+            "pool": {
+                "min_size": 0,
+                "max_size": DATABASE_POOL_SIZE_MAX,
+                "timeout": 10,
+                "reset": discard_all,
+            },
+        },
+    }
+}
+# Only the commands that migrate use the owner; a web process need not know its password.
+DATABASE_OWNER_URL = os.environ.get("DATABASE_OWNER_URL", "")
+PIGGY_APP_ROLE = DATABASES["default"]["USER"]
+
+MIDDLEWARE = [
+    "apps.common.middleware.RequestId",
+    "apps.common.middleware.Probes",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apps.common.middleware.TenantByHost",
+    "csp.middleware.CSPMiddleware",
+    "apps.common.middleware.AdminPolicy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.common.middleware.RequestLog",
+    "axes.middleware.AxesMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "apps.tenants.selectors.brand_context",
+            ]
+        },
+    }
+]
+
+# Names in Redis carry the tenant from an explicit argument; the function adds the schema as a second belt.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_FUNCTION": "apps.common.names.cache_key",
+    }
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "piggy"},
+    }
+}
+
+# Files
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_ROOT = PIGGY_HOME / "media"
+STORAGES = {
+    "default": {"BACKEND": "apps.common.storage.TenantStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+
+# People
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/admin/"
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 60 * 60
+CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+USE_X_FORWARDED_HOST = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["knox.auth.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["apps.common.parsers.StrictJsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "apps.common.api.answer_error",
+    "DEFAULT_THROTTLE_CLASSES": ["apps.common.throttles.PerUser"],
+    "DEFAULT_THROTTLE_RATES": {"user": "6000/min", "login": "20/min"},
+    "COERCE_DECIMAL_TO_STRING": True,
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token", "TOKEN_LIMIT_PER_USER": 20}
+SPECTACULAR_SETTINGS = {"TITLE": "Piggy Broker", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+OTP_TOTP_ISSUER = "Piggy Broker"
+
+UNFOLD = {
+    "SITE_TITLE": "apps.tenants.selectors.brand_title",
+    "SITE_HEADER": "apps.tenants.selectors.brand_title",
+    "SITE_SYMBOL": "account_balance",
+    "COLORS": {"primary": "apps.tenants.selectors.brand_palette"},
+    "SHOW_HISTORY": True,
+}
+
+# Background work; orders and hedges never go through it, because Redis redelivers what takes long.
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = REDIS_URL
+CELERY_RESULT_EXPIRES = 3_600
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3_600, "global_keyprefix": "celery:"}
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"global_keyprefix": "celery:"}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULER = "redbeat.RedBeatScheduler"
+CELERY_REDBEAT_REDIS_URL = REDIS_URL
+CELERY_REDBEAT_KEY_PREFIX = "celery:redbeat:"
+
+LOGGING_CONFIG = "apps.common.logs.configure"
+LOGGING = {"level": ENV.choice("PIGGY_LOG_LEVEL", among=("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")}

@@ -1,0 +1,30 @@
+"""Every broker's domain answers these addresses: the admin, and whatever each app has in its urls."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from django.apps import apps
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+handler404 = "apps.common.api.not_found"
+handler500 = "apps.common.api.failed"
+
+
+def _of_our_apps() -> list[URLPattern | URLResolver]:
+    """Collect `apps.<name>.urls` of every installed app of ours; their paths start at the root."""
+    names = [config.name for config in apps.get_app_configs() if config.name.startswith("apps.")]
+    return [path("", include(import_module(f"{name}.urls"))) for name in names if find_spec(f"{name}.urls")]
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/", admin.site.urls),
+    path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    *_of_our_apps(),
+    path("", RedirectView.as_view(url="/admin/")),
+]
