@@ -29,14 +29,14 @@ def bring(*, root: Path, python: Path, logs: Path) -> None:
         cwd=root,
         log=logs / "setup-npm.log",
     ).start().require()
-    copy(files=json.loads(manifest.read_text())["piggy"]["vendor"], source=root / "node_modules", target=vendor)
+    copy(files=json.loads(manifest.read_text())["vendor"], source=root / "node_modules", target=vendor)
     steps.put_stamp(stamp=stamp, value=value)
 
 
 def copy(*, files: dict[str, str], source: Path, target: Path) -> None:
-    """Copy each `{name in target: path in source}`; raises UnableToSetUp when one is not there."""
+    """Copy each `{path in source: path in target}`; raises UnableToSetUp when one is not there."""
     shutil.rmtree(target, ignore_errors=True)
-    for name, path in files.items():
+    for path, name in files.items():
         if not (source / path).is_file():
             raise UnableToSetUp(f"package.json names {path}, which its package does not have")
         (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -85,19 +85,22 @@ def _doctor(as_json: bool) -> int:
     place = environment.home(env=os.environ)
     found: dict[str, tuple[bool, str]] = {
         "python": (sys.version_info[:2] >= (3, 11), sys.version.split()[0]),
-        "compiler": (any(map(shutil.which, ("c++", "g++", "clang++"))), "apt-get install g++ python3-dev"),
+        "compiler": (
+            any(map(shutil.which, ("c++", "g++", "clang++"))),
+            "QuickFIX is compiled here; Debian: g++ python3-dev",
+        ),
         "servers run as": (True, "yourself" if account.uid is None else f"uid {account.uid}, because you are root"),
         "data are in": (True, str(runtime.seat(home=place, account=account))),
         "pango": (
             ctypes.util.find_library("pango-1.0") is not None,
-            "for PDFs; apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0",
+            "PDFs need it; Debian: libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0",
         ),
-        "chromium": (any(map(shutil.which, ("chromium", "google-chrome"))), "for browser tests"),
+        "chromium": (any(map(shutil.which, ("chromium", "google-chrome"))), "browser tests need it"),
     }
     optional = {"pango", "chromium"}
     if as_json:
         print(json.dumps({name: {"ok": ok, "about": about} for name, (ok, about) in found.items()}))
     else:
         for name, (ok, about) in found.items():
-            print(f"{'ok  ' if ok else 'MISS'} {name:<15} {about}")
+            print(f"{'ok     ' if ok else 'MISSING'} {name:<15} {about}")
     return OK if all(ok for name, (ok, _) in found.items() if name not in optional) else FAILED

@@ -130,7 +130,7 @@ def prepare(*, env: Mapping[str, str], place: Path) -> None:
     log = place / "log" / "migrate.log"
     if wanted[0] not in done:
         say("migrating the database as its owner (the first time up to a minute: public, the template, every tenant)")
-        schema.manage("migrate_schemas", env=env, python=PYTHON, log=log)
+        schema.manage("setup_database", env=env, python=PYTHON, log=log)
         schema.put_state(owner_url=owner, text=wanted[0])
     if wanted != done or not (place / "logins.txt").exists():
         say("seeding the demo tenants acorn and birch")
