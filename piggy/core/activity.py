@@ -1,4 +1,4 @@
-"""Activity: how much an account did lately, for the rate, value, duplicate and loss controls. A fold of order events."""
+"""Activity: how much an account did lately, for the rate, value, duplicate and loss controls."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Touch, currency_pairs
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.execution import UnableToConvert
+from piggy.core.folding import fold
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
 from piggy.core.moment import Moment
 from piggy.core.quotes import Market
@@ -99,7 +100,7 @@ class Desk:
     def apply(self, *, recorded: Recorded) -> None:
         """Fold one committed event in, in the order of the log."""
         event = recorded.event
-        self.state.apply(recorded=recorded)
+        fold(state=self.state, recorded=recorded)
         self._remember(recorded)
         if isinstance(event, ev.InstrumentConfigured):
             self._pairs = currency_pairs(instruments=self.state.instruments.values())

@@ -94,6 +94,6 @@ def rate_of(
 
 
 def margin_per_lot(*, instrument: Instrument, account: Account, group: Group, price: Decimal, rate: Decimal) -> Decimal:
-    """Return the initial margin of one lot in the account's currency: the instrument's rate, or the group's if dearer."""
+    """Return one lot's initial margin in the account's currency: the instrument's rate, or the group's if dearer."""
     percent = max(instrument.margin_percent, HUNDRED / group.leverage_max)
     return instrument.notional(lots=Decimal(1), price=price) * percent / HUNDRED * rate

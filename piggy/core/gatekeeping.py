@@ -17,7 +17,7 @@ from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.market import BestQuote
 from piggy.core.moment import Moment
-from piggy.core.money import ZERO
+from piggy.core.money import ZERO, round_money
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.core.positions import Position
 from piggy.core.state import Order
@@ -56,7 +56,7 @@ def admit(*, terms: OrderTerms, moment: Moment, replaces: Order | None = None) -
     context = context_of(terms=terms, account=account, instrument=instrument, moment=moment, replaces=replaces)
     return Admission(
         verdict=risk.assess(context=context),
-        margin_required=context.margin_required or ZERO,
+        margin_required=round_money(amount=context.margin_required or ZERO, currency=account.currency),
         notional=context.notional or ZERO,
     )
 

@@ -18,7 +18,7 @@ from piggy.core.state import State
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`marks` are the last best bid and ask of every symbol, kept also when they have gone stale, to value what is held."""
+    """`marks` are the last best bid and ask of every symbol, kept when stale too, to value what is held."""
 
     state: State
     market: Market

@@ -30,7 +30,7 @@ def raw_limit(*, limit: Decimal, group: Group, instrument: Instrument, side: Sid
 
 
 def protected_limit(*, price: Decimal, group: Group, instrument: Instrument, side: Side) -> Decimal:
-    """Return the worst raw price for a market order that saw `price` (P-10), on the tick, never further than allowed."""
+    """Return the worst raw price for a market order that saw `price` (P-10), on the tick."""
     worst = price * (1 + side.sign * group.slippage_bps_max / Decimal(10_000))
     rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
     return (worst / instrument.tick_size).to_integral_value(rounding=rounding) * instrument.tick_size

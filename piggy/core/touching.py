@@ -1,7 +1,7 @@
 """Touching: what moved prices and passing time do to orders and accounts, without anybody asking.
 
-Stops trigger, resting limits deal, margin is called, accounts are stopped out one position at a time: after each close the
-account is looked at again, so no more is closed than needed.
+Stops trigger, resting limits deal, margin is called, accounts are stopped out one position at a time: after each close
+the account is looked at again, so no more is closed than needed.
 """
 
 from __future__ import annotations

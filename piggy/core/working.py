@@ -47,7 +47,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lots(self) -> Decimal:
-        parts = (*self.crosses, *self.keeps, *self.legs)
+        parts: tuple[Cross | Keep | Leg, ...] = (*self.crosses, *self.keeps, *self.legs)
         return sum((part.quantity for part in parts), ZERO)
 
 
