@@ -1,8 +1,8 @@
 """Committed events -> every app's projections: python -m piggy.projector.
 
-Follows each tenant's event log by seq. A wake-up comes from Redis when the engine commits, and every half second without
-one, so Redis may vanish. One transaction per batch holds the rows and the cursor: a crash repeats nothing. A gap in the
-log stops the process: rows made from a log with a hole would be wrong and look right.
+Follows each tenant's event log by seq. A wake-up comes from Redis when the engine commits, and every half second
+without one, so Redis may vanish. One transaction per batch holds the rows and the cursor: a crash repeats nothing.
+A gap in the log stops the process: rows made from a log with a hole would be wrong and look right.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Follower:
                 if time.monotonic() - looked_at_s > TENANTS_AGE_S:
                     self._look_for_tenants()
                     looked_at_s = time.monotonic()
-                behind = any([catch_up(tenant=tenant) == BATCH_ROWS_MAX for tenant in self._tenants])
+                behind = sum(catch_up(tenant=tenant) == BATCH_ROWS_MAX for tenant in self._tenants) > 0
             except (OperationalError, InterfaceError) as error:
                 log.warning("projector_waits_for_database", error=str(error))
                 time.sleep(RECONNECT_S)

@@ -85,10 +85,9 @@ class Group(models.Model):
 
     def clean(self) -> None:
         """Refuse a stop-out at or above the margin call."""
-        if None not in (self.stop_out_percent, self.margin_call_percent):
-            if self.stop_out_percent >= self.margin_call_percent:
-                limit = self.margin_call_percent
-                raise ValidationError({"stop_out_percent": f"This must be below margin_call_percent {limit}."})
+        stop_out, call = self.stop_out_percent, self.margin_call_percent
+        if None not in (stop_out, call) and stop_out >= call:
+            raise ValidationError({"stop_out_percent": f"This must be below margin_call_percent {call}."})
 
     def to_core(self) -> core.Group:
         """Return the engine's copy of this row."""

@@ -13,3 +13,8 @@ def all_instruments() -> QuerySet[Instrument]:
 def instrument_exists(*, symbol: str) -> bool:
     """Return whether the tenant knows `symbol`, tradable or not."""
     return Instrument.objects.filter(symbol=symbol).exists()
+
+
+def has_option(*, underlying: str) -> bool:
+    """Return whether the tenant has an option on `underlying`."""
+    return Instrument.objects.filter(option_underlying=underlying).exists()

@@ -6,9 +6,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts import selectors as accounts
+from apps.common.api import ApiView
 from apps.risk import selectors
 from piggy.core.money import plain
 
@@ -26,7 +26,7 @@ class AccountOut(serializers.Serializer):
     margin_called = serializers.BooleanField()
 
 
-class Accounts(APIView):
+class Accounts(ApiView):
     @extend_schema(operation_id="accounts_list", responses=AccountOut(many=True))
     def get(self, request: Request) -> Response:
         """List the caller's trading accounts."""

@@ -1,4 +1,4 @@
-"""Money and margin of each account as the log tells it, and the record of margin calls. Projections, never written by hand."""
+"""Money and margin of each account as the log tells it, and the record of margin calls. Never written by hand."""
 
 from __future__ import annotations
 

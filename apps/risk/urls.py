@@ -4,4 +4,4 @@ from django.urls import path
 
 from apps.risk import api
 
-urlpatterns = [path("accounts", api.Accounts.as_view())]
+urlpatterns = [path("api/v1/accounts", api.Accounts.as_view())]

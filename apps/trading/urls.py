@@ -5,8 +5,8 @@ from django.urls import path
 from apps.trading.api import views
 
 urlpatterns = [
-    path("orders", views.Orders.as_view()),
-    path("orders/<str:order_id>", views.Order.as_view()),
-    path("fills", views.Fills.as_view()),
-    path("positions", views.Positions.as_view()),
+    path("api/v1/orders", views.Orders.as_view()),
+    path("api/v1/orders/<str:order_id>", views.Order.as_view()),
+    path("api/v1/fills", views.Fills.as_view()),
+    path("api/v1/positions", views.Positions.as_view()),
 ]

@@ -37,7 +37,7 @@ class JournalEntry(models.Model):
 
 
 class Posting(models.Model):
-    """One line of an entry: a debit is above zero, a credit below. `owner` is the trading account or venue behind it."""
+    """One line of an entry: debit above zero, credit below. `owner` is the trading account or venue behind it."""
 
     entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="postings")
     line = models.PositiveSmallIntegerField()

@@ -1,4 +1,4 @@
-"""Committed events -> journal entries, by the rules of piggy.core.ledger and nothing else. Repeatable: one entry per seq."""
+"""Committed events -> journal entries, by the rules of piggy.core.ledger alone. Repeatable: one entry per seq."""
 
 from __future__ import annotations
 

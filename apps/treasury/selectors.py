@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from django.db.models import Sum
 
-from apps.treasury.models import Posting
+from apps.treasury.models import Deposit, Posting
 from piggy.core import ledger
 
 ZERO = Decimal(0)
@@ -20,3 +20,8 @@ def trial_balance() -> dict[tuple[str, str], Decimal]:
     """Return the sum of every (GL account, currency); per currency these sum to zero."""
     rows = Posting.objects.values("gl_account_id", "currency").annotate(sum=Sum("amount"))
     return {(row["gl_account_id"], row["currency"]): row["sum"] for row in rows}
+
+
+def has_deposit(*, reference: str) -> bool:
+    """Return whether a deposit of that reference was written down, decided or not."""
+    return Deposit.objects.filter(reference=reference).exists()

@@ -49,7 +49,7 @@ class UnableToPost(Exception):
 
 
 class Posting(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of an entry; `owner` is the trading account behind client money, the venue behind LP settlement, or ''."""
+    """One line of an entry; `owner` is the account behind client money, the venue behind LP settlement, or ''."""
 
     gl_account: str
     owner: str

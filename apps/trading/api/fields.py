@@ -1,4 +1,4 @@
-"""What may stand in a body: money as text, times with a zone, no field that is not named."""
+"""What may stand in a body: money as text, times with a zone."""
 
 from __future__ import annotations
 
@@ -54,15 +54,3 @@ class ZonedTime(serializers.Field):
     def to_representation(self, value: datetime) -> str:
         """Return RFC 3339 in UTC with microseconds."""
         return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-class StrictSerializer(serializers.Serializer):
-    """Refuses every field that it does not name."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return the named fields. Raises ValidationError naming each unknown one."""
-        if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
-            raise serializers.ValidationError(
-                {name: ["This field is not known."] for name in sorted(unknown)}, code="unknown"
-            )
-        return super().to_internal_value(data)

@@ -5,7 +5,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.trading.api.fields import DecimalText, StrictSerializer, ZonedTime
+from apps.common.api import StrictInput
+from apps.trading.api.fields import DecimalText, ZonedTime
 from apps.trading.models import Order, Position
 from piggy.core.answers import OrderView
 from piggy.core.events import Check
@@ -19,7 +20,7 @@ def _choices(kind: type) -> list[str]:
     return [member.value for member in kind]  # type: ignore[attr-defined]
 
 
-class OrderIn(StrictSerializer):
+class OrderIn(StrictInput):
     """What a client may choose about an order; quantities in lots, prices in the quote currency, all as strings."""
 
     account_id = serializers.CharField(max_length=40)

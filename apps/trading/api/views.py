@@ -9,11 +9,11 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from apps.common.api import ApiView, Refused, Unavailable
 from apps.trading import selectors, services
 from apps.trading.api import serializers
 from apps.trading.api.pages import page
@@ -29,7 +29,7 @@ KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, required
 PREFER = OpenApiParameter("Prefer", str, OpenApiParameter.HEADER, description="wait=N: seconds to wait, at most 10.")
 
 
-class Orders(APIView):
+class Orders(ApiView):
     """The caller's orders."""
 
     @extend_schema(
@@ -50,7 +50,7 @@ class Orders(APIView):
         body.is_valid(raise_exception=True)
         try:
             answer = services.place_order(
-                tenant=_tenant(request),
+                tenant=self.tenant(request),
                 user=request.user,
                 terms=body.terms(),
                 key=key,
@@ -62,17 +62,19 @@ class Orders(APIView):
         except services.UnableToTrade as error:
             raise NotFound from error
         except services.UnableToReachDesk as error:
-            return _desk_away(request, error)
+            raise _away(error) from error
         return _answered(request, answer, done=status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="orders_list", responses=serializers.OrderRowOut(many=True))
     def get(self, request: Request) -> Response:
         """List the caller's orders, newest first."""
         rows = selectors.orders_of(user=request.user)
-        return page(request=request, tenant=_tenant(request), rows=rows, key="seq", serializer=serializers.OrderRowOut)
+        return page(
+            request=request, tenant=self.tenant(request), rows=rows, key="seq", serializer=serializers.OrderRowOut
+        )
 
 
-class Order(APIView):
+class Order(ApiView):
     """One of the caller's orders."""
 
     @extend_schema(operation_id="orders_get", responses=serializers.OrderRowOut)
@@ -88,7 +90,7 @@ class Order(APIView):
         """Cancel what is left of an order."""
         try:
             answer = services.cancel_order(
-                tenant=_tenant(request),
+                tenant=self.tenant(request),
                 user=request.user,
                 order_id=order_id,
                 key=_key(request) if "Idempotency-Key" in request.headers else uuid.uuid4().hex,
@@ -99,25 +101,29 @@ class Order(APIView):
         except services.UnableToTrade as error:
             raise NotFound from error
         except services.UnableToReachDesk as error:
-            return _desk_away(request, error)
+            raise _away(error) from error
         return _answered(request, answer, done=status.HTTP_200_OK)
 
 
-class Fills(APIView):
+class Fills(ApiView):
     @extend_schema(operation_id="fills_list", responses=serializers.FillOut(many=True))
     def get(self, request: Request) -> Response:
         """List the caller's fills, newest first."""
         rows = selectors.fills_of(user=request.user)
-        return page(request=request, tenant=_tenant(request), rows=rows, key="seq", serializer=serializers.FillOut)
+        return page(request=request, tenant=self.tenant(request), rows=rows, key="seq", serializer=serializers.FillOut)
 
 
-class Positions(APIView):
+class Positions(ApiView):
     @extend_schema(operation_id="positions_list", responses=serializers.PositionOut(many=True))
     def get(self, request: Request) -> Response:
         """List the caller's open positions."""
         rows = selectors.positions_of(user=request.user)
         return page(
-            request=request, tenant=_tenant(request), rows=rows, key="position_id", serializer=serializers.PositionOut
+            request=request,
+            tenant=self.tenant(request),
+            rows=rows,
+            key="position_id",
+            serializer=serializers.PositionOut,
         )
 
 
@@ -131,34 +137,34 @@ def _answered(request: Request, answer: Answer | None, *, done: int) -> Response
         return Response(waiting, status=status.HTTP_202_ACCEPTED, headers={"Retry-After": str(RETRY_AFTER_S)})
     if answer.conflict:
         message = "This Idempotency-Key was used for another body."
-        return _refusal(request, [{"code": "idempotency_conflict", "field": "Idempotency-Key", "message": message}])
+        raise Refused(code="idempotency_conflict", field="Idempotency-Key", message=message)
     if answer.refused is not None:
-        refused = answer.refused
-        return _refusal(request, [{"code": refused.code, "field": refused.field, "message": refused.text}])
+        raise Refused(code=answer.refused.code, field=answer.refused.field or None, message=answer.refused.text)
     if answer.order is None:
         return Response(status=done)
     body = serializers.order_of_view(answer.order)
     if answer.order.state is OrderState.DENIED:
-        return _refusal(request, body["reasons"], order=body)
+        return _denied(request, body)
     return Response(body, status=done, headers={"Location": f"/api/v1/orders/{answer.order.order_id}"})
 
 
-def _refusal(request: Request, reasons: list[dict[str, str]], **more: Any) -> Response:
-    first = reasons[0] if reasons else {"code": "denied", "field": "", "message": "The desk refused."}
-    body = {**first, "request_id": _request_id(request), "errors": reasons, **more}
+def _denied(request: Request, order: dict[str, Any]) -> Response:
+    """Name the first reason as every error does, and beside it all of them."""
+    reasons = order["reasons"]
+    first = reasons[0] if reasons else {"code": "denied", "field": None, "message": "The desk refused."}
+    body = {**first, "request_id": _request_id(request), "errors": reasons, "order": order}
     return Response(body, status=status.HTTP_422_UNPROCESSABLE_ENTITY)
 
 
-def _desk_away(request: Request, error: services.UnableToReachDesk) -> Response:
-    body = {"code": "ENGINE_RECOVERING", "field": "", "message": str(error), "request_id": _request_id(request)}
-    return Response(body, status=status.HTTP_503_SERVICE_UNAVAILABLE, headers={"Retry-After": str(DESK_AWAY_RETRY_S)})
+def _away(error: services.UnableToReachDesk) -> Unavailable:
+    return Unavailable(message=str(error), code="ENGINE_RECOVERING", retry_after_s=DESK_AWAY_RETRY_S)
 
 
 def _key(request: Request) -> str:
     key = request.headers.get("Idempotency-Key", "")
     if not 1 <= len(key) <= KEY_CHARACTERS_MAX:
         message = f"Send 1 to {KEY_CHARACTERS_MAX} characters of your own choice."
-        raise ValidationError({"Idempotency-Key": [message]}, code="idempotency_key")
+        raise Refused(code="idempotency_key", field="Idempotency-Key", message=message, status=400)
     return key
 
 
@@ -169,10 +175,6 @@ def _hash(body: Any) -> str:
 def _wait_s(request: Request) -> int:
     asked = WAIT.search(request.headers.get("Prefer", ""))
     return max(1, min(int(asked[1]), services.WAIT_S_MAX)) if asked else WAIT_S_DEFAULT
-
-
-def _tenant(request: Request) -> str:
-    return request._request.tenant.schema_name  # type: ignore[attr-defined, no-any-return]
 
 
 def _request_id(request: Request) -> str:

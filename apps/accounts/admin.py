@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from apps.accounts import services
+from apps.accounts.models import Account, Client, Group
+from apps.common.admin import KeptAdmin, number
+
+
+@admin.register(Group)
+class GroupAdmin(KeptAdmin):
+    """Routing, markup and margin of a group; saving tells the engine, effective on the next order."""
+
+    list_display = (
+        "name",
+        "version",
+        "book_mode",
+        number("a_book_percent", label="A-book %"),
+        "bid_markup_points",
+        "ask_markup_points",
+        number("commission_per_lot"),
+        number("leverage_max", label="leverage"),
+        "updated_at",
+    )
+    list_filter = ("book_mode",)
+    search_fields = ("name",)
+    ordering = ("name",)
+    readonly_fields = ("version", "updated_at")
+    fieldsets = (
+        (None, {"fields": ("name", "version", "updated_at")}),
+        ("Routing", {"fields": ("book_mode", "a_book_percent", "internal_cross", "slippage_bps_max")}),
+        ("Price", {"fields": ("bid_markup_points", "ask_markup_points", "commission_per_lot")}),
+        (
+            "Margin",
+            {"fields": ("leverage_max", "margin_call_percent", "stop_out_percent", "negative_balance_protection")},
+        ),
+        ("Limits", {"fields": ("order_notional_max", "open_orders_max")}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """A name that orders may have recorded is fixed."""
+        return (*self.readonly_fields, "name") if obj else self.readonly_fields
+
+    def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:
+        """Write the group and tell the engine."""
+        services.save_group(tenant=_tenant(request), group=obj, by=request.user.get_username())
+
+
+@admin.register(Client)
+class ClientAdmin(KeptAdmin):
+    list_display = ("name", "reference", "user", "kyc_approved", "created_at")
+    list_filter = ("kyc_approved",)
+    search_fields = ("name", "reference", "user__username")
+    ordering = ("-created_at",)
+    readonly_fields = ("created_at",)
+    autocomplete_fields = ("user",)
+
+
+@admin.register(Account)
+class AccountAdmin(KeptAdmin):
+    list_display = ("account_id", "client", "group", "currency", "category", "position_mode", "open", "created_at")
+    list_filter = ("group", "currency", "open", "category")
+    list_select_related = ("client", "group")
+    search_fields = ("account_id", "client__name", "client__reference")
+    ordering = ("-created_at",)
+    readonly_fields = ("version", "created_at")
+    autocomplete_fields = ("client",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """An account's id, owner and currency are fixed once it is open."""
+        return (*self.readonly_fields, "account_id", "client", "currency") if obj else self.readonly_fields
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        """Write the account and tell the engine."""
+        services.save_account(tenant=_tenant(request), account=obj, by=request.user.get_username())
+
+
+def _tenant(request: HttpRequest) -> str:
+    return request.tenant.schema_name  # type: ignore[attr-defined, no-any-return]

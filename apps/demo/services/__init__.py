@@ -1,0 +1,1 @@
+"""Seeding the demo brokers (seed, repeatable) and their clients' flow of orders."""

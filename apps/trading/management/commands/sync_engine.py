@@ -1,0 +1,35 @@
+"""Tell the engine everything that the tables say, in the order in which it builds on itself."""
+
+from __future__ import annotations
+
+import uuid
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from apps.accounts import services as accounts
+from apps.instruments import services as instruments
+from apps.tenants.selectors import active_schemas
+from apps.tenants.services import in_tenant
+from apps.trading import services as trading
+
+
+class Command(BaseCommand):
+    help = "Tell the engine every symbol, group, account and strategy anew; safe at any time."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """All brokers unless one is named."""
+        parser.add_argument("--tenant", default="")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Write the commands to each tenant's outbox."""
+        mark = f"-{uuid.uuid4().hex[:8]}"
+        for tenant in [options["tenant"]] if options["tenant"] else active_schemas():
+            with in_tenant(tenant):
+                told = sum(
+                    app.sync_engine(tenant=tenant, by="sync_engine", mark=mark)
+                    for app in (instruments, accounts, trading)
+                )
+            self.stdout.write(f"{tenant}: {told} commands")
