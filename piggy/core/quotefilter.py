@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from itertools import pairwise
 
 import msgspec
 
@@ -76,4 +77,4 @@ def _are_prices(levels: tuple[Level, ...]) -> bool:
 
 
 def _descend(levels: tuple[Level, ...]) -> bool:
-    return all(better.price > worse.price for better, worse in zip(levels, levels[1:], strict=False))
+    return all(better.price > worse.price for better, worse in pairwise(levels))

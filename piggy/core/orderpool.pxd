@@ -1,0 +1,252 @@
+# The resting orders of a book: a pool of orders, a queue per price, trees of prices, a map of ids; no matching.
+# Memory is chosen for a million orders at random: 32 bytes of order and 8 of links are all that a cancel touches.
+from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdlib cimport free
+from piggy.core.idmap cimport IdMap, hashed, map_put, map_remove, map_resize
+from piggy.core.memory cimport grown, pb_prefetch
+from piggy.core.pricetree cimport PriceTree, tree_find, tree_next, tree_put, tree_remove
+
+cdef enum:
+    BUY, SELL
+    NEW = 0, CANCEL = 1, AMEND = 2
+    IOC = 1, FOK = 2, POST_ONLY = 4, ALL_OR_NONE = 8, MARKET = 16, FLAGS = 31
+    ON_SELL = 32, ICEBERG = 64, OWNED = 128, STP_SHIFT = 8
+    CANCEL_NEWEST = 0, CANCEL_OLDEST = 1, CANCEL_BOTH = 2, DECREMENT = 3
+    FILLED = 1, RESTED = 2, CANCELLED = 3, REJECTED = 4, AMENDED = 5, DECREMENTED = 6
+    ASKED = 0, IMMEDIATE = 1, FILL_OR_KILL = 2, MINIMUM = 3, SELF_TRADE = 4
+    POST_ONLY_REFUSED = 5, DUPLICATE = 6, UNKNOWN = 7, BAD_TERMS = 8
+    ENDS = 0, MATCHES = 1, RESTS = 2
+    WIDTH = 6
+
+cdef struct Order:  # 32 bytes: two to a cache line
+    int64_t id
+    int64_t leaves
+    int64_t shown
+    int32_t level
+    int32_t terms  # flags, side and self-trade mode in one word
+
+cdef struct Extra:  # read only where the order's terms say so
+    int64_t display
+    int64_t owner
+
+cdef struct Link:
+    int32_t before
+    int32_t after
+
+cdef struct Level:
+    int64_t price
+    int64_t shown  # without all-or-none orders, which nobody can rely on
+    int64_t leaves
+    int32_t head
+    int32_t tail
+    int32_t count
+
+cdef struct Incoming:
+    int64_t id
+    int64_t price
+    int64_t qty
+    int64_t display
+    int64_t minimum
+    int64_t owner
+    int side
+    int flags
+    int stp
+
+cdef struct Pool:
+    Order *orders
+    Extra *extras
+    Link *links
+    Level *levels
+    IdMap ids
+    PriceTree trees[2]
+    int32_t best_level[2]
+    int32_t order_capacity, order_used, order_vacant
+    int32_t level_capacity, level_used, level_vacant
+
+
+cdef inline int pool_open(Pool *self, int32_t capacity) except -1:
+    cdef int side
+    self.order_vacant = self.level_vacant = -1
+    for side in range(2):
+        self.best_level[side] = self.trees[side].root = self.trees[side].vacant = -1
+    grow_orders(self, capacity)
+    grow_levels(self, 256)
+    return map_resize(&self.ids, 256)
+
+
+cdef inline void pool_close(Pool *self) noexcept:
+    free(self.orders)
+    free(self.extras)
+    free(self.links)
+    free(self.levels)
+    free(self.ids.slots)
+    free(self.trees[0].nodes)
+    free(self.trees[1].nodes)
+
+
+cdef inline int grow_orders(Pool *self, int32_t capacity) except -1:
+    cdef size_t used = self.order_used
+    self.orders = <Order *>grown(self.orders, used * sizeof(Order), capacity * sizeof(Order))
+    self.extras = <Extra *>grown(self.extras, used * sizeof(Extra), capacity * sizeof(Extra))
+    self.links = <Link *>grown(self.links, used * sizeof(Link), capacity * sizeof(Link))
+    self.order_capacity = capacity
+    return 0
+
+
+cdef inline int grow_levels(Pool *self, int32_t capacity) except -1:
+    self.levels = <Level *>grown(self.levels, self.level_used * sizeof(Level), capacity * sizeof(Level))
+    self.level_capacity = capacity
+    return 0
+
+
+cdef inline int32_t rest_order(Pool *self, Incoming *order, int64_t qty) except -1:
+    cdef int32_t level = level_at(self, order.side, order.price), at = self.order_vacant
+    cdef int64_t shown = order.display if 0 < order.display < qty else qty
+    cdef int terms = order.flags | (order.stp << STP_SHIFT) | (ON_SELL if order.side else 0)
+    if at >= 0:
+        self.order_vacant = self.links[at].after
+    else:
+        if self.order_used == self.order_capacity:
+            grow_orders(self, self.order_capacity * 2)
+        at = self.order_used
+        self.order_used += 1
+    map_put(&self.ids, order.id, at)
+    if order.display or order.owner:
+        terms |= (ICEBERG if order.display else 0) | (OWNED if order.owner else 0)
+        self.extras[at] = Extra(order.display, order.owner)
+    self.orders[at] = Order(order.id, qty, shown, level, terms)
+    append_order(self, at, level)
+    self.levels[level].count += 1
+    self.levels[level].leaves += qty
+    if not terms & ALL_OR_NONE:
+        self.levels[level].shown += shown
+    return at
+
+
+cdef inline void append_order(Pool *self, int32_t at, int32_t level) noexcept:
+    cdef Level *queue = &self.levels[level]
+    self.links[at] = Link(queue.tail, -1)
+    if queue.tail >= 0:
+        self.links[queue.tail].after = at
+    else:
+        queue.head = at
+    queue.tail = at
+
+
+cdef inline void unlink_order(Pool *self, int32_t at, Level *queue) noexcept:
+    cdef Link link = self.links[at]
+    if link.before >= 0:
+        self.links[link.before].after = link.after
+    else:
+        queue.head = link.after
+    if link.after >= 0:
+        self.links[link.after].before = link.before
+    else:
+        queue.tail = link.before
+
+
+cdef inline bint take_shown(Pool *self, int32_t at, int64_t qty) noexcept:
+    # Take `qty` from what the order shows; tell whether it showed a further part at the back of its queue.
+    cdef Order *order = &self.orders[at]
+    cdef Level *queue = &self.levels[order.level]
+    if qty == order.leaves:
+        remove_order(self, at)
+        return False
+    order.leaves -= qty
+    order.shown -= qty
+    queue.leaves -= qty
+    queue.shown -= qty
+    if order.shown:
+        return False
+    order.shown = min(self.extras[at].display, order.leaves)
+    queue.shown += order.shown
+    unlink_order(self, at, queue)
+    append_order(self, at, order.level)
+    return True
+
+
+cdef inline void shrink_order(Pool *self, int32_t at, int64_t leaves) noexcept:
+    cdef Order *order = &self.orders[at]
+    cdef Level *queue = &self.levels[order.level]
+    if leaves == 0:
+        remove_order(self, at)
+        return
+    queue.leaves -= order.leaves - leaves
+    order.leaves = leaves
+    if order.shown > leaves:
+        if not order.terms & ALL_OR_NONE:
+            queue.shown -= order.shown - leaves
+        order.shown = leaves
+
+
+cdef inline void remove_order(Pool *self, int32_t at) noexcept:
+    cdef Order *order = &self.orders[at]
+    cdef Level *queue = &self.levels[order.level]
+    map_remove(&self.ids, slot_of(self, order.id))
+    unlink_order(self, at, queue)
+    self.links[at].after = self.order_vacant
+    self.order_vacant = at
+    queue.count -= 1
+    queue.leaves -= order.leaves
+    if not order.terms & ALL_OR_NONE:
+        queue.shown -= order.shown
+    if queue.count == 0:
+        close_level(self, order.level, 1 if order.terms & ON_SELL else 0)
+
+
+cdef inline int32_t level_at(Pool *self, int side, int64_t price) except -1:
+    cdef int32_t at = self.best_level[side]
+    if at >= 0 and self.levels[at].price == price:
+        return at
+    at = tree_find(&self.trees[side], price)
+    return at if at >= 0 else open_level(self, side, price)
+
+
+cdef inline int32_t open_level(Pool *self, int side, int64_t price) except -1:
+    cdef int32_t at = self.level_vacant, best = self.best_level[side]
+    if at >= 0:
+        self.level_vacant = self.levels[at].head
+    else:
+        if self.level_used == self.level_capacity:
+            grow_levels(self, self.level_capacity * 2)
+        at = self.level_used
+        self.level_used += 1
+    tree_put(&self.trees[side], price, at)
+    self.levels[at] = Level(price, 0, 0, -1, -1, 0)
+    if best < 0 or (price > self.levels[best].price) == (side == BUY):
+        self.best_level[side] = at
+    return at
+
+
+cdef inline void close_level(Pool *self, int32_t at, int side) noexcept:
+    if self.best_level[side] == at:
+        self.best_level[side] = worse_level(self, at, side)
+    tree_remove(&self.trees[side], self.levels[at].price)
+    self.levels[at].head = self.level_vacant
+    self.level_vacant = at
+
+
+cdef inline int32_t worse_level(Pool *self, int32_t level, int side) noexcept:
+    return tree_next(&self.trees[side], self.levels[level].price, side == SELL)
+
+
+cdef inline Py_ssize_t slot_of(Pool *self, int64_t order_id) noexcept:
+    # Where an order's id lies in the map, -1 where it does not.
+    cdef uint32_t tag = hashed(order_id), at = tag & self.ids.mask
+    while self.ids.slots[at].index >= 0:
+        if self.ids.slots[at].tag == tag and self.orders[self.ids.slots[at].index].id == order_id:
+            return at
+        at = (at + 1) & self.ids.mask
+    return -1
+
+
+cdef inline int32_t find_order(Pool *self, int64_t order_id) noexcept:
+    cdef Py_ssize_t slot = slot_of(self, order_id)
+    return -1 if slot < 0 else self.ids.slots[slot].index
+
+
+cdef inline void prefetch_order(Pool *self, int64_t order_id) noexcept:
+    cdef int32_t at = self.ids.slots[hashed(order_id) & self.ids.mask].index
+    if at >= 0:
+        pb_prefetch(&self.orders[at])
+        pb_prefetch(&self.links[at])
