@@ -70,7 +70,7 @@ def identify(*, hosts: list[str], origins: list[str], session_key: str) -> Calle
     if tenant is None or origin is None or origin.schema_name != tenant.schema_name:
         return None
     with in_tenant(tenant.schema_name):
-        user, is_verified = _person(session_key)
+        user, is_verified = person_of(session_key)
     return Caller(tenant.schema_name, user, is_verified)
 
 
@@ -86,8 +86,8 @@ def tenant_call(
     return database_sync_to_async(inside)  # type: ignore[return-value]
 
 
-def _person(session_key: str) -> tuple[Any, bool]:
-    """Return the session's user as Django's own middleware would, and whether the second factor was given."""
+def person_of(session_key: str) -> tuple[Any, bool]:
+    """Return the user of a session of the current schema as Django's own middleware would, and whether the second factor was given."""
     session = SessionStore(session_key) if session_key else {}
     if SESSION_KEY not in session or session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
         return AnonymousUser(), False

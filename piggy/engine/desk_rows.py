@@ -129,7 +129,8 @@ def venue_row(*, desk: Desk, venue: str, watch: VenueWatch, in_doubt: int, now_u
 def order_row(*, order: Order) -> Row:
     """Return one order as the blotter shows it; `reason` is why it was denied, or where it was routed and why."""
     terms = order.terms
-    reason = "; ".join(check.text or check.code for check in order.reasons) or order.text
+    routed = order.routing.text if order.routing else ""
+    reason = "; ".join(check.text or check.code for check in order.reasons) or order.text or routed
     return {
         "order_id": order.order_id,
         "at": order.accepted_at_us,
@@ -147,6 +148,8 @@ def order_row(*, order: Order) -> Row:
         "mode": order.routing.mode if order.routing else "",
         "reason": reason,
         "source": order.source,
+        "routing": order.routing,
+        "checks": order.reasons,
     }
 
 

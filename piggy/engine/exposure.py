@@ -51,10 +51,11 @@ class Panel:
             self.rows = OrderedDict(rows)
         return changed
 
-    def frame(self, rows: Mapping[str, Row | None], *, snapshot: bool) -> bytes:
+    def frame(self, rows: Mapping[str, Row | None], *, snapshot: bool, at_us: int) -> bytes:
         """Return a frame; a delta takes the next number, a snapshot has that of the last delta in it."""
         self.seq += not snapshot
-        return msgspec.json.encode({"panel": self.name, "seq": self.seq, "snapshot": snapshot, "rows": rows})
+        frame = {"panel": self.name, "seq": self.seq, "snapshot": snapshot, "at_us": at_us, "rows": rows}
+        return msgspec.json.encode(frame)
 
 
 @dataclass(slots=True)
@@ -133,12 +134,12 @@ class Marks:
             await self._continue(tenant, desk, screen)
         if is_second:
             _count_second(screen)
-        frames = self._frames(desk, screen)
+        frames = self._frames(desk, screen, is_second=is_second)
         async with self._redis.pipeline(transaction=True) as pipe:
             for panel in screen.panels.values():
                 if panel.snapshot_due or is_second:
                     key = streams.desk_snapshot_key(tenant=tenant, panel=panel.name)
-                    pipe.set(key, panel.frame(panel.rows, snapshot=True))
+                    pipe.set(key, panel.frame(panel.rows, snapshot=True, at_us=self._clock.now_us()))
                     panel.snapshot_due = False
             for frame in frames:
                 pipe.publish(streams.desk_channel(tenant=tenant), frame)
@@ -154,22 +155,27 @@ class Marks:
                     panel.rows[order.order_id] = desk_rows.order_row(order=order)
             elif panel.name != "orders":
                 panel.change(self._rows(desk, screen)[panel.name])
-            await self._redis.publish(streams.desk_channel(tenant=tenant), panel.frame(panel.rows, snapshot=True))
+            await self._redis.publish(
+                streams.desk_channel(tenant=tenant), panel.frame(panel.rows, snapshot=True, at_us=self._clock.now_us())
+            )
             panel.snapshot_due = True
         screen.known = True
 
-    def _frames(self, desk: Desk, screen: Screen) -> list[bytes]:
+    def _frames(self, desk: Desk, screen: Screen, *, is_second: bool) -> list[bytes]:
         frames = []
+        at_us = self._clock.now_us()
         for name, rows in self._rows(desk, screen).items():
             panel = screen.panels[name]
-            if changed := panel.change(rows):
-                frames.append(panel.frame(changed, snapshot=False))
+            changed = panel.change(rows)
+            # The summary speaks every second also when nothing changed: silence means a dead engine.
+            if changed or (name == "summary" and is_second):
+                frames.append(panel.frame(changed, snapshot=False, at_us=at_us))
                 panel.snapshot_due = True
         orders, waiting = screen.panels["orders"], screen.orders
         screen.orders = []
         for touched in waiting:
             orders.rows.update(touched)
-            frames.append(orders.frame(touched, snapshot=False))
+            frames.append(orders.frame(touched, snapshot=False, at_us=at_us))
             orders.snapshot_due = True
         while len(orders.rows) > ORDERS_KEPT:
             orders.rows.popitem(last=False)

@@ -43,7 +43,9 @@ class DeskFeed:
     async def snapshot(self, *, panel: str) -> bytes | None:
         """Return the panel's latest snapshot frame, or None where there is none or Redis is away."""
         try:
-            return cast("bytes | None", await self._redis.get(streams.desk_snapshot_key(tenant=self._tenant, panel=panel)))
+            return cast(
+                "bytes | None", await self._redis.get(streams.desk_snapshot_key(tenant=self._tenant, panel=panel))
+            )
         except (RedisError, OSError) as error:
             log.warning("desk snapshot unreadable", extra={"tenant": self._tenant, "panel": panel, "error": str(error)})
             return None

@@ -1,0 +1,103 @@
+"""One panel's rows, folded from a snapshot and numbered deltas; a gap waits for a snapshot that covers it."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+import msgspec
+
+DELTAS_KEPT_MAX = 1_000
+
+
+class Frame(msgspec.Struct, kw_only=True):
+    """What the engine publishes; rows stay undecoded, because nobody here looks inside."""
+
+    panel: str
+    seq: int
+    snapshot: bool
+    at_us: int = 0
+    rows: dict[str, msgspec.Raw]
+
+
+class _Folded(msgspec.Struct, kw_only=True):
+    panel: str
+    seq: int
+    snapshot: bool = True
+    at_us: int
+    rows: dict[str, msgspec.Raw]
+
+
+class Taken(Enum):
+    """What became of a frame: pass it on, send everybody a snapshot, fetch a snapshot, or nothing."""
+
+    FOLLOWS = "follows"
+    REPLACED = "replaced"
+    GAP = "gap"
+    OLD = "old"
+
+
+_encode = msgspec.json.Encoder().encode
+decode_frame = msgspec.json.Decoder(Frame).decode
+
+
+class Panel:
+    """The full state of one panel, as of its last frame."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+        self.seq = 0
+        self.waiting = False
+        self._at_us = 0
+        self._rows: dict[str, msgspec.Raw] = {}
+        self._ahead: deque[Frame] = deque(maxlen=DELTAS_KEPT_MAX)
+        self._text: str | None = None
+
+    def take(self, *, frame: Frame) -> Taken:
+        """Fold a published frame."""
+        if frame.snapshot:
+            self._replace(frame)
+            self._ahead.clear()
+            return Taken.REPLACED
+        if self.waiting:
+            self._ahead.append(frame)
+            return Taken.GAP
+        if frame.seq <= self.seq:
+            return Taken.OLD
+        if frame.seq != self.seq + 1:
+            self.waiting = True
+            self._ahead.append(frame)
+            return Taken.GAP
+        self._fold(frame)
+        return Taken.FOLLOWS
+
+    def adopt(self, *, frame: Frame, whatever_its_seq: bool) -> bool:
+        """Begin anew from a stored snapshot and what was kept after it; False where it does not reach that far yet."""
+        if not whatever_its_seq and self._ahead and frame.seq < self._ahead[0].seq - 1:
+            return False
+        ahead = [delta for delta in self._ahead if delta.seq > frame.seq]
+        self._replace(frame)
+        self._ahead.clear()
+        for delta in ahead:
+            self.take(frame=delta)
+        return True
+
+    def snapshot_text(self) -> str:
+        """Return the whole state as one frame, encoded once however many sockets ask."""
+        if self._text is None:
+            folded = _Folded(panel=self.name, seq=self.seq, at_us=self._at_us, rows=self._rows)
+            self._text = _encode(folded).decode()
+        return self._text
+
+    def _replace(self, frame: Frame) -> None:
+        self._rows = {}
+        self.waiting = False
+        self._fold(frame)
+
+    def _fold(self, frame: Frame) -> None:
+        self.seq, self._at_us, self._text = frame.seq, frame.at_us, None
+        for key, row in frame.rows.items():
+            if bytes(row) == b"null":
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = row

@@ -1,0 +1,31 @@
+// Exact sums of decimal text. Money never passes through a binary float, not even for a footer.
+const PLACES = 10;
+const SCALE = 10n ** BigInt(PLACES);
+
+const scaled = (text) => {
+  const [whole, fraction = ""] = text.replace("-", "").split(".");
+  const size = BigInt(whole || "0") * SCALE + BigInt((fraction + "0".repeat(PLACES)).slice(0, PLACES));
+  return text.startsWith("-") ? -size : size;
+};
+
+const isDecimal = (text) => /^-?\d+(\.\d+)?$/.test(text ?? "");
+
+/** The sum of decimal texts as text with `places` decimals; what is no number is left out. */
+export const sum = (texts, places = 2) => {
+  const total = texts.filter(isDecimal).reduce((running, text) => running + scaled(text), 0n);
+  const size = total < 0n ? -total : total;
+  const unit = 10n ** BigInt(PLACES - places);
+  const digits = ((size + unit / 2n) / unit).toString().padStart(places + 1, "0");
+  const cut = digits.length - places;
+  return `${total < 0n ? "-" : ""}${digits.slice(0, cut)}${places ? "." : ""}${digits.slice(cut)}`;
+};
+
+/** -1, 0 or 1; texts that are no number count as zero. */
+export const sign = (text) => (isDecimal(text) && /[1-9]/.test(text) ? (text.startsWith("-") ? -1 : 1) : 0);
+
+/** Order of two decimal texts for a column's sorter; empty ones last. */
+export const compare = (one, other) => {
+  if (!isDecimal(one) || !isDecimal(other)) return Number(isDecimal(one)) - Number(isDecimal(other));
+  const difference = scaled(one) - scaled(other);
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+};
