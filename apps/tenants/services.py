@@ -98,5 +98,8 @@ def _clone(*, source: str, target: str) -> None:
     with wall.context_of(source):
         CloneSchema().clone_schema(source, target, "DATA", set_connection=False)
     connection.set_schema_to_public()
+    wall.copy_triggers(source=source, target=target)
     wall.protect(schema=target)
     wall.protect_shared()
+    if missing := wall.shape(schema=source) ^ wall.shape(schema=target):
+        raise UnableToCreateTenant(f"The clone differs from the template: {sorted(missing)[:5]}")

@@ -145,3 +145,45 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, {app};
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO {app};
 GRANT INSERT, UPDATE ON public.engine_lease TO {app};
 """
+
+# clone_schema leaves out triggers whose function lives in a third schema, and forgets when a trigger fires ALWAYS.
+COPY_TRIGGERS = """
+DO $do$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN
+        SELECT t.tgname, t.tgenabled, c.relname, pg_get_triggerdef(t.oid) AS definition, there.tgenabled AS is_there
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        LEFT JOIN (SELECT t2.tgname, t2.tgenabled, c2.relname FROM pg_trigger t2 JOIN pg_class c2 ON c2.oid = t2.tgrelid
+                   WHERE c2.relnamespace = {schema_text}::regnamespace AND NOT t2.tgisinternal) there
+               ON there.tgname = t.tgname AND there.relname = c.relname
+        WHERE c.relnamespace = {source_text}::regnamespace AND NOT t.tgisinternal
+    LOOP
+        IF item.is_there IS NULL THEN
+            EXECUTE replace(item.definition,
+                            format(' ON %I.%I ', {source_text}, item.relname),
+                            format(' ON %I.%I ', {schema_text}, item.relname));
+        END IF;
+        IF item.tgenabled = 'A' AND item.is_there IS DISTINCT FROM 'A' THEN
+            EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER %I', {schema_text}, item.relname, item.tgname);
+        END IF;
+    END LOOP;
+END
+$do$;
+"""
+
+# What a schema is made of, without its name: two schemas of one shape give the same rows.
+SHAPE = """
+SELECT 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull::text || a.attidentity::text
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE c.relnamespace = %(schema)s::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT 'constraint', r.relname, count(*)::text, k.contype::text, '' FROM pg_constraint k
+JOIN pg_class r ON r.oid = k.conrelid WHERE r.relnamespace = %(schema)s::regnamespace GROUP BY r.relname, k.contype
+UNION ALL
+SELECT 'index', tablename, count(*)::text, '', '' FROM pg_indexes WHERE schemaname = %(schema)s GROUP BY tablename
+UNION ALL
+SELECT 'trigger', c.relname, t.tgname, t.tgenabled::text, '' FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+WHERE c.relnamespace = %(schema)s::regnamespace AND NOT t.tgisinternal
+"""

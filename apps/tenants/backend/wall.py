@@ -33,6 +33,18 @@ def protect(*, schema: str) -> None:
     _run(guard.GRANT, schema=schema)
 
 
+def copy_triggers(*, source: str, target: str) -> None:
+    """Give a clone the triggers that clone_schema left out, firing as they do in `source`."""
+    _run(guard.COPY_TRIGGERS, schema=target, source=source)
+
+
+def shape(*, schema: str) -> set[tuple[str, ...]]:
+    """Return what `schema` is made of, comparable with another schema's."""
+    with connection.cursor() as cursor:
+        cursor.execute(guard.SHAPE, {"schema": schema})
+        return set(cursor.fetchall())
+
+
 def protect_shared() -> None:
     """Give the app's role what it needs of the public schema and nothing more."""
     _run(guard.GRANT_SHARED)
@@ -57,10 +69,13 @@ def context_of(schema: str) -> Iterator[None]:
                 cursor.execute("SELECT set_config('piggy.tenant', '', false)")
 
 
-def _run(text: str, *, schema: str = "public") -> None:
+def _run(text: str, *, schema: str = "public", source: str = "public") -> None:
     """Run a script with names put in by psycopg, never by joining strings."""
     script = sql.SQL(text).format(  # type: ignore[arg-type]
-        app=sql.Identifier(app_role()), schema=sql.Identifier(schema), schema_text=sql.Literal(schema)
+        app=sql.Identifier(app_role()),
+        schema=sql.Identifier(schema),
+        schema_text=sql.Literal(schema),
+        source_text=sql.Literal(source),
     )
     with connection.cursor() as cursor:
         cursor.connection.execute(script)
