@@ -44,5 +44,8 @@ class RestingOrders:
         for key, _, order_id in self._sides[side]:
             yield order_id, -side.sign * key
 
+    def __repr__(self) -> str:
+        return f"RestingOrders({self._sides})"
+
     def __len__(self) -> int:
         return len(self._keys)

@@ -1,0 +1,129 @@
+"""A desk under random commands: what must hold after every one of them (INV-05, INV-07, INV-08)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from piggy.core import events as ev
+from piggy.core import ledger
+from piggy.core.desk import Desk
+from piggy.core.money import ZERO
+from piggy.core.orders import Side
+from tests.core.floor import Floor, canonical
+
+ACCOUNTS = st.sampled_from(["a1", "b1", "b2", "mixed1"])
+SIDES = st.sampled_from(list(Side))
+LOTS = st.integers(1, 300).map(lambda n: f"{n / 100:.2f}")
+SHIFTS = st.integers(-60, 60).map(lambda n: f"{n / 100000:.5f}")
+
+
+class DeskMachine(RuleBasedStateMachine):
+    """Clients trade, venues fill, reject, repeat and end, prices move, time passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.floor = Floor()
+        self.legs_seen: list[ev.ChildOrderCreated] = []
+
+    @rule(account=ACCOUNTS, side=SIDES, lots=LOTS)
+    def market_order(self, account: str, side: Side, lots: str) -> None:
+        self.floor.place(account, side, lots)
+
+    @rule(account=ACCOUNTS, side=SIDES, lots=LOTS, shift=SHIFTS)
+    def limit_order(self, account: str, side: Side, lots: str, shift: str) -> None:
+        self.floor.place(account, side, lots, limit_price=str(Decimal("1.10005") + Decimal(shift)))
+
+    @rule(shift=SHIFTS)
+    def prices_move(self, shift: str) -> None:
+        self.floor.quotes(shift)
+        self.floor.act()
+
+    @rule(data=st.data())
+    def a_venue_answers(self, data: st.DataObject) -> None:
+        legs = self.floor.children()
+        if not legs:
+            return
+        leg = data.draw(st.sampled_from(legs))
+        self.legs_seen.append(leg)
+        open_points = int(self.floor.desk.state.children[leg.cl_ord_id].leaves * 100)
+        answer = data.draw(st.sampled_from(["fill", "part", "reject", "done"]))
+        if answer == "reject" and open_points == leg.quantity * 100:
+            self.floor.reject(leg)
+        elif answer == "done":
+            self.floor.done(leg, filled=str(self.floor.desk.state.children[leg.cl_ord_id].filled))
+        else:
+            part = data.draw(st.integers(1, open_points)) if answer == "part" else open_points
+            self.floor.fill(leg, str(leg.limit_price), lots=str(Decimal(part) / 100))
+
+    @rule(data=st.data())
+    def a_venue_repeats_or_contradicts_itself(self, data: st.DataObject) -> None:
+        if not self.legs_seen:
+            return
+        leg = data.draw(st.sampled_from(self.legs_seen))
+        if data.draw(st.booleans()):
+            self.floor.reject(leg)
+        else:
+            self.floor.fill(leg, str(leg.limit_price), lots="0.01", fill_id="again")
+
+    @invariant()
+    def order_quantities_add_up(self) -> None:
+        """INV-05: CumQty + LeavesQty = OrderQty while live; terminal leaves nothing; never negative."""
+        for order in self.floor.desk.state.orders.values():
+            assert ZERO <= order.filled <= order.quantity
+            assert order.routed >= ZERO and order.free >= ZERO
+            assert order.leaves == (ZERO if order.state.final else order.quantity - order.filled)
+
+    @invariant()
+    def positions_are_the_sum_of_fills(self) -> None:
+        sums: dict[str, Decimal] = {}
+        for recorded in self.floor.log:
+            event = recorded.event
+            if isinstance(event, ev.OrderFilled):
+                sums[event.position_id] = sums.get(event.position_id, ZERO) + event.side.sign * event.quantity
+        held = {key: position.quantity for key, position in self.floor.desk.state.positions.items()}
+        assert held == {key: lots for key, lots in sums.items() if lots}
+
+    @invariant()
+    def exposure_is_the_sum_of_positions(self) -> None:
+        state = self.floor.desk.state
+        exposure = state.exposure["EURUSD"]
+        assert exposure.client_net == sum((p.quantity for p in state.positions.values()), ZERO)
+        assert exposure.client_net == exposure.a_net + exposure.b_net + exposure.cross_net
+        assert exposure.positions == len(state.positions)
+
+    @invariant()
+    def margin_and_reserves_follow_what_is_open(self) -> None:
+        state = self.floor.desk.state
+        for account_id in state.accounts:
+            held = sum((state.margins[key] for key in state.positions_of.get(account_id, ())), ZERO)
+            assert abs(state.used_margin.get(account_id, ZERO) - held) < Decimal("1E-9")
+            if not state.open_orders.get(account_id):
+                assert abs(state.reserved.get(account_id, ZERO)) < Decimal("1E-9")
+
+    @invariant()
+    def the_ledger_balances(self) -> None:
+        """INV-07."""
+        for recorded in self.floor.log[-20:]:
+            assert ledger.is_balanced(ledger.postings(event=recorded.event, currency="USD"))
+
+    @invariant()
+    def every_limit_is_honoured(self) -> None:
+        orders = self.floor.desk.state.orders
+        for recorded in self.floor.log[-20:]:
+            event = recorded.event
+            if isinstance(event, ev.OrderFilled) and (limit := orders[event.order_id].terms.limit_price):
+                assert event.side.sign * (limit - event.price) >= 0
+
+    def teardown(self) -> None:
+        again = Desk(tenant="acorn")
+        for recorded in self.floor.log:
+            again.apply(recorded=recorded)
+        assert canonical(again.state) == canonical(self.floor.desk.state)
+
+
+DeskMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestDesk = DeskMachine.TestCase
