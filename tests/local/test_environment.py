@@ -1,0 +1,39 @@
+"""Keys are made once and kept private; addresses of other servers are never mixed with ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from piggy.local import environment
+
+
+def test_keys_are_made_once_and_private(home: Path) -> None:
+    first = environment.complete(env={}, place=home)
+    again = environment.complete(env={}, place=home)
+    assert first["PIGGY_CONTEXT_KEY"] == again["PIGGY_CONTEXT_KEY"]
+    assert len(bytes.fromhex(first["PIGGY_SIGNAL_KEY"])) == 32
+    for name in ("secrets.env", "lp-secrets.json"):
+        assert (home / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_the_environment_says_stands(home: Path) -> None:
+    whole = environment.complete(env={"PIGGY_WEB_PORT": "9000", "PIGGY_EDGE_PORT": ""}, place=home)
+    assert (whole["PIGGY_WEB_PORT"], whole["PIGGY_EDGE_PORT"]) == ("9000", "8010")
+
+
+def test_the_addresses_of_up_are_found_by_other_commands(home: Path) -> None:
+    whole = environment.complete(
+        env={"DATABASE_URL": "postgresql://a", "DATABASE_OWNER_URL": "postgresql://o"}, place=home
+    )
+    environment.remember(env=whole, place=home)
+    found = {"PIGGY_HOME": str(home)}
+    environment.recall(env=found)
+    assert (found["DATABASE_URL"], found["DATABASE_OWNER_URL"]) == ("postgresql://a", "postgresql://o")
+    assert found["PIGGY_SECRET_KEY"] == whole["PIGGY_SECRET_KEY"]
+
+
+def test_another_database_is_not_mixed_with_our_owner(home: Path) -> None:
+    environment.remember(env={"DATABASE_OWNER_URL": "postgresql://ours"}, place=home)
+    found = {"PIGGY_HOME": str(home), "DATABASE_URL": "postgresql://other"}
+    environment.recall(env=found)
+    assert "DATABASE_OWNER_URL" not in found
