@@ -1,0 +1,127 @@
+"""What one FIX session needs to know, and how its LP bends the standard: dialects are data, not code."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+ORDER_AGE_MS_MAX = 2_000
+HEARTBEAT_S = 10
+RECONNECT_S = 1
+SILENCE_S_MAX = 25
+DICTIONARY_NAME = "FIX44.xml"
+assert SILENCE_S_MAX > 2 * HEARTBEAT_S, "a quiet but healthy session must stay usable"
+
+
+class FillRule(StrEnum):
+    """What makes a fill unique at an LP."""
+
+    EXEC_ID = "exec_id"
+    # A Centroid bridge repeats one ExecID on New, partial and final fill.
+    EXEC_ID_AND_CUMULATIVE = "exec_id_and_cumulative"
+    # cTrader sends no ExecID at all.
+    ORDER_AND_CUMULATIVE = "order_and_cumulative"
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """How an LP's messages differ from plain FIX 4.4; `spot_lots` is the size of a quote that carries none."""
+
+    name: str = "standard"
+    fill_rule: FillRule = FillRule.EXEC_ID
+    fill_price_tags: tuple[str, ...] = ("31",)
+    symbol_tag: str = "55"
+    market_depth: int = 0
+    status_requests: bool = True
+    time_in_force: bool = True
+    spot_lots: Decimal = Decimal(10)
+    sender_sub_id: str = ""
+    target_sub_id: str = ""
+
+
+DIALECTS = {
+    "standard": Dialect(),
+    "ctrader": Dialect(
+        name="ctrader",
+        fill_rule=FillRule.ORDER_AND_CUMULATIVE,
+        fill_price_tags=("31", "6"),
+        time_in_force=False,
+        target_sub_id="TRADE",
+    ),
+    "centroid": Dialect(name="centroid", fill_rule=FillRule.EXEC_ID_AND_CUMULATIVE),
+    "lmax": Dialect(name="lmax", symbol_tag="48"),
+}
+
+
+class SymbolMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """Our symbol, the venue's name for it, and how many venue units one lot is."""
+
+    symbol: str
+    venue_symbol: str
+    units_per_lot: Decimal
+
+
+class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One FIX session of one tenant; `home` is its own folder for sequence numbers and logs."""
+
+    tenant: str
+    venue: str
+    host: str
+    port: int
+    sender_comp_id: str
+    target_comp_id: str
+    home: Path
+    symbols: tuple[SymbolMapping, ...]
+    dialect: Dialect = Dialect()
+    username: str = ""
+    password: str = ""
+    heartbeat_s: int = HEARTBEAT_S
+    order_age_ms_max: int = ORDER_AGE_MS_MAX
+
+    def __repr__(self) -> str:
+        return f"SessionConfig({self.tenant}/{self.venue} {self.host}:{self.port})"
+
+    @property
+    def to_venue(self) -> dict[str, SymbolMapping]:
+        """Mappings by our symbol."""
+        return {mapping.symbol: mapping for mapping in self.symbols}
+
+    @property
+    def from_venue(self) -> dict[str, SymbolMapping]:
+        """Mappings by the venue's symbol."""
+        return {mapping.venue_symbol: mapping for mapping in self.symbols}
+
+
+def settings_text(*, config: SessionConfig) -> str:
+    """Return QuickFIX settings of one initiator.
+
+    PersistMessages=N keeps sequence numbers but no message: a resend request is answered with a gap fill, so that no
+    stale order is ever repeated, and the Logon with its password is never on disk.
+    """
+    rows = {
+        "ConnectionType": "initiator",
+        "BeginString": "FIX.4.4",
+        "SenderCompID": config.sender_comp_id,
+        "TargetCompID": config.target_comp_id,
+        "SocketConnectHost": config.host,
+        "SocketConnectPort": config.port,
+        "HeartBtInt": config.heartbeat_s,
+        "ReconnectInterval": RECONNECT_S,
+        "LogonTimeout": 5,
+        "NonStopSession": "Y",
+        "PersistMessages": "N",
+        "ResetOnLogon": "N",
+        "ResetOnLogout": "N",
+        "ResetOnDisconnect": "N",
+        "CheckLatency": "N",
+        "SocketNodelay": "Y",
+        "UseDataDictionary": "Y",
+        "DataDictionary": config.home / DICTIONARY_NAME,
+        "ValidateUserDefinedFields": "N",
+        "ValidateFieldsOutOfOrder": "N",
+        "AllowUnknownMsgFields": "Y",
+        "FileStorePath": config.home / "store",
+    }
+    return "[DEFAULT]\n[SESSION]\n" + "".join(f"{name}={value}\n" for name, value in rows.items())

@@ -1,0 +1,306 @@
+"""What an LP says: FIX text to reports and quotes in the desk's words. Pure: it sends, stores and times nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+
+import msgspec
+
+from piggy.adapters.fix.config import Dialect, FillRule, SessionConfig, SymbolMapping
+from piggy.adapters.fix.messages import SOH, at_us, fields
+from piggy.core.commands import (
+    AnyCommand,
+    RecordVenueAck,
+    RecordVenueDone,
+    RecordVenueDoubt,
+    RecordVenueFill,
+    RecordVenueReject,
+)
+from piggy.core.market import Level, VenueQuote
+from piggy.core.orders import Side
+
+NOT_KNOWN_TO_VENUE = "UNKNOWN_AT_VENUE"
+_FILLS = frozenset("F12")
+_SIDES = {"1": Side.BUY, "2": Side.SELL}
+_DUPLICATE_ORDER, _UNKNOWN_ORDER = "6", "5"
+_TEXT_MAX = 200
+
+
+class UnableToReadReport(Exception):
+    """The message is not something an LP may say; keep it as it came, for a person to look at."""
+
+
+class ReportKind(StrEnum):
+    """`STATUS` answers a question of ours; `IGNORED` changes nothing (pending states, cancel rejects)."""
+
+    ACK = "ack"
+    FILL = "fill"
+    REJECT = "reject"
+    DONE = "done"
+    DOUBT = "doubt"
+    STATUS = "status"
+    IGNORED = "ignored"
+
+
+class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One report of an LP. `key` is unique at the venue; `cumulative` is lots filled in all, as the LP says.
+
+    `standing` of a status answer is working, filled, ended or unknown.
+    """
+
+    kind: ReportKind
+    key: str
+    cl_ord_id: str
+    command: AnyCommand | None = None
+    cumulative: Decimal = Decimal(0)
+    standing: str = ""
+    text: str = ""
+
+
+def read_report(*, text: str, config: SessionConfig) -> VenueReport:
+    """Return what an ExecutionReport, OrderCancelReject or BusinessMessageReject says. Raises UnableToReadReport."""
+    values = fields(text)
+    try:
+        if values["35"] == "8":
+            return _execution(values, config)
+        if values["35"] == "9":
+            return _cancel_reject(values)
+    except (KeyError, ValueError, InvalidOperation) as error:
+        raise UnableToReadReport(f"{type(error).__name__} {error}") from error
+    raise UnableToReadReport(f"A message of type {values['35']} is no report: {values.get('58', '')}")
+
+
+def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
+    exec_type = values["150"]
+    cl_ord_id = values.get("11", "")
+    if values.get("41") and exec_type in "456C":
+        cl_ord_id = values["41"]
+    if exec_type in _FILLS:
+        return _fill(values, config, cl_ord_id)
+    text = values.get("58", "")[:_TEXT_MAX]
+    happened_us = at_us(values.get("60") or values["52"])
+    key = f"{exec_type}:{cl_ord_id}:{values.get('17', values['34'])}"
+    filled = _lots(values.get("14", "0"), config, values)
+    if exec_type == "I":
+        return _status(values, key, cl_ord_id, filled)
+    command: AnyCommand | None = None
+    kind = ReportKind.IGNORED
+    if exec_type == "0":
+        kind = ReportKind.ACK
+        command = RecordVenueAck(
+            venue=config.venue, cl_ord_id=cl_ord_id, venue_order_id=values.get("37", ""), occurred_at_us=happened_us
+        )
+    elif exec_type == "8" and values.get("103") == _DUPLICATE_ORDER:
+        # The LP refuses a second copy; the first may well live there. Only a status answer may say otherwise.
+        kind = ReportKind.DOUBT
+        command = RecordVenueDoubt(
+            venue=config.venue, cl_ord_id=cl_ord_id, text="the LP saw this id twice", occurred_at_us=happened_us
+        )
+    elif exec_type == "8":
+        kind = ReportKind.REJECT
+        command = RecordVenueReject(
+            venue=config.venue, cl_ord_id=cl_ord_id, code=values.get("103", ""), text=text, occurred_at_us=happened_us
+        )
+    elif exec_type in "34C":
+        kind = ReportKind.DONE
+        command = RecordVenueDone(
+            venue=config.venue, cl_ord_id=cl_ord_id, filled=filled, text=text, occurred_at_us=happened_us
+        )
+    return VenueReport(kind=kind, key=key, cl_ord_id=cl_ord_id, command=command, cumulative=filled, text=text)
+
+
+def _fill(values: dict[str, str], config: SessionConfig, cl_ord_id: str) -> VenueReport:
+    mapping = _mapping(values, config)
+    quantity = _lots(values["32"], config, values)
+    price = next(Decimal(values[tag]) for tag in config.dialect.fill_price_tags if values.get(tag))
+    if quantity <= 0 or price <= 0:
+        raise UnableToReadReport(f"A fill of {quantity} lots at {price} cannot be.")
+    fill_id = _fill_id(values, config.dialect)
+    command = RecordVenueFill(
+        venue=config.venue,
+        cl_ord_id=cl_ord_id,
+        venue_order_id=values.get("37", ""),
+        fill_id=fill_id,
+        symbol=mapping.symbol,
+        side=_SIDES[values["54"]],
+        quantity=quantity,
+        price=price,
+        occurred_at_us=at_us(values.get("60") or values["52"]),
+    )
+    cumulative = _lots(values.get("14", "0"), config, values)
+    return VenueReport(
+        kind=ReportKind.FILL, key=f"F:{fill_id}", cl_ord_id=cl_ord_id, command=command, cumulative=cumulative
+    )
+
+
+def _fill_id(values: dict[str, str], dialect: Dialect) -> str:
+    if dialect.fill_rule is FillRule.EXEC_ID:
+        return values["17"]
+    if dialect.fill_rule is FillRule.EXEC_ID_AND_CUMULATIVE:
+        return f"{values['17']}/{values['14']}"
+    return f"{values['37']}/{values['14']}"
+
+
+def _status(values: dict[str, str], key: str, cl_ord_id: str, filled: Decimal) -> VenueReport:
+    status = values["39"]
+    standing = {"0": "working", "1": "working", "A": "working", "2": "filled", "8": "ended"}.get(status, "ended")
+    if status == "8" and (values.get("103") == _UNKNOWN_ORDER or values.get("37", "NONE") in ("NONE", "0")):
+        standing = "unknown"
+    return VenueReport(
+        kind=ReportKind.STATUS,
+        key=key,
+        cl_ord_id=cl_ord_id,
+        cumulative=filled,
+        standing=standing,
+        text=values.get("58", "")[:_TEXT_MAX],
+    )
+
+
+def _cancel_reject(values: dict[str, str]) -> VenueReport:
+    return VenueReport(
+        kind=ReportKind.IGNORED,
+        key=f"9:{values['11']}:{values['34']}",
+        cl_ord_id=values["41"],
+        text=values.get("58", "")[:_TEXT_MAX],
+    )
+
+
+def _mapping(values: dict[str, str], config: SessionConfig) -> SymbolMapping:
+    name = values[config.dialect.symbol_tag]
+    mapping = config.from_venue.get(name)
+    if mapping is None:
+        raise UnableToReadReport(f"{config.venue} reports symbol {name}, which is not mapped.")
+    return mapping
+
+
+def _lots(units: str, config: SessionConfig, values: dict[str, str]) -> Decimal:
+    number = Decimal(units)
+    return number / _mapping(values, config).units_per_lot if number else number
+
+
+class _SymbolBook:
+    __slots__ = ("at", "entries")
+
+    def __init__(self) -> None:
+        self.entries: dict[str, tuple[str, str, str]] = {}
+        self.at = ""
+
+
+class MarketDataBook:
+    """One session's quotes, entry by entry, keyed by MDEntryID as a Delete carries nothing else."""
+
+    def __init__(self, *, config: SessionConfig) -> None:
+        self._venue = config.venue
+        self._symbol_tag = config.dialect.symbol_tag
+        self._mappings = config.from_venue
+        self._spot_units = {m.venue_symbol: str(config.dialect.spot_lots * m.units_per_lot) for m in config.symbols}
+        self._books: dict[str, _SymbolBook] = {name: _SymbolBook() for name in self._mappings}
+        self._names = {mapping.symbol: name for name, mapping in self._mappings.items()}
+        self._levels: dict[tuple[str, str, str], Level] = {}
+
+    def clear(self) -> None:
+        """Forget every quote: the session ended."""
+        for book in self._books.values():
+            book.entries.clear()
+
+    def apply(self, text: str) -> set[str]:
+        """Take a snapshot or refresh (35=W, X); return which of our symbols changed. Raises UnableToReadReport."""
+        parts = text.split(SOH)
+        try:
+            return self._snapshot(parts) if parts[2] == "35=W" else self._refresh(parts)
+        except (KeyError, ValueError, IndexError) as error:
+            raise UnableToReadReport(f"{type(error).__name__} {error}") from error
+
+    def quote(self, *, symbol: str, received_at_us: int) -> VenueQuote:
+        """Return the venue's whole book of one of our symbols, best first, one level a price."""
+        name = self._names[symbol]
+        book = self._books[name]
+        bids: list[Level] = []
+        asks: list[Level] = []
+        for side, price, size in book.entries.values():
+            level = self._levels.get((name, price, size)) or self._level(name, price, size)
+            (bids if side == "0" else asks).append(level)
+        bids.sort(key=_price, reverse=True)
+        asks.sort(key=_price)
+        return VenueQuote(
+            venue=self._venue,
+            symbol=symbol,
+            bids=tuple(bids),
+            asks=tuple(asks),
+            venue_at_us=at_us(book.at) if book.at else received_at_us,
+            received_at_us=received_at_us,
+        )
+
+    def _level(self, name: str, price: str, size: str) -> Level:
+        if len(self._levels) > 20_000:
+            self._levels.clear()
+        level = Level(price=Decimal(price), size=Decimal(size) / self._mappings[name].units_per_lot)
+        self._levels[name, price, size] = level
+        return level
+
+    def _snapshot(self, parts: list[str]) -> set[str]:
+        heads: dict[str, str] = {}
+        rest = iter(parts)
+        for part in rest:
+            tag, _, value = part.partition("=")
+            if tag == "268":
+                break
+            heads[tag] = value
+        name = heads[self._symbol_tag]
+        book = self._books[name]
+        book.entries.clear()
+        book.at = heads["52"]
+        for number, entry in enumerate(_entries(rest, "269")):
+            self._put(name, book, entry, f"{entry['269']}.{number}")
+        return {self._mappings[name].symbol}
+
+    def _refresh(self, parts: list[str]) -> set[str]:
+        changed = set()
+        sent_at = next(part[3:] for part in parts if part.startswith("52="))
+        start = next(i for i, part in enumerate(parts) if part.startswith("268=")) + 1
+        name = ""
+        for entry in _entries(parts[start:], "279"):
+            name = entry.get(self._symbol_tag, name)
+            book = self._books[name]
+            book.at = sent_at
+            known = book.entries.get(entry.get("278", ""))
+            side = entry.get("269") or (known[0] if known else "")
+            if entry["279"] == "2":
+                book.entries.pop(entry.get("278", ""), None)
+            else:
+                entry["269"] = side
+                self._put(name, book, entry, f"{side}@{entry.get('270', '')}")
+            changed.add(self._mappings[name].symbol)
+        return changed
+
+    def _put(self, name: str, book: _SymbolBook, entry: dict[str, str], spare_id: str) -> None:
+        key = entry.get("278", spare_id)
+        known = book.entries.get(key)
+        price = entry.get("270") or (known[1] if known else "0")
+        size = entry.get("271") or (known[2] if known else self._spot_units[name])
+        if "272" in entry and "273" in entry:
+            book.at = f"{entry['272']}-{entry['273']}"
+        # 276=B is a quote that may not be hit; some LPs withdraw with price or size 0.
+        if entry.get("276") == "B" or not price.strip("0.") or not size.strip("0."):
+            book.entries.pop(key, None)
+        elif entry["269"] in ("0", "1"):
+            book.entries[key] = (entry["269"], price, size)
+
+
+def _entries(parts: Iterable[str], first_tag: str) -> list[dict[str, str]]:
+    entries: list[dict[str, str]] = []
+    for part in parts:
+        tag, _, value = part.partition("=")
+        if tag == first_tag:
+            entry: dict[str, str] = {}
+            entries.append(entry)
+        if tag == "10" or not tag:
+            break
+        entry[tag] = value
+    return entries
+
+
+def _price(level: Level) -> Decimal:
+    return level.price

@@ -1,0 +1,72 @@
+"""FIX text: splitting it, masking it, keeping it readable in a file."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+SOH = "\x01"
+# Password, new password, raw data (some venues put a signature there).
+SECRET_TAGS = ("554", "925", "96")
+MARKET_DATA = ("W", "X", "i")
+_NOT_KEPT = ("35=0", "35=W", "35=X", "35=i")
+
+
+def fields(text: str) -> dict[str, str]:
+    """Return tag -> value of a message; of a repeated tag the last one."""
+    return dict(part.split("=", 1) for part in text.split(SOH) if part)
+
+
+def masked(text: str) -> str:
+    """Return the message with `|` between fields and every secret replaced by stars."""
+    parts = text.rstrip(SOH).split(SOH)
+    return "|".join(f"{part.partition('=')[0]}=***" if _secret(part) else part for part in parts)
+
+
+def at_us(stamp: str) -> int:
+    """Return a FIX UTCTimestamp (yyyymmdd-HH:MM:SS[.fraction]) in UTC microseconds. Raises ValueError."""
+    whole, _, fraction = stamp.partition(".")
+    date, _, time = whole.partition("-")
+    at = datetime(
+        int(date[:4]), int(date[4:6]), int(date[6:8]), int(time[:2]), int(time[3:5]), int(time[6:8]), tzinfo=UTC
+    )
+    return int(at.timestamp()) * 1_000_000 + int((fraction + "000000")[:6])
+
+
+def stamp(at_us: int) -> str:
+    """Return UTC microseconds as a FIX UTCTimestamp in milliseconds."""
+    seconds, micros = divmod(at_us, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H:%M:%S}.{micros // 1_000:03d}"
+
+
+def message(kind: str, body: str) -> str:
+    """Return text that QuickFIX completes: it sets length, checksum, counterparties and sequence number."""
+    return f"8=FIX.4.4{SOH}9=0{SOH}35={kind}{SOH}{body}10=000{SOH}"
+
+
+class MessageLog:
+    """Every message but quotes and heartbeats, one a line, secrets masked."""
+
+    def __init__(self, *, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", buffering=1)
+        self._lock = threading.Lock()
+
+    def write(self, way: str, text: str) -> None:
+        """Append one message with the time and which way it went."""
+        parts = text.split(SOH, 3)
+        if len(parts) > 2 and parts[2] in _NOT_KEPT:
+            return
+        with self._lock:
+            if not self._file.closed:
+                self._file.write(f"{datetime.now(UTC):%Y%m%d-%H:%M:%S.%f} {way} {masked(text)}\n")
+
+    def close(self) -> None:
+        """Close the file; later messages are dropped."""
+        with self._lock:
+            self._file.close()
+
+
+def _secret(part: str) -> bool:
+    return part.partition("=")[0] in SECRET_TAGS

@@ -1,0 +1,230 @@
+"""One FIX session: a QuickFIX initiator that cannot die of an exception and cannot repeat an order.
+
+QuickFIX ends the process when a callback raises, keeps what is sent while logged out and sends it later, and writes
+the Logon to its store. So every callback catches everything and parks the message, an order leaves only while the
+session is up and heard from, a repeated application message is never sent, and no message is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Protocol
+
+import quickfix as fix
+
+from piggy.adapters.fix import outbound
+from piggy.adapters.fix.config import DICTIONARY_NAME, SILENCE_S_MAX, SessionConfig, settings_text
+from piggy.adapters.fix.dictionary import write_loose
+from piggy.adapters.fix.inbound import MarketDataBook
+from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
+from piggy.core.market import VenueQuote, VenueState, VenueStatus
+
+log = logging.getLogger(__name__)
+
+_LOGON, _LOGOUT, _REJECT = "A", "5", "3"
+
+
+def _caught(callback: Callable[..., None]) -> Callable[..., None]:
+    """Keep every exception but DoNotSend from QuickFIX, which would end the process; park the message instead."""
+
+    @wraps(callback)
+    def guarded(self: FixSession, *args: fix.Message) -> None:
+        try:
+            callback(self, *args)
+        except fix.DoNotSend:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            self.park(text=args[0].toString() if len(args) > 1 else "", error=error)
+
+    return guarded
+
+
+def wall_us() -> int:
+    """Return the wall clock in UTC microseconds."""
+    return time.time_ns() // 1_000
+
+
+class Listener(Protocol):
+    """Who hears a session. Called on QuickFIX's thread; `on_report` returns only once the report is durable."""
+
+    def on_state(self, *, status: VenueStatus) -> None: ...
+
+    def on_report(self, *, text: str) -> None: ...
+
+    def on_parked(self, *, text: str, error: str) -> None: ...
+
+
+class FixSession(fix.Application):  # type: ignore[misc]
+    """A session with one LP; `clock` gives the arrival time of quotes in UTC microseconds.
+
+    With `conflate` only the latest book of a symbol is kept between two calls of `changed_quotes`, else every one.
+    """
+
+    def __init__(
+        self, *, config: SessionConfig, listener: Listener, clock: Callable[[], int] = wall_us, conflate: bool = True
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self._listener = listener
+        self._clock = clock
+        self._book = MarketDataBook(config=config)
+        self._book_lock = threading.Lock()
+        self._conflate = conflate
+        self._every: list[VenueQuote] = []
+        self._changed: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
+        self._state = VenueState.CONNECTING
+        self._text = "never connected"
+        self._heard_at = 0.0
+        self._subscriptions = 0
+        self.market_data_messages = 0
+        (config.home / "store").mkdir(parents=True, exist_ok=True)
+        self._log = MessageLog(path=config.home / "messages.log")
+        settings_path = config.home / "initiator.cfg"
+        settings_path.write_text(settings_text(config=config))
+        self._session_id = fix.SessionID("FIX.4.4", config.sender_comp_id, config.target_comp_id)
+        write_loose(path=config.home / DICTIONARY_NAME)
+        self._dictionary = fix.DataDictionary(str(config.home / DICTIONARY_NAME))
+        self._settings = fix.SessionSettings(str(settings_path))
+        self._store = fix.FileStoreFactory(str(config.home / "store"))
+        self._initiator = fix.SocketInitiator(self, self._store, self._settings)
+
+    def start(self) -> None:
+        """Connect, and go on connecting, on QuickFIX's own thread."""
+        self._initiator.start()
+
+    def stop(self) -> None:
+        """Log out and close. Blocks while a report cannot be made durable."""
+        self._initiator.stop()
+        self._log.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether an order may leave now: logged on, and heard from within `SILENCE_S_MAX`."""
+        return self._state is VenueState.READY and time.monotonic() - self._heard_at < SILENCE_S_MAX
+
+    def send(self, text: str) -> bool:
+        """Send one message, at most once; False means it did not leave and never will."""
+        if not self.ready:
+            return False
+        message = fix.Message(text, self._dictionary, False)
+        return bool(fix.Session.sendToTarget(message, self._session_id))
+
+    def status(self) -> VenueStatus:
+        """Return the session's state with its next sequence numbers."""
+        session = fix.Session.lookupSession(self._session_id)
+        return VenueStatus(
+            venue=self.config.venue,
+            state=self._state,
+            text=self._text,
+            at_us=self._clock(),
+            sequence_in=session.getExpectedTargetNum() if session else 0,
+            sequence_out=session.getExpectedSenderNum() if session else 0,
+        )
+
+    def changed_quotes(self) -> list[VenueQuote]:
+        """Return the books that changed since the last call: one a symbol, or every one in order of arrival."""
+        with self._book_lock:
+            if not self._conflate:
+                every, self._every = self._every, []
+                return every
+            changed, self._changed = self._changed, {}
+            return [self._book.quote(symbol=symbol, received_at_us=at) for symbol, at in changed.items()]
+
+    def all_quotes(self) -> list[VenueQuote]:
+        """Return every book of the session as it stands, with the time it was last heard of."""
+        with self._book_lock:
+            return [self._book.quote(symbol=symbol, received_at_us=at) for symbol, at in self._seen.items()]
+
+    def onCreate(self, session_id: fix.SessionID) -> None:
+        """QuickFIX tells that the session exists."""
+
+    @_caught
+    def onLogon(self, session_id: fix.SessionID) -> None:
+        """The LP took us: subscribe, then tell."""
+        self._heard_at = time.monotonic()
+        self._turn(VenueState.READY, "logged on")
+        self._subscriptions += 1
+        request_id = f"{self.config.tenant}-{self._clock()}-{self._subscriptions}"
+        if symbols := [mapping.symbol for mapping in self.config.symbols]:
+            self.send(outbound.market_data_request(symbols=symbols, request_id=request_id, config=self.config))
+
+    @_caught
+    def onLogout(self, session_id: fix.SessionID) -> None:
+        """The session is gone, and with it every quote."""
+        with self._book_lock:
+            self._book.clear()
+            self._changed.clear()
+            self._seen.clear()
+        if self._state is VenueState.READY:
+            self._turn(VenueState.DOWN, "logged out or connection lost")
+
+    @_caught
+    def toAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        """A session message leaves; a Logon is given its credentials here and nowhere else."""
+        if message.getHeader().getField(35) == _LOGON and self.config.password:
+            message.setField(553, self.config.username or self.config.sender_comp_id)
+            message.setField(554, self.config.password)
+        self._log.write("OUT", message.toString())
+
+    @_caught
+    def fromAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        """A session message came; a Logout or Reject tells why."""
+        self._heard_at = time.monotonic()
+        text = message.toString()
+        self._log.write("IN ", text)
+        kind = message.getHeader().getField(35)
+        if kind == _LOGOUT:
+            self._turn(VenueState.DOWN, f"the LP logged us out: {fields(text).get('58', 'no reason given')}")
+        elif kind == _REJECT:
+            self._listener.on_parked(text=text, error="session reject")
+
+    @_caught
+    def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        """An order or request leaves; one that QuickFIX would repeat does not."""
+        repeated = message.getHeader().isSetField(43)
+        self._log.write("NOT" if repeated else "OUT", message.toString())
+        if repeated:
+            raise fix.DoNotSend
+
+    @_caught
+    def fromApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        """The LP speaks. Returns once what it said is kept, as QuickFIX then counts it as received."""
+        self._heard_at = time.monotonic()
+        text = message.toString()
+        start = text.index("\x0135=") + 4
+        kind = text[start : text.index("\x01", start)]
+        if kind in MARKET_DATA:
+            self._take_quotes(text)
+            return
+        self._log.write("IN ", text)
+        if kind in ("8", "9"):
+            self._listener.on_report(text=text)
+        else:
+            self._listener.on_parked(text=text, error=f"message type {kind} is not handled")
+
+    def _take_quotes(self, text: str) -> None:
+        received_at_us = self._clock()
+        with self._book_lock:
+            for symbol in self._book.apply(text):
+                self._changed[symbol] = self._seen[symbol] = received_at_us
+                if not self._conflate:
+                    self._every.append(self._book.quote(symbol=symbol, received_at_us=received_at_us))
+        self.market_data_messages += 1
+
+    def _turn(self, state: VenueState, text: str) -> None:
+        self._state, self._text = state, text
+        self._listener.on_state(status=self.status())
+
+    def park(self, *, text: str, error: BaseException) -> None:
+        """Keep a message that could not be handled; fails only into the log."""
+        try:
+            log.error("callback failed, message parked", exc_info=error, extra={"venue": self.config.venue})
+            if text:
+                self._listener.on_parked(text=text, error=repr(error))
+        except BaseException:
+            log.exception("parking failed", extra={"venue": self.config.venue})

@@ -1,0 +1,249 @@
+"""One LP on the network: a QuickFIX 4.4 acceptor with a session per tenant, its feed and its delayed answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+import quickfix as fix
+
+from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
+from piggy.simulator import wire
+from piggy.simulator.config import LpConfig, RangeConfig
+from piggy.simulator.quotes import LpBook
+from piggy.simulator.truth import FILE_NAME, Truth
+from piggy.simulator.venue import Report, Venue
+
+log = logging.getLogger(__name__)
+
+RESEND_QUIET_S = 0.05
+
+
+class Subscription:
+    """What one session was shown, so that the next message to it holds only what changed."""
+
+    def __init__(self, *, session_id: fix.SessionID, request_id: str) -> None:
+        self.session_id = session_id
+        self.request_id = request_id
+        self.shown: dict[str, LpBook] = {}
+        self.wanted: set[str] = set()
+        self.live = True
+
+
+class Acceptor(fix.Application):  # type: ignore[misc]
+    """Every callback catches everything: an exception in one ends the process (measured)."""
+
+    def __init__(self, *, config: LpConfig, range_config: RangeConfig, dictionary: str) -> None:
+        super().__init__()
+        self._config = config
+        self._home = range_config.home / config.name
+        self._home.mkdir(parents=True, exist_ok=True)
+        self._truth = Truth(path=self._home / FILE_NAME)
+        self._venue = Venue(config=config, truth=self._truth)
+        self._log = MessageLog(path=self._home / "messages.log")
+        self._secrets = _secrets(range_config.secrets)
+        self._lock = threading.RLock()
+        self._books: dict[str, LpBook] = {}
+        self._subscriptions: dict[str, Subscription] = {}
+        self._outbox: deque[tuple[float, fix.SessionID, str]] = deque()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._quiet = False
+        self._serial = len(self._truth.orders)
+        self.sent = 0
+        self._dictionary = fix.DataDictionary(dictionary)
+        self._store = fix.FileStoreFactory(str(self._home / "store"))
+        self._settings = _settings(config, range_config, dictionary, self._home)
+        self._acceptor = fix.SocketAcceptor(self, self._store, self._settings)
+        self._answerer = threading.Thread(target=self._answer, name=f"{config.name}-answers", daemon=True)
+
+    def start(self) -> None:
+        """Open the port and answer orders."""
+        self._answerer.start()
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        """Log out and close the port and the book of truth."""
+        self._stopping = True
+        self._wake.set()
+        self._acceptor.stop()
+        self._answerer.join(timeout=2)
+        self._truth.close()
+        self._log.close()
+
+    def quote(self, book: LpBook) -> None:
+        """Take a new book: resting orders may fill, and every subscriber hears what changed."""
+        with self._lock:
+            self._books[book.symbol] = book
+            for report in self._venue.quote(book):
+                self._say(self._session_of(report.order.owner), report)
+            for subscription in self._subscriptions.values():
+                if subscription.live and book.symbol in subscription.wanted and not self._quiet:
+                    self._show(subscription, book)
+
+    def subscribers(self) -> int:
+        """Return how many sessions hear this LP's quotes."""
+        return sum(subscription.live for subscription in self._subscriptions.values())
+
+    def onCreate(self, session_id: fix.SessionID) -> None:
+        """QuickFIX tells that a session exists."""
+
+    def onLogon(self, session_id: fix.SessionID) -> None:
+        """A tenant came; it hears quotes once it asks for them."""
+
+    def onLogout(self, session_id: fix.SessionID) -> None:
+        """A tenant went; its orders stay."""
+        try:
+            with self._lock:
+                self._subscriptions.pop(session_id.toString(), None)
+        except BaseException:
+            log.exception("logout not handled", extra={"lp": self._config.name})
+
+    def toAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        """A session message leaves."""
+        self._keep("OUT", message, session_id)
+
+    def fromAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        """A session message came; a Logon with another password than the agreed one is refused."""
+        text = self._keep("IN ", message, session_id)
+        values = fields(text)
+        if values.get("35") == "2":
+            # Messages are read back from the store only while storing is on, which market data turns off.
+            self._quiet = True
+            time.sleep(RESEND_QUIET_S)
+            fix.Session.lookupSession(session_id).setPersistMessages(True)
+            threading.Timer(RESEND_QUIET_S * 2, self._unquiet).start()
+        agreed = self._secrets.get(f"{values.get('49', '').lower()}/{self._config.name}")
+        if values.get("35") == "A" and agreed is not None and values.get("554") != agreed:
+            raise fix.RejectLogon("Wrong password")
+
+    def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        """A report or quote leaves; quotes are not stored, nobody wants an old one again."""
+        try:
+            kind = message.getHeader().getField(35)
+            fix.Session.lookupSession(session_id).setPersistMessages(kind not in MARKET_DATA)
+            if kind not in MARKET_DATA:
+                self._keep("OUT", message, session_id)
+        except BaseException:
+            log.exception("message not kept", extra={"lp": self._config.name})
+
+    def fromApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        """A tenant asks something."""
+        try:
+            text = self._keep("IN ", message, session_id)
+            with self._lock:
+                self._handle(text, session_id)
+        except BaseException:
+            log.exception("request not handled", extra={"lp": self._config.name})
+
+    def _handle(self, text: str, session_id: fix.SessionID) -> None:
+        values = fields(text)
+        owner = values["49"]
+        kind = values["35"]
+        if kind == "V":
+            self._subscribe(text, values, session_id)
+            return
+        order = wire.order_of(values=values, owner=owner, order_id=self._next_order_id() if kind == "D" else "")
+        if kind == "D":
+            reports = self._venue.place(order)
+        elif kind == "F":
+            reports = self._venue.cancel(
+                owner=owner, cl_ord_id=order.cl_ord_id, orig_cl_ord_id=values["41"], blank=order
+            )
+        else:
+            reports = [self._venue.status(owner=owner, blank=order)]
+        for report in reports:
+            self._say(session_id, report)
+
+    def _subscribe(self, text: str, values: dict[str, str], session_id: fix.SessionID) -> None:
+        subscription = Subscription(session_id=session_id, request_id=values["262"])
+        subscription.wanted = set(wire.symbols_asked(text))
+        self._subscriptions[session_id.toString()] = subscription
+        for symbol in sorted(subscription.wanted & self._books.keys()):
+            self._show(subscription, self._books[symbol])
+
+    def _show(self, subscription: Subscription, book: LpBook) -> None:
+        before = subscription.shown.get(book.symbol)
+        request_id = subscription.request_id
+        if before is None:
+            text = wire.snapshot(request_id=request_id, book=book)
+        else:
+            text = wire.incremental(request_id=request_id, before=before, book=book)
+        subscription.shown[book.symbol] = book
+        self.sent += 1
+        fix.Session.sendToTarget(fix.Message(text, self._dictionary, False), subscription.session_id)
+
+    def _say(self, session_id: fix.SessionID, report: Report) -> None:
+        self._serial += 1
+        at_us = time.time_ns() // 1_000
+        text = wire.report(report=report, exec_id=f"{self._config.name}-N{at_us}-{self._serial}", at_us=at_us)
+        self._outbox.append((time.monotonic() + self._config.latency_ms / 1_000, session_id, text))
+        self._wake.set()
+
+    def _answer(self) -> None:
+        while not self._stopping:
+            if not self._outbox:
+                self._wake.wait(0.2)
+                self._wake.clear()
+                continue
+            due, session_id, text = self._outbox[0]
+            time.sleep(max(0.0, due - time.monotonic()))
+            self._outbox.popleft()
+            fix.Session.sendToTarget(fix.Message(text, False), session_id)
+
+    def _session_of(self, owner: str) -> fix.SessionID:
+        return fix.SessionID("FIX.4.4", self._config.name, owner)
+
+    def _next_order_id(self) -> str:
+        self._serial += 1
+        return f"{self._config.name}-O{time.time_ns() // 1_000}-{self._serial}"
+
+    def _unquiet(self) -> None:
+        self._quiet = False
+
+    def _keep(self, way: str, message: fix.Message, session_id: fix.SessionID) -> str:
+        text: str = message.toString()
+        self._log.write(way, text)
+        return text
+
+
+def _secrets(path: Path | None) -> dict[str, str]:
+    if path is None or not path.exists():
+        return {}
+    read: dict[str, str] = json.loads(path.read_text())
+    return read
+
+
+def _settings(config: LpConfig, range_config: RangeConfig, dictionary: str, home: Path) -> fix.SessionSettings:
+    lines = [
+        "[DEFAULT]",
+        "ConnectionType=acceptor",
+        "BeginString=FIX.4.4",
+        "NonStopSession=Y",
+        "HeartBtInt=30",
+        "ResetOnLogon=N",
+        "ResetOnLogout=N",
+        "ResetOnDisconnect=N",
+        "CheckLatency=N",
+        "SocketNodelay=Y",
+        "SocketReuseAddress=Y",
+        "ValidateUserDefinedFields=N",
+        "UseDataDictionary=Y",
+        f"DataDictionary={dictionary}",
+        f"FileStorePath={home / 'store'}",
+    ]
+    for tenant in range_config.tenants:
+        lines += [
+            "[SESSION]",
+            f"SenderCompID={config.name}",
+            f"TargetCompID={tenant}",
+            f"SocketAcceptPort={range_config.port(config)}",
+            "SocketAcceptHost=127.0.0.1",
+        ]
+    path = home / "acceptor.cfg"
+    path.write_text("\n".join(lines) + "\n")
+    return fix.SessionSettings(str(path))
