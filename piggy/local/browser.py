@@ -69,3 +69,17 @@ def _node_runs() -> bool:
 
 def _path() -> str:
     return os.environ.get("PATH", os.defpath)
+
+
+def main() -> None:
+    """Copy the files of an `npm ci` that was run already; for images, where Node is in another stage."""
+    root = Path(__file__).resolve().parents[2]
+    files = json.loads((root / "package.json").read_text())["vendor"]
+    source = root / "node_modules"
+    # A development file (axe for tests) is not part of an image.
+    present = {path: name for path, name in files.items() if (source / path).is_file()}
+    copy(files=present, source=source, target=root / "static" / "vendor")
+
+
+if __name__ == "__main__":
+    main()

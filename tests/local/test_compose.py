@@ -1,0 +1,79 @@
+"""The production shape stays valid: commands exist, nothing is missing, no secret has a default."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKER = ROOT / "docker"
+COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = sorted(name for name, service in SERVICES.items() if service["image"] == "piggy-broker")
+NEEDED = {"DATABASE_URL", "REDIS_URL", "PIGGY_SECRET_KEY", "PIGGY_CONTEXT_KEY", "PIGGY_SIGNAL_KEY"}
+SECRET = re.compile(r"\$\{(\w*(?:PASSWORD|KEY)\w*)([^}]*)\}")
+
+
+def test_every_process_of_the_design_is_there() -> None:
+    expected = {"postgres", "redis", "migrate", "web", "engine", "projector", "worker", "fix", "beat", "proxy"}
+    assert expected <= SERVICES.keys()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_command_names_what_exists(name: str) -> None:
+    command = SERVICES[name]["command"]
+    assert command[0] == "python"
+    if command[1] == "manage.py":
+        assert list((ROOT / "apps").glob(f"*/management/commands/{command[2]}.py"))
+        return
+    assert command[1] == "-m"
+    assert importlib.util.find_spec(command[2]) is not None
+    if command[2] == "piggy.engine":
+        assert (ROOT / "piggy" / "engine" / "__main__.py").exists()
+    application = next(
+        (part.partition(":")[0] for part in command if part.startswith("piggy.") and part != command[2]), None
+    )
+    if application:
+        assert importlib.util.find_spec(application) is not None
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_process_has_the_environment_it_needs(name: str) -> None:
+    assert SERVICES[name]["environment"].keys() >= NEEDED
+
+
+def test_only_the_migration_knows_the_owner() -> None:
+    knows = {name for name in SERVICES if "DATABASE_OWNER_URL" in SERVICES[name].get("environment", {})}
+    assert knows == {"migrate"}
+
+
+def test_no_secret_has_a_default_and_the_example_names_them_all() -> None:
+    found = SECRET.findall((DOCKER / "compose.yml").read_text())
+    assert {rest for _, rest in found} == {":?"}
+    example = dict(line.split("=") for line in (DOCKER / "env.example").read_text().splitlines() if "=" in line)
+    assert set(example) == {name for name, _ in found}
+    assert set(example.values()) == {""}
+
+
+def test_the_queue_never_forgets() -> None:
+    command = " ".join(SERVICES["redis"]["command"])
+    assert "--maxmemory-policy noeviction" in command
+    assert "--appendonly yes" in command
+
+
+def test_mounted_files_and_dependencies_exist() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert (DOCKER / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+        assert set(service.get("depends_on", [])) <= SERVICES.keys()
+
+
+def test_the_proxy_leads_to_services_that_exist() -> None:
+    text = (DOCKER / "Caddyfile").read_text()
+    assert set(re.findall(r"reverse_proxy (\w+):", text)) <= SERVICES.keys()
