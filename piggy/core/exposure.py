@@ -1,7 +1,7 @@
 """Exposure: what clients hold, in which book, what venues hold for us, and what is in doubt. Kept up fill by fill.
 
-Lots per symbol and per group; currency legs and values need prices and are worked out on demand. A venue order of unknown
-outcome may have filled or not, so `uncovered_worst` takes whichever leaves more risk.
+Lots per symbol and per group; currency legs and values need prices and are worked out on demand. A venue order of
+unknown outcome may have filled or not, so `uncovered_worst` takes whichever leaves more risk.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def currency_legs(
 ) -> dict[str, Decimal]:
     """Return the house's worst open risk by currency, in units: long EURUSD is long EUR and short USD.
 
-    A symbol without a price counts in its base alone, for half a truth is better than none; a risk of nothing is left out.
+    A symbol without a price counts in its base alone: half a truth is better than none. No risk, no entry.
     """
     legs: dict[str, Decimal] = {}
     for symbol, exposure in exposures.items():

@@ -24,7 +24,7 @@ UNIT_STEP = Decimal("1E-8")
 
 
 class OptionLine(msgspec.Struct, frozen=True, kw_only=True):
-    """Signed lots of one option, one lot being `contract_size` units of the underlying; `volatility` is 0.12 for 12 %."""
+    """Signed lots of one option, a lot being `contract_size` units of the underlying; `volatility` is 0.12 for 12 %."""
 
     symbol: str
     quantity: Decimal
@@ -99,7 +99,7 @@ def what_if(*, netting_set: NettingSet, line: OptionLine, terms: StressTerms, cu
 
 
 def scenario_points(*, terms: StressTerms) -> tuple[tuple[Decimal, Decimal, Decimal], ...]:
-    """Return the sixteen points: price move in percent, volatility move in points, percent of the result that counts."""
+    """Return the sixteen points: price move in percent, volatility move in points, percent of the result counted."""
     scan = [
         (terms.price_range_percent * thirds / 3, terms.volatility_range_points * way, HUNDRED)
         for thirds in THIRDS
