@@ -38,8 +38,8 @@ async def run(*, config: EngineConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    work = asyncio.gather(serve(term=term), edge.serve(host=config.edge_host, port=config.edge_port))
-    stop = asyncio.ensure_future(stopped.wait())
+    work = asyncio.create_task(_serve(config, term, edge))
+    stop = asyncio.create_task(stopped.wait())
     await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     work.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 STEP_MS_MAX = 100
@@ -27,3 +28,11 @@ class Clock:
         step_ms = (offset_us - self._offset_us) // 1_000
         self._offset_us = offset_us
         return step_ms if abs(step_ms) > STEP_MS_MAX else 0
+
+
+async def pause(seconds: float) -> None:
+    """Sleep, but end a cancelled task: clients turn a cancellation into an error of their own now and then."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    await asyncio.sleep(seconds)

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from piggy.core.desk import Desk
 from piggy.core.events import ChildOrderCreated
+from piggy.engine.clock import pause
 from piggy.engine.loop import Done
 from piggy.messaging import codec, streams
 
@@ -54,7 +55,7 @@ class Dispatch:
             except (RedisError, OSError) as error:
                 self.failures += 1
                 log.warning("dispatch failed", extra={"error": str(error), "items": len(done)})
-                await asyncio.sleep(RECONNECT_S)
+                await pause(RECONNECT_S)
 
     async def put_again(self) -> None:
         """Once a second put unsent child orders whose stream entry is gone back on their venue's stream."""
@@ -65,7 +66,7 @@ class Dispatch:
             except (RedisError, OSError) as error:
                 self.failures += 1
                 log.warning("child orders not put again", extra={"error": str(error)})
-            await asyncio.sleep(PUT_AGAIN_S)
+            await pause(PUT_AGAIN_S)
 
     async def _send(self, done: list[Done]) -> None:
         children: list[tuple[str, ChildOrderCreated]] = []

@@ -5,7 +5,6 @@ The snapshot key is always at least as new as the last delta sent, so who reads 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from piggy.core.desk import Desk
 from piggy.core.events import OrderFilled
 from piggy.core.market import VenueQuote
 from piggy.engine import desk_rows
-from piggy.engine.clock import Clock
+from piggy.engine.clock import Clock, pause
 from piggy.engine.desk_rows import Costs, Row, VenueWatch
 from piggy.engine.loop import Done
 from piggy.messaging import streams
@@ -123,7 +122,7 @@ class Marks:
                 except (RedisError, OSError) as error:
                     self._screen(tenant).known = False
                     log.warning("desk frames not sent", extra={"tenant": tenant, "error": str(error)})
-            await asyncio.sleep(FLUSH_S)
+            await pause(FLUSH_S)
 
     def _screen(self, tenant: str) -> Screen:
         return self._screens.setdefault(tenant, Screen())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import uuid
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from piggy.core.answers import Answer
 from piggy.core.commands import Envelope
 from piggy.core.market import VenueQuote
-from piggy.engine.clock import Clock
+from piggy.engine.clock import Clock, pause
 from piggy.engine.loop import Done, Item, Loop
 from piggy.messaging import codec, streams
 
@@ -62,7 +61,7 @@ class Intake:
         while True:
             tenants = list(self._loop.desks)
             if not tenants or self._loop.backlog > BACKLOG_MAX:
-                await asyncio.sleep(READ_BLOCK_MS / 1_000)
+                await pause(READ_BLOCK_MS / 1_000)
                 continue
             keys = {streams.commands_key(tenant=tenant): ">" for tenant in tenants}
             try:
@@ -79,7 +78,7 @@ class Intake:
                 await self._make_groups(tenants)
             except (RedisError, OSError) as error:
                 log.warning("commands unreadable", extra={"error": str(error)})
-                await asyncio.sleep(RECONNECT_S)
+                await pause(RECONNECT_S)
 
     async def claim_pending(self) -> None:
         """Take again what was delivered and never acknowledged; after DELIVERIES_MAX deliveries it is a dead letter."""
@@ -94,7 +93,7 @@ class Intake:
                 log.warning("pending commands unreadable", extra={"error": str(error)})
             # The lease says that nobody else works on this shard, so the first look need not wait for idleness.
             idle_ms = PENDING_IDLE_MS
-            await asyncio.sleep(PENDING_IDLE_MS / 1_000)
+            await pause(PENDING_IDLE_MS / 1_000)
 
     async def read_market_data(self) -> None:
         """Hand quotes and venue states to the desks, for ever; they are not events."""
@@ -104,7 +103,7 @@ class Intake:
                     await self._listen(pubsub)
             except (RedisError, OSError) as error:
                 log.warning("market data lost", extra={"error": str(error)})
-                await asyncio.sleep(RECONNECT_S)
+                await pause(RECONNECT_S)
 
     async def watch_timers(self) -> None:
         """Give each desk its own due commands, one round at a time."""
@@ -117,7 +116,7 @@ class Intake:
                     self._due.add(tenant)
                     envelope = Envelope(command_id=str(uuid.uuid4()), command=command, principal="engine")
                     self._loop.submit(item=Item(tenant, envelope, respond=self._acted(tenant)))
-            await asyncio.sleep(TIMER_S)
+            await pause(TIMER_S)
 
     def _acted(self, tenant: str) -> Any:
         def respond(_answer: Answer | None) -> None:
@@ -135,7 +134,7 @@ class Intake:
                 await pubsub.unsubscribe(*gone)
             channels = wanted
             if not channels:
-                await asyncio.sleep(READ_BLOCK_MS / 1_000)
+                await pause(READ_BLOCK_MS / 1_000)
                 continue
             message = await pubsub.get_message(timeout=0.5)
             if message is not None and message["type"] == "message":

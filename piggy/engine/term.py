@@ -26,11 +26,11 @@ RENEW_S = 1.0
 TENANTS_S = 2.0
 BACK_OFF_S = 0.5
 
-TENANTS = "SELECT schema_name FROM public.tenants_tenant WHERE shard = %s AND active AND schema_name <> 'public'"
+TENANTS = "SELECT schema_name FROM public.tenants_tenant WHERE shard = %s AND is_active AND schema_name <> 'public'"
 DOMAINS = """
 SELECT domain.domain, tenant.schema_name FROM public.tenants_domain AS domain
   JOIN public.tenants_tenant AS tenant ON tenant.id = domain.tenant_id
- WHERE tenant.shard = %s AND tenant.active AND tenant.schema_name <> 'public'
+ WHERE tenant.shard = %s AND tenant.is_active AND tenant.schema_name <> 'public'
 """
 
 
@@ -181,6 +181,9 @@ async def serve(*, term: Term) -> None:
         except* Exception as errors:
             # The boundary of a term: whatever broke, the next term trusts only the log.
             log.error("term ended", exc_info=errors)
+            # An error on the way out hides the cancellation that caused it.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError from errors
         await asyncio.sleep(BACK_OFF_S)
 
 

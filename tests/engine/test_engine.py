@@ -1,0 +1,145 @@
+"""The engine against real PostgreSQL and Valkey: answers after commit, once each, whatever goes away in between."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import redis
+
+from piggy.core.answers import Answer
+from piggy.core.orders import OrderState
+from piggy.messaging import codec, streams
+from piggy.messaging.client import Client
+from piggy.messaging.subscriber import VenueOrders
+from tests.engine.conftest import buy, envelope, opening_commands, running_engine, until
+from tests.engine.ground import Ground
+
+
+async def ask(client: Client, tenant: str, asked: Any, wait_s: float = 10) -> Answer:
+    answer = await asyncio.to_thread(client.ask, tenant=tenant, envelope=asked, wait_s=wait_s)
+    assert answer is not None, "no answer"
+    return answer
+
+
+async def open_desk(client: Client, tenant: str) -> None:
+    for command in opening_commands():
+        await ask(client, tenant, envelope(command))
+
+
+async def test_a_command_is_answered_after_it_is_in_the_log(ground: Ground, shard: str, tenant: str) -> None:
+    client = Client(redis_url=ground.services.redis_url)
+    async with running_engine(ground, shard):
+        await open_desk(client, tenant)
+        asked = envelope(buy())
+        answer = await ask(client, tenant, asked)
+    assert answer.order is not None
+    assert answer.order.state is OrderState.DENIED, "there is no price"
+    assert any(row[1] == asked.command_id for row in ground.log_rows(tenant=tenant))
+
+
+async def test_inv_02_fifty_at_once_under_one_id_are_one_order(ground: Ground, shard: str, tenant: str) -> None:
+    client = Client(redis_url=ground.services.redis_url)
+    async with running_engine(ground, shard):
+        await open_desk(client, tenant)
+        asked = envelope(buy())
+        answers = await asyncio.gather(*(ask(client, tenant, asked) for _ in range(50)))
+        changed = await ask(client, tenant, envelope(buy("0.20"), command_id=asked.command_id, body="other"))
+    assert changed.conflict
+    assert sum(not answer.duplicate for answer in answers) == 1
+    assert len({answer.order.order_id for answer in answers if answer.order}) == 1
+    assert sum(row[1] == asked.command_id and row[2] == 0 for row in ground.log_rows(tenant=tenant)) == 1
+
+
+async def test_a_desk_comes_back_from_its_log_and_knows_what_was_answered(
+    ground: Ground, shard: str, tenant: str
+) -> None:
+    client = Client(redis_url=ground.services.redis_url)
+    asked = envelope(buy())
+    async with running_engine(ground, shard):
+        await open_desk(client, tenant)
+        first = await ask(client, tenant, asked)
+    async with running_engine(ground, shard, holder="next") as term:
+        again = await ask(client, tenant, asked)
+        assert term.loop is not None
+        assert set(term.loop.desks[tenant].state.accounts) == {"anna"}
+    assert again.duplicate
+    assert again.order == first.order
+
+
+async def test_inv_13_redis_emptied_under_load_loses_no_answered_command(
+    ground: Ground, shard: str, tenant: str
+) -> None:
+    client = Client(redis_url=ground.services.redis_url)
+    wire = redis.Redis.from_url(ground.services.redis_url)
+    async with running_engine(ground, shard):
+        await open_desk(client, tenant)
+        acknowledged: list[str] = []
+
+        async def place() -> None:
+            asked = envelope(buy())
+            for _ in range(20):
+                answer = await asyncio.to_thread(client.ask, tenant=tenant, envelope=asked, wait_s=0.5)
+                if answer is not None:
+                    acknowledged.append(asked.command_id)
+                    return
+
+        async def empty() -> None:
+            for _ in range(5):
+                await asyncio.sleep(0.1)
+                await asyncio.to_thread(wire.flushall)
+
+        for _ in range(8):
+            await asyncio.gather(empty(), *(place() for _ in range(25)))
+    firsts = [row[1] for row in ground.log_rows(tenant=tenant) if row[2] == 0]
+    assert len(acknowledged) == 200
+    assert set(acknowledged) <= set(firsts)
+    assert len(firsts) == len(set(firsts))
+
+
+async def test_a_poison_message_is_a_dead_letter_and_the_others_go_on(
+    ground: Ground, shard: str, tenant: str
+) -> None:
+    client = Client(redis_url=ground.services.redis_url)
+    wire = redis.Redis.from_url(ground.services.redis_url)
+    async with running_engine(ground, shard):
+        wire.xadd(streams.commands_key(tenant=tenant), {streams.FIELD: b"\xc1 no message"})
+        await open_desk(client, tenant)
+        await until(lambda: wire.xlen(streams.dead_key(tenant=tenant)) == 1)
+        await until(lambda: wire.xlen(streams.commands_key(tenant=tenant)) == 0)
+
+
+async def test_a_changed_log_halts_its_tenant_only(ground: Ground, shard: str, tenant: str) -> None:
+    other = ground.add_tenant(shard=shard)
+    client = Client(redis_url=ground.services.redis_url)
+    async with running_engine(ground, shard):
+        await open_desk(client, tenant)
+        await open_desk(client, other)
+    ground.tamper(tenant=tenant, statement=f"DELETE FROM {tenant}.event_log WHERE seq = 2")
+    async with running_engine(ground, shard) as term:
+        assert set(term.status.halted) == {tenant}
+        assert await ask(client, other, envelope(buy()))
+
+
+async def test_a_new_tenant_is_served_within_seconds(ground: Ground, shard: str, tenant: str) -> None:
+    client = Client(redis_url=ground.services.redis_url)
+    async with running_engine(ground, shard):
+        await open_desk(client, ground.add_tenant(shard=shard))
+
+
+async def test_a_worker_that_died_finds_its_child_orders_again(ground: Ground, tenant: str) -> None:
+    wire = redis.Redis.from_url(ground.services.redis_url)
+    url = ground.services.redis_url
+    cancel = codec.CancelChild(
+        order_id="o", cl_ord_id=uuid.uuid4().hex, venue="LP1", symbol="EURUSD", side="buy", quantity="1"
+    )
+    wire.xadd(streams.venue_key(tenant=tenant, venue="LP1"), {streams.FIELD: codec.encode(cancel)})
+    first = VenueOrders(redis_url=url, tenant=tenant, venue="LP1", consumer="w")
+    assert first.read(block_ms=10) == []
+    read = first.read(block_ms=10)
+    assert [each.order.cl_ord_id for each in read if each.order] == [cancel.cl_ord_id]
+    second = VenueOrders(redis_url=url, tenant=tenant, venue="LP1", consumer="w")
+    assert [each.entry_id for each in second.read(block_ms=10)] == [read[0].entry_id]
+    second.ack(entry_id=read[0].entry_id)
+    assert wire.xlen(streams.venue_key(tenant=tenant, venue="LP1")) == 0

@@ -1,0 +1,127 @@
+"""The log takes whole batches, from the holder of the lease only, and tells when it was touched."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from psycopg import errors
+
+from piggy.core.events import AccountCredited, Recorded
+from piggy.engine import recovery
+from piggy.engine.journal import Journal, Tip, UnableToWrite
+from piggy.engine.lease import Lease, UnableToHoldLease
+from tests.engine.ground import Ground
+
+
+def credited(seq: int) -> Recorded:
+    event = AccountCredited(
+        account_id="anna", amount=Decimal("12.50"), currency="USD", reference=f"row {seq}", kind="deposit"
+    )
+    return Recorded(
+        seq=seq,
+        command_id=str(uuid.uuid4()),
+        position=0,
+        principal="treasury",
+        request_hash="",
+        occurred_at_us=1_700_000_000_123_456 + seq,
+        recorded_at_us=1_700_000_000_654_321 + seq,
+        recorded_mono_ns=seq,
+        event=event,
+    )
+
+
+async def pen(ground: Ground, connect: Any, shard: str, *tenants: str, holder: str = "here") -> Journal:
+    lease = Lease(connection=await connect(), shard=shard, holder=holder, life_s=60)
+    journal = Journal(
+        connection=await connect(), context_key=ground.context_key, shard=shard, token=await lease.acquire()
+    )
+    journal.tips.update({tenant: Tip() for tenant in tenants})
+    return journal
+
+
+async def read_all(ground: Ground, connect: Any, tenant: str) -> list[Recorded]:
+    rows = recovery.read(connection=await connect(), context_key=ground.context_key, tenant=tenant, tip=Tip())
+    return [row.recorded async for row in rows]
+
+
+async def test_a_batch_of_two_tenants_is_read_back_as_it_was_written(
+    ground: Ground, connect: Any, shard: str, tenant: str
+) -> None:
+    other = ground.add_tenant(shard=shard)
+    journal = await pen(ground, connect, shard, tenant, other)
+    written = {name: [credited(seq) for seq in range(1, 301)] for name in (tenant, other)}
+    rows = {name: [journal.chain(tenant=name, recorded=each) for each in part] for name, part in written.items()}
+    await journal.append(rows=rows)
+    for name, part in written.items():
+        assert await read_all(ground, connect, name) == part
+
+
+async def test_inv_27_a_holder_with_an_old_token_writes_nothing(
+    ground: Ground, connect: Any, shard: str, tenant: str
+) -> None:
+    old = await pen(ground, connect, shard, tenant)
+    new = await pen(ground, connect, shard, tenant)
+    with pytest.raises(UnableToWrite, match="old"):
+        await old.append(rows={tenant: [old.chain(tenant=tenant, recorded=credited(1))]})
+    assert ground.log_rows(tenant=tenant) == []
+    await new.append(rows={tenant: [new.chain(tenant=tenant, recorded=credited(1))]})
+    assert len(ground.log_rows(tenant=tenant)) == 1
+
+
+async def test_a_lease_is_refused_until_it_expires_and_then_the_token_grows(connect: Any, shard: str) -> None:
+    first = Lease(connection=await connect(), shard=shard, holder="first", life_s=60)
+    second = Lease(connection=await connect(), shard=shard, holder="second", life_s=60)
+    assert await first.acquire() == 1
+    with pytest.raises(UnableToHoldLease):
+        await second.acquire()
+    await first.release()
+    assert await second.acquire() == 2
+    with pytest.raises(UnableToHoldLease):
+        await first.renew()
+
+
+async def test_nothing_of_a_batch_is_kept_when_one_row_is_refused(
+    ground: Ground, connect: Any, shard: str, tenant: str
+) -> None:
+    other = ground.add_tenant(shard=shard)
+    journal = await pen(ground, connect, shard, tenant, other)
+    good = journal.chain(tenant=tenant, recorded=credited(1))
+    bad = journal.chain(tenant=other, recorded=credited(1))
+    with pytest.raises(UnableToWrite):
+        await journal.append(rows={tenant: [good], other: [bad, bad]})
+    assert ground.log_rows(tenant=tenant) == ground.log_rows(tenant=other) == []
+
+
+async def test_the_database_refuses_to_change_history(ground: Ground, connect: Any, shard: str, tenant: str) -> None:
+    journal = await pen(ground, connect, shard, tenant)
+    await journal.append(rows={tenant: [journal.chain(tenant=tenant, recorded=credited(1))]})
+    connection = await connect()
+    for statement in ("UPDATE {}.event_log SET type = 'x'", "DELETE FROM {}.event_log", "TRUNCATE {}.event_log"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            await connection.execute(statement.format(tenant))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM {}.event_log WHERE seq = 5",
+        "UPDATE {}.event_log SET payload = payload || '\\x00' WHERE seq = 5",
+        "UPDATE {}.event_log SET principal = 'mallory' WHERE seq = 5",
+        "UPDATE {}.event_log SET recorded_at = recorded_at + interval '1 microsecond' WHERE seq = 5",
+        "UPDATE {0}.event_log SET payload = (SELECT payload FROM {0}.event_log WHERE seq = 6) WHERE seq = 5",
+    ],
+)
+async def test_inv_09_a_reader_stops_at_the_first_row_that_was_touched(
+    ground: Ground, connect: Any, shard: str, tenant: str, change: str
+) -> None:
+    journal = await pen(ground, connect, shard, tenant)
+    await journal.append(
+        rows={tenant: [journal.chain(tenant=tenant, recorded=credited(seq)) for seq in range(1, 11)]}
+    )
+    ground.tamper(tenant=tenant, statement=change.format(tenant))
+    with pytest.raises(recovery.UnableToRead) as caught:
+        await read_all(ground, connect, tenant)
+    assert caught.value.seq == 5
