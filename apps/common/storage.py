@@ -15,7 +15,8 @@ class TenantStorage(FileSystemStorage):
         """Return the absolute path inside the tenant's folder."""
         if connection.schema_name == "public":
             raise SuspiciousFileOperation("A file needs a tenant.")
-        return safe_join(self.location, connection.schema_name, name)
+        # The tenant's folder is the base: joined under MEDIA_ROOT only, '../birch/x' would still be inside it.
+        return safe_join(safe_join(self.location, connection.schema_name), name)
 
     def url(self, name: str | None) -> str:
         """Files are handed out by views that check who asks, never by address."""

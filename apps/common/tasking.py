@@ -36,6 +36,13 @@ class TenantTask(Task):  # type: ignore[misc,type-arg]
             options["headers"] = headers_with_tenant(options.get("headers"))
         return super().apply_async(args, kwargs, **options)
 
+    def signature(self, *args: Any, **options: Any) -> Any:
+        """A signature made inside a tenant stays its: a chord's callback is sent by the worker, outside any tenant."""
+        made = super().signature(*args, **options)
+        if not self.is_shared and connection.schema_name not in settings.TENANT_NAMES_RESERVED:
+            made.options["headers"] = {HEADER: connection.schema_name, **(made.options.get("headers") or {})}
+        return made
+
     def signature_from_request(self, request: Any = None, *args: Any, **options: Any) -> Any:
         """Retries keep the tenant of the try before."""
         signature = super().signature_from_request(request, *args, **options)
