@@ -72,8 +72,7 @@ class Block:
         floating *= lots
         floating -= self.cost[: self.rows]
         floating *= self.profit.numerator
-        if self.profit.denominator > 1:
-            floating //= self.profit.denominator
+        floating //= self.profit.denominator
         used = self.weight[: self.rows] * ((bid + ask) * self.margin.numerator)
         used //= self.margin.denominator
         return floating, used

@@ -1,0 +1,194 @@
+"""A stop-out that can be defended: which positions, how many lots, at which price, and shown beforehand."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from piggy.core.margin import MarginTerms, reaches
+from piggy.core.orders import Side
+from piggy.core.positions import filled
+from piggy.core.stopout import Ladder, OpenLine, StopOutMode, ladder, quorum, stop_out_price
+
+HALF = D(50)
+PERCENT = D(5)
+
+
+def line(
+    name: str,
+    *,
+    lots: str = "10",
+    opened: str = "100",
+    now: str = "100",
+    side: Side = Side.BUY,
+    symbol: str = "",
+    trusted: bool = True,
+    lot_value: str = "",
+) -> OpenLine:
+    position = filled(
+        position=None,
+        side=side,
+        quantity=D(lots),
+        price=D(opened),
+        contract_size=D(1),
+        position_id=name,
+        symbol=symbol or name,
+        margin_percent=PERCENT,
+    ).position
+    assert position is not None
+    return OpenLine(
+        position=position,
+        close_price=D(now),
+        rate=D(1),
+        contract_size=D(1),
+        lot_step=D("0.1"),
+        lot_value=D(lot_value or now),
+        terms=MarginTerms(percent=PERCENT),
+        trusted=trusted,
+    )
+
+
+def run(*lines: OpenLine, balance: str, **more: object) -> Ladder:
+    return ladder(lines=lines, balance=D(balance), currency="USD", level_percent=HALF, now_us=0, **more)  # type: ignore[arg-type]
+
+
+def test_nothing_is_closed_above_the_level():
+    steps = run(line("p"), balance="25")
+    assert (steps.rungs, steps.before) == ((), steps.after)
+
+
+def test_a_partial_ladder_closes_only_the_lots_it_takes():
+    """10 lots at 90 bind 45.00; equity 20 carries 40.00 of margin at 50 %: 8.8 lots may stay, 1.2 go."""
+    steps = run(line("p", now="90"), balance="120")
+    (rung,) = steps.rungs
+    assert (rung.side, rung.quantity, rung.price, rung.realised) == (Side.SELL, D("1.2"), D(90), D("-12"))
+    assert rung.level_after == steps.after.level_percent
+    assert steps.after.equity == steps.before.equity == D(20)
+    assert not reaches(margin=steps.after, level_percent=HALF)
+    tenth_less = run(line("p", now="90", lots="8.9", opened="100"), balance="109")
+    assert tenth_less.rungs, "one step less would not have been enough"
+
+
+def test_without_partial_the_whole_position_goes():
+    (rung,) = run(line("p", now="90"), balance="120", partial=False).rungs
+    assert rung.quantity == D(10)
+
+
+def test_smart_mode_takes_the_largest_loser_first_and_names_break_ties():
+    steps = run(line("b", now="95"), line("a", now="95"), line("worst", now="90"), balance="200", partial=False)
+    assert steps.before.equity == 0
+    assert [rung.position_id for rung in steps.rungs] == ["worst", "a", "b"]
+    assert steps.after.used == 0
+
+
+def test_fair_mode_takes_the_same_share_of_every_position():
+    steps = run(line("a", lots="10", now="90"), line("b", lots="20", now="100"), balance="160", mode=StopOutMode.FAIR)
+    shares = {rung.position_id: rung.quantity for rung in steps.rungs}
+    assert steps.before.equity == D(60)
+    assert steps.before.used == D(145)
+    assert shares == {"a": D("1.8"), "b": D("3.6")}
+    assert not reaches(margin=steps.after, level_percent=HALF)
+
+
+def test_fair_mode_closes_everything_when_nothing_is_left():
+    steps = run(line("a", now="80"), line("b", now="80"), balance="300", mode=StopOutMode.FAIR)
+    assert [rung.quantity for rung in steps.rungs] == [D(10), D(10)]
+
+
+def test_an_untrusted_price_waits_while_trusted_positions_go():
+    steps = run(line("bad", now="50", trusted=False), line("good", now="95"), balance="550")
+    assert [rung.position_id for rung in steps.rungs] == ["good"]
+    assert steps.queued == ("bad",)
+    enough = run(line("bad", now="95", trusted=False), line("good", now="90"), balance="190")
+    assert [rung.position_id for rung in enough.rungs] == ["good"]
+    assert enough.queued == (), "the level holds again, so nothing waits"
+
+
+def test_hedged_positions_of_one_symbol_are_netted():
+    steps = run(line("long", symbol="X", now="90"), line("short", symbol="X", now="90", side=Side.SELL), balance="-50")
+    assert steps.before.used == 0
+    assert steps.rungs == ()
+
+
+def test_the_preview_says_at_which_price_a_position_goes():
+    held = line("p", lots="10")
+    at = stop_out_price(
+        lines=[held],
+        symbol="p",
+        balance=D(100),
+        currency="USD",
+        level_percent=HALF,
+        now_us=0,
+        tick_size=D("0.1"),
+        worst=D(50),
+    )
+    assert at is not None
+    assert run(line("p", now=str(at)), balance="100").rungs
+    assert not run(line("p", now=str(at + D("0.1"))), balance="100").rungs
+
+
+def test_the_preview_looks_up_for_a_short_and_leaves_other_lines_alone():
+    lines = [line("s", side=Side.SELL), line("other", now="101", lot_value="1")]
+    at = stop_out_price(
+        lines=lines,
+        symbol="s",
+        balance=D(100),
+        currency="USD",
+        level_percent=HALF,
+        now_us=0,
+        tick_size=D("0.1"),
+        worst=D(150),
+    )
+    assert at is not None
+    assert at > D(100)
+
+
+@pytest.mark.parametrize(("balance", "expected"), [("1000", None), ("20", D(100))])
+def test_the_preview_knows_never_and_now(balance, expected):
+    """10 lots at 100 bind 50.00; at 50 % the level is 25.00: never with 1,000, now with 20."""
+    at = stop_out_price(
+        lines=[line("p")],
+        symbol="p",
+        balance=D(balance),
+        currency="USD",
+        level_percent=HALF,
+        now_us=0,
+        tick_size=D("0.1"),
+        worst=D(90),
+    )
+    assert at == expected
+
+
+def test_a_quorum_needs_enough_sources_that_agree():
+    mids = [D("1.1000"), D("1.1001"), D("1.1002"), D("1.2000")]
+    assert quorum(mids=mids, needed=3, band_bps=D(5))
+    assert not quorum(mids=mids, needed=4, band_bps=D(5))
+    assert not quorum(mids=mids[:2], needed=3, band_bps=D(5))
+    assert not quorum(mids=[], needed=0, band_bps=D(5))
+    assert quorum(mids=[D(1)], needed=1, band_bps=D(0))
+    assert quorum(mids=[D("1.0"), D("1.001"), D("3")], needed=2, band_bps=D(10)), "one bad tick is outvoted"
+
+
+positions = st.lists(
+    st.tuples(st.integers(1, 50), st.integers(80, 120), st.sampled_from(Side), st.booleans()), min_size=1, max_size=5
+)
+
+
+@given(positions, st.integers(0, 400), st.sampled_from(StopOutMode), st.booleans(), st.booleans())
+def test_a_ladder_restores_the_level_or_has_closed_all_it_may(held, balance, mode, partial, inclusive):
+    lines = [
+        line(f"p{number}", lots=str(lots), now=str(now), side=side, trusted=trusted)
+        for number, (lots, now, side, trusted) in enumerate(held)
+    ]
+    steps = run(*lines, balance=str(balance), mode=mode, partial=partial, inclusive=inclusive)
+    assert steps.after.equity == steps.before.equity, "a close at the mark changes no equity"
+    assert len({rung.position_id for rung in steps.rungs}) == len(steps.rungs), "no position twice"
+    trusted = {one.position.position_id: one.position.lots for one in lines if one.trusted}
+    for rung in steps.rungs:
+        assert 0 < rung.quantity <= trusted[rung.position_id]
+    if reaches(margin=steps.after, level_percent=HALF, inclusive=inclusive):
+        assert {rung.position_id: rung.quantity for rung in steps.rungs} == trusted
+        assert set(steps.queued) == {one.position.position_id for one in lines if not one.trusted}
