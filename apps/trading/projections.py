@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from apps.common import bulk
 from apps.common.times import moment
 from apps.trading.models import ChildOrder, Fill, Order, Position
 from piggy.core import events as ev
@@ -20,11 +21,34 @@ from piggy.core.events import Recorded
 from piggy.core.orders import OrderState, OrderTerms
 
 ZERO = Decimal(0)
-ORDER_UPDATES = ["last_seq", "quantity", "limit_price", "stop_price", "state", "filled", "notional", "average_price"]
-ORDER_UPDATES += ["routing", "mode", "text", "updated_at"]
-CHILD_UPDATES = ["last_seq", "state", "filled", "notional", "venue_order_id", "code", "text", "updated_at"]
-POSITION_UPDATES = ["last_seq", "quantity", "cost", "a_lots", "cross_lots", "b_lots", "realised", "margin"]
-POSITION_UPDATES += ["opened_at", "updated_at"]
+UPDATES: dict[type, tuple[str, ...]] = {
+    Order: (
+        "last_seq",
+        "quantity",
+        "limit_price",
+        "stop_price",
+        "state",
+        "filled",
+        "notional",
+        "average_price",
+        "mode",
+        "text",
+        "updated_at",
+    ),
+    ChildOrder: ("last_seq", "state", "filled", "notional", "venue_order_id", "code", "text", "updated_at"),
+    Position: (
+        "last_seq",
+        "quantity",
+        "cost",
+        "a_lots",
+        "cross_lots",
+        "b_lots",
+        "realised",
+        "margin",
+        "opened_at",
+        "updated_at",
+    ),
+}
 DOUBT = "in_doubt"
 
 
@@ -48,6 +72,7 @@ class Rows:
     positions: dict[str, Position]
     fills: dict[int, Fill] = field(default_factory=dict)
     changed: dict[int, Order | ChildOrder | Position] = field(default_factory=dict)
+    added: dict[int, Order | ChildOrder | Position] = field(default_factory=dict)
 
     def touch(self, row: Order | ChildOrder | Position | None, recorded: Recorded) -> bool:
         """Note that `recorded` changes `row`; False where it is unknown or the event is already in it."""
@@ -58,20 +83,15 @@ class Rows:
         return True
 
     def add(self, row: Order | ChildOrder | Position) -> None:
-        self.changed[id(row)] = row
+        self.added[id(row)] = row
 
     def save(self) -> None:
-        """Write every changed row, new or known, in one statement per table."""
-        _upsert(Order, [row for row in self.changed.values() if isinstance(row, Order)], ORDER_UPDATES)
-        _upsert(ChildOrder, [row for row in self.changed.values() if isinstance(row, ChildOrder)], CHILD_UPDATES)
-        _upsert(Position, [row for row in self.changed.values() if isinstance(row, Position)], POSITION_UPDATES)
-        Fill.objects.bulk_create(self.fills.values(), ignore_conflicts=True)
-
-
-def _upsert(model: Any, rows: list[Any], updates: list[str]) -> None:
-    if rows:
-        key = model._meta.pk.name
-        model.objects.bulk_create(rows, update_conflicts=True, unique_fields=[key], update_fields=updates)
+        """Write what is new in one statement per table, and what changed in another."""
+        for kind, names in UPDATES.items():
+            bulk.insert(rows=[row for row in self.added.values() if isinstance(row, kind)])
+            known = self.changed.keys() - self.added.keys()
+            bulk.update(rows=[row for key in known if isinstance(row := self.changed[key], kind)], names=names)
+        bulk.insert(rows=list(self.fills.values()), repeatable=True)
 
 
 def _load(batch: Sequence[Recorded]) -> Rows:
@@ -81,7 +101,7 @@ def _load(batch: Sequence[Recorded]) -> Rows:
     position_ids = {event.position_id for event in events if isinstance(event, ev.OrderFilled)}
     children = ChildOrder.objects.filter(order_id__in=legs) if legs else ()
     return Rows(
-        orders=Order.objects.in_bulk(order_ids),
+        orders=Order.objects.defer("terms", "verdict", "routing").in_bulk(order_ids),
         children={child.cl_ord_id: child for child in children},
         positions=Position.objects.in_bulk(position_ids),
     )
@@ -102,7 +122,7 @@ def _accepted(rows: Rows, event: ev.OrderAccepted, recorded: Recorded) -> None:
         text=routing.text,
         group=event.group,
         mode=routing.mode,
-        routing=msgspec.to_builtins(routing),
+        routing=_json(routing),
     )
 
 
@@ -129,8 +149,8 @@ def _new_order(
         source=event.source,
         principal=recorded.principal,
         client_order_id=terms.client_order_id,
-        terms=msgspec.to_builtins(terms),
-        verdict=msgspec.to_builtins(event.verdict),
+        terms=_json(terms),
+        verdict=_json(event.verdict),
         created_at=at,
         updated_at=at,
         **more,
@@ -142,8 +162,11 @@ def _rerouted(rows: Rows, event: ev.OrderRerouted, recorded: Recorded) -> None:
     order = rows.orders.get(event.order_id)
     if rows.touch(order, recorded):
         assert order is not None
-        order.routing, order.mode = msgspec.to_builtins(event.routing), event.routing.mode
-        order.text = event.routing.text
+        order.mode, order.text = event.routing.mode, event.routing.text
+        if id(order) in rows.added:
+            order.routing = _json(event.routing)
+        else:  # Rare, so the other updates need not carry this wide column.
+            Order.objects.filter(pk=order.pk).update(routing=msgspec.to_builtins(event.routing))
 
 
 def _amended(rows: Rows, event: ev.OrderAmended, recorded: Recorded) -> None:
@@ -201,6 +224,7 @@ def _move_position(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> Non
         row = Position(position_id=event.position_id, account_id=event.account_id, symbol=event.symbol)
         row.quantity, row.last_seq, row.realised, row.opened_at = ZERO, 0, ZERO, at
         rows.positions[event.position_id] = row
+        rows.add(row)
     rows.touch(row, recorded)
     # Profit is in the event, in the account's currency; of the fold only lots and cost are used, so any size will do.
     after = positions.filled(
@@ -304,6 +328,10 @@ def _settle_doubt(rows: Rows, order_id: str, recorded: Recorded) -> None:
         return
     if rows.touch(order, recorded):
         order.state = (OrderState.PARTIALLY_FILLED if order.filled else OrderState.ROUTED).value
+
+
+def _json(value: msgspec.Struct) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 EVENT_HANDLERS: dict[type, Callable[[Rows, Any, Recorded], None]] = {

@@ -22,7 +22,7 @@ class GlAccount(models.Model):
 
 
 class JournalEntry(models.Model):
-    """What one event moved; its postings sum to zero per currency, which the database checks at commit."""
+    """What one event moved; its postings sum to zero per currency, which the database checks."""
 
     seq = models.BigIntegerField(primary_key=True)
     event_type = models.CharField(max_length=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from apps.accounts import selectors as accounts
+from apps.common import bulk
 from apps.common.times import moment
 from apps.treasury.models import JournalEntry, Posting
 from piggy.core import ledger
@@ -28,8 +29,8 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
             entry, postings = _entry(recorded, currencies)
             entries.append(entry)
             lines.extend(postings)
-    JournalEntry.objects.bulk_create(entries)
-    Posting.objects.bulk_create(lines)
+    bulk.insert(rows=entries)
+    bulk.insert(rows=lines)
 
 
 def _entry(recorded: Recorded, currencies: dict[str, str]) -> tuple[JournalEntry, list[Posting]]:

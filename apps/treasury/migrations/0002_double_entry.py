@@ -1,4 +1,4 @@
-"""The ledger's own guard: accounts of the ledger, balance per currency at commit, and no second thoughts."""
+"""The ledger's own guard: accounts of the ledger, balance per currency in every statement, and no second thoughts."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ from django.db import migrations
 
 from piggy.core.ledger import KINDS
 
-# Named per schema by search_path: the function is made in, and reads, the tenant's own schema only.
+# Every statement's own lines must balance, so every entry does, always: stricter than a check per row at commit, and one
+# look per statement instead of one per line (92 us each under row-level security).
 BALANCED = """
 CREATE FUNCTION treasury_entry_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    unbalanced text;
+    unbalanced record;
 BEGIN
-    EXECUTE format(
-        'SELECT currency FROM %I.treasury_posting WHERE entry_id = $1 GROUP BY currency HAVING sum(amount) <> 0',
-        TG_TABLE_SCHEMA
-    ) INTO unbalanced USING NEW.entry_id;
-    IF unbalanced IS NOT NULL THEN
-        RAISE EXCEPTION 'journal entry % does not balance in %', NEW.entry_id, unbalanced
+    SELECT entry_id, currency INTO unbalanced FROM lines GROUP BY entry_id, currency HAVING sum(amount) <> 0 LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'journal entry % does not balance in %', unbalanced.entry_id, unbalanced.currency
             USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
 END $$;
-CREATE CONSTRAINT TRIGGER treasury_entry_balanced AFTER INSERT ON treasury_posting
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION treasury_entry_balanced();
+CREATE TRIGGER treasury_entry_balanced AFTER INSERT ON treasury_posting
+    REFERENCING NEW TABLE AS lines FOR EACH STATEMENT EXECUTE FUNCTION treasury_entry_balanced();
 CREATE FUNCTION treasury_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the ledger is corrected by new entries, not by %', TG_OP USING ERRCODE = 'check_violation';
