@@ -1,0 +1,221 @@
+"""One LP of one broker at work: orders from the stream to the session, reports from the session to the database."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+import structlog
+from django.db import connection
+from django.db.utils import Error
+
+from apps.liquidity import selectors, services
+from apps.liquidity.models import VenueOrder
+from apps.tenants.services import in_tenant
+from piggy.adapters.fix import outbound
+from piggy.adapters.fix.config import SessionConfig
+from piggy.adapters.fix.inbound import UnableToReadReport, read_report
+from piggy.adapters.fix.session import FixSession, wall_us
+from piggy.core.events import ChildOrderCreated
+from piggy.core.market import VenueState, VenueStatus
+from piggy.core.orders import Side
+from piggy.messaging.codec import CancelChild
+from piggy.messaging.subscriber import Delivery, VenueOrders
+
+RETRY_S = 0.5
+WAIT_S = 0.02
+ASK_AGAIN_S = 5.0
+STOP_S_MAX = 8.0
+EXIT_UNSAVED = 75
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class Link:
+    """Sends on one thread only, so that a status request never overtakes the order that it asks about."""
+
+    def __init__(self, *, config: SessionConfig, redis_url: str) -> None:
+        self.config = config
+        self._tenant = config.tenant
+        self._venue = config.venue
+        self.session = FixSession(config=config, listener=self)
+        self.status_changed = True
+        self._orders = VenueOrders(
+            redis_url=redis_url, tenant=self._tenant, venue=self._venue, consumer=f"fix-{self._venue}"
+        )
+        self._turns: SimpleQueue[VenueState] = SimpleQueue()
+        self._asks: SimpleQueue[str] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._ask_again_at = 0.0
+        self._thread = threading.Thread(target=self._run, name=f"{self._tenant}-{self._venue}", daemon=True)
+
+    def start(self) -> None:
+        """Connect and take orders."""
+        self.session.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Log out. Ends the process when a report cannot be saved: returning would count it as received."""
+        self._stopping.set()
+        ender = threading.Thread(target=self.session.stop, daemon=True)
+        ender.start()
+        ender.join(STOP_S_MAX)
+        if ender.is_alive():
+            log.critical("fix_report_unsaved_at_stop", tenant=self._tenant, venue=self._venue)
+            os._exit(EXIT_UNSAVED)
+        self._thread.join(STOP_S_MAX)
+        self._orders.close()
+
+    def on_state(self, *, status: VenueStatus) -> None:
+        """The session came up or went down; the sending thread acts on it."""
+        log.info("fix_session", tenant=self._tenant, venue=self._venue, state=status.state, text=status.text)
+        self.status_changed = True
+        self._turns.put(status.state)
+
+    def on_report(self, *, text: str) -> None:
+        """Keep what the LP said, however long PostgreSQL takes, then tell the engine."""
+        try:
+            report = read_report(text=text, config=self.config)
+        except UnableToReadReport as error:
+            self.on_parked(text=text, error=str(error))
+            return
+        told = self._durably(
+            lambda: services.record_report(
+                tenant=self._tenant, venue=self._venue, report=report, raw=text, now_us=wall_us()
+            )
+        )
+        services.tell(tenant=self._tenant, told=told)
+        if told.ask_status:
+            self._asks.put(report.cl_ord_id)
+
+    def on_parked(self, *, text: str, error: str) -> None:
+        """Keep a message that nobody could read."""
+        self._durably(lambda: services.park_report(venue=self._venue, raw=text, error=error))
+
+    def _durably(self, work: Callable[[], T]) -> T:
+        while True:
+            try:
+                with in_tenant(self._tenant):
+                    return work()
+            except Error as error:
+                log.warning("fix_waits_for_database", tenant=self._tenant, venue=self._venue, error=str(error))
+                connection.close()
+                time.sleep(RETRY_S)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with in_tenant(self._tenant):
+                    self._turn()
+                    self._ask()
+                for delivery in self._orders.read(count=50, block_ms=100):
+                    with in_tenant(self._tenant):
+                        self._handle(delivery)
+                        self._turn()
+            except Error as error:
+                # Nothing unacknowledged is lost: the entry comes again and its row says how far it got.
+                log.warning("fix_waits_for_database", tenant=self._tenant, venue=self._venue, error=str(error))
+                connection.close()
+                time.sleep(RETRY_S)
+            except Exception:
+                log.exception("fix_link_failed", tenant=self._tenant, venue=self._venue)
+                time.sleep(RETRY_S)
+        connection.close()
+
+    def _handle(self, delivery: Delivery) -> None:
+        order = delivery.order
+        if isinstance(order, ChildOrderCreated):
+            self._place(order, asked_at_us=int(delivery.entry_id.split(b"-")[0]) * 1_000)
+        elif isinstance(order, CancelChild):
+            if not self._cancel(order):
+                return
+        else:
+            services.park_report(venue=self._venue, raw=repr(delivery.data), error="not an order")
+        self._orders.ack(entry_id=delivery.entry_id)
+
+    def _place(self, child: ChildOrderCreated, *, asked_at_us: int) -> None:
+        row, is_new = services.claim_order(child=child)
+        if not is_new:
+            self._again(row)
+            return
+        deadline_us = asked_at_us + self.config.order_age_ms_max * 1_000
+        while not self.session.ready and wall_us() < deadline_us and not self._stopping.is_set():
+            time.sleep(WAIT_S)
+        try:
+            text = outbound.new_order(child=child, config=self.config, at_us=wall_us())
+        except outbound.UnableToTranslate as error:
+            self._refuse(row, str(error))
+            return
+        if wall_us() >= deadline_us:
+            self._refuse(row, "too old to be sent")
+        elif self.session.send(text):
+            services.mark_sent(venue=self._venue, cl_ord_id=child.cl_ord_id)
+        else:
+            self._refuse(row, "the session is down")
+
+    def _again(self, row: VenueOrder) -> None:
+        """A second delivery: never a second order, only a question."""
+        if row.state in selectors.OPEN_STATES:
+            self._doubt(row, "delivered twice")
+            self._ask_status(row)
+
+    def _cancel(self, order: CancelChild) -> bool:
+        row = VenueOrder.objects.filter(venue=self._venue, cl_ord_id=order.cl_ord_id).first()
+        if row is not None and row.state not in selectors.OPEN_STATES:
+            return True
+        return self.session.send(
+            outbound.cancel(
+                cl_ord_id=order.cl_ord_id,
+                symbol=order.symbol,
+                side=order.side,
+                quantity=order.quantity,
+                config=self.config,
+                at_us=wall_us(),
+            )
+        )
+
+    def _turn(self) -> None:
+        """Act on what became of the session since last time."""
+        while True:
+            try:
+                state = self._turns.get_nowait()
+            except Empty:
+                return
+            for row in selectors.open_orders(venue=self._venue):
+                self._doubt(row, "the session was lost" if state is VenueState.DOWN else "found open at logon")
+                if state is VenueState.READY:
+                    self._ask_status(row)
+
+    def _ask(self) -> None:
+        while not self._asks.empty():
+            cl_ord_id = self._asks.get()
+            for row in VenueOrder.objects.filter(venue=self._venue, cl_ord_id=cl_ord_id):
+                self._ask_status(row)
+        if self.session.ready and time.monotonic() > self._ask_again_at:
+            self._ask_again_at = time.monotonic() + ASK_AGAIN_S
+            for row in VenueOrder.objects.filter(venue=self._venue, state=VenueOrder.State.DOUBT):
+                self._ask_status(row)
+
+    def _doubt(self, row: VenueOrder, text: str) -> None:
+        services.tell(
+            tenant=self._tenant, told=services.record_doubt(tenant=self._tenant, order=row, text=text, now_us=wall_us())
+        )
+
+    def _refuse(self, row: VenueOrder, text: str) -> None:
+        services.tell(
+            tenant=self._tenant,
+            told=services.record_refusal(tenant=self._tenant, order=row, text=text, now_us=wall_us()),
+        )
+
+    def _ask_status(self, row: VenueOrder) -> None:
+        if self.config.dialect.status_requests:
+            self.session.send(
+                outbound.status_request(
+                    cl_ord_id=row.cl_ord_id, symbol=row.symbol, side=Side(row.side), config=self.config
+                )
+            )

@@ -1,0 +1,145 @@
+"""All links of this process: which there should be, under which lease, and their quotes to the engine."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.db.utils import Error
+
+from apps.liquidity import selectors, services
+from apps.liquidity.worker.lease import Leases
+from apps.liquidity.worker.link import Link
+from apps.tenants.selectors import active_schemas
+from apps.tenants.services import in_tenant
+from piggy.adapters.fix.config import SessionConfig
+from piggy.core.market import VenueQuote, VenueStatus
+from piggy.messaging.client import Client, UnableToTell
+
+WATCH_S = 1.0
+PUBLISH_S = 0.01
+REFRESH_S = 1.0
+
+log = structlog.get_logger(__name__)
+Name = tuple[str, str]
+
+
+class Supervisor:
+    """Three threads: which links there are, what they quote, what the engine has not yet recorded."""
+
+    def __init__(self) -> None:
+        self._links: dict[Name, Link] = {}
+        self._leases = Leases()
+        self._client = Client(redis_url=settings.REDIS_URL)
+        self._stopping = threading.Event()
+        self._home = Path(settings.PIGGY_HOME) / "fix"
+        secrets = os.environ.get("PIGGY_LP_SECRETS")
+        self._secrets = Path(secrets) if secrets else None
+        self._threads = [
+            threading.Thread(target=self._watch, name="fix-watch", daemon=True),
+            threading.Thread(target=self._publish, name="fix-quotes", daemon=True),
+            threading.Thread(target=self._sweep, name="fix-sweep", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Start watching; links follow."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Log out everywhere."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        enders = [threading.Thread(target=link.stop) for link in self._links.values()]
+        for ender in enders:
+            ender.start()
+        for ender in enders:
+            ender.join()
+        self._links.clear()
+        self._leases.close()
+        self._client.close()
+
+    def _watch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._match(self._wanted())
+            except Error as error:
+                log.warning("fix_watch_waits_for_database", error=str(error))
+                connection.close()
+            except Exception:
+                log.exception("fix_watch_failed")
+            self._stopping.wait(WATCH_S)
+        connection.close()
+
+    def _wanted(self) -> dict[Name, SessionConfig]:
+        wanted: dict[Name, SessionConfig] = {}
+        for tenant in active_schemas(shard=settings.PIGGY_SHARD):
+            with in_tenant(tenant):
+                found = selectors.session_configs(tenant=tenant, home=self._home, secrets=self._secrets)
+            wanted |= {(tenant, venue): config for venue, config in found.items()}
+        return wanted
+
+    def _match(self, wanted: dict[Name, SessionConfig]) -> None:
+        # After PostgreSQL restarted the locks are free; who has the session takes its own again.
+        lost = {name for name in self._leases.lost() if not self._leases.take(name)}
+        for name, link in list(self._links.items()):
+            if wanted.get(name) != link.config or _lease_name(name) in lost:
+                del self._links[name]
+                link.stop()
+                self._leases.give(_lease_name(name))
+                log.info("fix_link_stopped", tenant=name[0], venue=name[1])
+        for name, config in wanted.items():
+            if name not in self._links and self._leases.take(_lease_name(name)):
+                link = Link(config=config, redis_url=settings.REDIS_URL)
+                self._links = self._links | {name: link}
+                link.start()
+                log.info("fix_link_started", tenant=name[0], venue=name[1])
+
+    def _publish(self) -> None:
+        refresh_at = 0.0
+        while not self._stopping.wait(PUBLISH_S):
+            whole = time.monotonic() >= refresh_at
+            if whole:
+                refresh_at = time.monotonic() + REFRESH_S
+            batches: dict[str, list[VenueQuote | VenueStatus]] = {}
+            for (tenant, _), link in self._links.items():
+                batch = batches.setdefault(tenant, [])
+                if whole or link.status_changed:
+                    link.status_changed = False
+                    batch.append(link.session.status())
+                changed = link.session.changed_quotes()
+                batch.extend(link.session.all_quotes() if whole else changed)
+            self._send(batches)
+
+    def _send(self, batches: dict[str, list[VenueQuote | VenueStatus]]) -> None:
+        for tenant, batch in batches.items():
+            if batch:
+                try:
+                    self._client.publish_market_data(tenant=tenant, batch=batch)
+                except UnableToTell as error:
+                    log.warning("quotes_not_sent", tenant=tenant, error=str(error))
+                    self._stopping.wait(WATCH_S)
+
+    def _sweep(self) -> None:
+        while not self._stopping.wait(WATCH_S):
+            try:
+                for tenant in active_schemas(shard=settings.PIGGY_SHARD):
+                    with in_tenant(tenant):
+                        services.sweep(tenant=tenant, now=datetime.now(UTC))
+            except (Error, UnableToTell) as error:
+                log.warning("fix_sweep_waits", error=str(error))
+                connection.close()
+            except Exception:
+                log.exception("fix_sweep_failed")
+        connection.close()
+
+
+def _lease_name(name: Name) -> str:
+    return "/".join(name)
