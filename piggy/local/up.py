@@ -181,6 +181,14 @@ def announce(*, env: Mapping[str, str], place: Path) -> None:
     lines += [f"  fast door for signals: http://127.0.0.1:{env['PIGGY_EDGE_PORT']}", ""]
     logins = place / "logins.txt"
     if logins.exists():
-        lines += [logins.read_text().replace(":8000/", f":{port}/").rstrip(), ""]
+        lines += [*excerpt(text=logins.read_text().replace(":8000/", f":{port}/")), f"  all logins: {logins}", ""]
     lines += [f"Logs: {place / 'log'}. Ctrl-C stops everything.", ""]
     print("\n".join(lines), flush=True)
+
+
+def excerpt(*, text: str) -> list[str]:
+    """Return what fits on a screen: the dealers, one client, how to get a code, and the order."""
+    notes = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("#")]
+    people = [line for line in text.splitlines() if not line.startswith("#")]
+    shown = [line.split("otpauth:")[0].rstrip(" -") for line in people if " dealer@" in line or " alice@acorn" in line]
+    return [f"  {line}" for line in (*shown, *notes)]

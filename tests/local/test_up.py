@@ -1,0 +1,53 @@
+"""One `up` at a time, on ports that are free, with nothing to find out for the newcomer."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from piggy.local import commands, environment, programs, up
+
+LOGINS = """broker  login         password  token  authenticator
+acorn   dealer@acorn  secret    -      otpauth://totp/x
+acorn   bob@acorn     secret    token  -
+
+# The current code of a member of staff: python manage.py demo_code dealer@acorn
+"""
+
+
+def test_a_second_up_says_who_runs(home: Path) -> None:
+    with up.only_one(place=home), pytest.raises(up.UnableToStart, match="already running"), up.only_one(place=home):
+        pass
+    with up.only_one(place=home):
+        assert (home / "up.pid").read_text().isdigit()
+
+
+def test_a_taken_port_moves_unless_it_was_asked_for(home: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = str(holder.getsockname()[1])
+        env = environment.complete(env={"PIGGY_WEB_PORT": port}, place=home)
+        assert up.choose_ports(given={}, env=env)["PIGGY_WEB_PORT"] != port
+        with pytest.raises(up.UnableToStart, match=port):
+            up.choose_ports(given={"PIGGY_WEB_PORT": port}, env=env)
+
+
+def test_the_screen_shows_a_dealer_and_the_way_to_a_code() -> None:
+    assert up.excerpt(text=LOGINS) == [
+        "  acorn   dealer@acorn  secret",
+        "  The current code of a member of staff: python manage.py demo_code dealer@acorn",
+    ]
+
+
+def test_no_program_is_given_the_owner_and_flow_can_be_off(home: Path) -> None:
+    env = environment.complete(env={"FLOW": "0"}, place=home)
+    names = [program.name for program in programs.of(env=env, python=Path("python"))]
+    assert names == ["simulator", "engine", "projector", "fix", "worker", "beat", "web"]
+    assert all("DATABASE_OWNER_URL" not in program.env for program in programs.of(env=env, python=Path("python")))
+
+
+def test_unknown_arguments_are_usage_errors() -> None:
+    assert commands.run(name="down", arguments=["--hard"]) == commands.USAGE
