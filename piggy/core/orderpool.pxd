@@ -250,3 +250,19 @@ cdef inline void prefetch_order(Pool *self, int64_t order_id) noexcept:
     if at >= 0:
         pb_prefetch(&self.orders[at])
         pb_prefetch(&self.links[at])
+
+
+cdef inline void prefetch_neighbours(Pool *self, int64_t order_id) noexcept:
+    cdef int32_t at = self.ids.slots[hashed(order_id) & self.ids.mask].index
+    if at >= 0:
+        if self.links[at].before >= 0:
+            pb_prefetch(&self.links[self.links[at].before])
+        if self.links[at].after >= 0:
+            pb_prefetch(&self.links[self.links[at].after])
+        pb_prefetch(&self.levels[self.orders[at].level])
+
+
+cdef inline void prefetch_tail(Pool *self, int side, int64_t price) noexcept:
+    cdef int32_t level = tree_find(&self.trees[side], price)
+    if level >= 0 and self.levels[level].tail >= 0:
+        pb_prefetch(&self.links[self.levels[level].tail])
