@@ -19,7 +19,7 @@ from piggy.core.desk import Desk
 from piggy.core.events import OrderFilled
 from piggy.core.market import VenueQuote
 from piggy.engine import desk_rows
-from piggy.engine.clock import Clock, pause
+from piggy.engine.clock import Clock, is_wanted, pause
 from piggy.engine.desk_rows import Costs, Row, VenueWatch
 from piggy.engine.loop import Done
 from piggy.messaging import streams
@@ -112,7 +112,7 @@ class Marks:
 
     async def run(self) -> None:
         """Send frames for ever; while Redis is away the picture grows and the next frames carry it."""
-        while True:
+        while is_wanted():
             is_second = self._clock.mono_ns() - self._second_ns >= SNAPSHOT_S * 1_000_000_000
             if is_second:
                 self._second_ns = self._clock.mono_ns()

@@ -2,13 +2,14 @@
 const PLACES = 10;
 const SCALE = 10n ** BigInt(PLACES);
 
-const scaled = (text) => {
+const scaled = (value) => {
+  const text = String(value);
   const [whole, fraction = ""] = text.replace("-", "").split(".");
   const size = BigInt(whole || "0") * SCALE + BigInt((fraction + "0".repeat(PLACES)).slice(0, PLACES));
   return text.startsWith("-") ? -size : size;
 };
 
-const isDecimal = (text) => /^-?\d+(\.\d+)?$/.test(text ?? "");
+const isDecimal = (value) => /^-?\d+(\.\d+)?$/.test(value ?? "");
 
 /** The sum of decimal texts as text with `places` decimals; what is no number is left out. */
 export const sum = (texts, places = 2) => {
@@ -21,7 +22,7 @@ export const sum = (texts, places = 2) => {
 };
 
 /** -1, 0 or 1; texts that are no number count as zero. */
-export const sign = (text) => (isDecimal(text) && /[1-9]/.test(text) ? (text.startsWith("-") ? -1 : 1) : 0);
+export const sign = (text) => (isDecimal(text) && /[1-9]/.test(text) ? (String(text).startsWith("-") ? -1 : 1) : 0);
 
 /** Order of two decimal texts for a column's sorter; empty ones last. */
 export const compare = (one, other) => {

@@ -70,7 +70,6 @@ class Outbox:
 
     def too_slow(self) -> bool:
         """Tell whether the reader lost orders or is more than `LAG_S_MAX` behind."""
-        waiting_s = [
-            since for since in (self._sending_since_s, self._queue[0][0] if self._queue else None) if since is not None
-        ]
-        return self.overflown or any(self._now_s() - since > LAG_S_MAX for since in waiting_s)
+        oldest_s = self._queue[0][0] if self._queue else None
+        since_s = [each for each in (self._sending_since_s, oldest_s) if each is not None]
+        return self.overflown or any(self._now_s() - each > LAG_S_MAX for each in since_s)

@@ -1,7 +1,7 @@
 """The dealer's socket: who may open it, what it may say, and how it is closed.
 
-Close codes: 1003 binary, 1009 too long, 4400 not understood, 4401 signed out or role withdrawn, 4408 too slow or silent,
-4429 too many messages. A handshake without the right origin, session or role is refused with 403.
+Close codes: 1003 binary, 1009 too long, 4400 not understood, 4401 signed out or role withdrawn, 4408 too slow or
+silent, 4429 too many messages. A handshake without the right origin, session or role is refused with 403.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.tenant = str(self.scope["tenant"])
         self.session_key = str(self.scope["session_key"])
         self.heard_at_s = time.monotonic()
-        self.said_at_s: deque[float] = deque(maxlen=MESSAGES_PER_S_MAX)
+        self.said_at_s: deque[float] = deque(maxlen=MESSAGES_PER_S_MAX + 1)
         seat = await seat_of_session(self.tenant, self.session_key)
         if seat is None:
             log.info("desk refused", extra={"tenant": self.tenant})
@@ -76,22 +76,29 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Take a pong or a wish for a snapshot; anything else ends the line."""
-        now_s = self.heard_at_s = time.monotonic()
-        if text_data is None:
-            return await self.hang_up(1003)
-        if len(text_data) > MESSAGE_BYTES_MAX:
-            return await self.hang_up(1009)
-        self.said_at_s.append(now_s)
-        if len(self.said_at_s) == MESSAGES_PER_S_MAX and now_s - self.said_at_s[0] < 1.0:
-            return await self.hang_up(4429)
+        self.heard_at_s = time.monotonic()
+        code = self._fault(text_data)
+        if code:
+            await self.hang_up(code)
+
+    def _fault(self, text: str | None) -> int | None:
+        """Return the close code that a message deserves; None where it was understood and done."""
+        if text is None:
+            return 1003
+        if len(text) > MESSAGE_BYTES_MAX:
+            return 1009
+        self.said_at_s.append(self.heard_at_s)
+        if len(self.said_at_s) > MESSAGES_PER_S_MAX and self.heard_at_s - self.said_at_s[0] < 1.0:
+            return 4429
         try:
-            message = _decode(text_data)
+            message = _decode(text)
         except msgspec.DecodeError:
-            return await self.hang_up(4400)
+            return 4400
         if isinstance(message, Resync):
             if message.panel not in PANELS:
-                return await self.hang_up(4400)
+                return 4400
             self.outbox.resync(panels=[message.panel])
+        return None
 
     async def hang_up(self, code: int) -> None:
         """Close with `code`; a reader that does not read cannot hold this up."""

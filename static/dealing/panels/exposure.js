@@ -1,6 +1,18 @@
 // Exposure by symbol: what clients hold, where it went, and what nobody covers.
-import { money, net, number } from "../format.js";
+import { el, money, net, number } from "../format.js";
 import { Grid, figure, label, total } from "../grid.js";
+
+const REPORTING_CURRENCY = "USD";
+
+const currencyTag = (currency) => (currency && currency !== REPORTING_CURRENCY ? el("span", "currency", currency) : null);
+const inQuoteCurrency = (value, row) => el("span", "", money(value), currencyTag(row.currency));
+const whole = (value, row) => el("span", "", number(value?.split(".")[0]), currencyTag(row.currency));
+
+// Profits of several currencies do not add up; the engine has them in one.
+const summed = (store, field) => ({
+  bottomCalc: () => store.row("summary", "desk")?.[field] ?? null,
+  bottomCalcFormatter: (cell) => money(cell.getValue()),
+});
 
 export const exposure = ({ host, store }) => {
   const grid = new Grid({
@@ -10,7 +22,7 @@ export const exposure = ({ host, store }) => {
     sort: [{ column: "symbol", dir: "asc" }],
     matches: (row) => [row.symbol],
     columns: [
-      label("Symbol", "symbol", undefined, { minWidth: 84, widthGrow: 1.4, cssClass: "symbol", bottomCalc: () => "All symbols", responsive: 0 }),
+      label("Symbol", "symbol", undefined, { minWidth: 136, widthGrow: 1.1, cssClass: "symbol", bottomCalc: () => "All symbols", responsive: 0 }),
       figure("Cl. long", "client_long", number, { ...total(), minWidth: 66, responsive: 6 }),
       figure("Cl. short", "client_short", number, { ...total(), minWidth: 66, responsive: 6 }),
       figure("Client net", "client_net", net, { ...total(net), minWidth: 78, responsive: 0 }),
@@ -20,9 +32,9 @@ export const exposure = ({ host, store }) => {
       figure("Uncovered", "uncovered", net, { ...total(net), minWidth: 80, responsive: 0, cssClass: "figure strong" }),
       figure("VWAP", "vwap", number, { minWidth: 80, responsive: 3 }),
       figure("Mark", "mark", number, { minWidth: 80, responsive: 4 }),
-      figure("Floating P&L", "floating", money, { ...total(money), minWidth: 94, responsive: 0, widthGrow: 1.3 }),
-      figure("Realised", "realised", money, { ...total(money), minWidth: 90, responsive: 5, widthGrow: 1.2 }),
-      figure("Notional", "notional", number, { ...total(number, 0), minWidth: 104, responsive: 7, widthGrow: 1.3 }),
+      figure("Floating P&L", "floating", inQuoteCurrency, { ...summed(store, "floating"), minWidth: 118, responsive: 0, widthGrow: 1.2 }),
+      figure("Realised", "realised", inQuoteCurrency, { ...summed(store, "realised"), minWidth: 112, responsive: 5, widthGrow: 1.2 }),
+      figure("Notional", "notional", whole, { minWidth: 116, responsive: 7, widthGrow: 1.3 }),
       figure("Pos", "positions", number, { ...total(number, 0), minWidth: 44, width: 52, responsive: 8 }),
       Grid.ageColumn(() => grid),
     ],

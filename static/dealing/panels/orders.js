@@ -24,10 +24,10 @@ export const orders = ({ host, store }) => new Grid({
   matches: (row) => [row.symbol, row.order_id, row.account_id, row.group, row.state, row.source],
   detail: decision,
   columns: [
-    figure("Time UTC", "at", (value) => clock(value), { minWidth: 92, responsive: 0, hozAlign: "left", headerHozAlign: "left", cssClass: "figure expands" }),
-    label("Order", "order_id", shortId, { minWidth: 74, responsive: 7 }),
+    figure("Time UTC", "at", (value) => clock(value), { minWidth: 112, responsive: 0, hozAlign: "left", headerHozAlign: "left", cssClass: "figure expands" }),
+    label("Order", "order_id", shortId, { minWidth: 84, responsive: 7 }),
     label("Account", "account_id", undefined, { minWidth: 70, responsive: 3 }),
-    label("Symbol", "symbol", undefined, { minWidth: 76, cssClass: "symbol", responsive: 0 }),
+    label("Symbol", "symbol", undefined, { minWidth: 132, cssClass: "symbol", responsive: 0 }),
     label("Side", "side", side, { minWidth: 58, responsive: 0 }),
     label("Type", "type", words, { minWidth: 62, responsive: 8 }),
     figure("Lots", "quantity", number, { minWidth: 54, responsive: 0 }),
@@ -37,7 +37,7 @@ export const orders = ({ host, store }) => new Grid({
     label("State", "state", state, { minWidth: 104, responsive: 0, widthGrow: 1.2 }),
     label("Group", "group", undefined, { minWidth: 64, responsive: 4 }),
     label("Book", "mode", mode, { minWidth: 52, responsive: 1 }),
-    label("Reason", "reason", undefined, { minWidth: 200, widthGrow: 4, responsive: 0, cssClass: "reason" }),
+    label("Reason", "reason", undefined, { minWidth: 190, widthGrow: 6, responsive: 0, cssClass: "reason" }),
     label("Source", "source", words, { minWidth: 64, responsive: 6 }),
   ],
 });
