@@ -30,9 +30,14 @@ class Clock:
         return step_ms if abs(step_ms) > STEP_MS_MAX else 0
 
 
-async def pause(seconds: float) -> None:
-    """Sleep, but end a cancelled task: clients turn a cancellation into an error of their own now and then."""
+def is_wanted() -> bool:
+    """Tell whether the running task may go on. The Redis client swallows a cancellation now and then, so loops ask."""
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    return task is None or not task.cancelling()
+
+
+async def pause(seconds: float) -> None:
+    """Sleep, but end a task whose cancellation was turned into an error on its way here."""
+    if not is_wanted():
         raise asyncio.CancelledError
     await asyncio.sleep(seconds)

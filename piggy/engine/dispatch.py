@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from piggy.core.desk import Desk
 from piggy.core.events import ChildOrderCreated
-from piggy.engine.clock import pause
+from piggy.engine.clock import is_wanted, pause
 from piggy.engine.loop import Done
 from piggy.messaging import codec, streams
 
@@ -46,7 +46,7 @@ class Dispatch:
 
     async def run(self) -> None:
         """Send as batches come; while Redis is away what was queued is dropped, as the module says."""
-        while True:
+        while is_wanted():
             await self._wake.wait()
             self._wake.clear()
             done, self._waiting = self._waiting, []
@@ -59,7 +59,7 @@ class Dispatch:
 
     async def put_again(self) -> None:
         """Once a second put unsent child orders whose stream entry is gone back on their venue's stream."""
-        while True:
+        while is_wanted():
             try:
                 for tenant, desk in list(self._desks.items()):
                     await self._put_missing(tenant, desk)

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from piggy.core.answers import Answer
 from piggy.core.commands import Envelope
 from piggy.core.market import VenueQuote
-from piggy.engine.clock import Clock, pause
+from piggy.engine.clock import Clock, is_wanted, pause
 from piggy.engine.loop import Done, Item, Loop
 from piggy.messaging import codec, streams
 
@@ -58,7 +58,7 @@ class Intake:
 
     async def read_commands(self) -> None:
         """Feed new stream entries to the loop, for ever; survives a Redis that was away or emptied."""
-        while True:
+        while is_wanted():
             tenants = list(self._loop.desks)
             if not tenants or self._loop.backlog > BACKLOG_MAX:
                 await pause(READ_BLOCK_MS / 1_000)
@@ -83,7 +83,7 @@ class Intake:
     async def claim_pending(self) -> None:
         """Take again what was delivered and never acknowledged; after DELIVERIES_MAX deliveries it is a dead letter."""
         idle_ms = 0
-        while True:
+        while is_wanted():
             try:
                 for tenant in list(self._loop.desks):
                     await self._claim(tenant, idle_ms)
@@ -97,7 +97,7 @@ class Intake:
 
     async def read_market_data(self) -> None:
         """Hand quotes and venue states to the desks, for ever; they are not events."""
-        while True:
+        while is_wanted():
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await self._listen(pubsub)
@@ -107,7 +107,7 @@ class Intake:
 
     async def watch_timers(self) -> None:
         """Give each desk its own due commands, one round at a time."""
-        while True:
+        while is_wanted():
             now_us = self._clock.now_us()
             for tenant, desk in list(self._loop.desks.items()):
                 if tenant in self._due:
@@ -126,7 +126,7 @@ class Intake:
 
     async def _listen(self, pubsub: Any) -> None:
         channels: set[str] = set()
-        while True:
+        while is_wanted():
             wanted = {streams.quotes_channel(tenant=tenant) for tenant in self._loop.desks}
             if added := wanted - channels:
                 await pubsub.subscribe(*added)

@@ -90,10 +90,10 @@ async def test_inv_13_redis_emptied_under_load_loses_no_answered_command(
                 await asyncio.sleep(0.1)
                 await asyncio.to_thread(wire.flushall)
 
-        for _ in range(8):
-            await asyncio.gather(empty(), *(place() for _ in range(25)))
+        for _ in range(3):
+            await asyncio.gather(empty(), *(place() for _ in range(20)))
     firsts = [row[1] for row in ground.log_rows(tenant=tenant) if row[2] == 0]
-    assert len(acknowledged) == 200
+    assert len(acknowledged) == 60
     assert set(acknowledged) <= set(firsts)
     assert len(firsts) == len(set(firsts))
 
