@@ -33,7 +33,9 @@ class Execution:
         self._filled: dict[str, Decimal] = {}
         self._fills: dict[str, int] = {}
         self._routed: dict[str, Decimal] = {}
+        self._reduced: dict[str, Decimal] = {}
         self._cancelled: set[str] = set()
+        self._orders: dict[str, Order] = {}
         self._positions: dict[str, Position | None] = {}
         self._balances: dict[str, Decimal] = {}
         self._created = 0
@@ -45,11 +47,22 @@ class Execution:
 
     def leaves(self, order: Order) -> Decimal:
         """Return the lots of `order` that are still unfilled after what has been decided."""
-        return ZERO if order.order_id in self._cancelled else order.leaves - self._filled.get(order.order_id, ZERO)
+        if order.order_id in self._cancelled:
+            return ZERO
+        gone = self._filled.get(order.order_id, ZERO) + self._reduced.get(order.order_id, ZERO)
+        return order.leaves - gone
 
     def free(self, order: Order) -> Decimal:
         """Return the lots of `order` that are neither filled nor out at a venue."""
         return self.leaves(order) - order.routed - self._routed.get(order.order_id, ZERO)
+
+    def fills(self) -> list[tuple[Order, Decimal]]:
+        """Return every order that this command filled so far, with how many lots."""
+        return [(self._orders[order_id], lots) for order_id, lots in self._filled.items()]
+
+    def fill_count(self, order: Order) -> int:
+        """Return how many fills this command gave `order`."""
+        return self._fills.get(order.order_id, order.fills) - order.fills
 
     def position(self, position_id: str) -> Position | None:
         if position_id in self._positions:
@@ -122,6 +135,7 @@ class Execution:
                 markup_revenue=round_money(amount=revenue, currency=account.currency),
             )
         )
+        self._orders[order.order_id] = order
         self._fills[order.order_id] = number
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) + quantity
         self._positions[position_id] = fold.position
@@ -152,6 +166,22 @@ class Execution:
             ev.OrderCancelled(order_id=order.order_id, outcome=outcome, leaves=self.leaves(order), reason=reason)
         )
         self._cancelled.add(order.order_id)
+
+    def reduce(self, *, order: Order, lots: Decimal, reason: str) -> None:
+        """Make the order smaller without a fill; one that has nothing left ends."""
+        if self.leaves(order) <= lots:
+            self.cancel(order=order, outcome="cancelled", reason=reason)
+            return
+        self._reduced[order.order_id] = self._reduced.get(order.order_id, ZERO) + lots
+        self.events.append(
+            ev.OrderAmended(
+                order_id=order.order_id,
+                quantity=order.quantity - self._reduced[order.order_id],
+                limit_price=order.terms.limit_price,
+                stop_price=order.terms.stop_price,
+                keeps_priority=True,
+            )
+        )
 
     def _rate(self, *, source: str, account: Account, gain: bool) -> Decimal:
         rate = self.moment.rate(source=source, target=account.currency, gain=gain)

@@ -109,6 +109,8 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
     _count_message(state, event.terms, recorded, event.notional)
     state.open_orders.setdefault(account_id, set()).add(order.order_id)
     state.reserved[account_id] = state.reserved.get(account_id, ZERO) + event.margin_reserved
+    if order.terms.oco_group:
+        state.oco.setdefault((account_id, order.terms.oco_group), set()).add(order.order_id)
     if order.terms.time_in_force in (TimeInForce.GTD, TimeInForce.DAY):
         state.expiring.add(order.order_id)
     if order.rests:
@@ -229,6 +231,20 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
         _end(state, order, OrderState.FILLED)
     else:
         order.state = OrderState.PARTIALLY_FILLED
+        _refresh_iceberg(state, order, event, recorded)
+
+
+def _refresh_iceberg(state: State, order: Order, event: ev.OrderFilled, recorded: Recorded) -> None:
+    """Show the next slice at the back of the queue once the one in sight is gone."""
+    display = order.terms.display_quantity
+    if display is None or not order.rests:
+        return
+    order.shown -= event.quantity
+    if order.shown <= 0:
+        order.shown, order.seq = min(display, order.leaves), recorded.seq
+        book = state.resting[event.symbol]
+        book.remove(order_id=order.order_id)
+        book.add(order_id=order.order_id, terms=order.terms, seq=order.seq)
 
 
 def _order_cancelled(state: State, event: ev.OrderCancelled, recorded: Recorded) -> None:
@@ -325,6 +341,8 @@ def _end(state: State, order: Order, final: OrderState) -> None:
     order.state = final
     state.open_orders[order.terms.account_id].discard(order.order_id)
     state.expiring.discard(order.order_id)
+    if order.terms.oco_group:
+        state.oco[(order.terms.account_id, order.terms.oco_group)].discard(order.order_id)
     state.stops.get(order.terms.symbol, set()).discard(order.order_id)
     state.resting[order.terms.symbol].remove(order_id=order.order_id)
 

@@ -9,8 +9,9 @@ import msgspec
 from piggy.core import risk
 from piggy.core.accounts import Account, Group, TradingState
 from piggy.core.activity import Activity, fingerprint
-from piggy.core.events import Verdict
-from piggy.core.execution import opening_lots
+from piggy.core.crossing import meets_itself
+from piggy.core.events import Check, Verdict
+from piggy.core.execution import Execution, opening_lots
 from piggy.core.funds import HUNDRED, margin_per_lot
 from piggy.core.gate import GateContext, Permissions, Request
 from piggy.core.instruments import Instrument
@@ -21,6 +22,7 @@ from piggy.core.money import ZERO, round_money
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.core.positions import Position
 from piggy.core.state import Order
+from piggy.core.working import street_price
 
 YEAR_US = 365 * 86_400 * 1_000_000
 NEVER_ACTIVE = Activity()
@@ -54,8 +56,12 @@ def admit(*, terms: OrderTerms, moment: Moment, replaces: Order | None = None) -
     if instrument is None:
         return Admission(verdict=risk.refusal(terms=terms, code="P-05", text=f"no such symbol: {terms.symbol}"))
     context = context_of(terms=terms, account=account, instrument=instrument, moment=moment, replaces=replaces)
+    verdict = risk.assess(context=context)
+    if terms.reduce_only and not context.reduces:
+        check = Check(code="REDUCE_ONLY", passed=False, text="there is no position of that size to reduce")
+        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
     return Admission(
-        verdict=risk.assess(context=context),
+        verdict=verdict,
         margin_required=round_money(amount=context.margin_required or ZERO, currency=account.currency),
         notional=context.notional or ZERO,
     )
@@ -116,9 +122,19 @@ def context_of(
         loss_today_tenant=state.tenant_activity.loss_today(now_us=now_us),
         margin_percent=_charged_percent(instrument=instrument, group=group),
         margin_percent_min=instrument.margin_percent,
+        self_trade=_self_trade(terms=terms, moment=moment, replaces=replaces),
         killed=TradingState.KILLED in _states(moment=moment, account=account, terms=terms),
         review_due_at_us=now_us + YEAR_US,
     )
+
+
+def _self_trade(*, terms: OrderTerms, moment: Moment, replaces: Order | None) -> bool:
+    """Whether an order of the same owner rests where this one would deal, and the newest is to give way."""
+    rests = len(moment.state.resting[terms.symbol]) > 0
+    if not rests or terms.type not in (OrderType.MARKET, OrderType.LIMIT) or replaces is not None:
+        return False
+    street = street_price(terms=terms, moment=moment)
+    return meets_itself(terms=terms, street=street, execution=Execution(moment=moment))
 
 
 def _touch(best: BestQuote | None) -> tuple[Decimal | None, Decimal | None, int | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from piggy.core import events as ev
+from piggy.core.aftermath import settled
 from piggy.core.commands import AmendOrder, CancelOrder, PlaceOrder
 from piggy.core.execution import Execution
 from piggy.core.gatekeeping import Admission, admit
@@ -13,7 +14,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType
 from piggy.core.routing import decision
 from piggy.core.state import Order, accepted_order
-from piggy.core.working import carry_out, marketable, plan
+from piggy.core.working import carry_out, marketable, plan, street_price
 
 Events = list[ev.AnyEvent]
 TRIGGERED_TYPES = frozenset(
@@ -52,14 +53,17 @@ def take(*, order_id: str, terms: OrderTerms, source: str, admission: Admission,
     )
     order = accepted_order(event=accepted, at_us=moment.now_us, seq=moment.state.seq)
     if terms.type in TRIGGERED_TYPES:
-        execution.events.append(accepted)
+        execution.events.append(msgspec.structs.replace(accepted, terms=_with_stop(terms=terms, moment=moment)))
         return execution.events
-    made = plan(order=order, quantity=terms.quantity, moment=moment)
+    made = plan(order=order, quantity=terms.quantity, execution=execution)
     if made.lots <= 0 and order.rests and not marketable(order=order, moment=moment):
         made = msgspec.structs.replace(made, decision=msgspec.structs.replace(made.decision, text=_rests(order)))
     execution.events.append(msgspec.structs.replace(accepted, routing=made.decision))
+    if terms.post_only and made.lots > 0:
+        execution.cancel(order=order, outcome="cancelled", reason="post only: it would have taken liquidity")
+        return execution.events
     carry_out(order=order, plan=made, execution=execution)
-    return execution.events
+    return settled(execution=execution)
 
 
 def amend(*, command: AmendOrder, moment: Moment) -> Events:
@@ -105,6 +109,16 @@ def cancel(*, command: CancelOrder, moment: Moment) -> Events:
     execution = Execution(moment=moment)
     execution.cancel(order=order, outcome="cancelled", reason=command.reason)
     return execution.events
+
+
+def _with_stop(*, terms: OrderTerms, moment: Moment) -> OrderTerms:
+    """Give a trailing stop its first price, its distance behind the market that its client would deal at."""
+    if terms.type is not OrderType.TRAILING_STOP or terms.stop_price is not None or terms.trailing_distance is None:
+        return terms
+    price = street_price(terms=terms, moment=moment)
+    if price is None:
+        return terms
+    return msgspec.structs.replace(terms, stop_price=price + terms.side.sign * terms.trailing_distance)
 
 
 def _rests(order: Order) -> str:

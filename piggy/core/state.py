@@ -41,6 +41,7 @@ class Order:
     fills: int = 0
     attempts: int = 0
     triggered: bool = False
+    shown: Decimal = ZERO
     reasons: tuple[Check, ...] = ()
     text: str = ""
     refused_by: frozenset[str] = frozenset()
@@ -158,6 +159,7 @@ class State:
     resting: dict[str, RestingOrders] = field(default_factory=dict)
     stops: dict[str, set[str]] = field(default_factory=dict)
     expiring: set[str] = field(default_factory=set)
+    oco: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
     open_children: dict[str, Child] = field(default_factory=dict)
     venue_fills: set[tuple[str, str]] = field(default_factory=set)
@@ -187,5 +189,6 @@ def accepted_order(*, event: ev.OrderAccepted, at_us: int, seq: int) -> Order:
         accepted_at_us=at_us,
         seq=seq,
         margin_per_lot=event.margin_reserved / event.terms.quantity,
+        shown=event.terms.display_quantity or ZERO,
         text=event.routing.text,
     )

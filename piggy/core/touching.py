@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from piggy.core import events as ev
+from piggy.core.aftermath import settled
 from piggy.core.commands import ActOnPrices, ActOnTime
 from piggy.core.execution import Execution
 from piggy.core.funds import Funds, position_profit
@@ -20,12 +21,12 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.placing import take
 from piggy.core.positions import Position
-from piggy.core.pricing import client_price
 from piggy.core.state import Order
-from piggy.core.working import carry_out, marketable, plan
+from piggy.core.working import carry_out, marketable, plan, street_price
 
 Events = list[ev.AnyEvent]
 ORDERS_PER_STEP_MAX = 500
+TRAILING_STEPS = 10
 DAY_US = 86_400_000_000
 
 
@@ -41,7 +42,7 @@ def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
         accounts |= moment.state.holders.get(symbol, set())
     for account_id in sorted(accounts):
         _watch_margin(account_id=account_id, execution=execution)
-    return execution.events
+    return settled(execution=execution)
 
 
 def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
@@ -68,7 +69,9 @@ def _trigger_stops(*, symbol: str, execution: Execution) -> None:
         return
     for order_id in sorted(moment.state.stops.get(symbol, ()))[:ORDERS_PER_STEP_MAX]:
         order = moment.state.orders[order_id]
-        if not _stop_reached(order=order, bid=best.bid.price, ask=best.ask.price, moment=moment):
+        if order.terms.type is OrderType.TRAILING_STOP:
+            _trail(order=order, execution=execution)
+        if not _stop_reached(order=order, moment=moment):
             continue
         execution.events.append(
             ev.OrderTriggered(
@@ -80,19 +83,33 @@ def _trigger_stops(*, symbol: str, execution: Execution) -> None:
         _work(order=triggered, execution=execution)
 
 
-def _stop_reached(*, order: Order, bid: Decimal, ask: Decimal, moment: Moment) -> bool:
+def _stop_reached(*, order: Order, moment: Moment) -> bool:
     """A buy stop is reached by the client's ask, a sell stop by the client's bid; if touched works the other way."""
-    stop, side = order.terms.stop_price, order.terms.side
-    if stop is None:
+    stop, price = order.terms.stop_price, street_price(terms=order.terms, moment=moment)
+    if stop is None or price is None:
         return False
-    price = client_price(
-        raw=ask if side is Side.BUY else bid,
-        group=moment.group_of(order.terms.account_id),
-        instrument=moment.instrument(order.terms.symbol),
-        side=side,
-    )
     against = -1 if order.terms.type is OrderType.MARKET_IF_TOUCHED else 1
-    return side.sign * against * (price - stop) >= 0
+    return order.terms.side.sign * against * (price - stop) >= 0
+
+
+def _trail(*, order: Order, execution: Execution) -> None:
+    """Pull a trailing stop after the market, never back; moves below a tenth of its distance are not worth a line."""
+    terms, price = order.terms, street_price(terms=order.terms, moment=execution.moment)
+    if price is None or terms.trailing_distance is None:
+        return
+    behind = price + terms.side.sign * terms.trailing_distance
+    stop = terms.stop_price if terms.stop_price is not None else behind + terms.side.sign * terms.trailing_distance
+    if terms.side.sign * (stop - behind) * TRAILING_STEPS < terms.trailing_distance:
+        return
+    execution.events.append(
+        ev.OrderAmended(
+            order_id=order.order_id,
+            quantity=order.quantity,
+            limit_price=terms.limit_price,
+            stop_price=behind,
+            keeps_priority=True,
+        )
+    )
 
 
 def _fill_touched(*, symbol: str, execution: Execution) -> None:
@@ -118,7 +135,7 @@ def _reachable(*, order: Order, execution: Execution) -> bool:
 
 
 def _work(*, order: Order, execution: Execution) -> None:
-    made = plan(order=order, quantity=execution.free(order), moment=execution.moment)
+    made = plan(order=order, quantity=execution.free(order), execution=execution)
     if made.lots > 0 or not order.rests:
         execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
         carry_out(order=order, plan=made, execution=execution)

@@ -9,6 +9,7 @@ import copy
 from decimal import Decimal
 
 from piggy.core import events as ev
+from piggy.core.aftermath import settled
 from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
@@ -67,7 +68,7 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
         at_us = command.occurred_at_us
         closed = _closed(child, "cancelled", command.quantity + child.filled, "", "ended at the venue", at_us)
         execution.events.append(closed)
-    return execution.events
+    return settled(execution=execution)
 
 
 def record_reject(*, command: RecordVenueReject, moment: Moment) -> Events:
@@ -116,11 +117,11 @@ def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> 
         order = _without(order, closed.venue)
     lots = min(child.leaves, execution.free(order))
     if lots > 0 and order.attempts < ATTEMPTS_MAX:
-        again = plan(order=order, quantity=lots, moment=moment)
+        again = plan(order=order, quantity=lots, execution=execution)
         if again.lots > 0:
             execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=again.decision))
             carry_out(order=order, plan=again, execution=execution)
-            return execution.events
+            return settled(execution=execution)
     end_if_nothing_works(order=order, execution=execution)
     return execution.events
 

@@ -8,25 +8,18 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import TradingState
+from piggy.core.crossing import Meeting, meet
 from piggy.core.events import RoutingDecision, VenueConsidered
-from piggy.core.execution import Execution, position_id_of
+from piggy.core.execution import Execution, opening_lots, position_id_of
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderType, Side, TimeInForce
+from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.pricing import at_least_as_good, client_price, protected_limit, raw_limit
 from piggy.core.routing import Leg, candidates_of, decision, legs, rank, reject_rate, split
 from piggy.core.state import Order
 
 ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.
-
-
-class Cross(msgspec.Struct, frozen=True, kw_only=True):
-    """A resting client order that fills part of the incoming one, at its own limit price."""
-
-    order_id: str
-    quantity: Decimal
-    price: Decimal
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,30 +34,33 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What would be done with an order's free lots now; `decision` is the record of why."""
 
     decision: RoutingDecision
-    crosses: tuple[Cross, ...] = ()
+    meeting: Meeting
     keeps: tuple[Keep, ...] = ()
     legs: tuple[Leg, ...] = ()
 
     @property
     def lots(self) -> Decimal:
-        parts: tuple[Cross | Keep | Leg, ...] = (*self.crosses, *self.keeps, *self.legs)
-        return sum((part.quantity for part in parts), ZERO)
+        """The lots that would be filled or sent out now."""
+        parts: tuple[Keep | Leg, ...] = (*self.keeps, *self.legs)
+        return sum((part.quantity for part in parts), self.meeting.lots)
 
 
-def plan(*, order: Order, quantity: Decimal, moment: Moment) -> Plan:
-    """Return what to do with `quantity` free lots of `order` at this moment, without doing it."""
-    terms, state = order.terms, moment.state
+def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
+    """Return what to do with `quantity` free lots of `order` now, on top of what `execution` has decided."""
+    moment, terms = execution.moment, order.terms
     account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
     group, side = moment.group_of(terms.account_id), terms.side
+    position = execution.position(position_id_of(account=account, order=order))
+    if terms.reduce_only:
+        quantity -= opening_lots(position=position, side=side, quantity=quantity)
     levels = moment.levels(symbol=terms.symbol, side=side)
     limit = _raw_limit(order=order, moment=moment, levels=levels)
-    street = client_price(raw=levels[0].price, group=group, instrument=instrument, side=side) if levels else None
-    crosses = _crosses(order=order, quantity=quantity, street=street, moment=moment) if group.internal_cross else ()
-    crossed = sum((cross.quantity for cross in crosses), ZERO)
-    position = state.positions.get(position_id_of(account=account, order=order))
-    a_lots, b_lots, why = split(
-        group=group, instrument=instrument, quantity=quantity - crossed, side=side, position=position
-    )
+    street = street_price(terms=terms, moment=moment)
+    meeting = Meeting()
+    if group.internal_cross:
+        meeting = meet(order=order, quantity=quantity, street=street, execution=execution)
+    left = ZERO if meeting.ends_incoming else quantity - meeting.lots - meeting.reduced
+    a_lots, b_lots, why = split(group=group, instrument=instrument, quantity=left, side=side, position=position)
     considered = _considered(order=order, limit=limit, moment=moment)
     planned_legs: tuple[Leg, ...] = ()
     keeps: tuple[Keep, ...] = ()
@@ -73,25 +69,22 @@ def plan(*, order: Order, quantity: Decimal, moment: Moment) -> Plan:
             levels=levels, ranked=considered, quantity=a_lots, side=side, limit=limit, instrument=instrument
         )
         keeps = _keeps(levels=levels, quantity=b_lots, side=side, limit=limit)
-    text = why if not crosses else f"{crossed} lots crossed with resting clients; {why}"
     record = decision(
         group=group,
         a_quantity=a_lots,
         b_quantity=b_lots,
-        cross_quantity=crossed,
+        cross_quantity=meeting.lots,
         considered=considered,
-        text=_with_legs(text, planned_legs),
+        text=_told(why=why, meeting=meeting, planned=planned_legs),
     )
-    return _all_or_nothing(order, Plan(decision=record, crosses=crosses, keeps=keeps, legs=planned_legs))
+    return _all_or_nothing(order, Plan(decision=record, meeting=meeting, keeps=keeps, legs=planned_legs))
 
 
 def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
     """Turn a plan into events, then rest or end what is left."""
     moment, side = execution.moment, order.terms.side
     group, instrument = moment.group_of(order.terms.account_id), moment.instrument(order.terms.symbol)
-    for cross in plan.crosses:
-        resting = moment.state.orders[cross.order_id]
-        _cross(order=order, resting=resting, cross=cross, execution=execution)
+    _meet(order=order, meeting=plan.meeting, execution=execution)
     for keep in plan.keeps:
         price = client_price(raw=keep.raw, group=group, instrument=instrument, side=side)
         execution.fill(
@@ -105,6 +98,8 @@ def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
         )
     if plan.legs:
         execution.send(order=order, legs=plan.legs, time_in_force=TimeInForce.IOC.value)
+    if plan.meeting.ends_incoming and execution.free(order) == execution.leaves(order) > 0:
+        execution.cancel(order=order, outcome="cancelled", reason="self-trade prevention")
     end_if_nothing_works(order=order, execution=execution)
 
 
@@ -128,16 +123,21 @@ def may_rest(order: Order) -> bool:
 
 def marketable(*, order: Order, moment: Moment) -> bool:
     """Return whether a limit order could deal now at the street's price with its group's markup."""
-    levels = moment.levels(symbol=order.terms.symbol, side=order.terms.side)
-    if not levels or order.terms.limit_price is None:
-        return bool(levels)
-    price = client_price(
+    price, limit = street_price(terms=order.terms, moment=moment), order.terms.limit_price
+    return price is not None and (limit is None or at_least_as_good(price=price, limit=limit, side=order.terms.side))
+
+
+def street_price(*, terms: OrderTerms, moment: Moment) -> Decimal | None:
+    """Return what a client with these terms would pay or get in the street now, markup included; None off quotes."""
+    levels = moment.levels(symbol=terms.symbol, side=terms.side)
+    if not levels:
+        return None
+    return client_price(
         raw=levels[0].price,
-        group=moment.group_of(order.terms.account_id),
-        instrument=moment.instrument(order.terms.symbol),
-        side=order.terms.side,
+        group=moment.group_of(terms.account_id),
+        instrument=moment.instrument(terms.symbol),
+        side=terms.side,
     )
-    return at_least_as_good(price=price, limit=order.terms.limit_price, side=order.terms.side)
 
 
 def _raw_limit(*, order: Order, moment: Moment, levels: tuple[AttributedLevel, ...]) -> Decimal | None:
@@ -152,43 +152,11 @@ def _raw_limit(*, order: Order, moment: Moment, levels: tuple[AttributedLevel, .
     return protected_limit(price=levels[0].price, group=group, instrument=instrument, side=terms.side)
 
 
-def _crosses(*, order: Order, quantity: Decimal, street: Decimal | None, moment: Moment) -> tuple[Cross, ...]:
-    """Return resting orders of other owners that are no worse for the taker than the street, in price-time order."""
-    terms, state = order.terms, moment.state
-    owner = moment.account(terms.account_id).owner_id
-    found: list[Cross] = []
-    left = quantity
-    for order_id, price in state.resting[terms.symbol].best_first(side=terms.side.contra):
-        if left <= 0 or not _worth_crossing(price=price, order=order, street=street):
-            break
-        resting = state.orders[order_id]
-        if moment.account(resting.terms.account_id).owner_id == owner or not resting.free > 0:
-            continue
-        if not moment.group_of(resting.terms.account_id).internal_cross:
-            continue
-        lots = min(left, resting.free)
-        found.append(Cross(order_id=order_id, quantity=lots, price=price))
-        left -= lots
-    return tuple(found)
-
-
-def _worth_crossing(*, price: Decimal, order: Order, street: Decimal | None) -> bool:
-    side, limit = order.terms.side, order.terms.limit_price
-    if (
-        limit is not None
-        and order.terms.type is not OrderType.STOP
-        and not at_least_as_good(price=price, limit=limit, side=side)
-    ):
-        return False
-    # Without a street price there is nothing to compare with: a market order then deals with nobody.
-    return at_least_as_good(price=price, limit=street, side=side) if street is not None else limit is not None
-
-
 def _considered(*, order: Order, limit: Decimal | None, moment: Moment) -> list[VenueConsidered]:
     state, symbol = moment.state, order.terms.symbol
     live = set(moment.market.venues_of(symbol=symbol, now_us=moment.now_us))
     quotes = {name: quote for name in live if (quote := moment.market.quote_of(venue=name, symbol=symbol))}
-    excluded: dict[str, str] = {name: "refused this order" for name in order.refused_by}
+    excluded: dict[str, str] = dict.fromkeys(order.refused_by, "refused this order")
     excluded |= _switched_off(state.trading_states)
     candidates = candidates_of(
         venues=state.venues,
@@ -221,33 +189,48 @@ def _keeps(*, levels: tuple[AttributedLevel, ...], quantity: Decimal, side: Side
 
 
 def _all_or_nothing(order: Order, made: Plan) -> Plan:
-    """Fill or kill: a plan that cannot fill the whole order, or only by several venues, does nothing."""
-    if order.terms.time_in_force is not TimeInForce.FOK and not order.terms.all_or_none:
+    """Do nothing where the plan cannot do what the order insists on: all of it at once, or a minimum quantity."""
+    terms, short = order.terms, ""
+    if terms.minimum_quantity is not None and order.filled + made.lots < terms.minimum_quantity:
+        short = f"less than the minimum of {terms.minimum_quantity} lots can be filled"
+    whole = terms.time_in_force is TimeInForce.FOK or terms.all_or_none
+    # Two venues cannot be held to one promise, so the whole must fit one leg.
+    if whole and (made.lots < order.quantity or len(made.legs) > 1):
+        short = f"not all {order.quantity} lots can be filled at once"
+    if not short:
         return made
-    if made.lots == order.quantity and len(made.legs) <= 1:
-        return made
-    text = f"{made.decision.text}; not all {order.quantity} lots can be filled at once"
-    return Plan(decision=msgspec.structs.replace(made.decision, text=text))
+    text = f"{made.decision.text}; {short}"
+    return Plan(decision=msgspec.structs.replace(made.decision, text=text), meeting=Meeting())
 
 
-def _cross(*, order: Order, resting: Order, cross: Cross, execution: Execution) -> None:
-    """Fill both clients against each other at the resting order's price; the house is flat."""
-    for mine, other in ((order, resting), (resting, order)):
-        execution.fill(
-            order=mine,
-            quantity=cross.quantity,
-            raw=cross.price,
-            price=cross.price,
-            book="CROSS",
-            counterparty=other.order_id,
-            reason=f"crossed with order {other.order_id}",
-        )
+def _meet(*, order: Order, meeting: Meeting, execution: Execution) -> None:
+    """Fill clients against each other at the resting order's price, the house flat; keep owners from themselves."""
+    orders = execution.moment.state.orders
+    for order_id in meeting.cancels:
+        execution.cancel(order=orders[order_id], outcome="cancelled", reason="self-trade prevention")
+    for order_id, lots in meeting.reductions:
+        for mine in (orders[order_id], order):
+            execution.reduce(order=mine, lots=lots, reason="self-trade prevention")
+    for cross in meeting.crosses:
+        resting = orders[cross.order_id]
+        for mine, other in ((order, resting), (resting, order)):
+            execution.fill(
+                order=mine,
+                quantity=cross.quantity,
+                raw=cross.price,
+                price=cross.price,
+                book="CROSS",
+                counterparty=other.order_id,
+                reason=f"crossed with order {other.order_id}",
+            )
 
 
-def _with_legs(text: str, planned: tuple[Leg, ...]) -> str:
-    if not planned:
-        return text
-    return text + "; " + ", ".join(f"{leg.quantity} to {leg.venue}" for leg in planned)
+def _told(*, why: str, meeting: Meeting, planned: tuple[Leg, ...]) -> str:
+    parts = [f"{meeting.lots} lots crossed with resting clients"] if meeting.crosses else []
+    parts.append("self-trade prevention" if meeting.ends_incoming else why)
+    if planned:
+        parts.append(", ".join(f"{leg.quantity} to {leg.venue}" for leg in planned))
+    return "; ".join(parts)
 
 
 def _nothing_left(order: Order) -> str:

@@ -1,0 +1,148 @@
+"""Order types and conditions as a client meets them on the desk."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.accounts import Account
+from piggy.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
+from tests.core.floor import Floor, names, only
+
+
+@pytest.fixture
+def floor() -> Floor:
+    return Floor()
+
+
+def twin(floor: Floor) -> None:
+    """A second account of b1's owner."""
+    floor.do(cmd.ConfigureAccount(account=Account(account_id="twin", group="b", owner_id="b1", currency="USD")))
+    floor.do(cmd.CreditAccount(account_id="twin", amount=Decimal(100_000), reference="twin"))
+
+
+def test_post_only_is_cancelled_rather_than_take(floor: Floor) -> None:
+    events = floor.place("b1", Side.BUY, "1", limit_price="1.10050", post_only=True)
+    assert names(events) == ["OrderAccepted", "OrderCancelled"] and "post only" in events[1].reason
+    assert names(floor.place("b1", Side.BUY, "1", limit_price="1.09950", post_only=True)) == ["OrderAccepted"]
+
+
+def test_reduce_only_needs_a_position_and_ends_with_it(floor: Floor) -> None:
+    (denied,) = floor.place("b1", Side.SELL, "1", reduce_only=True)
+    assert "REDUCE_ONLY" in {check.code for check in denied.verdict.reasons}
+    floor.place("b1", Side.BUY, "1")
+    floor.place("b1", Side.SELL, "1", limit_price="1.10500", reduce_only=True)
+    events = floor.place("b1", Side.SELL, "1", limit_price="1.09990")
+    assert only(events, ev.OrderCancelled)[0].reason == "nothing left to reduce"
+
+
+def test_an_iceberg_shows_a_slice_and_goes_to_the_back_of_the_queue(floor: Floor) -> None:
+    floor.place("b2", Side.SELL, "1", limit_price="1.10012", display_quantity=Decimal("0.3"))
+    floor.place("mixed1", Side.SELL, "0.2", limit_price="1.10012")
+    events = floor.place("b1", Side.BUY, "0.6")
+    crossed = [(f.account_id, f.quantity) for f in only(events, ev.OrderFilled) if f.account_id != "b1"]
+    assert crossed == [("b2", Decimal("0.3")), ("mixed1", Decimal("0.2")), ("b2", Decimal("0.1"))]
+    assert floor.order(1).shown == Decimal("0.2")
+
+
+def test_minimum_quantity_fills_enough_or_nothing(floor: Floor) -> None:
+    events = floor.place("b1", Side.BUY, "9", minimum_quantity=Decimal(7))
+    assert names(events) == ["OrderAccepted", "OrderCancelled"]
+    events = floor.place("b2", Side.BUY, "9", minimum_quantity=Decimal(6))
+    assert sum(fill.quantity for fill in only(events, ev.OrderFilled)) == 6
+
+
+def test_all_or_none_waits_until_the_whole_fits(floor: Floor) -> None:
+    assert names(floor.place("b1", Side.BUY, "7", limit_price="1.10050", all_or_none=True)) == ["OrderAccepted"]
+    floor.quote("LP1", "1.10000", "1.10010", size="20")
+    assert sum(fill.quantity for fill in only(floor.act(), ev.OrderFilled)) == 7
+
+
+def test_a_filled_entry_gets_its_exits_and_one_exit_ends_the_other(floor: Floor) -> None:
+    exits = {"take_profit": Decimal("1.10100"), "stop_loss": Decimal("1.09900")}
+    events = floor.place("b1", Side.BUY, "1", **exits)
+    profit, loss = only(events, ev.OrderAccepted)[1:]
+    assert (profit.terms.type, loss.terms.type) == (OrderType.LIMIT, OrderType.STOP)
+    assert profit.terms.reduce_only and profit.terms.oco_group == loss.terms.oco_group
+    floor.quotes("0.00110")
+    done = floor.act()
+    assert only(done, ev.OrderFilled)[0].price >= Decimal("1.10100")
+    assert {event.order_id for event in only(done, ev.OrderCancelled)} == {loss.order_id}
+    assert not floor.desk.state.open_orders["b1"] and not floor.desk.state.positions
+
+
+def test_a_stop_loss_at_a_venue_keeps_the_rest_protected_while_it_fills_in_parts(floor: Floor) -> None:
+    floor.place("a1", Side.BUY, "1", stop_loss=Decimal("1.09900"), take_profit=Decimal("1.10500"))
+    (leg,) = floor.children()
+    first = floor.fill(leg, "1.10010", lots="0.4")
+    second = floor.fill(leg, "1.10010", lots="0.6")
+    protected = [o.terms.quantity for o in only(first + second, ev.OrderAccepted) if o.terms.stop_price]
+    assert protected == [Decimal("0.4"), Decimal("0.6")]
+
+
+def test_one_cancels_the_other(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1", limit_price="1.09950", oco_group="pair")
+    floor.place("b1", Side.BUY, "1", type=OrderType.STOP, stop_price=Decimal("1.10080"), oco_group="pair")
+    floor.quotes("0.00080")
+    events = floor.act()
+    assert only(events, ev.OrderCancelled)[0].order_id == "O000000001"
+    assert [fill.order_id for fill in only(events, ev.OrderFilled)] == ["O000000002"]
+
+
+def test_a_trailing_stop_follows_the_market_and_never_goes_back(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1")
+    (accepted,) = floor.place("b1", Side.SELL, "1", type=OrderType.TRAILING_STOP, trailing_distance=Decimal("0.00050"))
+    assert accepted.terms.stop_price == Decimal("1.09949")
+    floor.quotes("0.00100")
+    floor.act()
+    assert floor.order(2).terms.stop_price == Decimal("1.10049")
+    floor.quotes("0.00070")
+    assert not only(floor.act(), ev.OrderFilled) and floor.order(2).terms.stop_price == Decimal("1.10049")
+    floor.quotes("0.00040")
+    assert only(floor.act(), ev.OrderFilled)
+
+
+def test_a_stop_limit_rests_once_triggered(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1", type=OrderType.STOP_LIMIT, stop_price=Decimal("1.10050"), limit_price="1.10055")
+    floor.quotes("0.00060")
+    assert names(floor.act()) == ["OrderTriggered"]
+    floor.quotes("0.00030")
+    assert only(floor.act(), ev.OrderFilled)[0].price <= Decimal("1.10055")
+
+
+def test_market_if_touched_buys_a_fall(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1", type=OrderType.MARKET_IF_TOUCHED, stop_price=Decimal("1.09950"))
+    assert floor.act() == []
+    floor.quotes("-0.00070")
+    assert only(floor.act(), ev.OrderFilled)
+
+
+def test_good_till_date_ends_at_its_time(floor: Floor) -> None:
+    until = floor.now_us + 60_000_000
+    floor.place("b1", Side.BUY, "1", limit_price="1.09950", time_in_force=TimeInForce.GTD, expires_at_us=until)
+    floor.now_us = until
+    assert only(floor.act(), ev.OrderCancelled)[0].outcome == "expired"
+
+
+@pytest.mark.parametrize(
+    ("mode", "resting_after", "filled"),
+    [
+        (SelfTradePrevention.CANCEL_OLDEST, "cancelled", Decimal(1)),
+        (SelfTradePrevention.CANCEL_BOTH, "cancelled", Decimal(0)),
+        (SelfTradePrevention.DECREMENT, "working", Decimal("0")),
+    ],
+)
+def test_an_owner_never_trades_with_himself(
+    floor: Floor, mode: SelfTradePrevention, resting_after: str, filled: Decimal
+) -> None:
+    twin(floor)
+    floor.place("twin", Side.SELL, "3", limit_price="1.10012")
+    floor.place("b1", Side.BUY, "1", stp=mode)
+    assert floor.order(1).state.value == resting_after
+    assert floor.order(2).filled == filled and floor.order(2).state.final
+    assert floor.order(1).filled == 0
+    if mode is SelfTradePrevention.DECREMENT:
+        assert floor.order(1).quantity == 2
