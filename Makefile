@@ -2,6 +2,7 @@
 PYTHON := $(shell sh piggy/local/python.sh)
 VENV := .venv/bin
 WORKERS ?= 2
+export PIGGY_BEGAN_AT_S := $(shell date +%s)
 
 .PHONY: help setup setup-dev run down test unit lint types contracts bench clean
 
@@ -9,10 +10,12 @@ help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup:
-	@test -n "$(PYTHON)" && $(PYTHON) -m piggy.local.bootstrap
+	@test -n "$(PYTHON)"
+	@$(PYTHON) -m piggy.local.bootstrap
 
 setup-dev:
-	@test -n "$(PYTHON)" && $(PYTHON) -m piggy.local.bootstrap --dev
+	@test -n "$(PYTHON)"
+	@$(PYTHON) -m piggy.local.bootstrap --dev
 
 run: setup  ## start the venue (Ctrl-C stops it); TICKS=dir quotes recorded ticks, FLOW=0 leaves the clients out
 	@exec $(VENV)/python manage.py up

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WORD_EVERY_S = 20.0
-_started = time.monotonic()
+# `make` says when it began, so that set-up and start are one clock for the person who waits.
+_began_s = time.time() - int(os.environ.get("PIGGY_BEGAN_AT_S") or time.time())
+_started = time.monotonic() - _began_s
 
 
 class UnableToSetUp(Exception):
@@ -21,7 +23,12 @@ class UnableToSetUp(Exception):
 
 def say(text: str) -> None:
     """Print one plain line with the seconds since the start."""
-    print(f"[{time.monotonic() - _started:5.0f} s] {text}", flush=True)
+    print(f"[{elapsed_s():5.0f} s] {text}", flush=True)
+
+
+def elapsed_s() -> float:
+    """Return the seconds since `make`, or this process, began."""
+    return time.monotonic() - _started
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from piggy.local import checks, environment, processes, programs, schema
 from piggy.local.services import LocalServices
-from piggy.local.steps import say
+from piggy.local.steps import elapsed_s, say
 from piggy.local.supervisor import Supervisor, end_leftovers
 
 PYTHON = Path(sys.executable)
@@ -175,7 +175,7 @@ def _ask_ready(port: int) -> tuple[bool, str]:
 def announce(*, env: Mapping[str, str], place: Path) -> None:
     """Print addresses, logins and one order as a curl line."""
     port = env["PIGGY_WEB_PORT"]
-    lines = ["", "The desk is live.", ""]
+    lines = ["", f"The desk is live after {elapsed_s():.0f} s.", ""]
     for tenant in environment.TENANTS:
         lines.append(f"  http://{tenant}.localhost:{port}/desk/   http://{tenant}.localhost:{port}/admin/")
     lines += [f"  fast door for signals: http://127.0.0.1:{env['PIGGY_EDGE_PORT']}", ""]
