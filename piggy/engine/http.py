@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import httptools
 
@@ -84,8 +84,8 @@ class Connection(asyncio.Protocol):
         self._begin()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports do not descend from asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         self._peer = (transport.get_extra_info("peername") or ("",))[0]
         if len(self._connections.open) >= CONNECTIONS_MAX:
             self._fail(503, "TOO_MANY_CONNECTIONS")

@@ -6,9 +6,9 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 import psycopg
-from apps.tenants.backend import guard
 from psycopg import sql
 
+from apps.tenants.backend import guard
 from piggy.engine.config import EngineConfig
 from piggy.local.services import LocalServices
 

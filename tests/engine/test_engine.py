@@ -98,9 +98,7 @@ async def test_inv_13_redis_emptied_under_load_loses_no_answered_command(
     assert len(firsts) == len(set(firsts))
 
 
-async def test_a_poison_message_is_a_dead_letter_and_the_others_go_on(
-    ground: Ground, shard: str, tenant: str
-) -> None:
+async def test_a_poison_message_is_a_dead_letter_and_the_others_go_on(ground: Ground, shard: str, tenant: str) -> None:
     client = Client(redis_url=ground.services.redis_url)
     wire = redis.Redis.from_url(ground.services.redis_url)
     async with running_engine(ground, shard):

@@ -118,9 +118,7 @@ async def test_inv_09_a_reader_stops_at_the_first_row_that_was_touched(
     ground: Ground, connect: Any, shard: str, tenant: str, change: str
 ) -> None:
     journal = await pen(ground, connect, shard, tenant)
-    await journal.append(
-        rows={tenant: [journal.chain(tenant=tenant, recorded=credited(seq)) for seq in range(1, 11)]}
-    )
+    await journal.append(rows={tenant: [journal.chain(tenant=tenant, recorded=credited(seq)) for seq in range(1, 11)]})
     ground.tamper(tenant=tenant, statement=change.format(tenant))
     with pytest.raises(recovery.UnableToRead) as caught:
         await read_all(ground, connect, tenant)

@@ -1,0 +1,218 @@
+"""The fast door: proven, strict, once; and a killed engine forgets nothing that it answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from piggy.messaging import signing
+from piggy.messaging.client import Client
+from tests.engine.conftest import envelope, opening_commands
+from tests.engine.ground import Ground
+
+
+@dataclass
+class Door:
+    """An engine process and how to post to it."""
+
+    ground: Ground
+    tenant: str
+    shard: str
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        services = self.ground.services
+        env = {
+            **os.environ,
+            "DATABASE_URL": services.database_url,
+            "REDIS_URL": services.redis_url,
+            "PIGGY_CONTEXT_KEY": self.ground.context_key.hex(),
+            "PIGGY_SIGNAL_KEY": self.ground.signal_key.hex(),
+            "PIGGY_SHARD": self.shard,
+            "PIGGY_EDGE_PORT": str(self.port),
+        }
+        self.process = subprocess.Popen([sys.executable, "-m", "piggy.engine"], env=env)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        self.stop(signal.SIGKILL)
+        raise AssertionError("the engine is not ready")
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(timeout=20)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def headers(self, body: bytes, *, at: int | None = None, secret: str = "") -> dict[str, str]:
+        timestamp = str(at or int(time.time()))
+        secret = secret or signing.strategy_secret(
+            key=self.ground.signal_key, tenant=self.tenant, strategy="mean", key_version=1
+        )
+        proof = signing.signature(secret=secret, timestamp=timestamp, body=body)
+        return {"Host": f"{self.tenant}.localhost", "X-Piggy-Timestamp": timestamp, "X-Piggy-Signature": proof}
+
+    def post(self, body: bytes, **proof: Any) -> httpx.Response:
+        return httpx.post(f"{self.url}/hooks/tradingview/mean", content=body, headers=self.headers(body, **proof))
+
+
+@pytest.fixture(scope="module")
+def door(ground: Ground) -> Iterator[Door]:
+    shard = f"shard-{uuid.uuid4().hex[:8]}"
+    made = Door(ground, ground.add_tenant(shard=shard), shard)
+    made.start()
+    client = Client(redis_url=ground.services.redis_url)
+    for command in opening_commands():
+        assert client.ask(tenant=made.tenant, envelope=envelope(command), wait_s=10)
+    yield made
+    made.stop()
+
+
+def body_of(**changes: Any) -> bytes:
+    return json.dumps(
+        {"id": uuid.uuid4().hex, "symbol": "EURUSD", "action": "buy", "quantity": "0.10"} | changes
+    ).encode()
+
+
+def test_a_signed_signal_is_answered_with_the_decision_and_all_reasons(door: Door) -> None:
+    told = door.post(body_of())
+    assert told.status_code == 422, "there is no price, so the gate denies"
+    assert told.json()["order_id"]
+    assert told.json()["state"] == "denied"
+    assert [reason["code"] for reason in told.json()["reasons"]]
+
+
+def test_inv_24_a_repeat_hears_the_first_result_and_a_changed_body_is_a_conflict(door: Door) -> None:
+    first = body_of()
+    told, again = door.post(first).json(), door.post(first).json()
+    assert again.pop("duplicate") is True
+    assert again == told
+    changed = first.replace(b"0.10", b"0.20")
+    assert door.post(changed).status_code == 409
+
+
+@pytest.mark.parametrize("proof", [{"at": 1_700_000_000}, {"secret": "wrong"}])
+def test_a_signal_that_is_not_proven_is_refused(door: Door, proof: dict[str, Any]) -> None:
+    assert door.post(body_of(), **proof).status_code == 401
+
+
+def test_an_unknown_strategy_reads_like_a_bad_signature_and_an_unknown_host_is_not_found(door: Door) -> None:
+    body = body_of()
+    unknown = httpx.post(f"{door.url}/hooks/tradingview/nobody", content=body, headers=door.headers(body))
+    wrong = door.post(body, secret="wrong")
+    assert (unknown.status_code, unknown.json()) == (wrong.status_code, wrong.json())
+    headers = door.headers(body) | {"Host": "elsewhere.localhost"}
+    assert httpx.post(f"{door.url}/hooks/tradingview/mean", content=body, headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        (b'{"id": "1", "id": "2"}', 400, None),
+        (b'{"id": NaN}', 400, None),
+        (b"[" * 100_000, 400, None),
+        (body_of(quantity=0.1), 422, "quantity"),
+        (body_of(quantity="-1"), 422, "quantity"),
+        (body_of(quantity="1e3"), 422, "quantity"),
+        (body_of(action="hold"), 422, "action"),
+        (body_of(surprise="x"), 422, "surprise"),
+        (body_of(symbol=""), 422, "symbol"),
+        (b" " * (256 * 1024 + 1), 413, None),
+    ],
+)
+def test_a_body_that_is_wrong_is_refused_by_the_name_of_its_field(
+    door: Door, body: bytes, status: int, field: str | None
+) -> None:
+    told = door.post(body)
+    assert (told.status_code, told.json().get("field")) == (status, field), told.text
+
+
+def test_a_native_alert_needs_its_capability_and_a_fresh_time(door: Door) -> None:
+    path = signing.capability_path(
+        key=door.ground.signal_key, tenant=door.tenant, strategy="mean", account_id="anna", key_version=1
+    )
+    host = {"Host": f"{door.tenant}.localhost"}
+    fresh, stale = body_of(time=str(int(time.time()))), body_of(time="1700000000")
+    assert httpx.post(door.url + path, content=fresh, headers=host).status_code == 422
+    assert httpx.post(door.url + path, content=stale, headers=host).status_code == 401
+    assert httpx.post(door.url + path[:-1] + "0f", content=fresh, headers=host).status_code == 401
+
+
+def test_flat_without_a_position_is_a_recorded_refusal(door: Door) -> None:
+    body = body_of(action="flat")
+    first, again = door.post(body).json(), door.post(body).json()
+    assert first["error"] == "NO_POSITION"
+    assert again == first | {"duplicate": True}
+
+
+def test_health_readiness_and_figures_are_told(door: Door) -> None:
+    assert httpx.get(f"{door.url}/healthz").json() == {"status": "ok", "state": "ACTIVE"}
+    assert httpx.get(f"{door.url}/readyz").json()["progress"][door.tenant] >= 0
+    assert "piggy_engine_active 1" in httpx.get(f"{door.url}/metrics").text
+
+
+async def test_inv_01_kill_9_under_load_loses_and_doubles_nothing_that_was_answered(
+    ground: Ground, shard: str, tenant: str
+) -> None:
+    door = Door(ground, tenant, shard)
+    await asyncio.to_thread(door.start)
+    client = Client(redis_url=ground.services.redis_url)
+    for command in opening_commands():
+        assert await asyncio.to_thread(client.ask, tenant=tenant, envelope=envelope(command), wait_s=10)
+    answered: dict[str, str] = {}
+    over = asyncio.Event()
+
+    async def desk(http: httpx.AsyncClient) -> None:
+        body = body_of()
+        while not over.is_set():
+            try:
+                told = await http.post(f"{door.url}/hooks/tradingview/mean", content=body, headers=door.headers(body))
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+                continue
+            if told.status_code in (200, 422):
+                order_id, signal_id = told.json()["order_id"], json.loads(body)["id"]
+                assert answered.setdefault(signal_id, order_id) == order_id
+                body = body_of()
+
+    async with httpx.AsyncClient() as http:
+        desks = [asyncio.create_task(desk(http)) for _ in range(8)]
+        for _ in range(2):
+            await asyncio.sleep(0.7)
+            await asyncio.to_thread(door.stop, signal.SIGKILL)
+            await asyncio.to_thread(door.start)
+        await asyncio.sleep(0.5)
+        over.set()
+        await asyncio.gather(*desks)
+    await asyncio.to_thread(door.stop)
+    rows = ground.log_rows(tenant=tenant)
+    denied = [row for row in rows if row[3] == "OrderDenied"]
+    assert len(answered) > 50
+    assert len(denied) >= len(answered)
+    assert len({row[1] for row in denied}) == len(denied)
+    assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
