@@ -1,0 +1,80 @@
+"""A changed setting reaches the engine, told with its row and told again until the log has it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from tests.apps import records
+
+from apps.accounts import services as accounts
+from apps.accounts.models import Group
+from apps.outbox import services
+from apps.outbox.models import OutboxCommand
+from piggy.core.events import GroupConfigured
+from piggy.messaging import codec, streams
+
+LATER = timedelta(minutes=1)
+
+
+@pytest.fixture
+def tenant(acorn: Any, as_tenant: Any, redis_server: Any) -> Any:
+    with as_tenant("acorn"):
+        yield redis_server
+
+
+def _told(server: redis.Redis) -> list[Any]:
+    entries: Any = server.xrange(streams.commands_key(tenant="acorn"))
+    return [codec.decode_envelope(fields[streams.FIELD]) for _, fields in entries]
+
+
+def test_saving_a_group_tells_the_engine_its_new_version(tenant: Any) -> None:
+    group = accounts.save_group(tenant="acorn", group=Group(name="mixed", book_mode="MIXED"), by="dealer")
+    group.a_book_percent = 25
+    accounts.save_group(tenant="acorn", group=group, by="dealer")
+    told = _told(tenant)
+    assert [envelope.command.group.version for envelope in told] == [1, 2]
+    assert told[1].command.group.a_book_percent == 25
+    assert told[0].command_id != told[1].command_id
+
+
+def test_a_rolled_back_change_is_not_told(tenant: Any) -> None:
+    with pytest.raises(RuntimeError, match="undone"), transaction.atomic():
+        accounts.save_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
+        raise RuntimeError("undone")
+    assert _told(tenant) == []
+    assert not OutboxCommand.objects.exists()
+
+
+def test_a_refused_group_names_field_and_limit(tenant: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        accounts.save_group(tenant="acorn", group=Group(name="x", a_book_percent=101, ask_markup_points=9_999), by="d")
+    assert refused.value.message_dict["a_book_percent"] == ["This must be at most 100."]
+    assert refused.value.message_dict["ask_markup_points"] == ["This must be at most 1000."]
+    with pytest.raises(ValidationError, match="below margin_call_percent"):
+        accounts.save_group(tenant="acorn", group=Group(name="x", stop_out_percent=100), by="d")
+
+
+def test_the_sweep_tells_again_until_the_log_has_it(tenant: Any) -> None:
+    group = accounts.save_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
+    tenant.delete(streams.commands_key(tenant="acorn"))
+    assert services.sweep(tenant="acorn", now=timezone.now() + LATER) == 1
+    (again,) = _told(tenant)
+    records.write(GroupConfigured(group=group.to_core()), command_id=again.command_id)
+    assert services.sweep(tenant="acorn", now=timezone.now() + LATER) == 0
+    assert OutboxCommand.objects.get().heard_at is not None
+    assert services.sweep(tenant="acorn", now=timezone.now() + LATER) == 0
+    assert len(_told(tenant)) == 1
+
+
+def test_the_sweep_never_tells_an_older_version_after_a_newer(tenant: Any) -> None:
+    group = accounts.save_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
+    accounts.save_group(tenant="acorn", group=group, by="dealer")
+    tenant.delete(streams.commands_key(tenant="acorn"))
+    services.sweep(tenant="acorn", now=timezone.now() + LATER)
+    assert [envelope.command.group.version for envelope in _told(tenant)] == [2]

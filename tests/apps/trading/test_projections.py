@@ -1,0 +1,79 @@
+"""Committed events become the orders, fills and positions that people see; doing it again changes nothing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.apps import records
+
+from apps.risk.selectors import money_of
+from apps.trading.models import Fill, Order, Position
+from apps.treasury.selectors import client_balance, trial_balance
+from piggy import projector
+from piggy.core.events import OrderCancelled
+from piggy.core.orders import Side
+
+
+@pytest.fixture
+def books(acorn: Any, as_tenant: Any) -> Any:
+    with as_tenant("acorn"):
+        records.client()
+        yield acorn
+
+
+def test_a_fill_shows_as_order_fill_position_and_balance(books: Any) -> None:
+    bought = records.filled(quantity=Decimal("0.4"), leaves=Decimal("0.6"), commission=Decimal(2))
+    records.write(records.credited(), records.accepted(), bought)
+    assert projector.catch_up(tenant="acorn") == 3
+    order = Order.objects.get()
+    assert (order.state, order.filled, order.leaves) == ("partially_filled", Decimal("0.4"), Decimal("0.6"))
+    assert order.routing["text"] == "group b-book is B: kept"
+    assert order.verdict["checks"][0]["code"] == "P-01"
+    assert Position.objects.get().quantity == Decimal("0.4")
+    assert money_of(account_ids=["A1"])["A1"][:2] == (Decimal(998), Decimal("1333.2"))
+
+
+def test_inv_07_balance_equals_ledger_and_every_currency_sums_to_zero(books: Any) -> None:
+    sold = records.filled("O2", side=Side.SELL, price=Decimal("1.2"), realised=Decimal(10_000), markup_revenue=Decimal(7))
+    records.write(
+        records.credited(), records.accepted(), records.filled(), records.accepted("O2", side=Side.SELL), sold
+    )
+    projector.catch_up(tenant="acorn")
+    assert client_balance(account_id="A1") == money_of(account_ids=["A1"])["A1"].balance == Decimal(11_000)
+    assert sum(trial_balance().values()) == 0
+    assert Position.objects.get().quantity == 0
+    assert Fill.objects.count() == 2
+
+
+def test_projecting_again_from_the_start_changes_nothing(books: Any) -> None:
+    records.write(records.credited(), records.accepted(), records.filled())
+    projector.catch_up(tenant="acorn")
+    before = [list(model.objects.values()) for model in (Order, Fill, Position)], trial_balance()
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("update projection_cursor set seq = 0")
+    assert projector.catch_up(tenant="acorn") == 3
+    assert ([list(model.objects.values()) for model in (Order, Fill, Position)], trial_balance()) == before
+
+
+def test_what_comes_in_a_later_batch_finds_its_order(books: Any) -> None:
+    records.write(records.credited(), records.accepted(quantity="2"))
+    projector.catch_up(tenant="acorn")
+    records.write(
+        records.filled(), OrderCancelled(order_id="O1", outcome="cancelled", leaves=Decimal(1), reason="asked")
+    )
+    assert projector.catch_up(tenant="acorn") == 2
+    order = Order.objects.get()
+    assert (order.state, order.filled, order.leaves, order.text) == ("cancelled", Decimal(1), Decimal(0), "asked")
+    assert order.terms["symbol"] == "EURUSD"
+
+
+def test_inv_09_a_gap_in_the_log_halts_the_projector(books: Any) -> None:
+    records.write(records.credited())
+    records.write(records.accepted(), first=3)
+    with pytest.raises(projector.UnableToProject, match="from seq 1 to 3"):
+        projector.catch_up(tenant="acorn")
+    assert money_of(account_ids=["A1"])["A1"].balance == 0, "nothing of the batch is shown"

@@ -1,0 +1,77 @@
+"""The database keeps the ledger balanced and unchanged, whoever writes; a deposit needs two people."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from tests.apps import records
+
+from apps.common import bulk
+from apps.outbox.models import OutboxCommand
+from apps.treasury import services
+from apps.treasury.models import Deposit, JournalEntry, Posting
+from apps.users.services import create_staff
+from piggy import projector
+from piggy.core.commands import CreditAccount
+from piggy.messaging import codec
+
+
+@pytest.fixture
+def books(acorn: Any, as_tenant: Any) -> Any:
+    with as_tenant("acorn"):
+        records.client()
+        yield acorn
+
+
+def _lines(*amounts: str) -> list[Posting]:
+    return [
+        Posting(entry_id=1, line=at, gl_account_id="bank", currency="USD", amount=Decimal(amount))
+        for at, amount in enumerate(amounts)
+    ]
+
+
+def test_an_unbalanced_entry_is_refused_by_the_database(books: Any) -> None:
+    with pytest.raises(IntegrityError, match="does not balance in USD"), transaction.atomic():
+        JournalEntry.objects.create(seq=1, event_type="Test", booked_at=timezone.now())
+        Posting.objects.bulk_create(_lines("5", "-4"))
+    assert not JournalEntry.objects.exists()
+
+
+def test_a_balanced_entry_is_kept_and_never_changed(books: Any) -> None:
+    JournalEntry.objects.create(seq=1, event_type="Test", booked_at=timezone.now())
+    bulk.insert(rows=_lines("5", "-5"))
+    with pytest.raises(IntegrityError, match="corrected by new entries"):
+        Posting.objects.filter(line=0).update(amount=Decimal(6))
+
+
+def test_inv_29_a_deposit_needs_a_second_person_and_is_credited_once(books: Any) -> None:
+    asking = create_staff(username="tom", password="long enough for a test", role="treasury")
+    approving = create_staff(username="ada", password="long enough for a test", role="admin")
+    deposit = services.request_deposit(
+        account_id="A1", amount=Decimal(250), currency="USD", reference="bank-1", by=asking
+    )
+    with pytest.raises(services.UnableToDecideDeposit, match="second pair of eyes"):
+        services.approve_deposit(tenant="acorn", deposit_id=deposit.pk, by=asking, at=timezone.now())
+    services.approve_deposit(tenant="acorn", deposit_id=deposit.pk, by=approving, at=timezone.now())
+    with pytest.raises(services.UnableToDecideDeposit, match="decided already"):
+        services.approve_deposit(tenant="acorn", deposit_id=deposit.pk, by=approving, at=timezone.now())
+    told = OutboxCommand.objects.get(kind="CreditAccount")
+    command = codec.decode_envelope(bytes(told.payload)).command
+    assert command == CreditAccount(account_id="A1", amount=Decimal(250), reference=f"deposit:{deposit.pk}")
+    with pytest.raises(IntegrityError, match="deposit_four_eyes"):
+        Deposit.objects.filter(pk=deposit.pk).update(decided_by=asking)
+
+
+def test_a_deposit_in_another_currency_names_the_field(books: Any) -> None:
+    with pytest.raises(services.UnableToRequestDeposit, match="currency: account A1 is kept in USD"):
+        services.request_deposit(account_id="A1", amount=Decimal(1), currency="EUR", reference="x", by=None)
+
+
+def test_the_projector_books_what_the_engine_credits(books: Any) -> None:
+    records.write(records.credited("250"))
+    projector.catch_up(tenant="acorn")
+    assert JournalEntry.objects.get().event_type == "AccountCredited"
