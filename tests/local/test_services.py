@@ -140,6 +140,7 @@ def test_a_taken_port_is_left_to_its_holder(home: Path) -> None:
     with LocalServices(home, fast=True) as services:
         port = services.postgres.port
     with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # The server's last connections linger.
         holder.bind(("127.0.0.1", port))
         holder.listen()
         with LocalServices(home, fast=True) as services:
