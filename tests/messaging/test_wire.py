@@ -1,0 +1,92 @@
+"""What travels is what was sent, and names and proofs say exactly one thing each."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from piggy.core.commands import CreditAccount, Envelope
+from piggy.core.market import Level, VenueQuote
+from piggy.messaging import codec, signing, streams
+from piggy.messaging.chain import FIRST_HASH, event_hash
+from piggy.messaging.identity import command_id_of
+
+KEY = bytes(32)
+ROW = {
+    "prev_hash": FIRST_HASH,
+    "seq": 1,
+    "command_id": command_id_of("x"),
+    "position": 0,
+    "type_name": "OrderDenied",
+    "version": 1,
+    "principal": "tess",
+    "request_hash": "ab",
+    "occurred_at_us": 3,
+    "recorded_at_us": 4,
+    "recorded_mono_ns": 5,
+    "payload": b"payload",
+}
+
+
+def test_an_envelope_keeps_every_digit_of_its_money() -> None:
+    command = CreditAccount(account_id="anna", amount=Decimal("1.10"), reference="r")
+    sent = Envelope(command_id=command_id_of("a"), command=command, principal="treasury")
+    received = codec.decode_envelope(codec.encode(sent))
+    assert received == sent
+    assert str(received.command.amount) == "1.10"
+
+
+def test_market_data_travels_in_batches() -> None:
+    quote = VenueQuote(
+        venue="LP1",
+        symbol="EURUSD",
+        bids=(Level(Decimal("1.10000"), Decimal(5)),),
+        asks=(),
+        venue_at_us=1,
+        received_at_us=2,
+    )
+    assert codec.decode_market_data(codec.encode([quote])) == [quote]
+
+
+def test_what_is_no_message_is_refused() -> None:
+    for data in (b"", b"\xc1", codec.encode({"type": "PlaceOrder"})):
+        with pytest.raises(msgspec.DecodeError):
+            codec.decode_envelope(data)
+
+
+def test_the_same_parts_make_the_same_id_and_no_others_do() -> None:
+    assert command_id_of("tv", "acorn", "mean", "1") == command_id_of("tv", "acorn", "mean", "1")
+    assert command_id_of("tv", "acorn", "mean", "1") != command_id_of("tv", "birch", "mean", "1")
+    assert command_id_of("ab", "c") != command_id_of("a", "bc")
+
+
+def test_every_key_carries_its_tenant() -> None:
+    keys = [
+        streams.commands_key(tenant="acorn"),
+        streams.dead_key(tenant="acorn"),
+        streams.reply_key(tenant="acorn", request_id="r"),
+        streams.venue_key(tenant="acorn", venue="LP1"),
+        streams.quotes_channel(tenant="acorn"),
+        streams.committed_channel(tenant="acorn"),
+        streams.desk_channel(tenant="acorn"),
+        streams.desk_snapshot_key(tenant="acorn", panel="orders"),
+    ]
+    assert {streams.tenant_of(key=key) for key in keys} == {"acorn"}
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_secret_belongs_to_one_tenant_strategy_and_version() -> None:
+    parts = {"tenant": "acorn", "strategy": "mean", "key_version": 1}
+    others = [parts | {"tenant": "birch"}, parts | {"strategy": "x"}, parts | {"key_version": 2}]
+    secrets = {signing.strategy_secret(key=KEY, **each) for each in [parts, *others]}
+    assert len(secrets) == 4
+    assert signing.capability_mac(key=KEY, account_id="", scope="", **parts) not in secrets
+
+
+@pytest.mark.parametrize("name", [name for name in ROW if name != "prev_hash"])
+def test_inv_09_the_hash_covers_every_column(name: str) -> None:
+    value = ROW[name]
+    changed = value + 1 if isinstance(value, int) else value + value[:1]
+    assert event_hash(**ROW) != event_hash(**(ROW | {name: changed}))
