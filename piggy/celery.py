@@ -1,7 +1,7 @@
 """Background work. Every task runs inside the tenant named in its header; a task without one is refused.
 
-    celery -A piggy.celery worker -Q default
-    celery -A piggy.celery worker --fix -P threads -Q fix       the worker that also runs the FIX sessions
+celery -A piggy.celery worker -Q default
+celery -A piggy.celery worker --fix -P threads -Q fix       the worker that also runs the FIX sessions
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ app.user_options["worker"].add(
 class FixSessions(bootsteps.StartStopStep):
     """Start the FIX sessions with the worker and log them out before it ends; never a session inside a task."""
 
-    requires = {"celery.worker.components:Pool"}
+    requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, fix: bool = False, **options: Any) -> None:
         super().__init__(parent, **options)

@@ -24,9 +24,24 @@ from psycopg import sql
 ROOT = Path(__file__).resolve().parents[1]
 BASE = "piggy_test"
 # These need no servers or, as the engine whose tests empty and kill them, bring their own.
-SERVERLESS = ("tests/core", "tests/engine", "tests/messaging", "tests/house", "tests/local", "tests/adapters", "tests/simulator")
+SERVERLESS = (
+    "tests/core",
+    "tests/engine",
+    "tests/messaging",
+    "tests/house",
+    "tests/local",
+    "tests/adapters",
+    "tests/simulator",
+)
 # What a template schema is born with; everything else a test wrote is taken away.
-BORN_WITH = ("django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions")
+BORN_WITH = (
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+    "treasury_glaccount",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -167,8 +182,9 @@ def redis_server(acorn: Any) -> Iterator[Any]:
 
 
 def _tenant(schema: str) -> Iterator[Any]:
-    from apps.tenants.models import Tenant
     from django.core.cache import cache
+
+    from apps.tenants.models import Tenant
 
     tenant = Tenant.objects.get(schema_name=schema)
     yield tenant

@@ -111,7 +111,8 @@ def _request_id(request: Any) -> str:
 
 def _first(error: exceptions.APIException) -> tuple[str, str | None, str]:
     """Return code, field and message of the first thing wrong."""
-    detail, path = error.detail, []
+    detail: Any = error.detail
+    path: list[str] = []
     while isinstance(detail, dict | list):
         if isinstance(detail, dict):
             name, detail = next(iter(detail.items()))

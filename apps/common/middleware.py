@@ -1,4 +1,7 @@
-"""The edge of every HTTP request: its id, its broker, its log line, its policy. Sync on purpose: one thread, one tenant."""
+"""The edge of every HTTP request: its id, its broker, its log line, its policy.
+
+Sync on purpose: one thread, one tenant.
+"""
 
 from __future__ import annotations
 

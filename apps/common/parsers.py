@@ -93,7 +93,7 @@ def _integer(text: str) -> int:
 
 
 def _refuse_fraction(text: str) -> NoReturn:
-    raise ParseError("A fraction must be a string, as in \"1.25\".")
+    raise ParseError('A fraction must be a string, as in "1.25".')
 
 
 def _refuse(text: str) -> NoReturn:

@@ -42,7 +42,10 @@ class Caller:
 
 
 class TenantSockets:
-    """Put `tenant` (schema name), `user`, `is_verified` and `session_key` in the scope; refuse (403) foreign hosts and origins."""
+    """Put `tenant` (schema name), `user`, `is_verified` and `session_key` in the scope.
+
+    Foreign hosts and origins are refused with 403.
+    """
 
     def __init__(self, inner: Asgi) -> None:
         self.inner = inner
@@ -74,10 +77,11 @@ def identify(*, hosts: list[str], origins: list[str], session_key: str) -> Calle
     return Caller(tenant.schema_name, user, is_verified)
 
 
-def tenant_call(
-    function: Callable[Concatenate[str, P], R],
-) -> Callable[Concatenate[str, P], Awaitable[R]]:
-    """Make an async call of a sync database function whose first argument is the tenant: set, work, clear, in one go."""
+def tenant_call(function: Callable[Concatenate[str, P], R]) -> Callable[Concatenate[str, P], Awaitable[R]]:
+    """Make an async call of a sync database function whose first argument is the tenant.
+
+    It sets the schema, works and clears it in one go.
+    """
 
     def inside(tenant: str, *args: P.args, **kwargs: P.kwargs) -> R:
         with in_tenant(tenant):
@@ -87,7 +91,8 @@ def tenant_call(
 
 
 def person_of(session_key: str) -> tuple[Any, bool]:
-    """Return the user of a session of the current schema as Django's own middleware would, and whether the second factor was given."""
+    """Return the user of a session of the current schema as Django's own middleware would,
+    and whether the second factor was given."""
     session = SessionStore(session_key) if session_key else {}
     if SESSION_KEY not in session or session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
         return AnonymousUser(), False

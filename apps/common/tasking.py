@@ -30,7 +30,7 @@ class TenantTask(Task):  # type: ignore[misc,type-arg]
     # True for the platform's own chores, which run in public and fan out to tenants themselves.
     is_shared = False
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:  # type: ignore[override]
         """Send with the tenant's header; raises UnableToSendTask when there is none."""
         if not self.is_shared:
             options["headers"] = headers_with_tenant(options.get("headers"))
@@ -71,7 +71,7 @@ class TenantTask(Task):  # type: ignore[misc,type-arg]
 class TenantCelery(Celery):
     """Celery whose every task is a TenantTask and whose send_task carries the tenant too."""
 
-    task_cls = TenantTask
+    task_cls = TenantTask  # type: ignore[assignment]
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Send by name; a registered shared task needs no tenant, every other does."""

@@ -15,7 +15,7 @@ class User(AbstractUser):
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Django's session hash with the broker in its salt: pk and password may repeat in another schema."""
-        salt = f"piggy.users.session|{connection.schema_name}"
+        salt = f"piggy.users.session|{connection.schema_name}"  # type: ignore[attr-defined]
         return salted_hmac(salt, self.password, secret=secret, algorithm="sha256").hexdigest()
 
     def role_names(self) -> frozenset[str]:

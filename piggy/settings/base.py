@@ -57,12 +57,7 @@ DATABASES = {
             "connect_timeout": 5,
             # As start-up options, so that DISCARD ALL returns to them and not to the server's own defaults.
             "options": "-c timezone=UTC -c statement_timeout=30000 -c search_path=public",
-            "pool": {
-                "min_size": 0,
-                "max_size": DATABASE_POOL_SIZE_MAX,
-                "timeout": 10,
-                "reset": discard_all,
-            },
+            "pool": {"min_size": 0, "max_size": DATABASE_POOL_SIZE_MAX, "timeout": 10, "reset": discard_all},
         },
     }
 }
@@ -211,6 +206,7 @@ CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"global_keyprefix": "celery:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "redbeat.RedBeatScheduler"
+CELERY_BEAT_SCHEDULE = {"outbox-sweep": {"task": "outbox.sweep", "schedule": 10.0}}
 CELERY_REDBEAT_REDIS_URL = REDIS_URL
 CELERY_REDBEAT_KEY_PREFIX = "celery:redbeat:"
 

@@ -47,6 +47,7 @@ OUR_APPS = (
     "surveillance",
     "reports",
     "crm",
+    "demo",
 )
 
 TENANT = [

@@ -27,6 +27,8 @@ class DatabaseWrapper(tenants_base.DatabaseWrapper):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._renew_at_s = 0.0
+        self.search_path_set_schemas: list[str] | None = None
+        self._setting_search_path: bool = False
         super().__init__(*args, **kwargs)
 
     def set_tenant(self, tenant: Any, include_public: bool = True) -> None:

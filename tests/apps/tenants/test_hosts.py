@@ -132,7 +132,9 @@ async def knock(*, host: str, origin: str | None, cookie: str = "") -> dict[str,
         ("nobody.localhost", "http://nobody.localhost", False),
     ],
 )
-async def test_a_page_of_another_domain_gets_no_socket(acorn: Any, birch: Any, host: str, origin: str, is_let_in: bool) -> None:
+async def test_a_page_of_another_domain_gets_no_socket(
+    acorn: Any, birch: Any, host: str, origin: str, is_let_in: bool
+) -> None:
     """T-13"""
     assert (await knock(host=host, origin=origin) is not None) is is_let_in
 

@@ -99,10 +99,9 @@ def test_a_returned_connection_forgets_its_tenant(twins: None, one_connection: N
     connection.set_schema_to_public()
     pool = connection.pool
     with pool.connection() as raw:
-        assert raw.execute("SELECT current_setting('piggy.tenant', true), current_setting('search_path')").fetchone() in (
-            ("", "public"),
-            (None, "public"),
-        )
+        assert raw.execute(
+            "SELECT current_setting('piggy.tenant', true), current_setting('search_path')"
+        ).fetchone() in (("", "public"), (None, "public"))
         assert raw.execute("SELECT count(*) FROM acorn.users_user").fetchone()[0] == 0
         assert raw.execute("SHOW timezone").fetchone()[0] == "UTC"
 
