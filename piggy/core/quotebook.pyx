@@ -1,0 +1,282 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""One symbol's quotes over its venues, compiled: the best bid and offer are kept current with every update.
+
+Prices stay the Decimals of the quotes, so nothing is rounded and what is shown is what the venue sent. An update looks
+at the other venues only when the best one of a side got worse.
+"""
+
+from decimal import Decimal, InvalidOperation
+
+from libc.stdint cimport int64_t
+
+from piggy.core.accounts import Venue
+from piggy.core.market import AttributedLevel, BestQuote
+from piggy.core.quotefilter import Fault, QuoteFilter, fault_of, is_spike
+
+cdef int64_t NEVER_US = <int64_t>1 << 62
+cdef object ZERO = Decimal(0)
+cdef object INFINITY = Decimal("Infinity")
+cdef object BAND_BPS = Decimal(30_000)
+cdef object SPIKE = Fault.SPIKE
+cdef object RECOVERING = Fault.RECOVERING
+
+
+cdef class Feed:
+    """One venue's stream of one symbol: the quote that counts, or why none does."""
+
+    cdef readonly object venue, quote, fault
+    cdef object filter, reference
+    cdef object bid_low, bid_high, ask_low, ask_high  # around the reference: a quote inside cannot be a spike
+    cdef object bid, bid_size, ask, ask_size
+    cdef str name
+    cdef bint enabled
+    cdef int64_t priority, age_us, expires_at_us
+    cdef int good
+
+    def __init__(self, *, venue, quote_filter):
+        self.filter = quote_filter
+        self.configure(venue=venue)
+
+    def configure(self, *, venue):
+        """Take the venue's age limit, priority and whether it is enabled."""
+        self.venue, self.name, self.enabled, self.priority = venue, venue.name, venue.enabled, venue.priority
+        self.age_us = venue.quote_age_ms_max * 1000
+        self.expires_at_us = self.quote.received_at_us + self.age_us if self.quote is not None else 0
+
+    def configure_filter(self, *, quote_filter):
+        """Take the spike limit and the recovery count."""
+        self.filter = quote_filter
+        self.bid_low = None
+
+    cdef bint is_live(self, int64_t now_us):
+        return self.quote is not None and self.enabled and now_us <= self.expires_at_us
+
+    cdef object take(self, quote, int64_t at_us):
+        cdef object fault = plain_fault(quote)
+        cdef bint spiked = False
+        if fault is None:
+            if not self.is_inside(quote):
+                if self.reference is not None:
+                    spiked = is_spike(quote=quote, reference=self.reference, quote_filter=self.filter)
+                self.draw_band(quote)
+            self.reference = quote
+        if fault is not None or spiked:
+            self.good, self.fault = 0, SPIKE if spiked else fault
+        elif self.fault is not None and self.good + 1 < self.filter.good_ticks:
+            self.good += 1
+            self.quote = None
+            return RECOVERING
+        else:
+            self.fault = None
+            self.believe(quote, at_us)
+            return None
+        self.quote = None
+        return self.fault
+
+    cdef bint is_inside(self, quote):
+        # A third of the limit either way of the price that the band was drawn at, so any two prices inside are close.
+        cdef tuple bids = quote.bids, asks = quote.asks
+        return (
+            self.bid_low is not None and len(bids) and len(asks)
+            and self.bid_low < bids[0].price < self.bid_high and self.ask_low < asks[0].price < self.ask_high
+        )
+
+    cdef void draw_band(self, quote):
+        cdef tuple bids = quote.bids, asks = quote.asks
+        self.bid_low = None
+        if bids and asks:
+            share = self.filter.spike_bps_max / BAND_BPS
+            bid, ask = bids[0].price, asks[0].price
+            self.bid_low, self.bid_high = bid - bid * share, bid + bid * share
+            self.ask_low, self.ask_high = ask - ask * share, ask + ask * share
+
+    cdef void believe(self, quote, int64_t at_us):
+        cdef tuple bids = quote.bids, asks = quote.asks
+        self.quote = quote
+        self.expires_at_us = at_us + self.age_us
+        self.bid = self.ask = None
+        if bids:
+            self.bid, self.bid_size = bids[0].price, bids[0].size
+        if asks:
+            self.ask, self.ask_size = asks[0].price, asks[0].size
+
+
+cdef object plain_fault(quote):
+    # The usual quote, one good level a side, passes here; anything else is looked at closely.
+    cdef tuple bids = quote.bids, asks = quote.asks
+    if len(bids) == 1 and len(asks) == 1:
+        bid, ask = bids[0], asks[0]
+        try:
+            if ZERO < bid.price <= ask.price < INFINITY and ZERO < bid.size < INFINITY and ZERO < ask.size < INFINITY:
+                return None
+        except InvalidOperation:  # NaN does not compare; the close look says so.
+            return fault_of(quote=quote)
+    return fault_of(quote=quote)
+
+
+cdef bint is_better_bid(Feed one, Feed other):
+    # Price, then size, then the venue's priority, then its name.
+    if other is None or other.bid is None:
+        return one.bid is not None
+    if one.bid is None or one.bid < other.bid:
+        return False
+    return one.bid > other.bid or outranks(one, one.bid_size, other, other.bid_size)
+
+
+cdef bint is_better_ask(Feed one, Feed other):
+    if other is None or other.ask is None:
+        return one.ask is not None
+    if one.ask is None or one.ask > other.ask:
+        return False
+    return one.ask < other.ask or outranks(one, one.ask_size, other, other.ask_size)
+
+
+cdef bint outranks(Feed one, one_size, Feed other, other_size):
+    if one_size != other_size:
+        return one_size > other_size
+    return (one.priority, one.name) < (other.priority, other.name)
+
+
+cdef class QuoteBook:
+    """The feeds of one symbol and the best of them, known for every moment from `from_us` to `until_us`."""
+
+    cdef readonly str symbol
+    cdef readonly dict feeds
+    cdef Feed bid, ask
+    cdef object shown
+    cdef int64_t from_us, until_us
+
+    def __init__(self, *, symbol):
+        self.symbol = symbol
+        self.feeds = {}
+        self.forget()
+
+    def forget(self):
+        """A feed came, went or was configured: find the best anew when next asked."""
+        self.from_us, self.until_us = 1, 0
+
+    cdef object update(self, Feed feed, quote):
+        # Take one venue's quote; the best bid and offer as of its arrival are known afterwards.
+        cdef int64_t at_us = quote.received_at_us
+        cdef object fault
+        cdef object old_bid = feed.bid, old_bid_size = feed.bid_size
+        cdef object old_ask = feed.ask, old_ask_size = feed.ask_size
+        cdef bint counted = feed.quote is not None
+        fault = feed.take(quote, at_us)
+        self.shown = None
+        if not self.from_us <= at_us <= self.until_us or not counted or feed.quote is None or not feed.enabled:
+            self.scan(at_us)
+            return fault
+        self.until_us = min(self.until_us, feed.expires_at_us)
+        if feed is not self.bid:
+            if is_better_bid(feed, self.bid):
+                self.bid = feed
+        elif feed.bid is None or feed.bid < old_bid or feed.bid_size < old_bid_size:
+            self.bid = self.best_of(at_us, True)
+        if feed is not self.ask:
+            if is_better_ask(feed, self.ask):
+                self.ask = feed
+        elif feed.ask is None or feed.ask > old_ask or feed.ask_size < old_ask_size:
+            self.ask = self.best_of(at_us, False)
+        return fault
+
+    def best(self, *, int64_t now_us):
+        """Return the best live bid and offer with their venues, None when there is neither."""
+        if not self.from_us <= now_us <= self.until_us:
+            self.scan(now_us)
+        if self.shown is None and (self.bid is not None or self.ask is not None):
+            self.shown = BestQuote(symbol=self.symbol, bid=shown_bid(self.bid), ask=shown_ask(self.ask))
+        return self.shown
+
+    def live(self, *, int64_t now_us):
+        """Return the feeds that count at `now_us`, in no order."""
+        cdef Feed feed
+        return [feed for feed in self.feeds.values() if feed.is_live(now_us)]
+
+    cdef void scan(self, int64_t now_us):
+        # Remember also how long the answer holds: until the next live quote ages, back to when the last stale one did.
+        cdef Feed feed
+        self.shown = None
+        self.from_us, self.until_us = -NEVER_US, NEVER_US
+        for feed in self.feeds.values():
+            if feed.is_live(now_us):
+                self.until_us = min(self.until_us, feed.expires_at_us)
+            elif feed.quote is not None and feed.enabled:
+                self.from_us = max(self.from_us, feed.expires_at_us + 1)
+        self.bid = self.best_of(now_us, True)
+        self.ask = self.best_of(now_us, False)
+
+    cdef Feed best_of(self, int64_t now_us, bint is_bid):
+        cdef Feed feed, best = None
+        for feed in self.feeds.values():
+            if feed.is_live(now_us) and (is_better_bid(feed, best) if is_bid else is_better_ask(feed, best)):
+                best = feed
+        return best
+
+
+cdef object shown_bid(Feed feed):
+    if feed is None:
+        return None
+    return AttributedLevel(
+        price=feed.bid, size=feed.bid_size, venue=feed.name, received_at_us=feed.quote.received_at_us
+    )
+
+
+cdef object shown_ask(Feed feed):
+    if feed is None:
+        return None
+    return AttributedLevel(
+        price=feed.ask, size=feed.ask_size, venue=feed.name, received_at_us=feed.quote.received_at_us
+    )
+
+
+cdef class QuoteTable:
+    """The books of all symbols, what is configured of their venues, and which symbols changed."""
+
+    cdef readonly dict books
+    cdef dict venues, filters
+    cdef readonly set touched
+
+    def __init__(self):
+        self.books, self.venues, self.filters, self.touched = {}, {}, {}, set()
+
+    def configure(self, *, venue):
+        """Take a venue's age limit, priority and whether it is enabled; an unknown venue has the defaults."""
+        self.venues[venue.name] = venue
+        for symbol, book in self.books.items():
+            feed = book.feeds.get(venue.name)
+            if feed is not None:
+                feed.configure(venue=venue)
+                book.forget()
+                self.touched.add(symbol)
+
+    def configure_filter(self, *, symbol, quote_filter):
+        """Take the spike limit and recovery count of one symbol."""
+        self.filters[symbol] = quote_filter
+        for feed in self.book_of(symbol).feeds.values():
+            feed.configure_filter(quote_filter=quote_filter)
+
+    def update(self, *, quote):
+        """Replace the venue's whole book of the symbol; return why it does not count, None when it does."""
+        cdef object symbol = quote.symbol, name = quote.venue
+        cdef QuoteBook book = self.books.get(symbol)
+        cdef Feed feed
+        if book is None:
+            book = self.book_of(symbol)
+        feed = book.feeds.get(name)
+        if feed is None:
+            venue = self.venues.get(name) or Venue(name=name)
+            feed = book.feeds[name] = Feed(venue=venue, quote_filter=self.filters.get(symbol) or QuoteFilter())
+        self.touched.add(symbol)
+        return book.update(feed, quote)
+
+    def withdraw(self, *, venue, symbol=None):
+        """Forget the venue's quotes of one symbol, or of all when its session is down."""
+        for name in [symbol] if symbol is not None else list(self.books):
+            book = self.books.get(name)
+            if book is not None and book.feeds.pop(venue, None) is not None:
+                book.forget()
+                self.touched.add(name)
+
+    cdef QuoteBook book_of(self, symbol):
+        return self.books.setdefault(symbol, QuoteBook(symbol=symbol))
