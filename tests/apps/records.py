@@ -7,15 +7,7 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
-from piggy.core.events import (
-    AccountCredited,
-    AnyEvent,
-    Check,
-    OrderAccepted,
-    OrderFilled,
-    RoutingDecision,
-    Verdict,
-)
+from piggy.core.events import AccountCredited, AnyEvent, Check, OrderAccepted, OrderFilled, RoutingDecision, Verdict
 from piggy.core.orders import OrderTerms, Side
 from piggy.messaging import codec
 
@@ -61,7 +53,9 @@ def credited(amount: str = "1000", account_id: str = "A1") -> AccountCredited:
     )
 
 
-def accepted(order_id: str = "O1", *, account_id: str = "A1", quantity: str = "1", side: Side = Side.BUY) -> OrderAccepted:
+def accepted(
+    order_id: str = "O1", *, account_id: str = "A1", quantity: str = "1", side: Side = Side.BUY
+) -> OrderAccepted:
     terms = OrderTerms(account_id=account_id, symbol="EURUSD", side=side, quantity=Decimal(quantity))
     checks = (Check(code="P-01", passed=True, text="trading is active"),)
     routing = RoutingDecision(
@@ -74,9 +68,7 @@ def accepted(order_id: str = "O1", *, account_id: str = "A1", quantity: str = "1
         text="group b-book is B: kept",
     )
     verdict = Verdict(terms_hash="0" * 64, config_version=1, checks=checks)
-    return OrderAccepted(
-        order_id=order_id, terms=terms, source="api", group="b-book", verdict=verdict, routing=routing
-    )
+    return OrderAccepted(order_id=order_id, terms=terms, source="api", group="b-book", verdict=verdict, routing=routing)
 
 
 def filled(order_id: str = "O1", *, number: int = 1, **changes: Any) -> OrderFilled:
@@ -100,5 +92,3 @@ def filled(order_id: str = "O1", *, number: int = 1, **changes: Any) -> OrderFil
         "margin_per_lot": Decimal(3_333),
     }
     return OrderFilled(**{**values, **changes})
-
-

@@ -10,13 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piggy.core import ledger
-from piggy.core.events import (
-    AccountCredited,
-    AccountDebited,
-    MarginRestored,
-    NegativeBalanceWrittenOff,
-    OrderFilled,
-)
+from piggy.core.events import AccountCredited, AccountDebited, MarginRestored, NegativeBalanceWrittenOff, OrderFilled
 from piggy.core.orders import Side
 
 money = st.decimals(min_value="-1e9", max_value="1e9", places=14, allow_nan=False, allow_infinity=False)

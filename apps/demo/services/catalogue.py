@@ -81,7 +81,7 @@ INSTRUMENTS: tuple[dict[str, Any], ...] = (
     _fx("USDCAD"),
     _fx("NZDUSD", margin="5"),
     _other("XAUUSD", "gold", "XAU", 100, 2, 5),
-    _other("US500", "index_major", "US500", 10, 1, 5),
+    _other("US500", "index_major", "US500", 1, 2, 5),
     _other("BTCUSD", "crypto", "BTC", 1, 2, 50),
 )
 

@@ -15,6 +15,8 @@ from apps.demo.services.people import Login
 from apps.instruments import selectors as instrument_rows
 from apps.instruments import services as instruments
 from apps.instruments.services import Instrument
+from apps.liquidity import selectors as liquidity_rows
+from apps.liquidity import services as liquidity
 from apps.trading import selectors as trading_rows
 from apps.trading import services as trading
 from apps.trading.services import Strategy
@@ -25,10 +27,11 @@ from apps.users.selectors import user_named
 BY = "demo"
 
 
-def seed(*, broker: Broker, known: dict[tuple[str, str], Login], now: datetime) -> list[Login]:
-    """Bring one tenant (inside its schema) to the demo's state; return its logins."""
+def seed(*, broker: Broker, known: dict[tuple[str, str], Login], now: datetime, lp_port: int) -> list[Login]:
+    """Bring one tenant (inside its schema) to the demo's state; return its logins. LP ports rise from `lp_port`."""
     logins = people.staff(broker=broker, known=known)
     _symbols(broker, now)
+    _providers(broker, lp_port)
     groups = _groups(broker)
     for number, (name, full_name, group, currency) in enumerate(catalogue.CLIENTS):
         login = people.client(broker=broker, name=name, known=known)
@@ -59,6 +62,18 @@ def _option(now: datetime) -> dict[str, Any]:
         "option_strike": Decimal("1.1"),
         "option_expires_at": expires_at,
     }
+
+
+def _providers(broker: Broker, lp_port: int) -> None:
+    """The simulated LPs call symbols as we do and count in units."""
+    terms = [
+        liquidity.SymbolTerms(symbol=row["symbol"], venue_symbol=row["symbol"], units_per_lot=row["contract_size"])
+        for row in catalogue.INSTRUMENTS
+    ]
+    ports = {provider.name: provider.port for provider in liquidity_rows.providers()}
+    for at, name in enumerate(catalogue.LPS):
+        if ports.get(name) != lp_port + at:
+            liquidity.add_provider(tenant=broker.schema, name=name, port=lp_port + at, symbols=terms, by=BY)
 
 
 def _groups(broker: Broker) -> dict[str, Group]:

@@ -10,7 +10,6 @@ import redis
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
-from tests.apps import records
 
 from apps.accounts import services as accounts
 from apps.accounts.models import Group
@@ -18,6 +17,7 @@ from apps.outbox import services
 from apps.outbox.models import OutboxCommand
 from piggy.core.events import GroupConfigured
 from piggy.messaging import codec, streams
+from tests.apps import records
 
 LATER = timedelta(minutes=1)
 

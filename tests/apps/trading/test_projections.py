@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.apps import records
 
 from apps.risk.selectors import money_of
 from apps.trading.models import Fill, Order, Position
@@ -14,6 +13,7 @@ from apps.treasury.selectors import client_balance, trial_balance
 from piggy import projector
 from piggy.core.events import OrderCancelled
 from piggy.core.orders import Side
+from tests.apps import records
 
 
 @pytest.fixture
@@ -36,7 +36,9 @@ def test_a_fill_shows_as_order_fill_position_and_balance(books: Any) -> None:
 
 
 def test_inv_07_balance_equals_ledger_and_every_currency_sums_to_zero(books: Any) -> None:
-    sold = records.filled("O2", side=Side.SELL, price=Decimal("1.2"), realised=Decimal(10_000), markup_revenue=Decimal(7))
+    sold = records.filled(
+        "O2", side=Side.SELL, price=Decimal("1.2"), realised=Decimal(10_000), markup_revenue=Decimal(7)
+    )
     records.write(
         records.credited(), records.accepted(), records.filled(), records.accepted("O2", side=Side.SELL), sold
     )

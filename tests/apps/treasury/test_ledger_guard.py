@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from tests.apps import records
 
 from apps.common import bulk
 from apps.outbox.models import OutboxCommand
@@ -18,6 +17,7 @@ from apps.users.services import create_staff
 from piggy import projector
 from piggy.core.commands import CreditAccount
 from piggy.messaging import codec
+from tests.apps import records
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,9 @@ CURL = """
 #   -d '{{"account_id":"{account_id}","symbol":"EURUSD","side":"buy","quantity":"0.10"}}'"""
 
 
+LP_PORT_BASE = 9_101
+
+
 class Command(BaseCommand):
     help = "Seed the demo brokers acorn and birch with people, symbols, groups, money and a strategy."
     requires_system_checks: list[str] = []
@@ -26,11 +30,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing, leave what is there, write the logins."""
         known = people.read_logins()
+        lp_port = int(os.environ.get("PIGGY_LP_PORT_BASE") or LP_PORT_BASE)
         logins = {}
         for broker in catalogue.BROKERS:
             self._create(broker)
             with in_tenant(broker.schema):
-                made = seeding.seed(broker=broker, known=known, now=timezone.now())
+                made = seeding.seed(broker=broker, known=known, now=timezone.now(), lp_port=lp_port)
             logins.update({(login.broker, login.login): login for login in made})
         broker = catalogue.BROKERS[0]
         first = logins[(broker.schema, f"{catalogue.CLIENTS[0][0]}@{broker.schema}")]

@@ -10,13 +10,14 @@ from django.core.management.base import BaseCommand
 
 from apps.accounts import services as accounts
 from apps.instruments import services as instruments
+from apps.liquidity import services as liquidity
 from apps.tenants.selectors import active_schemas
 from apps.tenants.services import in_tenant
 from apps.trading import services as trading
 
 
 class Command(BaseCommand):
-    help = "Tell the engine every symbol, group, account and strategy anew; safe at any time."
+    help = "Tell the engine every symbol, LP, group, account and strategy anew; safe at any time."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,6 +31,6 @@ class Command(BaseCommand):
             with in_tenant(tenant):
                 told = sum(
                     app.sync_engine(tenant=tenant, by="sync_engine", mark=mark)
-                    for app in (instruments, accounts, trading)
+                    for app in (instruments, liquidity, accounts, trading)
                 )
             self.stdout.write(f"{tenant}: {told} commands")

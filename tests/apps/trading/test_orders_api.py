@@ -1,0 +1,210 @@
+"""POST /api/v1/orders and what is around it: who may ask, what a body may hold, what comes back without a desk."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from apps.users.services import issue_token
+from piggy import projector
+from piggy.core.answers import Answer, OrderView
+from piggy.core.events import Check
+from piggy.core.orders import OrderState
+from piggy.messaging import codec, streams
+from tests.apps import records
+
+ORDER = {"account_id": "A1", "symbol": "EURUSD", "side": "buy", "quantity": "0.10"}
+
+
+class Api:
+    """A client of one broker's API with one person's token."""
+
+    def __init__(self, *, token: str, host: str = "acorn.localhost") -> None:
+        self.http = Client(headers={"host": host, "authorization": f"Token {token}"})
+
+    def get(self, path: str) -> Any:
+        return self.http.get(f"/api/v1/{path}")
+
+    def place(self, body: Any = None, *, key: str | None = "k1", raw: str = "", **headers: str) -> Any:
+        named = {"idempotency-key": key} if key is not None else {}
+        data = raw or json.dumps(ORDER if body is None else body)
+        return self.http.post("/api/v1/orders", data, content_type="application/json", headers={**named, **headers})
+
+
+@pytest.fixture
+def alice(acorn: Any, as_tenant: Any, redis_server: Any) -> Api:
+    with as_tenant("acorn"):
+        return Api(token=issue_token(user=records.client()))
+
+
+@pytest.fixture
+def engine_lease(acorn: Any, owner_sql: Any) -> Iterator[None]:
+    """An engine that holds the lease and hears nothing."""
+    owner_sql(
+        "insert into public.engine_lease (shard, token, holder, expires_at) values"
+        " ((select shard from public.tenants_tenant where schema_name = 'acorn'), 1, 'test', now() + interval '1 hour')"
+        " on conflict (shard) do update set expires_at = excluded.expires_at"
+    )
+    yield
+    owner_sql("delete from public.engine_lease where holder = 'test'")
+
+
+@pytest.fixture
+def desk(engine_lease: None, redis_server: Any) -> Iterator[list[Any]]:
+    """The engine's side of the wire: answers every command by its order's quantity, and keeps what it heard."""
+    heard: list[Any] = []
+    stopped = threading.Event()
+    thread = threading.Thread(target=_answer, args=(redis_server, heard, stopped))
+    thread.start()
+    yield heard
+    stopped.set()
+    thread.join()
+
+
+def _answer(server: Any, heard: list[Any], stopped: threading.Event) -> None:
+    seen = "0"
+    while not stopped.is_set():
+        found = server.xrange(streams.commands_key(tenant="acorn"), min=f"({seen}")
+        for entry_id, fields in found:
+            seen = entry_id.decode()
+            envelope = codec.decode_envelope(fields[streams.FIELD])
+            if not envelope.reply_to:
+                continue
+            heard.append(envelope)
+            key = streams.reply_key(tenant="acorn", request_id=envelope.reply_to)
+            server.rpush(key, codec.encode(_decided(envelope)))
+        stopped.wait(0.01)
+
+
+def _decided(envelope: Any) -> Answer:
+    terms = envelope.command.terms
+    denied = terms.quantity > 5
+    reasons = (
+        Check(code="P-05", passed=False, text="at most 5 lots"),
+        Check(code="P-17", passed=False, text="the free margin does not cover the order"),
+    )
+    view = OrderView(
+        order_id="O1",
+        terms=terms,
+        state=OrderState.DENIED if denied else OrderState.FILLED,
+        filled=terms.quantity * 0 if denied else terms.quantity,
+        leaves=terms.quantity * 0,
+        average_price=terms.quantity * 0,
+        group="b-book",
+        source="api",
+        reasons=reasons if denied else (),
+        routing=None,
+        text="group b-book is B: kept",
+    )
+    return Answer(command_id=envelope.command_id, order=view)
+
+
+def test_an_accepted_order_is_201_with_state_and_reason(alice: Api, desk: list[Any]) -> None:
+    answer = alice.place(**{"x-request-id": "request-0001"})
+    assert answer.status_code == 201
+    body = answer.json()
+    assert (body["order_id"], body["state"], body["filled"]) == ("O1", "filled", "0.1")
+    assert body["reason"] == "group b-book is B: kept"
+    assert answer["Location"] == "/api/v1/orders/O1"
+    assert answer["X-Request-Id"] == desk[0].request_id == "request-0001"
+
+
+def test_inv_02_the_same_key_is_the_same_command_and_another_body_another_hash(alice: Api, desk: list[Any]) -> None:
+    alice.place()
+    alice.place(dict(reversed(ORDER.items())))
+    alice.place({**ORDER, "quantity": "0.20"})
+    alice.place(key="k2")
+    first, reordered, changed, other = desk
+    assert first.command_id == reordered.command_id == changed.command_id != other.command_id
+    assert first.request_hash == reordered.request_hash != changed.request_hash
+
+
+def test_a_denied_order_is_422_with_every_reason(alice: Api, desk: list[Any]) -> None:
+    answer = alice.place({**ORDER, "quantity": "6"})
+    assert answer.status_code == 422
+    body = answer.json()
+    assert body["code"] == "P-05"
+    assert [reason["code"] for reason in body["errors"]] == ["P-05", "P-17"]
+    assert body["order"]["state"] == "denied"
+
+
+def test_past_the_wait_the_answer_is_202_and_says_how_to_ask_again(alice: Api, engine_lease: None) -> None:
+    answer = alice.place(prefer="wait=1")
+    assert answer.status_code == 202
+    assert "same Idempotency-Key" in answer.json()["message"]
+    assert answer["Retry-After"] == "1"
+
+
+def test_f_01_without_an_engine_the_answer_is_503_and_nothing_is_sent(alice: Api, redis_server: Any) -> None:
+    before = redis_server.xlen(streams.commands_key(tenant="acorn"))
+    answer = alice.place()
+    assert (answer.status_code, answer.json()["code"]) == (503, "ENGINE_RECOVERING")
+    assert answer["Retry-After"] == "5"
+    assert redis_server.xlen(streams.commands_key(tenant="acorn")) == before
+
+
+@pytest.mark.parametrize("key", [None, "", "k" * 256])
+def test_a_missing_or_endless_idempotency_key_is_400(alice: Api, key: str | None) -> None:
+    answer = alice.place(key=key)
+    assert (answer.status_code, answer.json()["field"]) == (400, "Idempotency-Key")
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        ('{"quantity": 0.1}', None),
+        (json.dumps({**ORDER, "quantity": 1}), "quantity"),
+        (json.dumps({**ORDER, "quantity": "NaN"}), "quantity"),
+        (json.dumps({**ORDER, "quantity": "1e400"}), "quantity"),
+        (json.dumps({**ORDER, "leverage": "500"}), "leverage"),
+        (json.dumps({**ORDER, "side": "hold"}), "side"),
+        (json.dumps({**ORDER, "expires_at": "2030-01-01T00:00:00"}), "expires_at"),
+        ('{"side": "buy", "side": "sell"}', None),
+    ],
+)
+def test_a_malformed_body_is_400_and_names_the_field(alice: Api, raw: str, field: str | None) -> None:
+    answer = alice.place(raw=raw)
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
+def test_without_a_token_the_answer_is_401(acorn: Any) -> None:
+    assert Client(headers={"host": "acorn.localhost"}).get("/api/v1/orders").status_code == 401
+
+
+def test_t_20_what_is_anothers_is_answered_like_what_is_not(alice: Api, as_tenant: Any, engine_lease: None) -> None:
+    with as_tenant("acorn"):
+        bob = Api(token=issue_token(user=records.client(name="bob", account_id="B1")))
+        records.write(records.credited(), records.accepted(), records.filled())
+        projector.catch_up(tenant="acorn")
+    assert alice.get("orders/O1").status_code == 200
+    named = {"x-request-id": "the-same-id"}
+    foreign = bob.http.get("/api/v1/orders/O1", headers=named)
+    absent = bob.http.get("/api/v1/orders/O9", headers=named)
+    assert (foreign.status_code, foreign.json()) == (absent.status_code, absent.json()) == (404, absent.json())
+    assert bob.place().status_code == 404
+    assert bob.http.delete("/api/v1/orders/O1").status_code == 404
+    assert bob.get("fills").json()["results"] == bob.get("positions").json()["results"] == []
+
+
+def test_pages_follow_their_cursor_and_refuse_a_tampered_one(alice: Api, as_tenant: Any) -> None:
+    with as_tenant("acorn"):
+        records.write(records.credited(), *(records.accepted(f"O{number}") for number in range(5)))
+        projector.catch_up(tenant="acorn")
+    first = alice.get("orders?limit=2").json()
+    second = alice.get(f"orders?limit=2&cursor={first['next_cursor']}").json()
+    assert [row["order_id"] for row in first["results"] + second["results"]] == ["O4", "O3", "O2", "O1"]
+    assert alice.get(f"orders?cursor={first['next_cursor']}x").status_code == 400
+    assert alice.get(f"fills?cursor={first['next_cursor']}").status_code == 400
+    assert alice.get("orders?limit=501").status_code == 400
+
+
+def test_the_api_describes_itself(alice: Api) -> None:
+    text = alice.get("schema").content.decode()
+    assert "/api/v1/orders/{order_id}" in text
+    assert settings.SPECTACULAR_SETTINGS["TITLE"] in text
