@@ -114,7 +114,7 @@ def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
 def _fill(values: dict[str, str], config: SessionConfig, cl_ord_id: str) -> VenueReport:
     mapping = _mapping(values, config)
     quantity = _lots(values["32"], config, values)
-    price = next(Decimal(values[tag]) for tag in config.dialect.fill_price_tags if values.get(tag))
+    price = Decimal(next((values[tag] for tag in config.dialect.fill_price_tags if values.get(tag)), "0"))
     if quantity <= 0 or price <= 0:
         raise UnableToReadReport(f"A fill of {quantity} lots at {price} cannot be.")
     fill_id = _fill_id(values, config.dialect)

@@ -25,6 +25,8 @@ from piggy.core.market import VenueQuote, VenueState, VenueStatus
 
 log = logging.getLogger(__name__)
 
+# QuickFIX's threads call into the session; one that is collected while they run takes the process down.
+_started: set[FixSession] = set()
 _LOGON, _LOGOUT, _REJECT = "A", "5", "3"
 
 
@@ -95,12 +97,14 @@ class FixSession(fix.Application):  # type: ignore[misc]
 
     def start(self) -> None:
         """Connect, and go on connecting, on QuickFIX's own thread."""
+        _started.add(self)
         self._initiator.start()
 
     def stop(self) -> None:
         """Log out and close. Blocks while a report cannot be made durable."""
         self._initiator.stop()
         self._log.close()
+        _started.discard(self)
 
     @property
     def ready(self) -> bool:

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from piggy.adapters.fix.config import DIALECTS, Dialect, FillRule, SessionConfig, SymbolMapping
+from piggy.adapters.fix.inbound import MarketDataBook, ReportKind, UnableToReadReport, read_report
+from piggy.adapters.fix.messages import SOH
+from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
+from piggy.core.orders import Side
+
+RECORDED = Path(__file__).resolve().parents[4] / "shared" / "data" / "fix" / "venue_messages.json"
+
+
+def config(*, dialect: Dialect = Dialect(), venue_symbol: str = "EURUSD") -> SessionConfig:
+    mapping = SymbolMapping(symbol="EURUSD", venue_symbol=venue_symbol, units_per_lot=Decimal(100_000))
+    return SessionConfig(
+        tenant="acorn",
+        venue="LP1",
+        host="127.0.0.1",
+        port=1,
+        sender_comp_id="ACORN",
+        target_comp_id="LP1",
+        home=Path("unused"),
+        symbols=(mapping,),
+        dialect=dialect,
+    )
+
+
+def text(shown: str) -> str:
+    return shown.replace("|", SOH)
+
+
+def recorded(what: str) -> str:
+    if not RECORDED.exists():
+        pytest.skip("recorded messages (../shared/data/fix) are not here")
+    return text(next(row["msg"] for row in json.loads(RECORDED.read_text()) if row["what"].startswith(what)))
+
+
+def execution(**changed: str) -> str:
+    values = {
+        "8": "FIX.4.4", "9": "0", "35": "8", "34": "7", "49": "LP1", "52": "20261122-10:00:00.000", "56": "ACORN",
+        "37": "O1", "11": "o1-LP1-1", "17": "E1", "150": "F", "39": "1", "55": "EURUSD", "54": "1", "38": "250000",
+        "32": "100000", "31": "1.08512", "14": "100000", "151": "150000", "6": "1.08512", "60": "20261122-10:00:00.123",
+        **{tag.removeprefix("t"): value for tag, value in changed.items()},
+    }  # fmt: skip
+    return text("|".join(f"{tag}={value}" for tag, value in values.items() if value) + "|10=000|")
+
+
+def test_a_trade_becomes_a_fill_in_lots():
+    report = read_report(text=execution(), config=config())
+    assert report.kind is ReportKind.FILL
+    assert report.command == RecordVenueFill(
+        venue="LP1",
+        cl_ord_id="o1-LP1-1",
+        venue_order_id="O1",
+        fill_id="E1",
+        symbol="EURUSD",
+        side=Side.BUY,
+        quantity=Decimal(1),
+        price=Decimal("1.08512"),
+        occurred_at_us=1795341600123000,
+    )
+
+
+def test_a_repeat_has_the_same_key_whatever_its_sequence_number_or_possdup():
+    """INV-04: neither 43, 97 nor 34 makes a fill another one."""
+    first = read_report(text=execution(), config=config())
+    again = read_report(text=execution(t34="99", t43="Y", t97="Y", t52="20261122-11:00:00.000"), config=config())
+    assert (first.key, first.command) == (again.key, again.command)
+
+
+def test_a_bridge_that_repeats_one_exec_id_keeps_its_fills_apart():
+    centroid = config(dialect=DIALECTS["centroid"])
+    partial = read_report(text=execution(t150="1"), config=centroid)
+    final = read_report(text=execution(t150="2", t14="250000"), config=centroid)
+    assert partial.key != final.key
+
+
+def test_a_duplicate_id_refused_by_the_lp_is_a_doubt_not_a_reject():
+    report = read_report(text=execution(t150="8", t39="8", t103="6"), config=config())
+    assert isinstance(report.command, RecordVenueDoubt)
+
+
+def test_other_reports_become_their_commands():
+    def command(**changed: str):
+        return read_report(text=execution(**changed), config=config()).command
+
+    assert isinstance(command(t150="0", t39="0", t14="0"), RecordVenueAck)
+    assert isinstance(command(t150="8", t39="8", t14="0", t103="0", t58="no"), RecordVenueReject)
+    done = command(t150="4", t39="4", t11="o1-LP1-1-C", t41="o1-LP1-1")
+    assert isinstance(done, RecordVenueDone)
+    assert (done.cl_ord_id, done.filled) == ("o1-LP1-1", Decimal(1))
+    assert command(t150="A", t39="A") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "standing"),
+    [("0", {}, "working"), ("2", {}, "filled"), ("4", {}, "ended"), ("8", {"t37": "NONE", "t103": "5"}, "unknown")],
+)
+def test_a_status_answer_says_how_the_order_stands(status: str, more: dict[str, str], standing: str):
+    report = read_report(text=execution(t150="I", t39=status, **more), config=config())
+    assert (report.kind, report.standing) == (ReportKind.STATUS, standing)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"t32": "0"}, {"t32": "-1"}, {"t31": ""}, {"t31": "0"}, {"t31": "None"}, {"t17": ""}, {"t54": "9"},
+        {"t55": "GBPUSD"}, {"t60": "yesterday"}, {"t35": "j"}, {"t32": ""},
+    ],
+)  # fmt: skip
+def test_what_no_lp_may_say_is_refused_for_parking(changed: dict[str, str]):
+    with pytest.raises(UnableToReadReport):
+        read_report(text=execution(**changed), config=config())
+
+
+def test_zero_padded_numbers_are_numbers():
+    report = read_report(text=execution(t31="00001.503850"), config=config())
+    assert report.command.price == Decimal("1.503850")
+
+
+def test_ctrader_fills_carry_neither_exec_id_nor_last_price():
+    ctrader = config(dialect=DIALECTS["ctrader"], venue_symbol="1")
+    report = read_report(text=recorded("ExecReport Fill"), config=ctrader)
+    assert report.command.fill_id == "101/10000"
+    assert (report.command.quantity, report.command.price) == (Decimal("0.1"), Decimal("1.0674"))
+    assert ctrader.dialect.fill_rule is FillRule.ORDER_AND_CUMULATIVE
+
+
+def test_ctrader_depth_is_sorted_and_deleted_by_entry_id():
+    book = MarketDataBook(config=config(dialect=DIALECTS["ctrader"], venue_symbol="1"))
+    assert book.apply(recorded("depth snapshot")) == {"EURUSD"}
+    quote = book.quote(symbol="EURUSD", received_at_us=1)
+    assert [level.price for level in quote.asks[:2]] == [Decimal("1.11132"), Decimal("1.11133")]
+    assert quote.bids[0].price > quote.bids[-1].price
+    book.apply(recorded("incremental, New + Delete"))
+    assert Decimal("1.06898") in [level.price for level in book.quote(symbol="EURUSD", received_at_us=1).bids]
+
+
+def test_a_delete_takes_away_what_its_entry_id_named():
+    book = MarketDataBook(config=config())
+    head = "8=FIX.4.4|9=0|35={}|34=2|49=LP1|52=20261122-10:00:00.000|56=ACORN|"
+    book.apply(
+        text(head.format("W") + "55=EURUSD|268=2|269=0|278=b|270=1.1|271=100000|269=1|278=a|270=1.2|271=50000|10=0|")
+    )
+    book.apply(text(head.format("X") + "268=1|279=2|278=b|55=EURUSD|10=0|"))
+    quote = book.quote(symbol="EURUSD", received_at_us=5)
+    assert quote.bids == ()
+    assert (quote.asks[0].price, quote.asks[0].size) == (Decimal("1.2"), Decimal("0.5"))
+
+
+@pytest.mark.parametrize("withdrawn", ["271=0", "270=0", "276=B"])
+def test_a_withdrawn_quote_leaves_the_book(withdrawn: str):
+    book = MarketDataBook(config=config())
+    head = "8=FIX.4.4|9=0|35=X|34=2|49=LP1|52=20261122-10:00:00.000|56=ACORN|268=1|"
+    book.apply(text(head + "279=0|269=0|278=b|55=EURUSD|270=1.1|271=100000|10=0|"))
+    book.apply(text(head + f"279=1|269=0|278=b|55=EURUSD|{withdrawn}|10=0|"))
+    assert book.quote(symbol="EURUSD", received_at_us=5).bids == ()
+
+
+def test_market_data_that_makes_no_sense_is_refused_for_parking():
+    book = MarketDataBook(config=config())
+    with pytest.raises(UnableToReadReport):
+        book.apply(text("8=FIX.4.4|9=0|35=W|34=2|52=20261122-10:00:00.000|55=NOBODY|268=0|10=0|"))

@@ -1,0 +1,220 @@
+"""A session over a real socket: what it says, what it survives, what it never does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from piggy.adapters.fix import outbound
+from piggy.adapters.fix.inbound import ReportKind, VenueReport, read_report
+from piggy.adapters.fix.session import FixSession, wall_us
+from piggy.core.events import ChildOrderCreated
+from piggy.core.market import VenueState, VenueStatus
+from piggy.core.orders import Side
+from piggy.simulator.config import LpConfig
+from tests.simulator.lp_range import LpRange
+
+CANARY = "canary-5f1d"
+
+
+class Hearer:
+    def __init__(self) -> None:
+        self.session: FixSession
+        self.states: list[VenueStatus] = []
+        self.reports: list[VenueReport] = []
+        self.parked: list[str] = []
+        self.fail = False
+
+    def on_state(self, *, status: VenueStatus) -> None:
+        self.states.append(status)
+
+    def on_report(self, *, text: str) -> None:
+        if self.fail:
+            self.fail = False
+            raise KeyError("a bug in the listener")
+        self.reports.append(read_report(text=text, config=self.session.config))
+
+    def on_parked(self, *, text: str, error: str) -> None:
+        self.parked.append(error)
+
+    def kinds(self, cl_ord_id: str) -> list[ReportKind]:
+        return [report.kind for report in self.reports if report.cl_ord_id == cl_ord_id]
+
+
+def order(cl_ord_id: str, *, lots: str = "1", limit: str = "2", force: str = "ioc") -> ChildOrderCreated:
+    return ChildOrderCreated(
+        order_id=cl_ord_id,
+        cl_ord_id=cl_ord_id,
+        venue="LP1",
+        symbol="EURUSD",
+        side=Side.BUY,
+        quantity=Decimal(lots),
+        limit_price=Decimal(limit),
+        time_in_force=force,
+        attempt=1,
+    )
+
+
+def wait(condition, *, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def lp_range(tmp_path: Path) -> Iterator[LpRange]:
+    secrets = tmp_path / "secrets.json"
+    secrets.write_text(f'{{"acorn/LP1": "{CANARY}"}}')
+    lps = (LpConfig(name="LP1", quotes_per_s=10), LpConfig(name="LP2", reject_rate=Decimal(1)))
+    the_range = LpRange(home=tmp_path, lps=lps, PIGGY_LP_SECRETS=str(secrets))
+    the_range.start()
+    yield the_range
+    the_range.stop()
+
+
+def connect(lp_range: LpRange, *, lp: str = "LP1", password: str = CANARY) -> tuple[FixSession, Hearer]:
+    hearer = Hearer()
+    session = FixSession(config=lp_range.session(lp=lp, password=password), listener=hearer)
+    hearer.session = session
+    session.start()
+    return session, hearer
+
+
+@pytest.fixture
+def joined(lp_range: LpRange) -> Iterator[tuple[FixSession, Hearer]]:
+    session, hearer = connect(lp_range)
+    wait(lambda: any(quote.symbol == "EURUSD" for quote in session.all_quotes()))
+    yield session, hearer
+    session.stop()
+
+
+def say(session: FixSession, child: ChildOrderCreated) -> bool:
+    return session.send(outbound.new_order(child=child, config=session.config, at_us=wall_us()))
+
+
+def test_quotes_are_whole_books_best_first_in_lots(joined):
+    session, _ = joined
+    quote = next(quote for quote in session.all_quotes() if quote.symbol == "EURUSD")
+    assert len(quote.bids) == len(quote.asks) == 3
+    assert quote.bids[0].price > quote.bids[1].price
+    assert quote.asks[0].price > quote.bids[0].price
+    assert quote.asks[0].size == Decimal(10)
+    assert abs(quote.venue_at_us - quote.received_at_us) < 5_000_000
+
+
+def test_an_order_larger_than_a_level_fills_level_by_level(joined):
+    session, hearer = joined
+    assert say(session, order("big", lots="25"))
+    wait(lambda: hearer.kinds("big").count(ReportKind.FILL) == 2)
+    fills = [report.command for report in hearer.reports if report.kind is ReportKind.FILL]
+    assert [fill.quantity for fill in fills] == [Decimal(10), Decimal(15)]
+    assert fills[0].price < fills[1].price
+    assert fills[0].fill_id != fills[1].fill_id
+
+
+def test_what_cannot_fill_at_once_is_cancelled_killed_or_rests(joined):
+    session, hearer = joined
+    say(session, order("ioc", limit="1"))
+    say(session, order("fok", lots="1000", force="fok"))
+    say(session, order("gtc", limit="1", force="gtc"))
+    wait(lambda: hearer.kinds("gtc") == [ReportKind.ACK])
+    assert hearer.kinds("ioc") == hearer.kinds("fok") == [ReportKind.ACK, ReportKind.DONE]
+    config = session.config
+    common = {"cl_ord_id": "gtc", "symbol": "EURUSD", "side": Side.BUY}
+    session.send(outbound.status_request(config=config, **common))
+    session.send(outbound.cancel(quantity=Decimal(1), config=config, at_us=wall_us(), **common))
+    wait(lambda: hearer.kinds("gtc") == [ReportKind.ACK, ReportKind.STATUS, ReportKind.DONE])
+
+
+def test_a_status_request_for_an_order_the_lp_never_had_is_answered_unknown(joined):
+    session, hearer = joined
+    session.send(outbound.status_request(cl_ord_id="never", symbol="EURUSD", side=Side.BUY, config=session.config))
+    wait(lambda: hearer.reports)
+    assert hearer.reports[0].standing == "unknown"
+
+
+def test_an_order_sent_twice_is_refused_and_counted(joined, lp_range):
+    session, hearer = joined
+    say(session, order("twice", limit="1", force="gtc"))
+    say(session, order("twice", limit="1", force="gtc"))
+    wait(lambda: ReportKind.DOUBT in hearer.kinds("twice"))
+    assert lp_range.truth("LP1")["ACORN", "twice"].received == 2
+
+
+def test_a_reject_is_told_with_its_text(lp_range):
+    session, hearer = connect(lp_range, lp="LP2", password="")
+    try:
+        wait(lambda: session.all_quotes())
+        wait(lambda: any(quote.symbol == "EURUSD" for quote in session.all_quotes()))
+        say(session, order("no"))
+        wait(lambda: hearer.kinds("no") == [ReportKind.REJECT])
+        assert hearer.reports[0].command.text == "Last look: price moved"
+    finally:
+        session.stop()
+
+
+def test_an_exception_in_a_callback_parks_the_message_and_the_session_lives(joined):
+    """D7: QuickFIX would end the process."""
+    session, hearer = joined
+    hearer.fail = True
+    say(session, order("first"))
+    say(session, order("second"))
+    wait(lambda: ReportKind.FILL in hearer.kinds("second"))
+    assert hearer.parked == ["KeyError('a bug in the listener')"]
+    assert session.ready
+
+
+def test_nothing_leaves_while_logged_out_nor_later(joined, lp_range):
+    """D8: QuickFIX would keep the order and send it after the next logon."""
+    session, hearer = joined
+    lp_range.kill()
+    wait(lambda: not session.ready)
+    assert hearer.states[-1].state is VenueState.DOWN
+    assert session.all_quotes() == []
+    assert not say(session, order("stale"))
+    lp_range.start()
+    wait(lambda: session.ready)
+    say(session, order("fresh"))
+    wait(lambda: ReportKind.FILL in hearer.kinds("fresh"))
+    assert ("ACORN", "stale") not in lp_range.truth("LP1")
+
+
+def test_fills_that_happened_while_away_come_after_logon_and_only_then(lp_range):
+    """D9: they arrive for the first time, with PossDup."""
+    session, hearer = connect(lp_range)
+    wait(lambda: any(quote.symbol == "EURUSD" for quote in session.all_quotes()))
+    ask = next(q for q in session.all_quotes() if q.symbol == "EURUSD").asks[0].price
+    say(session, order("away", limit=str(ask - Decimal("0.00040")), force="gtc", lots="1"))
+    wait(lambda: hearer.kinds("away"))
+    session.stop()
+    wait(lambda: lp_range.truth("LP1")["ACORN", "away"].fills, seconds=60)
+    time.sleep(0.3)
+    assert ReportKind.FILL not in hearer.kinds("away")
+    session, hearer = connect(lp_range)
+    try:
+        wait(lambda: hearer.kinds("away").count(ReportKind.FILL) == 1)
+    finally:
+        session.stop()
+
+
+def test_a_wrong_password_is_refused_and_no_password_is_ever_on_disk(lp_range, tmp_path: Path):
+    """E-06 in small: the canary is in no log and no store, on either side."""
+    session, _ = connect(lp_range, password=CANARY + "-wrong")
+    wait(lambda: "554=***" in lp_range.log("LP1"))
+    time.sleep(0.3)
+    assert not session.ready
+    session.stop()
+    (tmp_path / "secrets.json").unlink()
+    session, _ = connect(lp_range)
+    wait(lambda: session.ready)
+    session.stop()
+    lp_range.stop()
+    ours = [path for path in (tmp_path / "fix").rglob("*") if path.is_file()]
+    logs = list((tmp_path / "simulator").rglob("*.log"))
+    assert ours
+    assert [path for path in ours + logs if CANARY.encode() in path.read_bytes()] == []

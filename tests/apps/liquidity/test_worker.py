@@ -1,0 +1,190 @@
+"""The FIX worker against a real LP, PostgreSQL and Redis; this test stands in for the engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueFill, RecordVenueReject
+from piggy.core.events import ChildOrderCreated
+from piggy.core.market import VenueQuote, VenueState, VenueStatus
+from piggy.core.orders import Side
+from piggy.messaging import codec, streams
+from piggy.simulator.config import LpConfig
+from tests.apps.liquidity.worker_process import WorkerProcess
+from tests.simulator.lp_range import MAPPINGS, LpRange, units
+
+LP = LpConfig(name="LP1", latency_ms=2, quotes_per_s=10, depth=3, level_lots=Decimal(10))
+POINTS = (
+    "before persist",
+    "persisted, not sent",
+    "sent, not committed",
+    "report not committed",
+    "committed, not told",
+    "in logon",
+)
+
+
+class Engine:
+    """Puts child orders on the venue's stream and hears what the worker tells."""
+
+    def __init__(self, client: Any) -> None:
+        self._redis = client
+        self.told: dict[str, Any] = {}
+
+    def order(self, cl_ord_id: str, *, lots: str = "1", limit: str = "2.0", force: str = "ioc") -> None:
+        child = ChildOrderCreated(
+            order_id=cl_ord_id.rsplit("-", 2)[0],
+            cl_ord_id=cl_ord_id,
+            venue="LP1",
+            symbol="EURUSD",
+            side=Side.BUY,
+            quantity=Decimal(lots),
+            limit_price=Decimal(limit),
+            time_in_force=force,
+            attempt=1,
+        )
+        self._redis.xadd(streams.venue_key(tenant="acorn", venue="LP1"), {streams.FIELD: codec.encode(child)})
+
+    def hear(self) -> dict[str, Any]:
+        """Every command told so far, once each."""
+        for _, fields in self._redis.xrange(streams.commands_key(tenant="acorn")):
+            envelope = codec.decode_envelope(fields[streams.FIELD])
+            self.told[envelope.command_id] = envelope.command
+        return self.told
+
+    def of(self, cl_ord_id: str, kind: type) -> list[Any]:
+        return [c for c in self.hear().values() if isinstance(c, kind) and c.cl_ord_id == cl_ord_id]
+
+    def filled(self, cl_ord_id: str) -> Decimal:
+        return sum((fill.quantity for fill in self.of(cl_ord_id, RecordVenueFill)), Decimal(0))
+
+    def settled(self, cl_ord_id: str, lots: str = "1") -> bool:
+        ended = self.of(cl_ord_id, RecordVenueReject) or self.of(cl_ord_id, RecordVenueDone)
+        return bool(ended) or self.filled(cl_ord_id) == Decimal(lots)
+
+    def wait(self, condition: Any, *, seconds: float = 30, what: str = "") -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, what or f"told so far: {list(self.hear().values())}"
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def engine(redis_server: Any) -> Engine:
+    return Engine(redis_server)
+
+
+@pytest.fixture
+def lp_range(tmp_path: Path) -> Iterator[LpRange]:
+    the_range = LpRange(home=tmp_path, lps=(LP,))
+    the_range.start()
+    yield the_range
+    the_range.stop()
+
+
+@pytest.fixture
+def provider(lp_range: LpRange, acorn: Any, as_tenant: Any) -> Any:
+    from apps.liquidity import services
+
+    with as_tenant("acorn"):
+        terms = [services.SymbolTerms(m.symbol, m.venue_symbol, m.units_per_lot) for m in MAPPINGS]
+        return services.add_provider(tenant="acorn", name="LP1", port=lp_range.port_base, symbols=terms, by="test")
+
+
+@pytest.fixture
+def worker(provider: Any, tmp_path: Path) -> Iterator[WorkerProcess]:
+    process = WorkerProcess(home=tmp_path)
+    yield process
+    process.stop()
+
+
+def test_an_order_is_acknowledged_filled_and_told(engine: Engine, worker: WorkerProcess, lp_range: LpRange):
+    wait_for_quotes(engine)
+    engine.order("o1-LP1-1", lots="2.5")
+    engine.wait(lambda: engine.settled("o1-LP1-1", "2.5"))
+    assert engine.of("o1-LP1-1", RecordVenueAck)
+    fill = engine.of("o1-LP1-1", RecordVenueFill)[0]
+    assert (fill.symbol, fill.side, fill.venue) == ("EURUSD", Side.BUY, "LP1")
+    assert lp_range.truth("LP1")["ACORN", "o1-LP1-1"].filled == units("2.5")
+
+
+def test_quotes_and_states_reach_the_engine_within_ten_milliseconds_batches(engine: Engine, worker: WorkerProcess):
+    batch = wait_for_quotes(engine)
+    assert any(isinstance(item, VenueQuote) and item.venue == "LP1" and item.bids and item.asks for item in batch)
+
+
+def test_a_second_delivery_is_a_question_never_a_second_order(engine: Engine, worker: WorkerProcess, lp_range: LpRange):
+    wait_for_quotes(engine)
+    for _ in range(3):
+        engine.order("o2-LP1-1", limit="1.0", force="gtc")
+    engine.wait(lambda: engine.of("o2-LP1-1", RecordVenueAck))
+    time.sleep(0.5)
+    order = lp_range.truth("LP1")["ACORN", "o2-LP1-1"]
+    assert order.received == 1
+    assert "|35=H|" in lp_range.log("LP1")
+
+
+def test_an_order_that_waited_too_long_for_its_session_is_refused_and_never_leaves(
+    engine: Engine, worker: WorkerProcess, lp_range: LpRange
+):
+    wait_for_quotes(engine)
+    lp_range.kill()
+    engine.order("o3-LP1-1")
+    engine.wait(lambda: engine.of("o3-LP1-1", RecordVenueReject))
+    lp_range.start()
+    wait_for_quotes(engine)
+    engine.order("o4-LP1-1")
+    engine.wait(lambda: engine.settled("o4-LP1-1"))
+    assert ("ACORN", "o3-LP1-1") not in lp_range.truth("LP1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_a_worker_killed_at_any_point_doubles_nothing_and_loses_nothing(
+    point: str, engine: Engine, provider: Any, lp_range: LpRange, tmp_path: Path
+):
+    """INV-03, in small: at each of six points the LP has each order at most once, and all that it did is told."""
+    doomed = WorkerProcess(home=tmp_path, die_at=point)
+    if point != "in logon":
+        wait_for_quotes(engine)
+    names = [f"{point.replace(' ', '').replace(',', '')}{n}-LP1-1" for n in range(3)]
+    for name in names:
+        engine.order(name)
+    assert doomed.wait_dead() == -9
+    again = WorkerProcess(home=tmp_path)
+    try:
+        engine.wait(lambda: all(engine.settled(name) for name in names))
+        time.sleep(0.5)
+        truth = lp_range.truth("LP1")
+        for name in names:
+            order = truth.get(("ACORN", name))
+            assert order is None or order.received == 1
+            assert engine.filled(name) * units("1") == (order.filled if order else 0)
+            assert order is not None or engine.of(name, RecordVenueReject)
+    finally:
+        again.stop()
+
+
+def wait_for_quotes(engine: Engine) -> list[Any]:
+    """Return a batch with quotes of a live session."""
+    listener = engine._redis.pubsub()
+    listener.subscribe(streams.quotes_channel(tenant="acorn"))
+    deadline = time.monotonic() + 30
+    ready = False
+    try:
+        while time.monotonic() < deadline:
+            message = listener.get_message(timeout=1)
+            if message and message["type"] == "message":
+                batch = codec.decode_market_data(message["data"])
+                ready = ready or any(isinstance(i, VenueStatus) and i.state is VenueState.READY for i in batch)
+                if ready and any(isinstance(i, VenueQuote) and i.symbol == "EURUSD" and i.asks for i in batch):
+                    return batch
+    finally:
+        listener.close()
+    raise AssertionError("no quote of a live session came")
