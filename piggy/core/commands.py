@@ -48,7 +48,7 @@ class ConfigureLimits(Command, frozen=True, kw_only=True):
 
 
 class SetTradingState(Command, frozen=True, kw_only=True):
-    """Change a trading state; `scope` is firm, tenant, group, account, symbol or venue, `key` its name ('' for tenant)."""
+    """Change a trading state; `scope` is firm, tenant, group, account, symbol or venue, `key` its name or ''."""
 
     scope: str
     key: str

@@ -11,6 +11,7 @@ SCOPES = frozenset({"firm", "tenant", "group", "account", "symbol", "venue"})
 
 
 def configure_instrument(*, command: cmd.ConfigureInstrument, moment: Moment) -> Events:
+    """Take a symbol's terms; the scale of one in use stays."""
     known = moment.state.instruments.get(command.instrument.symbol)
     if known and (known.price_digits, known.lot_digits) != (
         command.instrument.price_digits,
@@ -21,11 +22,13 @@ def configure_instrument(*, command: cmd.ConfigureInstrument, moment: Moment) ->
 
 
 def configure_group(*, command: cmd.ConfigureGroup, moment: Moment) -> Events:
+    """Take a group's settings; its version is recorded on every order from now on."""
     same = moment.state.groups.get(command.group.name) == command.group
     return [] if same else [ev.GroupConfigured(group=command.group)]
 
 
 def configure_account(*, command: cmd.ConfigureAccount, moment: Moment) -> Events:
+    """Take an account's terms; its currency never changes, its position mode only while flat."""
     account, state = command.account, moment.state
     if account.group not in state.groups:
         return [_refused("GROUP_UNKNOWN", "group", f"no group is called {account.group}")]
@@ -38,21 +41,25 @@ def configure_account(*, command: cmd.ConfigureAccount, moment: Moment) -> Event
 
 
 def configure_venue(*, command: cmd.ConfigureVenue, moment: Moment) -> Events:
+    """Take what routing and the market need to know of a venue."""
     same = moment.state.venues.get(command.venue.name) == command.venue
     return [] if same else [ev.VenueConfigured(venue=command.venue)]
 
 
 def configure_strategy(*, command: cmd.ConfigureStrategy, moment: Moment) -> Events:
+    """Take which account a signal source may trade."""
     same = moment.state.strategies.get(command.strategy.strategy_id) == command.strategy
     return [] if same else [ev.StrategyConfigured(strategy=command.strategy)]
 
 
 def configure_limits(*, command: cmd.ConfigureLimits, moment: Moment) -> Events:
+    """Take the pre-trade limits of a group."""
     same = moment.state.limits.get(command.group) == command.limits
     return [] if same else [ev.LimitsConfigured(group=command.group, limits=command.limits)]
 
 
 def set_trading_state(*, command: cmd.SetTradingState, moment: Moment) -> Events:
+    """Change the trading state of a scope; the strictest of all that apply wins (P-01)."""
     if command.scope not in SCOPES:
         return [_refused("SCOPE_UNKNOWN", "scope", f"one of {', '.join(sorted(SCOPES))}")]
     return [

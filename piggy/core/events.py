@@ -1,7 +1,7 @@
 """Events: what happened, in the past tense, frozen. An event that is not in the log never happened.
 
-Every number that applying needs is in the event: `apply` reads no price and no clock. Quantities are lots, prices are in
-the quote currency, money is in the account's currency unless a field says otherwise.
+Every number that applying needs is in the event: `apply` reads no price and no clock. Quantities are lots, prices are
+in the quote currency, money is in the account's currency unless a field says otherwise.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ class VenueReportSuspended(Event, frozen=True, kw_only=True):
 
 
 class OrderFilled(Event, frozen=True, kw_only=True):
-    """A client's fill. `book` is A, B or CROSS; `raw_price` is before markup; `realised` and the new position follow from it.
+    """A client's fill. `book` is A, B or CROSS; `raw_price` is before markup.
 
     `realised` is in the account's currency at `conversion_rate` (account currency per unit of quote currency).
     """

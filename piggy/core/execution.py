@@ -102,11 +102,11 @@ class Execution:
         )
         rate = self._rate(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
         group = moment.group_of(account.account_id)
-        average = fold.position.average_price if fold.position else price
+        number = self._fills.get(order.order_id, order.fills) + 1
         realised = round_money(amount=fold.realised_quote * rate, currency=account.currency)
         charge = round_money(amount=commission(group=group, lots=quantity), currency=account.currency)
         revenue = terms.side.sign * instrument.notional(lots=quantity, price=price - raw) * rate
-        number = self._fills.get(order.order_id, order.fills) + 1
+        average = fold.position.average_price if fold.position else price
         mark = moment.marks.get(terms.symbol)
         self.events.append(
             ev.OrderFilled(
@@ -135,11 +135,16 @@ class Execution:
                 markup_revenue=round_money(amount=revenue, currency=account.currency),
             )
         )
+        self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
+        self._book_money(account=account, amount=realised - charge)
+
+    def _note(
+        self, *, order: Order, number: int, quantity: Decimal, position_id: str, position: Position | None
+    ) -> None:
         self._orders[order.order_id] = order
         self._fills[order.order_id] = number
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) + quantity
-        self._positions[position_id] = fold.position
-        self._book_money(account=account, amount=realised - charge)
+        self._positions[position_id] = position
 
     def send(self, *, order: Order, legs: tuple[Leg, ...], time_in_force: str) -> None:
         """Create one child order per leg; ids follow from order, venue and attempt, so a retry can never differ."""

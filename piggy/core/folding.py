@@ -14,10 +14,12 @@ import msgspec
 from piggy.core import events as ev
 from piggy.core.activity import Activity
 from piggy.core.events import Recorded
+from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, TimeInForce
 from piggy.core.positions import Position, filled
 from piggy.core.resting import RestingOrders
+from piggy.core.routing import reject_rate
 from piggy.core.state import Child, Exposure, Order, State, VenueRecord, accepted_order
 
 
@@ -36,6 +38,7 @@ def _instrument(state: State, event: ev.InstrumentConfigured, recorded: Recorded
 
 def _group(state: State, event: ev.GroupConfigured, recorded: Recorded) -> None:
     state.groups[event.group.name] = event.group
+    _set_limits(state, event.group.name)
     state.config_version += 1
 
 
@@ -58,7 +61,15 @@ def _strategy(state: State, event: ev.StrategyConfigured, recorded: Recorded) ->
 
 def _limits(state: State, event: ev.LimitsConfigured, recorded: Recorded) -> None:
     state.limits[event.group] = event.limits
+    _set_limits(state, event.group)
     state.config_version += 1
+
+
+def _set_limits(state: State, name: str) -> None:
+    """Work out once what a group's orders are held against: its limits with what the group itself sets."""
+    if name in state.groups:
+        limits = state.limits.get(name, HOUSE_LIMITS)
+        state.effective_limits[name] = limits.for_group(group=state.groups[name])
 
 
 def _trading_state(state: State, event: ev.TradingStateChanged, recorded: Recorded) -> None:
@@ -321,6 +332,7 @@ def _close(state: State, child: Child, *, rejected: bool) -> None:
     record = state.venue_records[child.created.venue]
     record.rejects += rejected
     record.outcomes.append(rejected)
+    state.reject_rates[child.created.venue] = reject_rate(outcomes=record.outcomes)
 
 
 def _settle_doubt(state: State, order_id: str) -> None:

@@ -13,9 +13,8 @@ from piggy.core.crossing import meets_itself
 from piggy.core.events import Check, Verdict
 from piggy.core.execution import Execution, opening_lots
 from piggy.core.funds import HUNDRED, margin_per_lot
-from piggy.core.gate import GateContext, Permissions, Request
+from piggy.core.gate import GateContext, Permissions, Request, numbers_are_sane
 from piggy.core.instruments import Instrument
-from piggy.core.limits import Limits
 from piggy.core.market import BestQuote
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
@@ -26,15 +25,6 @@ from piggy.core.working import street_price
 
 YEAR_US = 365 * 86_400 * 1_000_000
 NEVER_ACTIVE = Activity()
-# What holds until a group's own limits are configured: the documented retail defaults, with room for a whole desk.
-HOUSE_LIMITS = Limits.retail_defaults(
-    order_volume_max_lots=Decimal(1_000),
-    position_net_max_lots=Decimal(5_000),
-    position_gross_max_lots=Decimal(10_000),
-    exposure_max=Decimal(1_000_000_000),
-    loss_daily_account_max=Decimal(1_000_000),
-    loss_daily_tenant_max=Decimal(10_000_000),
-)
 CLEARED = Permissions.granted()
 
 
@@ -75,15 +65,15 @@ def context_of(
     group = state.groups[account.group]
     best = moment.market.best(symbol=terms.symbol, now_us=now_us)
     bid, ask, quote_at_us = _touch(best)
-    price = _reference_price(terms=terms, bid=bid, ask=ask)
+    sane = numbers_are_sane(terms=terms)
+    price = _reference_price(terms=terms, bid=bid, ask=ask) if sane else None
     rate = moment.rate(source=instrument.quote, target=account.currency, gain=False)
     position = _position(moment=moment, terms=terms)
     net = position.quantity if position else ZERO
     activity = state.activity.get(account.account_id, NEVER_ACTIVE)
-    limits = state.limits.get(account.group, HOUSE_LIMITS).for_group(group=group)
-    sane = terms.quantity.is_finite() and terms.quantity > 0
+    limits = state.effective_limits[account.group]
     notional = margin = None
-    if price is not None and rate is not None and sane:
+    if price is not None and rate is not None:
         notional = instrument.notional(lots=terms.quantity, price=price) * rate
         opening = opening_lots(position=position, side=terms.side, quantity=terms.quantity)
         margin = opening * margin_per_lot(instrument=instrument, account=account, group=group, price=price, rate=rate)
@@ -105,7 +95,7 @@ def context_of(
         quote_at_us=quote_at_us,
         notional=notional,
         window_notional=activity.notional_within(now_us=now_us, window_s=limits.window_s),
-        duplicate_at_us=None if replaces else activity.latest.get(fingerprint(terms=terms)),
+        duplicate_at_us=None if replaces or not sane else activity.latest.get(fingerprint(terms=terms)),
         account_messages=activity.messages_this_second(now_us=now_us),
         tenant_messages=state.tenant_activity.messages_this_second(now_us=now_us),
         executions=activity.executions_within(now_us=now_us, window_s=limits.executions_window_s),

@@ -14,7 +14,7 @@ import msgspec
 from piggy.core.accounts import BookMode, Group, Venue
 from piggy.core.events import RoutingDecision, VenueConsidered
 from piggy.core.instruments import Instrument
-from piggy.core.market import AttributedLevel, VenueQuote
+from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.positions import Position
@@ -28,15 +28,6 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     venue: str
     quantity: Decimal
     limit_price: Decimal
-
-
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """What routing knows of a venue when it looks; `excluded` says why it must not be asked, '' when it may."""
-
-    venue: Venue
-    quote: VenueQuote | None
-    reject_rate: Decimal
-    excluded: str = ""
 
 
 def split(
@@ -60,25 +51,40 @@ def split(
     return a_quantity, quantity - a_quantity, _why(group=group, closing=closing, opening=opening)
 
 
-def rank(*, candidates: Sequence[Candidate], side: Side, limit: Decimal | None, now_us: int) -> list[VenueConsidered]:
-    """Return every candidate with its rank (1 is asked first, 0 is passed over) and the reason for either."""
-    usable: list[tuple[tuple[Decimal, Decimal, Decimal, int, str], VenueConsidered]] = []
+def rank(
+    *,
+    venues: Mapping[str, Venue],
+    levels: Sequence[AttributedLevel],
+    excluded: Mapping[str, str],
+    reject_rates: Mapping[str, Decimal],
+    side: Side,
+    limit: Decimal | None,
+    now_us: int,
+) -> tuple[VenueConsidered, ...]:
+    """Return every venue with its rank (1 is asked first, 0 is passed over) and the reason for either.
+
+    `levels` are the live consolidated levels of the side that is taken, best first; a venue without one has no quote.
+    """
+    best: dict[str, AttributedLevel] = {}
+    for level in levels:
+        best.setdefault(level.venue, level)
+    sign = side.sign
+    usable: list[tuple[tuple[Decimal, Decimal, Decimal, int, str], AttributedLevel]] = []
     passed: list[VenueConsidered] = []
-    for candidate in candidates:
-        level = best_level(quote=candidate.quote, side=side)
-        seen = _considered(candidate=candidate, level=level, now_us=now_us)
-        refusal = candidate.excluded or _refusal(level=level, limit=limit, side=side)
-        if refusal or level is None:
-            passed.append(msgspec.structs.replace(seen, text=refusal))
-            continue
-        key = (side.sign * level[0], -level[1], candidate.reject_rate, candidate.venue.priority, candidate.venue.name)
-        usable.append((key, seen))
-    usable.sort(key=lambda pair: pair[0])
+    for name, venue in venues.items():
+        found = best.get(name)
+        refusal = excluded.get(name) or _refusal(venue=venue, level=found, limit=limit, side=side)
+        rate = reject_rates.get(name, ZERO)
+        if refusal or found is None:
+            passed.append(_considered(venue, found, rate, now_us, 0, refusal))
+        else:
+            usable.append(((sign * found.price, -found.size, rate, venue.priority, name), found))
+    usable.sort(key=_key)
     ranked = [
-        msgspec.structs.replace(seen, rank=place, text="best price" if place == 1 else f"choice {place}")
-        for place, (_, seen) in enumerate(usable, 1)
+        _considered(venues[key[4]], level, key[2], now_us, place, "best price" if place == 1 else f"choice {place}")
+        for place, (key, level) in enumerate(usable, 1)
     ]
-    return ranked + sorted(passed, key=lambda seen: seen.venue)
+    return (*ranked, *sorted(passed, key=_name))
 
 
 def legs(
@@ -108,14 +114,6 @@ def legs(
             taken[level.venue] = taken.get(level.venue, ZERO) + lots
             left -= lots
     return tuple(Leg(venue=venue, quantity=lots, limit_price=limit) for venue, lots in taken.items())
-
-
-def best_level(*, quote: VenueQuote | None, side: Side) -> tuple[Decimal, Decimal] | None:
-    """Return price and size that somebody taking `side` would meet first at this venue."""
-    if quote is None:
-        return None
-    levels = quote.asks if side is Side.BUY else quote.bids
-    return (levels[0].price, levels[0].size) if levels else None
 
 
 def decision(
@@ -148,25 +146,6 @@ def reject_rate(*, outcomes: Sequence[bool]) -> Decimal:
     return (Decimal(sum(outcomes)) / len(outcomes)).quantize(Decimal("0.0001"))
 
 
-def candidates_of(
-    *,
-    venues: Mapping[str, Venue],
-    quotes: Mapping[str, VenueQuote],
-    excluded: Mapping[str, str],
-    reject_rates: Mapping[str, Decimal],
-) -> list[Candidate]:
-    """Return every configured venue as a candidate, so that the record shows also those that were not asked."""
-    return [
-        Candidate(
-            venue=venue,
-            quote=quotes.get(name),
-            reject_rate=reject_rates.get(name, ZERO),
-            excluded=excluded.get(name, "" if venue.enabled else "switched off"),
-        )
-        for name, venue in venues.items()
-    ]
-
-
 def _a_percent(group: Group) -> Decimal:
     return {BookMode.A: HUNDRED, BookMode.B: ZERO, BookMode.MIXED: group.a_book_percent}[group.book_mode]
 
@@ -179,24 +158,37 @@ def _inside(price: Decimal, limit: Decimal, side: Side) -> bool:
     return price <= limit if side is Side.BUY else price >= limit
 
 
-def _refusal(*, level: tuple[Decimal, Decimal] | None, limit: Decimal | None, side: Side) -> str:
+def _refusal(*, venue: Venue, level: AttributedLevel | None, limit: Decimal | None, side: Side) -> str:
+    if not venue.enabled:
+        return "switched off"
     if level is None:
         return "no live quote"
-    if limit is not None and not _inside(level[0], limit, side):
-        return f"quotes {level[0]}, beyond the limit {limit}"
+    if limit is not None and not _inside(level.price, limit, side):
+        return f"quotes {level.price}, beyond the limit {limit}"
     return ""
 
 
-def _considered(*, candidate: Candidate, level: tuple[Decimal, Decimal] | None, now_us: int) -> VenueConsidered:
+def _considered(
+    venue: Venue, level: AttributedLevel | None, reject_rate: Decimal, now_us: int, place: int, text: str
+) -> VenueConsidered:
     return VenueConsidered(
-        venue=candidate.venue.name,
-        price=level[0] if level else None,
-        size=level[1] if level else None,
-        quote_age_ms=(now_us - candidate.quote.received_at_us) // 1000 if candidate.quote else None,
-        reject_rate=candidate.reject_rate,
-        priority=candidate.venue.priority,
-        rank=0,
+        venue=venue.name,
+        price=level.price if level else None,
+        size=level.size if level else None,
+        quote_age_ms=(now_us - level.received_at_us) // 1000 if level else None,
+        reject_rate=reject_rate,
+        priority=venue.priority,
+        rank=place,
+        text=text,
     )
+
+
+def _key(pair: tuple[tuple[Decimal, Decimal, Decimal, int, str], AttributedLevel]) -> tuple[object, ...]:
+    return pair[0]
+
+
+def _name(seen: VenueConsidered) -> str:
+    return seen.venue
 
 
 def _mode(*, a: Decimal, b: Decimal, cross: Decimal) -> str:

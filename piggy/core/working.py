@@ -16,7 +16,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.pricing import at_least_as_good, client_price, protected_limit, raw_limit
-from piggy.core.routing import Leg, candidates_of, decision, legs, rank, reject_rate, split
+from piggy.core.routing import Leg, decision, legs, rank, split
 from piggy.core.state import Order
 
 ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.
@@ -61,7 +61,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         meeting = meet(order=order, quantity=quantity, street=street, execution=execution)
     left = ZERO if meeting.ends_incoming else quantity - meeting.lots - meeting.reduced
     a_lots, b_lots, why = split(group=group, instrument=instrument, quantity=left, side=side, position=position)
-    considered = _considered(order=order, limit=limit, moment=moment)
+    considered = _considered(order=order, limit=limit, levels=levels, moment=moment)
     planned_legs: tuple[Leg, ...] = ()
     keeps: tuple[Keep, ...] = ()
     if limit is not None:
@@ -152,19 +152,21 @@ def _raw_limit(*, order: Order, moment: Moment, levels: tuple[AttributedLevel, .
     return protected_limit(price=levels[0].price, group=group, instrument=instrument, side=terms.side)
 
 
-def _considered(*, order: Order, limit: Decimal | None, moment: Moment) -> list[VenueConsidered]:
-    state, symbol = moment.state, order.terms.symbol
-    live = set(moment.market.venues_of(symbol=symbol, now_us=moment.now_us))
-    quotes = {name: quote for name in live if (quote := moment.market.quote_of(venue=name, symbol=symbol))}
-    excluded: dict[str, str] = dict.fromkeys(order.refused_by, "refused this order")
-    excluded |= _switched_off(state.trading_states)
-    candidates = candidates_of(
+def _considered(
+    *, order: Order, limit: Decimal | None, levels: tuple[AttributedLevel, ...], moment: Moment
+) -> tuple[VenueConsidered, ...]:
+    state = moment.state
+    excluded = _switched_off(state.trading_states)
+    excluded |= dict.fromkeys(order.refused_by, "refused this order")
+    return rank(
         venues=state.venues,
-        quotes=quotes,
+        levels=levels,
         excluded=excluded,
-        reject_rates={name: reject_rate(outcomes=record.outcomes) for name, record in state.venue_records.items()},
+        reject_rates=state.reject_rates,
+        side=order.terms.side,
+        limit=limit,
+        now_us=moment.now_us,
     )
-    return rank(candidates=candidates, side=order.terms.side, limit=limit, now_us=moment.now_us)
 
 
 def _switched_off(trading_states: Mapping[tuple[str, str], TradingState]) -> dict[str, str]:
