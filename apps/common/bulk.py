@@ -27,7 +27,7 @@ def insert(*, rows: Sequence[Model], repeatable: bool = False) -> None:
     _run(
         statement.format(
             table=sql.Identifier(model._meta.db_table),
-            columns=_joined(sql.Identifier(field.column) for field in fields),
+            columns=_joined(_column(field) for field in fields),
             values=_joined(_value(field) for field in fields),
             arrays=_joined(_array(field) for field in fields),
             end=sql.SQL(" on conflict do nothing" if repeatable else ""),
@@ -53,13 +53,11 @@ def update(*, rows: Sequence[Model], names: Sequence[str]) -> None:
     _run(
         statement.format(
             table=sql.Identifier(model._meta.db_table),
-            changes=_joined(
-                sql.SQL("{column} = v.{column}").format(column=sql.Identifier(field.column)) for field in fields[1:]
-            ),
-            values=_joined(sql.SQL("{} as {}").format(_value(field), sql.Identifier(field.column)) for field in fields),
+            changes=_joined(sql.SQL("{column} = v.{column}").format(column=_column(field)) for field in fields[1:]),
+            values=_joined(sql.SQL("{} as {}").format(_value(field), _column(field)) for field in fields),
             arrays=_joined(_array(field) for field in fields),
-            columns=_joined(sql.Identifier(field.column) for field in fields),
-            key=sql.Identifier(key.column),
+            columns=_joined(_column(field) for field in fields),
+            key=_column(key),
         ),
         fields,
         rows,
@@ -77,7 +75,7 @@ def _array(field: Field[Any, Any]) -> sql.Composable:
 
 
 def _value(field: Field[Any, Any]) -> sql.Composable:
-    column = sql.SQL("v.{}").format(sql.Identifier(field.column))
+    column = sql.SQL("v.{}").format(_column(field))
     return sql.SQL("{}::jsonb").format(column) if _type(field) == "jsonb" else column
 
 
@@ -87,6 +85,10 @@ def _base(field: Field[Any, Any]) -> str:
 
 def _type(field: Field[Any, Any]) -> str:
     return str(field.rel_db_type(connection) if field.is_relation else field.db_type(connection))
+
+
+def _column(field: Any) -> sql.Identifier:
+    return sql.Identifier(field.column)
 
 
 def _joined(parts: Any) -> sql.Composed:

@@ -10,7 +10,7 @@ from apps.tenants.selectors import active_schemas
 from apps.tenants.services import in_tenant
 
 
-@shared_task(queue="default", name="outbox.sweep", is_shared=True)
+@shared_task(queue="default", name="outbox.sweep", is_shared=True)  # type: ignore[call-overload]
 def sweep(**kwargs: Any) -> int:
     """Tell every tenant's engine again what it has not recorded; safe to repeat. Return how many were told."""
     told = 0

@@ -60,7 +60,7 @@ KINDS: dict[str, Any] = {"side": Side, "type": OrderType, "time_in_force": TimeI
 
 class ReasonOut(serializers.Serializer):
     code = serializers.CharField()
-    field = serializers.CharField()
+    field = serializers.CharField()  # type: ignore[assignment]
     message = serializers.CharField()
 
 
