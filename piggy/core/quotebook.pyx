@@ -52,66 +52,57 @@ cdef class Feed:
         return self.quote is not None and self.enabled and now_us <= self.expires_at_us
 
     cdef object take(self, quote, int64_t at_us):
-        cdef object fault = plain_fault(quote)
+        # The tops are read once: an attribute of a quote costs as much as a comparison.
+        cdef tuple bids = quote.bids, asks = quote.asks
+        cdef object bid = None, bid_size = None, ask = None, ask_size = None, fault
         cdef bint spiked = False
+        if bids:
+            bid, bid_size = bids[0].price, bids[0].size
+        if asks:
+            ask, ask_size = asks[0].price, asks[0].size
+        if len(bids) == 1 and len(asks) == 1 and is_plain(bid, bid_size, ask, ask_size):
+            fault = None
+        else:
+            fault = fault_of(quote=quote)
         if fault is None:
-            if not self.is_inside(quote):
+            if not self.is_inside(bid, ask):
                 if self.reference is not None:
                     spiked = is_spike(quote=quote, reference=self.reference, quote_filter=self.filter)
-                self.draw_band(quote)
+                self.draw_band(bid, ask)
             self.reference = quote
         if fault is not None or spiked:
-            self.good, self.fault = 0, SPIKE if spiked else fault
+            self.good, self.quote, self.fault = 0, None, SPIKE if spiked else fault
         elif self.fault is not None and self.good + 1 < self.filter.good_ticks:
-            self.good += 1
-            self.quote = None
+            self.good, self.quote = self.good + 1, None
             return RECOVERING
         else:
-            self.fault = None
-            self.believe(quote, at_us)
-            return None
-        self.quote = None
+            self.quote, self.fault, self.expires_at_us = quote, None, at_us + self.age_us
+            self.bid, self.bid_size, self.ask, self.ask_size = bid, bid_size, ask, ask_size
         return self.fault
 
-    cdef bint is_inside(self, quote):
+    cdef bint is_inside(self, bid, ask):
         # A third of the limit either way of the price that the band was drawn at, so any two prices inside are close.
-        cdef tuple bids = quote.bids, asks = quote.asks
         return (
-            self.bid_low is not None and len(bids) and len(asks)
-            and self.bid_low < bids[0].price < self.bid_high and self.ask_low < asks[0].price < self.ask_high
+            self.bid_low is not None and bid is not None and ask is not None
+            and self.bid_low < bid and bid < self.bid_high and self.ask_low < ask and ask < self.ask_high
         )
 
-    cdef void draw_band(self, quote):
-        cdef tuple bids = quote.bids, asks = quote.asks
+    cdef void draw_band(self, bid, ask):
         self.bid_low = None
-        if bids and asks:
+        if bid is not None and ask is not None:
             share = self.filter.spike_bps_max / BAND_BPS
-            bid, ask = bids[0].price, asks[0].price
             self.bid_low, self.bid_high = bid - bid * share, bid + bid * share
             self.ask_low, self.ask_high = ask - ask * share, ask + ask * share
 
-    cdef void believe(self, quote, int64_t at_us):
-        cdef tuple bids = quote.bids, asks = quote.asks
-        self.quote = quote
-        self.expires_at_us = at_us + self.age_us
-        self.bid = self.ask = None
-        if bids:
-            self.bid, self.bid_size = bids[0].price, bids[0].size
-        if asks:
-            self.ask, self.ask_size = asks[0].price, asks[0].size
 
-
-cdef object plain_fault(quote):
-    # The usual quote, one good level a side, passes here; anything else is looked at closely.
-    cdef tuple bids = quote.bids, asks = quote.asks
-    if len(bids) == 1 and len(asks) == 1:
-        bid, ask = bids[0], asks[0]
-        try:
-            if ZERO < bid.price <= ask.price < INFINITY and ZERO < bid.size < INFINITY and ZERO < ask.size < INFINITY:
-                return None
-        except InvalidOperation:  # NaN does not compare; the close look says so.
-            return fault_of(quote=quote)
-    return fault_of(quote=quote)
+cdef bint is_plain(bid, bid_size, ask, ask_size):
+    # The usual quote, one good level a side; whatever does not pass is looked at closely.
+    try:
+        return ZERO < bid and bid <= ask and ask < INFINITY and (
+            ZERO < bid_size and bid_size < INFINITY and ZERO < ask_size and ask_size < INFINITY
+        )
+    except InvalidOperation:  # NaN does not compare.
+        return False
 
 
 cdef bint is_better_bid(Feed one, Feed other):
