@@ -28,9 +28,7 @@ class PanelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PANELS = (
-    PanelInfo(
-        name="exposure", title="Exposure by symbol", key="e", hint="in lots · P&L in quote currency, totals in USD"
-    ),
+    PanelInfo(name="exposure", title="Exposure by symbol", key="e", hint="lots · P&L in quote currency, sums in USD"),
     PanelInfo(name="quotes", title="Consolidated quotes", key="q", hint="Enter shows each LP"),
     PanelInfo(name="orders", title="Order blotter", key="o", hint="Enter shows the venues weighed"),
     PanelInfo(name="venues", title="LP health", key="l", hint=""),

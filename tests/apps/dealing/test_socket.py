@@ -1,0 +1,208 @@
+"""The dealer's socket against a real web process: who gets in, who is put out, and what is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import websockets
+from django.contrib.sessions.models import Session
+from django.db import connection
+
+from apps.tenants.services import in_tenant
+from apps.users.models import User
+from piggy.bench.desk_frames import FrameMaker
+from piggy.bench.desk_ground import EngineVoice, WebProcess, seat_staff
+
+pytestmark = pytest.mark.timeout(90)
+PANELS = {"exposure", "quotes", "venues", "orders", "summary"}
+
+
+class Desk:
+    """A web process with a seated dealer of acorn, and the engine's voice."""
+
+    def __init__(self, web: WebProcess) -> None:
+        self.web = web
+        self.session_key = seat_staff(tenant="acorn", role="dealer", username="dora")
+        self.voice = EngineVoice(tenant="acorn", maker=FrameMaker())
+        self.voice.begin()
+
+    def line(self, *, host: str = "acorn.localhost", origin: str | None = None, session_key: str | None = None) -> Any:
+        cookie = f"sessionid={self.session_key if session_key is None else session_key}"
+        return websockets.connect(
+            f"ws://{host}:{self.web.port}/ws/desk/",
+            host="127.0.0.1",
+            origin=origin or f"http://{host}:{self.web.port}",
+            additional_headers={"Cookie": cookie},
+            proxy=None,
+        )
+
+
+@pytest.fixture(scope="module", params=["uvicorn", "daphne"])
+def web(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
+    with WebProcess(log=tmp_path_factory.mktemp("web") / "web.log", server=request.param) as process:
+        yield process
+
+
+@pytest.fixture
+def desk(acorn: Any, birch: Any, redis_server: Any, web: WebProcess) -> Desk:
+    return Desk(web)
+
+
+async def whole(line: Any) -> dict[str, Any]:
+    """Read until every panel came as a snapshot."""
+    panels: dict[str, Any] = {}
+    while set(panels) != PANELS:
+        message = json.loads(await asyncio.wait_for(line.recv(), 5))
+        if message.get("snapshot"):
+            panels[message["panel"]] = message
+    return panels
+
+
+async def status_of_refusal(line: Any) -> int:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with line:
+            pass
+    return int(refused.value.response.status_code)
+
+
+async def code_of_close(line: Any, within_s: float) -> int:
+    async def until_closed() -> None:
+        while True:
+            await line.recv()
+
+    with pytest.raises(websockets.ConnectionClosed) as closed:
+        await asyncio.wait_for(until_closed(), within_s)
+    return int(closed.value.rcvd.code)
+
+
+def test_a_dealer_gets_every_panel_whole_and_then_numbered_deltas(desk: Desk) -> None:
+    async def story() -> None:
+        async with desk.line() as line:
+            panels = await whole(line)
+            assert panels["orders"]["rows"].keys() == desk.voice.maker.rows["orders"].keys()
+            desk.voice.say([desk.voice.maker.order()])
+            while (message := json.loads(await asyncio.wait_for(line.recv(), 2))).get("panel") != "orders":
+                pass
+            assert (message["snapshot"], message["seq"]) == (False, panels["orders"]["seq"] + 1)
+
+    asyncio.run(story())
+
+
+def test_a_lost_frame_is_made_good_from_the_snapshot(desk: Desk) -> None:
+    """INV-25."""
+
+    async def story() -> None:
+        async with desk.line() as line:
+            await whole(line)
+            desk.voice.maker.order()
+            desk.voice.say([desk.voice.maker.order()])
+            desk.voice.keep()
+            while (message := json.loads(await asyncio.wait_for(line.recv(), 3))).get("panel") != "orders":
+                pass
+            assert message["snapshot"] and message["rows"] == desk.voice.maker.rows["orders"]
+
+    asyncio.run(story())
+
+
+def test_strangers_and_other_roles_and_foreign_pages_are_refused(desk: Desk) -> None:
+    """T-13 and the handshake part of 2.c."""
+    auditor = seat_staff(tenant="acorn", role="auditor", username="ada")
+    elsewhere = seat_staff(tenant="birch", role="dealer", username="bob")
+
+    async def story() -> None:
+        assert await status_of_refusal(desk.line(session_key="")) == 403
+        assert await status_of_refusal(desk.line(session_key=auditor)) == 403
+        assert await status_of_refusal(desk.line(session_key=elsewhere)) == 403
+        assert await status_of_refusal(desk.line(host="birch.localhost")) == 403
+        assert await status_of_refusal(desk.line(origin="http://birch.localhost")) == 403
+        assert await status_of_refusal(desk.line(origin="https://evil.example")) == 403
+
+    asyncio.run(story())
+
+
+def test_bad_messages_close_the_line_with_their_code(desk: Desk) -> None:
+    async def code_after(*messages: str | bytes) -> int:
+        async with desk.line() as line:
+            for message in messages:
+                await line.send(message)
+            return await code_of_close(line, 5)
+
+    async def story() -> None:
+        assert await code_after(b"binary") == 1003
+        assert await code_after('{"action":"fly"}') == 4400
+        assert await code_after("no json") == 4400
+        assert await code_after('{"action":"resync","panel":"secrets"}') == 4400
+        assert await code_after("x" * 70_000) == 1009
+        assert await code_after(*['{"action":"pong","at_us":1}'] * 25) == 4429
+
+    asyncio.run(story())
+
+
+def role_taken() -> None:
+    User.objects.get(username="dora").groups.clear()
+
+
+def person_locked() -> None:
+    User.objects.filter(username="dora").update(is_active=False)
+
+
+def session_ended() -> None:
+    Session.objects.all().delete()
+
+
+@pytest.mark.parametrize("revoke", [role_taken, person_locked, session_ended])
+def test_whoever_loses_the_right_is_off_the_line_within_five_seconds(desk: Desk, revoke: Callable[[], None]) -> None:
+    """T-17."""
+
+    def in_acorn() -> None:
+        with in_tenant("acorn"):
+            revoke()
+        connection.close()
+
+    async def story() -> None:
+        async with desk.line() as line:
+            await whole(line)
+            await asyncio.to_thread(in_acorn)
+            assert await code_of_close(line, 5) == 4401
+
+    asyncio.run(story())
+
+
+def test_a_suspended_broker_is_off_the_line_within_five_seconds(
+    desk: Desk, owner_sql: Callable[..., list[Any]]
+) -> None:
+    """F-33."""
+    turn = "update public.tenants_tenant set is_active = %s where schema_name = 'acorn'"
+
+    async def story() -> None:
+        async with desk.line() as line:
+            await whole(line)
+            await asyncio.to_thread(owner_sql, turn, [False])
+            assert await code_of_close(line, 5) == 4401
+
+    try:
+        asyncio.run(story())
+    finally:
+        owner_sql(turn, [True])
+
+
+def test_two_brokers_in_one_process_never_see_each_other(desk: Desk) -> None:
+    """T-06, seen from the wire."""
+    birch_key = seat_staff(tenant="birch", role="dealer", username="bob")
+    canary = EngineVoice(tenant="birch", maker=FrameMaker(seed=1, symbols=3))
+    canary.begin()
+
+    async def story() -> None:
+        lines = [
+            desk.line() if at % 2 else desk.line(host="birch.localhost", session_key=birch_key) for at in range(20)
+        ]
+        opened = await asyncio.gather(*lines)
+        for at, line in enumerate(opened):
+            assert len((await whole(line))["quotes"]["rows"]) == (11 if at % 2 else 3)
+            await line.close()
+
+    asyncio.run(story())

@@ -1,0 +1,136 @@
+"""A dealer opens the desk in a browser: what the engine says is on the page within a second, also after a lost line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from piggy.bench.desk_frames import FrameMaker
+from piggy.bench.desk_ground import EngineVoice, WebProcess, seat_staff
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+AXE = Path(__file__).resolve().parents[2] / "static/vendor/axe/axe.min.js"
+
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH"),
+    pytest.mark.skipif(not AXE.exists(), reason="the browser files are not set up"),
+]
+
+
+@pytest.fixture
+def voice(acorn: Any, redis_server: Any) -> EngineVoice:
+    voice = EngineVoice(tenant="acorn", maker=FrameMaker())
+    voice.begin()
+    return voice
+
+
+@pytest.fixture
+def page(voice: EngineVoice, tmp_path: Path) -> Iterator[Page]:
+    """The open desk of a dealer; what the console said is in `page.said`."""
+    key = seat_staff(tenant="acorn", role="dealer", username="dora")
+    with WebProcess(log=tmp_path / "web.log") as web, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(viewport={"width": 1366, "height": 768})
+        cookie = {"name": "sessionid", "value": key, "domain": "acorn.localhost", "path": "/"}
+        context.add_cookies([cookie])  # type: ignore[list-item]
+        page = context.new_page()
+        said: list[str] = []
+        page.said = said  # type: ignore[attr-defined]
+        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(f"http://acorn.localhost:{web.port}/desk/")
+        expect(page.locator("[data-strip=connection]")).to_contain_text("Live")
+        expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible()
+        yield page
+        browser.close()
+
+
+def serious_faults(page: Page) -> list[str]:
+    page.add_script_tag(url="/static/vendor/axe/axe.min.js")
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{fault['id']}: {node['html'][:160]}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"][:3]
+    ]
+
+
+def test_a_frame_is_on_the_page_within_a_second(page: Page, voice: EngineVoice) -> None:
+    frame = voice.maker.order()
+    ((key, row),) = json.loads(frame)["rows"].items()
+    began_s = time.monotonic()
+    voice.say([frame])
+    page.wait_for_function(
+        "key => [...document.querySelectorAll('#grid-orders [title]')].some(n => n.title === key)", arg=key
+    )
+    assert time.monotonic() - began_s < 1
+    expect(page.locator("#grid-orders .tabulator-row").first).to_contain_text(row["reason"])
+    assert page.said == []  # type: ignore[attr-defined]
+
+
+def test_a_reconnect_ends_in_the_state_of_the_snapshot(page: Page, voice: EngineVoice) -> None:
+    """INV-25, in the browser."""
+    page.evaluate("desk.line.socket.close()")
+    expect(page.locator("#banner")).to_be_visible()
+    expect(page.locator("#banner")).to_contain_text("Numbers are as of")
+    for _ in range(5):
+        voice.say([*voice.maker.tick(symbols=6), voice.maker.order()])
+    voice.keep()
+    expect(page.locator("[data-strip=connection]")).to_contain_text("Live")
+    expect(page.locator("#banner")).to_be_hidden()
+    page.wait_for_function("seq => desk.store.seq('orders') === seq", arg=voice.maker.seqs["orders"])
+    for panel in ("exposure", "quotes", "venues", "orders", "summary"):
+        script = """async panel => {
+          const frame = await (await fetch(`/desk/snapshot/${panel}`)).json();
+          const shown = Object.fromEntries([...desk.store.rows(panel)].map(([key, row]) => [key, {...row, key: undefined}]));
+          const plain = value => JSON.stringify(Object.entries(value).sort().map(([k, v]) => [k, Object.entries(v).sort()]));
+          const told = Object.fromEntries(Object.entries(frame.rows).map(([key, row]) => [key, {...row, key: undefined}]));
+          return plain(shown) === plain(told);
+        }"""
+        assert page.evaluate(script, panel), panel
+
+
+def test_the_desk_can_be_worked_from_the_keyboard(page: Page) -> None:
+    page.keyboard.press("g")
+    page.keyboard.press("q")
+    expect(page.locator(".panel-quotes")).to_have_class("panel panel-quotes active")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator("#grid-quotes .detail-table")).to_contain_text("LP3")
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator("#grid-orders .decision")).to_contain_text("Rule")
+    page.keyboard.press("/")
+    page.keyboard.type("eurusd")
+    page.keyboard.press("Enter")
+    expect(page.locator("#grid-exposure .tabulator-table .tabulator-row")).to_have_count(2)
+    page.keyboard.press("Escape")
+    expect(page.locator("#grid-exposure .tabulator-table .tabulator-row")).to_have_count(11)
+    page.keyboard.press("Shift+?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#help")).to_be_hidden()
+    assert page.said == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("width", [1920, 1366, 768])
+def test_nothing_keeps_anybody_out(page: Page, theme: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+    page.locator("#grid-orders .tabulator-row").first.click()
+    assert serious_faults(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
