@@ -103,6 +103,8 @@ class FixSession(fix.Application):  # type: ignore[misc]
     def stop(self) -> None:
         """Log out and close. Blocks while a report cannot be made durable."""
         self._initiator.stop()
+        # Its destructor unregisters the session; a later one of the same name would else be taken down with it.
+        del self._initiator
         self._log.close()
         _started.discard(self)
 

@@ -189,7 +189,7 @@ def test_fills_that_happened_while_away_come_after_logon_and_only_then(lp_range)
     session, hearer = connect(lp_range)
     wait(lambda: any(quote.symbol == "EURUSD" for quote in session.all_quotes()))
     ask = next(q for q in session.all_quotes() if q.symbol == "EURUSD").asks[0].price
-    say(session, order("away", limit=str(ask - Decimal("0.00040")), force="gtc", lots="1"))
+    say(session, order("away", limit=str(ask - Decimal("0.00020")), force="gtc", lots="1"))
     wait(lambda: hearer.kinds("away"))
     session.stop()
     wait(lambda: lp_range.truth("LP1")["ACORN", "away"].fills, seconds=60)
