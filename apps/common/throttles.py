@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import ScopedRateThrottle, SimpleRateThrottle
 
 from apps.common.names import tenant_key
 
+log = structlog.get_logger("piggy.api")
 
-class PerUser(SimpleRateThrottle):
+
+class OpenWithoutRedis(SimpleRateThrottle):
+    """Nothing is counted while Redis is away: reads go on from PostgreSQL, orders are answered 503 anyway."""
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        """Return whether the request may pass."""
+        try:
+            return super().allow_request(request, view)
+        except RedisError as error:
+            log.warning("throttle_without_redis", error=str(error))
+            return True
+
+
+class PerUser(OpenWithoutRedis):
     """Requests per user, or per address while nobody is logged in."""
 
     scope = "user"
@@ -21,7 +37,7 @@ class PerUser(SimpleRateThrottle):
         return tenant_key(tenant=request.tenant.schema_name, name=f"throttle:{self.scope}:{who}")  # type: ignore[attr-defined]
 
 
-class PerScope(ScopedRateThrottle):
+class PerScope(ScopedRateThrottle, OpenWithoutRedis):
     """Requests per user within a view's `throttle_scope`."""
 
     def get_cache_key(self, request: Request, view: Any) -> str:

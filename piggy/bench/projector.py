@@ -1,0 +1,124 @@
+"""How fast committed events become rows for people: kept orders with their fills, ledger lines and positions.
+
+Runs as the app's role under forced row-level security against the configured database, in a tenant of its own that must
+be empty: `tenant create bench --domain bench.localhost`. It writes the log itself, so no engine may run that tenant.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+
+from piggy.core import events as ev
+from piggy.core.orders import OrderTerms, Side
+
+TENANT = "bench"
+EVENTS_PER_ROUND = 4_000
+ROUNDS_MIN = 3
+ROW = """
+insert into event_log (seq, command_id, position, type, version, principal, request_hash, occurred_at, recorded_at,
+                       recorded_mono_ns, payload, prev_hash, hash)
+values (%s, %s, 0, %s, 1, 'bench', '', now(), now(), 0, %s, '', %s)
+"""
+
+
+class UnableToMeasure(Exception):
+    """The tenant `bench` is not there or is not the bench's own."""
+
+
+def run(*, seconds: float, scale: float) -> dict[str, object]:
+    """Return events_per_s, the median of the rounds; `scale` multiplies the events of a round."""
+    from apps.tenants.selectors import active_schemas
+    from piggy import projector
+
+    if TENANT not in active_schemas():
+        raise UnableToMeasure(f"There is no tenant {TENANT}: manage.py tenant create {TENANT} --domain bench.localhost")
+    until, rates = time.monotonic() + seconds, []
+    size = max(2, int(EVENTS_PER_ROUND * scale))
+    _prepare()
+    while len(rates) < ROUNDS_MIN or time.monotonic() < until:
+        _write(size)
+        started, done = time.perf_counter(), 0
+        while count := projector.catch_up(tenant=TENANT):
+            done += count
+        rates.append(done / (time.perf_counter() - started))
+    return {
+        "events_per_s": round(statistics.median(rates)),
+        "load": f"{size} events a round: kept orders and their fills, three projections",
+        "runs": len(rates),
+    }
+
+
+def _prepare() -> None:
+    """One client with one account, whose currency the ledger asks for."""
+    from apps.accounts import selectors, services
+    from apps.tenants.services import in_tenant
+    from apps.users.services import create_client_user
+
+    with in_tenant(TENANT):
+        if selectors.currencies_of(account_ids={"BENCH"}):
+            return
+        user = create_client_user(username="bench", password=uuid.uuid4().hex)
+        group = services.save_group(tenant=TENANT, group=services.Group(name="bench"), by="bench")
+        client = services.register_client(user=user, reference="bench", name="Bench", kyc_approved=True)
+        account = services.Account(account_id="BENCH", client=client, group=group, currency="USD")
+        services.save_account(tenant=TENANT, account=account, by="bench")
+
+
+def _write(size: int) -> None:
+    from django.db import connection
+
+    from apps.tenants.services import in_tenant
+    from piggy.messaging import codec
+
+    with in_tenant(TENANT), connection.cursor() as cursor:
+        cursor.execute("select coalesce(max(seq), 0) from event_log")
+        first = int(cursor.fetchone()[0]) + 1
+        rows = [
+            (first + at, uuid.uuid4(), type(event).__name__, codec.encode(event), os.urandom(32))
+            for at, event in enumerate(_events(first=first, size=size))
+        ]
+        cursor.executemany(ROW, rows)
+
+
+def _events(*, first: int, size: int) -> Iterator[ev.AnyEvent]:
+    checks = tuple(ev.Check(code=f"P-{number:02d}", passed=True, value="1", limit="2") for number in range(1, 21))
+    verdict = ev.Verdict(terms_hash="0" * 64, config_version=1, checks=checks)
+    lots, price, none = Decimal("0.10"), Decimal("1.10000"), Decimal(0)
+    for number in range(size // 2):
+        order_id = f"O{first + number}"
+        side = Side.BUY if number % 2 else Side.SELL
+        yield ev.OrderAccepted(
+            order_id=order_id,
+            terms=OrderTerms(account_id="BENCH", symbol="EURUSD", side=side, quantity=lots),
+            source="api",
+            group="bench",
+            verdict=verdict,
+            routing=ev.RoutingDecision(
+                rule="group", version=1, mode="B", a_quantity=none, b_quantity=lots, cross_quantity=none
+            ),
+        )
+        yield ev.OrderFilled(
+            order_id=order_id,
+            account_id="BENCH",
+            fill_id=f"{order_id}-1",
+            symbol="EURUSD",
+            side=side,
+            quantity=lots,
+            price=price,
+            raw_price=price,
+            book="B",
+            counterparty="house",
+            leaves=none,
+            realised=Decimal(number % 7),
+            realised_quote=none,
+            commission=Decimal("0.30"),
+            conversion_rate=Decimal(1),
+            position_id="BENCH:EURUSD",
+            margin_per_lot=Decimal(3_333),
+            markup_revenue=Decimal("0.50"),
+        )
