@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from piggy.core import events as ev
 from piggy.core.accounts import Account, PositionMode
 from piggy.core.funds import margin_per_lot
@@ -101,42 +103,52 @@ class Execution:
             at_us=moment.now_us,
         )
         rate = self._rate(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
-        group = moment.group_of(account.account_id)
         number = self._fills.get(order.order_id, order.fills) + 1
-        realised = round_money(amount=fold.realised_quote * rate, currency=account.currency)
-        charge = round_money(amount=commission(group=group, lots=quantity), currency=account.currency)
-        revenue = terms.side.sign * instrument.notional(lots=quantity, price=price - raw) * rate
-        average = fold.position.average_price if fold.position else price
-        mark = moment.marks.get(terms.symbol)
-        self.events.append(
-            ev.OrderFilled(
-                order_id=order.order_id,
-                account_id=account.account_id,
-                fill_id=f"{order.order_id}-{number}",
-                symbol=terms.symbol,
-                side=terms.side,
-                quantity=quantity,
-                price=price,
-                raw_price=raw,
-                book=book,
-                counterparty=counterparty,
-                leaves=self.leaves(order) - quantity,
-                realised=realised,
-                realised_quote=fold.realised_quote,
-                commission=charge,
-                conversion_rate=rate,
-                position_id=position_id,
-                margin_per_lot=margin_per_lot(
-                    instrument=instrument, account=account, group=group, price=average, rate=rate
-                ),
-                reason=reason,
-                benchmark_bid=mark.bid if mark else None,
-                benchmark_ask=mark.ask if mark else None,
-                markup_revenue=round_money(amount=revenue, currency=account.currency),
-            )
+        event = ev.OrderFilled(
+            order_id=order.order_id,
+            account_id=account.account_id,
+            fill_id=f"{order.order_id}-{number}",
+            symbol=terms.symbol,
+            side=terms.side,
+            quantity=quantity,
+            price=price,
+            raw_price=raw,
+            book=book,
+            counterparty=counterparty,
+            leaves=self.leaves(order) - quantity,
+            realised=ZERO,
+            realised_quote=fold.realised_quote,
+            commission=ZERO,
+            conversion_rate=rate,
+            position_id=position_id,
+            margin_per_lot=ZERO,
+            reason=reason,
         )
+        event = self._with_money(event=event, account=account, position=fold.position)
+        self.events.append(event)
         self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
-        self._book_money(account=account, amount=realised - charge)
+        self._book_money(account=account, amount=event.realised - event.commission)
+
+    def _with_money(self, *, event: ev.OrderFilled, account: Account, position: Position | None) -> ev.OrderFilled:
+        """Return the fill with what it costs and brings, in the account's currency, and the prices it is judged by."""
+        moment, rate = self.moment, event.conversion_rate
+        group, instrument = moment.group_of(account.account_id), moment.instrument(event.symbol)
+        charge = commission(group=group, lots=event.quantity)
+        over = event.side.sign * (event.price - event.raw_price)
+        revenue = instrument.notional(lots=event.quantity, price=over) * rate
+        average = position.average_price if position else event.price
+        mark = moment.marks.get(event.symbol)
+        return msgspec.structs.replace(
+            event,
+            realised=round_money(amount=event.realised_quote * rate, currency=account.currency),
+            commission=round_money(amount=charge, currency=account.currency),
+            margin_per_lot=margin_per_lot(
+                instrument=instrument, account=account, group=group, price=average, rate=rate
+            ),
+            benchmark_bid=mark.bid if mark else None,
+            benchmark_ask=mark.ask if mark else None,
+            markup_revenue=round_money(amount=revenue, currency=account.currency),
+        )
 
     def _note(
         self, *, order: Order, number: int, quantity: Decimal, position_id: str, position: Position | None

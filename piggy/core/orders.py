@@ -9,6 +9,8 @@ import msgspec
 
 
 class Side(StrEnum):
+    """Which way; a quantity times `sign` is signed, long positive."""
+
     BUY = "buy"
     SELL = "sell"
 
