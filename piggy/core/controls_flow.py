@@ -139,7 +139,7 @@ def volume_share(*, context: GateContext) -> Check:
     if context.instrument.asset_class is not _SHARE:
         return _PASSED["P-21"]
     daily = context.daily_volume_lots
-    percent = None if daily is None or daily <= 0 else round(context.terms.quantity * HUNDRED / daily, 4)
+    percent = None if daily is None or daily <= 0 else context.terms.quantity * HUNDRED / daily
     text = "the order is too large a share of the daily volume"
     return at_most(code="P-21", value=percent, limit=context.limits.volume_share_percent_max, text=text)
 

@@ -123,7 +123,7 @@ def market_protection(*, context: GateContext) -> Check:
     if terms.limit_price is None:
         return Check(code="P-10", passed=True, limit=str(limit))
     allowed = (terms.limit_price - touch) * terms.side.sign * BPS / touch
-    return at_most(code="P-10", value=round(allowed, 4), limit=limit, text="the slippage allowed is too wide")
+    return at_most(code="P-10", value=allowed, limit=limit, text="the slippage allowed is too wide")
 
 
 def price_fresh(*, context: GateContext) -> Check:
@@ -146,7 +146,7 @@ def _away(price: Decimal | None, doubled_mid: Decimal) -> Decimal:
 
 def _fault(context: GateContext) -> str | None:
     if not context.sane:
-        return "every number must be finite and above zero"
+        return "every number must be finite, above zero and below a million million"
     terms, instrument = context.terms, context.instrument
     if terms.quantity < instrument.lot_min or terms.quantity > instrument.lot_max:
         return f"the quantity must be from {instrument.lot_min} to {instrument.lot_max} lots"

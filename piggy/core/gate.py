@@ -16,6 +16,8 @@ from piggy.core.orders import OrderTerms, Side
 
 UNSET = "the limit is not set"
 UNKNOWN = "the value is not known"
+# Beyond this no price or quantity means anything, and exact arithmetic runs out of digits: 1E+999999 is no crash.
+NUMBER_MAX = Decimal(1_000_000_000_000)
 # Looking a member up in its enum class costs more than a comparison does, and the gate makes many.
 _SELL = Side.SELL
 
@@ -134,9 +136,9 @@ class GateContext(msgspec.Struct, kw_only=True):
 
 
 def numbers_are_sane(*, terms: OrderTerms) -> bool:
-    """Return whether every number of the terms is finite and positive; nothing else may be asked of others."""
+    """Return whether every number of the terms is finite, above zero and not absurd; of others nothing can be asked."""
     quantity = terms.quantity
-    if not (quantity.is_finite() and quantity > 0):
+    if _unusable(quantity):
         return False
     return not (
         (terms.limit_price is not None and _unusable(terms.limit_price))
@@ -177,4 +179,4 @@ def yes(*, code: str, passed: bool, text: str, value: str = "", limit: str = "")
 
 
 def _unusable(number: Decimal) -> bool:
-    return not number.is_finite() or number <= 0
+    return not number.is_finite() or number <= 0 or number > NUMBER_MAX

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 VOLATILITY_MIN, VOLATILITY_MAX = np.float64("1e-6"), np.float64("20")
 SOLVER_ROUNDS = 100
 SOLVER_PRECISION = np.float64("1e-12")
+_FAR = np.float64(37)
 _HALF = np.float64("0.5")
 _TINY = np.float64("1e-300")
 _ROOT_2 = np.sqrt(np.float64(2))
@@ -56,7 +57,8 @@ def black_scholes(
     d1 = (np.log(s / k) + (r - q) * t) / deviation + _HALF * deviation
     d2 = d1 - deviation
     n1, n2 = normal_cdf(values=sign * d1), normal_cdf(values=sign * d2)
-    density = np.exp(-_HALF * np.minimum(d1 * d1, np.float64(1_400))) / _ROOT_2_PI
+    near = np.clip(d1, -_FAR, _FAR)  # Beyond, the density is nothing anyway, and its square would overflow.
+    density = np.exp(-_HALF * near * near) / _ROOT_2_PI
     spot_part, strike_part = s * grown, k * discount
     live = deviation > _TINY
     # Where nothing can happen any more, gamma, vega and the decay of time value are nothing.

@@ -1,0 +1,473 @@
+"""The pre-trade gate: every control passes, refuses, and knows its limit to the unit, on NEW and on REPLACE."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal as D
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from piggy.core.accounts import Account, Group, TradingState
+from piggy.core.controls_order import protection_price
+from piggy.core.gate import Override, Permissions, Request
+from piggy.core.instruments import AssetClass, OptionKind, OptionTerms
+from piggy.core.limits import Limits, UnableToSetLimit
+from piggy.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
+from piggy.core.risk import CHECKS, NUMBER_CHECKS, NUMBER_CODES, assess, refusal, terms_hash
+from tests.core.gate_cases import BASE, INSTRUMENT, NOW_US, SHARE, TERMS, context
+
+MARKET = {"type": OrderType.MARKET, "limit_price": None}
+SHORT_SALE = {"instrument": SHARE, "side": Side.SELL, "daily_volume_lots": D(1_000)}
+REQUESTS = [Request.NEW, Request.REPLACE]
+
+
+def refused(**spoilt: object) -> list[str]:
+    """Return the codes of the reasons to refuse."""
+    return [reason.code for reason in assess(context=context(**spoilt)).reasons]
+
+
+def boundary(code: str, below: dict, at: dict, above: dict):
+    return pytest.param(code, below, at, above, id=f"{code} {next(iter(above))}")
+
+
+def numbers(code: str, name: str, limit: object, unit: object = 1, **more: object):
+    """One number against one limit: limit - unit and limit pass, limit + unit refuses."""
+    values = [D(str(limit)) + D(str(unit)) * way for way in (-1, 0, 1)]
+    cast = int if isinstance(limit, int) else D
+    return boundary(code, *({name: cast(value)} | more for value in values))
+
+
+EXPIRY = OptionTerms(underlying="EURUSD", kind=OptionKind.CALL, strike=D(1), expires_at_us=NOW_US)
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize(
+    ("code", "below", "at", "above"),
+    [
+        numbers("P-06", "quantity", "100", "0.01", order_volume_max_lots=D(1_000), position_net_max_lots=D(1_000),
+                position_gross_max_lots=D(1_000)),
+        numbers("P-07", "notional", "250000", "0.01"),
+        numbers("P-08", "quantity", "10", "0.01"),
+        numbers("P-09", "limit_price", "1.111", "0.00001"),
+        boundary("P-09", {"limit_price": D("1.08901")}, {"limit_price": D("1.089")}, {"limit_price": D("1.08899")}),
+        numbers("P-10", "limit_price", "1.10550", "0.00001", type=OrderType.MARKET, ask=D("1.1"), bid=D("1.1")),
+        boundary(
+            "P-11",
+            {"quote_at_us": NOW_US - 2_999_000},
+            {"quote_at_us": NOW_US - 3_000_000},
+            {"quote_at_us": NOW_US - 3_001_000, **MARKET},
+        ),
+        numbers("P-12", "window_notional", "780000", "0.01"),
+        boundary(
+            "P-13",
+            {"duplicate_at_us": NOW_US - 1_000_001},
+            {"duplicate_at_us": NOW_US - 1_000_000},
+            {"duplicate_at_us": NOW_US - 999_999},
+        ),
+        numbers("P-14", "account_messages", 9),
+        numbers("P-14", "tenant_messages", 199),
+        numbers("P-14", "venue_messages", 199),
+        numbers("P-15", "executions", 49),
+        numbers("P-16", "rejects_consecutive", 20),
+        numbers("P-16", "rejects_percent", "50", "0.01"),
+        numbers("P-17", "margin_required", "10000", "0.01"),
+        numbers("P-18", "position_net", "18", "0.01"),
+        numbers("P-18", "position_gross", "38", "0.01"),
+        numbers("P-18", "working_lots", "18", "0.01"),
+        numbers("P-19", "exposure_account", "4780000", "0.01"),
+        numbers("P-19", "exposure_tenant", "4780000", "0.01"),
+        numbers("P-19", "exposure_venue", "4780000", "0.01"),
+        numbers("P-19", "exposure_firm", "4780000", "0.01"),
+        numbers("P-20", "loss_today_account", "1000", "0.01"),
+        numbers("P-20", "loss_today_tenant", "50000", "0.01"),
+        numbers("P-21", "quantity", "5", "0.01", instrument=SHARE, daily_volume_lots=D(100)),
+        boundary(
+            "P-23",
+            {"located_lots": D("2.01"), **SHORT_SALE},
+            {"located_lots": D(2), **SHORT_SALE},
+            {"located_lots": D("1.99"), **SHORT_SALE},
+        ),
+        boundary(
+            "P-24",
+            {"margin_percent": D("3.34")},
+            {"margin_percent": D("3.33")},
+            {"margin_percent": D("3.32")},
+        ),
+        numbers("P-30", "now_us", NOW_US, quote_at_us=NOW_US, terms=TERMS),
+    ],
+)  # fmt: skip
+def test_a_limit_holds_to_the_unit(request_, code, below, at, above):
+    """P-06 to P-30: limit - unit and limit pass, limit + unit is refused for that reason and no other."""
+    assert refused(request=request_, **below) == []
+    assert refused(request=request_, **at) == []
+    assert refused(request=request_, **above) == [code]
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize(
+    ("code", "spoilt"),
+    [
+        ("P-25", {"killed": True}),
+        ("P-01", {"states": (TradingState.ACTIVE, TradingState.HALTED)}),
+        ("P-01", {"states": (TradingState.REDUCING, TradingState.ACTIVE)}),
+        ("P-01", {"states": (TradingState.KILLED, TradingState.REDUCING)}),
+        ("P-01", {"states": ()}),
+        ("P-02", {"account": Account(account_id="a1", group="g", owner_id="o", currency="USD", open=False)}),
+        ("P-02", {"permissions": msgspec.structs.replace(Permissions.granted(), trading_enabled=False)}),
+        ("P-02", {"permissions": msgspec.structs.replace(Permissions.granted(), kyc_passed=False)}),
+        ("P-02", {"permissions": msgspec.structs.replace(Permissions.granted(), sanctions_clear=False)}),
+        ("P-03", {"permissions": msgspec.structs.replace(Permissions.granted(), symbols=frozenset({"GBPUSD"}))}),
+        ("P-03", {"permissions": msgspec.structs.replace(Permissions.granted(), appropriateness_passed=False)}),
+        ("P-03", {"permissions": msgspec.structs.replace(Permissions.granted(), jurisdiction_blocked=True)}),
+        ("P-04", {"restricted": frozenset({"EURUSD"})}),
+        ("P-05", {"session_open": False}),
+        ("P-05", {"instrument": msgspec.structs.replace(INSTRUMENT, tradable=False)}),
+        ("P-05", {"instrument": msgspec.structs.replace(INSTRUMENT, option=EXPIRY)}),
+        ("P-06", {"quantity": D("0.015")}),
+        ("P-06", {"instrument": msgspec.structs.replace(INSTRUMENT, lot_min=D("2.01"))}),
+        ("P-06", {"limit_price": None}),
+        ("P-06", {"type": OrderType.STOP}),
+        ("P-06", {"type": OrderType.STOP_LIMIT}),
+        ("P-06", {"type": OrderType.MARKET_IF_TOUCHED}),
+        ("P-06", {"type": OrderType.TRAILING_STOP}),
+        ("P-06", {"limit_price": D("1.100001")}),
+        ("P-06", {"stop_loss": D("1.000001")}),
+        ("P-06", {"display_quantity": D("2.01")}),
+        ("P-06", {"minimum_quantity": D("2.01")}),
+        ("P-06", {"time_in_force": TimeInForce.GTD}),
+        ("P-06", {"time_in_force": TimeInForce.GTD, "expires_at_us": NOW_US}),
+        ("P-06", {"post_only": True, **MARKET}),
+        ("P-15", {"throttle_latched": True}),
+        ("P-22", {"self_trade": True}),
+    ],
+)
+def test_a_control_refuses_for_its_own_reason(request_, code, spoilt):
+    assert refused(request=request_, **spoilt) == [code]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"states": (TradingState.REDUCING,), "position_net": D(-2)},
+        {"permissions": msgspec.structs.replace(Permissions.granted(), symbols=frozenset({"EURUSD"}))},
+        {"instrument": msgspec.structs.replace(INSTRUMENT, option=EXPIRY), "now_us": NOW_US - 1},
+        {"self_trade": True, "stp": SelfTradePrevention.DECREMENT},
+        {"type": OrderType.STOP, "limit_price": None, "stop_price": D("1.105")},
+        {"type": OrderType.STOP_LIMIT, "stop_price": D("1.105"), "limit_price": D("1.106")},
+        {"type": OrderType.TRAILING_STOP, "limit_price": None, "trailing_distance": D("0.01")},
+        {"time_in_force": TimeInForce.GTD, "expires_at_us": NOW_US + 1},
+        {"display_quantity": D(2), "minimum_quantity": D(2), "take_profit": D("1.2"), "stop_loss": D(1)},
+        {"post_only": True},
+        MARKET,
+        MARKET | {"side": Side.SELL},
+        {"instrument": SHARE, "daily_volume_lots": D(1_000)},
+        SHORT_SALE | {"position_net": D(2)},
+        {"close_on_stale_price": True, "quote_at_us": None, "position_net": D(-2), **MARKET},
+        {"duplicate_window_ms": 0, "duplicate_at_us": NOW_US},
+    ],
+)  # fmt: skip
+def test_good_orders_pass_every_control(spoilt):
+    assert refused(**spoilt) == []
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("order_value_max", "P-07"),
+        ("order_volume_max_lots", "P-08"),
+        ("collar_age_ms_max", "P-09"),
+        ("price_age_ms_max", "P-11"),
+        ("window_value_max", "P-12"),
+        ("duplicate_window_ms", "P-13"),
+        ("account_messages_per_s_max", "P-14"),
+        ("tenant_messages_per_s_max", "P-14"),
+        ("venue_messages_per_s_max", "P-14"),
+        ("executions_max", "P-15"),
+        ("rejects_consecutive_max", "P-16"),
+        ("rejects_percent_max", "P-16"),
+        ("orders_open_max", "P-18"),
+        ("position_net_max_lots", "P-18"),
+        ("position_gross_max_lots", "P-18"),
+        ("exposure_account_max", "P-19"),
+        ("exposure_tenant_max", "P-19"),
+        ("exposure_venue_max", "P-19"),
+        ("exposure_firm_max", "P-19"),
+        ("loss_daily_account_max", "P-20"),
+        ("loss_daily_tenant_max", "P-20"),
+    ],
+)
+def test_an_unset_limit_refuses(request_, name, code):
+    verdict = assess(context=context(request=request_, **{name: None}))
+    assert [reason.code for reason in verdict.reasons] == [code]
+    assert "not set" in verdict.reasons[0].text
+
+
+def test_other_unset_limits_refuse_too():
+    assert refused(collar_percent={}) == ["P-09"]
+    assert refused(slippage_bps_max=None, **MARKET) == ["P-10"]
+    assert refused(volume_share_percent_max=None, instrument=SHARE, daily_volume_lots=D(100)) == ["P-21"]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "codes"),
+    [
+        ({"notional": None}, ["P-07", "P-12", "P-19"]),
+        ({"window_notional": None}, ["P-12"]),
+        ({"margin_required": None}, ["P-17"]),
+        ({"margin_free": None}, ["P-17"]),
+        ({"exposure_venue": None}, ["P-19"]),
+        ({"loss_today_tenant": None}, ["P-20"]),
+        ({"margin_percent": None}, ["P-24"]),
+        ({"margin_percent_min": None}, ["P-24"]),
+        ({"review_due_at_us": None}, ["P-30"]),
+        ({"bid": None}, ["P-11", "P-09"]),
+        ({"ask": None}, ["P-11", "P-09"]),
+        ({"quote_at_us": None}, ["P-11", "P-09"]),
+        ({"ask": None, **MARKET}, ["P-11", "P-10"]),
+        ({"instrument": SHARE}, ["P-21"]),
+        ({"instrument": SHARE, "daily_volume_lots": D(0)}, ["P-21"]),
+        ({"quote_at_us": NOW_US - 3_001_000}, ["P-11", "P-09"]),
+    ],
+)
+def test_what_is_not_known_refuses(spoilt, codes):
+    assert refused(**spoilt) == codes
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity", "-Infinity", "-1", "0", "1E+999999", "1000000000000.01"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "quantity",
+        "limit_price",
+        "stop_price",
+        "trailing_distance",
+        "display_quantity",
+        "minimum_quantity",
+        "take_profit",
+        "stop_loss",
+    ],
+)
+def test_what_is_no_number_refuses_and_nothing_computes_with_it(request_, field, number):
+    verdict = assess(context=context(request=request_, **{field: D(number)}))
+    codes = [reason.code for reason in verdict.reasons]
+    assert codes[0] == "P-06"
+    assert codes[1:] == list(NUMBER_CODES), "what needs numbers says that it could not be judged"
+    assert len(verdict.checks) == len(CHECKS)
+
+
+def test_all_reasons_are_returned_and_not_only_the_first():
+    codes = refused(
+        killed=True,
+        states=(TradingState.HALTED,),
+        permissions=Permissions(),
+        restricted=frozenset({"EURUSD"}),
+        session_open=False,
+        review_due_at_us=None,
+        quantity=D("10.005"),
+        notional=D(10**9),
+        account_messages=10,
+        duplicate_at_us=NOW_US,
+        executions=50,
+        rejects_consecutive=21,
+        self_trade=True,
+        limit_price=D(2),
+        margin_percent=D(1),
+        position_net=D(100),
+        loss_today_account=D(10**6),
+        margin_required=D(10**6),
+        quote_at_us=None,
+    )
+    assert codes == [
+        *("P-25", "P-01", "P-02", "P-03", "P-04", "P-05", "P-30", "P-06", "P-14", "P-13", "P-15", "P-16", "P-22"),
+        *("P-08", "P-07", "P-11", "P-09", "P-12", "P-24", "P-18", "P-19", "P-20", "P-17"),
+    ]
+
+
+def test_the_order_of_the_controls_is_fixed_and_each_answers_once():
+    codes = [check.code for check in assess(context=context()).checks]
+    assert len(codes) == len(set(codes)) == len(CHECKS)
+    assert tuple(codes[-len(NUMBER_CHECKS) :]) == NUMBER_CODES
+
+
+def test_the_record_holds_the_hash_of_the_terms_and_value_and_limit_of_a_check():
+    verdict = assess(context=context(version=7))
+    assert verdict.passed
+    assert verdict.config_version == 7
+    assert verdict.terms_hash == hashlib.sha256(msgspec.json.encode(TERMS)).hexdigest() == terms_hash(terms=TERMS)
+    assert verdict.terms_hash != assess(context=context(quantity=D(3))).terms_hash
+    by_code = {check.code: check for check in verdict.checks}
+    assert (by_code["P-07"].value, by_code["P-07"].limit) == ("220000", "250000")
+    assert (by_code["P-17"].value, by_code["P-17"].limit) == ("7326", "10000")
+    assert all(check.text == "" for check in verdict.checks)
+
+
+def test_a_cent_short_of_margin_is_refused():
+    """G-01: 3,663.00 needed; 3,662.99 free refuses."""
+    assert refused(margin_required=D("3663.00"), margin_free=D("3663.00")) == []
+    assert refused(margin_required=D("3663.00"), margin_free=D("3662.99")) == ["P-17"]
+
+
+def test_a_cancel_is_exempt_from_rates_and_always_passes():
+    verdict = assess(
+        context=context(
+            request=Request.CANCEL,
+            account_messages=10**6,
+            tenant_messages=10**6,
+            venue_messages=10**6,
+            killed=True,
+            states=(TradingState.KILLED,),
+            quantity=D("NaN"),
+        )
+    )
+    assert verdict.passed
+    assert [check.code for check in verdict.checks] == ["P-14"]
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_reduction_passes_where_growth_would_not(side):
+    """P-17 to P-20: the order that makes risk smaller is never kept from doing so."""
+    held = D(-2) * side.sign
+    tight = {
+        "side": side,
+        "margin_free": D(-500),
+        "position_net_max_lots": D(1),
+        "position_gross_max_lots": D(1),
+        "exposure_account_max": D(0),
+        "loss_today_account": D(10**6),
+        "states": (TradingState.REDUCING,),
+    }
+    assert refused(position_net=held, **tight) == []
+    assert "P-17" in refused(position_net=held + side.sign * D("0.01"), **tight), "one step more than is held opens"
+    assert "P-17" in refused(position_net=held, working_lots=D("0.01"), **tight), "others are closing it already"
+    assert "P-17" in refused(position_net=-held, **tight)
+    assert refused(position_net=held, orders_open=200, **tight) == ["P-18"], "but open orders stay bounded"
+
+
+def test_a_replace_adds_no_open_order_and_gives_back_what_it_replaces():
+    assert refused(orders_open=199) == []
+    assert refused(orders_open=200) == ["P-18"]
+    assert refused(orders_open=200, request=Request.REPLACE) == []
+    assert refused(orders_open=201, request=Request.REPLACE) == ["P-18"]
+    assert refused(window_notional=D(1_000_000), request=Request.REPLACE) == ["P-12"]
+    assert refused(window_notional=D(1_000_000), replaced_notional=D(220_000), request=Request.REPLACE) == []
+
+
+def test_a_sell_moves_the_net_position_down():
+    assert refused(side=Side.SELL, position_net=D(-18)) == []
+    assert refused(side=Side.SELL, position_net=D("-18.01")) == ["P-18"]
+    assert refused(side=Side.SELL, position_net=D(1)) == []
+
+
+def test_a_short_sale_needs_only_what_is_not_held():
+    assert refused(**SHORT_SALE, position_net=D(1), located_lots=D(1)) == []
+    assert refused(**SHORT_SALE, position_net=D(1), located_lots=D("0.99")) == ["P-23"]
+    assert refused(**SHORT_SALE, position_net=D(-1), located_lots=D("1.99")) == ["P-23"]
+    assert refused(**SHORT_SALE, position_net=D(2), working_lots=D(1)) == ["P-23"]
+
+
+def test_the_collar_looks_at_the_stop_price_too():
+    stop = {"type": OrderType.STOP_LIMIT, "limit_price": D("1.1")}
+    assert refused(**stop, stop_price=D("1.111")) == []
+    assert refused(**stop, stop_price=D("1.11101")) == ["P-09"]
+    assert refused(**stop, stop_price=D("1.08899")) == ["P-09"]
+
+
+def test_market_protection_is_the_touch_moved_by_the_slippage():
+    assert protection_price(side=Side.BUY, touch=D(2), slippage_bps=D(50)) == D("2.01")
+    assert protection_price(side=Side.SELL, touch=D(2), slippage_bps=D(50)) == D("1.99")
+    sell = {"type": OrderType.MARKET, "side": Side.SELL, "bid": D("1.1"), "ask": D("1.1")}
+    assert refused(**sell, limit_price=D("1.09450")) == []
+    assert refused(**sell, limit_price=D("1.09449")) == ["P-10"]
+
+
+def override(**more: object) -> Override:
+    fields = {
+        "order_id": "O1",
+        "codes": frozenset({"P-07", "P-17", "P-25"}),
+        "reason": "hedge of a large client",
+        "requested_by": "dealer",
+        "authorised_by": "head of risk",
+        "granted_at_us": NOW_US,
+        "expires_at_us": NOW_US + 30 * 60 * 1_000_000,
+    }
+    return Override(**(fields | more))  # type: ignore[arg-type]
+
+
+def test_an_override_lets_one_order_through_what_may_be_overridden():
+    """P-26."""
+    spoilt = {"notional": D(250_001), "order_id": "O1"}
+    verdict = assess(context=context(override=override(), **spoilt))
+    assert verdict.passed
+    [check] = [check for check in verdict.checks if check.code == "P-07"]
+    assert check.text.startswith("overridden by head of risk: the order value")
+    assert refused(override=override(), margin_required=D(10**6), order_id="O1") == ["P-17"], "margin has no override"
+    assert refused(override=override(), killed=True, order_id="O1") == ["P-25"], "nor has a kill"
+    assert refused(override=override(codes=frozenset({"P-08"})), **spoilt) == ["P-07"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"order_id": "O2"},
+        {"reason": ""},
+        {"authorised_by": ""},
+        {"authorised_by": "dealer"},
+        {"granted_at_us": NOW_US + 1},
+        {"expires_at_us": NOW_US},
+        {"expires_at_us": NOW_US + 30 * 60 * 1_000_000 + 1},
+    ],
+)
+def test_an_override_out_of_order_lets_nothing_through(wrong):
+    assert refused(override=override(**wrong), notional=D(250_001), order_id="O1") == ["P-07", "P-26"]
+    assert refused(override=override(order_id=""), notional=D(250_001)) == ["P-07", "P-26"]
+
+
+def test_an_order_that_no_context_can_be_made_of_is_refused_with_a_record():
+    verdict = refusal(terms=TERMS, code="P-02", text="no such account", config_version=3)
+    assert not verdict.passed
+    assert (verdict.terms_hash, verdict.config_version) == (terms_hash(terms=TERMS), 3)
+    assert [(reason.code, reason.text) for reason in verdict.reasons] == [("P-02", "no such account")]
+
+
+@pytest.mark.parametrize("number", [D(-1), D("NaN"), D("Infinity")])
+def test_a_limit_that_is_no_number_cannot_be_set(number):
+    with pytest.raises(UnableToSetLimit):
+        Limits(order_value_max=number)
+    with pytest.raises(UnableToSetLimit):
+        Limits(collar_percent={AssetClass.GOLD: number})
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(msgspec.json.encode({"order_value_max": str(number)}), type=Limits)
+
+
+def test_a_group_sets_limits_of_its_own():
+    group = Group(name="g", version=9, order_notional_max=D(7), open_orders_max=3, slippage_bps_max=D(1))
+    limits = BASE["limits"].for_group(group=group)
+    assert (limits.version, limits.order_value_max, limits.orders_open_max, limits.slippage_bps_max) == (9, 7, 3, 1)
+    assert limits.order_volume_max_lots == D(10)
+
+
+def test_the_defaults_without_what_has_no_default_refuse():
+    assert refused(limits=Limits.retail_defaults()) == ["P-08", "P-18", "P-19", "P-20"]
+
+
+amounts = st.decimals(allow_nan=True, allow_infinity=True, places=2) | st.none()
+
+
+@given(
+    st.decimals(allow_nan=True, allow_infinity=True),
+    st.none() | st.decimals(allow_nan=True, allow_infinity=True),
+    st.sampled_from(OrderType),
+    st.sampled_from(Side),
+    st.integers(-30, 30),
+)
+def test_the_gate_answers_whatever_it_is_asked(quantity, price, type_, side, net):
+    verdict = assess(context=context(quantity=quantity, limit_price=price, type=type_, side=side, position_net=D(net)))
+    assert len(verdict.checks) == len(CHECKS)
+    if verdict.passed:
+        assert 0 < quantity <= 10
+        assert price is None or abs(price - D("1.1")) * 100 <= D("1.1") or type_ is OrderType.MARKET
