@@ -1,0 +1,131 @@
+"""Call auctions: one price for all crossing orders, and when continuous trading is interrupted for one.
+
+The uncross follows the four usual steps, as in the published market models of Xetra and Euronext: most volume executed, then least surplus, then market pressure, then nearest to the reference price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+BPS = 10_000
+
+
+class AuctionPhase(StrEnum):
+    """A symbol's day: orders are collected in the calls and matched at once at their end."""
+
+    OPENING_CALL = "opening_call"
+    CONTINUOUS = "continuous"
+    VOLATILITY_CALL = "volatility_call"
+    CLOSING_CALL = "closing_call"
+    CLOSED = "closed"
+
+
+class AuctionOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order in the call; integer points and lot points, `price` None for a market order. Side 0 buys, 1 sells."""
+
+    order_id: int
+    side: int
+    qty: int
+    price: int | None
+
+
+class Uncross(msgspec.Struct, frozen=True, kw_only=True):
+    """The auction price, what trades there, and the surplus left (positive: of buyers)."""
+
+    price: int
+    volume: int
+    surplus: int
+
+
+class AuctionFill(msgspec.Struct, frozen=True, kw_only=True):
+    buy_order_id: int
+    sell_order_id: int
+    price: int
+    qty: int
+
+
+def uncross(*, orders: Iterable[AuctionOrder], reference: int) -> Uncross | None:
+    """Return the price at which the call would be matched now; None where nothing crosses.
+
+    With market orders alone on both sides the reference price is taken.
+    """
+    book = list(orders)
+    prices = {order.price for order in book if order.price is not None} or {reference}
+    candidates = [_at(book, price) for price in sorted(prices)]
+    volume = max(candidate.volume for candidate in candidates)
+    if volume == 0:
+        return None
+    fullest = [candidate for candidate in candidates if candidate.volume == volume]
+    surplus = min(abs(candidate.surplus) for candidate in fullest)
+    even = [candidate for candidate in fullest if abs(candidate.surplus) == surplus]
+    return _pressed(book, even, reference)
+
+
+def matched(*, orders: Iterable[AuctionOrder], reference: int) -> tuple[AuctionFill, ...]:
+    """Return the fills of the uncross, all at its price: market orders first, then by price, then as given."""
+    book = list(orders)
+    result = uncross(orders=book, reference=reference)
+    if result is None:
+        return ()
+    buys = sorted((order for order in book if order.side == 0 and _reaches(order, result.price)), key=_priority)
+    sells = sorted((order for order in book if order.side == 1 and _reaches(order, result.price)), key=_priority)
+    return tuple(_paired(buys, sells, result))
+
+
+def interrupts(*, price: int, reference: int, static_reference: int, dynamic_bps: int, static_bps: int) -> bool:
+    """Tell whether a potential execution price must start a volatility call: outside of either corridor.
+
+    The dynamic corridor is around the last price, the static one around the last auction's.
+    """
+    return abs(price - reference) * BPS > reference * dynamic_bps or (
+        abs(price - static_reference) * BPS > static_reference * static_bps
+    )
+
+
+def _at(book: list[AuctionOrder], price: int) -> Uncross:
+    bought = sum(order.qty for order in book if order.side == 0 and _reaches(order, price))
+    sold = sum(order.qty for order in book if order.side == 1 and _reaches(order, price))
+    return Uncross(price=price, volume=min(bought, sold), surplus=bought - sold)
+
+
+def _pressed(book: list[AuctionOrder], even: list[Uncross], reference: int) -> Uncross:
+    # Buyers left over everywhere press the price up, sellers down; else the reference decides, kept within the range.
+    if all(candidate.surplus > 0 for candidate in even):
+        return even[-1]
+    if all(candidate.surplus < 0 for candidate in even):
+        return even[0]
+    low, high = even[0].price, even[-1].price
+    inside = _at(book, min(max(reference, low), high))
+    nearest = min(even, key=lambda candidate: (abs(candidate.price - reference), candidate.price))
+    return inside if (inside.volume, abs(inside.surplus)) == (nearest.volume, abs(nearest.surplus)) else nearest
+
+
+def _reaches(order: AuctionOrder, price: int) -> bool:
+    if order.price is None:
+        return True
+    return order.price >= price if order.side == 0 else order.price <= price
+
+
+def _priority(order: AuctionOrder) -> tuple[bool, int]:
+    if order.price is None:
+        return False, 0
+    return True, order.price if order.side == 1 else -order.price
+
+
+def _paired(buys: list[AuctionOrder], sells: list[AuctionOrder], result: Uncross) -> Iterable[AuctionFill]:
+    left = {order.order_id: order.qty for order in (*buys, *sells)}
+    buyers, sellers = iter(buys), iter(sells)
+    buy, sell, volume = next(buyers), next(sellers), result.volume
+    while volume:
+        qty = min(left[buy.order_id], left[sell.order_id], volume)
+        yield AuctionFill(buy_order_id=buy.order_id, sell_order_id=sell.order_id, price=result.price, qty=qty)
+        left[buy.order_id] -= qty
+        left[sell.order_id] -= qty
+        volume -= qty
+        if volume and left[buy.order_id] == 0:
+            buy = next(buyers)
+        if volume and left[sell.order_id] == 0:
+            sell = next(sellers)
