@@ -57,17 +57,17 @@ class FrameMaker:
         for panel in streams.PANELS:
             yield panel, self._frame(panel, self.rows[panel], snapshot=True)
 
-    def tick(self, *, symbols: int) -> list[bytes]:
-        """Move `symbols` prices; return the frames of the panels that changed."""
+    def tick(self, *, symbols: int) -> Iterator[bytes]:
+        """Move `symbols` prices; yield the frames of the panels that changed, each stamped as it is made."""
         moved = self._random.sample(sorted(self._markets), min(symbols, len(self._markets)))
         for name in moved:
             self._requote(name)
         self.rows["venues"] = {venue: self._venue(venue) for venue in VENUES}
         self._sum_up()
-        frames = [
-            self._delta(panel, {name: self.rows[panel][name] for name in moved}) for panel in ("quotes", "exposure")
-        ]
-        return [*frames, self._delta("venues", self.rows["venues"]), self._delta("summary", self.rows["summary"])]
+        for panel in ("quotes", "exposure"):
+            yield self._delta(panel, {name: self.rows[panel][name] for name in moved})
+        for panel in ("venues", "summary"):
+            yield self._delta(panel, self.rows[panel])
 
     def order(self) -> bytes:
         """Decide one more order; return its frame."""

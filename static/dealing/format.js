@@ -70,7 +70,9 @@ export const words = (code) => (code ? String(code).replaceAll("_", " ") : NONE)
 /** A coloured lamp with the state in words for those who do not see the colour. */
 export const lamp = (state, label) => {
   const node = el("span", `lamp lamp-${state}`);
-  node.setAttribute("role", "img");
-  node.setAttribute("aria-label", label);
+  if (label) {
+    node.setAttribute("role", "img");
+    node.setAttribute("aria-label", label);
+  } else node.setAttribute("aria-hidden", "true");
   return node;
 };

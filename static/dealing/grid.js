@@ -37,7 +37,12 @@ export class Grid {
       columnDefaults: { headerSortTristate: true, resizable: "header", minWidth: 44, tooltip: false },
       rowFormatter: (row) => this.dress(row),
     });
-    this.table.on("tableBuilt", () => { this.built = true; this.whole = true; this.schedule(); });
+    this.table.on("tableBuilt", () => {
+      nameRoles(host);
+      this.built = true;
+      this.whole = true;
+      this.schedule();
+    });
     this.table.on("rowClick", (_event, row) => this.activate(row.getIndex()));
     store.watch(panel, (keys, whole) => this.changed(keys, whole));
     if (aged) setInterval(() => this.growOld(), 1_000);
@@ -115,7 +120,10 @@ export class Grid {
     element.querySelector(":scope > .detail")?.remove();
     const open = this.expanded.has(data.key);
     element.classList.toggle("open", open);
-    if (open && this.detail) element.append(el("div", "detail", this.detail(this.store.row(this.panel, data.key) ?? data)));
+    if (!open || !this.detail) return;
+    const detail = el("div", "detail", this.detail(this.store.row(this.panel, data.key) ?? data));
+    detail.setAttribute("role", "gridcell");
+    element.append(detail);
   }
 
   growOld() {
@@ -161,6 +169,13 @@ export class Grid {
     else this.table.clearFilter();
   }
 }
+
+// The scrolling holder can be focused, so it and not the element in it must be the grid's group of rows.
+const nameRoles = (host) => {
+  host.removeAttribute("aria-owns");
+  host.querySelector(".tabulator-tableholder").setAttribute("role", "rowgroup");
+  host.querySelector(".tabulator-table").setAttribute("role", "none");
+};
 
 /** A small table inside an expanded row; `rows` are arrays of text or nodes, `figures` the indexes of figure columns. */
 export const detailTable = ({ caption, heads, rows, figures = [], lit = () => false }) => {
