@@ -21,13 +21,15 @@ from piggy.adapters.fix.config import DICTIONARY_NAME, SILENCE_S_MAX, SessionCon
 from piggy.adapters.fix.dictionary import write_loose
 from piggy.adapters.fix.inbound import MarketDataBook
 from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
+from piggy.adapters.fix.messages import message as text_of
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
 
 log = logging.getLogger(__name__)
 
 # QuickFIX's threads call into the session; one that is collected while they run takes the process down.
 _started: set[FixSession] = set()
-_LOGON, _LOGOUT, _REJECT = "A", "5", "3"
+PROBE_S = 0.3
+_LOGON, _LOGOUT, _REJECT, _HEARTBEAT = "A", "5", "3", "0"
 
 
 def _caught(callback: Callable[..., None]) -> Callable[..., None]:
@@ -83,6 +85,7 @@ class FixSession(fix.Application):  # type: ignore[misc]
         self._text = "never connected"
         self._heard_at = 0.0
         self._subscriptions = 0
+        self._probe_id = ""
         self.market_data_messages = 0
         (config.home / "store").mkdir(parents=True, exist_ok=True)
         self._log = MessageLog(path=config.home / "messages.log")
@@ -151,10 +154,31 @@ class FixSession(fix.Application):  # type: ignore[misc]
 
     @_caught
     def onLogon(self, session_id: fix.SessionID) -> None:
-        """The LP took us: subscribe, then tell."""
+        """The LP took us; a probe tells when it hears us too.
+
+        While sequence numbers are being recovered a gap fill swallows whatever we say, an order or a subscription.
+        """
         self._heard_at = time.monotonic()
-        self._turn(VenueState.READY, "logged on")
         self._subscriptions += 1
+        self._probe_id = f"{self._clock()}-{self._subscriptions}"
+        self._turn(VenueState.CONNECTING, "logged on, recovering sequence numbers")
+        self._probe(self._probe_id)
+
+    def _probe(self, probe_id: str) -> None:
+        """Ask for a heartbeat, again and again until the one of this logon is answered."""
+        if probe_id != self._probe_id:
+            return
+        try:
+            fix.Session.sendToTarget(fix.Message(text_of("1", f"112={probe_id}\x01"), False), self._session_id)
+        except fix.SessionNotFound:
+            return
+        again = threading.Timer(PROBE_S, self._probe, [probe_id])
+        again.daemon = True
+        again.start()
+
+    def _be_ready(self) -> None:
+        self._probe_id = ""
+        self._turn(VenueState.READY, "logged on")
         request_id = f"{self.config.tenant}-{self._clock()}-{self._subscriptions}"
         if symbols := [mapping.symbol for mapping in self.config.symbols]:
             self.send(outbound.market_data_request(symbols=symbols, request_id=request_id, config=self.config))
@@ -162,11 +186,12 @@ class FixSession(fix.Application):  # type: ignore[misc]
     @_caught
     def onLogout(self, session_id: fix.SessionID) -> None:
         """The session is gone, and with it every quote."""
+        self._probe_id = ""
         with self._book_lock:
             self._book.clear()
             self._changed.clear()
             self._seen.clear()
-        if self._state is VenueState.READY:
+        if self._state is not VenueState.DOWN:
             self._turn(VenueState.DOWN, "logged out or connection lost")
 
     @_caught
@@ -186,6 +211,8 @@ class FixSession(fix.Application):  # type: ignore[misc]
         kind = message.getHeader().getField(35)
         if kind == _LOGOUT:
             self._turn(VenueState.DOWN, f"the LP logged us out: {fields(text).get('58', 'no reason given')}")
+        elif kind == _HEARTBEAT and self._probe_id and fields(text).get("112") == self._probe_id:
+            self._be_ready()
         elif kind == _REJECT:
             self._listener.on_parked(text=text, error="session reject")
 
