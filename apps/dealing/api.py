@@ -28,7 +28,7 @@ def dealers_only(view: View) -> View:
     def guarded(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         is_verified = getattr(request.user, "is_verified", None)
         if not request.user.is_authenticated or not (is_verified and is_verified()):
-            return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
+            return redirect_to_login(request.get_full_path(), str(settings.LOGIN_URL))
         if not selectors.may_watch_desk(request.user):
             raise PermissionDenied
         return view(request, **kwargs)
