@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from apps.liquidity.models import LiquidityProvider, VenueOrder, VenueReport
 from piggy.adapters.fix.config import DIALECTS, SessionConfig, SymbolMapping
@@ -19,6 +21,12 @@ def providers() -> QuerySet[LiquidityProvider]:
 def open_orders(*, venue: str) -> QuerySet[VenueOrder]:
     """Return the orders of which something may still live at the LP, oldest first."""
     return VenueOrder.objects.filter(venue=venue, state__in=OPEN_STATES).order_by("id")
+
+
+def unsettled_orders(*, venue: str, silent_s: float) -> QuerySet[VenueOrder]:
+    """Return orders in doubt, and those that left `silent_s` seconds ago without a word from the LP."""
+    silent = Q(state=VenueOrder.State.SENT, updated_at__lt=Now() - timedelta(seconds=silent_s))
+    return VenueOrder.objects.filter(Q(state=VenueOrder.State.DOUBT) | silent, venue=venue).order_by("id")
 
 
 def untold_reports() -> QuerySet[VenueReport]:

@@ -36,8 +36,8 @@ class Range:
         """Open all ports, then quote."""
         for acceptor in self.acceptors.values():
             acceptor.start()
-        feeds = [*self._generated, *self._tick_feeds.values()] if self._config.speed else []
-        for feed in feeds:
+        feeds: list[GeneratedFeed | TickFeed] = [*self._generated, *self._tick_feeds.values()]
+        for feed in feeds if self._config.speed else ():
             threading.Thread(target=feed.run, args=(self._stopped,), daemon=True).start()
 
     def stop(self) -> None:

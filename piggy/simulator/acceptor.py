@@ -34,7 +34,7 @@ class Subscription:
         self.live = True
 
 
-class Acceptor(fix.Application):  # type: ignore[misc]
+class Acceptor(fix.Application):
     """Every callback catches everything: an exception in one ends the process (measured)."""
 
     def __init__(self, *, config: LpConfig, range_config: RangeConfig, dictionary: str) -> None:

@@ -198,7 +198,8 @@ class Link:
                 self._ask_status(row)
         if self.session.ready and time.monotonic() > self._ask_again_at:
             self._ask_again_at = time.monotonic() + ASK_AGAIN_S
-            for row in VenueOrder.objects.filter(venue=self._venue, state=VenueOrder.State.DOUBT):
+            for row in selectors.unsettled_orders(venue=self._venue, silent_s=ASK_AGAIN_S):
+                self._doubt(row, "no report came")
                 self._ask_status(row)
 
     def _doubt(self, row: VenueOrder, text: str) -> None:

@@ -62,7 +62,7 @@ class Listener(Protocol):
     def on_parked(self, *, text: str, error: str) -> None: ...
 
 
-class FixSession(fix.Application):  # type: ignore[misc]
+class FixSession(fix.Application):
     """A session with one LP; `clock` gives the arrival time of quotes in UTC microseconds.
 
     With `conflate` only the latest book of a symbol is kept between two calls of `changed_quotes`, else every one.
