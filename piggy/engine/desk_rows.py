@@ -78,8 +78,11 @@ def exposure_row(*, desk: Desk, symbol: str, costs: Costs, now_us: int) -> Row:
 def costs_of(*, desk: Desk, symbol: str) -> Costs:
     """Return the cost sums of everybody's positions in `symbol`."""
     costs = Costs(fresh=True)
-    for position_id in desk.state.holders.get(symbol, ()):
-        position = desk.state.positions[position_id]
+    state = desk.state
+    held = (state.positions[key] for who in state.holders.get(symbol, ()) for key in state.positions_of.get(who, ()))
+    for position in held:
+        if position.symbol != symbol:
+            continue
         if position.quantity > 0:
             costs.long += position.cost
         else:
