@@ -13,7 +13,7 @@ export const quotes = ({ host, store }) => {
     matches: (row) => [row.symbol],
     detail: (row) => venues(row, store),
     columns: [
-      label("Symbol", "symbol", undefined, { minWidth: 142, widthGrow: 1.1, cssClass: "symbol expands", responsive: 0 }),
+      label("Symbol", "symbol", undefined, { minWidth: 152, widthGrow: 1.1, cssClass: "symbol expands", responsive: 0 }),
       label("LP", "bid_venue", venue, { minWidth: 44, hozAlign: "right", headerHozAlign: "right", responsive: 1 }),
       figure("Size", "bid_size", number, { minWidth: 50, responsive: 3 }),
       figure("Bid", "bid", bigFigure, { minWidth: 84, widthGrow: 1.5, cssClass: "figure bid", responsive: 0 }),
