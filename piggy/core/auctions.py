@@ -1,6 +1,7 @@
 """Call auctions: one price for all crossing orders, and when continuous trading is interrupted for one.
 
-The uncross follows the four usual steps, as in the published market models of Xetra and Euronext: most volume executed, then least surplus, then market pressure, then nearest to the reference price.
+The uncross follows the four usual steps, as in the published market models of Xetra and Euronext: most volume executed,
+then least surplus, then market pressure, then nearest to the reference price.
 """
 
 from __future__ import annotations
