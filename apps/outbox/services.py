@@ -18,6 +18,7 @@ from piggy.messaging.client import Client, UnableToTell, command_id_of
 
 SWEEP_ROWS_MAX = 1_000
 RETELL_AFTER_S = 5
+RETELL_DOUBLINGS_MAX = 10
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ def sweep(*, tenant: str, now: datetime) -> int:
     rows = list(selectors.waiting_commands(told_before=now - timedelta(seconds=RETELL_AFTER_S))[:SWEEP_ROWS_MAX])
     recorded = selectors.commands_in_log(command_ids=[row.command_id for row in rows])
     OutboxCommand.objects.filter(command_id__in=recorded).update(heard_at=now)
-    missing = [row for row in rows if row.command_id not in recorded]
+    missing = [row for row in rows if row.command_id not in recorded and _is_due(row, now)]
     if missing:
         log.warning("outbox_told_again", tenant=tenant, commands=len(missing), oldest=missing[0].reference)
         _tell(tenant=tenant, rows=missing)
@@ -54,6 +55,12 @@ def sweep(*, tenant: str, now: datetime) -> int:
             row.told_count += 1
         OutboxCommand.objects.bulk_update(missing, ["told_count"])
     return len(missing)
+
+
+def _is_due(row: OutboxCommand, now: datetime) -> bool:
+    # A setting that the engine has already leaves no event, so asking again grows rarer instead of ending.
+    wait_s = RETELL_AFTER_S * 2 ** min(row.told_count, RETELL_DOUBLINGS_MAX)
+    return now - row.created_at >= timedelta(seconds=wait_s)
 
 
 def _tell_soon(*, tenant: str, rows: Sequence[OutboxCommand]) -> None:
