@@ -122,6 +122,10 @@ class Marks:
                 except (RedisError, OSError) as error:
                     self._screen(tenant).known = False
                     log.warning("desk frames not sent", extra={"tenant": tenant, "error": str(error)})
+                except Exception:
+                    # A picture that cannot be drawn must never stop the trading that it shows.
+                    self._screen(tenant).known = False
+                    log.exception("desk frames not drawn", extra={"tenant": tenant})
             await pause(FLUSH_S)
 
     def _screen(self, tenant: str) -> Screen:

@@ -177,7 +177,9 @@ async def serve(*, term: Term) -> None:
     """Run term after term until cancelled; each begins from the log."""
     while True:
         try:
-            await term.run()
+            # A task of its own: a task group that fails leaves its parent marked as cancelled on Python 3.11 and 3.12,
+            # and this task must know whether it is really told to end.
+            await asyncio.create_task(term.run())
         except* Exception as errors:
             # The boundary of a term: whatever broke, the next term trusts only the log.
             log.error("term ended", exc_info=errors)
