@@ -93,15 +93,13 @@ def _at(book: list[AuctionOrder], price: int) -> Uncross:
 
 
 def _pressed(book: list[AuctionOrder], even: list[Uncross], reference: int) -> Uncross:
-    # Buyers left over everywhere press the price up, sellers down; else the reference decides, kept within the range.
+    # Buyers left over everywhere press the price up, sellers down; else the reference decides, kept within the range,
+    # where no price executes less or leaves more than the limits at its ends.
     if all(candidate.surplus > 0 for candidate in even):
         return even[-1]
     if all(candidate.surplus < 0 for candidate in even):
         return even[0]
-    low, high = even[0].price, even[-1].price
-    inside = _at(book, min(max(reference, low), high))
-    nearest = min(even, key=lambda candidate: (abs(candidate.price - reference), candidate.price))
-    return inside if (inside.volume, abs(inside.surplus)) == (nearest.volume, abs(nearest.surplus)) else nearest
+    return _at(book, min(max(reference, even[0].price), even[-1].price))
 
 
 def _reaches(order: AuctionOrder, price: int) -> bool:

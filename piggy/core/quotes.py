@@ -55,13 +55,18 @@ class Market(QuoteTable):
         return (best.bid.price + best.ask.price) / TWO
 
     def depth(self, *, symbol: str, now_us: int) -> tuple[tuple[AttributedLevel, ...], tuple[AttributedLevel, ...]]:
-        """Return (bids, asks): every live venue's levels merged best first, each still its venue's own."""
+        """Return (bids, asks): every live venue's levels merged best first, each still its venue's own.
+
+        A cross has one level a side.
+        """
+        if symbol in self._crosses:
+            best = self.best(symbol=symbol, now_us=now_us)
+            return (best.bid,) if best and best.bid else (), (best.ask,) if best and best.ask else ()
         bids: list[Ranked] = []
         asks: list[Ranked] = []
         for feed in self._live(symbol, now_us):
-            if quote := feed.quote:
-                bids += _ranked(feed, quote.bids, quote.received_at_us, -1)
-                asks += _ranked(feed, quote.asks, quote.received_at_us, 1)
+            bids += _ranked(feed, _quote(feed).bids, -1)
+            asks += _ranked(feed, _quote(feed).asks, 1)
         return _attributed(bids), _attributed(asks)
 
     def quote_of(self, *, venue: str, symbol: str) -> VenueQuote | None:
@@ -92,7 +97,7 @@ class Market(QuoteTable):
         if cross := self._crosses.get(symbol):
             legs = (cross.first, cross.second)
             return all(self.trusted(symbol=leg, now_us=now_us, k=k, band_bps=band_bps) for leg in legs)
-        quotes = [feed.quote for feed in self._live(symbol, now_us) if feed.quote]
+        quotes = map(_quote, self._live(symbol, now_us))
         mids = sorted(mid for mid in map(_two_sided_mid, quotes) if mid is not None)
         if not mids:
             return False
@@ -112,6 +117,11 @@ class Market(QuoteTable):
         return book.live(now_us=now_us) if book else []
 
 
+def _quote(feed: Feed) -> VenueQuote:
+    assert feed.quote is not None, "a live feed has a quote"
+    return feed.quote
+
+
 def _two_sided_mid(quote: VenueQuote) -> Decimal | None:
     return (quote.bids[0].price + quote.asks[0].price) / TWO if quote.bids and quote.asks else None
 
@@ -119,11 +129,9 @@ def _two_sided_mid(quote: VenueQuote) -> Decimal | None:
 Ranked = tuple[Decimal, Decimal, int, str, int, Decimal]
 
 
-def _ranked(feed: Feed, levels: tuple[Level, ...], received_at_us: int, sign: int) -> list[Ranked]:
-    venue = feed.venue
-    return [
-        (sign * level.price, -level.size, venue.priority, venue.name, received_at_us, level.price) for level in levels
-    ]
+def _ranked(feed: Feed, levels: tuple[Level, ...], sign: int) -> list[Ranked]:
+    venue, at_us = feed.venue, _quote(feed).received_at_us
+    return [(sign * level.price, -level.size, venue.priority, venue.name, at_us, level.price) for level in levels]
 
 
 def _attributed(ranked: list[Ranked]) -> tuple[AttributedLevel, ...]:

@@ -1,0 +1,261 @@
+"""The consolidated market, told in sentences."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from piggy.core.accounts import Venue
+from piggy.core.crosses import Cross, CrossKind
+from piggy.core.market import Level, VenueQuote
+from piggy.core.quotefilter import Fault, QuoteFilter
+from piggy.core.quotes import Market
+
+NOW_US = 1_000_000_000
+MS = 1_000
+
+
+def levels(*rows: tuple[str, str]) -> tuple[Level, ...]:
+    return tuple(Level(Decimal(price), Decimal(size)) for price, size in rows)
+
+
+def quoted(
+    venue: str, bid: str = "", ask: str = "", *, size: str = "1", at: int = NOW_US, symbol: str = "EURUSD"
+) -> VenueQuote:
+    return VenueQuote(
+        venue=venue,
+        symbol=symbol,
+        bids=levels((bid, size)) if bid else (),
+        asks=levels((ask, size)) if ask else (),
+        venue_at_us=at,
+        received_at_us=at,
+    )
+
+
+def market_of(*quotes: VenueQuote) -> Market:
+    market = Market()
+    market.update_many(quotes=quotes)
+    return market
+
+
+def best(market: Market, *, now: int = NOW_US, symbol: str = "EURUSD") -> tuple[str, str, str, str] | None:
+    """Return (bid venue, bid, ask venue, ask) as text, '' for an empty side."""
+    quote = market.best(symbol=symbol, now_us=now)
+    if quote is None:
+        return None
+    bid, ask = quote.bid, quote.ask
+    return (
+        bid.venue if bid else "",
+        str(bid.price) if bid else "",
+        ask.venue if ask else "",
+        str(ask.price) if ask else "",
+    )
+
+
+def test_each_side_is_the_best_of_all_and_says_whose_it_is() -> None:
+    market = market_of(quoted("LP1", "1.1000", "1.1003"), quoted("LP2", "1.1001", "1.1004"))
+    assert best(market) == ("LP2", "1.1001", "LP1", "1.1003")
+    assert market.mid(symbol="EURUSD", now_us=NOW_US) == Decimal("1.1002")
+
+
+def test_the_best_follows_every_way_a_quote_can_change() -> None:
+    market = market_of(quoted("LP1", "1.1000", "1.1003"), quoted("LP2", "1.1001", "1.1004"))
+    market.update(quote=quoted("LP2", "1.0999", "1.1002"))
+    assert best(market) == ("LP1", "1.1000", "LP2", "1.1002")
+    market.update(quote=quoted("LP1", "1.1002", "1.1001", size="2"))
+    assert market.fault_of(venue="LP1", symbol="EURUSD") == Fault.CROSSED
+    assert best(market) == ("LP2", "1.0999", "LP2", "1.1002")
+    market.update(quote=quoted("LP2", "1.0999"))
+    assert best(market) == ("LP2", "1.0999", "", "")
+    market.update(quote=quoted("LP2", "", "1.1005"))
+    assert best(market) == ("", "", "LP2", "1.1005")
+    market.update(quote=quoted("LP2"))
+    assert best(market) is None
+
+
+def test_equal_prices_are_ranked_by_size_then_priority_then_name() -> None:
+    market = market_of(quoted("LP2", "1.1", "1.2"), quoted("LP1", "1.1", "1.2"))
+    assert best(market) == ("LP1", "1.1", "LP1", "1.2")
+    market.configure(venue=Venue(name="LP2", priority=1))
+    assert best(market) == ("LP2", "1.1", "LP2", "1.2")
+    market.update(quote=quoted("LP1", "1.1", "1.2", size="3"))
+    assert best(market) == ("LP1", "1.1", "LP1", "1.2")
+    market.update(quote=quoted("LP1", "1.1", "1.2", size="0.5"))
+    assert best(market) == ("LP2", "1.1", "LP2", "1.2")
+
+
+def test_depth_is_merged_best_first_and_stays_attributed() -> None:
+    first = VenueQuote(
+        venue="LP1",
+        symbol="EURUSD",
+        bids=levels(("1.1000", "1"), ("1.0998", "5")),
+        asks=levels(("1.1002", "1"), ("1.1003", "5")),
+        venue_at_us=NOW_US,
+        received_at_us=NOW_US,
+    )
+    market = market_of(first, quoted("LP2", "1.0999", "1.1002", size="2"))
+    bids, asks = market.depth(symbol="EURUSD", now_us=NOW_US)
+    assert [(str(level.price), level.venue) for level in bids] == [
+        ("1.1000", "LP1"),
+        ("1.0999", "LP2"),
+        ("1.0998", "LP1"),
+    ]
+    assert [(str(level.size), level.venue) for level in asks] == [("2", "LP2"), ("1", "LP1"), ("5", "LP1")]
+    assert market.depth(symbol="NOTHING", now_us=NOW_US) == ((), ())
+
+
+def test_a_quote_counts_until_it_is_older_than_its_venue_allows() -> None:
+    market = Market()
+    market.configure(venue=Venue(name="LP1", quote_age_ms_max=100))
+    market.update_many(quotes=[quoted("LP1", "1.1001", "1.1002"), quoted("LP2", "1.1000", "1.1003")])
+    assert best(market, now=NOW_US + 100 * MS) == ("LP1", "1.1001", "LP1", "1.1002")
+    assert best(market, now=NOW_US + 100 * MS + 1) == ("LP2", "1.1000", "LP2", "1.1003")
+    assert market.venues_of(symbol="EURUSD", now_us=NOW_US + 200 * MS) == ("LP2",)
+    assert best(market, now=NOW_US + 5_000 * MS + 1) is None
+    assert best(market, now=NOW_US) == ("LP1", "1.1001", "LP1", "1.1002")
+    market.update(quote=quoted("LP2", "1.1000", "1.1003", at=NOW_US + 200 * MS))
+    assert best(market, now=NOW_US + 200 * MS) == ("LP2", "1.1000", "LP2", "1.1003")
+
+
+def test_a_disabled_or_withdrawn_venue_does_not_count() -> None:
+    market = market_of(
+        quoted("LP1", "1.1001", "1.1002"), quoted("LP2", "1.1000", "1.1003"), quoted("LP2", "1", "2", symbol="X")
+    )
+    market.configure(venue=Venue(name="LP1", enabled=False))
+    assert best(market) == ("LP2", "1.1000", "LP2", "1.1003")
+    market.update(quote=quoted("LP1", "1.1001", "1.1002"))
+    assert best(market) == ("LP2", "1.1000", "LP2", "1.1003")
+    market.configure(venue=Venue(name="LP1"))
+    assert best(market) == ("LP1", "1.1001", "LP1", "1.1002")
+    market.withdraw(venue="LP1", symbol="EURUSD")
+    market.withdraw(venue="LP1", symbol="NOTHING")
+    assert best(market) == ("LP2", "1.1000", "LP2", "1.1003")
+    market.withdraw(venue="LP2")
+    assert (best(market), best(market, symbol="X")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "size", "fault"),
+    [
+        ("0", "1.1", "1", Fault.NOT_A_PRICE),
+        ("-1", "1.1", "1", Fault.NOT_A_PRICE),
+        ("NaN", "1.1", "1", Fault.NOT_A_PRICE),
+        ("1.1", "sNaN", "1", Fault.NOT_A_PRICE),
+        ("1.1", "Infinity", "1", Fault.NOT_A_PRICE),
+        ("1.1", "1.2", "0", Fault.NOT_A_PRICE),
+        ("1.1", "1.2", "NaN", Fault.NOT_A_PRICE),
+        ("1.2", "1.1", "1", Fault.CROSSED),
+        ("1.1", "1.1", "1", None),
+    ],
+)
+def test_what_is_not_a_quote_is_put_in_quarantine(bid: str, ask: str, size: str, fault: Fault | None) -> None:
+    market = Market()
+    assert market.update(quote=quoted("LP1", bid, ask, size=size)) == fault
+    assert (market.quote_of(venue="LP1", symbol="EURUSD") is None) == (fault is not None)
+
+
+def test_levels_out_of_order_are_put_in_quarantine() -> None:
+    for bids, asks in ((("1.1", "1"), ("1.1", "1")), ()), ((), (("1.2", "1"), ("1.1", "1"))):
+        quote = VenueQuote(
+            venue="LP1", symbol="EURUSD", bids=levels(*bids), asks=levels(*asks), venue_at_us=0, received_at_us=0
+        )
+        assert Market().update(quote=quote) == Fault.UNSORTED
+
+
+def test_a_lone_spike_never_counts_and_a_real_jump_does_after_some_good_ticks() -> None:
+    market = market_of(quoted("LP1", "1.1000", "1.1002"))
+    assert market.update(quote=quoted("LP1", "1.4000", "1.4002")) == Fault.SPIKE
+    assert best(market) is None
+    assert market.update(quote=quoted("LP1", "1.1000", "1.1002")) == Fault.SPIKE
+    good = [market.update(quote=quoted("LP1", "1.1001", "1.1002")) for _ in range(3)]
+    assert good == [Fault.RECOVERING, Fault.RECOVERING, None]
+    assert best(market) == ("LP1", "1.1001", "LP1", "1.1002")
+
+
+def test_a_jump_after_a_long_silence_is_no_spike_and_an_empty_side_compares_with_nothing() -> None:
+    market = market_of(quoted("LP1", "1.1000", "1.1002"))
+    assert market.update(quote=quoted("LP1", "1.4000", "1.4002", at=NOW_US + 60_001 * MS)) is None
+    assert market.update(quote=quoted("LP1", "1.4000", "", at=NOW_US + 60_002 * MS)) is None
+    assert market.update(quote=quoted("LP1", "1.4000", "1.6", at=NOW_US + 60_003 * MS)) is None
+    assert market.update(quote=quoted("LP1", "1.4000", "1.9", at=NOW_US + 60_004 * MS)) == Fault.SPIKE
+
+
+def test_the_spike_limit_is_set_per_symbol_and_exact() -> None:
+    market = market_of(quoted("LP1", "1.0000", "1.1000"))
+    limit = QuoteFilter(spike_bps_max=Decimal(100), good_ticks=1)
+    market.configure_filter(symbol="EURUSD", quote_filter=limit)
+    market.configure_filter(symbol="LATER", quote_filter=limit)
+    assert market.update(quote=quoted("LP1", "1.0100", "1.1000")) is None
+    assert market.update(quote=quoted("LP1", "1.0202", "1.1110")) == Fault.SPIKE
+    assert market.update(quote=quoted("LP1", "1.0202", "1.1110")) is None
+    assert market.update(quote=quoted("LP1", "1", "1.1", symbol="LATER")) is None
+    assert market.update(quote=quoted("LP1", "1.02", "1.1", symbol="LATER")) == Fault.SPIKE
+
+
+def test_a_market_is_trusted_when_enough_venues_are_close_to_their_median() -> None:
+    market = market_of(
+        quoted("LP1", "1.1000", "1.1002"), quoted("LP2", "1.1001", "1.1003"), quoted("LP3", "1.0900", "1.0902")
+    )
+    assert market.trusted(symbol="EURUSD", now_us=NOW_US, k=2, band_bps=Decimal(2))
+    assert not market.trusted(symbol="EURUSD", now_us=NOW_US, k=3, band_bps=Decimal(2))
+    assert market.trusted(symbol="EURUSD", now_us=NOW_US, k=3, band_bps=Decimal(100))
+    assert not market.trusted(symbol="EURUSD", now_us=NOW_US + 6_000 * MS, k=1, band_bps=Decimal(2))
+    assert not market.trusted(symbol="NOTHING", now_us=NOW_US, k=1, band_bps=Decimal(2))
+    market.update(quote=quoted("LP9", "1.1", symbol="ONE"))
+    assert not market.trusted(symbol="ONE", now_us=NOW_US, k=1, band_bps=Decimal(2))
+
+
+def test_a_cross_is_made_of_the_sides_that_would_be_dealt() -> None:
+    market = market_of(
+        quoted("LP1", "1.1000", "1.1002"),
+        quoted("LP2", "1.2500", "1.2504", symbol="GBPUSD"),
+        quoted("LP2", "150", "151", symbol="USDJPY"),
+    )
+    market.configure_cross(cross=Cross(symbol="EURGBP", first="EURUSD", second="GBPUSD", kind=CrossKind.DIVIDE))
+    market.configure_cross(cross=Cross(symbol="EURJPY", first="EURUSD", second="USDJPY", kind=CrossKind.MULTIPLY))
+    divided = market.best(symbol="EURGBP", now_us=NOW_US)
+    multiplied = market.best(symbol="EURJPY", now_us=NOW_US)
+    assert divided and divided.bid and divided.ask and multiplied and multiplied.bid
+    assert (divided.bid.price, divided.ask.price) == (
+        Decimal("1.1") / Decimal("1.2504"),
+        Decimal("1.1002") / Decimal("1.25"),
+    )
+    assert (divided.bid.venue, divided.bid.size) == ("LP1+LP2", Decimal(1))
+    assert (multiplied.bid.price, multiplied.bid.size) == (Decimal(165), 1 / Decimal("1.1"))
+    assert market.depth(symbol="EURGBP", now_us=NOW_US) == ((divided.bid,), (divided.ask,))
+    assert market.trusted(symbol="EURGBP", now_us=NOW_US, k=1, band_bps=Decimal(1))
+    market.update(quote=quoted("LP2", "1.25", "", symbol="GBPUSD"))
+    assert best(market, symbol="EURGBP") == ("", "", "LP1+LP2", str(Decimal("1.1002") / Decimal("1.25")))
+    market.update(quote=quoted("LP2", "150", "", symbol="USDJPY"))
+    market.update(quote=quoted("LP1", "", "1.1002"))
+    assert best(market, symbol="EURJPY") is None
+    assert market.depth(symbol="EURJPY", now_us=NOW_US) == ((), ())
+    market.update(quote=quoted("LP1", "1.1"))
+    assert best(market, symbol="EURGBP") is None
+    market.withdraw(venue="LP1")
+    assert best(market, symbol="EURGBP") is None
+    assert market.symbols() == ("EURGBP", "EURJPY", "EURUSD", "GBPUSD", "USDJPY")
+
+
+def test_changes_are_told_once_crosses_included() -> None:
+    market = market_of(quoted("LP1", "1.1000", "1.1002"))
+    market.configure_cross(cross=Cross(symbol="EURGBP", first="EURUSD", second="GBPUSD", kind=CrossKind.DIVIDE))
+    assert market.changed() == {"EURUSD", "EURGBP"}
+    assert market.changed() == set()
+    market.update(quote=quoted("LP2", "1.2500", "1.2504", symbol="GBPUSD"))
+    assert market.changed() == {"GBPUSD", "EURGBP"}
+    market.configure(venue=Venue(name="LP1", priority=3))
+    assert market.changed() == {"EURUSD", "EURGBP"}
+
+
+def test_what_was_never_quoted_has_no_answer() -> None:
+    market = Market()
+    assert market.best(symbol="X", now_us=0) is None
+    assert market.mid(symbol="X", now_us=0) is None
+    assert market.quote_of(venue="LP1", symbol="X") is None
+    assert market.fault_of(venue="LP1", symbol="X") is None
+    assert market.venues_of(symbol="X", now_us=0) == ()
+    market.update(quote=quoted("LP1", "1.1"))
+    assert market.mid(symbol="EURUSD", now_us=NOW_US) is None
+    assert not market.best(symbol="EURUSD", now_us=NOW_US).two_sided  # type: ignore[union-attr]
