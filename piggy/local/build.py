@@ -20,7 +20,7 @@ def main() -> None:
     if not sources:
         return
     extensions = [
-        Extension(".".join(source.with_suffix("").parts), [str(source)], extra_compile_args=["-O2", "-g0"])
+        Extension(".".join(source.with_suffix("").parts), [str(source)], extra_compile_args=["-O3", "-g0"])
         for source in sources
     ]
     # The C files go to build/: what is generated must not lie among what is written.
