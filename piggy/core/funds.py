@@ -14,13 +14,16 @@ import msgspec
 from piggy.core.accounts import Account, Group
 from piggy.core.conversion import Pairs, Touch, conversion
 from piggy.core.instruments import Instrument
+from piggy.core.leverage_rules import ESMA_2018, percent_of_leverage
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.positions import Position, floating
-from piggy.core.pricing import client_price
+from piggy.core.pricing import client_price, markup
+from piggy.core.profiles import profiles_of
 from piggy.core.state import State
 
 HUNDRED = Decimal(100)
+HOUSE_RULES = ESMA_2018
 
 
 class Funds(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,13 +73,19 @@ def position_profit(*, state: State, position: Position, marks: Mapping[str, Tou
     if mark is None:
         return None
     account = state.accounts[position.account_id]
-    group, instrument = state.groups[account.group], state.instruments[position.symbol]
-    profit = floating(
-        position=position,
-        bid=client_price(raw=mark.bid, group=group, instrument=instrument, side=Side.SELL),
-        ask=client_price(raw=mark.ask, group=group, instrument=instrument, side=Side.BUY),
-        contract_size=instrument.contract_size,
+    instrument, side = state.instruments[position.symbol], position.side.contra
+    over = markup(
+        group=state.groups[account.group],
+        profiles=profiles_of(profiles=state.profiles, group=account.group, symbol=position.symbol),
+        instrument=instrument,
+        side=side,
+        lots=position.lots,
+        touch=mark,
+        at_us=mark.at_us,
+        firm=True,
     )
+    close = client_price(raw=mark.bid if side is Side.SELL else mark.ask, markup=over or ZERO, side=side)
+    profit = floating(position=position, bid=close, ask=close, contract_size=instrument.contract_size)
     rate = rate_of(
         state=state, source=instrument.quote, target=account.currency, gain=profit > 0, marks=marks, pairs=pairs
     )
@@ -93,7 +102,21 @@ def rate_of(
     return found.rate if found else state.rates.get((source, target))
 
 
+def margin_percent(*, instrument: Instrument, account: Account, group: Group) -> Decimal:
+    """Return the dearest of the instrument's percent, the group's leverage and the cap of the client's category."""
+    return max(
+        instrument.margin_percent,
+        percent_of_leverage(leverage=group.leverage_max),
+        margin_percent_min(instrument=instrument, account=account),
+    )
+
+
+def margin_percent_min(*, instrument: Instrument, account: Account) -> Decimal:
+    """Return the least percent that the regulator lets this client category be charged, 0 where it has no cap."""
+    return HOUSE_RULES.of(account.category).margin_percent.get(instrument.asset_class, ZERO)
+
+
 def margin_per_lot(*, instrument: Instrument, account: Account, group: Group, price: Decimal, rate: Decimal) -> Decimal:
-    """Return one lot's initial margin in the account's currency: the instrument's rate, or the group's if dearer."""
-    percent = max(instrument.margin_percent, HUNDRED / group.leverage_max)
+    """Return one lot's initial margin in the account's currency at the percent that this account is charged."""
+    percent = margin_percent(instrument=instrument, account=account, group=group)
     return instrument.notional(lots=Decimal(1), price=price) * percent / HUNDRED * rate

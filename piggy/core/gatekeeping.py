@@ -7,12 +7,12 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core import risk
-from piggy.core.accounts import Account, Group, TradingState
+from piggy.core.accounts import Account, TradingState
 from piggy.core.activity import Activity, fingerprint
 from piggy.core.crossing import meets_itself
 from piggy.core.events import Check, Verdict
 from piggy.core.execution import Execution, opening_lots
-from piggy.core.funds import HUNDRED, margin_per_lot
+from piggy.core.funds import margin_per_lot, margin_percent, margin_percent_min
 from piggy.core.gate import GateContext, Permissions, Request, numbers_are_sane
 from piggy.core.instruments import Instrument
 from piggy.core.market import BestQuote
@@ -110,8 +110,8 @@ def context_of(
         exposure_firm=tenant_exposure,
         loss_today_account=activity.loss_today(now_us=now_us),
         loss_today_tenant=state.tenant_activity.loss_today(now_us=now_us),
-        margin_percent=_charged_percent(instrument=instrument, group=group),
-        margin_percent_min=instrument.margin_percent,
+        margin_percent=margin_percent(instrument=instrument, account=account, group=group),
+        margin_percent_min=margin_percent_min(instrument=instrument, account=account),
         self_trade=_self_trade(terms=terms, moment=moment, replaces=replaces),
         killed=TradingState.KILLED in _states(moment=moment, account=account, terms=terms),
         review_due_at_us=now_us + YEAR_US,
@@ -154,10 +154,6 @@ def _free_margin(*, moment: Moment, account: Account, replaces: Order | None) ->
         return None
     given_back = replaces.margin_per_lot * replaces.leaves if replaces else ZERO
     return funds.free_margin + given_back
-
-
-def _charged_percent(*, instrument: Instrument, group: Group) -> Decimal:
-    return max(instrument.margin_percent, HUNDRED / group.leverage_max)
 
 
 def _states(*, moment: Moment, account: Account, terms: OrderTerms) -> tuple[TradingState, ...]:

@@ -66,6 +66,7 @@ def test_a_client_who_drops_off_loses_working_orders_after_the_grace():
     assert not disconnect_due(disconnected_at_us=None, grace_s=30, now_us=10**9)
     assert not disconnect_due(disconnected_at_us=0, grace_s=30, now_us=29_999_999)
     assert disconnect_due(disconnected_at_us=0, grace_s=30, now_us=30_000_000)
+    assert not disconnect_due(disconnected_at_us=7, grace_s=30, now_us=30_000_006)
 
 
 def test_a_signed_review_holds_for_a_year_and_an_unsigned_one_not_at_all():

@@ -17,7 +17,7 @@ from piggy.core.instruments import AssetClass, OptionKind, OptionTerms
 from piggy.core.limits import Limits, UnableToSetLimit
 from piggy.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
 from piggy.core.risk import CHECKS, NUMBER_CHECKS, NUMBER_CODES, assess, refusal, terms_hash
-from tests.core.gate_cases import BASE, INSTRUMENT, NOW_US, SHARE, TERMS, context
+from tests.core.gate_cases import BASE, INSTRUMENT, LIMIT_FIELDS, NOW_US, SHARE, TERMS, context
 
 MARKET = {"type": OrderType.MARKET, "limit_price": None}
 SHORT_SALE = {"instrument": SHARE, "side": Side.SELL, "daily_volume_lots": D(1_000)}
@@ -449,6 +449,53 @@ def test_a_group_sets_limits_of_its_own():
     limits = BASE["limits"].for_group(group=group)
     assert (limits.version, limits.order_value_max, limits.orders_open_max, limits.slippage_bps_max) == (9, 7, 3, 1)
     assert limits.order_volume_max_lots == D(10)
+
+
+def test_a_number_at_its_limit_does_not_hide_another_above_its_own():
+    """Controls of several numbers (P-14, P-16, P-18, P-19, P-20) look at all of them."""
+    assert refused(venue_messages=199, tenant_messages=199, account_messages=10) == ["P-14"]
+    assert refused(rejects_percent=D(50), rejects_consecutive=21) == ["P-16"]
+    assert refused(orders_open=199, position_gross=D(38), position_net=D("18.01")) == ["P-18"]
+    at_limit = {"exposure_firm": D(4_780_000), "exposure_tenant": D(4_780_000), "exposure_venue": D(4_780_000)}
+    assert refused(**at_limit, exposure_account=D("4780000.01")) == ["P-19"]
+    assert refused(loss_today_tenant=D(50_000), loss_today_account=D("1000.01")) == ["P-20"]
+
+
+def test_the_documented_defaults():
+    limits = Limits.retail_defaults()
+    assert {name: value for name in LIMIT_FIELDS if (value := getattr(limits, name)) is not None} == {
+        "version": 1,
+        "order_value_max": D(250_000),
+        "collar_percent": {
+            AssetClass.FX_MAJOR: D(1),
+            AssetClass.FX_MINOR: D(2),
+            AssetClass.GOLD: D(3),
+            AssetClass.INDEX_MAJOR: D(3),
+            AssetClass.INDEX_MINOR: D(3),
+            AssetClass.COMMODITY: D(5),
+            AssetClass.SHARE: D(10),
+            AssetClass.CRYPTO: D(10),
+            AssetClass.OPTION: D(50),
+        },
+        "collar_age_ms_max": 3_000,
+        "slippage_bps_max": D(50),
+        "price_age_ms_max": 3_000,
+        "close_on_stale_price": False,
+        "window_value_max": D(1_000_000),
+        "window_s": 60,
+        "duplicate_window_ms": 1_000,
+        "account_messages_per_s_max": 10,
+        "tenant_messages_per_s_max": 200,
+        "venue_messages_per_s_max": 200,
+        "executions_max": 50,
+        "executions_window_s": 60,
+        "rejects_consecutive_max": 20,
+        "rejects_percent_max": D(50),
+        "orders_open_max": 200,
+        "volume_share_percent_max": D(5),
+        "locate_required": frozenset({AssetClass.SHARE}),
+        "disconnect_grace_s": 30,
+    }
 
 
 def test_the_defaults_without_what_has_no_default_refuse():

@@ -1,0 +1,122 @@
+"""Mutation testing of the rules that decide about money: python -m tests.mutation [risk] [margin] [routing].
+
+Every mutant runs the noun's own tests in a process of its own that imports the changed source; no file is touched. A
+mutant that no test notices survived: it is listed, unless explained.py says why it changes nothing; then exit is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.abc
+import importlib.util
+import os
+import random
+import sys
+import time
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+import django  # noqa: F401  What every child would import anyway is imported once, here; the core is not.
+import hypothesis
+import numpy as np  # noqa: F401
+import psycopg  # noqa: F401
+import pytest
+
+from tests.mutation.explained import EXPLAINED
+from tests.mutation.mutants import Mutant, mutants_of
+
+ROOT = Path(__file__).resolve().parents[2]
+GATE_TESTS = ("tests/core/test_risk.py", "tests/core/test_oversight.py")
+MARGIN_TESTS = ("tests/core/test_margin.py", "tests/core/test_margin_cases.py", "tests/core/test_stopout.py")
+NOUNS: dict[str, dict[str, tuple[str, ...]]] = {
+    "risk": dict.fromkeys(("risk", "gate", "controls_order", "controls_flow", "limits", "oversight"), GATE_TESTS),
+    "margin": dict.fromkeys(("margin", "stopout", "protection", "leverage_rules"), MARGIN_TESTS)
+    | {"positions": ("tests/core/test_positions.py",), "conversion": ("tests/core/test_conversion.py",)},
+    "routing": {"routing": ("tests/core/test_routing.py", "tests/core/test_desk.py")},
+}
+TEST_SECONDS_MAX = 120
+
+
+class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives the changed source to whoever imports the module."""
+
+    def __init__(self, *, module: str, source: str) -> None:
+        self.module, self.source = module, source
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        return importlib.util.spec_from_loader(name, self) if name == self.module else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self.source, f"<mutant of {self.module}>", "exec"), module.__dict__)
+
+
+def killed(*, module: str, mutant: Mutant, tests: Sequence[str]) -> bool:
+    """Return whether some test notices the mutant; one that never ends counts as noticed."""
+    child = os.fork()
+    if child == 0:
+        os._exit(_run(module, mutant.source, tests))
+    end = time.monotonic() + TEST_SECONDS_MAX
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) != 0
+        time.sleep(0.02)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return True
+
+
+def _run(module: str, source: str, tests: Sequence[str]) -> int:
+    """In the child: quiet, with the changed module, few examples, first failure ends it."""
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    hypothesis.settings.register_profile("mutants", max_examples=25, database=None, deadline=None, derandomize=True)
+    hypothesis.settings.load_profile("mutants")
+    sys.meta_path.insert(0, Changed(module=module, source=source))
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov", "--hypothesis-profile=mutants"]
+    return int(pytest.main([*options, *(str(ROOT / test) for test in tests)]))
+
+
+def survey(*, noun: str, end: float, seed: int) -> tuple[int, int, list[str]]:
+    """Return how many mutants were tried and there are, and the survivors that nobody explained."""
+    every: list[tuple[str, Mutant]] = []
+    for name in NOUNS[noun]:
+        source = (ROOT / "piggy" / "core" / f"{name}.py").read_text()
+        every += [(name, mutant) for mutant in mutants_of(source=source)]
+    random.Random(seed).shuffle(every)
+    survivors: list[str] = []
+    tried = 0
+    for name, mutant in every:
+        if time.monotonic() > end:
+            break
+        tried += 1
+        tests = [test for test in NOUNS[noun][name] if (ROOT / test).exists()]
+        text = f"{name} {mutant.what}"
+        if not killed(module=f"piggy.core.{name}", mutant=mutant, tests=tests):
+            if any(known in text for known in EXPLAINED):
+                continue
+            survivors.append(text)
+            print(f"survived: {text}", flush=True)
+    return tried, len(every), survivors
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("nouns", nargs="*", default=list(NOUNS), help=", ".join(NOUNS))
+    parser.add_argument("--seconds", type=float, default=3_600, help="stop after this long, a share for each noun")
+    parser.add_argument("--seed", type=int, default=7, help="which mutants come first when time is short")
+    chosen = parser.parse_args(arguments)
+    left: list[str] = []
+    for noun in chosen.nouns:
+        end = time.monotonic() + chosen.seconds / len(chosen.nouns)
+        tried, total, survivors = survey(noun=noun, end=end, seed=chosen.seed)
+        print(f"{noun}: {tried} of {total} mutants tried, {len(survivors)} survived", flush=True)
+        left += survivors
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
