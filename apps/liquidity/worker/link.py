@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -51,6 +52,7 @@ class Link:
         self._turns: SimpleQueue[VenueState] = SimpleQueue()
         self._asks: SimpleQueue[str] = SimpleQueue()
         self._stopping = threading.Event()
+        self._keeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"{self._tenant}-{self._venue}-reports")
         self._ask_again_at = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{self._tenant}-{self._venue}", daemon=True)
 
@@ -69,6 +71,8 @@ class Link:
             log.critical("fix_report_unsaved_at_stop", tenant=self._tenant, venue=self._venue)
             os._exit(EXIT_UNSAVED)
         self._thread.join(STOP_S_MAX)
+        self._keeper.submit(connection.close)
+        self._keeper.shutdown()
         self._orders.close()
 
     def on_state(self, *, status: VenueStatus) -> None:
@@ -98,6 +102,10 @@ class Link:
         self._durably(lambda: services.park_report(venue=self._venue, raw=text, error=error))
 
     def _durably(self, work: Callable[[], T]) -> T:
+        # QuickFIX calls from threads that Python forgets after every call, and their database connections with them.
+        return self._keeper.submit(self._keep, work).result()
+
+    def _keep(self, work: Callable[[], T]) -> T:
         while True:
             try:
                 with in_tenant(self._tenant):
