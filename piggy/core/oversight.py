@@ -12,7 +12,6 @@ from piggy.core.limits import Limits
 
 OVERRIDE_US_MAX = 30 * 60 * 1_000_000
 ALERT_PERCENTS = (Decimal(50), Decimal(80), Decimal(100))
-ALERT_LATENCY_US_MAX = 5_000_000
 
 
 class KillPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from piggy.core.accounts import Account, Group, TradingState
-from piggy.core.gate import GateContext, Permissions
+from piggy.core.gate import GateContext, Permissions, Request
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.limits import Limits
 from piggy.core.orders import OrderTerms, OrderType, Side
+from piggy.core.risk import assess
 
 NOW_US = 1_700_000_000_000_000
 INSTRUMENT = Instrument(
@@ -74,3 +75,13 @@ def context(**spoilt: Any) -> GateContext:
     fields["terms"] = msgspec.structs.replace(fields["terms"], **terms)
     fields["limits"] = msgspec.structs.replace(fields["limits"], **limits)
     return GateContext(**fields)
+
+
+MARKET: dict[str, Any] = {"type": OrderType.MARKET, "limit_price": None}
+SHORT_SALE: dict[str, Any] = {"instrument": SHARE, "side": Side.SELL, "daily_volume_lots": D(1_000)}
+REQUESTS = [Request.NEW, Request.REPLACE]
+
+
+def refused(**spoilt: Any) -> list[str]:
+    """Return the codes of the reasons to refuse the spoilt order."""
+    return [reason.code for reason in assess(context=context(**spoilt)).reasons]

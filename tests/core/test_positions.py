@@ -74,6 +74,12 @@ def test_a_partial_close_realises_its_share_and_keeps_the_average():
     assert held(fold).realised_quote == fold.realised_quote
 
 
+def test_a_partial_close_keeps_the_margin_weight_of_what_stays():
+    position = held(buy("3", "1.1", margin_percent=D(5)))
+    position = held(buy("1", "1.1", position=position, margin_percent=D(10)))
+    assert held(sell("3", "1.2", position=position)).rate_weight == D("6.25")
+
+
 def test_a_full_close_leaves_nothing():
     fold = buy("3", "1.05", position=sell("3", "1.1").position)
     assert fold.position is None

@@ -28,7 +28,7 @@ from tests.mutation.explained import EXPLAINED
 from tests.mutation.mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parents[2]
-GATE_TESTS = ("tests/core/test_risk.py", "tests/core/test_oversight.py")
+GATE_TESTS = ("tests/core/test_risk_verdicts.py", "tests/core/test_oversight.py", "tests/core/test_risk.py")
 MARGIN_TESTS = ("tests/core/test_margin.py", "tests/core/test_margin_cases.py", "tests/core/test_stopout.py")
 NOUNS: dict[str, dict[str, tuple[str, ...]]] = {
     "risk": dict.fromkeys(("risk", "gate", "controls_order", "controls_flow", "limits", "oversight"), GATE_TESTS),

@@ -7,6 +7,14 @@ from __future__ import annotations
 
 EXPLAINED: dict[str, str] = {
     "became `_STRICTNESS[state] >= _STRICTNESS[strictest]`": "a state is as strict as itself",
-    "controls_order line 19: `3` became": "strictness is an order; only which is larger counts",
+    "`0` became `1` in _STRICTNESS = {": "ACTIVE is never compared",
+    "`2` became `3` in _STRICTNESS = {": "HALTED and KILLED refuse alike",
+    "`3` became `4` in _STRICTNESS = {": "strictness is an order; only which is larger counts",
+    "`long_lots >= short_lots` became `long_lots > short_lots`": "of equal sides either may be called the heavier",
+    "`2` became `3` in middle = (low + high) // 2": "a search that halves unevenly finds the same",
+    "`(low + high) // 2` became": "a search may start anywhere",
+    "`position.quantity > 0` became `position.quantity >= 0`": "a position is never flat",
+    "in sane: bool = False": "worked out on construction whatever the default",
+    "(terms.limit_price - touch) * terms.side.sign` became": "a sign divides as it multiplies",
     "`min(news_lots, opened)` became": "news lots above what was opened are cut again when they are charged",
 }

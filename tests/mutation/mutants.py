@@ -32,7 +32,7 @@ NAMES = {"min": "max", "max": "min", "all": "any", "any": "all"}
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One changed module; `what` reads as "line 40: `a <= b` became `a < b`"."""
+    """One changed module; `what` reads as "line 40: `a <= b` became `a < b` in if a <= b:"."""
 
     line: int
     what: str
@@ -42,6 +42,7 @@ class Mutant:
 def mutants_of(*, source: str) -> Iterator[Mutant]:
     """Yield every mutant of `source`, in the order of its nodes; annotations and docstrings are left alone."""
     tree = ast.parse(source)
+    lines = source.splitlines()
     options = {
         id(keyword.value) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for keyword in node.keywords
     }
@@ -54,7 +55,8 @@ def mutants_of(*, source: str) -> Iterator[Mutant]:
             before = ast.unparse(target)
             _apply(target, change)
             line = getattr(node, "lineno", 0)
-            yield Mutant(line, f"line {line}: `{before}` became `{ast.unparse(target)}`", ast.unparse(changed))
+            what = f"line {line}: `{before}` became `{ast.unparse(target)}` in {lines[line - 1].strip()}"
+            yield Mutant(line, what, ast.unparse(changed))
 
 
 def _changes(node: ast.AST) -> int:
