@@ -1,6 +1,6 @@
 # Matching over an order pool: what an incoming order, a cancel and an amend do, written as rows of six integers.
 from libc.stdint cimport int32_t, int64_t
-from piggy.core.memory cimport grown
+from piggy.core.memory cimport grown, pb_prefetch
 from piggy.core.orderpool cimport *
 from piggy.core.pricetree cimport tree_next
 
@@ -138,6 +138,9 @@ cdef inline int64_t fill(Core *self, Incoming *order, int32_t at, int64_t qty, i
     emit(self, FILLED, order.id, maker.id, self.pool.levels[maker.level].price, qty, maker.leaves - qty)
     if take_shown(&self.pool, at, qty) and after[0] < 0:
         after[0] = at  # An iceberg alone at the back: its next part is the next to trade.
+    if after[0] >= 0:  # Whoever is now first will be wanted soon.
+        pb_prefetch(&self.pool.orders[after[0]])
+        pb_prefetch(&self.pool.links[after[0]])
     return qty
 
 
