@@ -14,6 +14,7 @@ from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.orders import OrderTerms, Side
+from piggy.core.profiles import PriceProfile
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -45,6 +46,14 @@ class ConfigureLimits(Command, frozen=True, kw_only=True):
 
     group: str
     limits: Limits
+
+
+class ConfigurePricing(Command, frozen=True, kw_only=True):
+    """Replace how `group` sees `symbol`, or every symbol without a profile of its own ('*')."""
+
+    group: str
+    symbol: str
+    profile: PriceProfile
 
 
 class SetTradingState(Command, frozen=True, kw_only=True):
@@ -161,6 +170,7 @@ AnyCommand = (
     | ConfigureVenue
     | ConfigureStrategy
     | ConfigureLimits
+    | ConfigurePricing
     | SetTradingState
     | CreditAccount
     | DebitAccount

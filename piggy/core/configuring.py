@@ -5,6 +5,7 @@ from __future__ import annotations
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.moment import Moment
+from piggy.core.profiles import ANY_SYMBOL, profile_fault
 
 Events = list[ev.AnyEvent]
 SCOPES = frozenset({"firm", "tenant", "group", "account", "symbol", "venue"})
@@ -56,6 +57,20 @@ def configure_limits(*, command: cmd.ConfigureLimits, moment: Moment) -> Events:
     """Take the pre-trade limits of a group."""
     same = moment.state.limits.get(command.group) == command.limits
     return [] if same else [ev.LimitsConfigured(group=command.group, limits=command.limits)]
+
+
+def configure_pricing(*, command: cmd.ConfigurePricing, moment: Moment) -> Events:
+    """Take how a group sees a symbol."""
+    state = moment.state
+    if command.group not in state.groups:
+        return [_refused("GROUP_UNKNOWN", "group", f"no group is called {command.group}")]
+    if command.symbol != ANY_SYMBOL and command.symbol not in state.instruments:
+        return [_refused("SYMBOL_UNKNOWN", "symbol", f"no symbol is called {command.symbol}")]
+    if fault := profile_fault(profile=command.profile):
+        return [_refused("PROFILE_UNUSABLE", "profile", fault)]
+    same = state.profiles.get((command.group, command.symbol)) == command.profile
+    configured = ev.PricingConfigured(group=command.group, symbol=command.symbol, profile=command.profile)
+    return [] if same else [configured]
 
 
 def set_trading_state(*, command: cmd.SetTradingState, moment: Moment) -> Events:

@@ -38,6 +38,7 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.ConfigureVenue: configuring.configure_venue,
     cmd.ConfigureStrategy: configuring.configure_strategy,
     cmd.ConfigureLimits: configuring.configure_limits,
+    cmd.ConfigurePricing: configuring.configure_pricing,
     cmd.SetTradingState: configuring.set_trading_state,
     cmd.CreditAccount: configuring.credit,
     cmd.DebitAccount: configuring.debit,

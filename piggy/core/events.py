@@ -15,6 +15,7 @@ from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side
+from piggy.core.profiles import PriceProfile
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -99,6 +100,14 @@ class LimitsConfigured(Event, frozen=True, kw_only=True):
     limits: Limits
 
 
+class PricingConfigured(Event, frozen=True, kw_only=True):
+    """From now on `group` sees `symbol` ('*': every symbol without its own) as `profile` says."""
+
+    group: str
+    symbol: str
+    profile: PriceProfile
+
+
 class TradingStateChanged(Event, frozen=True, kw_only=True):
     scope: str
     key: str
@@ -161,7 +170,10 @@ class OrderRerouted(Event, frozen=True, kw_only=True):
 
 
 class ChildOrderCreated(Event, frozen=True, kw_only=True):
-    """One leg for one venue. It goes to the venue's stream after this event is committed, never before."""
+    """One leg for one venue. It goes to the venue's stream after this event is committed, never before.
+
+    `markup` is what the client pays over whatever price the venue fills at, fixed here.
+    """
 
     order_id: str
     cl_ord_id: str
@@ -172,6 +184,7 @@ class ChildOrderCreated(Event, frozen=True, kw_only=True):
     limit_price: Decimal
     time_in_force: str
     attempt: int
+    markup: Decimal | None = None
 
 
 class ChildOrderAcknowledged(Event, frozen=True, kw_only=True):
@@ -232,6 +245,7 @@ class VenueReportSuspended(Event, frozen=True, kw_only=True):
 class OrderFilled(Event, frozen=True, kw_only=True):
     """A client's fill. `book` is A, B or CROSS; `raw_price` is before markup.
 
+    `commission_accrued` is exact and before the plan's minimum, `commission` is what is booked.
     `realised` is in the account's currency at `conversion_rate` (account currency per unit of quote currency).
     """
 
@@ -256,6 +270,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     benchmark_bid: Decimal | None = None
     benchmark_ask: Decimal | None = None
     markup_revenue: Decimal = ZERO
+    commission_accrued: Decimal = ZERO
 
 
 class OrderAmended(Event, frozen=True, kw_only=True):
@@ -319,6 +334,7 @@ AnyEvent = (
     | VenueConfigured
     | StrategyConfigured
     | LimitsConfigured
+    | PricingConfigured
     | TradingStateChanged
     | CommandRefused
     | AccountCredited

@@ -12,14 +12,17 @@ import msgspec
 
 from piggy.core import events as ev
 from piggy.core.accounts import Account, PositionMode
+from piggy.core.commissions import Charge, charge, chargeable
 from piggy.core.funds import margin_per_lot
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
 from piggy.core.orders import Side
-from piggy.core.positions import Position, filled
-from piggy.core.pricing import commission
+from piggy.core.positions import Fold, Position, filled
+from piggy.core.pricing import commission_plan
 from piggy.core.routing import Leg
 from piggy.core.state import Order
+
+ONE_LOT = Decimal(1)
 
 
 class UnableToConvert(Exception):
@@ -40,6 +43,8 @@ class Execution:
         self._orders: dict[str, Order] = {}
         self._positions: dict[str, Position | None] = {}
         self._balances: dict[str, Decimal] = {}
+        self._charges: dict[str, Charge] = {}
+        self._turnover: dict[str, Decimal] = {}
         self._created = 0
 
     def new_order_id(self) -> str:
@@ -124,24 +129,25 @@ class Execution:
             margin_per_lot=ZERO,
             reason=reason,
         )
-        event = self._with_money(event=event, account=account, position=fold.position)
+        event = self._with_money(event=event, order=order, account=account, fold=fold)
         self.events.append(event)
         self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
         self._book_money(account=account, amount=event.realised - event.commission)
 
-    def _with_money(self, *, event: ev.OrderFilled, account: Account, position: Position | None) -> ev.OrderFilled:
+    def _with_money(self, *, event: ev.OrderFilled, order: Order, account: Account, fold: Fold) -> ev.OrderFilled:
         """Return the fill with what it costs and brings, in the account's currency, and the prices it is judged by."""
         moment, rate = self.moment, event.conversion_rate
         group, instrument = moment.group_of(account.account_id), moment.instrument(event.symbol)
-        charge = commission(group=group, lots=event.quantity)
+        cost = self._charge(event=event, order=order, account=account, fold=fold)
         over = event.side.sign * (event.price - event.raw_price)
         revenue = instrument.notional(lots=event.quantity, price=over) * rate
-        average = position.average_price if position else event.price
+        average = fold.position.average_price if fold.position else event.price
         mark = moment.marks.get(event.symbol)
         return msgspec.structs.replace(
             event,
             realised=round_money(amount=event.realised_quote * rate, currency=account.currency),
-            commission=round_money(amount=charge, currency=account.currency),
+            commission=cost.due,
+            commission_accrued=cost.accrued,
             margin_per_lot=margin_per_lot(
                 instrument=instrument, account=account, group=group, price=average, rate=rate
             ),
@@ -149,6 +155,30 @@ class Execution:
             benchmark_ask=mark.ask if mark else None,
             markup_revenue=round_money(amount=revenue, currency=account.currency),
         )
+
+    def _charge(self, *, event: ev.OrderFilled, order: Order, account: Account, fold: Fold) -> Charge:
+        """Return the fill's commission, on top of what this order and this month's turnover came to before it."""
+        moment, account_id = self.moment, account.account_id
+        instrument = moment.instrument(event.symbol)
+        plan = commission_plan(
+            group=moment.group_of(account_id), profiles=moment.profiles(account_id=account_id, symbol=event.symbol)
+        )
+        lots = chargeable(plan=plan, opened=fold.opened_lots, closed=fold.closed_lots)
+        before = self._charges.get(order.order_id, Charge(order.commission_accrued, order.commission))
+        worth = instrument.notional(lots=ONE_LOT, price=event.price) * event.conversion_rate
+        turned = self._turnover.get(account_id, ZERO)
+        cost = charge(
+            plan=plan,
+            lots=lots,
+            notional=lots * worth,
+            turnover=moment.turnover(account_id) + turned,
+            accrued=before.accrued,
+            charged=before.due,
+            currency=account.currency,
+        )
+        self._charges[order.order_id] = Charge(before.accrued + cost.accrued, before.due + cost.due)
+        self._turnover[account_id] = turned + event.quantity * worth
+        return cost
 
     def _note(
         self, *, order: Order, number: int, quantity: Decimal, position_id: str, position: Position | None
@@ -158,7 +188,7 @@ class Execution:
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) + quantity
         self._positions[position_id] = position
 
-    def send(self, *, order: Order, legs: tuple[Leg, ...], time_in_force: str) -> None:
+    def send(self, *, order: Order, legs: tuple[Leg, ...], time_in_force: str, markup: Decimal) -> None:
         """Create one child order per leg; ids follow from order, venue and attempt, so a retry can never differ."""
         attempt = order.attempts + 1
         for leg in legs:
@@ -173,6 +203,7 @@ class Execution:
                     limit_price=leg.limit_price,
                     time_in_force=time_in_force,
                     attempt=attempt,
+                    markup=markup,
                 )
             )
             self._routed[order.order_id] = self._routed.get(order.order_id, ZERO) + leg.quantity

@@ -19,8 +19,9 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, TimeInForce
 from piggy.core.positions import Position, filled
 from piggy.core.resting import RestingOrders
-from piggy.core.routing import reject_rate
-from piggy.core.state import Child, Exposure, Order, State, VenueRecord, accepted_order
+from piggy.core.rollover import month_of
+from piggy.core.state import Exposure, Order, State, VenueRecord, accepted_order
+from piggy.core.venue_folding import VENUE_HANDLERS
 
 
 def fold(*, state: State, recorded: Recorded) -> None:
@@ -62,6 +63,11 @@ def _strategy(state: State, event: ev.StrategyConfigured, recorded: Recorded) ->
 def _limits(state: State, event: ev.LimitsConfigured, recorded: Recorded) -> None:
     state.limits[event.group] = event.limits
     _set_limits(state, event.group)
+    state.config_version += 1
+
+
+def _pricing(state: State, event: ev.PricingConfigured, recorded: Recorded) -> None:
+    state.profiles[(event.group, event.symbol)] = event.profile
     state.config_version += 1
 
 
@@ -166,70 +172,14 @@ def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
         book.add(order_id=order.order_id, terms=order.terms, seq=order.seq)
 
 
-def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded) -> None:
-    child = Child(created=event, seq=recorded.seq, created_at_us=recorded.recorded_at_us)
-    state.children[event.cl_ord_id] = state.open_children[event.cl_ord_id] = child
-    order = state.orders[event.order_id]
-    order.routed += event.quantity
-    order.attempts = max(order.attempts, event.attempt)
-    if order.state is OrderState.WORKING:
-        order.state = OrderState.ROUTED
-    state.venue_records.setdefault(event.venue, VenueRecord()).orders += 1
-
-
-def _child_acknowledged(state: State, event: ev.ChildOrderAcknowledged, recorded: Recorded) -> None:
-    child = state.children[event.cl_ord_id]
-    child.acknowledged, child.in_doubt = True, False
-    child.venue_order_id = event.venue_order_id
-    _settle_doubt(state, event.order_id)
-
-
-def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) -> None:
-    child = state.children[event.cl_ord_id]
-    was_open = min(event.quantity, child.leaves)
-    child.filled += event.quantity
-    child.acknowledged = True
-    child.in_doubt = child.filled_at_venue is not None and child.filled < child.filled_at_venue
-    state.venue_fills.add((event.venue, event.fill_id))
-    order = state.orders[event.order_id]
-    order.routed -= was_open
-    exposure = state.exposure[event.symbol]
-    signed = event.side.sign * event.quantity
-    exposure.venue_net += signed
-    exposure.venue_cash -= signed * event.price
-    record = state.venue_records[event.venue]
-    record.fills += 1
-    if child.leaves == 0 and not child.closed:
-        _close(state, child, rejected=False)
-    _settle_doubt(state, event.order_id)
-
-
-def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) -> None:
-    child = state.children[event.cl_ord_id]
-    order = state.orders[event.order_id]
-    order.routed -= child.leaves
-    _close(state, child, rejected=event.outcome == "rejected")
-    if event.outcome == "rejected":
-        order.refused_by = order.refused_by | {event.venue}
-    _settle_doubt(state, event.order_id)
-
-
-def _child_in_doubt(state: State, event: ev.ChildOrderInDoubt, recorded: Recorded) -> None:
-    child = state.children[event.cl_ord_id]
-    child.in_doubt, child.filled_at_venue = True, event.filled
-    state.orders[event.order_id].state = OrderState.IN_DOUBT
-
-
-def _suspended(state: State, event: ev.VenueReportSuspended, recorded: Recorded) -> None:
-    state.suspended.append(event)
-    state.venue_fills.add((event.venue, event.fill_id))
-
-
 def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     order = state.orders[event.order_id]
     order.filled += event.quantity
     order.notional += event.quantity * event.price
     order.fills += 1
+    order.commission += event.commission
+    order.commission_accrued += event.commission_accrued
+    _count_turnover(state, event, recorded)
     account_id = event.account_id
     _reserve(state, account_id, order, -event.quantity)
     result = event.realised - event.commission
@@ -243,6 +193,13 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     else:
         order.state = OrderState.PARTIALLY_FILLED
         _refresh_iceberg(state, order, event, recorded)
+
+
+def _count_turnover(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
+    worth = state.instruments[event.symbol].notional(lots=event.quantity, price=event.price) * event.conversion_rate
+    month = month_of(at_us=recorded.recorded_at_us)
+    before, turnover = state.turnover.get(event.account_id, (month, ZERO))
+    state.turnover[event.account_id] = (month, turnover + worth if before == month else worth)
 
 
 def _refresh_iceberg(state: State, order: Order, event: ev.OrderFilled, recorded: Recorded) -> None:
@@ -326,25 +283,6 @@ def _count_exposure(exposure: Exposure, position: Position | None, sign: int) ->
         exposure.client_short -= sign * position.quantity
 
 
-def _close(state: State, child: Child, *, rejected: bool) -> None:
-    child.closed, child.in_doubt = True, False
-    state.open_children.pop(child.created.cl_ord_id, None)
-    record = state.venue_records[child.created.venue]
-    record.rejects += rejected
-    record.outcomes.append(rejected)
-    state.reject_rates[child.created.venue] = reject_rate(outcomes=record.outcomes)
-
-
-def _settle_doubt(state: State, order_id: str) -> None:
-    """Give an order its ordinary state back once none of its legs is in doubt."""
-    order = state.orders[order_id]
-    if order.state is not OrderState.IN_DOUBT:
-        return
-    mine = (child for child in state.open_children.values() if child.created.order_id == order_id)
-    if not any(child.in_doubt for child in mine):
-        order.state = OrderState.PARTIALLY_FILLED if order.filled else OrderState.ROUTED
-
-
 def _reserve(state: State, account_id: str, order: Order, lots: Decimal) -> None:
     state.reserved[account_id] = state.reserved.get(account_id, ZERO) + order.margin_per_lot * lots
 
@@ -366,6 +304,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.VenueConfigured: _venue,
     ev.StrategyConfigured: _strategy,
     ev.LimitsConfigured: _limits,
+    ev.PricingConfigured: _pricing,
     ev.TradingStateChanged: _trading_state,
     ev.CommandRefused: _nothing,
     ev.AccountCredited: _credited,
@@ -373,12 +312,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.OrderDenied: _denied,
     ev.OrderAccepted: _accepted,
     ev.OrderRerouted: _rerouted,
-    ev.ChildOrderCreated: _child_created,
-    ev.ChildOrderAcknowledged: _child_acknowledged,
-    ev.ChildOrderFilled: _child_filled,
-    ev.ChildOrderClosed: _child_closed,
-    ev.ChildOrderInDoubt: _child_in_doubt,
-    ev.VenueReportSuspended: _suspended,
+    **VENUE_HANDLERS,
     ev.OrderFilled: _filled,
     ev.OrderAmended: _amended,
     ev.OrderTriggered: _triggered,

@@ -11,8 +11,12 @@ from piggy.core.conversion import Pairs, Touch
 from piggy.core.funds import Funds, funds_of, rate_of
 from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel
+from piggy.core.money import ZERO
 from piggy.core.orders import Side
+from piggy.core.pricing import markup
+from piggy.core.profiles import PriceProfile, profiles_of
 from piggy.core.quotes import Market
+from piggy.core.rollover import month_of
 from piggy.core.state import State
 
 
@@ -39,6 +43,39 @@ class Moment:
         """Return the live consolidated levels that somebody taking `side` would meet, best first."""
         bids, asks = self.market.depth(symbol=symbol, now_us=self.now_us)
         return asks if side is Side.BUY else bids
+
+    def profiles(self, *, account_id: str, symbol: str) -> tuple[PriceProfile, ...]:
+        """Return the price profiles that apply to an account's dealing in `symbol`, most specific first."""
+        group = self.state.accounts[account_id].group
+        return profiles_of(profiles=self.state.profiles, group=group, symbol=symbol)
+
+    def markup(
+        self, *, account_id: str, symbol: str, side: Side, lots: Decimal = ZERO, firm: bool = False
+    ) -> Decimal | None:
+        """Return what an order of `lots` pays over the raw price now; None where the spread is not to be shown."""
+        profiles = self.profiles(account_id=account_id, symbol=symbol)
+        return markup(
+            group=self.group_of(account_id),
+            profiles=profiles,
+            instrument=self.instrument(symbol),
+            side=side,
+            lots=lots,
+            touch=self._touch(symbol) if profiles else None,
+            at_us=self.now_us,
+            firm=firm,
+        )
+
+    def _touch(self, symbol: str) -> Touch | None:
+        """Return the live best bid and ask, or the last there were."""
+        best = self.market.best(symbol=symbol, now_us=self.now_us)
+        if best is None or best.bid is None or best.ask is None:
+            return self.marks.get(symbol)
+        return Touch(best.bid.price, best.ask.price, min(best.bid.received_at_us, best.ask.received_at_us))
+
+    def turnover(self, account_id: str) -> Decimal:
+        """Return what the account dealt in this calendar month (UTC) so far, in its currency."""
+        month, turnover = self.state.turnover.get(account_id, (0, ZERO))
+        return turnover if month == month_of(at_us=self.now_us) else ZERO
 
     def funds(self, account_id: str) -> Funds:
         return funds_of(state=self.state, account_id=account_id, marks=self.marks, pairs=self.pairs)

@@ -1,7 +1,7 @@
 """Pricing: from a raw venue price to the price a client deals at, and back.
 
-The markup is added to the side the client takes: it raises what he pays and lowers what he gets, by the same rule in
-both directions, so price improvement at the venue reaches him in full and slippage is symmetric by construction.
+A markup is worked out once per order, from the prices seen then, and is the same amount whatever the venue fills at.
+So price improvement at the venue reaches the client in full, and slippage is symmetric by construction.
 """
 
 from __future__ import annotations
@@ -9,29 +9,69 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from piggy.core.accounts import Group
+from piggy.core.bookbuild import BuiltQuote, SpreadProfile, with_spread
+from piggy.core.commissions import Commission
+from piggy.core.conversion import Touch
 from piggy.core.instruments import Instrument
+from piggy.core.money import ZERO
 from piggy.core.orders import Side
+from piggy.core.profiles import MarkupBand, MarkupUnit, PriceProfile, band_for
+
+BPS = Decimal(10_000)
+Found = tuple[PriceProfile, ...]
 
 
-def markup(*, group: Group, instrument: Instrument, side: Side) -> Decimal:
-    """Return what `group` pays on `side` over the raw price, in the quote currency per unit."""
-    points = group.ask_markup_points if side is Side.BUY else group.bid_markup_points
-    return points * instrument.point
+def markup(
+    *,
+    group: Group,
+    profiles: Found = (),
+    instrument: Instrument,
+    side: Side,
+    lots: Decimal = ZERO,
+    touch: Touch | None = None,
+    at_us: int = 0,
+    firm: bool = False,
+) -> Decimal | None:
+    """Return what an order of `lots` pays on `side` over the raw price, in the quote currency per unit.
+
+    None where a profile shows no price at this spread, unless a price is owed (`firm`). `profiles` come most specific
+    first. Without a `touch` a markup in basis points has nothing to be a part of and is nothing.
+    """
+    if not profiles:
+        points = group.ask_markup_points if side is Side.BUY else group.bid_markup_points
+        return points * instrument.point
+    band, spread = _in_force(group=group, profiles=profiles, lots=lots, at_us=at_us)
+    if touch is None:
+        return _amount(band=band, side=side, price=ZERO, instrument=instrument)
+    plain = BuiltQuote(
+        bid=touch.bid - _amount(band=band, side=Side.SELL, price=touch.bid, instrument=instrument),
+        ask=touch.ask + _amount(band=band, side=Side.BUY, price=touch.ask, instrument=instrument),
+    )
+    shaped = with_spread(quote=plain, profile=spread, tick=instrument.point) if spread else plain
+    if shaped is None and not firm:
+        return None
+    shown = shaped or plain
+    return shown.ask - touch.ask if side is Side.BUY else touch.bid - shown.bid
 
 
-def client_price(*, raw: Decimal, group: Group, instrument: Instrument, side: Side) -> Decimal:
-    """Return the price a client of `group` deals at when the market side is `raw`."""
-    return raw + side.sign * markup(group=group, instrument=instrument, side=side)
+def client_price(*, raw: Decimal, markup: Decimal, side: Side) -> Decimal:
+    """Return the price a client deals at when the market side is `raw`."""
+    return raw + side.sign * markup
 
 
-def raw_limit(*, limit: Decimal, group: Group, instrument: Instrument, side: Side) -> Decimal:
+def raw_limit(*, limit: Decimal, markup: Decimal, side: Side) -> Decimal:
     """Return the worst raw price that still honours a client's `limit` after markup."""
-    return limit - side.sign * markup(group=group, instrument=instrument, side=side)
+    return limit - side.sign * markup
 
 
 def protected_limit(*, price: Decimal, group: Group, instrument: Instrument, side: Side) -> Decimal:
     """Return the worst raw price for a market order that saw `price` (P-10), on the tick."""
-    worst = price * (1 + side.sign * group.slippage_bps_max / Decimal(10_000))
+    return worst_price(price=price, bps=group.slippage_bps_max, instrument=instrument, side=side)
+
+
+def worst_price(*, price: Decimal, bps: Decimal, instrument: Instrument, side: Side) -> Decimal:
+    """Return the price `bps` worse than `price` for whoever takes `side`, on the tick."""
+    worst = price * (1 + side.sign * bps / BPS)
     rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
     return (worst / instrument.tick_size).to_integral_value(rounding=rounding) * instrument.tick_size
 
@@ -41,6 +81,30 @@ def at_least_as_good(*, price: Decimal, limit: Decimal, side: Side) -> bool:
     return price <= limit if side is Side.BUY else price >= limit
 
 
-def commission(*, group: Group, lots: Decimal) -> Decimal:
-    """Return the commission on a fill of `lots`, in the account's currency, unrounded."""
-    return group.commission_per_lot * lots
+def commission_plan(*, group: Group, profiles: Found) -> Commission:
+    """Return the commission that applies: the most specific profile's that has one, else the group's per lot."""
+    for profile in profiles:
+        if profile.commission is not None:
+            return profile.commission
+    return Commission(rate=group.commission_per_lot)
+
+
+def _in_force(*, group: Group, profiles: Found, lots: Decimal, at_us: int) -> tuple[MarkupBand, SpreadProfile | None]:
+    """Return the band and the spread limits that apply, each from the most specific profile that sets it."""
+    band: MarkupBand | None = None
+    spread: SpreadProfile | None = None
+    for profile in profiles:
+        bands, limits = profile.at(at_us=at_us)
+        band = band or band_for(bands=bands, lots=lots)
+        spread = spread or limits
+    if band is None:
+        band = MarkupBand(bid=Decimal(group.bid_markup_points), ask=Decimal(group.ask_markup_points))
+    return band, spread
+
+
+def _amount(*, band: MarkupBand, side: Side, price: Decimal, instrument: Instrument) -> Decimal:
+    number = band.ask if side is Side.BUY else band.bid
+    if band.unit is MarkupUnit.POINTS:
+        return number * instrument.point
+    points = (price * number / BPS / instrument.point).to_integral_value(rounding=ROUND_CEILING)
+    return points * instrument.point

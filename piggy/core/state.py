@@ -16,6 +16,7 @@ from piggy.core.limits import Limits
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, OrderType
 from piggy.core.positions import Position
+from piggy.core.profiles import PriceProfile
 from piggy.core.resting import RestingOrders
 
 OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
@@ -38,6 +39,8 @@ class Order:
     filled: Decimal = ZERO
     notional: Decimal = ZERO
     routed: Decimal = ZERO
+    commission: Decimal = ZERO
+    commission_accrued: Decimal = ZERO
     fills: int = 0
     attempts: int = 0
     triggered: bool = False
@@ -150,6 +153,8 @@ class State:
     strategies: dict[str, Strategy] = field(default_factory=dict)
     limits: dict[str, Limits] = field(default_factory=dict)
     effective_limits: dict[str, Limits] = field(default_factory=dict)
+    profiles: dict[tuple[str, str], PriceProfile] = field(default_factory=dict)
+    turnover: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
     activity: dict[str, Activity] = field(default_factory=dict)
     tenant_activity: Activity = field(default_factory=Activity)
     trading_states: dict[tuple[str, str], TradingState] = field(default_factory=dict)

@@ -56,7 +56,7 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
     execution.release(order=order, lots=min(command.quantity, child.leaves))
     lots = min(command.quantity, max(ZERO, execution.free(order)))
     if lots > 0:
-        _fill_client(order=order, command=command, lots=lots, execution=execution)
+        _fill_client(order=order, child=child, command=command, lots=lots, execution=execution)
     if lots < command.quantity:
         # The client has what he asked for; the rest is the house's until a dealer decides.
         text = f"{command.quantity - lots} lots of {_described(command)} belong to no client"
@@ -133,15 +133,14 @@ def _without(order: Order, venue: str) -> Order:
     return later
 
 
-def _fill_client(*, order: Order, command: RecordVenueFill, lots: Decimal, execution: Execution) -> None:
-    moment = execution.moment
-    price = client_price(
-        raw=command.price,
-        group=moment.group_of(order.terms.account_id),
-        instrument=moment.instrument(order.terms.symbol),
-        side=order.terms.side,
-    )
-    limit = order.terms.limit_price
+def _fill_client(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution) -> None:
+    terms, markup = order.terms, child.created.markup
+    if markup is None:
+        markup = execution.moment.markup(
+            account_id=terms.account_id, symbol=terms.symbol, side=terms.side, lots=terms.quantity, firm=True
+        )
+    price = client_price(raw=command.price, markup=markup or ZERO, side=terms.side)
+    limit = terms.limit_price
     if limit is not None and order.rests:
         # A limit never fills worse than its limit, whatever the venue did: the house bears the difference.
         price = min(price, limit) if order.terms.side is Side.BUY else max(price, limit)

@@ -19,6 +19,7 @@ from piggy.core.pricing import at_least_as_good, client_price, protected_limit, 
 from piggy.core.routing import Leg, decision, legs, rank, split
 from piggy.core.state import Order
 
+WIDE = "the spread is beyond the maximum: no price is shown"
 ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.
 
 
@@ -31,12 +32,16 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What would be done with an order's free lots now; `decision` is the record of why."""
+    """What would be done with an order's free lots now; `decision` is the record of why.
+
+    `markup` is what the client pays over every raw price of it.
+    """
 
     decision: RoutingDecision
     meeting: Meeting
     keeps: tuple[Keep, ...] = ()
     legs: tuple[Leg, ...] = ()
+    markup: Decimal = ZERO
 
     @property
     def lots(self) -> Decimal:
@@ -54,8 +59,9 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     if terms.reduce_only:
         quantity -= opening_lots(position=position, side=side, quantity=quantity)
     levels = moment.levels(symbol=terms.symbol, side=side)
-    limit = _raw_limit(order=order, moment=moment, levels=levels)
-    street = street_price(terms=terms, moment=moment)
+    markup = moment.markup(account_id=account.account_id, symbol=terms.symbol, side=side, lots=terms.quantity)
+    limit = _raw_limit(order=order, moment=moment, levels=levels, markup=markup)
+    street = _marked_up(levels=levels, markup=markup, side=side)
     meeting = Meeting()
     if group.internal_cross:
         meeting = meet(order=order, quantity=quantity, street=street, execution=execution)
@@ -75,18 +81,17 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         b_quantity=b_lots,
         cross_quantity=meeting.lots,
         considered=considered,
-        text=_told(why=why, meeting=meeting, planned=planned_legs),
+        text=_told(why=why if markup is not None else WIDE, meeting=meeting, planned=planned_legs),
     )
-    return _all_or_nothing(order, Plan(decision=record, meeting=meeting, keeps=keeps, legs=planned_legs))
+    made = Plan(decision=record, meeting=meeting, keeps=keeps, legs=planned_legs, markup=markup or ZERO)
+    return _all_or_nothing(order, made)
 
 
 def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
     """Turn a plan into events, then rest or end what is left."""
-    moment, side = execution.moment, order.terms.side
-    group, instrument = moment.group_of(order.terms.account_id), moment.instrument(order.terms.symbol)
     _meet(order=order, meeting=plan.meeting, execution=execution)
     for keep in plan.keeps:
-        price = client_price(raw=keep.raw, group=group, instrument=instrument, side=side)
+        price = client_price(raw=keep.raw, markup=plan.markup, side=order.terms.side)
         execution.fill(
             order=order,
             quantity=keep.quantity,
@@ -97,7 +102,7 @@ def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
             reason=f"kept at {keep.venue}'s price",
         )
     if plan.legs:
-        execution.send(order=order, legs=plan.legs, time_in_force=TimeInForce.IOC.value)
+        execution.send(order=order, legs=plan.legs, time_in_force=TimeInForce.IOC.value, markup=plan.markup)
     if plan.meeting.ends_incoming and execution.free(order) == execution.leaves(order) > 0:
         execution.cancel(order=order, outcome="cancelled", reason="self-trade prevention")
     end_if_nothing_works(order=order, execution=execution)
@@ -130,25 +135,29 @@ def marketable(*, order: Order, moment: Moment) -> bool:
 def street_price(*, terms: OrderTerms, moment: Moment) -> Decimal | None:
     """Return what a client with these terms would pay or get in the street now, markup included; None off quotes."""
     levels = moment.levels(symbol=terms.symbol, side=terms.side)
-    if not levels:
+    markup = moment.markup(account_id=terms.account_id, symbol=terms.symbol, side=terms.side, lots=terms.quantity)
+    return _marked_up(levels=levels, markup=markup, side=terms.side)
+
+
+def _marked_up(*, levels: tuple[AttributedLevel, ...], markup: Decimal | None, side: Side) -> Decimal | None:
+    if not levels or markup is None:
         return None
-    return client_price(
-        raw=levels[0].price,
-        group=moment.group_of(terms.account_id),
-        instrument=moment.instrument(terms.symbol),
-        side=terms.side,
-    )
+    return client_price(raw=levels[0].price, markup=markup, side=side)
 
 
-def _raw_limit(*, order: Order, moment: Moment, levels: tuple[AttributedLevel, ...]) -> Decimal | None:
+def _raw_limit(
+    *, order: Order, moment: Moment, levels: tuple[AttributedLevel, ...], markup: Decimal | None
+) -> Decimal | None:
     """Return the worst raw price for the order: its limit less markup, or the market protection; None off quotes."""
-    terms, group = order.terms, moment.group_of(order.terms.account_id)
-    instrument = moment.instrument(terms.symbol)
+    terms = order.terms
+    if markup is None:
+        return None
     priced = terms.type is OrderType.LIMIT or terms.type is OrderType.STOP_LIMIT
     if priced and terms.limit_price is not None:
-        return raw_limit(limit=terms.limit_price, group=group, instrument=instrument, side=terms.side)
+        return raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
     if not levels:
         return None
+    group, instrument = moment.group_of(terms.account_id), moment.instrument(terms.symbol)
     return protected_limit(price=levels[0].price, group=group, instrument=instrument, side=terms.side)
 
 

@@ -1,0 +1,128 @@
+"""Price profiles: how a group sees a symbol. Markup per side by order size, spread limits, schedules, commission.
+
+What a profile leaves unset it inherits: group and symbol, then group and '*', then the group's own fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from piggy.core.bookbuild import SpreadProfile
+from piggy.core.commissions import Commission, commission_fault
+from piggy.core.money import ZERO
+
+ANY_SYMBOL = "*"
+DAY_MINUTES = 1_440
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class MarkupUnit(StrEnum):
+    POINTS = "points"
+    BPS = "bps"
+
+
+class MarkupBand(msgspec.Struct, frozen=True, kw_only=True):
+    """What orders of `from_lots` and more pay over the raw price on each side; it may be negative."""
+
+    bid: Decimal
+    ask: Decimal
+    from_lots: Decimal = ZERO
+    unit: MarkupUnit = MarkupUnit.POINTS
+
+
+class WeekWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """A time of the week in `zone`: from `start_minute` of each weekday (0 Monday) up to `end_minute`.
+
+    An end at or before the start is on the following day.
+    """
+
+    weekdays: tuple[int, ...]
+    start_minute: int
+    end_minute: int
+    zone: str = "UTC"
+
+    def covers(self, *, at_us: int) -> bool:
+        """Return whether the window is open at `at_us`, by the wall clock of its zone."""
+        local = (EPOCH + timedelta(microseconds=at_us)).astimezone(ZoneInfo(self.zone))
+        minute, weekday = local.hour * 60 + local.minute, local.weekday()
+        if self.start_minute < self.end_minute:
+            return weekday in self.weekdays and self.start_minute <= minute < self.end_minute
+        if minute >= self.start_minute:
+            return weekday in self.weekdays
+        return (weekday - 1) % 7 in self.weekdays and minute < self.end_minute
+
+
+class PriceSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """Markup and spread that replace the profile's own while one of its windows is open; unset keeps the profile's."""
+
+    windows: tuple[WeekWindow, ...]
+    bands: tuple[MarkupBand, ...] = ()
+    spread: SpreadProfile | None = None
+
+
+class PriceProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """How one group sees one symbol. `bands` rise in size; of `schedules` the first with an open window wins."""
+
+    version: int = 1
+    bands: tuple[MarkupBand, ...] = ()
+    spread: SpreadProfile | None = None
+    schedules: tuple[PriceSchedule, ...] = ()
+    commission: Commission | None = None
+
+    def at(self, *, at_us: int) -> tuple[tuple[MarkupBand, ...], SpreadProfile | None]:
+        """Return the bands and the spread limits in force at `at_us`."""
+        for schedule in self.schedules:
+            if any(window.covers(at_us=at_us) for window in schedule.windows):
+                return schedule.bands or self.bands, schedule.spread or self.spread
+        return self.bands, self.spread
+
+
+Profiles = Mapping[tuple[str, str], PriceProfile]
+
+
+def profiles_of(*, profiles: Profiles, group: str, symbol: str) -> tuple[PriceProfile, ...]:
+    """Return what is configured for the group and the symbol, most specific first."""
+    if not profiles:
+        return ()
+    found = (profiles.get((group, symbol)), profiles.get((group, ANY_SYMBOL)))
+    return tuple(profile for profile in found if profile is not None)
+
+
+def band_for(*, bands: tuple[MarkupBand, ...], lots: Decimal) -> MarkupBand | None:
+    """Return the band that an order of `lots` falls in."""
+    reached = [band for band in bands if band.from_lots <= lots]
+    return reached[-1] if reached else None
+
+
+def profile_fault(*, profile: PriceProfile) -> str:
+    """Return what is wrong with a profile, '' when nothing is."""
+    faults = [_bands_fault(profile.bands), *(_schedule_fault(schedule) for schedule in profile.schedules)]
+    if profile.commission is not None:
+        faults.append(commission_fault(plan=profile.commission))
+    return next((fault for fault in faults if fault), "")
+
+
+def _bands_fault(bands: tuple[MarkupBand, ...]) -> str:
+    if not all(number.is_finite() for band in bands for number in (band.bid, band.ask, band.from_lots)):
+        return "a markup needs finite numbers"
+    starts = [band.from_lots for band in bands]
+    if starts != sorted(set(starts)):
+        return "volume bands must rise"
+    return "the first volume band starts at 0 lots" if starts and starts[0] else ""
+
+
+def _schedule_fault(schedule: PriceSchedule) -> str:
+    for window in schedule.windows:
+        if not all(0 <= minute <= DAY_MINUTES for minute in (window.start_minute, window.end_minute)):
+            return "a window starts and ends within one day"
+        try:
+            ZoneInfo(window.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return f"no time zone is called {window.zone}"
+    return _bands_fault(schedule.bands)

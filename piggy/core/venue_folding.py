@@ -1,0 +1,103 @@
+"""Folding what venues say: legs live, fill, end or fall in doubt, and the venue's record grows.
+
+A leg's parent is a client's order or a hedge of the house; both count the lots that are out at venues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from piggy.core import events as ev
+from piggy.core.events import Recorded
+from piggy.core.orders import OrderState
+from piggy.core.routing import reject_rate
+from piggy.core.state import Child, State, VenueRecord
+
+
+def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded) -> None:
+    child = Child(created=event, seq=recorded.seq, created_at_us=recorded.recorded_at_us)
+    state.children[event.cl_ord_id] = state.open_children[event.cl_ord_id] = child
+    order = state.orders[event.order_id]
+    order.routed += event.quantity
+    order.attempts = max(order.attempts, event.attempt)
+    if order.state is OrderState.WORKING:
+        order.state = OrderState.ROUTED
+    state.venue_records.setdefault(event.venue, VenueRecord()).orders += 1
+
+
+def _child_acknowledged(state: State, event: ev.ChildOrderAcknowledged, recorded: Recorded) -> None:
+    child = state.children[event.cl_ord_id]
+    child.acknowledged, child.in_doubt = True, False
+    child.venue_order_id = event.venue_order_id
+    _settle_doubt(state, event.order_id)
+
+
+def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) -> None:
+    child = state.children[event.cl_ord_id]
+    was_open = min(event.quantity, child.leaves)
+    child.filled += event.quantity
+    child.acknowledged = True
+    child.in_doubt = child.filled_at_venue is not None and child.filled < child.filled_at_venue
+    state.venue_fills.add((event.venue, event.fill_id))
+    order = state.orders[event.order_id]
+    order.routed -= was_open
+    exposure = state.exposure[event.symbol]
+    signed = event.side.sign * event.quantity
+    exposure.venue_net += signed
+    exposure.venue_cash -= signed * event.price
+    record = state.venue_records[event.venue]
+    record.fills += 1
+    if child.leaves == 0 and not child.closed:
+        _close(state, child, rejected=False)
+    _settle_doubt(state, event.order_id)
+
+
+def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) -> None:
+    child = state.children[event.cl_ord_id]
+    order = state.orders[event.order_id]
+    order.routed -= child.leaves
+    _close(state, child, rejected=event.outcome == "rejected")
+    if event.outcome == "rejected":
+        order.refused_by = order.refused_by | {event.venue}
+    _settle_doubt(state, event.order_id)
+
+
+def _child_in_doubt(state: State, event: ev.ChildOrderInDoubt, recorded: Recorded) -> None:
+    child = state.children[event.cl_ord_id]
+    child.in_doubt, child.filled_at_venue = True, event.filled
+    state.orders[event.order_id].state = OrderState.IN_DOUBT
+
+
+def _suspended(state: State, event: ev.VenueReportSuspended, recorded: Recorded) -> None:
+    state.suspended.append(event)
+    state.venue_fills.add((event.venue, event.fill_id))
+
+
+def _close(state: State, child: Child, *, rejected: bool) -> None:
+    child.closed, child.in_doubt = True, False
+    state.open_children.pop(child.created.cl_ord_id, None)
+    record = state.venue_records[child.created.venue]
+    record.rejects += rejected
+    record.outcomes.append(rejected)
+    state.reject_rates[child.created.venue] = reject_rate(outcomes=record.outcomes)
+
+
+def _settle_doubt(state: State, order_id: str) -> None:
+    """Give an order its ordinary state back once none of its legs is in doubt."""
+    order = state.orders[order_id]
+    if order.state is not OrderState.IN_DOUBT:
+        return
+    mine = (child for child in state.open_children.values() if child.created.order_id == order_id)
+    if not any(child.in_doubt for child in mine):
+        order.state = OrderState.PARTIALLY_FILLED if order.filled else OrderState.ROUTED
+
+
+VENUE_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
+    ev.ChildOrderCreated: _child_created,
+    ev.ChildOrderAcknowledged: _child_acknowledged,
+    ev.ChildOrderFilled: _child_filled,
+    ev.ChildOrderClosed: _child_closed,
+    ev.ChildOrderInDoubt: _child_in_doubt,
+    ev.VenueReportSuspended: _suspended,
+}
