@@ -4,7 +4,7 @@ VENV := .venv/bin
 WORKERS ?= 2
 export PIGGY_BEGAN_AT_S := $(shell date +%s)
 
-.PHONY: help setup setup-dev run down test unit lint types contracts bench clean
+.PHONY: help setup setup-dev run down test unit lint types contracts bench mutants clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ contracts: setup-dev  ## who may import whom
 
 bench: setup  ## every bench with its figures: make bench NAME=desk for one
 	$(VENV)/python manage.py bench $(NAME)
+
+mutants: setup-dev  ## mutation testing of risk, margin and routing; SECONDS=600 bounds it
+	$(VENV)/python -m tests.mutation --seconds $(or $(SECONDS),3600)
 
 clean:  ## forget what was installed and compiled; data under .run stay
 	rm -rf .venv build node_modules static/vendor staticfiles

@@ -128,6 +128,7 @@ def test_a_reduction_passes_where_growth_would_not(side):
     assert "P-17" in refused(position_net=held + side.sign * D("0.01"), **tight), "one step more than is held opens"
     assert "P-17" in refused(position_net=held, working_lots=D("0.01"), **tight), "others are closing it already"
     assert "P-17" in refused(position_net=-held, **tight)
+    assert refused(position_net=held / 200, quantity=D("0.01"), **tight) == [], "a hundredth of a lot too"
     assert refused(position_net=held, orders_open=200, **tight) == ["P-18"], "but open orders stay bounded"
 
 
