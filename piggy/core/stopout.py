@@ -72,13 +72,9 @@ class Book(msgspec.Struct, kw_only=True):
     currency: str
     now_us: int
 
-    def margin(self, *, instead: OpenLine | None = None, without: str = "") -> AccountMargin:
-        """Return the account's margin, with one line replaced or left out and its profit moved to the balance."""
-        lines = [
-            instead if instead is not None and position_id == instead.position.position_id else line
-            for position_id, line in self.lines.items()
-            if position_id != without
-        ]
+    def margin(self) -> AccountMargin:
+        """Return the account's margin with what is still open."""
+        lines = list(self.lines.values())
         return account_margin(
             balance=self.balance,
             credit=self.credit,

@@ -278,6 +278,8 @@ def test_g22_margin_does_not_depend_on_the_clock_that_swaps_are_charged_by():
 def test_rules_are_those_in_force_on_the_day():
     found = in_force(rule_sets=RULE_SETS, jurisdiction="EU", at_us=1_700_000_000_000_000)
     assert found is ESMA_2018
+    first_day_us = ESMA_2018.in_force_from_us
+    assert in_force(rule_sets=RULE_SETS, jurisdiction="EU", at_us=first_day_us) is ESMA_2018
     with pytest.raises(UnableToFindRuleSet):
         in_force(rule_sets=RULE_SETS, jurisdiction="EU", at_us=0)
     with pytest.raises(UnableToFindRuleSet):

@@ -80,6 +80,11 @@ def test_a_partial_close_keeps_the_margin_weight_of_what_stays():
     assert held(sell("3", "1.2", position=position)).rate_weight == D("6.25")
 
 
+def test_what_a_fill_leaves_out_is_nothing():
+    position = held(buy("1", "1.1"))
+    assert (position.opened_at_us, position.news_until_us, position.rate_weight, position.book) == (0, 0, D(0), "B")
+
+
 def test_a_full_close_leaves_nothing():
     fold = buy("3", "1.05", position=sell("3", "1.1").position)
     assert fold.position is None

@@ -282,6 +282,17 @@ def test_the_documented_defaults():
     }
 
 
+def test_compliance_grants_nothing_by_default():
+    assert Permissions() == Permissions(
+        trading_enabled=False,
+        kyc_passed=False,
+        sanctions_clear=False,
+        appropriateness_passed=False,
+        jurisdiction_blocked=True,
+        symbols=frozenset(),
+    )
+
+
 def test_what_is_left_out_of_a_context_is_nothing_yet():
     tight = {
         "account_messages_per_s_max": 1,

@@ -146,6 +146,21 @@ def test_the_preview_looks_up_for_a_short_and_leaves_other_lines_alone():
     assert at > D(100)
 
 
+def test_the_preview_sees_a_single_tick():
+    """A short of 10 at 100: one tick up leaves 24.50 of equity against 50.05 of margin."""
+    at = stop_out_price(
+        lines=[line("s", side=Side.SELL)],
+        symbol="s",
+        balance=D("25.5"),
+        currency="USD",
+        level_percent=HALF,
+        now_us=0,
+        tick_size=D("0.1"),
+        worst=D("100.1"),
+    )
+    assert at == D("100.1")
+
+
 @pytest.mark.parametrize(("balance", "expected"), [("1000", None), ("20", D(100))])
 def test_the_preview_knows_never_and_now(balance, expected):
     """10 lots at 100 bind 50.00; at 50 % the level is 25.00: never with 1,000, now with 20."""
@@ -169,6 +184,10 @@ def test_a_quorum_needs_enough_sources_that_agree():
     assert not quorum(mids=mids[:2], needed=3, band_bps=D(5))
     assert not quorum(mids=[], needed=0, band_bps=D(5))
     assert quorum(mids=[D(1)], needed=1, band_bps=D(0))
+    assert quorum(mids=[D("1.000"), D("1.002"), D("1.004")], needed=3, band_bps=D(20)), "odd: the middle one"
+    assert quorum(mids=[D("1.000"), D("1.004")], needed=2, band_bps=D(20)), "even: between the middle two"
+    assert quorum(mids=[D(1), D(1), D("1.001")], needed=3, band_bps=D(10)), "the band's edge is inside"
+    assert not quorum(mids=[D(1), D(1), D("1.0011")], needed=3, band_bps=D(10))
     assert quorum(mids=[D("1.0"), D("1.001"), D("3")], needed=2, band_bps=D(10)), "one bad tick is outvoted"
 
 

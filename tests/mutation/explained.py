@@ -16,5 +16,6 @@ EXPLAINED: dict[str, str] = {
     "`position.quantity > 0` became `position.quantity >= 0`": "a position is never flat",
     "in sane: bool = False": "worked out on construction whatever the default",
     "(terms.limit_price - touch) * terms.side.sign` became": "a sign divides as it multiplies",
+    "`light and terms.hedged_ratio` became": "without hedged lots, or without a ratio, the share is nothing",
     "`min(news_lots, opened)` became": "news lots above what was opened are cut again when they are charged",
 }
