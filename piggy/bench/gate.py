@@ -19,7 +19,7 @@ from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.market import Level, VenueQuote
 from piggy.core.orders import OrderTerms, OrderType, Side
 
-POSITIONS, SYMBOLS, VENUES = 100_000, 10, 20
+POSITIONS, POSITIONS_EACH, SYMBOLS, VENUES = 100_000, 3, 10, 20
 START_US = 1_700_000_000_000_000
 # Far enough apart that no account meets its own rate and duplicate limits.
 STEP_US = 20_000
@@ -29,12 +29,12 @@ RUNS_MIN = 500
 
 
 class Ground:
-    """A desk with venues, accounts and one open position per account and symbol, and its clock."""
+    """A desk with venues and accounts, each with open positions in a few symbols, and its clock."""
 
     def __init__(self, *, positions: int) -> None:
         self.desk = Desk(tenant="bench")
         self.now_us = START_US
-        self.accounts = max(1, positions // SYMBOLS)
+        self.accounts = max(SYMBOLS, -(-positions // POSITIONS_EACH))
         self._seq = count(1)
         self._command = count(1)
         self._configure()
@@ -113,6 +113,8 @@ class Ground:
             self.quote()
             model = self.desk.decide(command=self.order(account=0, symbol=symbol, group="b"), now_us=self.now_us)
             for number in range(self.accounts):
+                if (number + symbol) % SYMBOLS >= POSITIONS_EACH:
+                    continue
                 self.record(tuple(_for_account(event, number, symbol) for event in model))
         self.now_us += 100 * PAUSE_US
 
@@ -140,7 +142,13 @@ def run(*, seconds: float, scale: float) -> dict[str, object]:
     return {
         "decide_p50_us": round(statistics.median(times) / 1_000, 1),
         "decide_p99_us": round(statistics.quantiles(times, n=100)[-1] / 1_000, 1),
-        "load": {"venues": VENUES, "symbols": SYMBOLS, "positions": held, "events_each": len(events)},
+        "load": {
+            "venues": VENUES,
+            "symbols": SYMBOLS,
+            "positions": held,
+            "positions_each": POSITIONS_EACH,
+            "events_each": len(events),
+        },
         "runs": len(times),
     }
 
