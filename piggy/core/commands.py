@@ -6,6 +6,7 @@ repeat is answered with the first result and a changed body under the same id is
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -15,6 +16,7 @@ from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.profiles import PriceProfile
+from piggy.core.swaps import SwapFree, SwapRates
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -54,6 +56,19 @@ class ConfigurePricing(Command, frozen=True, kw_only=True):
     group: str
     symbol: str
     profile: PriceProfile
+
+
+class ConfigureSwaps(Command, frozen=True, kw_only=True):
+    """Replace the swap rates of one symbol."""
+
+    rates: SwapRates
+
+
+class ConfigureSwapFree(Command, frozen=True, kw_only=True):
+    """Make a group swap-free on these terms; None: it pays swap again."""
+
+    group: str
+    terms: SwapFree | None
 
 
 class SetTradingState(Command, frozen=True, kw_only=True):
@@ -111,6 +126,13 @@ class ActOnPrices(Command, frozen=True, kw_only=True):
 
 class ActOnTime(Command, frozen=True, kw_only=True):
     """The engine's own: time passed, so expire orders and act on what is overdue."""
+
+
+class RollOver(Command, frozen=True, kw_only=True):
+    """The engine's own: the business date ended at `at_us`, so settle its nights; repeated until the date is done."""
+
+    business_date: date
+    at_us: int
 
 
 class RecordVenueAck(Command, frozen=True, kw_only=True):
@@ -171,6 +193,8 @@ AnyCommand = (
     | ConfigureStrategy
     | ConfigureLimits
     | ConfigurePricing
+    | ConfigureSwaps
+    | ConfigureSwapFree
     | SetTradingState
     | CreditAccount
     | DebitAccount
@@ -179,6 +203,7 @@ AnyCommand = (
     | AmendOrder
     | ActOnPrices
     | ActOnTime
+    | RollOver
     | RecordVenueAck
     | RecordVenueFill
     | RecordVenueReject

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from piggy.core import commands as cmd
-from piggy.core import configuring, placing, touching, venue_reports
+from piggy.core import configuring, overnight, placing, touching, venue_reports
 from piggy.core import events as ev
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand
@@ -39,6 +39,8 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.ConfigureStrategy: configuring.configure_strategy,
     cmd.ConfigureLimits: configuring.configure_limits,
     cmd.ConfigurePricing: configuring.configure_pricing,
+    cmd.ConfigureSwaps: overnight.configure_swaps,
+    cmd.ConfigureSwapFree: overnight.configure_swap_free,
     cmd.SetTradingState: configuring.set_trading_state,
     cmd.CreditAccount: configuring.credit,
     cmd.DebitAccount: configuring.debit,
@@ -47,6 +49,7 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.AmendOrder: placing.amend,
     cmd.ActOnPrices: touching.act_on_prices,
     cmd.ActOnTime: touching.act_on_time,
+    cmd.RollOver: overnight.roll_over,
     cmd.RecordVenueAck: venue_reports.record_ack,
     cmd.RecordVenueFill: venue_reports.record_fill,
     cmd.RecordVenueReject: venue_reports.record_reject,
@@ -110,6 +113,8 @@ class Desk:
         elif isinstance(event, ev.OrderFilled):
             held = self.state.positions_of.get(event.account_id, ())
             self._due.update(self.state.positions[position_id].symbol for position_id in held)
+        elif isinstance(event, ev.SwapCharged):
+            self._due.add(event.symbol)
         elif isinstance(event, ev.OrderAccepted | ev.OrderAmended):
             self._due.add(self.state.orders[event.order_id].terms.symbol)
 
@@ -137,7 +142,9 @@ class Desk:
         self._due.clear()
         late = any(now_us >= touching.expires_at_us(order=state.orders[order_id]) for order_id in state.expiring)
         prices: tuple[AnyCommand, ...] = (cmd.ActOnPrices(symbols=touched),) if touched else ()
-        return (*prices, cmd.ActOnTime()) if late else prices
+        times: tuple[AnyCommand, ...] = (cmd.ActOnTime(),) if late else ()
+        rollover = overnight.rollover_due(state=state, now_us=now_us)
+        return (rollover, *prices, *times) if rollover else (*prices, *times)
 
     def unsent_children(self) -> tuple[ev.ChildOrderCreated, ...]:
         """Return the legs that no venue has answered yet; putting them on the stream again is safe."""

@@ -6,6 +6,7 @@ in the quote currency, money is in the account's currency unless a field says ot
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -16,6 +17,7 @@ from piggy.core.limits import Limits
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.profiles import PriceProfile
+from piggy.core.swaps import SwapFree, SwapRates
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -106,6 +108,15 @@ class PricingConfigured(Event, frozen=True, kw_only=True):
     group: str
     symbol: str
     profile: PriceProfile
+
+
+class SwapsConfigured(Event, frozen=True, kw_only=True):
+    rates: SwapRates
+
+
+class SwapFreeConfigured(Event, frozen=True, kw_only=True):
+    group: str
+    terms: SwapFree | None
 
 
 class TradingStateChanged(Event, frozen=True, kw_only=True):
@@ -327,6 +338,46 @@ class NegativeBalanceWrittenOff(Event, frozen=True, kw_only=True):
     currency: str
 
 
+class SwapCharged(Event, frozen=True, kw_only=True):
+    """A position settled its nights; `amount` above zero is paid to the client. `kind` is swap or admin_fee.
+
+    `per_lot` and night, in the account's currency over `conversion_rate`. `occurred_at_us` is the rollover.
+    """
+
+    account_id: str
+    position_id: str
+    symbol: str
+    business_date: date
+    kind: str
+    nights: int
+    lots: Decimal
+    per_lot: Decimal
+    price: Decimal | None
+    conversion_rate: Decimal
+    amount: Decimal
+    currency: str
+    occurred_at_us: int
+
+
+class SwapDeferred(Event, frozen=True, kw_only=True):
+    """The nights could not be priced or converted; the next rollover settles them too."""
+
+    account_id: str
+    position_id: str
+    symbol: str
+    business_date: date
+    nights: int
+    text: str
+    occurred_at_us: int
+
+
+class RolledOver(Event, frozen=True, kw_only=True):
+    """Every position has settled the business date."""
+
+    business_date: date
+    occurred_at_us: int
+
+
 AnyEvent = (
     InstrumentConfigured
     | GroupConfigured
@@ -335,6 +386,8 @@ AnyEvent = (
     | StrategyConfigured
     | LimitsConfigured
     | PricingConfigured
+    | SwapsConfigured
+    | SwapFreeConfigured
     | TradingStateChanged
     | CommandRefused
     | AccountCredited
@@ -356,6 +409,9 @@ AnyEvent = (
     | MarginRestored
     | StoppedOut
     | NegativeBalanceWrittenOff
+    | SwapCharged
+    | SwapDeferred
+    | RolledOver
 )
 
 

@@ -16,10 +16,11 @@ from piggy.core.activity import Activity
 from piggy.core.events import Recorded
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.money import ZERO
+from piggy.core.money_folding import MONEY_HANDLERS
 from piggy.core.orders import OrderState, OrderTerms, TimeInForce
 from piggy.core.positions import Position, filled
 from piggy.core.resting import RestingOrders
-from piggy.core.rollover import month_of
+from piggy.core.rollover import ONE_DAY, business_date, month_of
 from piggy.core.state import Exposure, Order, State, VenueRecord, accepted_order
 from piggy.core.venue_folding import VENUE_HANDLERS
 
@@ -28,6 +29,9 @@ def fold(*, state: State, recorded: Recorded) -> None:
     """Fold one event in."""
     HANDLERS[type(recorded.event)](state, recorded.event, recorded)
     state.seq = recorded.seq
+    if state.last_rollover is None:
+        # The log begins in this business date, so every earlier one has ended.
+        state.last_rollover = business_date(at_us=recorded.recorded_at_us) - ONE_DAY
 
 
 def _instrument(state: State, event: ev.InstrumentConfigured, recorded: Recorded) -> None:
@@ -262,6 +266,7 @@ def _move_position(state: State, event: ev.OrderFilled, recorded: Recorded) -> N
 
 def _forget_position(state: State, event: ev.OrderFilled) -> None:
     state.positions.pop(event.position_id, None)
+    state.swap_owed.pop(event.position_id, None)
     mine = state.positions_of.get(event.account_id, set())
     mine.discard(event.position_id)
     if not any(state.positions[held].symbol == event.symbol for held in mine):
@@ -313,6 +318,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.OrderAccepted: _accepted,
     ev.OrderRerouted: _rerouted,
     **VENUE_HANDLERS,
+    **MONEY_HANDLERS,
     ev.OrderFilled: _filled,
     ev.OrderAmended: _amended,
     ev.OrderTriggered: _triggered,

@@ -13,7 +13,14 @@ from typing import Any
 
 import msgspec
 
-from piggy.core.events import AccountCredited, AccountDebited, AnyEvent, NegativeBalanceWrittenOff, OrderFilled
+from piggy.core.events import (
+    AccountCredited,
+    AccountDebited,
+    AnyEvent,
+    NegativeBalanceWrittenOff,
+    OrderFilled,
+    SwapCharged,
+)
 from piggy.core.money import ZERO
 
 LEDGER_DIGITS = 10
@@ -25,6 +32,8 @@ LP_SETTLEMENT = "lp_settlement"
 CROSS_CLEARING = "cross_clearing"
 COMMISSION_INCOME = "commission_income"
 MARKUP_INCOME = "markup_income"
+SWAP_INCOME = "swap_income"
+ADMIN_FEE_INCOME = "admin_fee_income"
 ADJUSTMENTS = "adjustments"
 NEGATIVE_BALANCES = "negative_balances"
 
@@ -36,6 +45,8 @@ KINDS = {
     CROSS_CLEARING: "asset",
     COMMISSION_INCOME: "income",
     MARKUP_INCOME: "income",
+    SWAP_INCOME: "income",
+    ADMIN_FEE_INCOME: "income",
     ADJUSTMENTS: "expense",
     NEGATIVE_BALANCES: "expense",
 }
@@ -102,6 +113,11 @@ def _written_off(event: NegativeBalanceWrittenOff, currency: str) -> tuple[Posti
     return _move(event.amount, event.currency, debit=(NEGATIVE_BALANCES, ""), credit=(CLIENT_MONEY, event.account_id))
 
 
+def _swap_charged(event: SwapCharged, currency: str) -> tuple[Posting, ...]:
+    income = SWAP_INCOME if event.kind == "swap" else ADMIN_FEE_INCOME
+    return _move(event.amount, event.currency, debit=(income, ""), credit=(CLIENT_MONEY, event.account_id))
+
+
 def _move(amount: Decimal, currency: str, *, debit: tuple[str, str], credit: tuple[str, str]) -> tuple[Posting, ...]:
     exact = amount.quantize(Decimal(1).scaleb(-LEDGER_DIGITS), rounding=ROUND_HALF_EVEN)
     if not exact:
@@ -117,4 +133,5 @@ RULES: dict[type, Callable[[Any, str], tuple[Posting, ...]]] = {
     AccountDebited: _debited,
     OrderFilled: _filled,
     NegativeBalanceWrittenOff: _written_off,
+    SwapCharged: _swap_charged,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 
 from piggy.core import events as ev
@@ -18,6 +19,7 @@ from piggy.core.orders import OrderState, OrderTerms, OrderType
 from piggy.core.positions import Position
 from piggy.core.profiles import PriceProfile
 from piggy.core.resting import RestingOrders
+from piggy.core.swaps import SwapFree, SwapRates
 
 OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
 
@@ -180,6 +182,11 @@ class State:
     rates: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     exposure: dict[str, Exposure] = field(default_factory=dict)
     margin_called: set[str] = field(default_factory=set)
+    swap_rates: dict[str, SwapRates] = field(default_factory=dict)
+    swap_free: dict[str, SwapFree] = field(default_factory=dict)
+    last_rollover: date | None = None
+    rolled: set[str] = field(default_factory=set)
+    swap_owed: dict[str, tuple[int, int]] = field(default_factory=dict)
     suspended: list[ev.VenueReportSuspended] = field(default_factory=list)
 
 

@@ -21,13 +21,13 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.placing import take
 from piggy.core.positions import Position
+from piggy.core.rollover import next_rollover_at_us
 from piggy.core.state import Order
 from piggy.core.working import carry_out, marketable, plan, street_price
 
 Events = list[ev.AnyEvent]
 ORDERS_PER_STEP_MAX = 500
 TRAILING_STEPS = 10
-DAY_US = 86_400_000_000
 
 
 def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
@@ -56,10 +56,10 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
 
 
 def expires_at_us(*, order: Order) -> int:
-    """Return when the order ends by itself: its own time, or the end of the UTC day it came in."""
+    """Return when the order ends by itself: its own time, or the end of the trading day it came in."""
     if order.terms.time_in_force is TimeInForce.GTD and order.terms.expires_at_us is not None:
         return order.terms.expires_at_us
-    return (order.accepted_at_us // DAY_US + 1) * DAY_US
+    return next_rollover_at_us(at_us=order.accepted_at_us)
 
 
 def _trigger_stops(*, symbol: str, execution: Execution) -> None:

@@ -296,7 +296,8 @@ def test_orders_for_the_day_expire(floor: Floor) -> None:
     floor.place("b1", Side.BUY, "1", limit_price="1.09990", time_in_force=TimeInForce.DAY)
     assert floor.act() == []
     floor.now_us += 86_400 * SECOND_US
-    (expired,) = floor.act()
+    rolled, expired = floor.act()
+    assert isinstance(rolled, ev.RolledOver)
     assert expired.outcome == "expired"
 
 

@@ -1,0 +1,153 @@
+"""Overnight: the rollover of a desk. Each position that was held at the rollover settles its nights, once."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.moment import Moment
+from piggy.core.money import ZERO, round_money
+from piggy.core.orders import Side
+from piggy.core.positions import Position
+from piggy.core.rollover import ONE_DAY, business_date, rollover_at_us
+from piggy.core.state import State
+from piggy.core.swaps import SwapFree, SwapRates, SwapUnit, nights_due, rates_fault, swap_per_lot
+
+Events = list[ev.AnyEvent]
+CHARGES_PER_STEP_MAX = 5_000  # A large desk rolls over in several commands, so that orders are never kept waiting.
+SWAP = "swap"
+ADMIN_FEE = "admin_fee"
+
+
+def configure_swaps(*, command: cmd.ConfigureSwaps, moment: Moment) -> Events:
+    """Take a symbol's swap rates."""
+    rates, state = command.rates, moment.state
+    if rates.symbol not in state.instruments:
+        return [ev.CommandRefused(code="SYMBOL_UNKNOWN", field="symbol", text=f"no symbol is called {rates.symbol}")]
+    if fault := rates_fault(rates=rates):
+        return [ev.CommandRefused(code="RATES_UNUSABLE", field="rates", text=fault)]
+    return [] if state.swap_rates.get(rates.symbol) == rates else [ev.SwapsConfigured(rates=rates)]
+
+
+def configure_swap_free(*, command: cmd.ConfigureSwapFree, moment: Moment) -> Events:
+    """Make a group swap-free, or (None) let it pay swap again."""
+    state, free = moment.state, command.terms
+    if command.group not in state.groups:
+        return [ev.CommandRefused(code="GROUP_UNKNOWN", field="group", text=f"no group is called {command.group}")]
+    if free and not (free.fee_per_lot.is_finite() and free.fee_per_lot >= 0 and free.grace_days >= 0):
+        return [ev.CommandRefused(code="TERMS_UNUSABLE", field="terms", text="neither fee nor grace is below zero")]
+    same = state.swap_free.get(command.group) == free
+    return [] if same else [ev.SwapFreeConfigured(group=command.group, terms=free)]
+
+
+def roll_over(*, command: cmd.RollOver, moment: Moment) -> Events:
+    """Settle the nights of a business date, a limited number of positions at a time; the last step ends the date."""
+    state, day, last = moment.state, command.business_date, moment.state.last_rollover
+    if last is not None and day <= last:
+        return []
+    at_us = rollover_at_us(business_date=day)
+    if last is None or day != last + ONE_DAY or moment.now_us < at_us:
+        text = f"the last business date that ended is {last}"
+        return [ev.CommandRefused(code="ROLLOVER_OUT_OF_TURN", field="business_date", text=text)]
+    events: Events = []
+    for position_id in sorted(state.positions.keys() - state.rolled):
+        position = state.positions[position_id]
+        if position.opened_at_us >= at_us:
+            continue
+        if event := _settled(position=position, day=day, at_us=at_us, moment=moment):
+            events.append(event)
+        if len(events) >= CHARGES_PER_STEP_MAX:
+            return events
+    return [*events, ev.RolledOver(business_date=day, occurred_at_us=at_us)]
+
+
+def rollover_due(*, state: State, now_us: int) -> cmd.RollOver | None:
+    """Return the command for the first business date that has ended and was not rolled over yet."""
+    if state.last_rollover is None:
+        return None
+    day = state.last_rollover + ONE_DAY
+    at_us = rollover_at_us(business_date=day)
+    return cmd.RollOver(business_date=day, at_us=at_us) if now_us >= at_us else None
+
+
+def _settled(*, position: Position, day: date, at_us: int, moment: Moment) -> ev.AnyEvent | None:
+    state = moment.state
+    rates = state.swap_rates.get(position.symbol)
+    if rates is None:
+        return None
+    nights = nights_due(rates=rates, business_date=day, held_from_us=position.opened_at_us)
+    owed, owed_at_us = state.swap_owed.get(position.position_id, (0, 0))
+    nights += owed if position.opened_at_us < owed_at_us else 0
+    if not nights:
+        return None
+    free = state.swap_free.get(state.accounts[position.account_id].group)
+    if free is not None:
+        return _admin_fee(position=position, day=day, at_us=at_us, nights=nights, free=free, moment=moment)
+    return _swap(position=position, day=day, at_us=at_us, nights=nights, rates=rates, moment=moment)
+
+
+def _swap(
+    *, position: Position, day: date, at_us: int, nights: int, rates: SwapRates, moment: Moment
+) -> ev.AnyEvent | None:
+    instrument, account = moment.instrument(position.symbol), moment.account(position.account_id)
+    mark = moment.marks.get(position.symbol)
+    price = None if mark is None else (mark.bid if position.side is Side.BUY else mark.ask)
+    each = swap_per_lot(rates=rates, instrument=instrument, side=position.side, price=price)
+    rate: Decimal | None = Decimal(1)
+    if each is not None and rates.unit is not SwapUnit.CURRENCY:
+        rate = moment.rate(source=instrument.quote, target=account.currency, gain=each > 0)
+    if each is None or rate is None:
+        return ev.SwapDeferred(
+            account_id=account.account_id,
+            position_id=position.position_id,
+            symbol=position.symbol,
+            business_date=day,
+            nights=nights,
+            text="no price" if each is None else f"no rate from {instrument.quote} to {account.currency}",
+            occurred_at_us=at_us,
+        )
+    amount = round_money(amount=each * rate * nights * position.lots, currency=account.currency)
+    if not amount:
+        return None
+    return ev.SwapCharged(
+        account_id=account.account_id,
+        position_id=position.position_id,
+        symbol=position.symbol,
+        business_date=day,
+        kind=SWAP,
+        nights=nights,
+        lots=position.lots,
+        per_lot=each,
+        price=price,
+        conversion_rate=rate,
+        amount=amount,
+        currency=account.currency,
+        occurred_at_us=at_us,
+    )
+
+
+def _admin_fee(
+    *, position: Position, day: date, at_us: int, nights: int, free: SwapFree, moment: Moment
+) -> ev.SwapCharged | None:
+    held_days = (day - business_date(at_us=position.opened_at_us)).days + 1
+    account = moment.account(position.account_id)
+    fee = round_money(amount=free.fee_per_lot * nights * position.lots, currency=account.currency)
+    if held_days <= free.grace_days or not fee:
+        return None
+    return ev.SwapCharged(
+        account_id=account.account_id,
+        position_id=position.position_id,
+        symbol=position.symbol,
+        business_date=day,
+        kind=ADMIN_FEE,
+        nights=nights,
+        lots=position.lots,
+        per_lot=-free.fee_per_lot,
+        price=None,
+        conversion_rate=Decimal(1),
+        amount=ZERO - fee,
+        currency=account.currency,
+        occurred_at_us=at_us,
+    )

@@ -1,0 +1,98 @@
+"""Swaps: what holding a position over a night costs or brings. Rates, nights, and the amount per lot.
+
+Every weekday has one night and the triple day three, for the weekend; a week is seven nights. The night of a holiday is
+not settled on that day: it rolls into the next business date, for whoever held the position then.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from piggy.core.instruments import Instrument
+from piggy.core.money import ZERO
+from piggy.core.orders import Side
+from piggy.core.rollover import ONE_DAY, rollover_at_us
+
+HUNDRED = Decimal(100)
+SATURDAY = 5
+WEDNESDAY = 2
+
+
+class SwapUnit(StrEnum):
+    """POINTS of the price and PERCENT a year are in the quote currency, CURRENCY is the account's, per lot."""
+
+    POINTS = "points"
+    PERCENT = "percent"
+    CURRENCY = "currency"
+
+
+class SwapRates(msgspec.Struct, frozen=True, kw_only=True):
+    """What the holder gets a night; below zero it is charged. Weekdays count from Monday 0.
+
+    A symbol with no `triple_weekday` settles every calendar day.
+    """
+
+    symbol: str
+    long: Decimal
+    short: Decimal
+    version: int = 1
+    unit: SwapUnit = SwapUnit.POINTS
+    triple_weekday: int | None = WEDNESDAY
+    holidays: tuple[date, ...] = ()
+    days_in_year: int = 360
+
+
+class SwapFree(msgspec.Struct, frozen=True, kw_only=True):
+    """A group without swap. Past `grace_days` (calendar days held) each night costs a fee per lot, if there is one.
+
+    The fee is in the account's currency.
+    """
+
+    grace_days: int = 0
+    fee_per_lot: Decimal = ZERO
+
+
+def nights_due(*, rates: SwapRates, business_date: date, held_from_us: int) -> int:
+    """Return the nights that a position opened at `held_from_us` settles on the business date, 0 on a holiday."""
+    if business_date in rates.holidays:
+        return 0
+    nights = _nights_of(rates, business_date)
+    day = business_date - ONE_DAY
+    while nights and (day in rates.holidays or not _nights_of(rates, day)):
+        if held_from_us < rollover_at_us(business_date=day):
+            nights += _nights_of(rates, day)
+        day -= ONE_DAY
+    return nights
+
+
+def swap_per_lot(*, rates: SwapRates, instrument: Instrument, side: Side, price: Decimal | None) -> Decimal | None:
+    """Return what one lot gets a night, in the rates' currency; None where a percentage has no price to be of."""
+    rate = rates.long if side is Side.BUY else rates.short
+    if rates.unit is SwapUnit.CURRENCY:
+        return rate
+    if rates.unit is SwapUnit.POINTS:
+        return rate * instrument.point * instrument.contract_size
+    if price is None:
+        return None
+    return instrument.notional(lots=Decimal(1), price=price) * rate / HUNDRED / rates.days_in_year
+
+
+def rates_fault(*, rates: SwapRates) -> str:
+    """Return what is wrong with swap rates, '' when nothing is."""
+    if not (rates.long.is_finite() and rates.short.is_finite()):
+        return "a swap rate is a finite number"
+    if rates.triple_weekday is not None and not 0 <= rates.triple_weekday < SATURDAY:
+        return "the triple day is a weekday, Monday 0 to Friday 4"
+    return "" if rates.days_in_year > 0 else "a year has days"
+
+
+def _nights_of(rates: SwapRates, day: date) -> int:
+    if rates.triple_weekday is None:
+        return 1
+    if day.weekday() >= SATURDAY:
+        return 0
+    return 3 if day.weekday() == rates.triple_weekday else 1
