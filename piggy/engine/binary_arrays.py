@@ -14,6 +14,7 @@ from psycopg.pq import Format
 EPOCH_2000_US = 946_684_800_000_000
 
 _HEADER = struct.Struct(">iiIii")
+_LENGTH = struct.Struct(">i")
 
 
 class BinaryArray:
@@ -71,12 +72,17 @@ def texts(values: Sequence[str]) -> TextArray:
 
 def uuids(values: Sequence[str]) -> UuidArray:
     """Return uuid[] of UUID texts."""
-    return UuidArray(_sized(2950, [bytes.fromhex(value.replace("-", "")) for value in values]))
+    return UuidArray(_equal(2950, 16, [bytes.fromhex(value.replace("-", "")) for value in values]))
 
 
 def byteas(values: Sequence[bytes]) -> ByteaArray:
     """Return bytea[]."""
     return ByteaArray(_sized(17, values))
+
+
+def hashes(values: Sequence[bytes]) -> ByteaArray:
+    """Return bytea[] of values that are all 32 bytes long."""
+    return ByteaArray(_equal(17, 32, values))
 
 
 def register(*, connection: psycopg.AsyncConnection[Any]) -> None:
@@ -113,11 +119,18 @@ def _fixed(element_oid: int, layout: str, width: int, values: Sequence[int]) -> 
 
 
 def _sized(element_oid: int, values: Sequence[bytes]) -> bytes:
-    parts = [_header(element_oid, len(values))]
-    for value in values:
-        parts.append(len(value).to_bytes(4, "big"))
-        parts.append(value)
-    return b"".join(parts)
+    parts = [b""] * (2 * len(values))
+    parts[::2] = map(_LENGTH.pack, map(len, values))
+    parts[1::2] = values
+    return _header(element_oid, len(values)) + b"".join(parts)
+
+
+def _equal(element_oid: int, width: int, values: Sequence[bytes]) -> bytes:
+    """As `_sized`, where every value has the same width: the length is a separator."""
+    length = _LENGTH.pack(width)
+    body = length + length.join(values) if values else b""
+    assert len(body) == (4 + width) * len(values), f"not all values are {width} bytes long"
+    return _header(element_oid, len(values)) + body
 
 
 def _header(element_oid: int, length: int) -> bytes:

@@ -8,7 +8,7 @@ import struct
 FIRST_HASH = bytes(32)
 EVENT_VERSION = 1
 
-_NUMBERS = struct.Struct(">qhhqqq")
+_NUMBERS = struct.Struct(">qhhqqqI")
 
 
 def event_hash(
@@ -28,5 +28,6 @@ def event_hash(
 ) -> bytes:
     """Return SHA-256 over the previous hash, the row's columns in one fixed form, and its payload (32 bytes)."""
     texts = f"{command_id}\x1f{type_name}\x1f{principal}\x1f{request_hash}".encode()
-    numbers = _NUMBERS.pack(seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns)
-    return hashlib.sha256(b"".join((prev_hash, numbers, struct.pack(">I", len(texts)), texts, payload))).digest()
+    length = len(texts)
+    numbers = _NUMBERS.pack(seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, length)
+    return hashlib.sha256(b"".join((prev_hash, numbers, texts, payload))).digest()
