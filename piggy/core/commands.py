@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
+from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.orders import OrderTerms, Side
@@ -71,6 +72,25 @@ class ConfigureSwapFree(Command, frozen=True, kw_only=True):
     terms: SwapFree | None
 
 
+class ConfigureHedging(Command, frozen=True, kw_only=True):
+    """Replace the hedging policy of one symbol or currency (its `key`)."""
+
+    policy: HedgePolicy
+
+
+class ApproveHedge(Command, frozen=True, kw_only=True):
+    """A dealer lets a queued hedge go out."""
+
+    hedge_id: str
+    by: str
+
+
+class RejectHedge(Command, frozen=True, kw_only=True):
+    hedge_id: str
+    by: str
+    reason: str
+
+
 class SetTradingState(Command, frozen=True, kw_only=True):
     """Change a trading state; `scope` is firm, tenant, group, account, symbol or venue, `key` its name or ''."""
 
@@ -126,6 +146,10 @@ class ActOnPrices(Command, frozen=True, kw_only=True):
 
 class ActOnTime(Command, frozen=True, kw_only=True):
     """The engine's own: time passed, so expire orders and act on what is overdue."""
+
+
+class ActOnExposure(Command, frozen=True, kw_only=True):
+    """The engine's own: the house's risk is past a threshold, or a proposed hedge is no longer needed."""
 
 
 class RollOver(Command, frozen=True, kw_only=True):
@@ -195,6 +219,9 @@ AnyCommand = (
     | ConfigurePricing
     | ConfigureSwaps
     | ConfigureSwapFree
+    | ConfigureHedging
+    | ApproveHedge
+    | RejectHedge
     | SetTradingState
     | CreditAccount
     | DebitAccount
@@ -203,6 +230,7 @@ AnyCommand = (
     | AmendOrder
     | ActOnPrices
     | ActOnTime
+    | ActOnExposure
     | RollOver
     | RecordVenueAck
     | RecordVenueFill

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from piggy.core import commands as cmd
-from piggy.core import configuring, overnight, placing, touching, venue_reports
+from piggy.core import configuring, covering, overnight, placing, touching, venue_reports
 from piggy.core import events as ev
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand
@@ -41,6 +41,9 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.ConfigurePricing: configuring.configure_pricing,
     cmd.ConfigureSwaps: overnight.configure_swaps,
     cmd.ConfigureSwapFree: overnight.configure_swap_free,
+    cmd.ConfigureHedging: covering.configure_hedging,
+    cmd.ApproveHedge: covering.approve_hedge,
+    cmd.RejectHedge: covering.reject_hedge,
     cmd.SetTradingState: configuring.set_trading_state,
     cmd.CreditAccount: configuring.credit,
     cmd.DebitAccount: configuring.debit,
@@ -49,6 +52,7 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.AmendOrder: placing.amend,
     cmd.ActOnPrices: touching.act_on_prices,
     cmd.ActOnTime: touching.act_on_time,
+    cmd.ActOnExposure: covering.act_on_exposure,
     cmd.RollOver: overnight.roll_over,
     cmd.RecordVenueAck: venue_reports.record_ack,
     cmd.RecordVenueFill: venue_reports.record_fill,
@@ -143,6 +147,8 @@ class Desk:
         late = any(now_us >= touching.expires_at_us(order=state.orders[order_id]) for order_id in state.expiring)
         prices: tuple[AnyCommand, ...] = (cmd.ActOnPrices(symbols=touched),) if touched else ()
         times: tuple[AnyCommand, ...] = (cmd.ActOnTime(),) if late else ()
+        if state.hedge_policies and covering.due(moment=self.moment(now_us=now_us)):
+            times = (*times, cmd.ActOnExposure())
         rollover = overnight.rollover_due(state=state, now_us=now_us)
         return (rollover, *prices, *times) if rollover else (*prices, *times)
 
@@ -179,9 +185,9 @@ class Desk:
             known.answer = msgspec.structs.replace(known.answer, refused=event)
             return
         order_id = getattr(event, "order_id", "")
-        if order_id and known.order_id in ("", order_id):
+        order = self.state.orders.get(order_id)
+        if order is not None and known.order_id in ("", order_id):
             known.order_id = order_id
-            order = self.state.orders[order_id]
             known.answer = msgspec.structs.replace(known.answer, order=order.view())
 
 

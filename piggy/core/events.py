@@ -6,75 +6,31 @@ in the quote currency, money is in the account's currency unless a field says ot
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 
 import msgspec
 
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
+from piggy.core.house_events import HedgeApproved as HedgeApproved
+from piggy.core.house_events import HedgeClosed as HedgeClosed
+from piggy.core.house_events import HedgeFilled as HedgeFilled
+from piggy.core.house_events import HedgeProposed as HedgeProposed
+from piggy.core.house_events import HedgingConfigured as HedgingConfigured
+from piggy.core.house_events import RolledOver as RolledOver
+from piggy.core.house_events import SwapCharged as SwapCharged
+from piggy.core.house_events import SwapDeferred as SwapDeferred
+from piggy.core.house_events import SwapFreeConfigured as SwapFreeConfigured
+from piggy.core.house_events import SwapsConfigured as SwapsConfigured
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.profiles import PriceProfile
-from piggy.core.swaps import SwapFree, SwapRates
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Base of everything that can be in the log."""
-
-
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One question of the pre-trade gate with its answer; `code` is the control, as P-17."""
-
-    code: str
-    passed: bool
-    value: str = ""
-    limit: str = ""
-    text: str = ""
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate said of exactly these order fields (`terms_hash` is SHA-256 hex of them)."""
-
-    terms_hash: str
-    config_version: int
-    checks: tuple[Check, ...]
-
-    @property
-    def passed(self) -> bool:
-        return all(check.passed for check in self.checks)
-
-    @property
-    def reasons(self) -> tuple[Check, ...]:
-        return tuple(check for check in self.checks if not check.passed)
-
-
-class VenueConsidered(msgspec.Struct, frozen=True, kw_only=True):
-    """One venue that routing looked at, with what it knew; `rank` 0 means it was passed over, `text` says why."""
-
-    venue: str
-    price: Decimal | None
-    size: Decimal | None
-    quote_age_ms: int | None
-    reject_rate: Decimal
-    priority: int
-    rank: int
-    cost: Decimal | None = None
-    text: str = ""
-
-
-class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an order goes and why, as data: rule and version, split in lots, every venue considered."""
-
-    rule: str
-    version: int
-    mode: str
-    a_quantity: Decimal
-    b_quantity: Decimal
-    cross_quantity: Decimal
-    considered: tuple[VenueConsidered, ...] = ()
-    text: str = ""
+from piggy.core.verdicts import Check as Check
+from piggy.core.verdicts import Event as Event
+from piggy.core.verdicts import RoutingDecision as RoutingDecision
+from piggy.core.verdicts import VenueConsidered as VenueConsidered
+from piggy.core.verdicts import Verdict as Verdict
 
 
 class InstrumentConfigured(Event, frozen=True, kw_only=True):
@@ -108,15 +64,6 @@ class PricingConfigured(Event, frozen=True, kw_only=True):
     group: str
     symbol: str
     profile: PriceProfile
-
-
-class SwapsConfigured(Event, frozen=True, kw_only=True):
-    rates: SwapRates
-
-
-class SwapFreeConfigured(Event, frozen=True, kw_only=True):
-    group: str
-    terms: SwapFree | None
 
 
 class TradingStateChanged(Event, frozen=True, kw_only=True):
@@ -338,46 +285,6 @@ class NegativeBalanceWrittenOff(Event, frozen=True, kw_only=True):
     currency: str
 
 
-class SwapCharged(Event, frozen=True, kw_only=True):
-    """A position settled its nights; `amount` above zero is paid to the client. `kind` is swap or admin_fee.
-
-    `per_lot` and night, in the account's currency over `conversion_rate`. `occurred_at_us` is the rollover.
-    """
-
-    account_id: str
-    position_id: str
-    symbol: str
-    business_date: date
-    kind: str
-    nights: int
-    lots: Decimal
-    per_lot: Decimal
-    price: Decimal | None
-    conversion_rate: Decimal
-    amount: Decimal
-    currency: str
-    occurred_at_us: int
-
-
-class SwapDeferred(Event, frozen=True, kw_only=True):
-    """The nights could not be priced or converted; the next rollover settles them too."""
-
-    account_id: str
-    position_id: str
-    symbol: str
-    business_date: date
-    nights: int
-    text: str
-    occurred_at_us: int
-
-
-class RolledOver(Event, frozen=True, kw_only=True):
-    """Every position has settled the business date."""
-
-    business_date: date
-    occurred_at_us: int
-
-
 AnyEvent = (
     InstrumentConfigured
     | GroupConfigured
@@ -388,6 +295,7 @@ AnyEvent = (
     | PricingConfigured
     | SwapsConfigured
     | SwapFreeConfigured
+    | HedgingConfigured
     | TradingStateChanged
     | CommandRefused
     | AccountCredited
@@ -412,6 +320,10 @@ AnyEvent = (
     | SwapCharged
     | SwapDeferred
     | RolledOver
+    | HedgeProposed
+    | HedgeApproved
+    | HedgeFilled
+    | HedgeClosed
 )
 
 

@@ -17,6 +17,7 @@ from piggy.core.events import (
     AccountCredited,
     AccountDebited,
     AnyEvent,
+    HedgeFilled,
     NegativeBalanceWrittenOff,
     OrderFilled,
     SwapCharged,
@@ -34,6 +35,7 @@ COMMISSION_INCOME = "commission_income"
 MARKUP_INCOME = "markup_income"
 SWAP_INCOME = "swap_income"
 ADMIN_FEE_INCOME = "admin_fee_income"
+HEDGING_RESULT = "hedging_result"
 ADJUSTMENTS = "adjustments"
 NEGATIVE_BALANCES = "negative_balances"
 
@@ -47,6 +49,7 @@ KINDS = {
     MARKUP_INCOME: "income",
     SWAP_INCOME: "income",
     ADMIN_FEE_INCOME: "income",
+    HEDGING_RESULT: "income",
     ADJUSTMENTS: "expense",
     NEGATIVE_BALANCES: "expense",
 }
@@ -118,6 +121,10 @@ def _swap_charged(event: SwapCharged, currency: str) -> tuple[Posting, ...]:
     return _move(event.amount, event.currency, debit=(income, ""), credit=(CLIENT_MONEY, event.account_id))
 
 
+def _hedge_filled(event: HedgeFilled, currency: str) -> tuple[Posting, ...]:
+    return _move(event.realised, event.currency, debit=(LP_SETTLEMENT, event.venue), credit=(HEDGING_RESULT, ""))
+
+
 def _move(amount: Decimal, currency: str, *, debit: tuple[str, str], credit: tuple[str, str]) -> tuple[Posting, ...]:
     exact = amount.quantize(Decimal(1).scaleb(-LEDGER_DIGITS), rounding=ROUND_HALF_EVEN)
     if not exact:
@@ -134,4 +141,5 @@ RULES: dict[type, Callable[[Any, str], tuple[Posting, ...]]] = {
     OrderFilled: _filled,
     NegativeBalanceWrittenOff: _written_off,
     SwapCharged: _swap_charged,
+    HedgeFilled: _hedge_filled,
 }

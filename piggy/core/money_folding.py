@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from piggy.core import events as ev
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
-from piggy.core.state import State
+from piggy.core.orders import OrderState
+from piggy.core.positions import filled
+from piggy.core.state import Hedge, State
+
+FINAL = {"rejected": OrderState.REJECTED, "filled": OrderState.FILLED}
 
 
 def _swaps(state: State, event: ev.SwapsConfigured, recorded: Recorded) -> None:
@@ -40,10 +45,73 @@ def _rolled_over(state: State, event: ev.RolledOver, recorded: Recorded) -> None
     state.rolled.clear()
 
 
+def _hedging(state: State, event: ev.HedgingConfigured, recorded: Recorded) -> None:
+    state.hedge_policies[event.policy.key] = event.policy
+    state.config_version += 1
+
+
+def _hedge_proposed(state: State, event: ev.HedgeProposed, recorded: Recorded) -> None:
+    state.hedges[event.hedge_id] = hedge = Hedge(
+        hedge_id=event.hedge_id,
+        key=event.key,
+        symbol=event.symbol,
+        side=event.side,
+        quantity=event.quantity,
+        approved=event.automatic,
+        proposed_at_us=recorded.recorded_at_us,
+    )
+    state.open_hedges.add(event.hedge_id)
+    state.last_hedges[event.key] = event.hedge_id
+    _count_pending(state, hedge, event.quantity)
+
+
+def _hedge_approved(state: State, event: ev.HedgeApproved, recorded: Recorded) -> None:
+    hedge = state.hedges[event.hedge_id]
+    _count_pending(state, hedge, event.quantity - hedge.quantity)
+    hedge.approved, hedge.quantity = True, event.quantity
+
+
+def _hedge_filled(state: State, event: ev.HedgeFilled, recorded: Recorded) -> None:
+    hedge, key = state.hedges[event.hedge_id], (event.venue, event.symbol)
+    if not hedge.state.final:
+        _count_pending(state, hedge, -event.quantity)
+    hedge.filled += event.quantity
+    position = filled(
+        position=state.house_positions.pop(key, None),
+        side=event.side,
+        quantity=event.quantity,
+        price=event.price,
+        contract_size=state.instruments[event.symbol].contract_size,
+        account_id="house",
+        symbol=event.symbol,
+        position_id=f"{event.venue}:{event.symbol}",
+    ).position
+    if position is not None:
+        state.house_positions[key] = position
+
+
+def _hedge_closed(state: State, event: ev.HedgeClosed, recorded: Recorded) -> None:
+    hedge = state.hedges[event.hedge_id]
+    _count_pending(state, hedge, hedge.filled - hedge.quantity)
+    hedge.state = FINAL.get(event.outcome, OrderState.CANCELLED)
+    hedge.outcome, hedge.ended_at_us = event.outcome, recorded.recorded_at_us
+    state.open_hedges.discard(event.hedge_id)
+
+
+def _count_pending(state: State, hedge: Hedge, lots: Decimal) -> None:
+    before = state.hedge_pending.get(hedge.symbol, ZERO)
+    state.hedge_pending[hedge.symbol] = before + hedge.side.sign * lots
+
+
 MONEY_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.SwapsConfigured: _swaps,
     ev.SwapFreeConfigured: _swap_free,
     ev.SwapCharged: _swap_charged,
     ev.SwapDeferred: _swap_deferred,
     ev.RolledOver: _rolled_over,
+    ev.HedgingConfigured: _hedging,
+    ev.HedgeProposed: _hedge_proposed,
+    ev.HedgeApproved: _hedge_approved,
+    ev.HedgeFilled: _hedge_filled,
+    ev.HedgeClosed: _hedge_closed,
 }

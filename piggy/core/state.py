@@ -12,10 +12,11 @@ from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.activity import Activity
 from piggy.core.answers import OrderView
 from piggy.core.events import Check, RoutingDecision
+from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderState, OrderTerms, OrderType
+from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
 from piggy.core.positions import Position
 from piggy.core.profiles import PriceProfile
 from piggy.core.resting import RestingOrders
@@ -84,6 +85,26 @@ class Order:
             routing=self.routing,
             text=self.text,
         )
+
+
+@dataclass(slots=True)
+class Hedge:
+    """An order of the house itself; `approved` is False while it waits for a dealer."""
+
+    hedge_id: str
+    key: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    approved: bool
+    proposed_at_us: int
+    state: OrderState = OrderState.WORKING
+    filled: Decimal = ZERO
+    routed: Decimal = ZERO
+    attempts: int = 0
+    refused_by: frozenset[str] = frozenset()
+    outcome: str = ""
+    ended_at_us: int = 0
 
 
 @dataclass(slots=True)
@@ -182,12 +203,24 @@ class State:
     rates: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     exposure: dict[str, Exposure] = field(default_factory=dict)
     margin_called: set[str] = field(default_factory=set)
+    hedge_policies: dict[str, HedgePolicy] = field(default_factory=dict)
+    hedges: dict[str, Hedge] = field(default_factory=dict)
+    open_hedges: set[str] = field(default_factory=set)
+    last_hedges: dict[str, str] = field(default_factory=dict)
+    hedge_pending: dict[str, Decimal] = field(default_factory=dict)
+    house_positions: dict[tuple[str, str], Position] = field(default_factory=dict)
+    venue_nets: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     swap_rates: dict[str, SwapRates] = field(default_factory=dict)
     swap_free: dict[str, SwapFree] = field(default_factory=dict)
     last_rollover: date | None = None
     rolled: set[str] = field(default_factory=set)
     swap_owed: dict[str, tuple[int, int]] = field(default_factory=dict)
     suspended: list[ev.VenueReportSuspended] = field(default_factory=list)
+
+
+def parent_of(*, state: State, order_id: str) -> Order | Hedge:
+    """Return whose leg it is: a client's order, or a hedge of the house."""
+    return state.orders.get(order_id) or state.hedges[order_id]
 
 
 def accepted_order(*, event: ev.OrderAccepted, at_us: int, seq: int) -> Order:

@@ -10,15 +10,16 @@ from typing import Any
 
 from piggy.core import events as ev
 from piggy.core.events import Recorded
+from piggy.core.money import ZERO
 from piggy.core.orders import OrderState
 from piggy.core.routing import reject_rate
-from piggy.core.state import Child, State, VenueRecord
+from piggy.core.state import Child, State, VenueRecord, parent_of
 
 
 def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded) -> None:
     child = Child(created=event, seq=recorded.seq, created_at_us=recorded.recorded_at_us)
     state.children[event.cl_ord_id] = state.open_children[event.cl_ord_id] = child
-    order = state.orders[event.order_id]
+    order = parent_of(state=state, order_id=event.order_id)
     order.routed += event.quantity
     order.attempts = max(order.attempts, event.attempt)
     if order.state is OrderState.WORKING:
@@ -40,11 +41,13 @@ def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) 
     child.acknowledged = True
     child.in_doubt = child.filled_at_venue is not None and child.filled < child.filled_at_venue
     state.venue_fills.add((event.venue, event.fill_id))
-    order = state.orders[event.order_id]
+    order = parent_of(state=state, order_id=event.order_id)
     order.routed -= was_open
     exposure = state.exposure[event.symbol]
     signed = event.side.sign * event.quantity
     exposure.venue_net += signed
+    held = (event.venue, event.symbol)
+    state.venue_nets[held] = state.venue_nets.get(held, ZERO) + signed
     exposure.venue_cash -= signed * event.price
     record = state.venue_records[event.venue]
     record.fills += 1
@@ -55,7 +58,7 @@ def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) 
 
 def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) -> None:
     child = state.children[event.cl_ord_id]
-    order = state.orders[event.order_id]
+    order = parent_of(state=state, order_id=event.order_id)
     order.routed -= child.leaves
     _close(state, child, rejected=event.outcome == "rejected")
     if event.outcome == "rejected":
@@ -66,7 +69,7 @@ def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) 
 def _child_in_doubt(state: State, event: ev.ChildOrderInDoubt, recorded: Recorded) -> None:
     child = state.children[event.cl_ord_id]
     child.in_doubt, child.filled_at_venue = True, event.filled
-    state.orders[event.order_id].state = OrderState.IN_DOUBT
+    parent_of(state=state, order_id=event.order_id).state = OrderState.IN_DOUBT
 
 
 def _suspended(state: State, event: ev.VenueReportSuspended, recorded: Recorded) -> None:
@@ -85,7 +88,7 @@ def _close(state: State, child: Child, *, rejected: bool) -> None:
 
 def _settle_doubt(state: State, order_id: str) -> None:
     """Give an order its ordinary state back once none of its legs is in doubt."""
-    order = state.orders[order_id]
+    order = parent_of(state=state, order_id=order_id)
     if order.state is not OrderState.IN_DOUBT:
         return
     mine = (child for child in state.open_children.values() if child.created.order_id == order_id)

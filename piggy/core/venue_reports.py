@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from decimal import Decimal
 
+from piggy.core import covering
 from piggy.core import events as ev
 from piggy.core.aftermath import settled
 from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
@@ -16,7 +17,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.pricing import client_price
-from piggy.core.state import Child, Order
+from piggy.core.state import Child, Hedge, Order
 from piggy.core.working import ATTEMPTS_MAX, carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
@@ -50,6 +51,9 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
     wrong = _misfit(command, child)
     if child is None or wrong:
         return [_suspended(command.venue, command.cl_ord_id, command.fill_id, wrong, _described(command))]
+    hedge = state.hedges.get(child.created.order_id)
+    if hedge is not None:
+        return _fill_hedge(hedge=hedge, child=child, command=command, moment=moment)
     order = state.orders[child.created.order_id]
     execution = Execution(moment=moment)
     execution.events.append(_child_filled(command, child))
@@ -63,11 +67,7 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
         execution.events.append(
             _suspended(command.venue, command.cl_ord_id, f"{command.fill_id}/house", "overfill", text)
         )
-    if child.filled_at_venue == child.filled + command.quantity < child.created.quantity:
-        # The venue had said that the leg ended with this many lots: it was only this fill that was missing.
-        at_us = command.occurred_at_us
-        closed = _closed(child, "cancelled", command.quantity + child.filled, "", "ended at the venue", at_us)
-        execution.events.append(closed)
+    execution.events += _missing_fill_came(command, child)
     return settled(execution=execution)
 
 
@@ -107,6 +107,9 @@ def record_doubt(*, command: RecordVenueDoubt, moment: Moment) -> Events:
 
 def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> Events:
     """Close the leg and work the lots that came back at once, elsewhere."""
+    hedge = moment.state.hedges.get(child.created.order_id)
+    if hedge is not None:
+        return [closed, *covering.ended(hedge=hedge, child=child, lots=ZERO, moment=moment)]
     order = moment.state.orders[child.created.order_id]
     execution = Execution(moment=moment)
     execution.events.append(closed)
@@ -131,6 +134,23 @@ def _without(order: Order, venue: str) -> Order:
     later = copy.copy(order)
     later.refused_by = order.refused_by | {venue}
     return later
+
+
+def _fill_hedge(*, hedge: Hedge, child: Child, command: RecordVenueFill, moment: Moment) -> Events:
+    fill = _child_filled(command, child)
+    closing = _missing_fill_came(command, child)
+    events: Events = [fill, covering.hedge_filled(hedge=hedge, fill=fill, moment=moment), *closing]
+    if closing or child.leaves <= command.quantity:
+        events += covering.ended(hedge=hedge, child=child, lots=command.quantity, moment=moment)
+    return events
+
+
+def _missing_fill_came(command: RecordVenueFill, child: Child) -> Events:
+    """Close a leg that the venue had said ended with as many lots as are known now: only this fill was missing."""
+    known = child.filled + command.quantity
+    if child.filled_at_venue != known or known >= child.created.quantity:
+        return []
+    return [_closed(child, "cancelled", known, "", "ended at the venue", command.occurred_at_us)]
 
 
 def _fill_client(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution) -> None:

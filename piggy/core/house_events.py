@@ -1,0 +1,114 @@
+"""Events of the house: nights settled, its own risk covered. Part of the log like every event of events.py."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from piggy.core.hedging import HedgePolicy
+from piggy.core.orders import Side
+from piggy.core.swaps import SwapFree, SwapRates
+from piggy.core.verdicts import Event
+
+
+class SwapsConfigured(Event, frozen=True, kw_only=True):
+    rates: SwapRates
+
+
+class SwapFreeConfigured(Event, frozen=True, kw_only=True):
+    group: str
+    terms: SwapFree | None
+
+
+class HedgingConfigured(Event, frozen=True, kw_only=True):
+    policy: HedgePolicy
+
+
+class SwapCharged(Event, frozen=True, kw_only=True):
+    """A position settled its nights; `amount` above zero is paid to the client. `kind` is swap or admin_fee.
+
+    `per_lot` and night, in the account's currency over `conversion_rate`. `occurred_at_us` is the rollover.
+    """
+
+    account_id: str
+    position_id: str
+    symbol: str
+    business_date: date
+    kind: str
+    nights: int
+    lots: Decimal
+    per_lot: Decimal
+    price: Decimal | None
+    conversion_rate: Decimal
+    amount: Decimal
+    currency: str
+    occurred_at_us: int
+
+
+class SwapDeferred(Event, frozen=True, kw_only=True):
+    """The nights could not be priced or converted; the next rollover settles them too."""
+
+    account_id: str
+    position_id: str
+    symbol: str
+    business_date: date
+    nights: int
+    text: str
+    occurred_at_us: int
+
+
+class RolledOver(Event, frozen=True, kw_only=True):
+    """Every position has settled the business date."""
+
+    business_date: date
+    occurred_at_us: int
+
+
+class HedgeProposed(Event, frozen=True, kw_only=True):
+    """The house would deal `quantity` lots to cover itself; queued for a dealer unless `automatic`.
+
+    `risk` is what was open, in the unit of the policy `key`: lots of a symbol or units of a currency.
+    """
+
+    hedge_id: str
+    key: str
+    version: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    risk: Decimal
+    automatic: bool
+    text: str
+
+
+class HedgeApproved(Event, frozen=True, kw_only=True):
+    """A dealer sent it out; `quantity` is what the risk still called for."""
+
+    hedge_id: str
+    quantity: Decimal
+    by: str
+
+
+class HedgeFilled(Event, frozen=True, kw_only=True):
+    """A venue filled the house; `realised` is the profit on the house's position there, in the quote currency."""
+
+    hedge_id: str
+    fill_id: str
+    venue: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    realised: Decimal
+    currency: str
+    occurred_at_us: int
+
+
+class HedgeClosed(Event, frozen=True, kw_only=True):
+    """Nothing of the hedge is left; `outcome` is filled, short, unfilled, withdrawn or rejected (by a dealer)."""
+
+    hedge_id: str
+    outcome: str
+    filled: Decimal
+    by: str
+    text: str
