@@ -69,7 +69,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
-    """A liquidity provider as routing sees it; lower `priority` is asked first among equals."""
+    """A liquidity provider as routing sees it; lower `priority` is asked first among equals.
+
+    A `shadow` venue is quoted, ranked and recorded, and never sent an order.
+    """
 
     name: str
     enabled: bool = True
@@ -77,6 +80,7 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     quote_age_ms_max: int = 5_000
     symbols: tuple[str, ...] = ()
     commission_per_million: Decimal = Decimal(0)
+    shadow: bool = False
 
 
 class Strategy(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,10 +10,9 @@ from decimal import Decimal
 
 from piggy.core import events as ev
 from piggy.core.execution import Execution, position_id_of
-from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType
 from piggy.core.risk import terms_hash
-from piggy.core.routing import decision
+from piggy.core.routing import waiting
 from piggy.core.state import Order
 
 BRACKET = "bracket"
@@ -77,14 +76,7 @@ def _protect(*, order: Order, lots: Decimal, execution: Execution) -> None:
                     config_version=group.version,
                     checks=(ev.Check(code="BRACKET", passed=True, text=f"{text} of order {order.order_id}"),),
                 ),
-                routing=decision(
-                    group=group,
-                    a_quantity=ZERO,
-                    b_quantity=ZERO,
-                    cross_quantity=ZERO,
-                    considered=(),
-                    text=f"{text} of order {order.order_id}: waits for its price",
-                ),
+                routing=waiting(group=group, text=f"{text} of order {order.order_id}: waits for its price"),
             )
         )
 

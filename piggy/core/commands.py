@@ -17,6 +17,7 @@ from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.profiles import PriceProfile
+from piggy.core.routing_rules import RoutingPolicy
 from piggy.core.swaps import SwapFree, SwapRates
 
 
@@ -89,6 +90,26 @@ class RejectHedge(Command, frozen=True, kw_only=True):
     hedge_id: str
     by: str
     reason: str
+
+
+class ConfigureRouting(Command, frozen=True, kw_only=True):
+    """Replace the tenant's routing rules and cost model."""
+
+    policy: RoutingPolicy
+
+
+class ScoreAccount(Command, frozen=True, kw_only=True):
+    """A new markout score of an account, in basis points against the house; routing rules may look at it."""
+
+    account_id: str
+    score: Decimal
+
+
+class ScoreVenue(Command, frozen=True, kw_only=True):
+    """A venue's measured markout, in basis points lost after its fills; the cost model may look at it."""
+
+    venue: str
+    markout_bps: Decimal
 
 
 class SetTradingState(Command, frozen=True, kw_only=True):
@@ -222,6 +243,9 @@ AnyCommand = (
     | ConfigureHedging
     | ApproveHedge
     | RejectHedge
+    | ConfigureRouting
+    | ScoreAccount
+    | ScoreVenue
     | SetTradingState
     | CreditAccount
     | DebitAccount

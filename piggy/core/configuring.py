@@ -6,6 +6,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.moment import Moment
 from piggy.core.profiles import ANY_SYMBOL, profile_fault
+from piggy.core.routing_rules import policy_fault
 
 Events = list[ev.AnyEvent]
 SCOPES = frozenset({"firm", "tenant", "group", "account", "symbol", "venue"})
@@ -71,6 +72,32 @@ def configure_pricing(*, command: cmd.ConfigurePricing, moment: Moment) -> Event
     same = state.profiles.get((command.group, command.symbol)) == command.profile
     configured = ev.PricingConfigured(group=command.group, symbol=command.symbol, profile=command.profile)
     return [] if same else [configured]
+
+
+def configure_routing(*, command: cmd.ConfigureRouting, moment: Moment) -> Events:
+    """Take a new set of routing rules; one that contradicts itself is refused with the field."""
+    if fault := policy_fault(policy=command.policy):
+        return [_refused("ROUTING_INVALID", *fault)]
+    same = moment.state.policy == command.policy
+    return [] if same else [ev.RoutingConfigured(policy=command.policy)]
+
+
+def score_account(*, command: cmd.ScoreAccount, moment: Moment) -> Events:
+    """Take an account's markout score."""
+    if command.account_id not in moment.state.accounts:
+        return [_refused("ACCOUNT_UNKNOWN", "account_id", "no such account")]
+    if not command.score.is_finite():
+        return [_refused("SCORE_INVALID", "score", "a score is a number")]
+    return [ev.AccountScored(account_id=command.account_id, score=command.score)]
+
+
+def score_venue(*, command: cmd.ScoreVenue, moment: Moment) -> Events:
+    """Take a venue's measured markout."""
+    if command.venue not in moment.state.venues:
+        return [_refused("VENUE_UNKNOWN", "venue", "no such venue")]
+    if not command.markout_bps.is_finite():
+        return [_refused("SCORE_INVALID", "markout_bps", "a score is a number")]
+    return [ev.VenueScored(venue=command.venue, markout_bps=command.markout_bps)]
 
 
 def set_trading_state(*, command: cmd.SetTradingState, moment: Moment) -> Events:

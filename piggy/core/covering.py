@@ -22,6 +22,7 @@ from piggy.core.orders import Side, TimeInForce
 from piggy.core.positions import filled
 from piggy.core.pricing import worst_price
 from piggy.core.routing import Leg, legs, rank
+from piggy.core.routing_rules import CostModel
 from piggy.core.state import Child, Hedge
 
 Events = list[ev.AnyEvent]
@@ -247,7 +248,8 @@ def _legs(policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment) -> tup
         venues=state.venues,
         levels=levels,
         excluded=excluded,
-        reject_rates=state.reject_rates,
+        scores=state.scores,
+        cost_model=state.policy.cost_model if state.policy else CostModel(),
         side=side,
         limit=limit,
         now_us=moment.now_us,

@@ -26,6 +26,7 @@ from piggy.core.limits import Limits
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.profiles import PriceProfile
+from piggy.core.routing_rules import RoutingPolicy
 from piggy.core.verdicts import Check as Check
 from piggy.core.verdicts import Event as Event
 from piggy.core.verdicts import RoutingDecision as RoutingDecision
@@ -64,6 +65,20 @@ class PricingConfigured(Event, frozen=True, kw_only=True):
     group: str
     symbol: str
     profile: PriceProfile
+
+
+class RoutingConfigured(Event, frozen=True, kw_only=True):
+    policy: RoutingPolicy
+
+
+class AccountScored(Event, frozen=True, kw_only=True):
+    account_id: str
+    score: Decimal
+
+
+class VenueScored(Event, frozen=True, kw_only=True):
+    venue: str
+    markout_bps: Decimal
 
 
 class TradingStateChanged(Event, frozen=True, kw_only=True):
@@ -296,6 +311,9 @@ AnyEvent = (
     | SwapsConfigured
     | SwapFreeConfigured
     | HedgingConfigured
+    | RoutingConfigured
+    | AccountScored
+    | VenueScored
     | TradingStateChanged
     | CommandRefused
     | AccountCredited

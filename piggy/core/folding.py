@@ -22,7 +22,7 @@ from piggy.core.positions import Position, filled
 from piggy.core.resting import RestingOrders
 from piggy.core.rollover import ONE_DAY, business_date, month_of
 from piggy.core.state import Exposure, Order, State, VenueRecord, accepted_order
-from piggy.core.venue_folding import VENUE_HANDLERS
+from piggy.core.venue_folding import VENUE_HANDLERS, score_venue
 
 
 def fold(*, state: State, recorded: Recorded) -> None:
@@ -80,6 +80,20 @@ def _set_limits(state: State, name: str) -> None:
     if name in state.groups:
         limits = state.limits.get(name, HOUSE_LIMITS)
         state.effective_limits[name] = limits.for_group(group=state.groups[name])
+
+
+def _routing(state: State, event: ev.RoutingConfigured, recorded: Recorded) -> None:
+    state.policy = event.policy
+    state.config_version += 1
+
+
+def _account_scored(state: State, event: ev.AccountScored, recorded: Recorded) -> None:
+    state.markout_scores[event.account_id] = event.score
+
+
+def _venue_scored(state: State, event: ev.VenueScored, recorded: Recorded) -> None:
+    state.markouts[event.venue] = event.markout_bps
+    score_venue(state, event.venue)
 
 
 def _trading_state(state: State, event: ev.TradingStateChanged, recorded: Recorded) -> None:
@@ -310,6 +324,9 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.StrategyConfigured: _strategy,
     ev.LimitsConfigured: _limits,
     ev.PricingConfigured: _pricing,
+    ev.RoutingConfigured: _routing,
+    ev.AccountScored: _account_scored,
+    ev.VenueScored: _venue_scored,
     ev.TradingStateChanged: _trading_state,
     ev.CommandRefused: _nothing,
     ev.AccountCredited: _credited,

@@ -10,9 +10,8 @@ from piggy.core.commands import AmendOrder, CancelOrder, PlaceOrder
 from piggy.core.execution import Execution
 from piggy.core.gatekeeping import Admission, admit
 from piggy.core.moment import Moment
-from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType
-from piggy.core.routing import decision
+from piggy.core.routing import waiting
 from piggy.core.state import Order, accepted_order
 from piggy.core.working import carry_out, marketable, plan, street_price
 
@@ -38,16 +37,13 @@ def take(*, order_id: str, terms: OrderTerms, source: str, admission: Admission,
     """Accept an order that passed and work it; a stop, or a limit away from the market, waits."""
     moment = execution.moment
     group = moment.group_of(terms.account_id)
-    waiting = decision(
-        group=group, a_quantity=ZERO, b_quantity=ZERO, cross_quantity=ZERO, considered=(), text="waits for its price"
-    )
     accepted = ev.OrderAccepted(
         order_id=order_id,
         terms=terms,
         source=source,
         group=group.name,
         verdict=admission.verdict,
-        routing=waiting,
+        routing=waiting(group=group, text="waits for its price"),
         margin_reserved=admission.margin_required,
         notional=admission.notional,
     )

@@ -18,8 +18,11 @@ from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.positions import Position
+from piggy.core.routing_rules import CostModel, Treatment, VenueScore, venue_cost
 
 HUNDRED = Decimal(100)
+UNSCORED = VenueScore()
+Usable = tuple[tuple[Decimal, Decimal, Decimal, int, str], AttributedLevel, Decimal]
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,12 +34,19 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split(
-    *, group: Group, instrument: Instrument, quantity: Decimal, side: Side, position: Position | None
+    *,
+    treatment: Treatment,
+    instrument: Instrument,
+    quantity: Decimal,
+    side: Side,
+    position: Position | None,
+    b_net_lots: Decimal = ZERO,
 ) -> tuple[Decimal, Decimal, str]:
     """Return the lots for the A and the B book and why; they add up to `quantity` exactly (INV-21).
 
     A close follows the book of its open: what `quantity` takes off a position goes back where those lots came from,
-    and only the rest is new flow that the group's mode decides.
+    and only the rest is new flow that `treatment` decides. New B lots that would push the B book past the rule's limit
+    overflow to A; `b_net_lots` is the clients' signed net in the B book.
     """
     closing = a_closing = ZERO
     if position is not None and position.side is not side:
@@ -46,9 +56,16 @@ def split(
         share = _on_step(closing * position.a_lots / held, instrument)
         a_closing = min(position.a_lots, max(closing - position.b_lots, share))
     opening = quantity - closing
-    a_opening = _on_step(opening * _a_percent(group) / HUNDRED, instrument)
+    a_opening = _on_step(opening * treatment.a_percent / HUNDRED, instrument)
+    why = _why(treatment=treatment, closing=closing, opening=opening)
+    if treatment.b_net_max_lots is not None and opening > a_opening:
+        room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots)
+        overflow = (opening - a_opening) - _on_step(min(opening - a_opening, room), instrument)
+        if overflow:
+            a_opening += overflow
+            why = f"{why}; {overflow} overflow to A: the B book may hold {treatment.b_net_max_lots} lots"
     a_quantity = a_closing + a_opening
-    return a_quantity, quantity - a_quantity, _why(group=group, closing=closing, opening=opening)
+    return a_quantity, quantity - a_quantity, why
 
 
 def rank(
@@ -56,7 +73,8 @@ def rank(
     venues: Mapping[str, Venue],
     levels: Sequence[AttributedLevel],
     excluded: Mapping[str, str],
-    reject_rates: Mapping[str, Decimal],
+    scores: Mapping[str, VenueScore],
+    cost_model: CostModel,
     side: Side,
     limit: Decimal | None,
     now_us: int,
@@ -69,21 +87,32 @@ def rank(
     for level in levels:
         best.setdefault(level.venue, level)
     sign = side.sign
-    usable: list[tuple[tuple[Decimal, Decimal, Decimal, int, str], AttributedLevel]] = []
+    usable: list[Usable] = []
     passed: list[VenueConsidered] = []
     for name, venue in venues.items():
         found = best.get(name)
         refusal = excluded.get(name) or _refusal(venue=venue, level=found, limit=limit, side=side)
-        rate = reject_rates.get(name, ZERO)
+        score = scores.get(name, UNSCORED)
         if refusal or found is None:
-            passed.append(_considered(venue, found, rate, now_us, 0, refusal))
-        else:
-            usable.append(((sign * found.price, -found.size, rate, venue.priority, name), found))
+            passed.append(_considered(venue, found, score, now_us, 0, refusal))
+            continue
+        cost = venue_cost(
+            model=cost_model, price=found.price, fee_per_million=venue.commission_per_million, score=score
+        )
+        key = (sign * found.price + cost, -found.size, score.reject_rate, venue.priority, name)
+        usable.append((key, found, cost))
     usable.sort(key=_key)
-    ranked = [
-        _considered(venues[key[4]], level, key[2], now_us, place, "best price" if place == 1 else f"choice {place}")
-        for place, (key, level) in enumerate(usable, 1)
-    ]
+    ranked: list[VenueConsidered] = []
+    place = 0
+    for key, level, cost in usable:
+        venue, score = venues[key[4]], scores.get(key[4], UNSCORED)
+        if venue.shadow:
+            # It is ranked and recorded as if it were asked, and never is.
+            ranked.append(_considered(venue, level, score, now_us, 0, f"shadow: would be choice {place + 1}", cost))
+            continue
+        place += 1
+        text = "best price" if place == 1 else f"choice {place}"
+        ranked.append(_considered(venue, level, score, now_us, place, text, cost))
     return (*ranked, *sorted(passed, key=_name))
 
 
@@ -98,12 +127,14 @@ def legs(
 ) -> tuple[Leg, ...]:
     """Return how `quantity` is spread over the consolidated `levels`, best first, one leg per venue.
 
-    A venue's leg takes no more than it quotes inside `limit`. Among equal prices the better ranked venue comes first.
+    A venue's leg takes no more than it quotes inside `limit`. What a venue costs beyond its price counts as price;
+    among equals the better ranked venue comes first.
     What the book cannot fill is left out: the caller reports it as unfilled.
     """
-    place = {seen.venue: seen.rank for seen in ranked if seen.rank}
+    place = {seen.venue: (seen.rank, seen.cost or ZERO) for seen in ranked if seen.rank}
     reachable = [level for level in levels if level.venue in place and _inside(level.price, limit, side)]
-    reachable.sort(key=lambda level: (side.sign * level.price, place[level.venue]))
+    sign = side.sign
+    reachable.sort(key=lambda level: (sign * level.price + place[level.venue][1], place[level.venue][0]))
     taken: dict[str, Decimal] = {}
     left = quantity
     for level in reachable:
@@ -118,18 +149,17 @@ def legs(
 
 def decision(
     *,
-    group: Group,
+    treatment: Treatment,
     a_quantity: Decimal,
     b_quantity: Decimal,
     cross_quantity: Decimal,
     considered: Sequence[VenueConsidered],
     text: str,
-    rule: str = "",
 ) -> RoutingDecision:
     """Return the record of a decision; the rule is the group's mode unless a routing rule matched."""
     return RoutingDecision(
-        rule=rule or f"group {group.name}: {group.book_mode.value}",
-        version=group.version,
+        rule=treatment.rule,
+        version=treatment.version,
         mode=_mode(a=a_quantity, b=b_quantity, cross=cross_quantity),
         a_quantity=a_quantity,
         b_quantity=b_quantity,
@@ -139,15 +169,24 @@ def decision(
     )
 
 
-def reject_rate(*, outcomes: Sequence[bool]) -> Decimal:
-    """Return the share of a venue's latest answers that were rejects, to four places; 0 with no answer yet."""
-    if not outcomes:
+def waiting(*, group: Group, text: str) -> RoutingDecision:
+    """Return the record of an order that goes nowhere yet; it is routed when its price comes."""
+    return RoutingDecision(
+        rule=f"group {group.name}: {group.book_mode.value}",
+        version=group.version,
+        mode="REST",
+        a_quantity=ZERO,
+        b_quantity=ZERO,
+        cross_quantity=ZERO,
+        text=text,
+    )
+
+
+def share(*, values: Sequence[Decimal | bool]) -> Decimal:
+    """Return the mean of a venue's latest figures, to four places; 0 with none yet."""
+    if not values:
         return ZERO
-    return (Decimal(sum(outcomes)) / len(outcomes)).quantize(Decimal("0.0001"))
-
-
-def _a_percent(group: Group) -> Decimal:
-    return {BookMode.A: HUNDRED, BookMode.B: ZERO, BookMode.MIXED: group.a_book_percent}[group.book_mode]
+    return (sum((Decimal(value) for value in values), ZERO) / len(values)).quantize(Decimal("0.0001"))
 
 
 def _on_step(lots: Decimal, instrument: Instrument) -> Decimal:
@@ -169,22 +208,29 @@ def _refusal(*, venue: Venue, level: AttributedLevel | None, limit: Decimal | No
 
 
 def _considered(
-    venue: Venue, level: AttributedLevel | None, reject_rate: Decimal, now_us: int, place: int, text: str
+    venue: Venue,
+    level: AttributedLevel | None,
+    score: VenueScore,
+    now_us: int,
+    place: int,
+    text: str,
+    cost: Decimal | None = None,
 ) -> VenueConsidered:
     return VenueConsidered(
         venue=venue.name,
         price=level.price if level else None,
         size=level.size if level else None,
         quote_age_ms=(now_us - level.received_at_us) // 1000 if level else None,
-        reject_rate=reject_rate,
+        reject_rate=score.reject_rate,
         priority=venue.priority,
         rank=place,
+        cost=cost,
         text=text,
     )
 
 
-def _key(pair: tuple[tuple[Decimal, Decimal, Decimal, int, str], AttributedLevel]) -> tuple[object, ...]:
-    return pair[0]
+def _key(usable: Usable) -> tuple[Decimal, Decimal, Decimal, int, str]:
+    return usable[0]
 
 
 def _name(seen: VenueConsidered) -> str:
@@ -196,11 +242,11 @@ def _mode(*, a: Decimal, b: Decimal, cross: Decimal) -> str:
     return names[0] if len(names) == 1 else ("MIXED" if names else "REST")
 
 
-def _why(*, group: Group, closing: Decimal, opening: Decimal) -> str:
-    opened = {BookMode.A: "passed on", BookMode.B: "kept", BookMode.MIXED: f"{group.a_book_percent} % passed on"}[
-        group.book_mode
+def _why(*, treatment: Treatment, closing: Decimal, opening: Decimal) -> str:
+    opened = {BookMode.A: "passed on", BookMode.B: "kept", BookMode.MIXED: f"{treatment.a_percent} % passed on"}[
+        treatment.book_mode
     ]
     if not closing:
-        return f"group {group.name} is {group.book_mode.value}: {opened}"
+        return f"{treatment.rule.partition(':')[0]} is {treatment.book_mode.value}: {opened}"
     closes = f"{closing} lots close a position and follow the book of its open"
     return closes if not opening else f"{closes}; the other {opening} are new: {opened}"

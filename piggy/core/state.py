@@ -20,6 +20,7 @@ from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
 from piggy.core.positions import Position
 from piggy.core.profiles import PriceProfile
 from piggy.core.resting import RestingOrders
+from piggy.core.routing_rules import RoutingPolicy, VenueScore
 from piggy.core.swaps import SwapFree, SwapRates
 
 OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
@@ -153,12 +154,14 @@ class Exposure:
 
 @dataclass(slots=True)
 class VenueRecord:
-    """What events tell of a venue; `outcomes` are its latest answers, True for a reject."""
+    """What events tell of a venue: its latest answers (True for a reject), shares filled, and delays in ms."""
 
     orders: int = 0
     fills: int = 0
     rejects: int = 0
     outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=OUTCOMES_KEPT))
+    shares: deque[Decimal] = field(default_factory=lambda: deque(maxlen=OUTCOMES_KEPT))
+    delays_ms: deque[Decimal] = field(default_factory=lambda: deque(maxlen=OUTCOMES_KEPT))
 
 
 @dataclass(slots=True)
@@ -193,7 +196,10 @@ class State:
     open_children: dict[str, Child] = field(default_factory=dict)
     venue_fills: set[tuple[str, str]] = field(default_factory=set)
     venue_records: dict[str, VenueRecord] = field(default_factory=dict)
-    reject_rates: dict[str, Decimal] = field(default_factory=dict)
+    scores: dict[str, VenueScore] = field(default_factory=dict)
+    markouts: dict[str, Decimal] = field(default_factory=dict)
+    markout_scores: dict[str, Decimal] = field(default_factory=dict)
+    policy: RoutingPolicy | None = None
     positions: dict[str, Position] = field(default_factory=dict)
     positions_of: dict[str, set[str]] = field(default_factory=dict)
     holders: dict[str, set[str]] = field(default_factory=dict)

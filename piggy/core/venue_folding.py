@@ -6,13 +6,15 @@ A leg's parent is a client's order or a hedge of the house; both count the lots 
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from piggy.core import events as ev
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState
-from piggy.core.routing import reject_rate
+from piggy.core.routing import share
+from piggy.core.routing_rules import VenueScore
 from piggy.core.state import Child, State, VenueRecord, parent_of
 
 
@@ -31,6 +33,8 @@ def _child_acknowledged(state: State, event: ev.ChildOrderAcknowledged, recorded
     child = state.children[event.cl_ord_id]
     child.acknowledged, child.in_doubt = True, False
     child.venue_order_id = event.venue_order_id
+    delay_us = recorded.recorded_at_us - child.created_at_us
+    state.venue_records[child.created.venue].delays_ms.append(Decimal(max(0, delay_us)) / 1_000)
     _settle_doubt(state, event.order_id)
 
 
@@ -83,7 +87,19 @@ def _close(state: State, child: Child, *, rejected: bool) -> None:
     record = state.venue_records[child.created.venue]
     record.rejects += rejected
     record.outcomes.append(rejected)
-    state.reject_rates[child.created.venue] = reject_rate(outcomes=record.outcomes)
+    record.shares.append(child.filled / child.created.quantity)
+    score_venue(state, child.created.venue)
+
+
+def score_venue(state: State, venue: str) -> None:
+    """Work out anew what routing knows of a venue's service."""
+    record = state.venue_records.setdefault(venue, VenueRecord())
+    state.scores[venue] = VenueScore(
+        reject_rate=share(values=record.outcomes),
+        fill_ratio=share(values=record.shares) if record.shares else Decimal(1),
+        latency_ms=share(values=record.delays_ms),
+        markout_bps=state.markouts.get(venue, ZERO),
+    )
 
 
 def _settle_doubt(state: State, order_id: str) -> None:

@@ -17,9 +17,12 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.pricing import at_least_as_good, client_price, protected_limit, raw_limit
 from piggy.core.routing import Leg, decision, legs, rank, split
+from piggy.core.routing_rules import CostModel, Situation, Treatment, treatment
 from piggy.core.state import Order
 
 WIDE = "the spread is beyond the maximum: no price is shown"
+NO_COSTS = CostModel()
+NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
 ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.
 
 
@@ -54,7 +57,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     """Return what to do with `quantity` free lots of `order` now, on top of what `execution` has decided."""
     moment, terms = execution.moment, order.terms
     account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
-    group, side = moment.group_of(terms.account_id), terms.side
+    side = terms.side
     position = execution.position(position_id_of(account=account, order=order))
     if terms.reduce_only:
         quantity -= opening_lots(position=position, side=side, quantity=quantity)
@@ -62,11 +65,19 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     markup = moment.markup(account_id=account.account_id, symbol=terms.symbol, side=side, lots=terms.quantity)
     limit = _raw_limit(order=order, moment=moment, levels=levels, markup=markup)
     street = _marked_up(levels=levels, markup=markup, side=side)
+    treated = treatment_of(terms=terms, moment=moment)
     meeting = Meeting()
-    if group.internal_cross:
+    if treated.internal_cross:
         meeting = meet(order=order, quantity=quantity, street=street, execution=execution)
     left = ZERO if meeting.ends_incoming else quantity - meeting.lots - meeting.reduced
-    a_lots, b_lots, why = split(group=group, instrument=instrument, quantity=left, side=side, position=position)
+    a_lots, b_lots, why = split(
+        treatment=treated,
+        instrument=instrument,
+        quantity=left,
+        side=side,
+        position=position,
+        b_net_lots=moment.state.exposure[terms.symbol].b_net,
+    )
     considered = _considered(order=order, limit=limit, levels=levels, moment=moment)
     planned_legs: tuple[Leg, ...] = ()
     keeps: tuple[Keep, ...] = ()
@@ -76,7 +87,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         )
         keeps = _keeps(levels=levels, quantity=b_lots, side=side, limit=limit)
     record = decision(
-        group=group,
+        treatment=treated,
         a_quantity=a_lots,
         b_quantity=b_lots,
         cross_quantity=meeting.lots,
@@ -85,6 +96,27 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     )
     made = Plan(decision=record, meeting=meeting, keeps=keeps, legs=planned_legs, markup=markup or ZERO)
     return _all_or_nothing(order, made)
+
+
+def treatment_of(*, terms: OrderTerms, moment: Moment) -> Treatment:
+    """Return what the tenant's rules, or else the group, say of an order with these terms now."""
+    state, group = moment.state, moment.group_of(terms.account_id)
+    if state.policy is None:
+        return treatment(policy=None, group=group, situation=NOWHERE)
+    account, exposure = moment.account(terms.account_id), state.exposure[terms.symbol]
+    situation = Situation(
+        account_id=account.account_id,
+        owner_id=account.owner_id,
+        group=group.name,
+        symbol=terms.symbol,
+        lots=terms.quantity,
+        at_us=moment.now_us,
+        uncovered_lots=exposure.uncovered,
+        b_net_lots=exposure.b_net,
+        margin_level_percent=moment.funds(account.account_id).level_percent,
+        markout_score=state.markout_scores.get(account.account_id),
+    )
+    return treatment(policy=state.policy, group=group, situation=situation)
 
 
 def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
@@ -171,7 +203,8 @@ def _considered(
         venues=state.venues,
         levels=levels,
         excluded=excluded,
-        reject_rates=state.reject_rates,
+        scores=state.scores,
+        cost_model=state.policy.cost_model if state.policy else NO_COSTS,
         side=order.terms.side,
         limit=limit,
         now_us=moment.now_us,
