@@ -9,26 +9,31 @@ from piggy.local.environment import ROOT
 from piggy.local.supervisor import Program
 
 CELERY = ("-m", "celery", "-A", "piggy.celery")
+# Who asks ends before who works for them, and both before the engine and the LPs that they lean on.
+ASKS, WORKS, CARRIES = 2, 1, 0
+FIX = ("worker", "--fix", "-P", "threads", "-Q", "fix", "-n", "fix@%h")
+WORKER = ("worker", "-Q", "default", "-c", "2", "-n", "default@%h")
+BEAT = ("beat", "-S", "redbeat.RedBeatScheduler", "--pidfile=", "--loglevel=INFO")
 QUIET = ("--without-gossip", "--without-mingle", "--loglevel=INFO")
 
 
 def of(*, env: Mapping[str, str], python: Path) -> list[Program]:
     """Return the programs for this environment; the owner's address is in none of their environments."""
-    flow = [] if env.get("FLOW") == "0" else [_program("flow", python, *_flow())]
+    flow = [] if env.get("FLOW") == "0" else [_program("flow", python, *_flow(), tier=ASKS)]
     return [
         _program("simulator", python, "-m", "piggy.simulator"),
         _program("engine", python, "-m", "piggy.engine"),
-        _program("projector", python, "-m", "piggy.projector"),
-        _program("fix", python, *CELERY, "worker", "--fix", "-P", "threads", "-Q", "fix", "-n", "fix@%h", *QUIET),
-        _program("worker", python, *CELERY, "worker", "-Q", "default", "-c", "2", "-n", "default@%h", *QUIET),
-        _program("beat", python, *CELERY, "beat", "-S", "redbeat.RedBeatScheduler", "--pidfile=", "--loglevel=INFO"),
-        _program("web", python, *_web(env)),
+        _program("projector", python, "-m", "piggy.projector", tier=WORKS),
+        _program("fix", python, *CELERY, *FIX, *QUIET, tier=WORKS),
+        _program("worker", python, *CELERY, *WORKER, *QUIET, tier=WORKS),
+        _program("beat", python, *CELERY, *BEAT, tier=ASKS),
+        _program("web", python, *_web(env), tier=ASKS),
         *flow,
     ]
 
 
-def _program(name: str, python: Path, *arguments: str) -> Program:
-    return Program(name=name, argv=(str(python), *arguments))
+def _program(name: str, python: Path, *arguments: str, tier: int = CARRIES) -> Program:
+    return Program(name=name, argv=(str(python), *arguments), tier=tier)
 
 
 def _web(env: Mapping[str, str]) -> tuple[str, ...]:

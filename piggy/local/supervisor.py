@@ -21,12 +21,13 @@ LEFTOVER_STEPS = ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run; `stop_s` is how long it may take to end by itself."""
+    """What to run; `stop_s` is how long it may take to end by itself, `tier` when: the highest tier ends first."""
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     stop_s: float = 10.0
+    tier: int = 0
 
 
 @dataclass(slots=True)
@@ -69,17 +70,27 @@ class Supervisor:
                 self._launch(run)
 
     def stop(self) -> None:
-        """Stop everything, last started first; what does not end in its time is killed with its children."""
-        for run in reversed(self._runs):
+        """Stop everything, tier after tier; what takes too long is killed with its children.
+
+        Those of one tier end together, the last started is told first.
+        """
+        for run in self._runs:
             run.due = 0.0
-            if run.child is None:
-                continue
-            pid = run.child.pid
-            processes.stop(pids=[pid], steps=((signal.SIGTERM, run.program.stop_s), (signal.SIGKILL, 3.0)))
-            _kill_group(pid)
-            run.child.wait()
-            run.child = None
+        for tier in sorted({run.program.tier for run in self._runs}, reverse=True):
+            self._stop_together([run for run in reversed(self._runs) if run.program.tier == tier and run.child])
         self._register.unlink(missing_ok=True)
+
+    def _stop_together(self, runs: Sequence[_Run]) -> None:
+        if not runs:
+            return
+        pids = [run.child.pid for run in runs if run.child]
+        patience_s = max(run.program.stop_s for run in runs)
+        processes.stop(pids=pids, steps=((signal.SIGTERM, patience_s), (signal.SIGKILL, 3.0)))
+        for run in runs:
+            if run.child is not None:
+                _kill_group(run.child.pid)
+                run.child.wait()
+                run.child = None
 
     @property
     def _register(self) -> Path:
