@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import psycopg
 import redis
 import structlog
@@ -12,7 +15,12 @@ from django.db import DatabaseError, connection
 from django.http import HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 
+from apps.tenants.selectors import active_schemas
+from piggy.messaging import streams
+
 REDIS_TIMEOUT_S = 1.0
+# The engine speaks every second, an LP several times a second; this long a silence is no delay.
+SILENCE_US_MAX = 5_000_000
 
 log = structlog.get_logger("piggy.probes")
 requests_total = Counter("piggy_http_requests_total", "HTTP requests.", ["method", "status"])
@@ -36,8 +44,14 @@ def healthz() -> HttpResponse:
 
 
 def readyz() -> HttpResponse:
-    """PostgreSQL and Redis answer too; 503 names which does not."""
-    state = {"postgres": _postgres_answers(), "redis": _redis_answers()}
+    """Is the venue live? PostgreSQL and Redis answer, every broker's desk speaks, and every LP in use quotes.
+
+    503 says which of them does not; names of brokers and LPs go to the log only, for anybody may ask.
+    """
+    state = {"postgres": _postgres_answers(), "redis": _redis_answers(), "desks": False, "venues": False}
+    if state["postgres"] and state["redis"]:
+        silent = _silent_parts()
+        state["desks"], state["venues"] = not silent["desks"], not silent["venues"]
     is_ready = all(state.values())
     return JsonResponse({"status": "ready" if is_ready else "waiting", **state}, status=200 if is_ready else 503)
 
@@ -70,3 +84,46 @@ def _redis_answers() -> bool:
         return False
     finally:
         client.close()
+
+
+def _silent_parts() -> dict[str, list[str]]:
+    """Return which desks and LPs have nothing to say, from what each desk last showed its dealers."""
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=REDIS_TIMEOUT_S)
+    silent: dict[str, list[str]] = {"desks": [], "venues": []}
+    try:
+        for tenant in active_schemas():
+            summary, venues = (_snapshot(client, tenant, panel) for panel in ("summary", "venues"))
+            waiting = client.xlen(streams.commands_key(tenant=tenant))
+            if _is_silent(summary) or (waiting and not _row(summary)["seq"]):
+                silent["desks"].append(tenant)
+            silent["venues"] += [f"{tenant}/{name}" for name, row in venues["rows"].items() if _is_mute(row, venues)]
+    except redis.RedisError as error:
+        log.warning("redis_is_away", error=str(error))
+        return {"desks": ["?"], "venues": ["?"]}
+    finally:
+        client.close()
+    if silent["desks"] or silent["venues"]:
+        log.info("venue_is_not_live", **silent)
+    return silent
+
+
+def _snapshot(client: redis.Redis, tenant: str, panel: str) -> dict[str, Any]:
+    found = client.get(streams.desk_snapshot_key(tenant=tenant, panel=panel))
+    return msgspec.json.decode(found) if isinstance(found, bytes) else {"at_us": 0, "rows": {}}
+
+
+def _row(summary: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = summary["rows"].get("desk") or {"seq": 0}
+    return row
+
+
+def _is_silent(frame: dict[str, Any]) -> bool:
+    return bool(time.time_ns() // 1_000 - frame["at_us"] > SILENCE_US_MAX)
+
+
+def _is_mute(row: dict[str, Any], frame: dict[str, Any]) -> bool:
+    """Is an LP that should be heard not logged on, or without a fresh quote?"""
+    if not row["enabled"]:
+        return False
+    age_us = (row["quote_age_ms"] or 0) * 1_000 + time.time_ns() // 1_000 - frame["at_us"]
+    return bool(row["state"] != "ready" or row["quote_age_ms"] is None or age_us > SILENCE_US_MAX)

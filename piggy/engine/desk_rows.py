@@ -113,10 +113,11 @@ def quotes_row(*, desk: Desk, symbol: str, venues: Iterable[str], now_us: int) -
 
 def venue_row(*, desk: Desk, venue: str, watch: VenueWatch, in_doubt: int, now_us: int) -> Row:
     """Return one venue's health."""
-    record = desk.state.venue_records.get(venue)
+    record, terms = desk.state.venue_records.get(venue), desk.state.venues.get(venue)
     orders, fills, rejects = (record.orders, record.fills, record.rejects) if record else (0, 0, 0)
     return {
         "venue": venue,
+        "enabled": terms is not None and terms.enabled,
         "state": watch.status.state if watch.status else "unknown",
         "text": watch.status.text if watch.status else "",
         "quote_age_ms": _age_ms(watch.quoted_at_us, now_us) if watch.quoted_at_us else None,
