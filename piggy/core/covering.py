@@ -49,10 +49,8 @@ def act_on_exposure(*, command: cmd.ActOnExposure, moment: Moment) -> Events:
 
 
 def due(*, moment: Moment) -> Events:
-    """Return what hedging would do now; () is the usual answer, and cheap."""
+    """Return what hedging would do now: usually nothing, and cheaply."""
     state = moment.state
-    if not state.hedge_policies:
-        return []
     pending = dict(state.hedge_pending)
     events: Events = []
     for hedge_id in sorted(state.open_hedges):

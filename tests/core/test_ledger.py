@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piggy.core import ledger
-from piggy.core.events import AccountCredited, AccountDebited, MarginRestored, NegativeBalanceWrittenOff, OrderFilled
+from piggy.core.events import (
+    AccountCredited,
+    AccountDebited,
+    HedgeFilled,
+    MarginRestored,
+    NegativeBalanceWrittenOff,
+    OrderFilled,
+    SwapCharged,
+)
 from piggy.core.orders import Side
 
 money = st.decimals(min_value="-1e9", max_value="1e9", places=14, allow_nan=False, allow_infinity=False)
@@ -59,6 +68,44 @@ def test_money_in_out_and_written_off_balances(amount: Decimal, kind: str) -> No
         assert ledger.is_balanced(lines)
 
 
+@given(amount=money, kind=st.sampled_from(["swap", "admin_fee"]), currency=st.sampled_from(["USD", "JPY", "BTC"]))
+def test_every_night_and_every_hedge_balances(amount: Decimal, kind: str, currency: str) -> None:
+    swap = SwapCharged(
+        account_id="A1",
+        position_id="P1",
+        symbol="EURUSD",
+        business_date=date(2026, 11, 25),
+        kind=kind,
+        nights=3,
+        lots=Decimal(1),
+        per_lot=amount,
+        price=None,
+        conversion_rate=Decimal(1),
+        amount=amount,
+        currency=currency,
+        occurred_at_us=0,
+    )
+    hedge = HedgeFilled(
+        hedge_id="H1",
+        fill_id="X1",
+        venue="LP1",
+        symbol="EURUSD",
+        side=Side.BUY,
+        quantity=Decimal(1),
+        price=Decimal(1),
+        realised=amount,
+        currency=currency,
+        occurred_at_us=0,
+    )
+    for event in (swap, hedge):
+        lines = ledger.postings(event=event, currency="")
+        assert ledger.is_balanced(lines)
+        assert {line.currency for line in lines} <= {currency}
+        assert {line.gl_account for line in lines} <= ledger.KINDS.keys()
+    paid = sum(line.amount for line in ledger.postings(event=swap, currency="") if line.owner == "A1")
+    assert abs(paid + amount) < Decimal("1E-9"), "what the client gets, the house owes"
+
+
 def test_a_kept_win_is_owed_to_the_client_by_the_house() -> None:
     lines = ledger.postings(event=fill(realised=Decimal(12), commission=Decimal(3)), currency="USD")
     assert {(line.gl_account, line.owner): line.amount for line in lines[:2]} == {
@@ -89,3 +136,10 @@ def test_unbalanced_lines_are_seen() -> None:
     line = ledger.Posting(gl_account=ledger.BANK, owner="", currency="USD", amount=Decimal(1))
     other = ledger.Posting(gl_account=ledger.BANK, owner="", currency="EUR", amount=Decimal(-1))
     assert not ledger.is_balanced([line, other])
+
+
+def test_a_rule_that_does_not_balance_books_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = ledger.Posting(gl_account=ledger.BANK, owner="", currency="USD", amount=Decimal(1))
+    monkeypatch.setitem(ledger.RULES, MarginRestored, lambda _event, _currency: (line,))
+    with pytest.raises(ledger.UnableToPost, match="MarginRestored"):
+        ledger.postings(event=MarginRestored(account_id="A1", level_percent=Decimal(200)), currency="USD")

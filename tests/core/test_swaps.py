@@ -141,6 +141,13 @@ def test_each_night_is_charged_once_and_moves_the_balance() -> None:
     assert floor.do(again) == []
 
 
+def test_a_symbol_without_rates_costs_nothing() -> None:
+    floor = Floor()
+    floor.place("b1", Side.BUY, "1")
+    floor.now_us += DAY_US
+    assert [type(event) for event in floor.act()] == [ev.RolledOver]
+
+
 def test_a_desk_that_was_down_for_days_settles_each_night() -> None:
     floor = Nights()
     floor.place("b1", Side.BUY, "1")

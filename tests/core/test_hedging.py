@@ -1,0 +1,474 @@
+"""Hedging: the house covers what is past its threshold, and never the same risk twice."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core import ledger
+from piggy.core.accounts import TradingState
+from piggy.core.desk import Desk
+from piggy.core.hedging import HedgePolicy, HedgeScope, hedge_lots, lots_to_target, policy_fault
+from piggy.core.instruments import AssetClass, Instrument
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderState, Side
+from tests.core.floor import EURUSD, SECOND_US, Floor, canonical, names, only
+
+MINUTE_US = 60 * SECOND_US
+EURGBP = Instrument(
+    symbol="EURGBP",
+    asset_class=AssetClass.FX_MINOR,
+    base="EUR",
+    quote="GBP",
+    contract_size=Decimal(100_000),
+    price_digits=5,
+    tick_size=Decimal("0.00001"),
+)
+
+
+def policy(**changes: Any) -> HedgePolicy:
+    given_values: dict[str, Any] = {
+        "key": "EURUSD",
+        "symbol": "EURUSD",
+        "threshold": Decimal(3),
+        "target": Decimal(1),
+        "band": Decimal("0.5"),
+    }
+    return HedgePolicy(**(given_values | changes))
+
+
+class House(Floor):
+    """A floor with a hedging policy and clients whose flow the house keeps."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__(internal_cross=False)
+        self.do(cmd.ConfigureHedging(policy=policy(**changes)))
+
+    def clients_buy(self, lots: str, account_id: str = "b1", side: Side = Side.BUY) -> list[ev.AnyEvent]:
+        """A minute later clients deal on fresh quotes, and the house does what is due."""
+        self.now_us += MINUTE_US
+        self.quotes()
+        self.place(account_id, side, lots)
+        return self.act()
+
+    def doubt(self, leg: ev.ChildOrderCreated) -> list[ev.AnyEvent]:
+        return self.do(
+            cmd.RecordVenueDoubt(venue=leg.venue, cl_ord_id=leg.cl_ord_id, text="lost", occurred_at_us=self.now_us)
+        )
+
+
+@given(
+    risk=st.integers(-5_000, 5_000).map(lambda n: Decimal(n) / 100),
+    threshold=st.integers(10, 20),
+    target=st.integers(0, 6),
+    band=st.integers(0, 4),
+    per_lot=st.sampled_from([Decimal(1), Decimal(-1), Decimal("0.7"), Decimal(-3)]),
+    unfinished=st.booleans(),
+)
+def test_a_hedge_is_the_largest_that_does_not_pass_the_target(
+    risk: Decimal, threshold: int, target: int, band: int, per_lot: Decimal, unfinished: bool
+) -> None:
+    """The naive twin tries one lot step after the other."""
+    rule_of = policy(threshold=Decimal(threshold), target=Decimal(target), band=Decimal(band))
+    lots = hedge_lots(policy=rule_of, instrument=EURUSD, risk=risk, per_lot=per_lot, unfinished=unfinished)
+    step, direction = EURUSD.lot_step, (1 if risk * per_lot > 0 else -1)
+    naive = ZERO
+    if abs(risk) > (target + band if unfinished else threshold):
+        while naive < 100 and abs(risk) - (naive + step) * abs(per_lot) >= target:
+            naive += step
+    assert lots == direction * naive
+    assert abs(risk - lots * per_lot) <= abs(risk)
+
+
+def test_a_hedge_too_small_or_without_a_price_is_none() -> None:
+    tiny = {"policy": policy(threshold=Decimal("1.5"), target=Decimal(1)), "instrument": EURUSD}
+    assert lots_to_target(**tiny, risk=Decimal("1.001"), per_lot=Decimal(1)) == 0
+    assert lots_to_target(**tiny, risk=Decimal(9), per_lot=ZERO) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, ""),
+        ({"target": Decimal(-1)}, "below zero"),
+        ({"venue_lots_max": {"LP1": Decimal("NaN")}}, "below zero"),
+        ({"band": Decimal(3)}, "threshold"),
+        ({"key": "EUR"}, "itself"),
+    ],
+)
+def test_a_policy_without_sense_is_named(changes: dict[str, Any], text: str) -> None:
+    fault = policy_fault(policy=policy(**changes))
+    assert text in fault if text else fault == ""
+
+
+def test_configuring_says_what_is_wrong() -> None:
+    floor = House()
+    for changes, code in (
+        ({"symbol": "NOTHING"}, "SYMBOL_UNKNOWN"),
+        ({"key": "JPY", "scope": HedgeScope.CURRENCY}, "POLICY_UNUSABLE"),
+        ({"target": Decimal(-1)}, "POLICY_UNUSABLE"),
+    ):
+        (refused,) = floor.do(cmd.ConfigureHedging(policy=policy(**changes)))
+        assert refused.code == code
+    assert floor.do(cmd.ConfigureHedging(policy=policy())) == []
+    for command in (cmd.ApproveHedge(hedge_id="H1", by="d"), cmd.RejectHedge(hedge_id="H1", by="d", reason="no")):
+        (refused,) = floor.do(command)
+        assert refused.code == "HEDGE_NOT_QUEUED"
+
+
+def test_risk_past_the_threshold_is_brought_back_to_the_target() -> None:
+    floor = House()
+    assert not only(floor.clients_buy("3"), ev.HedgeProposed), "the threshold itself is still inside"
+    events = floor.clients_buy("1")
+    (proposed,) = only(events, ev.HedgeProposed)
+    assert (proposed.side, proposed.quantity, proposed.risk) == (Side.BUY, 3, 4)
+    legs = only(events, ev.ChildOrderCreated)
+    assert {leg.order_id for leg in legs} == {proposed.hedge_id}
+    assert [(leg.venue, leg.quantity) for leg in legs] == [("LP1", 2), ("LP2", 1)]
+    before = dict(floor.desk.state.balances)
+    first = floor.fill(legs[0], "1.10010")
+    assert names(first) == ["ChildOrderFilled", "HedgeFilled"]
+    second = floor.fill(legs[1], "1.10011")
+    assert only(second, ev.HedgeClosed)[0].outcome == "filled"
+    state = floor.desk.state
+    assert state.exposure["EURUSD"].uncovered == 1
+    assert state.balances == before, "a hedge is nobody's order: no client notices"
+    assert state.hedges[proposed.hedge_id].state is OrderState.FILLED
+    assert (state.open_hedges, state.hedge_pending["EURUSD"]) == (set(), 0)
+    assert floor.act() == []
+
+
+def test_what_is_on_its_way_or_in_doubt_counts_as_done() -> None:
+    floor = House()
+    legs = only(floor.clients_buy("4"), ev.ChildOrderCreated)
+    for leg in legs:
+        floor.doubt(leg)
+    floor.now_us += MINUTE_US
+    floor.quotes()
+    assert floor.act() == [], "nobody knows: it is not done again"
+    hedge = floor.desk.state.hedges["H000000001"]
+    assert hedge.state is OrderState.IN_DOUBT
+    floor.done(legs[0], filled="2")
+    assert floor.desk.state.children[legs[0].cl_ord_id].in_doubt
+    floor.fill(legs[0], "1.10010", lots="2")
+    (closed,) = only(floor.done(legs[1]), ev.HedgeClosed)
+    assert (closed.outcome, closed.filled) == ("short", 2)
+
+
+def test_a_hedge_that_ended_short_goes_on_to_the_band() -> None:
+    floor = House()
+    legs = only(floor.clients_buy("4"), ev.ChildOrderCreated)
+    floor.done(legs[1])
+    floor.fill(legs[0], "1.10010", lots="1")
+    assert floor.act() == [], "still working"
+    closed = only(floor.done(legs[0], filled="1"), ev.HedgeClosed)
+    assert closed[0].outcome == "short"
+    floor.quotes()
+    assert floor.act() == [], "not at once"
+    floor.now_us += SECOND_US
+    floor.quotes()
+    (again,) = only(floor.act(), ev.HedgeProposed)
+    assert (again.quantity, again.risk) == (2, 3), "3 is inside the threshold but outside the band"
+
+
+def test_the_venues_last_fill_may_come_after_it_said_the_leg_ended() -> None:
+    floor = House(venues=("LP1",))
+    (leg,) = only(floor.clients_buy("4"), ev.ChildOrderCreated)
+    assert leg.quantity == 2
+    floor.done(leg, filled="1")
+    events = floor.fill(leg, "1.10010", lots="1")
+    assert names(events) == ["ChildOrderFilled", "HedgeFilled", "ChildOrderClosed", "HedgeClosed"]
+    late = floor.fill(leg, "1.10010", lots="0.5")
+    assert names(late) == ["ChildOrderFilled", "HedgeFilled"], "the venue's word is taken even later"
+    assert floor.desk.state.exposure["EURUSD"].venue_net == Decimal("1.5")
+    assert floor.desk.state.hedge_pending["EURUSD"] == 0
+
+
+def test_a_refused_hedge_waits_before_it_is_tried_again() -> None:
+    floor = House()
+    legs = only(floor.clients_buy("4"), ev.ChildOrderCreated)
+    assert not only(floor.reject(legs[0]), ev.HedgeClosed)
+    (closed,) = only(floor.reject(legs[1]), ev.HedgeClosed)
+    assert closed.outcome == "unfilled"
+    floor.quotes()
+    assert floor.act() == []
+    floor.now_us += SECOND_US
+    floor.quotes()
+    assert only(floor.act(), ev.HedgeProposed)
+
+
+def test_queued_hedges_wait_for_a_dealer_and_shrink_with_the_risk() -> None:
+    floor = House(automatic=False)
+    (proposed,) = floor.clients_buy("5")
+    assert (proposed.quantity, proposed.automatic) == (4, False)
+    assert floor.act() == []
+    floor.clients_buy("2", side=Side.SELL)
+    approved, *legs = floor.do(cmd.ApproveHedge(hedge_id=proposed.hedge_id, by="dealer"))
+    assert (approved.quantity, sum(leg.quantity for leg in legs)) == (2, 2)
+    assert floor.desk.state.hedge_pending["EURUSD"] == 2
+    (refused,) = floor.do(cmd.ApproveHedge(hedge_id=proposed.hedge_id, by="dealer"))
+    assert refused.code == "HEDGE_NOT_QUEUED"
+
+
+def test_a_queued_hedge_is_withdrawn_when_the_risk_is_gone() -> None:
+    floor = House(automatic=False)
+    (proposed,) = floor.clients_buy("5")
+    floor.quotes()
+    floor.place("b2", Side.SELL, "4.5")
+    (closed,) = floor.do(cmd.ApproveHedge(hedge_id=proposed.hedge_id, by="dealer"))
+    assert closed.outcome == "withdrawn"
+    (proposed,) = floor.clients_buy("4")
+    events = floor.clients_buy("6", side=Side.SELL)
+    assert names(events)[0] == "HedgeClosed", "withdrawn by itself"
+    floor.clients_buy("4", side=Side.SELL)
+    (other,) = [hedge for hedge in floor.desk.state.hedges.values() if not hedge.state.final]
+    assert other.side is Side.SELL
+    floor.do(cmd.ConfigureHedging(policy=policy(automatic=False, enabled=False)))
+    assert only(floor.act(), ev.HedgeClosed)[0].outcome == "withdrawn"
+
+
+def test_a_dealers_refusal_silences_the_policy_for_a_while() -> None:
+    floor = House(automatic=False)
+    (proposed,) = floor.clients_buy("5")
+    (closed,) = floor.do(cmd.RejectHedge(hedge_id=proposed.hedge_id, by="dealer", reason="news"))
+    assert (closed.outcome, closed.by, closed.text) == ("rejected", "dealer", "news")
+    assert floor.desk.state.hedges[proposed.hedge_id].state is OrderState.REJECTED
+    floor.now_us += MINUTE_US - 1
+    floor.quotes()
+    assert floor.act() == []
+    floor.now_us += 1
+    assert only(floor.act(), ev.HedgeProposed)
+
+
+def test_without_a_market_nothing_is_sent_and_nothing_is_lost() -> None:
+    floor = House(automatic=False)
+    (proposed,) = floor.clients_buy("5")
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.quote(venue, "", "")
+    (refused,) = floor.do(cmd.ApproveHedge(hedge_id=proposed.hedge_id, by="dealer"))
+    assert refused.code == "NO_LIQUIDITY"
+    floor.do(cmd.RejectHedge(hedge_id=proposed.hedge_id, by="dealer", reason=""))
+    floor.do(cmd.ConfigureHedging(policy=policy(snooze_ms=0)))
+    assert floor.act() == []
+    floor.quotes()
+    assert only(floor.act(), ev.HedgeProposed)
+
+
+def test_venues_have_limits_and_switches() -> None:
+    floor = House(venues=("LP1", "LP2"), venue_lots_max={"LP1": Decimal("0.5"), "LP3": Decimal(9)})
+    floor.do(cmd.SetTradingState(scope="venue", key="LP9", state=TradingState.HALTED, reason="", by="d"))
+    legs = only(floor.clients_buy("4"), ev.ChildOrderCreated)
+    assert [(leg.venue, leg.quantity) for leg in legs] == [("LP1", Decimal("0.5")), ("LP2", 2)]
+    for leg in legs:
+        floor.fill(leg, str(leg.limit_price))
+    floor.now_us += MINUTE_US
+    floor.quotes()
+    legs = only(floor.act(), ev.ChildOrderCreated)
+    assert "LP1" not in {leg.venue for leg in legs}
+    more = only(floor.clients_buy("3"), ev.ChildOrderCreated)
+    assert {leg.venue for leg in more} == {"LP2"}, "LP1 is full"
+
+
+def test_what_is_on_its_way_to_a_venue_fills_its_limit() -> None:
+    floor = House(venues=("LP1",), venue_lots_max={"LP1": Decimal("2.5")})
+    (leg,) = only(floor.clients_buy("4"), ev.ChildOrderCreated)
+    assert leg.quantity == 2
+    floor.doubt(leg)
+    floor.place("a1", Side.SELL, "1")
+    (more,) = only(floor.clients_buy("4"), ev.ChildOrderCreated)
+    assert more.quantity == Decimal("0.5")
+    floor.clients_buy("4")
+    assert len(floor.children()) == 3, "a client's leg elsewhere, two hedges, and no room for a third"
+
+
+@pytest.mark.parametrize(
+    ("scope", "key", "stops"),
+    [
+        ("firm", "", True),
+        ("tenant", "", True),
+        ("symbol", "EURUSD", True),
+        ("symbol", "X", False),
+        ("group", "b", False),
+    ],
+)
+def test_a_halted_desk_hedges_nothing(scope: str, key: str, stops: bool) -> None:
+    floor = House()
+    floor.quotes()
+    floor.place("b1", Side.BUY, "4")
+    floor.do(cmd.SetTradingState(scope=scope, key=key, state=TradingState.HALTED, reason="", by="d"))
+    assert bool(only(floor.act(), ev.HedgeProposed)) is not stops
+
+
+def test_a_currency_is_hedged_across_its_symbols() -> None:
+    floor = House(key="EUR", scope=HedgeScope.CURRENCY, threshold=Decimal(300_000), target=Decimal(100_000), band=ZERO)
+    floor.do(cmd.ConfigureInstrument(instrument=EURGBP))
+    floor.desk.state.exposure["EURGBP"].client_short = Decimal(2)
+    assert not only(floor.clients_buy("5"), ev.HedgeProposed), "500,000 long less 200,000 short"
+    (proposed,) = only(floor.clients_buy("1"), ev.HedgeProposed)
+    assert (proposed.side, proposed.quantity, proposed.risk) == (Side.BUY, 3, 400_000)
+    assert floor.act() == []
+
+
+def test_a_quote_currency_is_hedged_on_the_other_side_and_needs_a_price() -> None:
+    floor = House(key="USD", scope=HedgeScope.CURRENCY, threshold=Decimal(300_000), target=Decimal(100_000), band=ZERO)
+    floor.do(cmd.ConfigureInstrument(instrument=EURGBP))
+    floor.desk.state.exposure["EURGBP"].client_long = Decimal(7)
+    (proposed,) = only(floor.clients_buy("3"), ev.HedgeProposed)
+    assert (proposed.side, proposed.quantity) == (Side.BUY, Decimal("2.09"))
+    assert proposed.risk == Decimal("-330016.5"), "euro against sterling is no dollar"
+    del floor.desk.marks["EURUSD"]
+    moment = floor.desk.moment(now_us=floor.now_us)
+    floor.desk.state.hedge_pending.clear()
+    assert floor.desk.decide(command=cmd.ActOnExposure(), now_us=floor.now_us) == ()
+    assert moment.marks.get("EURUSD") is None
+    floor.desk.state.exposure["EURUSD"].client_long = ZERO
+    floor.desk.state.exposure["EURUSD"].venue_net = ZERO
+    assert floor.desk.decide(command=cmd.ActOnExposure(), now_us=floor.now_us) == ()
+
+
+def test_the_houses_profit_at_a_venue_is_booked() -> None:
+    floor = House(venues=("LP1",), threshold=Decimal(1), target=ZERO, band=ZERO)
+    (leg,) = only(floor.clients_buy("2"), ev.ChildOrderCreated)
+    (opened,) = only(floor.fill(leg, "1.10010"), ev.HedgeFilled)
+    assert (opened.realised, ledger.postings(event=opened, currency="")) == (0, ())
+    (leg,) = only(floor.clients_buy("2", side=Side.SELL), ev.ChildOrderCreated)
+    (closed,) = only(floor.fill(leg, "1.10060"), ev.HedgeFilled)
+    assert (closed.realised, closed.currency) == (100, "USD")
+    lines = ledger.postings(event=closed, currency="")
+    assert [(line.gl_account, line.owner, line.amount) for line in lines] == [
+        (ledger.LP_SETTLEMENT, "LP1", 100),
+        (ledger.HEDGING_RESULT, "", -100),
+    ]
+    assert floor.desk.state.house_positions == {}
+
+
+class HedgingMachine(RuleBasedStateMachine):
+    """Clients trade, venues answer, forget, repeat; dealers approve and refuse: the house never hedges twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.floor = House(retry_ms=0, snooze_ms=0)
+        self.seen: list[ev.ChildOrderCreated] = []
+
+    def act(self) -> None:
+        """Do one round of what is due, checking each proposal against the risk that everything pending leaves."""
+        self.floor.quotes()
+        for _ in range(5):
+            for command in self.floor.desk.due(now_us=self.floor.now_us):
+                before = len(self.floor.log)
+                self.floor.do(command)
+                self.check([recorded.event for recorded in self.floor.log[before:]])
+
+    def check(self, events: list[ev.AnyEvent]) -> None:
+        rule_of = self.floor.desk.state.hedge_policies["EURUSD"]
+        for event in only(events, ev.HedgeProposed):
+            left = abs(event.risk) - event.quantity
+            assert left >= rule_of.target and event.side.sign * event.risk > 0
+
+    @rule(
+        account=st.sampled_from(["b1", "b2", "mixed1", "a1"]),
+        side=st.sampled_from(list(Side)),
+        lots=st.integers(1, 400),
+    )
+    def clients_trade(self, account: str, side: Side, lots: int) -> None:
+        self.floor.quotes()
+        self.floor.place(account, side, str(Decimal(lots) / 100))
+        self.act()
+
+    @rule(automatic=st.booleans())
+    def the_policy_changes(self, automatic: bool) -> None:
+        self.floor.do(cmd.ConfigureHedging(policy=policy(retry_ms=0, snooze_ms=0, automatic=automatic)))
+
+    @rule(data=st.data(), answer=st.sampled_from(["fill", "part", "reject", "done", "doubt", "overstated"]))
+    def a_venue_answers(self, data: st.DataObject, answer: str) -> None:
+        legs = self.floor.children()
+        if not legs:
+            return
+        leg = data.draw(st.sampled_from(legs))
+        self.seen.append(leg)
+        child = self.floor.desk.state.children[leg.cl_ord_id]
+        if answer == "reject" and not child.filled:
+            self.floor.reject(leg)
+        elif answer == "done":
+            self.floor.done(leg, filled=str(child.filled))
+        elif answer == "overstated":
+            self.floor.done(leg, filled=str(leg.quantity))
+        elif answer == "doubt":
+            self.floor.doubt(leg)
+        else:
+            points = int(child.leaves * 100)
+            part = data.draw(st.integers(1, points)) if answer == "part" else points
+            self.floor.fill(leg, str(leg.limit_price), lots=str(Decimal(part) / 100))
+        self.act()
+
+    @rule(data=st.data())
+    def a_venue_repeats_itself_after_a_reconnect(self, data: st.DataObject) -> None:
+        fills = [recorded.event for recorded in self.floor.log if isinstance(recorded.event, ev.ChildOrderFilled)]
+        if not fills:
+            return
+        fill = data.draw(st.sampled_from(fills))
+        again = cmd.RecordVenueFill(
+            venue=fill.venue,
+            cl_ord_id=fill.cl_ord_id,
+            venue_order_id="V",
+            fill_id=fill.fill_id,
+            symbol=fill.symbol,
+            side=fill.side,
+            quantity=fill.quantity,
+            price=fill.price,
+            occurred_at_us=self.floor.now_us,
+        )
+        assert self.floor.do(again) == []
+
+    @rule(data=st.data(), approve=st.booleans())
+    def a_dealer_decides(self, data: st.DataObject, approve: bool) -> None:
+        state = self.floor.desk.state
+        queued = sorted(hedge_id for hedge_id in state.open_hedges if not state.hedges[hedge_id].approved)
+        if not queued:
+            return
+        hedge_id = data.draw(st.sampled_from(queued))
+        if approve:
+            self.floor.do(cmd.ApproveHedge(hedge_id=hedge_id, by="d"))
+        else:
+            self.floor.do(cmd.RejectHedge(hedge_id=hedge_id, by="d", reason=""))
+
+    @invariant()
+    def pending_is_what_open_hedges_have_left(self) -> None:
+        state = self.floor.desk.state
+        left = [state.hedges[hedge_id] for hedge_id in state.open_hedges]
+        assert state.hedge_pending.get("EURUSD", ZERO) == sum(
+            (hedge.side.sign * (hedge.quantity - hedge.filled) for hedge in left), ZERO
+        )
+        assert all(ZERO <= hedge.filled <= hedge.quantity and hedge.routed >= 0 for hedge in state.hedges.values())
+        parents = {child.created.order_id for child in state.open_children.values()}
+        closed = state.hedges.keys() - state.open_hedges
+        assert not parents & closed, "no leg outlives its hedge"
+
+    @invariant()
+    def venues_hold_what_they_filled(self) -> None:
+        state = self.floor.desk.state
+        events = [recorded.event for recorded in self.floor.log]
+        fills = only(events, ev.ChildOrderFilled)
+        assert state.exposure["EURUSD"].venue_net == sum((f.side.sign * f.quantity for f in fills), ZERO)
+        assert sum(state.venue_nets.values(), ZERO) == state.exposure["EURUSD"].venue_net
+        house = sum((f.side.sign * f.quantity for f in only(events, ev.HedgeFilled)), ZERO)
+        assert sum((p.quantity for p in state.house_positions.values()), ZERO) == house
+        for event in only(events[-20:], ev.HedgeFilled):
+            assert ledger.is_balanced(ledger.postings(event=event, currency=""))
+
+    def teardown(self) -> None:
+        again = Desk(tenant="acorn")
+        for recorded in self.floor.log:
+            again.apply(recorded=recorded)
+        assert canonical(again.state) == canonical(self.floor.desk.state)
+
+
+HedgingMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestHedging = HedgingMachine.TestCase
