@@ -41,8 +41,7 @@ class Moment:
 
     def levels(self, *, symbol: str, side: Side) -> tuple[AttributedLevel, ...]:
         """Return the live consolidated levels that somebody taking `side` would meet, best first."""
-        bids, asks = self.market.depth(symbol=symbol, now_us=self.now_us)
-        return asks if side is Side.BUY else bids
+        return self.market.levels(symbol=symbol, bids=side is not Side.BUY, now_us=self.now_us)
 
     def profiles(self, *, account_id: str, symbol: str) -> tuple[PriceProfile, ...]:
         """Return the price profiles that apply to an account's dealing in `symbol`, most specific first."""

@@ -28,6 +28,7 @@ cdef class Feed:
     cdef object filter, reference
     cdef object bid_low, bid_high, ask_low, ask_high  # around the reference: a quote inside cannot be a spike
     cdef object bid, bid_size, ask, ask_size
+    cdef list ranked_bids, ranked_asks  # made when first asked for, None until then
     cdef str name
     cdef bint enabled
     cdef int64_t priority, age_us, expires_at_us
@@ -42,6 +43,7 @@ cdef class Feed:
         self.venue, self.name, self.enabled, self.priority = venue, venue.name, venue.enabled, venue.priority
         self.age_us = venue.quote_age_ms_max * 1000
         self.expires_at_us = self.quote.received_at_us + self.age_us if self.quote is not None else 0
+        self.ranked_bids = self.ranked_asks = None
 
     def configure_filter(self, *, quote_filter):
         """Take the spike limit and the recovery count."""
@@ -70,6 +72,7 @@ cdef class Feed:
                     spiked = is_spike(quote=quote, reference=self.reference, quote_filter=self.filter)
                 self.draw_band(bid, ask)
             self.reference = quote
+        self.ranked_bids = self.ranked_asks = None
         if fault is not None or spiked:
             self.good, self.quote, self.fault = 0, None, SPIKE if spiked else fault
         elif self.fault is not None and self.good + 1 < self.filter.good_ticks:
@@ -79,6 +82,28 @@ cdef class Feed:
             self.quote, self.fault, self.expires_at_us = quote, None, at_us + self.age_us
             self.bid, self.bid_size, self.ask, self.ask_size = bid, bid_size, ask, ask_size
         return self.fault
+
+    cdef list ranked(self, bint is_bid):
+        # This venue's levels of a side, each behind what it is sorted by.
+        if is_bid:
+            if self.ranked_bids is None:
+                self.ranked_bids = self.sortable(self.quote.bids, True)
+            return self.ranked_bids
+        if self.ranked_asks is None:
+            self.ranked_asks = self.sortable(self.quote.asks, False)
+        return self.ranked_asks
+
+    cdef list sortable(self, tuple levels, bint is_bid):
+        cdef list found = []
+        cdef int place = 0
+        cdef object at_us = self.quote.received_at_us
+        for level in levels:
+            price, size = level.price, level.size
+            shown = AttributedLevel(price=price, size=size, venue=self.name, received_at_us=at_us)
+            # The place keeps two equal levels of one venue from being compared themselves.
+            found.append((-price if is_bid else price, -size, self.priority, self.name, place, shown))
+            place += 1
+        return found
 
     cdef bint is_inside(self, bid, ask):
         # A third of the limit either way of the price that the band was drawn at, so any two prices inside are close.
@@ -135,6 +160,7 @@ cdef class QuoteBook:
     cdef readonly dict feeds
     cdef Feed bid, ask
     cdef object shown
+    cdef tuple bids, asks
     cdef int64_t from_us, until_us
 
     def __init__(self, *, symbol):
@@ -154,7 +180,7 @@ cdef class QuoteBook:
         cdef object old_ask = feed.ask, old_ask_size = feed.ask_size
         cdef bint counted = feed.quote is not None
         fault = feed.take(quote, at_us)
-        self.shown = None
+        self.shown = self.bids = self.asks = None
         if not self.from_us <= at_us <= self.until_us or not counted or feed.quote is None or not feed.enabled:
             self.scan(at_us)
             return fault
@@ -179,6 +205,27 @@ cdef class QuoteBook:
             self.shown = BestQuote(symbol=self.symbol, bid=shown_bid(self.bid), ask=shown_ask(self.ask))
         return self.shown
 
+    def levels(self, *, int64_t now_us, bint bids):
+        """Return the live levels of a side, best first: the same tuple for as long as it is true."""
+        if not self.from_us <= now_us <= self.until_us:
+            self.scan(now_us)
+        if bids:
+            if self.bids is None:
+                self.bids = self.merged(now_us, True)
+            return self.bids
+        if self.asks is None:
+            self.asks = self.merged(now_us, False)
+        return self.asks
+
+    cdef tuple merged(self, int64_t now_us, bint is_bid):
+        cdef Feed feed
+        cdef list found = []
+        for feed in self.feeds.values():
+            if feed.is_live(now_us):
+                found += feed.ranked(is_bid)
+        found.sort()
+        return tuple([(<tuple>entry)[5] for entry in found])
+
     def live(self, *, int64_t now_us):
         """Return the feeds that count at `now_us`, in no order."""
         cdef Feed feed
@@ -187,7 +234,7 @@ cdef class QuoteBook:
     cdef void scan(self, int64_t now_us):
         # Remember also how long the answer holds: until the next live quote ages, back to when the last stale one did.
         cdef Feed feed
-        self.shown = None
+        self.shown = self.bids = self.asks = None
         self.from_us, self.until_us = -NEVER_US, NEVER_US
         for feed in self.feeds.values():
             if feed.is_live(now_us):

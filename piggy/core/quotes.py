@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from piggy.core.crosses import Cross, crossed
-from piggy.core.market import AttributedLevel, BestQuote, Level, VenueQuote
+from piggy.core.market import AttributedLevel, BestQuote, VenueQuote
 from piggy.core.quotebook import Feed, QuoteTable
 from piggy.core.quotefilter import BPS, Fault
 
@@ -59,15 +59,19 @@ class Market(QuoteTable):
 
         A cross has one level a side.
         """
+        return (
+            self.levels(symbol=symbol, bids=True, now_us=now_us),
+            self.levels(symbol=symbol, bids=False, now_us=now_us),
+        )
+
+    def levels(self, *, symbol: str, bids: bool, now_us: int) -> tuple[AttributedLevel, ...]:
+        """Return one side of the depth. As long as nothing changed it is the same tuple, which callers may rely on."""
         if symbol in self._crosses:
             best = self.best(symbol=symbol, now_us=now_us)
-            return (best.bid,) if best and best.bid else (), (best.ask,) if best and best.ask else ()
-        bids: list[Ranked] = []
-        asks: list[Ranked] = []
-        for feed in self._live(symbol, now_us):
-            bids += _ranked(feed, _quote(feed).bids, -1)
-            asks += _ranked(feed, _quote(feed).asks, 1)
-        return _attributed(bids), _attributed(asks)
+            level = (best.bid if bids else best.ask) if best else None
+            return (level,) if level else ()
+        book = self.books.get(symbol)
+        return book.levels(now_us=now_us, bids=bids) if book else ()
 
     def quote_of(self, *, venue: str, symbol: str) -> VenueQuote | None:
         """Return the venue's last believed quote however old, None in quarantine or when it never quoted."""
@@ -124,18 +128,3 @@ def _quote(feed: Feed) -> VenueQuote:
 
 def _two_sided_mid(quote: VenueQuote) -> Decimal | None:
     return (quote.bids[0].price + quote.asks[0].price) / TWO if quote.bids and quote.asks else None
-
-
-Ranked = tuple[Decimal, Decimal, int, str, int, Decimal]
-
-
-def _ranked(feed: Feed, levels: tuple[Level, ...], sign: int) -> list[Ranked]:
-    venue, at_us = feed.venue, _quote(feed).received_at_us
-    return [(sign * level.price, -level.size, venue.priority, venue.name, at_us, level.price) for level in levels]
-
-
-def _attributed(ranked: list[Ranked]) -> tuple[AttributedLevel, ...]:
-    return tuple(
-        AttributedLevel(price=price, size=-size, venue=venue, received_at_us=at_us)
-        for _, size, _, venue, at_us, price in sorted(ranked)
-    )
