@@ -27,6 +27,7 @@ from piggy.core.folding import fold
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
 from piggy.core.moment import Moment
 from piggy.core.quotes import Market
+from piggy.core.ranking import Rankings
 from piggy.core.state import State
 
 ANSWERS_KEPT = 500_000  # Older repeats are caught by the log's unique command id.
@@ -84,6 +85,7 @@ class Desk:
         self.marks: dict[str, Touch] = {}
         self._pairs: dict[tuple[str, str], str] = {}
         self._answered: OrderedDict[str, _Answered] = OrderedDict()
+        self._rankings = Rankings()
         self._due: set[str] = set()
 
     def answer(self, *, command_id: str, request_hash: str) -> Answer | None:
@@ -165,7 +167,14 @@ class Desk:
     def moment(self, *, now_us: int) -> Moment:
         """Return all that the desk knows at `now_us`."""
         self._mark(now_us)
-        return Moment(state=self.state, market=self.market, marks=self.marks, pairs=self._pairs, now_us=now_us)
+        return Moment(
+            state=self.state,
+            market=self.market,
+            marks=self.marks,
+            pairs=self._pairs,
+            now_us=now_us,
+            rankings=self._rankings,
+        )
 
     def _mark(self, now_us: int) -> None:
         for symbol in self.market.changed():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from piggy.core.accounts import Account, Group
@@ -16,6 +16,7 @@ from piggy.core.orders import Side
 from piggy.core.pricing import markup
 from piggy.core.profiles import PriceProfile, profiles_of
 from piggy.core.quotes import Market
+from piggy.core.ranking import Rankings
 from piggy.core.rollover import month_of
 from piggy.core.state import State
 
@@ -29,6 +30,7 @@ class Moment:
     marks: Mapping[str, Touch]
     pairs: Pairs
     now_us: int
+    rankings: Rankings = field(default_factory=Rankings)
 
     def account(self, account_id: str) -> Account:
         return self.state.accounts[account_id]

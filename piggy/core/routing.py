@@ -131,10 +131,25 @@ def legs(
     among equals the better ranked venue comes first.
     What the book cannot fill is left out: the caller reports it as unfilled.
     """
+    found = reachable(levels=levels, ranked=ranked, side=side, limit=limit)
+    return spread(reachable=found, quantity=quantity, limit=limit, instrument=instrument)
+
+
+def reachable(
+    *, levels: Sequence[AttributedLevel], ranked: Sequence[VenueConsidered], side: Side, limit: Decimal | None
+) -> tuple[AttributedLevel, ...]:
+    """Return the levels inside `limit` of the venues that may be asked, in the order that they are dealt at."""
     place = {seen.venue: (seen.rank, seen.cost or ZERO) for seen in ranked if seen.rank}
-    reachable = [level for level in levels if level.venue in place and _inside(level.price, limit, side)]
+    found = [level for level in levels if level.venue in place and (limit is None or _inside(level.price, limit, side))]
     sign = side.sign
-    reachable.sort(key=lambda level: (sign * level.price + place[level.venue][1], place[level.venue][0]))
+    found.sort(key=lambda level: (sign * level.price + place[level.venue][1], place[level.venue][0]))
+    return tuple(found)
+
+
+def spread(
+    *, reachable: Sequence[AttributedLevel], quantity: Decimal, limit: Decimal, instrument: Instrument
+) -> tuple[Leg, ...]:
+    """Return one leg per venue for `quantity` lots over the levels `reachable`, from the first one on."""
     taken: dict[str, Decimal] = {}
     left = quantity
     for level in reachable:
@@ -144,7 +159,7 @@ def legs(
         if lots > 0:
             taken[level.venue] = taken.get(level.venue, ZERO) + lots
             left -= lots
-    return tuple(Leg(venue=venue, quantity=lots, limit_price=limit) for venue, lots in taken.items())
+    return tuple([Leg(venue=venue, quantity=lots, limit_price=limit) for venue, lots in taken.items()])
 
 
 def decision(

@@ -9,14 +9,15 @@ import msgspec
 
 from piggy.core.accounts import TradingState
 from piggy.core.crossing import Meeting, meet
-from piggy.core.events import RoutingDecision, VenueConsidered
+from piggy.core.events import RoutingDecision
 from piggy.core.execution import Execution, opening_lots, position_id_of
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.pricing import at_least_as_good, client_price, protected_limit, raw_limit
-from piggy.core.routing import Leg, decision, legs, rank, split
+from piggy.core.ranking import Ranking
+from piggy.core.routing import Leg, decision, split, spread
 from piggy.core.routing_rules import CostModel, Situation, Treatment, treatment
 from piggy.core.state import Order
 
@@ -78,20 +79,18 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         position=position,
         b_net_lots=moment.state.exposure[terms.symbol].b_net,
     )
-    considered = _considered(order=order, limit=limit, levels=levels, moment=moment)
+    ranking = _ranking(order=order, limit=limit, levels=levels, moment=moment)
     planned_legs: tuple[Leg, ...] = ()
     keeps: tuple[Keep, ...] = ()
     if limit is not None:
-        planned_legs = legs(
-            levels=levels, ranked=considered, quantity=a_lots, side=side, limit=limit, instrument=instrument
-        )
+        planned_legs = spread(reachable=ranking.reachable, quantity=a_lots, limit=limit, instrument=instrument)
         keeps = _keeps(levels=levels, quantity=b_lots, side=side, limit=limit)
     record = decision(
         treatment=treated,
         a_quantity=a_lots,
         b_quantity=b_lots,
         cross_quantity=meeting.lots,
-        considered=considered,
+        considered=ranking.considered,
         text=_told(why=why if markup is not None else WIDE, meeting=meeting, planned=planned_legs),
     )
     made = Plan(decision=record, meeting=meeting, keeps=keeps, legs=planned_legs, markup=markup or ZERO)
@@ -193,19 +192,18 @@ def _raw_limit(
     return protected_limit(price=levels[0].price, group=group, instrument=instrument, side=terms.side)
 
 
-def _considered(
-    *, order: Order, limit: Decimal | None, levels: tuple[AttributedLevel, ...], moment: Moment
-) -> tuple[VenueConsidered, ...]:
+def _ranking(*, order: Order, limit: Decimal | None, levels: tuple[AttributedLevel, ...], moment: Moment) -> Ranking:
     state = moment.state
     excluded = _switched_off(state.trading_states)
     excluded |= dict.fromkeys(order.refused_by, "refused this order")
-    return rank(
+    return moment.rankings.of(
+        symbol=order.terms.symbol,
+        side=order.terms.side,
         venues=state.venues,
         levels=levels,
         excluded=excluded,
         scores=state.scores,
         cost_model=state.policy.cost_model if state.policy else NO_COSTS,
-        side=order.terms.side,
         limit=limit,
         now_us=moment.now_us,
     )

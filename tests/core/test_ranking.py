@@ -1,0 +1,110 @@
+"""Ranking remembered: what is kept is what ranking anew would say, and only as long as it is true."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from piggy.core.accounts import Venue
+from piggy.core.market import AttributedLevel, Level, VenueQuote
+from piggy.core.orders import Side
+from piggy.core.quotes import Market
+from piggy.core.ranking import Rankings
+from piggy.core.routing import rank, reachable
+from piggy.core.routing_rules import CostModel, VenueScore
+
+NOW_US = 1_700_000_000_000_000
+NAMES = ("LP1", "LP2", "LP3")
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("quote"), st.sampled_from(NAMES), st.integers(0, 3), st.integers(1, 3)),
+        st.tuples(st.just("wait"), st.integers(0, 4_000_000)),
+        st.tuples(st.just("switch"), st.sampled_from(NAMES), st.booleans()),
+        st.tuples(st.just("score"), st.sampled_from(NAMES), st.integers(0, 2)),
+        st.tuples(st.just("exclude"), st.sampled_from(("", *NAMES))),
+        st.tuples(st.just("cost"), st.integers(0, 1)),
+        st.tuples(st.just("limit"), st.sampled_from((None, "1.1", "1.10", "1.1001", "1.0999"))),
+    ),
+    max_size=25,
+)
+
+
+def _quote(venue: str, points: int, lots: int, at_us: int) -> VenueQuote:
+    bid = Decimal("1.1") + Decimal(points) / 10_000
+    size = Decimal(lots)
+    return VenueQuote(
+        venue=venue,
+        symbol="EURUSD",
+        bids=(Level(bid, size),),
+        asks=(Level(bid + Decimal("0.0001"), size), Level(bid + Decimal("0.0002"), size)),
+        venue_at_us=at_us,
+        received_at_us=at_us,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=STEPS)
+def test_a_remembered_ranking_is_what_ranking_anew_would_say(steps: list[tuple[object, ...]]) -> None:
+    market, rankings = Market(), Rankings()
+    venues = {name: Venue(name=name) for name in NAMES}
+    scores: dict[str, VenueScore] = {}
+    excluded: dict[str, str] = {}
+    cost, limit, now_us = CostModel(), None, NOW_US
+    for step in steps:
+        match step:
+            case ("quote", str(name), int(points), int(lots)):
+                market.update(quote=_quote(name, points, lots, now_us))
+            case ("wait", int(us)):
+                now_us += us
+            case ("switch", str(name), bool(enabled)):
+                venues[name] = Venue(name=name, enabled=enabled)
+                market.configure(venue=venues[name])
+            case ("score", str(name), int(tenths)):
+                scores[name] = VenueScore(reject_rate=Decimal(tenths) / 10)
+            case ("exclude", str(name)):
+                excluded = {name: "refused this order"} if name else {}
+            case ("cost", int(bps)):
+                cost = CostModel(reject_bps=Decimal(bps))
+            case ("limit", value):
+                limit = None if value is None else Decimal(str(value))
+        for side in Side:
+            levels = market.levels(symbol="EURUSD", bids=side is Side.SELL, now_us=now_us)
+            bids, asks = market.depth(symbol="EURUSD", now_us=now_us)
+            assert levels == (bids if side is Side.SELL else asks) == _merged(market, side, now_us)
+            wanted = {"venues": venues, "levels": levels, "scores": scores, "cost_model": cost, "side": side}
+            wanted |= {"excluded": excluded, "limit": limit, "now_us": now_us}
+            found = rankings.of(symbol="EURUSD", **wanted)  # type: ignore[arg-type]
+            anew = rank(**wanted)  # type: ignore[arg-type]
+            assert repr(found.considered) == repr(anew)
+            assert found.reachable == reachable(levels=levels, ranked=anew, side=side, limit=limit)
+
+
+def test_the_levels_are_the_same_object_until_a_quote_changes_or_ages() -> None:
+    market = Market()
+    market.update(quote=_quote("LP1", 0, 1, NOW_US))
+    first = market.levels(symbol="EURUSD", bids=True, now_us=NOW_US)
+    assert market.levels(symbol="EURUSD", bids=True, now_us=NOW_US + 5_000_000) is first
+    assert market.levels(symbol="EURUSD", bids=True, now_us=NOW_US + 5_000_001) == ()
+    market.update(quote=_quote("LP1", 0, 1, NOW_US))
+    assert market.levels(symbol="EURUSD", bids=True, now_us=NOW_US) is not first
+
+
+def _merged(market: Market, side: Side, now_us: int) -> tuple[AttributedLevel, ...]:
+    """The levels of every live venue, sorted from nothing: by price, size, priority, name."""
+    found = []
+    for name in market.venues_of(symbol="EURUSD", now_us=now_us):
+        quote = market.quote_of(venue=name, symbol="EURUSD")
+        assert quote is not None
+        for level in quote.bids if side is Side.SELL else quote.asks:
+            key = (side.sign * level.price, -level.size, name)
+            found.append(
+                (
+                    key,
+                    AttributedLevel(
+                        price=level.price, size=level.size, venue=name, received_at_us=quote.received_at_us
+                    ),
+                )
+            )
+    return tuple(level for _, level in sorted(found, key=lambda pair: pair[0]))
