@@ -11,8 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 from piggy.core.desk import Desk
+from piggy.core.gate import NUMBER_MAX
+from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel, VenueStatus
-from piggy.core.money import ZERO, round_money
+from piggy.core.money import ZERO, plain, round_money
 from piggy.core.state import Child, Order
 
 REPORTING_CURRENCY = "USD"
@@ -45,6 +47,7 @@ class Costs:
 def exposure_row(*, desk: Desk, symbol: str, costs: Costs, now_us: int) -> Row:
     """Return one symbol's exposure; `floating` is the clients' open profit, None while a side has no live price."""
     exposure, instrument = desk.state.exposure[symbol], desk.state.instruments[symbol]
+    digits = instrument.lot_digits
     best = desk.market.best(symbol=symbol, now_us=now_us)
     net = exposure.client_net
     mark = floating = age_ms = None
@@ -57,15 +60,15 @@ def exposure_row(*, desk: Desk, symbol: str, costs: Costs, now_us: int) -> Row:
     step = instrument.point.scaleb(-PRICE_DIGITS_MORE)
     return {
         "symbol": symbol,
-        "client_long": exposure.client_long,
-        "client_short": exposure.client_short,
-        "client_net": net,
-        "a_net": exposure.a_net,
-        "b_net": exposure.b_net,
-        "venue_net": exposure.venue_net,
-        "uncovered": exposure.uncovered,
+        "client_long": lots(exposure.client_long, digits),
+        "client_short": lots(exposure.client_short, digits),
+        "client_net": lots(net, digits),
+        "a_net": lots(exposure.a_net, digits),
+        "b_net": lots(exposure.b_net, digits),
+        "venue_net": lots(exposure.venue_net, digits),
+        "uncovered": lots(exposure.uncovered, digits),
         "vwap": ((costs.long + costs.short) / net).quantize(step) if net else None,
-        "mark": mark,
+        "mark": None if mark is None else mark.quantize(step),
         "floating": floating,
         "realised": round_money(amount=exposure.realised, currency=instrument.quote),
         "notional": None if mark is None else (net * instrument.contract_size * mark).quantize(MONEY_STEP),
@@ -73,6 +76,14 @@ def exposure_row(*, desk: Desk, symbol: str, costs: Costs, now_us: int) -> Row:
         "positions": exposure.positions,
         "age_ms": age_ms,
     }
+
+
+def lots(quantity: Decimal, digits: int) -> Decimal:
+    """Return `quantity` with the symbol's lot digits, or with more where it has more: nothing is rounded away."""
+    if not quantity.is_finite() or abs(quantity) > NUMBER_MAX:
+        return quantity
+    shown = quantity.quantize(Decimal(1).scaleb(-digits))
+    return shown if shown == quantity else Decimal(plain(quantity))
 
 
 def costs_of(*, desk: Desk, symbol: str) -> Costs:
@@ -94,19 +105,20 @@ def quotes_row(*, desk: Desk, symbol: str, venues: Iterable[str], now_us: int) -
     """Return the consolidated quote of one symbol and every venue's own beside it."""
     best = desk.market.best(symbol=symbol, now_us=now_us)
     bid, ask = (best.bid, best.ask) if best else (None, None)
+    instrument = desk.state.instruments[symbol]
     live = set(desk.market.venues_of(symbol=symbol, now_us=now_us))
     ages = [_age_ms(level.received_at_us, now_us) for level in (bid, ask) if level]
     spread = None
     if bid and ask:
-        spread = ((ask.price - bid.price) / desk.state.instruments[symbol].point).normalize()
+        spread = ((ask.price - bid.price) / instrument.point).normalize()
     return {
         "symbol": symbol,
-        **_side("bid", bid),
-        **_side("ask", ask),
+        **_side("bid", bid, instrument.lot_digits),
+        **_side("ask", ask, instrument.lot_digits),
         "spread_points": None if spread is None else f"{spread:f}",
         "age_ms": max(ages, default=None),
         "venues": [
-            row for venue in sorted(venues) if (row := _venue_quote(desk, symbol, venue, venue in live, now_us))
+            row for venue in sorted(venues) if (row := _venue_quote(desk, instrument, venue, venue in live, now_us))
         ],
     }
 
@@ -130,9 +142,9 @@ def venue_row(*, desk: Desk, venue: str, watch: VenueWatch, in_doubt: int, now_u
     }
 
 
-def order_row(*, order: Order) -> Row:
+def order_row(*, order: Order, instrument: Instrument | None) -> Row:
     """Return one order as the blotter shows it; `reason` is why it was denied, or where it was routed and why."""
-    terms = order.terms
+    terms, digits = order.terms, instrument.lot_digits if instrument else 0
     routed = order.routing.text if order.routing else ""
     reason = "; ".join(check.text or check.code for check in order.reasons) or order.text or routed
     return {
@@ -142,11 +154,11 @@ def order_row(*, order: Order) -> Row:
         "symbol": terms.symbol,
         "side": terms.side,
         "type": terms.type,
-        "quantity": order.quantity,
-        "filled": order.filled,
-        "leaves": order.leaves,
+        "quantity": lots(order.quantity, digits),
+        "filled": lots(order.filled, digits),
+        "leaves": lots(order.leaves, digits),
         "price": terms.limit_price or terms.stop_price,
-        "average_price": order.average_price if order.filled else None,
+        "average_price": _price(order.average_price, instrument) if order.filled else None,
         "state": order.state,
         "group": order.group,
         "mode": order.routing.mode if order.routing else "",
@@ -194,15 +206,24 @@ def _rate(desk: Desk, currency: str, now_us: int) -> Decimal | None:
     return 1 / inverse if inverse else None
 
 
-def _side(name: str, level: AttributedLevel | None) -> Row:
+def _price(average: Decimal, instrument: Instrument | None) -> Decimal:
+    """Return an average at the symbol's digits, one more where legs filled at different prices."""
+    if instrument is None:
+        return average
+    whole = average.quantize(instrument.point)
+    return whole if whole == average else average.quantize(instrument.point.scaleb(-PRICE_DIGITS_MORE))
+
+
+def _side(name: str, level: AttributedLevel | None, lot_digits: int) -> Row:
     return {
         name: level.price if level else None,
-        f"{name}_size": level.size if level else None,
+        f"{name}_size": lots(level.size, lot_digits) if level else None,
         f"{name}_venue": level.venue if level else None,
     }
 
 
-def _venue_quote(desk: Desk, symbol: str, venue: str, live: bool, now_us: int) -> Row | None:
+def _venue_quote(desk: Desk, instrument: Instrument, venue: str, live: bool, now_us: int) -> Row | None:
+    symbol, digits = instrument.symbol, instrument.lot_digits
     quote = desk.market.quote_of(venue=venue, symbol=symbol)
     fault = desk.market.fault_of(venue=venue, symbol=symbol)
     if quote is None and fault is None:
@@ -212,8 +233,8 @@ def _venue_quote(desk: Desk, symbol: str, venue: str, live: bool, now_us: int) -
         "venue": venue,
         "bid": bids[0].price if bids else None,
         "ask": asks[0].price if asks else None,
-        "bid_size": bids[0].size if bids else None,
-        "ask_size": asks[0].size if asks else None,
+        "bid_size": lots(bids[0].size, digits) if bids else None,
+        "ask_size": lots(asks[0].size, digits) if asks else None,
         "age_ms": _age_ms(quote.received_at_us, now_us) if quote else None,
         "state": str(fault) if fault else "live" if live else "stale",
     }

@@ -95,7 +95,9 @@ class Marks:
                     screen.costs.pop(event.symbol, None)
                 order = desk.state.orders.get(getattr(event, "order_id", ""))
                 if order is not None and order.order_id not in touched:
-                    touched[order.order_id] = desk_rows.order_row(order=order)
+                    touched[order.order_id] = desk_rows.order_row(
+                        order=order, instrument=desk.state.instruments.get(order.terms.symbol)
+                    )
             if touched:
                 _queue(screen, touched)
 
@@ -155,7 +157,9 @@ class Marks:
             panel.seq = max(panel.seq, msgspec.json.decode(data)["seq"] if data else 0) + 1
             if panel.name == "orders" and not panel.rows:
                 for order in list(desk.state.orders.values())[-ORDERS_KEPT:]:
-                    panel.rows[order.order_id] = desk_rows.order_row(order=order)
+                    panel.rows[order.order_id] = desk_rows.order_row(
+                        order=order, instrument=desk.state.instruments.get(order.terms.symbol)
+                    )
             elif panel.name != "orders":
                 panel.change(self._rows(desk, screen)[panel.name])
             await self._redis.publish(

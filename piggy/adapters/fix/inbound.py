@@ -19,6 +19,7 @@ from piggy.core.commands import (
     RecordVenueReject,
 )
 from piggy.core.market import Level, VenueQuote
+from piggy.core.money import plain
 from piggy.core.orders import Side
 
 NOT_KNOWN_TO_VENUE = "UNKNOWN_AT_VENUE"
@@ -176,8 +177,12 @@ def _mapping(values: dict[str, str], config: SessionConfig) -> SymbolMapping:
 
 
 def _lots(units: str, config: SessionConfig, values: dict[str, str]) -> Decimal:
-    number = Decimal(units)
-    return number / _mapping(values, config).units_per_lot if number else number
+    return _plain_lots(units, _mapping(values, config)) if Decimal(units) else Decimal(0)
+
+
+def _plain_lots(units: str, mapping: SymbolMapping) -> Decimal:
+    # Dividing by 1E+5 keeps five decimals, and every text about the lots would carry their zeros.
+    return Decimal(plain(Decimal(units) / mapping.units_per_lot))
 
 
 class _SymbolBook:
@@ -236,7 +241,7 @@ class MarketDataBook:
     def _level(self, name: str, price: str, size: str) -> Level:
         if len(self._levels) > 20_000:
             self._levels.clear()
-        level = Level(price=Decimal(price), size=Decimal(size) / self._mappings[name].units_per_lot)
+        level = Level(price=Decimal(price), size=_plain_lots(size, self._mappings[name]))
         self._levels[name, price, size] = level
         return level
 

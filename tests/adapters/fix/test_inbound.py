@@ -166,3 +166,9 @@ def test_market_data_that_makes_no_sense_is_refused_for_parking():
     book = MarketDataBook(config=config())
     with pytest.raises(UnableToReadReport):
         book.apply(text("8=FIX.4.4|9=0|35=W|34=2|52=20261122-10:00:00.000|55=NOBODY|268=0|10=0|"))
+
+
+def test_lots_of_a_report_carry_no_zeros_that_dividing_left():
+    report = read_report(text=execution(), config=config())
+    assert str(report.command.quantity) == "1"
+    assert str(read_report(text=execution(t32="2000000", t14="2000000"), config=config()).command.quantity) == "20"
