@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from piggy.core.events import Check
-from piggy.core.gate import UNKNOWN, UNSET, GateContext, Request, all_at_most, at_most, yes
+from piggy.core.gate import UNKNOWN, UNSET, GateContext, Request, all_at_most, at_most, unpriced, yes
 from piggy.core.instruments import AssetClass
 from piggy.core.money import ZERO
 from piggy.core.orders import SelfTradePrevention, Side
@@ -22,6 +22,10 @@ _REDUCES = {code: Check(code=code, passed=True, text="reduces") for code in ("P-
 def value_in_window(*, context: GateContext) -> Check:
     """P-12: order value over a short period, this order included."""
     value = _sum(context.window_notional, _added(context))
+    if context.notional is None:
+        return yes(
+            code="P-12", passed=False, limit=str(context.limits.window_value_max), text=unpriced(context=context)
+        )
     text = "too much value in a short time"
     return at_most(code="P-12", value=value, limit=context.limits.window_value_max, text=text)
 
@@ -79,7 +83,9 @@ def margin_free(*, context: GateContext) -> Check:
     if context.reduces:
         return _REDUCES["P-17"]
     if context.margin_free is None:
-        return yes(code="P-17", passed=False, text=f"free margin: {UNKNOWN}")
+        return yes(code="P-17", passed=False, text="the open positions have no live price")
+    if context.margin_required is None:
+        return yes(code="P-17", passed=False, limit=str(context.margin_free), text=unpriced(context=context))
     text = "the free margin does not cover the order"
     return at_most(code="P-17", value=context.margin_required, limit=context.margin_free, text=text)
 
@@ -107,6 +113,8 @@ def exposure_caps(*, context: GateContext) -> Check:
     """P-19 (15c3-5 c1i): exposure of account, tenant, venue and firm with this order."""
     if context.reduces:
         return _REDUCES["P-19"]
+    if context.notional is None:
+        return yes(code="P-19", passed=False, text=unpriced(context=context))
     limits = context.limits
     added = _added(context)
     return all_at_most(

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from piggy.core.accounts import TradingState
 from piggy.core.events import Check
-from piggy.core.gate import UNKNOWN, UNSET, GateContext, at_most, yes
+from piggy.core.gate import UNSET, GateContext, at_most, unpriced, yes
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 
@@ -78,6 +78,8 @@ def well_formed(*, context: GateContext) -> Check:
 
 def order_value(*, context: GateContext) -> Check:
     """P-07 (RTS 6 15.1b)."""
+    if context.notional is None:
+        return yes(code="P-07", passed=False, limit=str(context.limits.order_value_max), text=unpriced(context=context))
     return at_most(
         code="P-07", value=context.notional, limit=context.limits.order_value_max, text="the order value is too large"
     )
@@ -99,7 +101,7 @@ def price_collar(*, context: GateContext) -> Check:
     if percent is None or limits.collar_age_ms_max is None:
         return yes(code="P-09", passed=False, text=f"price collar: {UNSET}")
     if context.bid is None or context.ask is None or context.age_ms is None:
-        return yes(code="P-09", passed=False, text=f"price collar: {UNKNOWN}")
+        return yes(code="P-09", passed=False, text=unpriced(context=context))
     if context.age_ms > limits.collar_age_ms_max:
         return yes(code="P-09", passed=False, value=f"{context.age_ms} ms", text="the collar's reference is stale")
     doubled = context.bid + context.ask
@@ -119,7 +121,7 @@ def market_protection(*, context: GateContext) -> Check:
         return yes(code="P-10", passed=False, text=f"market order protection: {UNSET}")
     touch = context.ask if terms.side is _BUY else context.bid
     if touch is None:
-        return yes(code="P-10", passed=False, text=f"market order protection: {UNKNOWN}")
+        return yes(code="P-10", passed=False, text=unpriced(context=context))
     if terms.limit_price is None:
         return Check(code="P-10", passed=True, limit=str(limit))
     allowed = (terms.limit_price - touch) * terms.side.sign * BPS / touch
@@ -131,6 +133,8 @@ def price_fresh(*, context: GateContext) -> Check:
     limits = context.limits
     if limits.close_on_stale_price and context.reduces:
         return yes(code="P-11", passed=True, text="", value="closing")
+    if context.age_ms is None:
+        return yes(code="P-11", passed=False, limit=str(limits.price_age_ms_max), text=unpriced(context=context))
     return at_most(code="P-11", value=context.age_ms, limit=limits.price_age_ms_max, text="the price is stale")
 
 

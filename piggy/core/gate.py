@@ -162,6 +162,13 @@ def at_most(*, code: str, value: Decimal | int | None, limit: Decimal | int | No
     return Check(code=code, passed=False, value=str(value), limit=str(limit), text=text)
 
 
+def unpriced(*, context: GateContext) -> str:
+    """Return why the order has no value: its symbol is not quoted, or its currency cannot be converted."""
+    symbol, quote, currency = context.terms.symbol, context.instrument.quote, context.account.currency
+    quoted = context.bid is not None and context.ask is not None
+    return f"no live price to convert {quote} to {currency}" if quoted else f"no live price for {symbol}"
+
+
 def all_at_most(*, code: str, pairs: tuple[tuple[Decimal | int | None, Decimal | int | None, str], ...]) -> Check:
     """Return one check for several (value, limit, text): the first that fails, else the last, which passed.
 
