@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from apps.common.api import StrictInput
 from apps.trading.api.fields import DecimalText, ZonedTime
+from apps.trading.api.reasons import field_of
 from apps.trading.models import Order, Position
 from piggy.core.answers import OrderView
 from piggy.core.events import Check
@@ -60,7 +61,7 @@ KINDS: dict[str, Any] = {"side": Side, "type": OrderType, "time_in_force": TimeI
 
 class ReasonOut(serializers.Serializer):
     code = serializers.CharField()
-    field = serializers.CharField()  # type: ignore[assignment]
+    field = serializers.CharField(allow_null=True)  # type: ignore[assignment]
     message = serializers.CharField()
 
 
@@ -91,10 +92,11 @@ class OrderRowOut(OrderOut):
     updated_at = ZonedTime()
     reasons = serializers.SerializerMethodField()  # type: ignore[assignment]
 
-    def get_reasons(self, row: Order) -> list[dict[str, str]]:
+    def get_reasons(self, row: Order) -> list[dict[str, str | None]]:
         """Return the checks that the order did not pass."""
         failed = (check for check in row.verdict.get("checks", ()) if not check["passed"])
-        return [{"code": check["code"], "field": "", "message": check["text"]} for check in failed]
+        priced = row.limit_price is not None
+        return [_reason(check["code"], check["text"], has_limit_price=priced) for check in failed]
 
 
 class FillOut(serializers.Serializer):
@@ -148,10 +150,14 @@ def order_of_view(view: OrderView) -> dict[str, Any]:
         "source": view.source,
         "client_order_id": terms.client_order_id,
         "reason": view.text or (view.routing.text if view.routing else ""),
-        "reasons": reasons_of(view.reasons),
+        "reasons": reasons_of(view.reasons, terms=terms),
     }
 
 
-def reasons_of(checks: tuple[Check, ...]) -> list[dict[str, str]]:
+def reasons_of(checks: tuple[Check, ...], *, terms: OrderTerms) -> list[dict[str, str | None]]:
     """Return the checks that were not passed, each with its code, the field it is about and a sentence."""
-    return [{"code": check.code, "field": "", "message": check.text} for check in checks]
+    return [_reason(check.code, check.text, has_limit_price=terms.limit_price is not None) for check in checks]
+
+
+def _reason(code: str, text: str, *, has_limit_price: bool) -> dict[str, str | None]:
+    return {"code": code, "field": field_of(code=code, text=text, has_limit_price=has_limit_price), "message": text}

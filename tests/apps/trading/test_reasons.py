@@ -1,0 +1,29 @@
+"""A denial names the field that the client can change."""
+
+from __future__ import annotations
+
+import pytest
+
+from apps.trading.api.reasons import field_of
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "field"),
+    [
+        ("P-07", "the order value is too large", "quantity"),
+        ("P-07", "no live price for EURUSD", "symbol"),
+        ("P-02", "no such account", "account_id"),
+        ("P-06", "the quantity must be a multiple of 0.01 lots", "quantity"),
+        ("P-06", "this order type needs a stop price", "stop_price"),
+        ("P-06", "this order type needs a limit price", "limit_price"),
+        ("P-06", "good till date needs a time to come", "expires_at"),
+        ("P-30", "the yearly review of controls is overdue", None),
+    ],
+)
+def test_each_control_names_its_field(code: str, text: str, field: str | None) -> None:
+    assert field_of(code=code, text=text) == field
+
+
+def test_a_collar_names_the_price_that_was_given() -> None:
+    assert field_of(code="P-09", text="too far", has_limit_price=True) == "limit_price"
+    assert field_of(code="P-09", text="too far", has_limit_price=False) == "stop_price"
