@@ -7,9 +7,10 @@ from importlib.util import find_spec
 
 from django.apps import apps
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 handler404 = "apps.common.api.not_found"
 handler500 = "apps.common.api.failed"
@@ -24,7 +25,10 @@ def _of_our_apps() -> list[URLPattern | URLResolver]:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/v1/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", RedirectView.as_view(pattern_name="docs")),
+    path("api/schema/", RedirectView.as_view(pattern_name="schema")),
+    path("favicon.ico", RedirectView.as_view(url=static("piggy/icon.svg"))),
     *_of_our_apps(),
     path("", RedirectView.as_view(url="/admin/")),
 ]

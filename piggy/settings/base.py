@@ -181,7 +181,14 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token", "TOKEN_LIMIT_PER_USER": 20}
-SPECTACULAR_SETTINGS = {"TITLE": "Piggy Broker", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Piggy Broker",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    # From our own address: the content policy lets no other host in.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "/static/piggy/icon.svg",
+}
 OTP_TOTP_ISSUER = "Piggy Broker"
 
 UNFOLD = {
