@@ -19,6 +19,7 @@ from piggy.messaging.client import Client, UnableToTell, command_id_of
 SWEEP_ROWS_MAX = 1_000
 RETELL_AFTER_S = 5
 RETELL_DOUBLINGS_MAX = 10
+ANSWER_WAIT_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -43,22 +44,37 @@ def tell_engine(*, tenant: str, command: AnyCommand, reference: str, version: st
 
 
 def sweep(*, tenant: str, now: datetime) -> int:
-    """Tell again what the engine has not recorded, note what it has; return how many were told again."""
+    """Tell again what the engine has not recorded, note what it has; return how many were told again.
+
+    An answer is given after commit, also where nothing changed and so nothing was recorded: answered is heard.
+    """
     rows = list(selectors.waiting_commands(told_before=now - timedelta(seconds=RETELL_AFTER_S))[:SWEEP_ROWS_MAX])
     recorded = selectors.commands_in_log(command_ids=[row.command_id for row in rows])
     OutboxCommand.objects.filter(command_id__in=recorded).update(heard_at=now)
     missing = [row for row in rows if row.command_id not in recorded and _is_due(row, now)]
     if missing:
         log.warning("outbox_told_again", tenant=tenant, commands=len(missing), oldest=missing[0].reference)
-        _tell(tenant=tenant, rows=missing)
-        for row in missing:
-            row.told_count += 1
-        OutboxCommand.objects.bulk_update(missing, ["told_count"])
-    return len(missing)
+        return _ask_in_turn(tenant=tenant, rows=missing, now=now)
+    return 0
+
+
+def _ask_in_turn(*, tenant: str, rows: Sequence[OutboxCommand], now: datetime) -> int:
+    """Tell the rows again one by one; the first without an answer ends it, for the rest would wait behind it."""
+    told = 0
+    for row in rows:
+        envelope = codec.decode_envelope(bytes(row.payload))
+        answer = _client().ask(tenant=tenant, envelope=envelope, wait_s=ANSWER_WAIT_S)
+        row.told_count += 1
+        row.heard_at = now if answer is not None else None
+        row.save(update_fields=["told_count", "heard_at"])
+        told += 1
+        if answer is None:
+            break
+    return told
 
 
 def _is_due(row: OutboxCommand, now: datetime) -> bool:
-    # A setting that the engine has already leaves no event, so asking again grows rarer instead of ending.
+    # An engine that is away for long is not buried under copies of the same command.
     wait_s = RETELL_AFTER_S * 2 ** min(row.told_count, RETELL_DOUBLINGS_MAX)
     return now - row.created_at >= timedelta(seconds=wait_s)
 

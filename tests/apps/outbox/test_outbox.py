@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +17,7 @@ from apps.accounts import services as accounts
 from apps.accounts.models import Group
 from apps.outbox import services
 from apps.outbox.models import OutboxCommand
+from piggy.core.answers import Answer
 from piggy.core.events import GroupConfigured
 from piggy.messaging import codec, streams
 from tests.apps import records
@@ -78,3 +81,21 @@ def test_the_sweep_never_tells_an_older_version_after_a_newer(tenant: Any) -> No
     tenant.delete(streams.commands_key(tenant="acorn"))
     services.sweep(tenant="acorn", now=timezone.now() + LATER)
     assert [envelope.command.group.version for envelope in _told(tenant)] == [2]
+
+
+def test_an_answer_without_an_event_is_heard_too(tenant: Any) -> None:
+    accounts.save_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
+    tenant.delete(streams.commands_key(tenant="acorn"))
+    engine = threading.Thread(target=_answer_one, args=(tenant,))
+    engine.start()
+    assert services.sweep(tenant="acorn", now=timezone.now() + LATER) == 1
+    engine.join()
+    assert OutboxCommand.objects.get().heard_at is not None
+
+
+def _answer_one(server: redis.Redis) -> None:
+    until_s = time.monotonic() + 10
+    while not (found := _told(server)) and time.monotonic() < until_s:
+        time.sleep(0.01)
+    key = streams.reply_key(tenant="acorn", request_id=found[0].reply_to)
+    server.rpush(key, codec.encode(Answer(command_id=found[0].command_id)))
