@@ -61,7 +61,7 @@ KINDS: dict[str, Any] = {"side": Side, "type": OrderType, "time_in_force": TimeI
 
 class ReasonOut(serializers.Serializer):
     code = serializers.CharField()
-    field = serializers.CharField(allow_null=True)  # type: ignore[assignment]
+    field: Any = serializers.CharField(allow_null=True)
     message = serializers.CharField()
 
 
