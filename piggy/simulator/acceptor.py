@@ -81,13 +81,13 @@ class Acceptor(fix.Application):
             self._books[book.symbol] = book
             for report in self._venue.quote(book):
                 self._say(self._session_of(report.order.owner), report)
-            for subscription in self._subscriptions.values():
+            for subscription in list(self._subscriptions.values()):
                 if subscription.live and book.symbol in subscription.wanted and not self._quiet:
                     self._show(subscription, book)
 
     def subscribers(self) -> int:
         """Return how many sessions hear this LP's quotes."""
-        return sum(subscription.live for subscription in self._subscriptions.values())
+        return sum(subscription.live for subscription in list(self._subscriptions.values()))
 
     def onCreate(self, session_id: fix.SessionID) -> None:
         """QuickFIX tells that a session exists."""
@@ -96,10 +96,12 @@ class Acceptor(fix.Application):
         """A tenant came; it hears quotes once it asks for them."""
 
     def onLogout(self, session_id: fix.SessionID) -> None:
-        """A tenant went; its orders stay."""
+        """A tenant went; its orders stay.
+
+        Never under our lock: QuickFIX holds the session's own here, and `quote` takes the two the other way round.
+        """
         try:
-            with self._lock:
-                self._subscriptions.pop(session_id.toString(), None)
+            self._subscriptions.pop(session_id.toString(), None)
         except BaseException:
             log.exception("logout not handled", extra={"lp": self._config.name})
 
