@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand, Envelope
@@ -17,6 +18,9 @@ from piggy.engine.clock import Clock
 from piggy.engine.journal import Journal, Row, occurred_at_us
 
 log = logging.getLogger(__name__)
+
+# Upper bounds of the histogram of decision times; the gate's promise is 1,000.
+DECIDE_US = (100, 150, 200, 300, 400, 500, 700, 1_000, 2_000, 5_000, 10_000, 100_000)
 
 # Made at decision time, for what depends on the desk as it then is (flat, reverse); a refusal is recorded as such.
 CommandMaker = Callable[[Desk], AnyCommand | CommandRefused]
@@ -49,13 +53,20 @@ class Done:
 
 @dataclass(slots=True)
 class Figures:
-    """What the loop has done since the process began."""
+    """What the loop has done since the process began; `decided` counts decisions by DECIDE_US, the last beyond all."""
 
     commands: int = 0
     events: int = 0
     batches: int = 0
     failed: int = 0
     commit_s: float = 0
+    decide_s: float = 0
+    decided: list[int] = field(default_factory=lambda: [0] * (len(DECIDE_US) + 1))
+
+    def took(self, *, decide_s: float) -> None:
+        """Count one decision."""
+        self.decide_s += decide_s
+        self.decided[bisect_left(DECIDE_US, decide_s * 1e6)] += 1
 
 
 class Loop:
@@ -138,6 +149,7 @@ class Loop:
         answer = desk.answer(command_id=envelope.command_id, request_hash=envelope.request_hash)
         if answer is not None:
             return Done(item, answer, [])
+        started_s = time.perf_counter()
         try:
             events = self._events(desk, item)
         except Exception:
@@ -145,6 +157,7 @@ class Loop:
             log.exception("command not decided", extra={"tenant": item.tenant, "command_id": envelope.command_id})
             self.figures.failed += 1
             return Done(item, None, [])
+        self.figures.took(decide_s=time.perf_counter() - started_s)
         recorded = self._record(desk, item, events, rows)
         known = desk.answer_of(command_id=envelope.command_id) if recorded else None
         return Done(item, known or Answer(command_id=envelope.command_id), recorded)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
+from piggy.engine.loop import DECIDE_US, Figures
 from piggy.engine.term import Status
 
 
@@ -21,4 +24,14 @@ def text(*, status: Status, backlog: int, connections: int) -> str:
         ("piggy_engine_commit_seconds_total", "counter", round(figures.commit_s, 6)),
         ("piggy_engine_clock_steps_total", "counter", status.clock_steps),
     )
-    return "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, kind, value in samples)
+    return "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, kind, value in samples) + _decisions(figures)
+
+
+def _decisions(figures: Figures) -> str:
+    """Return the histogram of how long a decision takes, its buckets cumulative."""
+    name = "piggy_engine_decide_seconds"
+    bounds = [*(f"{bound_us / 1e6:g}" for bound_us in DECIDE_US), "+Inf"]
+    counts = list(accumulate(figures.decided))
+    lines = [f'{name}_bucket{{le="{bound}"}} {count}\n' for bound, count in zip(bounds, counts, strict=True)]
+    lines += [f"{name}_sum {round(figures.decide_s, 6)}\n", f"{name}_count {counts[-1]}\n"]
+    return f"# TYPE {name} histogram\n{''.join(lines)}"

@@ -1,0 +1,82 @@
+"""Bench log: event rows into PostgreSQL by the engine's own journal, from chaining to the answer of the commit.
+
+Durable (fsync, synchronous_commit=on), as the app's role, under forced row-level security with the signed context and
+the lease checked in the write. The next batch is chained while the last one is being committed, as an engine would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from itertools import islice
+
+from piggy.bench.broker import Broker, busy_before, connect, cpu_s
+from piggy.bench.opening import log_of_orders
+from piggy.core.events import Recorded
+from piggy.engine.journal import Journal, Row, Tip
+from piggy.engine.lease import Lease
+
+SIZES = (200, 50, 1_000)
+ROUNDS = 5
+ACCOUNTS = 200
+LEASE_S = 600
+RATE_GUESSED = 5_000.0
+COMMITS_MIN = 5
+
+
+def run(*, seconds: float, scale: float) -> dict[str, object]:
+    """Return append_rows_per_s at 200 rows a commit, and at 50 and 1,000; `scale` multiplies the rows a commit."""
+    busy = busy_before()
+    with Broker() as broker:
+        return asyncio.run(_measure(broker, seconds=seconds, scale=scale)) | busy
+
+
+async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str, object]:
+    config = broker.config()
+    lease = Lease(connection=await connect(config=config), shard=config.shard, holder="bench", life_s=LEASE_S)
+    writer = await connect(config=config)
+    journal = Journal(
+        connection=writer, context_key=config.context_key, shard=config.shard, token=await lease.acquire()
+    )
+    journal.tips[broker.tenant] = Tip()
+    source = log_of_orders(accounts=ACCOUNTS)
+    rates: dict[int, list[float]] = {size: [RATE_GUESSED] for size in SIZES}
+    lasting_s = seconds / ROUNDS / len(SIZES)
+    rows, size_bytes, server_s = 0, 0, cpu_s(pid=writer.info.backend_pid)
+    for _ in range(ROUNDS):
+        for size, known in rates.items():
+            rows_each = max(1, int(size * scale))
+            commits = max(COMMITS_MIN, int(known[-1] * lasting_s / rows_each))
+            batches = [list(islice(source, rows_each)) for _ in range(commits)]
+            began = time.perf_counter()
+            size_bytes += await _append(journal, broker.tenant, batches)
+            known.append(commits * rows_each / (time.perf_counter() - began))
+            rows += commits * rows_each
+    server_s = cpu_s(pid=writer.info.backend_pid) - server_s
+    await writer.close()
+    medians = {size: round(statistics.median(found[1:])) for size, found in rates.items()}
+    return {
+        "append_rows_per_s": medians[200],
+        "append_rows_per_s_at_50": medians[50],
+        "append_rows_per_s_at_1000": medians[1_000],
+        "best_rows_per_s": round(max(rates[200][1:])),
+        "server_cpu_us_per_row": round(server_s / rows * 1e6, 1),
+        "load": {"rows": rows, "payload_bytes_mean": round(size_bytes / rows), "commit": "fsync, one writer"},
+        "runs": ROUNDS,
+    }
+
+
+async def _append(journal: Journal, tenant: str, batches: list[list[Recorded]]) -> int:
+    size, running = 0, None
+    for batch in batches:
+        rows: list[Row] = [journal.chain(tenant=tenant, recorded=each) for each in batch]
+        size += sum(len(row.payload) for row in rows)
+        if running is not None:
+            await running
+        running = asyncio.ensure_future(journal.append(rows={tenant: rows}))
+        # Let it put the batch on the wire before the next one is chained.
+        await asyncio.sleep(0)
+    if running is not None:
+        await running
+    return size
