@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -127,7 +127,7 @@ def free_port() -> int:
     return processes.free_port()
 
 
-def busy_before() -> Mapping[str, float]:
+def busy_before() -> dict[str, object]:
     """Return the machine's load average, for a figure taken beside other work is worth less."""
     return {"load_average_1m": round(os.getloadavg()[0], 1)}
 

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 
 import httptools
 import psycopg
@@ -167,7 +168,7 @@ async def _load(broker: Broker, port: int, connections: int, seconds: float, lab
     callers = []
     for number in range(connections):
         requests = _requests(broker, f"{label}{number}", number)
-        made = await loop.create_connection(lambda each=requests: _Caller(each, until, tally), "127.0.0.1", port)
+        made = await loop.create_connection(partial(_Caller, requests, until, tally), "127.0.0.1", port)
         callers.append(made[1])
     await asyncio.wait([caller.ended for caller in callers], timeout=seconds + ANSWER_S_MAX)
     return tally
