@@ -144,6 +144,8 @@ def test_an_unknown_strategy_reads_like_a_bad_signature_and_an_unknown_host_is_n
         (body_of(symbol=""), 422, "symbol"),
         (b" " * (256 * 1024 + 1), 413, None),
     ],
+    # Named, for the bodies carry random ids and every test process must call the cases the same.
+    ids=["twice", "nan", "deep", "float", "negative", "exponent", "action", "surprise", "symbol", "large"],
 )
 def test_a_body_that_is_wrong_is_refused_by_the_name_of_its_field(
     door: Door, body: bytes, status: int, field: str | None
