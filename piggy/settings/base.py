@@ -195,6 +195,7 @@ UNFOLD = {
     "SITE_TITLE": "apps.tenants.selectors.brand_title",
     "SITE_HEADER": "apps.tenants.selectors.brand_title",
     "SITE_SYMBOL": "account_balance",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}piggy/icon.svg"}],
     "COLORS": {"primary": "apps.tenants.selectors.brand_palette"},
     "SHOW_HISTORY": True,
 }
