@@ -30,7 +30,7 @@ def test_one_key_sent_fifty_times_at_once_is_one_order(running: RunningVenue) ->
         assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
         missing = web.post("/api/v1/orders", json=ORDER)
         assert (missing.status_code, missing.json()["field"]) == (400, "Idempotency-Key")
-        wait(running.settled)
+        wait(running.settled, what=running.unsettled)
         rows = web.get("/api/v1/orders").json()["results"]
     assert [row["order_id"] for row in rows if row["client_order_id"] == key] == [answers[0].json()["order_id"]]
 
@@ -77,5 +77,5 @@ def send_signed(running: RunningVenue, body: dict[str, str], *, secret: str = ""
 
 
 def orders_by_signal(running: RunningVenue) -> int:
-    wait(running.settled)
+    wait(running.settled, what=running.unsettled)
     return int(running.rows("select count(*) from trading_order where principal like 'strategy:%'")[0][0])

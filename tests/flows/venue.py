@@ -116,12 +116,10 @@ class RunningVenue:
         port = keys.read(path=self.home / "services.json")[f"{name}_port"]
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
+                comm, words = (entry / "comm").read_text().strip(), (entry / "cmdline").read_text()
             except OSError:
                 continue
-            if Path(words[0].decode()).name == SERVERS[name] and any(port in word.decode() for word in words):
-                return int(entry.name)
-            if name == "valkey" and words[0].startswith(b"valkey-server") and port.encode() in words[0]:
+            if comm == SERVERS[name] and port in words:
                 return int(entry.name)
         raise AssertionError(f"{name} does not run")
 
@@ -177,16 +175,19 @@ class RunningVenue:
     def messages(self, lp: str) -> str:
         return (self.home / "simulator" / lp / "messages.log").read_text()
 
-    def settled(self, tenant: str = "acorn") -> bool:
-        """Is everything at rest: nothing open at an LP, nothing untold, everything projected?"""
-        (open_orders, untold, behind) = self.rows(
-            "select (select count(*) from liquidity_venueorder where state not in ('done', 'refused')),"
-            " (select count(*) from trading_childorder"
-            " where state in ('sent', 'working', 'partially_filled', 'in_doubt')),"
-            " (select coalesce(max(seq), 0) from event_log) - (select min(seq) from projection_cursor)",
+    def unsettled(self, tenant: str = "acorn") -> list[tuple[Any, ...]]:
+        """What is not at rest: open at an LP, open at the desk, or not yet projected."""
+        return self.rows(
+            "select 'at the LP', cl_ord_id, state, filled from liquidity_venueorder where state not in ('done', 'refused')"
+            " union all select 'at the desk', cl_ord_id, state, filled from trading_childorder"
+            " where state in ('sent', 'working', 'partially_filled', 'in_doubt')"
+            " union all select 'not projected', name, '', c.seq from projection_cursor c"
+            " where c.seq < (select max(seq) from event_log)",
             tenant,
-        )[0]
-        return not open_orders and not untold and not behind
+        )
+
+    def settled(self, tenant: str = "acorn") -> bool:
+        return not self.unsettled(tenant)
 
     def logs(self) -> str:
         parts = [
