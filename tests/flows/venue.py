@@ -178,7 +178,8 @@ class RunningVenue:
     def unsettled(self, tenant: str = "acorn") -> list[tuple[Any, ...]]:
         """What is not at rest: open at an LP, open at the desk, or not yet projected."""
         return self.rows(
-            "select 'at the LP', cl_ord_id, state, filled from liquidity_venueorder where state not in ('done', 'refused')"
+            "select 'at the LP', cl_ord_id, state, filled from liquidity_venueorder"
+            " where state not in ('done', 'refused')"
             " union all select 'at the desk', cl_ord_id, state, filled from trading_childorder"
             " where state in ('sent', 'working', 'partially_filled', 'in_doubt')"
             " union all select 'not projected', name, '', c.seq from projection_cursor c"
