@@ -42,8 +42,9 @@ class Activity:
         second.messages += 1
         second.notional += notional
         if notional:
-            self.latest.pop(fingerprint(terms=terms), None)
-            self.latest[fingerprint(terms=terms)] = at_us
+            key = fingerprint(terms=terms)
+            self.latest.pop(key, None)
+            self.latest[key] = at_us
             while len(self.latest) > DUPLICATES_KEPT:
                 del self.latest[next(iter(self.latest))]
 
@@ -59,10 +60,12 @@ class Activity:
         return last.messages if last and last.number == now_us // SECOND_US else 0
 
     def notional_within(self, *, now_us: int, window_s: int) -> Decimal:
-        return sum((s.notional for s in self.seconds if s.number > now_us // SECOND_US - window_s), ZERO)
+        since = now_us // SECOND_US - window_s
+        return sum([s.notional for s in self.seconds if s.number > since], ZERO)
 
     def executions_within(self, *, now_us: int, window_s: int) -> int:
-        return sum(s.executions for s in self.seconds if s.number > now_us // SECOND_US - window_s)
+        since = now_us // SECOND_US - window_s
+        return sum([s.executions for s in self.seconds if s.number > since])
 
     def loss_today(self, *, now_us: int) -> Decimal:
         return max(ZERO, -self.realised_today) if now_us // DAY_US == self.day else ZERO

@@ -38,11 +38,11 @@ class Meeting(msgspec.Struct, kw_only=True):
 
     @property
     def lots(self) -> Decimal:
-        return sum((cross.quantity for cross in self.crosses), ZERO)
+        return sum([cross.quantity for cross in self.crosses], ZERO) if self.crosses else ZERO
 
     @property
     def reduced(self) -> Decimal:
-        return sum((lots for _, lots in self.reductions), ZERO)
+        return sum([lots for _, lots in self.reductions], ZERO) if self.reductions else ZERO
 
 
 def meet(*, order: Order, quantity: Decimal, street: Decimal | None, execution: Execution) -> Meeting:

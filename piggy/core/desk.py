@@ -24,6 +24,7 @@ from piggy.core.conversion import Touch, currency_pairs
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.execution import UnableToConvert
 from piggy.core.folding import fold
+from piggy.core.margin_watch import MarginWatch
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
 from piggy.core.moment import Moment
 from piggy.core.quotes import Market
@@ -65,6 +66,8 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.RecordVenueDoubt: venue_reports.record_doubt,
 }
 
+_WORKED = (ev.OrderAccepted, ev.OrderAmended)
+
 
 @dataclass(slots=True)
 class _Answered:
@@ -86,10 +89,14 @@ class Desk:
         self._pairs: dict[tuple[str, str], str] = {}
         self._answered: OrderedDict[str, _Answered] = OrderedDict()
         self._rankings = Rankings()
+        self._watch = MarginWatch()
+        self._command_id = ""
+        self._unsettled: _Answered | None = None
         self._due: set[str] = set()
 
     def answer(self, *, command_id: str, request_hash: str) -> Answer | None:
         """Return the first answer where the command was done before, a conflict under another body, else None."""
+        self._settle()
         known = self._answered.get(command_id)
         if known is None:
             return None
@@ -99,6 +106,7 @@ class Desk:
 
     def answer_of(self, *, command_id: str) -> Answer:
         """Return the answer to a command that has just been applied; an empty one where it changed nothing."""
+        self._settle()
         known = self._answered.get(command_id)
         return known.answer if known else Answer(command_id=command_id)
 
@@ -113,8 +121,12 @@ class Desk:
     def apply(self, *, recorded: Recorded) -> None:
         """Fold one committed event in, in the order of the log."""
         event = recorded.event
+        if recorded.command_id != self._command_id:
+            self._settle()
+        before = self.state.config_version
         fold(state=self.state, recorded=recorded)
         self._remember(recorded)
+        self._doubt(event, configured=self.state.config_version != before)
         if isinstance(event, ev.InstrumentConfigured):
             self._pairs = currency_pairs(instruments=self.state.instruments.values())
         elif isinstance(event, ev.VenueConfigured):
@@ -124,7 +136,7 @@ class Desk:
             self._due.update(self.state.positions[position_id].symbol for position_id in held)
         elif isinstance(event, ev.SwapCharged):
             self._due.add(event.symbol)
-        elif isinstance(event, ev.OrderAccepted | ev.OrderAmended):
+        elif isinstance(event, _WORKED):
             self._due.add(self.state.orders[event.order_id].terms.symbol)
 
     def quote(self, *, quote: VenueQuote) -> None:
@@ -174,6 +186,7 @@ class Desk:
             pairs=self._pairs,
             now_us=now_us,
             rankings=self._rankings,
+            watch=self._watch,
         )
 
     def _mark(self, now_us: int) -> None:
@@ -182,7 +195,24 @@ class Desk:
             best = self.market.best(symbol=symbol, now_us=now_us)
             if best and best.bid and best.ask:
                 at_us = min(best.bid.received_at_us, best.ask.received_at_us)
-                self.marks[symbol] = Touch(best.bid.price, best.ask.price, at_us)
+                self._take_mark(symbol, Touch(best.bid.price, best.ask.price, at_us))
+
+    def _take_mark(self, symbol: str, touch: Touch) -> None:
+        if symbol in self.marks:
+            self._watch.moved(symbol=symbol, touch=touch)
+        else:
+            # A first price may open a shorter way between two currencies.
+            self._watch.clear()
+        self.marks[symbol] = touch
+
+    def _doubt(self, event: Any, *, configured: bool) -> None:
+        """What is true of an account changed, so whether it is safe must be found out anew."""
+        if isinstance(event, ev.AccountConfigured):
+            self._watch.forget(account_id=event.account.account_id)
+        elif configured:
+            self._watch.clear()
+        elif account_id := getattr(event, "account_id", ""):
+            self._watch.forget(account_id=account_id)
 
     def _remember(self, recorded: Recorded) -> None:
         """Keep the answer as the command's own events leave it, so that a repeat hears the first result."""
@@ -197,10 +227,17 @@ class Desk:
             known.answer = msgspec.structs.replace(known.answer, refused=event)
             return
         order_id = getattr(event, "order_id", "")
-        order = self.state.orders.get(order_id)
-        if order is not None and known.order_id in ("", order_id):
+        if order_id in self.state.orders and known.order_id in ("", order_id):
             known.order_id = order_id
-            known.answer = msgspec.structs.replace(known.answer, order=order.view())
+            self._command_id, self._unsettled = recorded.command_id, known
+
+    def _settle(self) -> None:
+        """Write down how the latest command left its order, before the next command can change it."""
+        known = self._unsettled
+        if known is not None:
+            view = self.state.orders[known.order_id].view()
+            known.answer = msgspec.structs.replace(known.answer, order=view)
+            self._command_id, self._unsettled = "", None
 
 
 def _without_rate(command: AnyCommand, text: str) -> AnyEvent:

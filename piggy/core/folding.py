@@ -24,6 +24,8 @@ from piggy.core.rollover import ONE_DAY, business_date, month_of
 from piggy.core.state import Exposure, Order, State, VenueRecord, accepted_order
 from piggy.core.venue_folding import VENUE_HANDLERS, score_venue
 
+_ENDING = (TimeInForce.GTD, TimeInForce.DAY)
+
 
 def fold(*, state: State, recorded: Recorded) -> None:
     """Fold one event in."""
@@ -146,7 +148,7 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
     state.reserved[account_id] = state.reserved.get(account_id, ZERO) + event.margin_reserved
     if order.terms.oco_group:
         state.oco.setdefault((account_id, order.terms.oco_group), set()).add(order.order_id)
-    if order.terms.time_in_force in (TimeInForce.GTD, TimeInForce.DAY):
+    if order.terms.time_in_force in _ENDING:
         state.expiring.add(order.order_id)
     if order.rests:
         state.resting[event.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=order.seq)

@@ -16,13 +16,12 @@ from piggy.core.conversion import Pairs, Touch, conversion
 from piggy.core.instruments import Instrument
 from piggy.core.leverage_rules import ESMA_2018, percent_of_leverage
 from piggy.core.money import ZERO
-from piggy.core.orders import Side
-from piggy.core.positions import Position, floating
-from piggy.core.pricing import client_price, markup
+from piggy.core.positions import Position
+from piggy.core.pricing import markup
 from piggy.core.profiles import profiles_of
 from piggy.core.state import State
 
-HUNDRED = Decimal(100)
+ONE, HUNDRED = Decimal(1), Decimal(100)
 HOUSE_RULES = ESMA_2018
 
 
@@ -51,9 +50,10 @@ class Funds(msgspec.Struct, frozen=True, kw_only=True):
 def funds_of(*, state: State, account_id: str, marks: Mapping[str, Touch], pairs: Pairs) -> Funds:
     """Return what the account is worth at `marks`, each position marked where its owner could close it."""
     account = state.accounts[account_id]
+    group = state.groups[account.group]
     total, priced = ZERO, True
     for position_id in state.positions_of.get(account_id, ()):
-        profit = position_profit(state=state, position=state.positions[position_id], marks=marks, pairs=pairs)
+        profit = _profit(state, state.positions[position_id], account, group, marks, pairs)
         if profit is None:
             priced = False
         else:
@@ -69,27 +69,44 @@ def funds_of(*, state: State, account_id: str, marks: Mapping[str, Touch], pairs
 
 def position_profit(*, state: State, position: Position, marks: Mapping[str, Touch], pairs: Pairs) -> Decimal | None:
     """Return a position's floating profit in its account's currency, None where it cannot be marked or converted."""
+    account = state.accounts[position.account_id]
+    return _profit(state, position, account, state.groups[account.group], marks, pairs)
+
+
+def _profit(
+    state: State, position: Position, account: Account, group: Group, marks: Mapping[str, Touch], pairs: Pairs
+) -> Decimal | None:
     mark = marks.get(position.symbol)
     if mark is None:
         return None
-    account = state.accounts[position.account_id]
-    instrument, side = state.instruments[position.symbol], position.side.contra
+    instrument = state.instruments[position.symbol]
+    is_long = position.quantity > 0
+    if state.profiles:
+        over = _profiled(state, position, group, instrument, mark)
+    else:
+        over = (group.bid_markup_points if is_long else group.ask_markup_points) * instrument.point
+    close = mark.bid - over if is_long else mark.ask + over
+    profit = (position.quantity * close - position.cost) * instrument.contract_size
+    if instrument.quote == account.currency:
+        return profit
+    rate = rate_of(
+        state=state, source=instrument.quote, target=account.currency, gain=profit > 0, marks=marks, pairs=pairs
+    )
+    return None if rate is None else profit * rate
+
+
+def _profiled(state: State, position: Position, group: Group, instrument: Instrument, mark: Touch) -> Decimal:
     over = markup(
-        group=state.groups[account.group],
-        profiles=profiles_of(profiles=state.profiles, group=account.group, symbol=position.symbol),
+        group=group,
+        profiles=profiles_of(profiles=state.profiles, group=group.name, symbol=position.symbol),
         instrument=instrument,
-        side=side,
+        side=position.side.contra,
         lots=position.lots,
         touch=mark,
         at_us=mark.at_us,
         firm=True,
     )
-    close = client_price(raw=mark.bid if side is Side.SELL else mark.ask, markup=over or ZERO, side=side)
-    profit = floating(position=position, bid=close, ask=close, contract_size=instrument.contract_size)
-    rate = rate_of(
-        state=state, source=instrument.quote, target=account.currency, gain=profit > 0, marks=marks, pairs=pairs
-    )
-    return None if rate is None else profit * rate
+    return over or ZERO
 
 
 def rate_of(
@@ -97,7 +114,7 @@ def rate_of(
 ) -> Decimal | None:
     """Return the conversion rate off the marks, else the last one that a fill was booked at, else None."""
     if source == target:
-        return Decimal(1)
+        return ONE
     found = conversion(source=source, target=target, gain=gain, pairs=pairs, quotes=marks.get)
     return found.rate if found else state.rates.get((source, target))
 
@@ -119,4 +136,4 @@ def margin_percent_min(*, instrument: Instrument, account: Account) -> Decimal:
 def margin_per_lot(*, instrument: Instrument, account: Account, group: Group, price: Decimal, rate: Decimal) -> Decimal:
     """Return one lot's initial margin in the account's currency at the percent that this account is charged."""
     percent = margin_percent(instrument=instrument, account=account, group=group)
-    return instrument.notional(lots=Decimal(1), price=price) * percent / HUNDRED * rate
+    return instrument.notional(lots=ONE, price=price) * percent / HUNDRED * rate

@@ -26,6 +26,11 @@ from piggy.core.working import street_price
 YEAR_US = 365 * 86_400 * 1_000_000
 NEVER_ACTIVE = Activity()
 CLEARED = Permissions.granted()
+ONE_LOT = Decimal(1)
+# Looking a member up in its enum class costs more than a comparison does, and the gate makes many.
+_BUY, _MARKET, _KILLED = Side.BUY, OrderType.MARKET, TradingState.KILLED
+_NEW, _REPLACE = Request.NEW, Request.REPLACE
+_ACTIVE_ONLY = (TradingState.ACTIVE,)
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +83,8 @@ def context_of(
         opening = opening_lots(position=position, side=terms.side, quantity=terms.quantity)
         margin = opening * margin_per_lot(instrument=instrument, account=account, group=group, price=price, rate=rate)
     exposure = state.exposure[terms.symbol]
-    unit = instrument.notional(lots=Decimal(1), price=price) * rate if price and rate else None
+    states = _states(moment=moment, account=account, terms=terms)
+    unit = instrument.notional(lots=ONE_LOT, price=price) * rate if price and rate else None
     tenant_exposure = abs(exposure.uncovered) * unit if unit is not None else None
     return GateContext(
         terms=terms,
@@ -88,8 +94,8 @@ def context_of(
         limits=limits,
         now_us=now_us,
         permissions=CLEARED,
-        request=Request.REPLACE if replaces else Request.NEW,
-        states=_states(moment=moment, account=account, terms=terms),
+        request=_REPLACE if replaces else _NEW,
+        states=states,
         bid=bid,
         ask=ask,
         quote_at_us=quote_at_us,
@@ -113,7 +119,7 @@ def context_of(
         margin_percent=margin_percent(instrument=instrument, account=account, group=group),
         margin_percent_min=margin_percent_min(instrument=instrument, account=account),
         self_trade=_self_trade(terms=terms, moment=moment, replaces=replaces),
-        killed=TradingState.KILLED in _states(moment=moment, account=account, terms=terms),
+        killed=_KILLED in states,
         review_due_at_us=now_us + YEAR_US,
     )
 
@@ -130,17 +136,20 @@ def _self_trade(*, terms: OrderTerms, moment: Moment, replaces: Order | None) ->
 def _touch(best: BestQuote | None) -> tuple[Decimal | None, Decimal | None, int | None]:
     if best is None:
         return None, None, None
-    times = [side.received_at_us for side in (best.bid, best.ask) if side]
-    bid, ask = (side.price if side else None for side in (best.bid, best.ask))
-    return bid, ask, min(times) if times else None
+    bid, ask = best.bid, best.ask
+    if bid is not None and ask is not None:
+        return bid.price, ask.price, min(bid.received_at_us, ask.received_at_us)
+    if bid is not None:
+        return bid.price, None, bid.received_at_us
+    return (None, ask.price, ask.received_at_us) if ask is not None else (None, None, None)
 
 
 def _reference_price(*, terms: OrderTerms, bid: Decimal | None, ask: Decimal | None) -> Decimal | None:
     """Return the price that the order's value is judged at: its own limit or stop, else the touch it would take."""
     own = terms.limit_price if terms.limit_price is not None else terms.stop_price
-    if own is not None and own.is_finite() and own > 0 and terms.type is not OrderType.MARKET:
+    if own is not None and own.is_finite() and own > 0 and terms.type is not _MARKET:
         return own
-    return ask if terms.side is Side.BUY else bid
+    return ask if terms.side is _BUY else bid
 
 
 def _position(*, moment: Moment, terms: OrderTerms) -> Position | None:
@@ -158,6 +167,8 @@ def _free_margin(*, moment: Moment, account: Account, replaces: Order | None) ->
 
 def _states(*, moment: Moment, account: Account, terms: OrderTerms) -> tuple[TradingState, ...]:
     known = moment.state.trading_states
+    if not known:
+        return _ACTIVE_ONLY
     keys = (
         ("firm", ""),
         ("tenant", ""),
@@ -165,4 +176,4 @@ def _states(*, moment: Moment, account: Account, terms: OrderTerms) -> tuple[Tra
         ("account", account.account_id),
         ("symbol", terms.symbol),
     )
-    return (TradingState.ACTIVE, *(known[key] for key in keys if key in known))
+    return (*_ACTIVE_ONLY, *(known[key] for key in keys if key in known))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 
 import msgspec
 
@@ -59,7 +60,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def point(self) -> Decimal:
         """The price of one integer point, 0.00001 for a five-digit symbol."""
-        return Decimal(1).scaleb(-self.price_digits)
+        return _point(self.price_digits)
 
     def price_points(self, price: Decimal) -> int:
         """Return `price` in integer points; the caller has checked the tick."""
@@ -80,3 +81,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     def notional(self, *, lots: Decimal, price: Decimal) -> Decimal:
         """Return the value of `lots` at `price`, in the quote currency."""
         return lots * self.contract_size * price
+
+
+@cache
+def _point(digits: int) -> Decimal:
+    return Decimal(1).scaleb(-digits)

@@ -10,6 +10,7 @@ from piggy.core.accounts import Account, Group
 from piggy.core.conversion import Pairs, Touch
 from piggy.core.funds import Funds, funds_of, rate_of
 from piggy.core.instruments import Instrument
+from piggy.core.margin_watch import MarginWatch
 from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
@@ -19,6 +20,8 @@ from piggy.core.quotes import Market
 from piggy.core.ranking import Rankings
 from piggy.core.rollover import month_of
 from piggy.core.state import State
+
+_BUY = Side.BUY
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Moment:
     pairs: Pairs
     now_us: int
     rankings: Rankings = field(default_factory=Rankings)
+    watch: MarginWatch = field(default_factory=MarginWatch)
 
     def account(self, account_id: str) -> Account:
         return self.state.accounts[account_id]
@@ -43,7 +47,7 @@ class Moment:
 
     def levels(self, *, symbol: str, side: Side) -> tuple[AttributedLevel, ...]:
         """Return the live consolidated levels that somebody taking `side` would meet, best first."""
-        return self.market.levels(symbol=symbol, bids=side is not Side.BUY, now_us=self.now_us)
+        return self.market.levels(symbol=symbol, bids=side is not _BUY, now_us=self.now_us)
 
     def profiles(self, *, account_id: str, symbol: str) -> tuple[PriceProfile, ...]:
         """Return the price profiles that apply to an account's dealing in `symbol`, most specific first."""

@@ -16,11 +16,15 @@ class Side(StrEnum):
 
     @property
     def contra(self) -> Side:
-        return Side.SELL if self is Side.BUY else Side.BUY
+        return _SELL if self is _BUY else _BUY
 
     @property
     def sign(self) -> int:
-        return 1 if self is Side.BUY else -1
+        return 1 if self is _BUY else -1
+
+
+# Looking a member up in its enum class costs more than a comparison does.
+_BUY, _SELL = Side.BUY, Side.SELL
 
 
 class OrderType(StrEnum):
@@ -55,12 +59,13 @@ class OrderState(StrEnum):
 
     @property
     def final(self) -> bool:
-        return self in FINAL_STATES
+        return self in _FINAL
 
 
 FINAL_STATES = frozenset(
     {OrderState.DENIED, OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED}
 )
+_FINAL = tuple(sorted(FINAL_STATES))  # Membership in a tuple asks identity first; hashing a member costs more.
 
 
 class SelfTradePrevention(StrEnum):

@@ -16,9 +16,7 @@ from piggy.core.state import Order, accepted_order
 from piggy.core.working import carry_out, marketable, plan, street_price
 
 Events = list[ev.AnyEvent]
-TRIGGERED_TYPES = frozenset(
-    {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP, OrderType.MARKET_IF_TOUCHED}
-)
+TRIGGERED_TYPES = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP, OrderType.MARKET_IF_TOUCHED)
 
 
 def place(*, command: PlaceOrder, moment: Moment) -> Events:
@@ -52,7 +50,7 @@ def take(*, order_id: str, terms: OrderTerms, source: str, admission: Admission,
         execution.events.append(msgspec.structs.replace(accepted, terms=_with_stop(terms=terms, moment=moment)))
         return execution.events
     made = plan(order=order, quantity=terms.quantity, execution=execution)
-    if made.lots <= 0 and order.rests and not marketable(order=order, moment=moment):
+    if order.rests and made.lots <= 0 and not marketable(order=order, moment=moment):
         made = msgspec.structs.replace(made, decision=msgspec.structs.replace(made.decision, text=_rests(order)))
     execution.events.append(msgspec.structs.replace(accepted, routing=made.decision))
     if terms.post_only and made.lots > 0:

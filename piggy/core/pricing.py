@@ -18,6 +18,7 @@ from piggy.core.orders import Side
 from piggy.core.profiles import MarkupBand, MarkupUnit, PriceProfile, band_for
 
 BPS = Decimal(10_000)
+_BUY = Side.BUY
 Found = tuple[PriceProfile, ...]
 
 
@@ -38,7 +39,7 @@ def markup(
     first. Without a `touch` a markup in basis points has nothing to be a part of and is nothing.
     """
     if not profiles:
-        points = group.ask_markup_points if side is Side.BUY else group.bid_markup_points
+        points = group.ask_markup_points if side is _BUY else group.bid_markup_points
         return points * instrument.point
     band, spread = _in_force(group=group, profiles=profiles, lots=lots, at_us=at_us)
     if touch is None:
@@ -51,7 +52,7 @@ def markup(
     if shaped is None and not firm:
         return None
     shown = shaped or plain
-    return shown.ask - touch.ask if side is Side.BUY else touch.bid - shown.bid
+    return shown.ask - touch.ask if side is _BUY else touch.bid - shown.bid
 
 
 def client_price(*, raw: Decimal, markup: Decimal, side: Side) -> Decimal:
@@ -72,13 +73,13 @@ def protected_limit(*, price: Decimal, group: Group, instrument: Instrument, sid
 def worst_price(*, price: Decimal, bps: Decimal, instrument: Instrument, side: Side) -> Decimal:
     """Return the price `bps` worse than `price` for whoever takes `side`, on the tick."""
     worst = price * (1 + side.sign * bps / BPS)
-    rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
+    rounding = ROUND_FLOOR if side is _BUY else ROUND_CEILING
     return (worst / instrument.tick_size).to_integral_value(rounding=rounding) * instrument.tick_size
 
 
 def at_least_as_good(*, price: Decimal, limit: Decimal, side: Side) -> bool:
     """Return whether dealing at `price` is no worse than `limit` for whoever takes `side`."""
-    return price <= limit if side is Side.BUY else price >= limit
+    return price <= limit if side is _BUY else price >= limit
 
 
 def commission_plan(*, group: Group, profiles: Found) -> Commission:
@@ -103,7 +104,7 @@ def _in_force(*, group: Group, profiles: Found, lots: Decimal, at_us: int) -> tu
 
 
 def _amount(*, band: MarkupBand, side: Side, price: Decimal, instrument: Instrument) -> Decimal:
-    number = band.ask if side is Side.BUY else band.bid
+    number = band.ask if side is _BUY else band.bid
     if band.unit is MarkupUnit.POINTS:
         return number * instrument.point
     points = (price * number / BPS / instrument.point).to_integral_value(rounding=ROUND_CEILING)

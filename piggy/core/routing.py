@@ -187,7 +187,7 @@ def decision(
 def waiting(*, group: Group, text: str) -> RoutingDecision:
     """Return the record of an order that goes nowhere yet; it is routed when its price comes."""
     return RoutingDecision(
-        rule=f"group {group.name}: {group.book_mode.value}",
+        rule=f"group {group.name}: {group.book_mode}",
         version=group.version,
         mode="REST",
         a_quantity=ZERO,

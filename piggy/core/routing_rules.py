@@ -146,7 +146,7 @@ def treatment(*, policy: RoutingPolicy | None, group: Group, situation: Situatio
                 b_net_max_lots=rule.b_net_max_lots,
             )
     return Treatment(
-        rule=f"group {group.name}: {group.book_mode.value}",
+        rule=f"group {group.name}: {group.book_mode}",
         version=group.version,
         book_mode=group.book_mode,
         a_percent=_a_percent(group.book_mode, group.a_book_percent),

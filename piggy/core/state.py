@@ -23,6 +23,7 @@ from piggy.core.resting import RestingOrders
 from piggy.core.routing_rules import RoutingPolicy, VenueScore
 from piggy.core.swaps import SwapFree, SwapRates
 
+_LIMIT, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
 OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
 
 
@@ -69,7 +70,8 @@ class Order:
     @property
     def rests(self) -> bool:
         """Whether it waits in the internal book at a limit price."""
-        limit = self.terms.type is OrderType.LIMIT or (self.terms.type is OrderType.STOP_LIMIT and self.triggered)
+        kind = self.terms.type
+        limit = kind is _LIMIT or (kind is _STOP_LIMIT and self.triggered)
         return limit and not self.state.final
 
     def view(self) -> OrderView:

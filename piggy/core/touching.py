@@ -16,6 +16,7 @@ from piggy.core.commands import ActOnPrices, ActOnTime
 from piggy.core.execution import Execution
 from piggy.core.funds import Funds, position_profit
 from piggy.core.gatekeeping import Admission
+from piggy.core.margin_watch import safe_bands
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
@@ -39,7 +40,7 @@ def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
             continue
         _trigger_stops(symbol=symbol, execution=execution)
         _fill_touched(symbol=symbol, execution=execution)
-        accounts |= moment.state.holders.get(symbol, set())
+        accounts |= moment.watch.unsafe(accounts=moment.state.holders.get(symbol, set()))
     for account_id in sorted(accounts):
         _watch_margin(account_id=account_id, execution=execution)
     return settled(execution=execution)
@@ -156,6 +157,12 @@ def _watch_margin(*, account_id: str, execution: Execution) -> None:
         )
     elif level > group.margin_call_percent and called:
         execution.events.append(ev.MarginRestored(account_id=account_id, level_percent=level))
+    elif not called:
+        bands = safe_bands(
+            state=moment.state, account_id=account_id, funds=funds, marks=moment.marks, pairs=moment.pairs
+        )
+        if bands is not None:
+            moment.watch.trust(account_id=account_id, bands=bands)
     if level <= group.stop_out_percent:
         _stop_out(account_id=account_id, funds=funds, level=level, execution=execution)
 

@@ -30,7 +30,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> bool:
-        return all(check.passed for check in self.checks)
+        return False not in [check.passed for check in self.checks]
 
     @property
     def reasons(self) -> tuple[Check, ...]:

@@ -24,6 +24,9 @@ from piggy.core.state import Order
 WIDE = "the spread is beyond the maximum: no price is shown"
 NO_COSTS = CostModel()
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
+_FOK, _AT_ONCE = TimeInForce.FOK, (TimeInForce.IOC, TimeInForce.FOK)
+_PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+IOC = TimeInForce.IOC.value
 ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.
 
 
@@ -133,7 +136,7 @@ def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
             reason=f"kept at {keep.venue}'s price",
         )
     if plan.legs:
-        execution.send(order=order, legs=plan.legs, time_in_force=TimeInForce.IOC.value, markup=plan.markup)
+        execution.send(order=order, legs=plan.legs, time_in_force=IOC, markup=plan.markup)
     if plan.meeting.ends_incoming and execution.free(order) == execution.leaves(order) > 0:
         execution.cancel(order=order, outcome="cancelled", reason="self-trade prevention")
     end_if_nothing_works(order=order, execution=execution)
@@ -154,7 +157,7 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
 
 def may_rest(order: Order) -> bool:
     """Return whether what is unfilled may wait: a limit that is neither IOC nor FOK."""
-    return order.rests and order.terms.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK)
+    return order.rests and order.terms.time_in_force not in _AT_ONCE
 
 
 def marketable(*, order: Order, moment: Moment) -> bool:
@@ -183,7 +186,7 @@ def _raw_limit(
     terms = order.terms
     if markup is None:
         return None
-    priced = terms.type is OrderType.LIMIT or terms.type is OrderType.STOP_LIMIT
+    priced = terms.type in _PRICED
     if priced and terms.limit_price is not None:
         return raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
     if not levels:
@@ -235,7 +238,7 @@ def _all_or_nothing(order: Order, made: Plan) -> Plan:
     terms, short = order.terms, ""
     if terms.minimum_quantity is not None and order.filled + made.lots < terms.minimum_quantity:
         short = f"less than the minimum of {terms.minimum_quantity} lots can be filled"
-    whole = terms.time_in_force is TimeInForce.FOK or terms.all_or_none
+    whole = terms.time_in_force is _FOK or terms.all_or_none
     # Two venues cannot be held to one promise, so the whole must fit one leg.
     if whole and (made.lots < order.quantity or len(made.legs) > 1):
         short = f"not all {order.quantity} lots can be filled at once"
