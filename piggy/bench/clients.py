@@ -1,17 +1,26 @@
-"""The people's rows of a bench's accounts, which projections ask for: python -m piggy.bench.clients TENANT ACCOUNTS."""
+"""The people's rows behind a bench's accounts: python -m piggy.bench.clients TENANT ACCOUNTS [LP_PORT]."""
 
 from __future__ import annotations
 
 import sys
 import uuid
+from decimal import Decimal
 
 import django
 
+from piggy.bench.opening import SYMBOLS, VENUES
 
-def main(*, tenant: str, accounts: int) -> None:
-    """Make one client that holds every account `c0`, `c1` and so on; the engine hears nothing of it."""
+LOT_UNITS = Decimal(100_000)
+
+
+def main(*, tenant: str, accounts: int, port: int = 0) -> None:
+    """Make one client that holds every account `c0`, `c1` and so on; the engine hears nothing of them.
+
+    With a port also the LP `LP1` there, of which it does hear.
+    """
     django.setup()
     from apps.accounts import services
+    from apps.liquidity import services as providers
     from apps.tenants.services import in_tenant
     from apps.users.services import create_client_user
 
@@ -24,7 +33,10 @@ def main(*, tenant: str, accounts: int) -> None:
             for number in range(accounts)
         ]
         services.Account.objects.bulk_create(rows)
+        if port:
+            terms = [providers.SymbolTerms(symbol, symbol, LOT_UNITS) for symbol in SYMBOLS]
+            providers.add_provider(tenant=tenant, name=VENUES[0], port=port, symbols=terms, by="bench")
 
 
 if __name__ == "__main__":
-    main(tenant=sys.argv[1], accounts=int(sys.argv[2]))
+    main(tenant=sys.argv[1], accounts=int(sys.argv[2]), port=int((sys.argv[3:] or [0])[0]))
