@@ -32,6 +32,7 @@ def test_f_09_two_workers_hold_one_session_in_turn_and_no_order_comes_twice(
         engine.wait(lambda: all(engine.settled(f"f9-LP1-{number}") for number in range(1, 12)), seconds=60)
         assert logons(lp_range) >= 2
     finally:
+        first.kill()
         second.stop()
     truth = lp_range.truth("LP1")
     assert {order.received for order in truth.values()} == {1}
