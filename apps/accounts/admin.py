@@ -30,14 +30,49 @@ class GroupAdmin(KeptAdmin):
     ordering = ("name",)
     readonly_fields = ("version", "updated_at")
     fieldsets = (
-        (None, {"fields": ("name", "version", "updated_at")}),
-        ("Routing", {"fields": ("book_mode", "a_book_percent", "internal_cross", "slippage_bps_max")}),
-        ("Price", {"fields": ("bid_markup_points", "ask_markup_points", "commission_per_lot")}),
+        (
+            None,
+            {
+                "fields": (("name", "version", "updated_at"),),
+                "description": "A saved change is effective on the next order of the group, without a restart; orders"
+                " already working keep their terms. Each order records the version that it was decided by.",
+            },
+        ),
+        (
+            "Routing",
+            {
+                "fields": (("book_mode", "a_book_percent"), ("internal_cross", "slippage_bps_max")),
+                "description": "A: passed on to the best LP by price, size, reject rate and priority. B: kept, filled"
+                " on the consolidated book with the markup below. MIXED: the A-book percent is passed on, the rest"
+                " is kept. Closing follows the book of its open.",
+            },
+        ),
+        (
+            "Price",
+            {
+                "fields": (("bid_markup_points", "ask_markup_points", "commission_per_lot"),),
+                "description": "Points are the symbol's last digit: 6 points of EURUSD are 0.00006. The bid is lowered"
+                " and the ask raised by them. Commission is in the account's currency per lot and side.",
+            },
+        ),
         (
             "Margin",
-            {"fields": ("leverage_max", "margin_call_percent", "stop_out_percent", "negative_balance_protection")},
+            {
+                "fields": (
+                    ("leverage_max", "negative_balance_protection"),
+                    ("margin_call_percent", "stop_out_percent"),
+                ),
+                "description": "Levels are equity in percent of used margin. The regulator's cap for the client's"
+                " category holds where it is lower.",
+            },
         ),
-        ("Limits", {"fields": ("order_notional_max", "open_orders_max")}),
+        (
+            "Limits",
+            {
+                "fields": (("order_notional_max", "open_orders_max"),),
+                "description": "All other limits of the gate are under Risk, Group limits.",
+            },
+        ),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

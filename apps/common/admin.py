@@ -2,23 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.db import models
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
 from piggy.core.money import plain
 
+FIELDS_PER_ROW = 3
+ROWS_PER_PAGE = 50
+# How urgent a word is, wherever it stands in a list.
+TONES = {
+    "filled": "success",
+    "working": "info",
+    "routed": "info",
+    "partially filled": "info",
+    "denied": "danger",
+    "rejected": "danger",
+    "in doubt": "warning",
+    "buy": "info",
+    "sell": "warning",
+    "approved": "success",
+    "requested": "warning",
+    "margin call": "warning",
+    "stop out": "danger",
+    "parked": "danger",
+    "doubt": "warning",
+}
 
-class ReadOnlyAdmin(ModelAdmin):
-    """A screen over rows that only events write: look, search, sort, nothing else."""
+Column = Callable[[Any], Any]
+
+
+class PlainDecimalField(forms.DecimalField):
+    """A number in a form without the zeros that fill its column up."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the shortest exact text."""
+        return plain(value) if isinstance(value, Decimal) and value.is_finite() else value
+
+
+class _Shown(ModelAdmin):
+    """What looking at rows has in common, whether or not they may be changed."""
 
     list_filter_sheet = False
-    show_full_result_count = False
+    list_per_page = ROWS_PER_PAGE
     actions = None
+    formfield_overrides = {models.DecimalField: {"form_class": PlainDecimalField}}
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes."""
+        return False
+
+
+class ReadOnlyAdmin(_Shown):
+    """A screen over rows that only events write: look, search, sort, nothing else."""
+
+    show_full_result_count = False
+    # The blotters are wide: their filters open over them instead of taking their room.
+    list_filter_sheet = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody adds."""
@@ -28,31 +77,63 @@ class ReadOnlyAdmin(ModelAdmin):
         """Nobody changes."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes."""
-        return False
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Lay fields out in short rows and show every decimal plainly."""
+        if self.fieldsets or self.fields:
+            return super().get_fieldsets(request, obj)
+        hidden = set(self.exclude or ())
+        shown = [
+            number(field.name, sortable=False) if isinstance(field, models.DecimalField) else field.name
+            for field in self.model._meta.fields
+            if field.name not in hidden
+        ]
+        rows = [tuple(shown[at : at + FIELDS_PER_ROW]) for at in range(0, len(shown), FIELDS_PER_ROW)]
+        return [(None, {"fields": rows})]
 
 
-class KeptAdmin(ModelAdmin):
+class KeptAdmin(_Shown):
     """A screen over settings: added and changed, never deleted, because orders name them."""
 
-    list_filter_sheet = False
-    actions = None
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes."""
-        return False
-
-
-def number(field: str, *, label: str = "", digits: int | None = None, sortable: bool = True) -> Callable[[Any], str]:
+def number(field: str, *, label: str = "", digits: int | None = None, sortable: bool = True) -> Column:
     """Return an admin column that shows a decimal `field` without trailing zeros, rounded to `digits` if given."""
 
     @admin.display(description=label or field.replace("_", " "), ordering=field if sortable else None)
-    def column(row: Any) -> str:
+    def column(row: Any) -> SafeString | str:
         value: Decimal | None = getattr(row, field)
-        if value is None:
-            return ""
-        return plain(value if digits is None else round(value, digits))
+        return "" if value is None else figure(value, digits=digits)
 
     column.__name__ = f"{field}_shown"
+    return column
+
+
+def figure(value: Decimal, *, digits: int | None = None) -> SafeString:
+    """Return a number as a screen writes it: thousands apart, no trailing zeros, a class that aligns it right."""
+    text = plain(value if digits is None else round(value, digits))
+    whole, dot, fraction = text.partition(".")
+    return format_html(
+        '<span class="figure">{}{}{}</span>', f"{int(whole):,}" if whole != "-0" else whole, dot, fraction
+    )
+
+
+def named(field: str, *, label: str, sortable: bool = True) -> Column:
+    """Return an admin column over `field` under another name."""
+
+    @admin.display(description=label, ordering=field if sortable else None)
+    def column(row: Any) -> Any:
+        value = getattr(row, field)
+        return "" if value is None else value
+
+    column.__name__ = f"{field}_named"
+    return column
+
+
+def badge(field: str, *, label: str = "", tones: Mapping[str, str] = TONES) -> Column:
+    """Return an admin column that shows the word in `field` as a badge, coloured by how urgent it is."""
+
+    @display(description=label or field.replace("_", " "), ordering=field, label=dict(tones))
+    def column(row: Any) -> str:
+        return str(getattr(row, field)).replace("_", " ")
+
+    column.__name__ = f"{field}_badge"
     return column

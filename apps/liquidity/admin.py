@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 
-from apps.common.admin import KeptAdmin, ReadOnlyAdmin, number
+from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, number
 from apps.liquidity import services
 from apps.liquidity.models import LiquidityProvider, LpSymbol, VenueOrder, VenueReport
 from apps.tenants.selectors import current_schema
@@ -55,11 +55,11 @@ class VenueOrderAdmin(ReadOnlyAdmin):
         "cl_ord_id",
         "venue",
         "symbol",
-        "side",
-        number("quantity"),
-        number("limit_price"),
+        badge("side"),
+        number("quantity", label="Lots"),
+        number("limit_price", label="Limit"),
         number("filled"),
-        "state",
+        badge("state"),
         "created_at",
     )
     list_filter = ("venue", "state", "symbol")
@@ -69,7 +69,7 @@ class VenueOrderAdmin(ReadOnlyAdmin):
 
 @admin.register(VenueReport)
 class VenueReportAdmin(ReadOnlyAdmin):
-    list_display = ("received_at", "venue", "kind", "cl_ord_id", "note", "repeats", "heard_at")
+    list_display = ("received_at", "venue", badge("kind"), "cl_ord_id", "note", "repeats", "heard_at")
     list_filter = ("venue", "kind")
     search_fields = ("cl_ord_id", "key")
     ordering = ("-id",)

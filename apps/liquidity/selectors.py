@@ -62,3 +62,8 @@ def session_configs(*, tenant: str, home: Path, secrets: Path | None) -> dict[st
         )
         for provider in found
     }
+
+
+def parked_count() -> int:
+    """Return how many messages of LPs nobody could read."""
+    return VenueReport.objects.filter(kind="parked").count()

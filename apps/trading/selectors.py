@@ -9,6 +9,7 @@ from django.db.models import QuerySet, Sum
 
 from apps.accounts import selectors as accounts
 from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
+from piggy.core.orders import OrderState
 
 
 def orders_of(*, user: Any) -> QuerySet[Order]:
@@ -60,3 +61,8 @@ def engine_is_running(*, tenant: str) -> bool:
             [tenant],
         )
         return cursor.fetchone() is not None
+
+
+def doubtful_count() -> int:
+    """Return how many legs are in doubt: their venue has not said what became of them."""
+    return ChildOrder.objects.filter(state=OrderState.IN_DOUBT.value).count()

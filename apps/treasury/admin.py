@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 
-from apps.common.admin import ReadOnlyAdmin, number
+from apps.common.admin import ReadOnlyAdmin, badge, number
 from apps.treasury import services
 from apps.treasury.models import Deposit, GlAccount, JournalEntry, Posting
 
@@ -17,7 +17,7 @@ class PostingInline(TabularInline):
     model = Posting
     extra = 0
     can_delete = False
-    fields = readonly_fields = ("line", "gl_account", "owner", "currency", "amount")
+    fields = readonly_fields = ("line", "gl_account", "owner", "currency", number("amount", sortable=False))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only events add."""
@@ -30,6 +30,7 @@ class JournalEntryAdmin(ReadOnlyAdmin):
     list_filter = ("event_type",)
     search_fields = ("=seq", "reference")
     ordering = ("-seq",)
+    date_hierarchy = "booked_at"
     inlines = (PostingInline,)
 
 
@@ -58,7 +59,7 @@ class DepositAdmin(ModelAdmin):
         number("amount"),
         "currency",
         "reference",
-        "state",
+        badge("state"),
         "requested_by",
         "decided_by",
         "decided_at",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from apps.treasury.models import Deposit, Posting
 from piggy.core import ledger
@@ -25,3 +25,8 @@ def trial_balance() -> dict[tuple[str, str], Decimal]:
 def has_deposit(*, reference: str) -> bool:
     """Return whether a deposit of that reference was written down, decided or not."""
     return Deposit.objects.filter(reference=reference).exists()
+
+
+def waiting_deposits() -> QuerySet[Deposit]:
+    """Return the deposits that a second person has to decide, oldest first."""
+    return Deposit.objects.filter(state=Deposit.State.REQUESTED).order_by("id")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
 
 class UsersConfig(AppConfig):
     name = "apps.users"
     label = "users"
     verbose_name = "People"
+
+    def ready(self) -> None:
+        """Give the apps of others, which people meet in the back office, names that say what they are."""
+        for label, name in (("otp_totp", "Authenticators"), ("otp_static", "Recovery codes"), ("knox", "API tokens")):
+            apps.get_app_config(label).verbose_name = name
+        apps.get_app_config("auth").verbose_name = "Roles"

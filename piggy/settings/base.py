@@ -35,6 +35,7 @@ LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "piggy.settings.formats"
 
 # Applications and tenancy
 SHARED_APPS, TENANT_APPS = SHARED, TENANT
@@ -198,6 +199,10 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}piggy/icon.svg"}],
     "COLORS": {"primary": "apps.tenants.selectors.brand_palette"},
     "SHOW_HISTORY": True,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/piggy/icon.svg"}],
+    "STYLES": ["/static/piggy/admin.css"],
+    "SIDEBAR": {"show_search": False, "navigation": "apps.dealing.admin.navigation"},
+    "DASHBOARD_CALLBACK": "apps.dealing.admin.home",
 }
 
 # Background work; orders and hedges never go through it, because Redis redelivers what takes long.

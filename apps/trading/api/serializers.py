@@ -61,7 +61,7 @@ KINDS: dict[str, Any] = {"side": Side, "type": OrderType, "time_in_force": TimeI
 
 class ReasonOut(serializers.Serializer):
     code = serializers.CharField()
-    field: Any = serializers.CharField(allow_null=True)
+    field = serializers.CharField(allow_null=True)  # type: ignore[assignment]
     message = serializers.CharField()
 
 
@@ -81,7 +81,7 @@ class OrderOut(serializers.Serializer):
     filled = DecimalText()
     leaves = DecimalText()
     average_price = DecimalText()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     client_order_id = serializers.CharField()
     reason = serializers.CharField(source="text")
     reasons = ReasonOut(many=True, required=False)

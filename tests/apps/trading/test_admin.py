@@ -26,6 +26,7 @@ SCREENS = (
     "instruments/instrument",
     "risk/accountmargin",
     "risk/margincall",
+    "risk/grouplimits",
     "treasury/journalentry",
     "treasury/posting",
     "treasury/glaccount",
@@ -66,7 +67,11 @@ def test_an_order_shows_why_it_went_where_it_went_and_cannot_be_changed(books: A
     browser = staff("admin")
     page = browser.get("/admin/trading/order/O1/change/").content.decode()
     assert "group b-book is B: kept" in page
-    assert "P-01" in page
+    assert "P-01 trading state" in page
+    assert "1 of 1 controls passed" in page
+    assert "Nothing was sent to a venue." in page
+    assert "2030-01-01 00:00:00" in page
+    assert "0.0000000000" not in page
     assert browser.post("/admin/trading/order/O1/change/", {"state": "denied"}).status_code == 403
     assert browser.post("/admin/trading/order/O1/delete/", {"post": "yes"}).status_code == 403
 
@@ -97,3 +102,15 @@ def test_support_sees_orders_but_no_ledger(books: Any) -> None:
     browser = staff("support")
     assert browser.get("/admin/trading/order/").status_code == 200
     assert browser.get("/admin/treasury/posting/").status_code == 403
+
+
+def test_each_role_finds_its_own_screens_and_queues(books: Any) -> None:
+    page = staff("treasury").get("/admin/").content.decode()
+    assert "Deposits for a second person" in page
+    assert "Commands to the engine" not in page
+    assert "/desk/" not in page
+    page = staff("dealer").get("/admin/").content.decode()
+    assert "/desk/" in page
+    assert "LPs down" in page
+    assert "Deposits for a second person" not in page
+    assert "Otp_Totp" not in staff("admin").get("/admin/").content.decode()

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, named, number
+from apps.trading import selectors, services
+from apps.trading.admin import decisions
+from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
+
+REASON = named("text", label="Reason", sortable=False)
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin):
+    """The blotter: what was asked, what the gate said, where it went and why."""
+
+    list_display = (
+        "created_at",
+        "order_id",
+        named("account_id", label="Account"),
+        "symbol",
+        badge("side"),
+        "type",
+        number("quantity", label="Lots"),
+        number("filled"),
+        number("average_price", digits=6, label="Avg price"),
+        badge("state"),
+        named("mode", label="Book"),
+        "group",
+        "source",
+        REASON,
+    )
+    list_filter = ("state", "mode", "side", "type", "source", "group")
+    search_fields = ("order_id", "account_id", "symbol", "client_order_id", "text")
+    ordering = ("-seq",)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("order_id", badge("state"), REASON),
+                    ("symbol", badge("side"), "type"),
+                    (number("quantity", label="Lots"), number("filled"), number("average_price", digits=6)),
+                    (number("limit_price"), number("stop_price"), "time_in_force"),
+                    ("account_id", "group", "principal"),
+                    ("source", "client_order_id", "seq"),
+                    ("created_at", "updated_at"),
+                )
+            },
+        ),
+        ("Routing", {"fields": ("routing_shown",)}),
+        ("Gate", {"fields": ("verdict_shown",)}),
+        ("Legs at venues", {"fields": ("legs_shown",)}),
+    )
+    readonly_fields = ("routing_shown", "verdict_shown", "legs_shown")
+
+    @admin.display(description="Decision")
+    def routing_shown(self, order: Order) -> SafeString:
+        """Show the decision and every venue that was considered."""
+        return decisions.routing(order.routing)
+
+    @admin.display(description="Controls")
+    def verdict_shown(self, order: Order) -> SafeString:
+        """Show every check of the gate with its value and limit, refusals first."""
+        return decisions.verdict(order.verdict.get("checks", ()))
+
+    @admin.display(description="Sent")
+    def legs_shown(self, order: Order) -> SafeString:
+        """Show what was sent to venues."""
+        return decisions.legs(selectors.legs_of(order_id=order.order_id).values(*decisions.LEG_FIELDS))
+
+
+@admin.register(ChildOrder)
+class ChildOrderAdmin(ReadOnlyAdmin):
+    list_display = (
+        "created_at",
+        "cl_ord_id",
+        "venue",
+        "symbol",
+        badge("side"),
+        number("quantity", label="Lots"),
+        number("limit_price", label="Limit"),
+        badge("state"),
+        number("filled"),
+        "venue_order_id",
+        "code",
+        REASON,
+    )
+    list_filter = ("venue", "state", "side")
+    search_fields = ("cl_ord_id", "order_id", "venue_order_id", "symbol")
+    ordering = ("-created_at",)
+
+
+@admin.register(Fill)
+class FillAdmin(ReadOnlyAdmin):
+    list_display = (
+        "filled_at",
+        "fill_id",
+        "order_id",
+        named("account_id", label="Account"),
+        "symbol",
+        badge("side"),
+        number("quantity", label="Lots"),
+        number("price"),
+        number("raw_price", label="Street price"),
+        "book",
+        "counterparty",
+        number("realised"),
+        number("commission"),
+    )
+    list_filter = ("book", "side", "counterparty")
+    search_fields = ("fill_id", "order_id", "account_id", "symbol")
+    ordering = ("-seq",)
+
+
+@admin.register(Position)
+class PositionAdmin(ReadOnlyAdmin):
+    list_display = (
+        "updated_at",
+        "position_id",
+        named("account_id", label="Account"),
+        "symbol",
+        number("quantity", label="Lots"),
+        number("average_price", digits=6, sortable=False),
+        number("a_lots", label="A lots"),
+        number("b_lots", label="B lots"),
+        number("margin", digits=2),
+        number("realised", digits=2),
+    )
+    search_fields = ("position_id", "account_id", "symbol")
+    ordering = ("-updated_at",)
+
+
+@admin.register(Strategy)
+class StrategyAdmin(KeptAdmin):
+    """Signal sources; saving tells the engine, effective on the next signal."""
+
+    list_display = ("strategy_id", "account_id", "enabled", number("quantity_max"), "key_version", "previous_key_valid")
+    list_filter = ("enabled",)
+    search_fields = ("strategy_id", "account_id")
+    ordering = ("strategy_id",)
+    readonly_fields = ("version",)
+
+    def save_model(self, request: HttpRequest, obj: Strategy, form: Any, change: bool) -> None:
+        """Write the strategy and tell the engine."""
+        tenant = request.tenant.schema_name  # type: ignore[attr-defined]
+        services.save_strategy(tenant=tenant, strategy=obj, by=request.user.get_username())
