@@ -1,9 +1,84 @@
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
 
-from apps.common.admin import ReadOnlyAdmin, number
-from apps.risk.models import AccountMargin, MarginCall
+from django.contrib import admin
+from django.http import HttpRequest
+
+from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, number
+from apps.risk import services
+from apps.risk.models import AccountMargin, GroupLimits, MarginCall
+
+
+@admin.register(GroupLimits)
+class GroupLimitsAdmin(KeptAdmin):
+    """What the gate holds a group's orders against; saving tells the engine, effective on the next order."""
+
+    list_display = (
+        "group",
+        "version",
+        number("order_volume_max_lots", label="Lots of an order"),
+        number("window_value_max", label="Value in a window"),
+        number("position_net_max_lots", label="Net lots"),
+        number("exposure_account_max", label="Account exposure"),
+        number("loss_daily_account_max", label="Account loss a day"),
+        "updated_at",
+    )
+    list_select_related = ("group",)
+    search_fields = ("group__name",)
+    ordering = ("group__name",)
+    readonly_fields = ("version", "updated_at")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (("group", "version", "updated_at"),),
+                "description": "Effective on the next order of the group, without a restart. The largest order value,"
+                " the slippage bound and the number of open orders are on the group itself.",
+            },
+        ),
+        (
+            "Order and price",
+            {
+                "fields": (
+                    ("order_volume_max_lots", "price_age_ms_max", "collar_age_ms_max"),
+                    ("close_on_stale_price", "volume_share_percent_max"),
+                    "collar_percent",
+                )
+            },
+        ),
+        (
+            "Flow",
+            {
+                "fields": (
+                    ("window_value_max", "window_s", "duplicate_window_ms"),
+                    ("account_messages_per_s_max", "tenant_messages_per_s_max", "venue_messages_per_s_max"),
+                    ("executions_max", "executions_window_s", "disconnect_grace_s"),
+                    ("rejects_consecutive_max", "rejects_percent_max"),
+                )
+            },
+        ),
+        (
+            "Position, exposure, loss",
+            {
+                "fields": (
+                    ("position_net_max_lots", "position_gross_max_lots"),
+                    ("exposure_account_max", "exposure_venue_max"),
+                    ("exposure_tenant_max", "exposure_firm_max"),
+                    ("loss_daily_account_max", "loss_daily_tenant_max"),
+                )
+            },
+        ),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Limits stay with their group."""
+        return (*self.readonly_fields, "group") if obj else self.readonly_fields
+
+    def save_model(self, request: HttpRequest, obj: GroupLimits, form: Any, change: bool) -> None:
+        """Write the limits and tell the engine."""
+        tenant = request.tenant.schema_name  # type: ignore[attr-defined]
+        services.save_limits(tenant=tenant, limits=obj, by=request.user.get_username())
 
 
 @admin.register(AccountMargin)
@@ -11,11 +86,11 @@ class AccountMarginAdmin(ReadOnlyAdmin):
     list_display = (
         "account_id",
         "currency",
-        number("balance"),
-        number("deposited"),
-        number("withdrawn"),
-        number("realised"),
-        number("commission"),
+        number("balance", digits=2),
+        number("deposited", digits=2),
+        number("withdrawn", digits=2),
+        number("realised", digits=2),
+        number("commission", digits=2),
         "margin_called",
         "updated_at",
     )
@@ -28,12 +103,13 @@ class AccountMarginAdmin(ReadOnlyAdmin):
 class MarginCallAdmin(ReadOnlyAdmin):
     list_display = (
         "at",
-        "kind",
+        badge("kind"),
         "account_id",
         number("equity", digits=2),
         number("used_margin", digits=2),
         number("level_percent", label="level %", digits=2),
     )
     list_filter = ("kind",)
+    date_hierarchy = "at"
     search_fields = ("account_id",)
     ordering = ("-seq",)

@@ -1,12 +1,19 @@
-"""Money and margin of each account as the log tells it, and the record of margin calls. Never written by hand."""
+"""Money and margin of each account as the log tells it, the record of margin calls, and the limits of each group."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 
+from piggy.core.instruments import AssetClass
+from piggy.core.limits import COLLAR_PERCENT, HOUSE_LIMITS, Limits
+
 ZERO = Decimal(0)
+# What the group's own record says; the rest of the limits is this one's.
+OF_THE_GROUP = ("order_value_max", "orders_open_max", "slippage_bps_max")
 
 
 def _money() -> models.DecimalField:  # type: ignore[type-arg]
@@ -45,3 +52,79 @@ class MarginCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.account_id}"
+
+
+def _amount(default: Decimal | None, text: str = "") -> models.DecimalField:  # type: ignore[type-arg]
+    # No limit may be empty: to the gate, a limit that is not set refuses every order.
+    return models.DecimalField(
+        max_digits=28, decimal_places=10, default=default, validators=[MinValueValidator(0)], help_text=text
+    )
+
+
+def _count(default: int | None, text: str = "") -> models.PositiveIntegerField:  # type: ignore[type-arg]
+    return models.PositiveIntegerField(default=default, help_text=text)
+
+
+def default_collars() -> dict[str, str]:
+    """Return how far a price may be from the mid by asset class, in percent, as the house has it."""
+    return {kind.value: str(percent) for kind, percent in COLLAR_PERCENT.items()}
+
+
+class GroupLimits(models.Model):
+    """The pre-trade limits of a group beside those on the group itself; effective on its next order.
+
+    Volumes are lots; values, exposures and losses are in the account's currency.
+    """
+
+    group = models.OneToOneField("accounts.Group", on_delete=models.PROTECT, related_name="+")
+    version = models.PositiveIntegerField(default=0, editable=False)
+    order_volume_max_lots = _amount(HOUSE_LIMITS.order_volume_max_lots, "P-08: lots of one order.")
+    collar_percent = models.JSONField(
+        default=default_collars, help_text="P-09: how far a price may be from the mid, in percent by asset class."
+    )
+    collar_age_ms_max = _count(HOUSE_LIMITS.collar_age_ms_max, "P-09: age of the mid.")
+    price_age_ms_max = _count(HOUSE_LIMITS.price_age_ms_max, "P-11: age of the price that an order trades at.")
+    close_on_stale_price = models.BooleanField(default=False, help_text="P-11: let reductions through all the same.")
+    window_value_max = _amount(HOUSE_LIMITS.window_value_max, "P-12: value of all orders within the window.")
+    window_s = _count(HOUSE_LIMITS.window_s, "P-12: seconds.")
+    duplicate_window_ms = _count(HOUSE_LIMITS.duplicate_window_ms, "P-13: the same order again within this time.")
+    account_messages_per_s_max = _count(HOUSE_LIMITS.account_messages_per_s_max, "P-14.")
+    tenant_messages_per_s_max = _count(HOUSE_LIMITS.tenant_messages_per_s_max, "P-14.")
+    venue_messages_per_s_max = _count(HOUSE_LIMITS.venue_messages_per_s_max, "P-14.")
+    executions_max = _count(HOUSE_LIMITS.executions_max, "P-15: executions within the window.")
+    executions_window_s = _count(HOUSE_LIMITS.executions_window_s, "P-15: seconds.")
+    rejects_consecutive_max = _count(HOUSE_LIMITS.rejects_consecutive_max, "P-16: rejects in a row.")
+    rejects_percent_max = _amount(HOUSE_LIMITS.rejects_percent_max, "P-16: percent rejected within 30 s.")
+    position_net_max_lots = _amount(HOUSE_LIMITS.position_net_max_lots, "P-18: one account in one symbol.")
+    position_gross_max_lots = _amount(HOUSE_LIMITS.position_gross_max_lots, "P-18: one account in one symbol.")
+    exposure_account_max = _amount(HOUSE_LIMITS.exposure_account_max, "P-19.")
+    exposure_tenant_max = _amount(HOUSE_LIMITS.exposure_tenant_max, "P-19.")
+    exposure_venue_max = _amount(HOUSE_LIMITS.exposure_venue_max, "P-19.")
+    exposure_firm_max = _amount(HOUSE_LIMITS.exposure_firm_max, "P-19.")
+    loss_daily_account_max = _amount(HOUSE_LIMITS.loss_daily_account_max, "P-20.")
+    loss_daily_tenant_max = _amount(HOUSE_LIMITS.loss_daily_tenant_max, "P-20.")
+    volume_share_percent_max = _amount(HOUSE_LIMITS.volume_share_percent_max, "P-21: percent of the daily volume.")
+    disconnect_grace_s = _count(HOUSE_LIMITS.disconnect_grace_s, "Seconds before orders of a lost session end.")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "group limits"
+
+    def __str__(self) -> str:
+        return f"limits of {self.group}"
+
+    def clean(self) -> None:
+        """Refuse a collar of no asset class, or one that is no percent."""
+        try:
+            self.to_core()
+        except (ValueError, ArithmeticError, AttributeError, TypeError) as error:
+            message = f"Write percents by asset class ({', '.join(kind.value for kind in AssetClass)}) as text."
+            raise ValidationError({"collar_percent": message}) from error
+
+    def to_core(self) -> Limits:
+        """Return the engine's copy of this row."""
+        names = [field.name for field in self._meta.fields if field.name in Limits.__struct_fields__]
+        values = {name: getattr(self, name) for name in names}
+        values["collar_percent"] = {AssetClass(kind): Decimal(text) for kind, text in self.collar_percent.items()}
+        values |= {name: getattr(HOUSE_LIMITS, name) for name in OF_THE_GROUP}
+        return Limits(**values)

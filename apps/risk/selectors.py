@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
-from apps.risk.models import AccountMargin
+from django.db.models import QuerySet
+
+from apps.risk.models import AccountMargin, GroupLimits
 from apps.trading import selectors as trading
 
 ZERO = Decimal(0)
@@ -30,3 +32,13 @@ def money_of(*, account_ids: Iterable[str]) -> dict[str, Money]:
         )
         for account_id in ids
     }
+
+
+def all_limits() -> QuerySet[GroupLimits]:
+    """Return the limits of every group that has its own, by the group's name."""
+    return GroupLimits.objects.select_related("group").order_by("group__name")
+
+
+def margin_called_count() -> int:
+    """Return how many accounts are under a margin call."""
+    return AccountMargin.objects.filter(margin_called=True).count()

@@ -45,6 +45,17 @@ GROUPS: tuple[dict[str, Any], ...] = (
     },
 )
 
+# For a desk of small clients: tighter than the house's, with room for what the demo trades.
+LIMITS: dict[str, Any] = {
+    "order_volume_max_lots": Decimal(50),
+    "window_value_max": Decimal(20_000_000),
+    "position_net_max_lots": Decimal(200),
+    "position_gross_max_lots": Decimal(400),
+    "exposure_account_max": Decimal(50_000_000),
+    "loss_daily_account_max": Decimal(50_000),
+    "loss_daily_tenant_max": Decimal(1_000_000),
+}
+
 
 def _fx(symbol: str, *, digits: int = 5, margin: str = "3.33") -> dict[str, Any]:
     return {

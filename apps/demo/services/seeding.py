@@ -17,6 +17,9 @@ from apps.instruments import services as instruments
 from apps.instruments.services import Instrument
 from apps.liquidity import selectors as liquidity_rows
 from apps.liquidity import services as liquidity
+from apps.risk import selectors as risk_rows
+from apps.risk import services as risk
+from apps.risk.services import GroupLimits
 from apps.trading import selectors as trading_rows
 from apps.trading import services as trading
 from apps.trading.services import Strategy
@@ -33,6 +36,7 @@ def seed(*, broker: Broker, known: dict[tuple[str, str], Login], now: datetime, 
     _symbols(broker, now)
     _providers(broker, lp_port)
     groups = _groups(broker)
+    _limits(broker, groups)
     for number, (name, full_name, group, currency) in enumerate(catalogue.CLIENTS):
         login = people.client(broker=broker, name=name, known=known)
         logins.append(login)
@@ -82,6 +86,14 @@ def _groups(broker: Broker) -> dict[str, Group]:
         if row["name"] not in found:
             found[row["name"]] = accounts.save_group(tenant=broker.schema, group=Group(**row), by=BY)
     return found
+
+
+def _limits(broker: Broker, groups: dict[str, Group]) -> None:
+    known = {limits.group_id for limits in risk_rows.all_limits()}
+    for group in groups.values():
+        if group.pk not in known:
+            limits = GroupLimits(group_id=group.pk, **catalogue.LIMITS)
+            risk.save_limits(tenant=broker.schema, limits=limits, by=BY)
 
 
 def _account(broker: Broker, login: Login, name: str, account_id: str, group: Group, currency: str) -> None:

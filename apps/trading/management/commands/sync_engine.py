@@ -11,13 +11,14 @@ from django.core.management.base import BaseCommand
 from apps.accounts import services as accounts
 from apps.instruments import services as instruments
 from apps.liquidity import services as liquidity
+from apps.risk import services as risk
 from apps.tenants.selectors import active_schemas
 from apps.tenants.services import in_tenant
 from apps.trading import services as trading
 
 
 class Command(BaseCommand):
-    help = "Tell the engine every symbol, LP, group, account and strategy anew; safe at any time."
+    help = "Tell the engine every symbol, LP, group, account, limit and strategy anew; safe at any time."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,6 +32,6 @@ class Command(BaseCommand):
             with in_tenant(tenant):
                 told = sum(
                     app.sync_engine(tenant=tenant, by="sync_engine", mark=mark)
-                    for app in (instruments, liquidity, accounts, trading)
+                    for app in (instruments, liquidity, accounts, risk, trading)
                 )
             self.stdout.write(f"{tenant}: {told} commands")
