@@ -104,13 +104,16 @@ def test_support_sees_orders_but_no_ledger(books: Any) -> None:
     assert browser.get("/admin/treasury/posting/").status_code == 403
 
 
-def test_each_role_finds_its_own_screens_and_queues(books: Any) -> None:
-    page = staff("treasury").get("/admin/").content.decode()
-    assert "Deposits for a second person" in page
-    assert "Commands to the engine" not in page
-    assert "/desk/" not in page
-    page = staff("dealer").get("/admin/").content.decode()
-    assert "/desk/" in page
-    assert "LPs down" in page
-    assert "Deposits for a second person" not in page
-    assert "Otp_Totp" not in staff("admin").get("/admin/").content.decode()
+def test_each_role_finds_its_own_screens_and_queues(books: Any, as_tenant: Any) -> None:
+    pages = {}
+    for role in ("treasury", "dealer", "admin"):
+        with as_tenant("acorn"):
+            browser = staff(role)
+        pages[role] = browser.get("/admin/").content.decode()
+    assert "Deposits for a second person" in pages["treasury"]
+    assert "Commands to the engine" not in pages["treasury"]
+    assert "/desk/" not in pages["treasury"]
+    assert "/desk/" in pages["dealer"]
+    assert "LPs down" in pages["dealer"]
+    assert "Deposits for a second person" not in pages["dealer"]
+    assert "Otp_Totp" not in pages["admin"]
