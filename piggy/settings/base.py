@@ -199,7 +199,6 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}piggy/icon.svg"}],
     "COLORS": {"primary": "apps.tenants.selectors.brand_palette"},
     "SHOW_HISTORY": True,
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "/static/piggy/icon.svg"}],
     "STYLES": ["/static/piggy/admin.css"],
     "SIDEBAR": {"show_search": False, "navigation": "apps.dealing.admin.navigation"},
     "DASHBOARD_CALLBACK": "apps.dealing.admin.home",
