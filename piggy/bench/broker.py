@@ -6,6 +6,7 @@ It touches nothing of a running desk. The servers' folder is kept, so that only 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import signal
@@ -27,6 +28,7 @@ from piggy.local.services import LocalServices
 
 PYTHON = Path(sys.executable)
 START_S_MAX = 60.0
+TENANT_VARIABLE = "PIGGY_BENCH_TENANT"
 # What an installation says of itself must not reach the bench's own.
 FOREIGN = ("PIGGY_", "DATABASE_", "REDIS_", "DJANGO_SETTINGS_MODULE", "TICKS", "FLOW")
 
@@ -42,7 +44,7 @@ class Broker:
         self.home = environment.home(env=os.environ) / "bench"
         self.home.mkdir(parents=True, exist_ok=True)
         self.tenant = f"bench_{secrets.token_hex(4)}"
-        self.host = f"{self.tenant.replace('_', '-')}.localhost"
+        self.host = host_of(tenant=self.tenant)
         self.services = LocalServices(self.home)
         self.env: dict[str, str] = {}
 
@@ -107,6 +109,30 @@ class Broker:
         if schema.state(owner_url=self.services.owner_url) != wanted:
             self.manage("setup_database")
             schema.put_state(owner_url=self.services.owner_url, text=wanted)
+
+
+def host_of(*, tenant: str) -> str:
+    """Return the domain of a bench's tenant."""
+    return f"{tenant.replace('_', '-')}.localhost"
+
+
+def measured_inside(*, name: str, seconds: float, scale: float) -> dict[str, object]:
+    """Run bench `name` again in a process whose environment is a broker of its own; returns its figures."""
+    with Broker() as broker:
+        asked = ["bench", name, "--seconds", str(seconds), "--scale", str(scale), "--json"]
+        bound = {key: value for key, value in broker.env.items() if key != "DATABASE_OWNER_URL"}
+        done = subprocess.run(
+            [str(PYTHON), "manage.py", *asked],
+            cwd=environment.ROOT,
+            env=bound | {TENANT_VARIABLE: broker.tenant},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise UnableToStand(done.stderr.strip()[-2_000:])
+    figures: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return {key: value for key, value in figures.items() if key not in ("bench", "machine")}
 
 
 async def connect(*, config: EngineConfig) -> psycopg.AsyncConnection[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -10,8 +11,7 @@ from pathlib import Path
 import msgspec
 import websockets
 
-from apps.tenants.selectors import active_tenants
-from apps.tenants.services import in_tenant
+from piggy.bench import broker
 from piggy.bench.desk_frames import FrameMaker
 from piggy.bench.desk_ground import EngineVoice, WebProcess, seat_staff, unseat_staff
 
@@ -21,7 +21,6 @@ FRAMES_PER_S = 5
 ORDERS_PER_S = 10
 SETTLE_S = 2.0
 OPENING_AT_ONCE = 10
-TENANT = "acorn"
 
 
 class _Stamp(msgspec.Struct):
@@ -37,11 +36,11 @@ _stamp_of = msgspec.json.Decoder(_Stamp).decode
 
 def run(*, seconds: float, scale: float) -> dict[str, object]:
     """Return p50_ms and p99_ms from a frame's making to its arrival at a socket, over all sockets and frames."""
+    schema = os.environ.get(broker.TENANT_VARIABLE, "")
+    if not schema:
+        return broker.measured_inside(name="desk", seconds=seconds, scale=scale)
     sockets = max(1, round(SOCKETS * scale))
-    tenant = next((each for each in active_tenants() if each.schema_name == TENANT), None) or active_tenants()[0]
-    schema = tenant.schema_name
-    with in_tenant(schema):
-        host = str(tenant.domains.get(is_primary=True).domain)
+    host = broker.host_of(tenant=schema)
     username = f"bench-{time.time_ns()}"
     session_key = seat_staff(tenant=schema, role="dealer", username=username)
     voice = EngineVoice(tenant=schema, maker=FrameMaker(symbols=SYMBOLS))

@@ -13,6 +13,7 @@ from piggy.local import keys
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = ("PIGGY_CONTEXT_KEY", "PIGGY_SIGNAL_KEY")
 KEY_BYTES = 32
+NOWHERE = {"DATABASE_URL": "postgresql://piggy_app@localhost/piggy", "REDIS_URL": "redis://localhost/0"}
 PORTS = {"PIGGY_WEB_PORT": 8000, "PIGGY_EDGE_PORT": 8010, "PIGGY_LP_PORT_BASE": 9101}
 TENANTS = ("acorn", "birch")
 LPS = ("LP1", "LP2", "LP3")
@@ -64,12 +65,20 @@ def remember(*, env: Mapping[str, str], place: Path) -> None:
 
 
 def recall(*, env: MutableMapping[str, str] = os.environ) -> None:
-    """Fill `env` with what `up` wrote down; what it says already stands. Does nothing before the first `up`."""
+    """Fill `env` with what `up` wrote down and, outside production, the installation's keys; what it says stands."""
     place = home(env=env)
     own_database = bool(env.get("DATABASE_URL"))
-    for name, value in {**_read(place / "secrets.env"), **_read(place / "local.env")}.items():
+    is_production = env.get("PIGGY_ENV") == "prod"
+    remembered = _read(place / "secrets.env") if is_production else generated(place=place)
+    for name, value in {**remembered, **_read(place / "local.env")}.items():
         if not (own_database and name.startswith("DATABASE_")):  # Never the owner of one beside the app of another.
             env.setdefault(name, value)
+
+
+def imagine(*, env: MutableMapping[str, str] = os.environ) -> None:
+    """Name servers that nobody started, for commands that need none; one that needs them fails at its first word."""
+    for name, value in NOWHERE.items():
+        env.setdefault(name, value)
 
 
 def _read(path: Path) -> dict[str, str]:
