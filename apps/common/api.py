@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, ClassVar
 
 import structlog
@@ -14,6 +15,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
 log = structlog.get_logger("piggy.api")
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 class Refused(exceptions.APIException):
@@ -71,7 +74,7 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
-    elif isinstance(error, OperationalError | InterfaceError):
+    elif isinstance(error, DATABASE_AWAY):
         log.error("database_is_away", error=str(error))
         error = Unavailable(message="The database does not answer.")
     if not isinstance(error, exceptions.APIException):
@@ -95,7 +98,9 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonR
 
 
 def failed(request: HttpRequest) -> JsonResponse:
-    """Django's handler500: says nothing but the id to look for in the logs."""
+    """Django's handler500: says nothing but the id to look for in the logs; a lost database is 503, ask again."""
+    if isinstance(sys.exc_info()[1], DATABASE_AWAY):
+        return _plain(request, code="unavailable", message="The database does not answer.", status=503)
     return _plain(request, code="internal", message="Something failed here; it is logged.", status=500)
 
 
