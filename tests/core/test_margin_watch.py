@@ -172,3 +172,35 @@ def test_old_bands_do_not_pile_up_and_do_not_count() -> None:
     watch.forget(account_id="a")
     watch.moved(symbol="S", touch=Touch(Decimal("0.1"), Decimal(3), 0))
     assert watch.unsafe(accounts={"a"}) == {"a"}
+
+
+def test_nobody_is_safe_whose_prices_a_profile_shapes() -> None:
+    floor = _floor(MarginWatch())
+    _step(floor, ("profile", 3), PRICES, 0)
+    _trade_and_look(floor, "EURUSD")
+    assert floor.desk._watch.unsafe(accounts={"b1"}) == {"b1"}
+
+
+def test_nobody_is_safe_whose_conversion_rate_is_too_small_to_bound() -> None:
+    floor = _floor(MarginWatch())
+    changes: dict[str, Any] = {"symbol": "USDIDR", "base": "USD", "quote": "IDR", "tick_size": Decimal(1)}
+    floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, **changes, price_digits=0)))
+    _quote(floor, "USDIDR", Decimal(16_000))
+    _trade_and_look(floor, "USDIDR")
+    assert floor.desk._watch.unsafe(accounts={"b1"}) == {"b1"}
+
+
+def test_nobody_is_safe_where_the_spread_is_wider_than_the_band() -> None:
+    floor = _floor(MarginWatch())
+    _trade_and_look(floor, "EURUSD", lots=100)
+    assert floor.desk._watch.unsafe(accounts={"b1"}) == set()
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.quote(venue, "1.09", "1.12", symbol="EURUSD")
+    floor.act()
+    assert floor.desk._watch.unsafe(accounts={"b1"}) == {"b1"}
+
+
+def _trade_and_look(floor: Floor, symbol: str, lots: int = 2) -> None:
+    _step(floor, ("trade", "b1", symbol, Side.BUY, lots), PRICES, 1)
+    assert floor.desk.state.positions_of["b1"]
+    floor.act()
