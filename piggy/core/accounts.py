@@ -36,8 +36,18 @@ class TradingState(StrEnum):
     KILLED = "killed"
 
 
+class StopOutMode(StrEnum):
+    """SMART: the largest loser first. FAIR: every position gives the same share."""
+
+    SMART = "smart"
+    FAIR = "fair"
+
+
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings that a set of accounts shares; `version` grows with every change and is recorded on each order."""
+    """Settings that a set of accounts shares; `version` grows with every change and is recorded on each order.
+
+    Nobody is stopped out of a symbol unless `stop_out_quorum` venues agree on its price within `stop_out_band_bps`.
+    """
 
     name: str
     version: int = 1
@@ -54,6 +64,10 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     order_notional_max: Decimal = Decimal(10_000_000)
     open_orders_max: int = 200
     slippage_bps_max: Decimal = Decimal(50)
+    stop_out_mode: StopOutMode = StopOutMode.SMART
+    stop_out_inclusive: bool = True
+    stop_out_quorum: int = 1
+    stop_out_band_bps: Decimal = Decimal(50)
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,8 @@ SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 SECONDS_KEPT = 60
 DUPLICATES_KEPT = 64
+REJECT_WINDOW_S = 30
+REJECT_SAMPLE_MIN = 20
 
 Fingerprint = tuple[str, str, Decimal, str, Decimal | None, Decimal | None]
 
@@ -25,6 +27,7 @@ class Second:
     messages: int = 0
     executions: int = 0
     notional: Decimal = ZERO
+    rejects: int = 0
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class Activity:
     latest: dict[Fingerprint, int] = field(default_factory=dict)
     day: int = 0
     realised_today: Decimal = ZERO
+    rejects_in_a_row: int = 0
+    rejected_at_us: int = 0
 
     def message(self, *, at_us: int, terms: OrderTerms, notional: Decimal) -> None:
         """Count an order that came in, accepted or not; only an accepted one has a notional and a fingerprint."""
@@ -47,6 +52,26 @@ class Activity:
             self.latest[key] = at_us
             while len(self.latest) > DUPLICATES_KEPT:
                 del self.latest[next(iter(self.latest))]
+
+    def reject(self, *, at_us: int) -> None:
+        """Count an order that the gate refused; a storm is over once it was quiet for half a minute."""
+        self.rejects_in_a_row = self.rejects_consecutive(now_us=at_us) + 1
+        self.rejected_at_us = at_us
+        self._second(at_us).rejects += 1
+
+    def accept(self) -> None:
+        """An accepted order ends a row of refused ones."""
+        self.rejects_in_a_row = 0
+
+    def rejects_consecutive(self, *, now_us: int) -> int:
+        quiet = now_us - self.rejected_at_us >= REJECT_WINDOW_S * SECOND_US
+        return 0 if quiet else self.rejects_in_a_row
+
+    def rejects_percent(self, *, now_us: int) -> Decimal:
+        """Return the refused share of the last half minute's orders, in percent; too few orders tell nothing."""
+        recent = [s for s in self.seconds if s.number > now_us // SECOND_US - REJECT_WINDOW_S]
+        messages = sum(s.messages for s in recent)
+        return Decimal(100 * sum(s.rejects for s in recent)) / messages if messages >= REJECT_SAMPLE_MIN else ZERO
 
     def execution(self, *, at_us: int, result: Decimal) -> None:
         """Count a fill and what it brought or cost today."""

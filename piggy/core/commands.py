@@ -12,12 +12,15 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
+from piggy.core.clearance import Calendar, Permissions
 from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
+from piggy.core.margin import MarginSettings
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.profiles import PriceProfile
 from piggy.core.routing_rules import RoutingPolicy
+from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates
 
 
@@ -120,6 +123,60 @@ class SetTradingState(Command, frozen=True, kw_only=True):
     state: TradingState
     reason: str
     by: str
+    cancel_working: bool = True
+
+
+class ConfigureMargin(Command, frozen=True, kw_only=True):
+    """Replace how `group` is margined in `symbol`, or in every symbol without settings of its own ('*')."""
+
+    group: str
+    symbol: str
+    settings: MarginSettings
+
+
+class ConfigureOptionModel(Command, frozen=True, kw_only=True):
+    model: OptionModel
+
+
+class ConfigurePermissions(Command, frozen=True, kw_only=True):
+    account_id: str
+    permissions: Permissions
+
+
+class ConfigureRestrictions(Command, frozen=True, kw_only=True):
+    """Replace a restricted list; `scope` is firm, tenant or client, `key` the beneficial owner for a client."""
+
+    scope: str
+    key: str
+    symbols: frozenset[str]
+
+
+class ConfigureCalendar(Command, frozen=True, kw_only=True):
+    calendar: Calendar
+
+
+class GrantOverride(Command, frozen=True, kw_only=True):
+    """Let a denied order, asked again in the same terms, or the amendment of a working one, through `codes` once."""
+
+    order_id: str
+    codes: frozenset[str]
+    reason: str
+    requested_by: str
+    authorised_by: str
+    expires_at_us: int
+
+
+class ReleaseThrottle(Command, frozen=True, kw_only=True):
+    account_id: str
+    by: str
+    reason: str
+
+
+class ReportConnection(Command, frozen=True, kw_only=True):
+    """From the edge: a client session that asked for cancel on disconnect dropped off, or is back."""
+
+    account_id: str
+    connected: bool
 
 
 class CreditAccount(Command, frozen=True, kw_only=True):
@@ -246,6 +303,14 @@ AnyCommand = (
     | ConfigureRouting
     | ScoreAccount
     | ScoreVenue
+    | ConfigureMargin
+    | ConfigureOptionModel
+    | ConfigurePermissions
+    | ConfigureRestrictions
+    | ConfigureCalendar
+    | GrantOverride
+    | ReleaseThrottle
+    | ReportConnection
     | SetTradingState
     | CreditAccount
     | DebitAccount

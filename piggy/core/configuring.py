@@ -9,7 +9,6 @@ from piggy.core.profiles import ANY_SYMBOL, profile_fault
 from piggy.core.routing_rules import policy_fault
 
 Events = list[ev.AnyEvent]
-SCOPES = frozenset({"firm", "tenant", "group", "account", "symbol", "venue"})
 
 
 def configure_instrument(*, command: cmd.ConfigureInstrument, moment: Moment) -> Events:
@@ -98,17 +97,6 @@ def score_venue(*, command: cmd.ScoreVenue, moment: Moment) -> Events:
     if not command.markout_bps.is_finite():
         return [_refused("SCORE_INVALID", "markout_bps", "a score is a number")]
     return [ev.VenueScored(venue=command.venue, markout_bps=command.markout_bps)]
-
-
-def set_trading_state(*, command: cmd.SetTradingState, moment: Moment) -> Events:
-    """Change the trading state of a scope; the strictest of all that apply wins (P-01)."""
-    if command.scope not in SCOPES:
-        return [_refused("SCOPE_UNKNOWN", "scope", f"one of {', '.join(sorted(SCOPES))}")]
-    return [
-        ev.TradingStateChanged(
-            scope=command.scope, key=command.key, state=command.state, reason=command.reason, by=command.by
-        )
-    ]
 
 
 def credit(*, command: cmd.CreditAccount, moment: Moment) -> Events:

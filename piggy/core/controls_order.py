@@ -16,7 +16,7 @@ TWO = Decimal(2)
 _ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 _MARKET, _TRAILING = OrderType.MARKET, OrderType.TRAILING_STOP
 _BUY, _GTD = Side.BUY, TimeInForce.GTD
-_STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2, TradingState.KILLED: 3}
+STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2, TradingState.KILLED: 3}
 # Tuples, for membership in them asks identity first; hashing an enum member costs ten times more.
 _NEEDS_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 _NEEDS_STOP = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
@@ -29,7 +29,7 @@ def trading_state(*, context: GateContext) -> Check:
     """P-01: the strictest state of firm, tenant, group, account, symbol and venue; REDUCING lets reductions pass."""
     strictest = _ACTIVE if context.states else TradingState.HALTED
     for state in context.states:
-        if state is not _ACTIVE and _STRICTNESS[state] > _STRICTNESS[strictest]:
+        if state is not _ACTIVE and STRICTNESS[state] > STRICTNESS[strictest]:
             strictest = state
     if strictest is _ACTIVE:
         return _PASSED["P-01"]

@@ -16,20 +16,34 @@ from typing import Any
 import msgspec
 
 from piggy.core import commands as cmd
-from piggy.core import configuring, covering, overnight, placing, touching, venue_reports
+from piggy.core import (
+    configuring,
+    covering,
+    gatekeeping,
+    liquidation,
+    overnight,
+    placing,
+    supervising,
+    touching,
+    venue_reports,
+)
 from piggy.core import events as ev
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Touch, currency_pairs
 from piggy.core.events import AnyEvent, Recorded
-from piggy.core.execution import UnableToConvert
+from piggy.core.execution import Execution, UnableToConvert
 from piggy.core.folding import fold
+from piggy.core.gatekeeping import WhatIf
 from piggy.core.margin_watch import MarginWatch
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
 from piggy.core.moment import Moment
+from piggy.core.option_margin import model_mark
+from piggy.core.orders import OrderTerms
 from piggy.core.quotes import Market
 from piggy.core.ranking import Rankings
 from piggy.core.state import State
+from piggy.core.stopout import Ladder
 
 ANSWERS_KEPT = 500_000  # Older repeats are caught by the log's unique command id.
 
@@ -49,7 +63,15 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.ConfigureRouting: configuring.configure_routing,
     cmd.ScoreAccount: configuring.score_account,
     cmd.ScoreVenue: configuring.score_venue,
-    cmd.SetTradingState: configuring.set_trading_state,
+    cmd.ConfigureMargin: supervising.configure_margin,
+    cmd.ConfigureOptionModel: supervising.configure_option_model,
+    cmd.ConfigurePermissions: supervising.configure_permissions,
+    cmd.ConfigureRestrictions: supervising.configure_restrictions,
+    cmd.ConfigureCalendar: supervising.configure_calendar,
+    cmd.GrantOverride: supervising.grant_override,
+    cmd.ReleaseThrottle: supervising.release_throttle,
+    cmd.ReportConnection: supervising.report_connection,
+    cmd.SetTradingState: supervising.set_trading_state,
     cmd.CreditAccount: configuring.credit,
     cmd.DebitAccount: configuring.debit,
     cmd.PlaceOrder: placing.place,
@@ -92,6 +114,7 @@ class Desk:
         self._watch = MarginWatch()
         self._command_id = ""
         self._unsettled: _Answered | None = None
+        self._options: dict[str, set[str]] = {}
         self._due: set[str] = set()
 
     def answer(self, *, command_id: str, request_hash: str) -> Answer | None:
@@ -129,6 +152,8 @@ class Desk:
         self._doubt(event, configured=self.state.config_version != before)
         if isinstance(event, ev.InstrumentConfigured):
             self._pairs = currency_pairs(instruments=self.state.instruments.values())
+            if option := event.instrument.option:
+                self._options.setdefault(option.underlying, set()).add(event.instrument.symbol)
         elif isinstance(event, ev.VenueConfigured):
             self.market.configure(venue=event.venue)
         elif isinstance(event, ev.OrderFilled):
@@ -161,13 +186,21 @@ class Desk:
             )
         )
         self._due.clear()
-        late = any(now_us >= touching.expires_at_us(order=state.orders[order_id]) for order_id in state.expiring)
+        late = touching.time_is_up(state=state, now_us=now_us)
         prices: tuple[AnyCommand, ...] = (cmd.ActOnPrices(symbols=touched),) if touched else ()
         times: tuple[AnyCommand, ...] = (cmd.ActOnTime(),) if late else ()
         if state.hedge_policies and covering.due(moment=self.moment(now_us=now_us)):
             times = (*times, cmd.ActOnExposure())
         rollover = overnight.rollover_due(state=state, now_us=now_us)
         return (rollover, *prices, *times) if rollover else (*prices, *times)
+
+    def stop_out_preview(self, *, account_id: str, now_us: int) -> Ladder | None:
+        """Return what a stop-out of the account would close now; None where a position of it has no price."""
+        return liquidation.stop_out_plan(account_id=account_id, execution=Execution(moment=self.moment(now_us=now_us)))
+
+    def what_if(self, *, terms: OrderTerms, now_us: int) -> WhatIf:
+        """Return what an order would bind and leave free, and all that the gate would say against it."""
+        return gatekeeping.what_if(terms=terms, moment=self.moment(now_us=now_us))
 
     def unsent_children(self) -> tuple[ev.ChildOrderCreated, ...]:
         """Return the legs that no venue has answered yet; putting them on the stream again is safe."""
@@ -196,6 +229,18 @@ class Desk:
             if best and best.bid and best.ask:
                 at_us = min(best.bid.received_at_us, best.ask.received_at_us)
                 self._take_mark(symbol, Touch(best.bid.price, best.ask.price, at_us))
+            for option in self._options.get(symbol, ()):
+                self._mark_option(option, now_us)
+
+    def _mark_option(self, symbol: str, now_us: int) -> None:
+        """Its underlying moved, so an option that somebody holds is worth, and binds, something else."""
+        if not self.state.holders.get(symbol):
+            return
+        self._due.add(symbol)
+        if self.market.mid(symbol=symbol, now_us=now_us) is None:
+            mark = model_mark(state=self.state, instrument=self.state.instruments[symbol], marks=self.marks)
+            if mark is not None:
+                self._take_mark(symbol, mark)
 
     def _take_mark(self, symbol: str, touch: Touch) -> None:
         if symbol in self.marks:

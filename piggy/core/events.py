@@ -11,6 +11,16 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
+from piggy.core.control_events import CalendarConfigured as CalendarConfigured
+from piggy.core.control_events import ClientConnectionChanged as ClientConnectionChanged
+from piggy.core.control_events import MarginConfigured as MarginConfigured
+from piggy.core.control_events import OptionModelConfigured as OptionModelConfigured
+from piggy.core.control_events import OverrideGranted as OverrideGranted
+from piggy.core.control_events import PermissionsConfigured as PermissionsConfigured
+from piggy.core.control_events import RestrictionsConfigured as RestrictionsConfigured
+from piggy.core.control_events import SymbolMarginChanged as SymbolMarginChanged
+from piggy.core.control_events import ThrottleLatched as ThrottleLatched
+from piggy.core.control_events import ThrottleReleased as ThrottleReleased
 from piggy.core.house_events import HedgeApproved as HedgeApproved
 from piggy.core.house_events import HedgeClosed as HedgeClosed
 from piggy.core.house_events import HedgeFilled as HedgeFilled
@@ -219,6 +229,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     """A client's fill. `book` is A, B or CROSS; `raw_price` is before markup.
 
     `commission_accrued` is exact and before the plan's minimum, `commission` is what is booked.
+    `symbol_margin` is what all the account holds of the symbol binds afterwards, `margin_per_lot` that by its lots.
     `realised` is in the account's currency at `conversion_rate` (account currency per unit of quote currency).
     """
 
@@ -244,6 +255,11 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     benchmark_ask: Decimal | None = None
     markup_revenue: Decimal = ZERO
     commission_accrued: Decimal = ZERO
+    symbol_margin: Decimal | None = None
+    margin_percent: Decimal = ZERO
+    news_lots: Decimal = ZERO
+    news_percent: Decimal = ZERO
+    news_until_us: int = 0
 
 
 class OrderAmended(Event, frozen=True, kw_only=True):
@@ -342,6 +358,16 @@ AnyEvent = (
     | HedgeApproved
     | HedgeFilled
     | HedgeClosed
+    | CalendarConfigured
+    | ClientConnectionChanged
+    | MarginConfigured
+    | OptionModelConfigured
+    | OverrideGranted
+    | PermissionsConfigured
+    | RestrictionsConfigured
+    | SymbolMarginChanged
+    | ThrottleLatched
+    | ThrottleReleased
 )
 
 

@@ -13,11 +13,12 @@ import msgspec
 from piggy.core import events as ev
 from piggy.core.accounts import Account, PositionMode
 from piggy.core.commissions import Charge, charge, chargeable
-from piggy.core.funds import margin_per_lot
+from piggy.core.margin import MarginTerms
+from piggy.core.margining import News, margin_of, news_of, positions_in, terms_of, window_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
-from piggy.core.orders import Side
-from piggy.core.positions import Fold, Position, filled
+from piggy.core.orders import OrderTerms, Side
+from piggy.core.positions import COST_STEP, Fold, Position, filled
 from piggy.core.pricing import commission_plan
 from piggy.core.routing import Leg
 from piggy.core.state import Order
@@ -76,6 +77,19 @@ class Execution:
             return self._positions[position_id]
         return self.moment.state.positions.get(position_id)
 
+    def under_way(self, *, position: Position) -> Decimal:
+        """Return the lots of a position that orders against it have out at venues now, in no order's favour."""
+        going, orders = ZERO, self.moment.state.orders
+        for order_id in self.moment.state.open_orders.get(position.account_id, ()):
+            order = orders[order_id]
+            routed = order.routed + self._routed.get(order_id, ZERO)
+            if routed <= 0 or order.terms.symbol != position.symbol or order.terms.side is position.side:
+                continue
+            account = self.moment.account(position.account_id)
+            if position_id_of(account=account, order=order) == position.position_id:
+                going += routed
+        return min(going, position.lots)
+
     def release(self, *, order: Order, lots: Decimal) -> None:
         """Take `lots` back from a venue: they are free again, or about to be filled."""
         self._routed[order.order_id] = self._routed.get(order.order_id, ZERO) - lots
@@ -95,6 +109,8 @@ class Execution:
         moment, terms = self.moment, order.terms
         account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
         position_id = position_id_of(account=account, order=order)
+        margin = terms_of(state=moment.state, account=account, instrument=instrument)
+        news = self._news(account=account, terms=terms, quantity=quantity)
         fold = filled(
             position=self.position(position_id),
             side=terms.side,
@@ -106,6 +122,10 @@ class Execution:
             position_id=position_id,
             book=book,
             at_us=moment.now_us,
+            margin_percent=margin.percent,
+            news_lots=news.lots,
+            news_percent=news.percent,
+            news_until_us=news.until_us,
         )
         rate = self._rate(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
         number = self._fills.get(order.order_id, order.fills) + 1
@@ -129,32 +149,79 @@ class Execution:
             margin_per_lot=ZERO,
             reason=reason,
         )
+        self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
+        event = self._with_margin(event=event, account=account, terms=margin, news=news)
         event = self._with_money(event=event, order=order, account=account, fold=fold)
         self.events.append(event)
-        self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
         self._book_money(account=account, amount=event.realised - event.commission)
+
+    def _news(self, *, account: Account, terms: OrderTerms, quantity: Decimal) -> News:
+        window = window_of(state=self.moment.state, group=account.group, symbol=terms.symbol, now_us=self.moment.now_us)
+        if window is None:
+            return News()
+        net = sum((held.quantity for held in self._held(account, terms.symbol)), ZERO)
+        return news_of(window=window, net_before=net, side=terms.side, quantity=quantity)
 
     def _with_money(self, *, event: ev.OrderFilled, order: Order, account: Account, fold: Fold) -> ev.OrderFilled:
         """Return the fill with what it costs and brings, in the account's currency, and the prices it is judged by."""
         moment, rate = self.moment, event.conversion_rate
-        group, instrument = moment.group_of(account.account_id), moment.instrument(event.symbol)
+        instrument = moment.instrument(event.symbol)
         cost = self._charge(event=event, order=order, account=account, fold=fold)
         over = event.side.sign * (event.price - event.raw_price)
         revenue = instrument.notional(lots=event.quantity, price=over) * rate
-        average = fold.position.average_price if fold.position else event.price
         mark = moment.marks.get(event.symbol)
         return msgspec.structs.replace(
             event,
             realised=round_money(amount=event.realised_quote * rate, currency=account.currency),
             commission=cost.due,
             commission_accrued=cost.accrued,
-            margin_per_lot=margin_per_lot(
-                instrument=instrument, account=account, group=group, price=average, rate=rate
-            ),
             benchmark_bid=mark.bid if mark else None,
             benchmark_ask=mark.ask if mark else None,
             markup_revenue=round_money(amount=revenue, currency=account.currency),
         )
+
+    def _with_margin(
+        self, *, event: ev.OrderFilled, account: Account, terms: MarginTerms, news: News
+    ) -> ev.OrderFilled:
+        """Return the fill with what all that the account holds of the symbol binds after it."""
+        event = msgspec.structs.replace(
+            event,
+            margin_percent=terms.percent,
+            news_lots=news.lots,
+            news_percent=news.percent,
+            news_until_us=news.until_us,
+        )
+        held, instrument = self._held(account, event.symbol), self.moment.instrument(event.symbol)
+        if instrument.option and instrument.option.underlying in self.moment.state.option_models:
+            # The stress of its netting set margins it, at live prices.
+            return msgspec.structs.replace(event, symbol_margin=ZERO)
+        margin = margin_of(
+            positions=held,
+            terms=terms,
+            instrument=instrument,
+            account=account,
+            rate=event.conversion_rate,
+            now_us=self.moment.now_us,
+        ).quantize(COST_STEP)
+        lots = sum((position.lots for position in held), ZERO)
+        per_lot = margin / lots if lots else ZERO
+        return msgspec.structs.replace(event, symbol_margin=margin, margin_per_lot=per_lot)
+
+    def _held(self, account: Account, symbol: str) -> list[Position]:
+        """Return the account's positions in the symbol after what has been decided."""
+        if account.position_mode is PositionMode.NETTING:
+            only = self.position(f"{account.account_id}:{symbol}")
+            return [only] if only else []
+        held = {
+            position.position_id: position
+            for position in positions_in(state=self.moment.state, account_id=account.account_id, symbol=symbol)
+        }
+        for position_id, position in self._positions.items():
+            if position is None:
+                held.pop(position_id, None)
+            elif position.account_id == account.account_id and position.symbol == symbol:
+                held[position_id] = position
+        return list(held.values())
 
     def _charge(self, *, event: ev.OrderFilled, order: Order, account: Account, fold: Fold) -> Charge:
         """Return the fill's commission, on top of what this order and this month's turnover came to before it."""

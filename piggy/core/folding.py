@@ -13,6 +13,7 @@ import msgspec
 
 from piggy.core import events as ev
 from piggy.core.activity import Activity
+from piggy.core.control_folding import CONTROL_HANDLERS
 from piggy.core.events import Recorded
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.money import ZERO
@@ -100,6 +101,7 @@ def _venue_scored(state: State, event: ev.VenueScored, recorded: Recorded) -> No
 
 def _trading_state(state: State, event: ev.TradingStateChanged, recorded: Recorded) -> None:
     state.trading_states[(event.scope, event.key)] = event.state
+    state.stopped_by[(event.scope, event.key)] = event.by
     state.config_version += 1
 
 
@@ -124,6 +126,8 @@ def _written_off(state: State, event: ev.NegativeBalanceWrittenOff, recorded: Re
 def _denied(state: State, event: ev.OrderDenied, recorded: Recorded) -> None:
     state.order_count += 1
     _count_message(state, event.terms, recorded, ZERO)
+    if not any(check.code == "P-16" for check in event.verdict.reasons):
+        state.activity[event.terms.account_id].reject(at_us=recorded.recorded_at_us)
     state.orders[event.order_id] = Order(
         order_id=event.order_id,
         terms=event.terms,
@@ -144,6 +148,8 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
     account_id = event.terms.account_id
     state.orders[order.order_id] = order
     _count_message(state, event.terms, recorded, event.notional)
+    state.activity[account_id].accept()
+    state.overrides.pop(event.verdict.terms_hash, None)
     state.open_orders.setdefault(account_id, set()).add(order.order_id)
     state.reserved[account_id] = state.reserved.get(account_id, ZERO) + event.margin_reserved
     if order.terms.oco_group:
@@ -179,6 +185,7 @@ def _triggered(state: State, event: ev.OrderTriggered, recorded: Recorded) -> No
 def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
     order = state.orders[event.order_id]
     account_id, before = order.terms.account_id, order.leaves
+    state.overrides.pop(order.order_id, None)
     book = state.resting[order.terms.symbol]
     if order.rests:
         book.remove(order_id=order.order_id)
@@ -263,21 +270,38 @@ def _move_position(state: State, event: ev.OrderFilled, recorded: Recorded) -> N
         contract_size=state.instruments[event.symbol].contract_size,
         book=event.book,
         at_us=recorded.occurred_at_us,
+        margin_percent=event.margin_percent,
+        news_lots=event.news_lots,
+        news_percent=event.news_percent,
+        news_until_us=event.news_until_us,
     ).position
     exposure = state.exposure[event.symbol]
     _count_exposure(exposure, before, -1)
     _count_exposure(exposure, after, 1)
     exposure.realised += event.realised_quote
-    used = state.used_margin.get(event.account_id, ZERO) - state.margins.pop(event.position_id, ZERO)
+    _move_margin(state, event, after)
     if after is None:
         _forget_position(state, event)
     else:
         state.positions[event.position_id] = after
         state.positions_of.setdefault(event.account_id, set()).add(event.position_id)
         state.holders.setdefault(event.symbol, set()).add(event.account_id)
-        state.margins[event.position_id] = margin = event.margin_per_lot * after.lots
-        used += margin
-    state.used_margin[event.account_id] = used
+
+
+def _move_margin(state: State, event: ev.OrderFilled, after: Position | None) -> None:
+    key = (event.account_id, event.symbol)
+    margin = event.symbol_margin
+    if margin is None:
+        margin = event.margin_per_lot * after.lots if after else ZERO
+    state.used_margin[event.account_id] = state.used_margin.get(event.account_id, ZERO) + (
+        margin - state.margins.pop(key, ZERO)
+    )
+    if margin:
+        state.margins[key] = margin
+    if not margin:
+        state.news_until.pop(key, None)
+    elif event.news_lots:
+        state.news_until[key] = max(event.news_until_us, state.news_until.get(key, 0))
 
 
 def _forget_position(state: State, event: ev.OrderFilled) -> None:
@@ -338,6 +362,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.OrderRerouted: _rerouted,
     **VENUE_HANDLERS,
     **MONEY_HANDLERS,
+    **CONTROL_HANDLERS,
     ev.OrderFilled: _filled,
     ev.OrderAmended: _amended,
     ev.OrderTriggered: _triggered,

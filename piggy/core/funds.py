@@ -14,7 +14,7 @@ import msgspec
 from piggy.core.accounts import Account, Group
 from piggy.core.conversion import Pairs, Touch, conversion
 from piggy.core.instruments import Instrument
-from piggy.core.leverage_rules import ESMA_2018, percent_of_leverage
+from piggy.core.leverage_rules import ESMA_2018
 from piggy.core.money import ZERO
 from piggy.core.positions import Position
 from piggy.core.pricing import markup
@@ -80,12 +80,7 @@ def _profit(
     if mark is None:
         return None
     instrument = state.instruments[position.symbol]
-    is_long = position.quantity > 0
-    if state.profiles:
-        over = _profiled(state, position, group, instrument, mark)
-    else:
-        over = (group.bid_markup_points if is_long else group.ask_markup_points) * instrument.point
-    close = mark.bid - over if is_long else mark.ask + over
+    close = _closing(state, position, group, instrument, mark)
     profit = (position.quantity * close - position.cost) * instrument.contract_size
     if instrument.quote == account.currency:
         return profit
@@ -93,6 +88,24 @@ def _profit(
         state=state, source=instrument.quote, target=account.currency, gain=profit > 0, marks=marks, pairs=pairs
     )
     return None if rate is None else profit * rate
+
+
+def closing_price(*, state: State, position: Position, marks: Mapping[str, Touch]) -> Decimal | None:
+    """Return the price at which the position's owner could close it, markup included; None without a mark."""
+    mark = marks.get(position.symbol)
+    if mark is None:
+        return None
+    group = state.groups[state.accounts[position.account_id].group]
+    return _closing(state, position, group, state.instruments[position.symbol], mark)
+
+
+def _closing(state: State, position: Position, group: Group, instrument: Instrument, mark: Touch) -> Decimal:
+    is_long = position.quantity > 0
+    if state.profiles:
+        over = _profiled(state, position, group, instrument, mark)
+    else:
+        over = (group.bid_markup_points if is_long else group.ask_markup_points) * instrument.point
+    return mark.bid - over if is_long else mark.ask + over
 
 
 def _profiled(state: State, position: Position, group: Group, instrument: Instrument, mark: Touch) -> Decimal:
@@ -119,21 +132,6 @@ def rate_of(
     return found.rate if found else state.rates.get((source, target))
 
 
-def margin_percent(*, instrument: Instrument, account: Account, group: Group) -> Decimal:
-    """Return the dearest of the instrument's percent, the group's leverage and the cap of the client's category."""
-    return max(
-        instrument.margin_percent,
-        percent_of_leverage(leverage=group.leverage_max),
-        margin_percent_min(instrument=instrument, account=account),
-    )
-
-
 def margin_percent_min(*, instrument: Instrument, account: Account) -> Decimal:
     """Return the least percent that the regulator lets this client category be charged, 0 where it has no cap."""
     return HOUSE_RULES.of(account.category).margin_percent.get(instrument.asset_class, ZERO)
-
-
-def margin_per_lot(*, instrument: Instrument, account: Account, group: Group, price: Decimal, rate: Decimal) -> Decimal:
-    """Return one lot's initial margin in the account's currency at the percent that this account is charged."""
-    percent = margin_percent(instrument=instrument, account=account, group=group)
-    return instrument.notional(lots=ONE, price=price) * percent / HUNDRED * rate

@@ -8,6 +8,8 @@ from enum import StrEnum
 import msgspec
 
 from piggy.core.accounts import Account, Group, TradingState
+from piggy.core.clearance import Override as Override
+from piggy.core.clearance import Permissions as Permissions
 from piggy.core.events import Check
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
@@ -30,46 +32,12 @@ class Request(StrEnum):
     CANCEL = "cancel"
 
 
-class Permissions(msgspec.Struct, frozen=True, kw_only=True):
-    """What compliance says of the account's owner; nothing is granted by default. `symbols` None permits all."""
-
-    trading_enabled: bool = False
-    kyc_passed: bool = False
-    sanctions_clear: bool = False
-    appropriateness_passed: bool = False
-    jurisdiction_blocked: bool = True
-    symbols: frozenset[str] | None = frozenset()
-
-    @classmethod
-    def granted(cls) -> Permissions:
-        """Return everything granted: for a tenant whose apps let only cleared clients have accounts."""
-        return cls(
-            trading_enabled=True,
-            kyc_passed=True,
-            sanctions_clear=True,
-            appropriateness_passed=True,
-            jurisdiction_blocked=False,
-            symbols=None,
-        )
-
-
-class Override(msgspec.Struct, frozen=True, kw_only=True):
-    """P-26: one order let through named controls by a second person for at most half an hour."""
-
-    order_id: str
-    codes: frozenset[str]
-    reason: str
-    requested_by: str
-    authorised_by: str
-    granted_at_us: int
-    expires_at_us: int
-
-
 class GateContext(msgspec.Struct, kw_only=True):
     """One order before the gate. Lots and prices as in the terms; money and exposures in the account's currency.
 
     `position_net` is signed and `position_gross` unsigned, of this account in this symbol, before the order, as are the
     exposures. `working_lots` are those of the account's other working orders on the order's side of the symbol.
+    `closable` are the signed lots that the order could close where those are not `position_net` (hedging accounts).
     `notional` is the order's value, `replaced_notional` what a REPLACE gives back of it. None means that the desk does
     not know, which refuses. `sane`, `reduces` and `age_ms` are worked out here.
     """
@@ -102,6 +70,7 @@ class GateContext(msgspec.Struct, kw_only=True):
     margin_required: Decimal | None = None
     margin_free: Decimal | None = None
     position_net: Decimal = ZERO
+    closable: Decimal | None = None
     position_gross: Decimal = ZERO
     working_lots: Decimal = ZERO
     orders_open: int = 0
@@ -127,10 +96,11 @@ class GateContext(msgspec.Struct, kw_only=True):
     def __post_init__(self) -> None:
         terms = self.terms
         self.sane = numbers_are_sane(terms=terms)
-        if self.position_net and self.sane:
-            opposite = (self.position_net > 0) is (terms.side is _SELL)
+        held = self.position_net if self.closable is None else self.closable
+        if held and self.sane:
+            opposite = (held > 0) is (terms.side is _SELL)
             closing = terms.quantity + self.working_lots
-            self.reduces = opposite and closing <= abs(self.position_net)
+            self.reduces = opposite and closing <= abs(held)
         if self.quote_at_us is not None and self.bid is not None and self.ask is not None:
             self.age_ms = (self.now_us - self.quote_at_us) // 1_000
 

@@ -7,20 +7,23 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core import risk
-from piggy.core.accounts import Account, TradingState
+from piggy.core.accounts import Account, PositionMode, TradingState
 from piggy.core.activity import Activity, fingerprint
 from piggy.core.crossing import meets_itself
 from piggy.core.events import Check, Verdict
-from piggy.core.execution import Execution, opening_lots
-from piggy.core.funds import margin_per_lot, margin_percent, margin_percent_min
-from piggy.core.gate import GateContext, Permissions, Request, numbers_are_sane
+from piggy.core.execution import Execution
+from piggy.core.funds import margin_percent_min
+from piggy.core.gate import GateContext, Override, Permissions, Request, numbers_are_sane
 from piggy.core.instruments import Instrument
+from piggy.core.margin import MarginTerms, holding_of, lot_value, required_for
+from piggy.core.margining import positions_in, terms_of, window_of
 from piggy.core.market import BestQuote
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
+from piggy.core.option_margin import option_margin
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.core.positions import Position
-from piggy.core.state import Order
+from piggy.core.state import Order, State
 from piggy.core.working import street_price
 
 YEAR_US = 365 * 86_400 * 1_000_000
@@ -31,6 +34,7 @@ ONE_LOT = Decimal(1)
 _BUY, _MARKET, _KILLED = Side.BUY, OrderType.MARKET, TradingState.KILLED
 _NEW, _REPLACE = Request.NEW, Request.REPLACE
 _ACTIVE_ONLY = (TradingState.ACTIVE,)
+NONE: frozenset[str] = frozenset()
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +43,27 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     margin_required: Decimal = ZERO
     notional: Decimal = ZERO
+
+
+class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order would do to its account, in the account's currency; None where a price or rate is missing."""
+
+    required: Decimal | None
+    free_before: Decimal | None
+    free_after: Decimal | None
+    verdict: Verdict
+
+
+def what_if(*, terms: OrderTerms, moment: Moment) -> WhatIf:
+    """Return what the order would bind, what it would leave free, and the gate's verdict; nothing is decided."""
+    verdict = admit(terms=terms, moment=moment).verdict
+    account, instrument = moment.state.accounts.get(terms.account_id), moment.state.instruments.get(terms.symbol)
+    if account is None or instrument is None or account.group not in moment.state.groups:
+        return WhatIf(required=None, free_before=None, free_after=None, verdict=verdict)
+    context = context_of(terms=terms, account=account, instrument=instrument, moment=moment, replaces=None)
+    required, free = context.margin_required, context.margin_free
+    after = None if required is None or free is None else free - required
+    return WhatIf(required=required, free_before=free, free_after=after, verdict=verdict)
 
 
 def admit(*, terms: OrderTerms, moment: Moment, replaces: Order | None = None) -> Admission:
@@ -70,58 +95,89 @@ def context_of(
     group = state.groups[account.group]
     best = moment.market.best(symbol=terms.symbol, now_us=now_us)
     bid, ask, quote_at_us = _touch(best)
-    sane = numbers_are_sane(terms=terms)
-    price = _reference_price(terms=terms, bid=bid, ask=ask) if sane else None
+    price = _reference_price(terms=terms, bid=bid, ask=ask) if numbers_are_sane(terms=terms) else None
     rate = moment.rate(source=instrument.quote, target=account.currency, gain=False)
-    position = _position(moment=moment, terms=terms)
-    net = position.quantity if position else ZERO
-    activity = state.activity.get(account.account_id, NEVER_ACTIVE)
-    limits = state.effective_limits[account.group]
+    held = positions_in(state=state, account_id=account.account_id, symbol=terms.symbol)
+    net = sum((position.quantity for position in held), ZERO)
+    others = _others(state=state, terms=terms, replaces=replaces)
+    margin_now = terms_of(state=state, account=account, instrument=instrument)
     notional = margin = None
     if price is not None and rate is not None:
         notional = instrument.notional(lots=terms.quantity, price=price) * rate
-        opening = opening_lots(position=position, side=terms.side, quantity=terms.quantity)
-        margin = opening * margin_per_lot(instrument=instrument, account=account, group=group, price=price, rate=rate)
-    exposure = state.exposure[terms.symbol]
+        margin = _margin_required(
+            terms=terms, instrument=instrument, margin=margin_now, price=price, rate=rate, held=held, others=others,
+            replaces=replaces, moment=moment,
+        )  # fmt: skip
     states = _states(moment=moment, account=account, terms=terms)
-    unit = instrument.notional(lots=ONE_LOT, price=price) * rate if price and rate else None
-    tenant_exposure = abs(exposure.uncovered) * unit if unit is not None else None
-    return GateContext(
+    context = GateContext(
         terms=terms,
         instrument=instrument,
         account=account,
         group=group,
-        limits=limits,
+        limits=state.effective_limits[account.group],
         now_us=now_us,
-        permissions=CLEARED,
+        permissions=state.permissions.get(account.account_id, CLEARED),
         request=_REPLACE if replaces else _NEW,
         states=states,
         bid=bid,
         ask=ask,
         quote_at_us=quote_at_us,
         notional=notional,
-        window_notional=activity.notional_within(now_us=now_us, window_s=limits.window_s),
-        duplicate_at_us=None if replaces or not sane else activity.latest.get(fingerprint(terms=terms)),
-        account_messages=activity.messages_this_second(now_us=now_us),
-        tenant_messages=state.tenant_activity.messages_this_second(now_us=now_us),
-        executions=activity.executions_within(now_us=now_us, window_s=limits.executions_window_s),
+        replaced_notional=_replaced_notional(replaces=replaces, instrument=instrument, rate=rate),
         margin_required=margin,
         margin_free=_free_margin(moment=moment, account=account, replaces=replaces),
         position_net=net,
-        position_gross=abs(net),
+        closable=_closable(held=held, terms=terms, account=account),
+        position_gross=sum((position.lots for position in held), ZERO),
+        working_lots=_working_lots(others=others, terms=terms),
         orders_open=len(state.open_orders.get(account.account_id, ())),
-        exposure_account=abs(net) * unit if unit is not None else None,
-        exposure_tenant=tenant_exposure,
-        exposure_venue=abs(exposure.venue_net) * unit if unit is not None else None,
-        exposure_firm=tenant_exposure,
-        loss_today_account=activity.loss_today(now_us=now_us),
-        loss_today_tenant=state.tenant_activity.loss_today(now_us=now_us),
-        margin_percent=margin_percent(instrument=instrument, account=account, group=group),
+        margin_percent=margin_now.percent,
         margin_percent_min=margin_percent_min(instrument=instrument, account=account),
         self_trade=_self_trade(terms=terms, moment=moment, replaces=replaces),
         killed=_KILLED in states,
         review_due_at_us=now_us + YEAR_US,
     )
+    if price and rate:
+        _expose(context=context, state=state, unit=instrument.notional(lots=ONE_LOT, price=price) * rate)
+    _heed_activity(context=context, state=state)
+    _heed_people(context=context, state=state, replaces=replaces)
+    return context
+
+
+def _expose(*, context: GateContext, state: State, unit: Decimal) -> None:
+    """Put in what account, house and venues have open in the symbol, a lot being worth `unit`."""
+    exposure = state.exposure[context.instrument.symbol]
+    context.exposure_account = abs(context.position_net) * unit
+    context.exposure_tenant = context.exposure_firm = abs(exposure.uncovered) * unit
+    context.exposure_venue = abs(exposure.venue_net) * unit
+
+
+def _heed_activity(*, context: GateContext, state: State) -> None:
+    """Put in what the account and the tenant did lately."""
+    now_us, limits, account_id = context.now_us, context.limits, context.account.account_id
+    activity = state.activity.get(account_id, NEVER_ACTIVE)
+    context.window_notional = activity.notional_within(now_us=now_us, window_s=limits.window_s)
+    if context.request is Request.NEW and context.sane:
+        context.duplicate_at_us = activity.latest.get(fingerprint(terms=context.terms))
+    context.account_messages = activity.messages_this_second(now_us=now_us)
+    context.tenant_messages = state.tenant_activity.messages_this_second(now_us=now_us)
+    context.executions = activity.executions_within(now_us=now_us, window_s=limits.executions_window_s)
+    context.throttle_latched = account_id in state.throttled
+    if activity.rejected_at_us:
+        context.rejects_consecutive = activity.rejects_consecutive(now_us=now_us)
+        context.rejects_percent = activity.rejects_percent(now_us=now_us)
+    context.loss_today_account = activity.loss_today(now_us=now_us)
+    context.loss_today_tenant = state.tenant_activity.loss_today(now_us=now_us)
+
+
+def _heed_people(*, context: GateContext, state: State, replaces: Order | None) -> None:
+    """Put in what people set: restricted lists, sessions, overrides."""
+    if state.restrictions:
+        context.restricted = _restricted(state=state, owner_id=context.account.owner_id)
+    if calendar := state.calendars.get(context.instrument.symbol):
+        context.session_open = calendar.is_open(at_us=context.now_us)
+    if override := _override(terms=context.terms, replaces=replaces, state=state):
+        context.override, context.order_id = override, override.order_id
 
 
 def _self_trade(*, terms: OrderTerms, moment: Moment, replaces: Order | None) -> bool:
@@ -152,9 +208,94 @@ def _reference_price(*, terms: OrderTerms, bid: Decimal | None, ask: Decimal | N
     return ask if terms.side is _BUY else bid
 
 
-def _position(*, moment: Moment, terms: OrderTerms) -> Position | None:
-    wanted = terms.position_id or f"{terms.account_id}:{terms.symbol}"
-    return moment.state.positions.get(wanted)
+def _others(*, state: State, terms: OrderTerms, replaces: Order | None) -> list[Order]:
+    """Return the account's other open orders on the order's side of the symbol."""
+    open_ = (state.orders[order_id] for order_id in state.open_orders.get(terms.account_id, ()))
+    return [
+        order
+        for order in open_
+        if order is not replaces and order.terms.symbol == terms.symbol and order.terms.side is terms.side
+    ]
+
+
+def _working_lots(*, others: list[Order], terms: OrderTerms) -> Decimal:
+    """Return the lots that other orders may deal on the same side; a waiting exit deals none unless there is room."""
+    same = (order for order in others if terms.position_id in (None, order.terms.position_id))
+    return sum((order.routed if order.terms.reduce_only else order.leaves for order in same), ZERO)
+
+
+def _closable(*, held: list[Position], terms: OrderTerms, account: Account) -> Decimal | None:
+    """Return the signed lots that the order could close: a hedging account's orders close only what they name."""
+    if account.position_mode is PositionMode.NETTING:
+        return None
+    return sum((position.quantity for position in held if position.position_id == terms.position_id), ZERO)
+
+
+def _margin_required(
+    *,
+    terms: OrderTerms,
+    instrument: Instrument,
+    margin: MarginTerms,
+    price: Decimal,
+    rate: Decimal,
+    held: list[Position],
+    others: list[Order],
+    replaces: Order | None,
+    moment: Moment,
+) -> Decimal | None:
+    """Return by how much the order raises the account's margin with the others of its side filled too (P-17)."""
+    state, account = moment.state, moment.account(terms.account_id)
+    quantity = terms.quantity - (replaces.filled if replaces else ZERO)
+    if instrument.option and instrument.option.underlying in state.option_models:
+        return _option_margin_required(terms=terms, quantity=quantity, moment=moment)
+    if account.position_mode is PositionMode.HEDGING and terms.position_id:
+        closing = sum((p.lots for p in held if p.position_id == terms.position_id and p.side is not terms.side), ZERO)
+        quantity = max(ZERO, quantity - closing)
+    working = sum((order.leaves for order in others if not order.terms.reduce_only), ZERO)
+    buying = terms.side is Side.BUY
+    window = window_of(state=state, group=account.group, symbol=terms.symbol, now_us=moment.now_us)
+    return required_for(
+        holding=holding_of(
+            positions=held,
+            buy_working=working if buying else ZERO,
+            sell_working=ZERO if buying else working,
+            now_us=moment.now_us,
+        ),
+        terms=margin,
+        lot_value=lot_value(instrument=instrument, price=price, rate=rate, account_currency=account.currency),
+        side=terms.side,
+        quantity=quantity,
+        news_percent=window.percent if window else ZERO,
+    )
+
+
+def _option_margin_required(*, terms: OrderTerms, quantity: Decimal, moment: Moment) -> Decimal | None:
+    extra = (terms.symbol, terms.side.sign * quantity)
+    before = moment.option_margin(terms.account_id)
+    after = option_margin(
+        state=moment.state, account_id=terms.account_id, marks=moment.marks, pairs=moment.pairs, extra=extra
+    )
+    return None if before is None or after is None else max(ZERO, after - before)
+
+
+def _replaced_notional(*, replaces: Order | None, instrument: Instrument, rate: Decimal | None) -> Decimal:
+    """Return the value that an amendment takes back: what it replaces, at its own price."""
+    if replaces is None or rate is None:
+        return ZERO
+    price = replaces.terms.limit_price if replaces.terms.limit_price is not None else replaces.terms.stop_price
+    return ZERO if price is None else instrument.notional(lots=replaces.quantity, price=price) * rate
+
+
+def _restricted(*, state: State, owner_id: str) -> frozenset[str]:
+    lists = (("firm", ""), ("tenant", ""), ("client", owner_id))
+    return NONE.union(*(state.restrictions.get(key, NONE) for key in lists))
+
+
+def _override(*, terms: OrderTerms, replaces: Order | None, state: State) -> Override | None:
+    """Return what a second person signed for this order: for its exact terms, or for its amendment."""
+    if not state.overrides:
+        return None
+    return state.overrides.get(replaces.order_id if replaces else risk.terms_hash(terms=terms))
 
 
 def _free_margin(*, moment: Moment, account: Account, replaces: Order | None) -> Decimal | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import ROUND_DOWN, Decimal
+from functools import cache
 
 import msgspec
 
@@ -69,6 +70,7 @@ def in_force(*, rule_sets: Iterable[RuleSet], jurisdiction: str, at_us: int) -> 
     return max(known, key=lambda rules: (rules.in_force_from_us, rules.version))
 
 
+@cache
 def percent_of_leverage(*, leverage: Decimal) -> Decimal:
     """Return the margin percent of a leverage, cut at two digits as regulators write it: 30 is 3.33, 20 is 5."""
     return (100 / leverage).quantize(PERCENT_STEP, rounding=ROUND_DOWN)

@@ -21,6 +21,7 @@ from piggy.core.positions import Position
 
 HUNDRED = Decimal(100)
 _BUY = Side.BUY
+TIER_BASES = ("lots", "notional")
 
 
 class MarginTier(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,20 @@ class MarginTerms(msgspec.Struct, frozen=True, kw_only=True):
     hedged_ratio: Decimal = ZERO
     tiers: tuple[MarginTier, ...] = ()
     tier_basis: str = "notional"
+
+
+class MarginSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a group sets for one symbol, or for every symbol without its own ('*'), on top of the percents in force.
+
+    `hedged_ratio` 2 is both legs in full. `percent` only ever makes it dearer. `maintenance_percent` is of used margin.
+    """
+
+    percent: Decimal = ZERO
+    maintenance_percent: Decimal = Decimal(50)
+    hedged_ratio: Decimal = Decimal(2)
+    tiers: tuple[MarginTier, ...] = ()
+    tier_basis: str = "notional"
+    news: tuple[NewsWindow, ...] = ()
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +108,20 @@ def margin_terms(
     cap = rules.of(account.category).margin_percent.get(instrument.asset_class, ZERO)
     percent = max(instrument.margin_percent, percent_of_leverage(leverage=group.leverage_max), cap)
     return MarginTerms(percent=percent, tiers=tiers, hedged_ratio=hedged_ratio)
+
+
+def settings_fault(*, settings: MarginSettings) -> str | None:
+    """Return what is wrong with margin settings, None for those that can be used."""
+    numbers = [settings.percent, settings.maintenance_percent, settings.hedged_ratio]
+    numbers += [number for tier in settings.tiers for number in (tier.above, tier.percent)]
+    numbers += [window.percent for window in settings.news]
+    if not all(number.is_finite() and number >= 0 for number in numbers):
+        return "every number must be finite and not below zero"
+    if settings.tier_basis not in TIER_BASES:
+        return f"tiers count one of {', '.join(TIER_BASES)}"
+    if not all(window.from_us < window.until_us for window in settings.news):
+        return "a news window begins before it ends"
+    return None
 
 
 def news_window(*, windows: Iterable[NewsWindow], symbol: str, at_us: int) -> NewsWindow | None:

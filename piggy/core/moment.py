@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import msgspec
+
 from piggy.core.accounts import Account, Group
 from piggy.core.conversion import Pairs, Touch
 from piggy.core.funds import Funds, funds_of, rate_of
@@ -13,6 +15,7 @@ from piggy.core.instruments import Instrument
 from piggy.core.margin_watch import MarginWatch
 from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
+from piggy.core.option_margin import option_margin
 from piggy.core.orders import Side
 from piggy.core.pricing import markup
 from piggy.core.profiles import PriceProfile, profiles_of
@@ -83,7 +86,17 @@ class Moment:
         return turnover if month == month_of(at_us=self.now_us) else ZERO
 
     def funds(self, account_id: str) -> Funds:
-        return funds_of(state=self.state, account_id=account_id, marks=self.marks, pairs=self.pairs)
+        funds = funds_of(state=self.state, account_id=account_id, marks=self.marks, pairs=self.pairs)
+        options = self.option_margin(account_id)
+        if options:
+            return msgspec.structs.replace(funds, used_margin=funds.used_margin + options)
+        return funds if options is not None else msgspec.structs.replace(funds, priced=False)
 
     def rate(self, *, source: str, target: str, gain: bool) -> Decimal | None:
         return rate_of(state=self.state, source=source, target=target, gain=gain, marks=self.marks, pairs=self.pairs)
+
+    def option_margin(self, account_id: str) -> Decimal | None:
+        """Return what the account's options bind beyond their underlyings; None where they cannot be valued."""
+        if not self.state.option_models:
+            return ZERO
+        return option_margin(state=self.state, account_id=account_id, marks=self.marks, pairs=self.pairs)

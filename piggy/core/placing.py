@@ -25,13 +25,15 @@ def place(*, command: PlaceOrder, moment: Moment) -> Events:
     order_id = execution.new_order_id()
     admission = admit(terms=command.terms, moment=moment)
     if not admission.verdict.passed:
-        return [
-            ev.OrderDenied(order_id=order_id, terms=command.terms, source=command.source, verdict=admission.verdict)
-        ]
-    return take(order_id=order_id, terms=command.terms, source=command.source, admission=admission, execution=execution)
+        denied = ev.OrderDenied(
+            order_id=order_id, terms=command.terms, source=command.source, verdict=admission.verdict
+        )
+        return [denied, *_latch(verdict=admission.verdict, account_id=command.terms.account_id)]
+    take_on(order_id=order_id, terms=command.terms, source=command.source, admission=admission, execution=execution)
+    return settled(execution=execution)
 
 
-def take(*, order_id: str, terms: OrderTerms, source: str, admission: Admission, execution: Execution) -> Events:
+def take_on(*, order_id: str, terms: OrderTerms, source: str, admission: Admission, execution: Execution) -> None:
     """Accept an order that passed and work it; a stop, or a limit away from the market, waits."""
     moment = execution.moment
     group = moment.group_of(terms.account_id)
@@ -48,16 +50,15 @@ def take(*, order_id: str, terms: OrderTerms, source: str, admission: Admission,
     order = accepted_order(event=accepted, at_us=moment.now_us, seq=moment.state.seq)
     if terms.type in TRIGGERED_TYPES:
         execution.events.append(msgspec.structs.replace(accepted, terms=_with_stop(terms=terms, moment=moment)))
-        return execution.events
+        return
     made = plan(order=order, quantity=terms.quantity, execution=execution)
     if order.rests and made.lots <= 0 and not marketable(order=order, moment=moment):
         made = msgspec.structs.replace(made, decision=msgspec.structs.replace(made.decision, text=_rests(order)))
     execution.events.append(msgspec.structs.replace(accepted, routing=made.decision))
     if terms.post_only and made.lots > 0:
         execution.cancel(order=order, outcome="cancelled", reason="post only: it would have taken liquidity")
-        return execution.events
+        return
     carry_out(order=order, plan=made, execution=execution)
-    return settled(execution=execution)
 
 
 def amend(*, command: AmendOrder, moment: Moment) -> Events:
@@ -103,6 +104,12 @@ def cancel(*, command: CancelOrder, moment: Moment) -> Events:
     execution = Execution(moment=moment)
     execution.cancel(order=order, outcome="cancelled", reason=command.reason)
     return execution.events
+
+
+def _latch(*, verdict: ev.Verdict, account_id: str) -> Events:
+    """Latch the execution throttle when it first refuses (P-15): what ran away does not start again by itself."""
+    ran_away = any(check.code == "P-15" and check.value for check in verdict.reasons)
+    return [ev.ThrottleLatched(account_id=account_id)] if ran_away else []
 
 
 def _with_stop(*, terms: OrderTerms, moment: Moment) -> OrderTerms:

@@ -11,16 +11,19 @@ from piggy.core import events as ev
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.activity import Activity
 from piggy.core.answers import OrderView
+from piggy.core.clearance import Calendar, Override, Permissions
 from piggy.core.events import Check, RoutingDecision
 from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
+from piggy.core.margin import MarginSettings
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
 from piggy.core.positions import Position
 from piggy.core.profiles import PriceProfile
 from piggy.core.resting import RestingOrders
 from piggy.core.routing_rules import RoutingPolicy, VenueScore
+from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates
 
 _LIMIT, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
@@ -205,7 +208,17 @@ class State:
     positions: dict[str, Position] = field(default_factory=dict)
     positions_of: dict[str, set[str]] = field(default_factory=dict)
     holders: dict[str, set[str]] = field(default_factory=dict)
-    margins: dict[str, Decimal] = field(default_factory=dict)
+    margins: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    news_until: dict[tuple[str, str], int] = field(default_factory=dict)
+    margin_settings: dict[tuple[str, str], MarginSettings] = field(default_factory=dict)
+    option_models: dict[str, OptionModel] = field(default_factory=dict)
+    permissions: dict[str, Permissions] = field(default_factory=dict)
+    restrictions: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    calendars: dict[str, Calendar] = field(default_factory=dict)
+    overrides: dict[str, Override] = field(default_factory=dict)
+    throttled: set[str] = field(default_factory=set)
+    disconnected: dict[str, int] = field(default_factory=dict)
+    stopped_by: dict[tuple[str, str], str] = field(default_factory=dict)
     used_margin: dict[str, Decimal] = field(default_factory=dict)
     reserved: dict[str, Decimal] = field(default_factory=dict)
     rates: dict[tuple[str, str], Decimal] = field(default_factory=dict)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_UP, Decimal
-from enum import StrEnum
 
 import msgspec
 
+from piggy.core.accounts import StopOutMode as StopOutMode
 from piggy.core.margin import AccountMargin, MarginTerms, account_margin, holding_of, reaches, symbol_margin
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
@@ -19,13 +19,6 @@ from piggy.core.positions import Position, filled, floating
 
 TWO = Decimal(2)
 BPS = Decimal(10_000)
-
-
-class StopOutMode(StrEnum):
-    """SMART: the largest loser first. FAIR: every position gives the same share."""
-
-    SMART = "smart"
-    FAIR = "fair"
 
 
 class OpenLine(msgspec.Struct, frozen=True, kw_only=True):

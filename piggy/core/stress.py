@@ -57,6 +57,16 @@ class StressTerms(msgspec.Struct, frozen=True, kw_only=True):
     short_floor_percent: Decimal = Decimal(1)
 
 
+class OptionModel(msgspec.Struct, frozen=True, kw_only=True):
+    """How options on `underlying` are priced and margined where no venue quotes them; yearly, 0.12 for 12 %."""
+
+    underlying: str
+    volatility: Decimal
+    stress: StressTerms
+    rate: Decimal = ZERO
+    carry: Decimal = ZERO
+
+
 class StressMargin(msgspec.Struct, frozen=True, kw_only=True):
     """Money in the underlying's quote currency; `scenarios` are profits in their fixed order, losses negative."""
 

@@ -1,29 +1,23 @@
 """Touching: what moved prices and passing time do to orders and accounts, without anybody asking.
 
-Stops trigger, resting limits deal, margin is called, accounts are stopped out one position at a time: after each close
-the account is looked at again, so no more is closed than needed.
+Stops trigger, resting limits deal, margin is called, accounts are stopped out (liquidation.py), orders expire.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from decimal import Decimal
 
 from piggy.core import events as ev
 from piggy.core.aftermath import settled
 from piggy.core.commands import ActOnPrices, ActOnTime
 from piggy.core.execution import Execution
-from piggy.core.funds import Funds, position_profit
-from piggy.core.gatekeeping import Admission
-from piggy.core.margin_watch import safe_bands
+from piggy.core.liquidation import watch_margin
+from piggy.core.margining import margin_now
 from piggy.core.moment import Moment
-from piggy.core.money import ZERO
-from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
-from piggy.core.placing import take
-from piggy.core.positions import Position
+from piggy.core.orders import OrderType, Side, TimeInForce
 from piggy.core.rollover import next_rollover_at_us
-from piggy.core.state import Order
+from piggy.core.state import Order, State
+from piggy.core.supervising import left_behind
 from piggy.core.working import carry_out, marketable, plan, street_price
 
 Events = list[ev.AnyEvent]
@@ -42,18 +36,34 @@ def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
         _fill_touched(symbol=symbol, execution=execution)
         accounts |= moment.watch.unsafe(accounts=moment.state.holders.get(symbol, set()))
     for account_id in sorted(accounts):
-        _watch_margin(account_id=account_id, execution=execution)
+        watch_margin(account_id=account_id, execution=execution)
     return settled(execution=execution)
 
 
 def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
-    """Expire what is due; lots out at a venue are waited for."""
+    """Expire what is due; lots out at a venue are waited for. Ended news windows tax no more (P-17)."""
+    state, now_us = moment.state, moment.now_us
     execution = Execution(moment=moment)
-    for order_id in sorted(moment.state.expiring):
-        order = moment.state.orders[order_id]
-        if moment.now_us >= expires_at_us(order=order) and not order.routed:
+    for order in left_behind(state=state, now_us=now_us):
+        execution.cancel(order=order, outcome="cancelled", reason="the client's connection was lost")
+    for order_id in sorted(state.expiring):
+        order = state.orders[order_id]
+        if now_us >= expires_at_us(order=order) and not order.routed and execution.leaves(order) > 0:
             execution.cancel(order=order, outcome="expired", reason=f"{order.terms.time_in_force.value} ended")
+    for (account_id, symbol), until_us in sorted(state.news_until.items()):
+        if now_us >= until_us:
+            margin = margin_now(state=state, account_id=account_id, symbol=symbol, now_us=now_us)
+            execution.events.append(ev.SymbolMarginChanged(account_id=account_id, symbol=symbol, margin=margin))
     return execution.events
+
+
+def time_is_up(*, state: State, now_us: int) -> bool:
+    """Return whether ActOnTime has something to do."""
+    return (
+        any(now_us >= expires_at_us(order=state.orders[order_id]) for order_id in state.expiring)
+        or any(now_us >= until_us for until_us in state.news_until.values())
+        or bool(state.disconnected and left_behind(state=state, now_us=now_us))
+    )
 
 
 def expires_at_us(*, order: Order) -> int:
@@ -140,85 +150,3 @@ def _work(*, order: Order, execution: Execution) -> None:
     if made.lots > 0 or not order.rests:
         execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
         carry_out(order=order, plan=made, execution=execution)
-
-
-def _watch_margin(*, account_id: str, execution: Execution) -> None:
-    moment = execution.moment
-    funds, group = moment.funds(account_id), moment.group_of(account_id)
-    level = funds.level_percent
-    if not funds.priced or level is None:
-        return
-    called = account_id in moment.state.margin_called
-    if level <= group.margin_call_percent and not called:
-        execution.events.append(
-            ev.MarginCalled(
-                account_id=account_id, equity=funds.equity, used_margin=funds.used_margin, level_percent=level
-            )
-        )
-    elif level > group.margin_call_percent and called:
-        execution.events.append(ev.MarginRestored(account_id=account_id, level_percent=level))
-    elif not called:
-        bands = safe_bands(
-            state=moment.state, account_id=account_id, funds=funds, marks=moment.marks, pairs=moment.pairs
-        )
-        if bands is not None:
-            moment.watch.trust(account_id=account_id, bands=bands)
-    if level <= group.stop_out_percent:
-        _stop_out(account_id=account_id, funds=funds, level=level, execution=execution)
-
-
-def _stop_out(*, account_id: str, funds: Funds, level: Decimal, execution: Execution) -> None:
-    """Close the largest loser that has a live price and no close under way."""
-    moment = execution.moment
-    losers = sorted(_closable(account_id=account_id, moment=moment), key=lambda pair: (pair[0], pair[1].position_id))
-    if not losers:
-        return
-    _, position = losers[0]
-    execution.events.append(
-        ev.StoppedOut(
-            account_id=account_id,
-            equity=funds.equity,
-            used_margin=funds.used_margin,
-            level_percent=level,
-            positions=(position.position_id,),
-        )
-    )
-    terms = OrderTerms(
-        account_id=account_id,
-        symbol=position.symbol,
-        side=position.side.contra,
-        quantity=position.lots,
-        time_in_force=TimeInForce.IOC,
-        reduce_only=True,
-        position_id=position.position_id,
-        tag="stop_out",
-    )
-    # A stop-out is the desk's own close: it passes no gate, for a gate that refused it would make the loss larger.
-    verdict = ev.Verdict(
-        terms_hash="",
-        config_version=moment.state.config_version,
-        checks=(ev.Check(code="STOP_OUT", passed=True, value=f"{level:.2f}", text="closed by the desk"),),
-    )
-    take(
-        order_id=execution.new_order_id(),
-        terms=terms,
-        source="stop_out",
-        admission=Admission(verdict=verdict, margin_required=ZERO),
-        execution=execution,
-    )
-
-
-def _closable(*, account_id: str, moment: Moment) -> Iterable[tuple[Decimal, Position]]:
-    state = moment.state
-    closing = {
-        state.orders[order_id].terms.symbol
-        for order_id in state.open_orders.get(account_id, ())
-        if state.orders[order_id].source == "stop_out"
-    }
-    for position_id in state.positions_of.get(account_id, ()):
-        position = state.positions[position_id]
-        if position.symbol in closing or not moment.levels(symbol=position.symbol, side=position.side.contra):
-            continue
-        profit = position_profit(state=state, position=position, marks=moment.marks, pairs=moment.pairs)
-        if profit is not None:
-            yield profit, position

@@ -65,6 +65,9 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     position = execution.position(position_id_of(account=account, order=order))
     if terms.reduce_only:
         quantity -= opening_lots(position=position, side=side, quantity=quantity)
+        if position is not None:
+            # What is already on its way out cannot be closed twice.
+            quantity = min(quantity, position.lots - execution.under_way(position=position))
     levels = moment.levels(symbol=terms.symbol, side=side)
     markup = moment.markup(account_id=account.account_id, symbol=terms.symbol, side=side, lots=terms.quantity)
     limit = _raw_limit(order=order, moment=moment, levels=levels, markup=markup)

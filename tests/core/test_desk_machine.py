@@ -99,7 +99,7 @@ class DeskMachine(RuleBasedStateMachine):
     def margin_and_reserves_follow_what_is_open(self) -> None:
         state = self.floor.desk.state
         for account_id in state.accounts:
-            held = sum((state.margins[key] for key in state.positions_of.get(account_id, ())), ZERO)
+            held = sum((margin for (owner, _), margin in state.margins.items() if owner == account_id), ZERO)
             assert abs(state.used_margin.get(account_id, ZERO) - held) < Decimal("1E-9")
             if not state.open_orders.get(account_id):
                 assert abs(state.reserved.get(account_id, ZERO)) < Decimal("1E-9")

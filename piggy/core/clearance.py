@@ -1,0 +1,80 @@
+"""Clearance: who may trade what and when, as values: permissions, restricted lists, sessions, overrides."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+MINUTES_OF_WEEK = 7 * 24 * 60
+
+
+class Permissions(msgspec.Struct, frozen=True, kw_only=True):
+    """What compliance says of the account's owner; nothing is granted by default. `symbols` None permits all."""
+
+    trading_enabled: bool = False
+    kyc_passed: bool = False
+    sanctions_clear: bool = False
+    appropriateness_passed: bool = False
+    jurisdiction_blocked: bool = True
+    symbols: frozenset[str] | None = frozenset()
+
+    @classmethod
+    def granted(cls) -> Permissions:
+        """Return everything granted: for a tenant whose apps let only cleared clients have accounts."""
+        return cls(
+            trading_enabled=True,
+            kyc_passed=True,
+            sanctions_clear=True,
+            appropriateness_passed=True,
+            jurisdiction_blocked=False,
+            symbols=None,
+        )
+
+
+class Override(msgspec.Struct, frozen=True, kw_only=True):
+    """P-26: one order let through named controls by a second person for at most half an hour."""
+
+    order_id: str
+    codes: frozenset[str]
+    reason: str
+    requested_by: str
+    authorised_by: str
+    granted_at_us: int
+    expires_at_us: int
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """Open from `opens` to `closes`, minutes since Monday 00:00 of the calendar's own time, the end excluded."""
+
+    opens: int
+    closes: int
+
+
+class Calendar(msgspec.Struct, frozen=True, kw_only=True):
+    """When a symbol trades; on `holidays` (local dates) never. `timezone` is an IANA name."""
+
+    symbol: str
+    sessions: tuple[Session, ...]
+    timezone: str = "UTC"
+    holidays: frozenset[date] = frozenset()
+
+    def is_open(self, *, at_us: int) -> bool:
+        """Return whether the symbol is in session."""
+        local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).astimezone(ZoneInfo(self.timezone))
+        if local.date() in self.holidays:
+            return False
+        minute = (local.weekday() * 24 + local.hour) * 60 + local.minute
+        return any(session.opens <= minute < session.closes for session in self.sessions)
+
+
+def calendar_fault(*, calendar: Calendar) -> str | None:
+    """Return what is wrong with a calendar, None for one that can be used."""
+    try:
+        ZoneInfo(calendar.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return f"no time zone is called {calendar.timezone}"
+    if all(0 <= session.opens < session.closes <= MINUTES_OF_WEEK for session in calendar.sessions):
+        return None
+    return "a session begins before it ends, within one week"

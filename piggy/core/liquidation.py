@@ -1,0 +1,217 @@
+"""Liquidation: calling margin and stopping accounts out, as orders of the desk's own. The ladder is stopout.py's.
+
+Lots already on their way out at a venue count as gone, and are never sent a second time (INV-17). Nothing is closed on
+a price that is stale, out of session or without its quorum of venues: it waits for its first good tick.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from piggy.core import events as ev
+from piggy.core.accounts import Group
+from piggy.core.execution import Execution
+from piggy.core.funds import Funds, closing_price
+from piggy.core.gatekeeping import Admission
+from piggy.core.margin_watch import safe_bands
+from piggy.core.margining import open_lot_value, positions_in, terms_of
+from piggy.core.moment import Moment
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderTerms, Side, TimeInForce
+from piggy.core.placing import take_on
+from piggy.core.positions import Position, filled
+from piggy.core.stopout import Ladder, OpenLine, Rung, ladder, line_floating
+
+STOP_OUT = "stop_out"
+
+
+def watch_margin(*, account_id: str, execution: Execution) -> None:
+    """Call margin once until it is restored, and stop the account out where its level says so."""
+    moment = execution.moment
+    if any(order.terms.account_id == account_id for order, _ in execution.fills()):
+        return  # The account is looked at again once these fills are in its state.
+    funds, group = moment.funds(account_id), moment.group_of(account_id)
+    level = funds.level_percent
+    if not funds.priced or level is None:
+        return
+    called = account_id in moment.state.margin_called
+    if level <= group.margin_call_percent and not called:
+        execution.events.append(
+            ev.MarginCalled(
+                account_id=account_id, equity=funds.equity, used_margin=funds.used_margin, level_percent=level
+            )
+        )
+    elif level > group.margin_call_percent and called:
+        execution.events.append(ev.MarginRestored(account_id=account_id, level_percent=level))
+    elif not called and not _holds_options(account_id=account_id, moment=moment):
+        bands = safe_bands(
+            state=moment.state, account_id=account_id, funds=funds, marks=moment.marks, pairs=moment.pairs
+        )
+        if bands is not None:
+            moment.watch.trust(account_id=account_id, bands=bands)
+    if stops_out(level=level, group=group):
+        _stop_out(account_id=account_id, funds=funds, level=level, execution=execution)
+
+
+def _holds_options(*, account_id: str, moment: Moment) -> bool:
+    """Whether what the account binds moves with prices too, so that no band of them is sure."""
+    state = moment.state
+    held = (state.positions[position_id].symbol for position_id in state.positions_of.get(account_id, ()))
+    return bool(state.option_models) and any(state.instruments[symbol].option for symbol in held)
+
+
+def stops_out(*, level: Decimal, group: Group) -> bool:
+    """Return whether the margin level is at which the group closes positions: below its bar, or at it if inclusive."""
+    return level <= group.stop_out_percent if group.stop_out_inclusive else level < group.stop_out_percent
+
+
+def stop_out_plan(*, account_id: str, execution: Execution) -> Ladder | None:
+    """Return what a stop-out would close now and what it would leave; None where a position cannot be priced.
+
+    An account above its level gets no rungs; lines that wait for a good price are `queued`.
+    """
+    moment = execution.moment
+    state, account = moment.state, moment.account(account_id)
+    group, balance = moment.group_of(account_id), state.balances.get(account_id, ZERO)
+    lines: list[OpenLine] = []
+    for position_id in sorted(state.positions_of.get(account_id, ())):
+        line = _line(position=state.positions[position_id], moment=moment)
+        if line is None:
+            return None
+        going = execution.under_way(position=line.position)
+        left, realised = _without(line, going)
+        balance += realised
+        if left is not None:
+            lines.append(left)
+    return ladder(
+        lines=lines,
+        balance=balance,
+        currency=account.currency,
+        level_percent=group.stop_out_percent,
+        now_us=moment.now_us,
+        mode=group.stop_out_mode,
+        inclusive=group.stop_out_inclusive,
+    )
+
+
+def _stop_out(*, account_id: str, funds: Funds, level: Decimal, execution: Execution) -> None:
+    rungs = _rungs(account_id=account_id, execution=execution)
+    if not rungs:
+        return
+    execution.events.append(
+        ev.StoppedOut(
+            account_id=account_id,
+            equity=funds.equity,
+            used_margin=funds.used_margin,
+            level_percent=level,
+            positions=tuple(rung.position_id for rung in rungs),
+        )
+    )
+    for rung in rungs:
+        _close(account_id=account_id, rung=rung, level=level, execution=execution)
+
+
+def _rungs(*, account_id: str, execution: Execution) -> tuple[Rung, ...]:
+    moment = execution.moment
+    if not moment.option_margin(account_id):
+        plan = stop_out_plan(account_id=account_id, execution=execution)
+        return plan.rungs if plan else ()
+    # What options bind is no sum over positions, so these accounts close the largest loser whole and look again.
+    held = (moment.state.positions[key] for key in moment.state.positions_of[account_id])
+    lines = [line for position in held if (line := _line(position=position, moment=moment))]
+    free = [line for line in lines if line.trusted and not execution.under_way(position=line.position)]
+    losers = sorted(free, key=lambda line: (line_floating(line=line), line.position.position_id))
+    return tuple(_whole(line) for line in losers[:1])
+
+
+def _whole(line: OpenLine) -> Rung:
+    position = line.position
+    return Rung(
+        position_id=position.position_id,
+        symbol=position.symbol,
+        side=position.side.contra,
+        quantity=position.lots,
+        price=line.close_price,
+        realised=line_floating(line=line),
+        level_after=None,
+    )
+
+
+def _line(*, position: Position, moment: Moment) -> OpenLine | None:
+    """Return what closing the position now would need, None where it has no price or no rate."""
+    state, account = moment.state, moment.account(position.account_id)
+    instrument = moment.instrument(position.symbol)
+    price = closing_price(state=state, position=position, marks=moment.marks)
+    if price is None:
+        return None
+    gain = (position.quantity * price - position.cost) > 0
+    rate = moment.rate(source=instrument.quote, target=account.currency, gain=gain)
+    if rate is None:
+        return None
+    held = positions_in(state=state, account_id=account.account_id, symbol=position.symbol)
+    opened = state.rates.get((instrument.quote, account.currency), rate)
+    return OpenLine(
+        position=position,
+        close_price=price,
+        rate=rate,
+        contract_size=instrument.contract_size,
+        lot_step=instrument.lot_step,
+        lot_value=open_lot_value(positions=held, instrument=instrument, account=account, rate=opened),
+        terms=terms_of(state=state, account=account, instrument=instrument),
+        trusted=_trusted(
+            symbol=position.symbol, side=position.side.contra, moment=moment, group=moment.group_of(account.account_id)
+        ),
+    )
+
+
+def _trusted(*, symbol: str, side: Side, moment: Moment, group: Group) -> bool:
+    """Return whether a close may be dealt at the price there is: live, in session, and agreed on by enough venues."""
+    calendar = moment.state.calendars.get(symbol)
+    if not moment.levels(symbol=symbol, side=side) or (calendar and not calendar.is_open(at_us=moment.now_us)):
+        return False
+    return group.stop_out_quorum <= 1 or moment.market.trusted(
+        symbol=symbol, now_us=moment.now_us, k=group.stop_out_quorum, band_bps=group.stop_out_band_bps
+    )
+
+
+def _without(line: OpenLine, going: Decimal) -> tuple[OpenLine | None, Decimal]:
+    """Return the line less the lots on their way out, which waits for them, and what they bring."""
+    if not going:
+        return line, ZERO
+    fold = filled(
+        position=line.position,
+        side=line.position.side.contra,
+        quantity=going,
+        price=line.close_price,
+        contract_size=line.contract_size,
+    )
+    left = msgspec.structs.replace(line, position=fold.position, trusted=False) if fold.position else None
+    return left, fold.realised_quote * line.rate
+
+
+def _close(*, account_id: str, rung: Rung, level: Decimal, execution: Execution) -> None:
+    terms = OrderTerms(
+        account_id=account_id,
+        symbol=rung.symbol,
+        side=rung.side,
+        quantity=rung.quantity,
+        time_in_force=TimeInForce.IOC,
+        reduce_only=True,
+        position_id=rung.position_id,
+        tag=STOP_OUT,
+    )
+    # A stop-out is the desk's own close: it passes no gate, for a gate that refused it would make the loss larger.
+    verdict = ev.Verdict(
+        terms_hash="",
+        config_version=execution.moment.state.config_version,
+        checks=(ev.Check(code="STOP_OUT", passed=True, value=f"{level:.2f}", text="closed by the desk"),),
+    )
+    take_on(
+        order_id=execution.new_order_id(),
+        terms=terms,
+        source=STOP_OUT,
+        admission=Admission(verdict=verdict, margin_required=ZERO),
+        execution=execution,
+    )

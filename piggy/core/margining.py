@@ -1,0 +1,117 @@
+"""Margining: what an account's holding of one symbol binds on this desk. The rules are margin.py's.
+
+Margin stands at the open prices, as the percents do: a change of settings, group or category counts from the next fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+from piggy.core.accounts import Account, PositionMode
+from piggy.core.funds import HOUSE_RULES
+from piggy.core.instruments import Instrument
+from piggy.core.margin import (
+    MarginSettings,
+    MarginTerms,
+    NewsWindow,
+    holding_of,
+    lot_value,
+    margin_terms,
+    new_net_lots,
+    news_window,
+    symbol_margin,
+)
+from piggy.core.money import ZERO
+from piggy.core.orders import Side
+from piggy.core.positions import COST_STEP, Position
+from piggy.core.state import State
+
+ANY_SYMBOL = "*"
+AS_EVER = MarginSettings()
+
+
+class News(NamedTuple):
+    """What a fill owes to a news window: lots of new net volume, their percent, until when (0 lots: nothing)."""
+
+    lots: Decimal = ZERO
+    percent: Decimal = ZERO
+    until_us: int = 0
+
+
+def settings_of(*, state: State, group: str, symbol: str) -> MarginSettings:
+    """Return a group's margin settings of a symbol: its own, those of '*', or none."""
+    known = state.margin_settings
+    return known.get((group, symbol)) or known.get((group, ANY_SYMBOL), AS_EVER)
+
+
+def terms_of(*, state: State, account: Account, instrument: Instrument) -> MarginTerms:
+    """Return how a symbol is margined for an account now; netting accounts hold nothing hedged."""
+    settings = settings_of(state=state, group=account.group, symbol=instrument.symbol)
+    base = margin_terms(instrument=instrument, account=account, group=state.groups[account.group], rules=HOUSE_RULES)
+    hedging = account.position_mode is PositionMode.HEDGING
+    return MarginTerms(
+        percent=max(base.percent, settings.percent),
+        maintenance_percent=settings.maintenance_percent,
+        hedged_ratio=settings.hedged_ratio if hedging else ZERO,
+        tiers=settings.tiers,
+        tier_basis=settings.tier_basis,
+    )
+
+
+def window_of(*, state: State, group: str, symbol: str, now_us: int) -> NewsWindow | None:
+    """Return the news window that taxes new net volume of a group in a symbol now."""
+    windows = settings_of(state=state, group=group, symbol=symbol).news
+    return news_window(windows=windows, symbol=symbol, at_us=now_us) if windows else None
+
+
+def news_of(*, window: NewsWindow, net_before: Decimal, side: Side, quantity: Decimal) -> News:
+    """Return what a fill owes to the window."""
+    lots = new_net_lots(net_before=net_before, net_after=net_before + side.sign * quantity)
+    return News(lots, window.percent, window.until_us) if lots else News()
+
+
+def positions_in(*, state: State, account_id: str, symbol: str) -> list[Position]:
+    """Return the account's positions in the symbol."""
+    held = (state.positions[position_id] for position_id in state.positions_of.get(account_id, ()))
+    return [position for position in held if position.symbol == symbol]
+
+
+def margin_of(
+    *,
+    positions: Iterable[Position],
+    terms: MarginTerms,
+    instrument: Instrument,
+    account: Account,
+    rate: Decimal,
+    now_us: int,
+) -> Decimal:
+    """Return the margin of all the positions an account has in one symbol, in its currency, unrounded."""
+    held = list(positions)
+    if not held:
+        return ZERO
+    value = open_lot_value(positions=held, instrument=instrument, account=account, rate=rate)
+    return symbol_margin(holding=holding_of(positions=held, now_us=now_us), terms=terms, lot_value=value)
+
+
+def margin_now(*, state: State, account_id: str, symbol: str, now_us: int) -> Decimal:
+    """Return what an account's holding of a symbol binds at its last fill's rate, once news windows are over."""
+    account, instrument = state.accounts[account_id], state.instruments[symbol]
+    return margin_of(
+        positions=positions_in(state=state, account_id=account_id, symbol=symbol),
+        terms=terms_of(state=state, account=account, instrument=instrument),
+        instrument=instrument,
+        account=account,
+        rate=state.rates[(instrument.quote, account.currency)],
+        now_us=now_us,
+    ).quantize(COST_STEP)
+
+
+def open_lot_value(
+    *, positions: Iterable[Position], instrument: Instrument, account: Account, rate: Decimal
+) -> Decimal:
+    """Return what one lot of these positions is worth in the account's currency at the price they were opened at."""
+    held = list(positions)
+    price = sum((abs(position.cost) for position in held), ZERO) / sum((p.lots for p in held), ZERO)
+    return lot_value(instrument=instrument, price=price, rate=rate, account_currency=account.currency)

@@ -1,0 +1,175 @@
+"""Supervising: what people set around trading: margin, clearances, sessions, overrides, latches, states and kills."""
+
+from __future__ import annotations
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.accounts import TradingState
+from piggy.core.clearance import Override, calendar_fault
+from piggy.core.controls_order import STRICTNESS
+from piggy.core.execution import Execution
+from piggy.core.margin import settings_fault
+from piggy.core.margining import ANY_SYMBOL
+from piggy.core.moment import Moment
+from piggy.core.orders import OrderState
+from piggy.core.oversight import OVERRIDE_US_MAX, disconnect_due, kill_plan, override_holds
+from piggy.core.risk import OVERRIDABLE, terms_hash
+from piggy.core.state import Order, State
+
+Events = list[ev.AnyEvent]
+SCOPES = ("account", "firm", "group", "symbol", "tenant", "venue")
+LISTS = ("client", "firm", "tenant")
+STOPPED = (TradingState.HALTED, TradingState.KILLED)
+
+
+def configure_margin(*, command: cmd.ConfigureMargin, moment: Moment) -> Events:
+    """Take how a group is margined in a symbol; it counts from the next fill."""
+    state = moment.state
+    if command.group not in state.groups:
+        return [_refused("GROUP_UNKNOWN", "group", f"no group is called {command.group}")]
+    if command.symbol != ANY_SYMBOL and command.symbol not in state.instruments:
+        return [_refused("SYMBOL_UNKNOWN", "symbol", f"no symbol is called {command.symbol}")]
+    if fault := settings_fault(settings=command.settings):
+        return [_refused("MARGIN_UNUSABLE", "settings", fault)]
+    if state.margin_settings.get((command.group, command.symbol)) == command.settings:
+        return []
+    return [ev.MarginConfigured(group=command.group, symbol=command.symbol, settings=command.settings)]
+
+
+def configure_option_model(*, command: cmd.ConfigureOptionModel, moment: Moment) -> Events:
+    """Take how options on a symbol are priced and stressed."""
+    model = command.model
+    if model.underlying not in moment.state.instruments:
+        return [_refused("SYMBOL_UNKNOWN", "underlying", f"no symbol is called {model.underlying}")]
+    if not (model.volatility.is_finite() and model.volatility > 0):
+        return [_refused("MODEL_UNUSABLE", "volatility", "a volatility is more than nothing")]
+    same = moment.state.option_models.get(model.underlying) == model
+    return [] if same else [ev.OptionModelConfigured(model=model)]
+
+
+def configure_permissions(*, command: cmd.ConfigurePermissions, moment: Moment) -> Events:
+    """Take what compliance says of an account (P-02, P-03)."""
+    if command.account_id not in moment.state.accounts:
+        return [_refused("ACCOUNT_UNKNOWN", "account_id", "no such account")]
+    if moment.state.permissions.get(command.account_id) == command.permissions:
+        return []
+    return [ev.PermissionsConfigured(account_id=command.account_id, permissions=command.permissions)]
+
+
+def configure_restrictions(*, command: cmd.ConfigureRestrictions, moment: Moment) -> Events:
+    """Replace the restricted list of a scope (P-04)."""
+    if command.scope not in LISTS:
+        return [_refused("SCOPE_UNKNOWN", "scope", f"one of {', '.join(LISTS)}")]
+    if moment.state.restrictions.get((command.scope, command.key), frozenset()) == command.symbols:
+        return []
+    return [ev.RestrictionsConfigured(scope=command.scope, key=command.key, symbols=command.symbols)]
+
+
+def configure_calendar(*, command: cmd.ConfigureCalendar, moment: Moment) -> Events:
+    """Take when a symbol trades (P-05); one without a calendar always does."""
+    calendar = command.calendar
+    if calendar.symbol not in moment.state.instruments:
+        return [_refused("SYMBOL_UNKNOWN", "symbol", f"no symbol is called {calendar.symbol}")]
+    if fault := calendar_fault(calendar=calendar):
+        return [_refused("CALENDAR_UNUSABLE", "sessions", fault)]
+    same = moment.state.calendars.get(calendar.symbol) == calendar
+    return [] if same else [ev.CalendarConfigured(calendar=calendar)]
+
+
+def grant_override(*, command: cmd.GrantOverride, moment: Moment) -> Events:
+    """Let one order through named controls, signed by a second person, for half an hour at most (P-26)."""
+    order = moment.state.orders.get(command.order_id)
+    if order is None or (order.state.final and order.state is not OrderState.DENIED):
+        return [_refused("ORDER_UNKNOWN", "order_id", "no order of that id was denied or works")]
+    if not command.codes or not command.codes <= OVERRIDABLE:
+        return [_refused("NOT_OVERRIDABLE", "codes", f"only {', '.join(sorted(OVERRIDABLE))} may be overridden")]
+    override = Override(
+        order_id=command.order_id,
+        codes=command.codes,
+        reason=command.reason,
+        requested_by=command.requested_by,
+        authorised_by=command.authorised_by,
+        granted_at_us=moment.now_us,
+        expires_at_us=command.expires_at_us,
+    )
+    if not override_holds(override=override, order_id=command.order_id, now_us=moment.now_us):
+        minutes = OVERRIDE_US_MAX // 60_000_000
+        text = f"an override needs a reason, a second person, and an end within {minutes} minutes"
+        return [_refused("OVERRIDE_INVALID", "authorised_by", text)]
+    denied = order.state is OrderState.DENIED
+    return [ev.OverrideGranted(override=override, key=terms_hash(terms=order.terms) if denied else order.order_id)]
+
+
+def release_throttle(*, command: cmd.ReleaseThrottle, moment: Moment) -> Events:
+    """Open the execution throttle of an account again (P-15): a person's act, with a reason."""
+    if command.account_id not in moment.state.throttled:
+        return [_refused("NOT_THROTTLED", "account_id", "its throttle is not latched")]
+    if not (command.by and command.reason):
+        return [_refused("REASON_MISSING", "reason", "who opens it, and why, is recorded")]
+    return [ev.ThrottleReleased(account_id=command.account_id, by=command.by, reason=command.reason)]
+
+
+def report_connection(*, command: cmd.ReportConnection, moment: Moment) -> Events:
+    """Note that a client session which asked for cancel on disconnect dropped off, or is back (P-29)."""
+    if command.account_id not in moment.state.accounts:
+        return [_refused("ACCOUNT_UNKNOWN", "account_id", "no such account")]
+    if command.connected is (command.account_id not in moment.state.disconnected):
+        return []
+    return [
+        ev.ClientConnectionChanged(
+            account_id=command.account_id, connected=command.connected, occurred_at_us=moment.now_us
+        )
+    ]
+
+
+def set_trading_state(*, command: cmd.SetTradingState, moment: Moment) -> Events:
+    """Change the trading state of a scope; the strictest of all that apply wins (P-01).
+
+    What one person stopped only another opens again. A kill cancels the scope's working orders that are not out at a
+    venue, unless told not to (P-25).
+    """
+    state, key = moment.state, (command.scope, command.key)
+    if command.scope not in SCOPES:
+        return [_refused("SCOPE_UNKNOWN", "scope", f"one of {', '.join(SCOPES)}")]
+    known = state.trading_states.get(key, TradingState.ACTIVE)
+    opens = known in STOPPED and STRICTNESS[command.state] < STRICTNESS[known]
+    if opens and (not command.by or command.by == state.stopped_by[key]):
+        return [_refused("FOUR_EYES", "by", f"it was {known.value} by {state.stopped_by[key]}: another opens it again")]
+    execution = Execution(moment=moment)
+    execution.events.append(
+        ev.TradingStateChanged(
+            scope=command.scope, key=command.key, state=command.state, reason=command.reason, by=command.by
+        )
+    )
+    if command.state is TradingState.KILLED:
+        working = (order.order_id for order in _working(state) if _in_scope(order, command.scope, command.key))
+        plan = kill_plan(working=working, open_positions=(), cancel_working=command.cancel_working)
+        for order_id in plan.cancel:
+            execution.cancel(order=state.orders[order_id], outcome="cancelled", reason=f"killed: {command.reason}")
+    return execution.events
+
+
+def left_behind(*, state: State, now_us: int) -> list[Order]:
+    """Return the working orders of clients who dropped off too long ago (P-29); exits stay: they only reduce."""
+    gone: list[Order] = []
+    for account_id, at_us in sorted(state.disconnected.items()):
+        grace_s = state.effective_limits[state.accounts[account_id].group].disconnect_grace_s
+        if disconnect_due(disconnected_at_us=at_us, grace_s=grace_s, now_us=now_us):
+            orders = (state.orders[order_id] for order_id in sorted(state.open_orders.get(account_id, ())))
+            gone += [order for order in orders if not order.routed and not order.terms.reduce_only]
+    return gone
+
+
+def _working(state: State) -> list[Order]:
+    open_ = (state.orders[order_id] for ids in state.open_orders.values() for order_id in ids)
+    return [order for order in open_ if not order.routed]
+
+
+def _in_scope(order: Order, scope: str, key: str) -> bool:
+    if scope in ("firm", "tenant"):
+        return True
+    return key == {"group": order.group, "account": order.terms.account_id, "symbol": order.terms.symbol}.get(scope)
+
+
+def _refused(code: str, field: str, text: str) -> ev.CommandRefused:
+    return ev.CommandRefused(code=code, field=field, text=text)

@@ -1,0 +1,222 @@
+"""Stop-out on the desk: one ladder, closed once, never on a bad price."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from typing import Any
+
+import msgspec
+import pytest
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.accounts import StopOutMode
+from piggy.core.clearance import Calendar, Session
+from piggy.core.margin import MarginSettings
+from piggy.core.orders import OrderType, Side
+from tests.core.floor import SECOND_US, Floor, names, only
+from tests.core.test_desk_margin import trade_option, with_option
+
+
+def floor_of(**group: Any) -> Floor:
+    return Floor(bid_markup_points=0, ask_markup_points=0, **group)
+
+
+@pytest.fixture
+def floor() -> Floor:
+    return floor_of()
+
+
+def poor(floor: Floor, group: str = "b", *, lots: str = "1", hedging: bool = False) -> None:
+    floor.open_account("poor", group=group, amount=4_000, hedging=hedging)
+    floor.place("poor", Side.BUY, lots)
+
+
+def fall(floor: Floor, points: int, times: int = 1) -> None:
+    """A jump is believed only when it is said again."""
+    for _ in range(times):
+        floor.quotes(str(D(-points) / 100_000))
+
+
+def test_only_the_lots_it_takes_are_closed(floor: Floor) -> None:
+    """G17: after the close the level holds again, and nothing more is due."""
+    poor(floor)
+    fall(floor, 2_300, 5)
+    preview = floor.desk.stop_out_preview(account_id="poor", now_us=floor.now_us)
+    events = floor.act()
+    assert names(events)[:2] == ["MarginCalled", "StoppedOut"]
+    (fill,) = only(events, ev.OrderFilled)
+    assert preview is not None and [rung.quantity for rung in preview.rungs] == [fill.quantity]
+    assert D(0) < fill.quantity < 1
+    funds = floor.desk.moment(now_us=floor.now_us).funds("poor")
+    assert funds.level_percent is not None and funds.level_percent > 50
+
+
+def test_margin_is_called_once_until_it_is_restored(floor: Floor) -> None:
+    poor(floor)
+    fall(floor, 400)
+    assert names(floor.act()) == ["MarginCalled"]
+    fall(floor, 420)
+    assert floor.act() == []
+    fall(floor, 0)
+    assert names(floor.act()) == ["MarginRestored"]
+    fall(floor, 400)
+    assert names(floor.act()) == ["MarginCalled"]
+
+
+@pytest.mark.parametrize(("inclusive", "closed"), [(True, True), (False, False)])
+def test_at_the_level_exactly_the_group_decides(inclusive: bool, closed: bool) -> None:
+    """G8."""
+    floor = floor_of(stop_out_inclusive=inclusive)
+    floor.do(cmd.ConfigureMargin(group="b", symbol="*", settings=MarginSettings(percent=D(10))))
+    floor.open_account("poor", group="b", amount=12_000)
+    floor.place("poor", Side.BUY, "1")
+    for _ in range(5):  # Equity is 12,000 less 9 of spread less the fall; half of the margin is 5,500.50.
+        floor.quotes("-0.064905")
+    level = floor.desk.moment(now_us=floor.now_us).funds("poor").level_percent
+    assert level == 50
+    assert bool(only(floor.act(), ev.StoppedOut)) is closed
+
+
+def test_fair_takes_the_same_share_of_every_position() -> None:
+    floor = floor_of(stop_out_mode=StopOutMode.FAIR)
+    poor(floor, lots="0.6", hedging=True)
+    floor.place("poor", Side.BUY, "0.4")
+    fall(floor, 2_300, 5)
+    events = floor.act()
+    closes = only(events, ev.OrderFilled)
+    assert [fill.position_id for fill in closes] == ["O000000001", "O000000002"]
+    assert abs(closes[0].quantity / D("0.6") - closes[1].quantity / D("0.4")) < D("0.03")
+    assert only(events, ev.StoppedOut)[0].positions == ("O000000001", "O000000002")
+
+
+def test_the_largest_loser_goes_first(floor: Floor) -> None:
+    poor(floor, lots="0.4", hedging=True)
+    floor.place("poor", Side.BUY, "0.6")
+    fall(floor, 2_300, 5)
+    (stopped,) = only(floor.act(), ev.StoppedOut)
+    assert stopped.positions == ("O000000002",)
+
+
+def test_a_gap_is_closed_at_its_price_and_the_rest_written_off(floor: Floor) -> None:
+    """G11."""
+    poor(floor)
+    fall(floor, 6_500, 5)
+    events = floor.act()
+    assert only(events, ev.OrderFilled)[0].price == D("1.03501")
+    assert only(events, ev.NegativeBalanceWrittenOff)[0].amount == D("2509.00")
+    assert floor.desk.state.balances["poor"] == 0 and floor.act() == []
+
+
+def test_a_close_out_at_a_venue_is_waited_for_and_never_sent_twice(floor: Floor) -> None:
+    """INV-17, G19."""
+    floor.open_account("poor", group="a", amount=4_000)
+    floor.place("poor", Side.BUY, "1")
+    floor.fill(floor.children()[0], "1.10010")
+    fall(floor, 6_500, 5)
+    assert only(floor.act(), ev.ChildOrderCreated)
+    legs = len(floor.children())
+    for more in (6_600, 6_700):
+        fall(floor, more, 5)
+        assert only(floor.act(), ev.ChildOrderCreated) == []
+    assert len(floor.children()) == legs
+    for leg in floor.children():
+        floor.fill(leg, "1.03000")
+    assert floor.desk.state.positions == {} and floor.desk.state.balances["poor"] == 0
+
+
+def test_a_clients_close_out_at_a_venue_counts_as_gone(floor: Floor) -> None:
+    floor.open_account("poor", group="a", amount=4_000)
+    floor.place("poor", Side.BUY, "1")
+    floor.fill(floor.children()[0], "1.10010")
+    floor.place("poor", Side.SELL, "0.9")
+    fall(floor, 3_900, 5)
+    events = floor.act()
+    assert [leg.quantity for leg in only(events, ev.ChildOrderCreated)] in ([], [D("0.10")])
+    preview = floor.desk.stop_out_preview(account_id="poor", now_us=floor.now_us)
+    assert preview is not None and preview.before.used < 400
+
+
+def test_an_exit_never_closes_what_the_stop_out_is_closing(floor: Floor) -> None:
+    floor.open_account("poor", group="a", amount=4_000)
+    floor.place("poor", Side.BUY, "1")
+    floor.fill(floor.children()[0], "1.10010")
+    floor.place("poor", Side.SELL, "1", type=OrderType.STOP, stop_price=D("1.09500"), reduce_only=True)
+    fall(floor, 6_500, 5)
+    floor.act()
+    assert sum(leg.quantity for leg in floor.children()) == 1
+
+
+def test_a_stale_price_queues_until_the_first_good_tick(floor: Floor) -> None:
+    """G18."""
+    poor(floor)
+    fall(floor, 2_300, 5)
+    floor.desk.moment(now_us=floor.now_us)
+    floor.now_us += 700 * SECOND_US
+    assert only(floor.do(cmd.ActOnPrices(symbols=("EURUSD",))), ev.StoppedOut) == []
+    preview = floor.desk.stop_out_preview(account_id="poor", now_us=floor.now_us)
+    assert preview is not None and preview.queued == ("poor:EURUSD",) and preview.rungs == ()
+    fall(floor, 2_300)
+    assert only(floor.act(), ev.StoppedOut)
+
+
+def test_out_of_session_a_close_waits(floor: Floor) -> None:
+    poor(floor)
+    floor.do(cmd.ConfigureCalendar(calendar=Calendar(symbol="EURUSD", sessions=())))
+    fall(floor, 2_300, 5)
+    assert names(floor.act()) == ["MarginCalled"]
+    always = Calendar(symbol="EURUSD", sessions=(Session(opens=0, closes=7 * 24 * 60),))
+    floor.do(cmd.ConfigureCalendar(calendar=always))
+    fall(floor, 2_310)
+    assert names(floor.act())[0] == "StoppedOut"
+
+
+def test_one_venue_alone_cannot_stop_anybody_out() -> None:
+    floor = floor_of(stop_out_quorum=2, stop_out_band_bps=D(10))
+    poor(floor)
+    floor.desk.market.withdraw(venue="LP2")
+    floor.desk.market.withdraw(venue="LP3")
+    for _ in range(5):
+        floor.quote("LP1", "1.07700", "1.07710")
+    assert names(floor.act()) == ["MarginCalled"]
+    for _ in range(5):
+        floor.quote("LP3", "1.07699", "1.07712")
+    assert names(floor.act())[0] == "StoppedOut"
+
+
+def test_an_account_filled_a_moment_ago_is_judged_when_the_fill_is_known(floor: Floor) -> None:
+    poor(floor)
+    floor.place("poor", Side.SELL, "1", type=OrderType.STOP, stop_price=D("1.09500"), reduce_only=True)
+    fall(floor, 2_300, 5)
+    events = floor.act()
+    assert only(events, ev.StoppedOut) == [] and only(events, ev.OrderTriggered)
+    assert floor.desk.state.positions == {}
+
+
+def test_an_account_with_options_closes_its_largest_loser_whole(floor: Floor) -> None:
+    with_option(floor)
+    floor.open_account("poor", group="b", amount=9_000)
+    trade_option(floor, "poor", Side.SELL, "1")
+    floor.place("poor", Side.SELL, "0.1")
+    for price in ("0.05", "0.08"):
+        for _ in range(6):
+            floor.quote("LP1", price, str(D(price) + D("0.0001")), symbol="EURUSD-C")
+    events = floor.act()
+    assert only(events, ev.StoppedOut)[0].positions == ("poor:EURUSD-C",)
+    assert only(events, ev.OrderFilled)[0].quantity == 1
+
+
+def test_a_position_that_cannot_be_priced_or_converted_gives_no_preview(floor: Floor) -> None:
+    poor(floor)
+    marks = dict(floor.desk.marks)
+    floor.desk.marks.clear()
+    assert floor.desk.stop_out_preview(account_id="poor", now_us=floor.now_us) is None
+    floor.desk.marks.update(marks)
+    assert floor.desk.stop_out_preview(account_id="poor", now_us=floor.now_us) is not None
+
+
+def test_a_position_without_a_rate_is_not_priced(floor: Floor) -> None:
+    poor(floor)
+    instrument = floor.desk.state.instruments["EURUSD"]
+    floor.desk.state.instruments["EURUSD"] = msgspec.structs.replace(instrument, quote="SEK")
+    assert floor.desk.stop_out_preview(account_id="poor", now_us=floor.now_us) is None
