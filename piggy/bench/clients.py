@@ -39,4 +39,4 @@ def main(*, tenant: str, accounts: int, port: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    main(tenant=sys.argv[1], accounts=int(sys.argv[2]), port=int((sys.argv[3:] or [0])[0]))
+    main(tenant=sys.argv[1], accounts=int(sys.argv[2]), port=int(sys.argv[3]) if sys.argv[3:] else 0)

@@ -87,7 +87,7 @@ def _simulator(broker: Broker, port: int, quotes_per_s: int) -> Iterator[None]:
 
 def _heard(broker: Broker, *, seconds: float) -> Iterator[VenueQuote | VenueStatus]:
     """Yield what the worker publishes for the engine, for so long."""
-    wire = redis.Redis.from_url(broker.services.redis_url)
+    wire: Any = redis.Redis.from_url(broker.services.redis_url)  # The client's pubsub is untyped.
     until = time.monotonic() + seconds
     with wire.pubsub() as channel:
         channel.subscribe(streams.quotes_channel(tenant=broker.tenant))
@@ -140,7 +140,7 @@ def _round_trips_ms(broker: Broker) -> list[float]:
     trips: dict[str, float] = {}
     count = sql.SQL("SELECT type, count(*) FROM {} GROUP BY type").format(sql.Identifier(broker.tenant, "event_log"))
     with psycopg.connect(broker.services.postgres.url(role="postgres")) as everything:
-        recorded = dict(everything.execute(count).fetchall())
+        recorded: dict[str, int] = dict(everything.execute(count).fetchall())
         for at_us, payload in everything.execute(query, [["ChildOrderCreated", "ChildOrderFilled"]]):
             event = codec.decode_event(payload)
             if isinstance(event, ev.ChildOrderCreated):

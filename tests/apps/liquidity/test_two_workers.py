@@ -1,4 +1,4 @@
-"""F-09: two workers want one FIX session. When the one that has it is killed, the other takes over, doubling nothing."""
+"""F-09: two workers want one FIX session; when its holder is killed, the other takes over and doubles nothing."""
 
 from __future__ import annotations
 
