@@ -1,6 +1,7 @@
 """Bench fix: a child order from the engine's commit to its fill's commit, and how fast quotes come in.
 
 Real engine, Redis, FIX worker and simulated LP, each a process on this machine. The round trip is read from the log:
+from typing import Any
 from the event ChildOrderCreated to the event ChildOrderFilled, the LP answering at once. Then the LP quotes as fast as
 it can, and the session's own sequence number tells how many market data messages the worker took.
 """
@@ -51,10 +52,7 @@ def run(*, seconds: float, scale: float) -> dict[str, object]:
                 raise UnableToMeasure(f"No accounts, see {broker.home / 'log' / 'clients.log'}.")
         edge_port = free_port()
         ready = f"http://127.0.0.1:{edge_port}/readyz"
-        with (
-            broker.program("piggy.engine", ready=ready, PIGGY_EDGE_PORT=str(edge_port)),
-            broker.program(*WORKER),
-        ):
+        with broker.program("piggy.engine", ready=ready, PIGGY_EDGE_PORT=str(edge_port)), broker.program(*WORKER):
             with _simulator(broker, port, CALM_PER_S):
                 _wait_for_quotes(broker)
                 _trade(broker, seconds=seconds / 2, pause_s=ORDER_S / scale)
