@@ -1,7 +1,6 @@
 """Bench fix: a child order from the engine's commit to its fill's commit, and how fast quotes come in.
 
 Real engine, Redis, FIX worker and simulated LP, each a process on this machine. The round trip is read from the log:
-from typing import Any
 from the event ChildOrderCreated to the event ChildOrderFilled, the LP answering at once. Then the LP quotes as fast as
 it can, and the session's own sequence number tells how many market data messages the worker took.
 """
@@ -13,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import psycopg
