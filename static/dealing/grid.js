@@ -23,9 +23,11 @@ export const total = (format = number, places = 2) => ({
 });
 
 export class Grid {
-  /** `panel` names the stream; `detail(row)` gives the node of an expanded row; `aged` tells rows that have an age. */
-  constructor({ host, store, panel, columns, empty, detail, flash = [], sort, addTop = false, aged = true, matches }) {
+  /** `panel` names the stream; `detail(row)` gives the node of an expanded row; `aged` tells rows that have an age;
+   *  `idle(row)` says which rows show only to who filters for them. */
+  constructor({ host, store, panel, columns, empty, detail, flash = [], sort, addTop = false, aged = true, matches, idle }) {
     Object.assign(this, { host, store, panel, detail, flash, addTop, aged, matches });
+    this.idle = idle;
     this.dirty = new Set();
     this.whole = false;
     this.expanded = new Set();
@@ -40,6 +42,7 @@ export class Grid {
     this.table.on("tableBuilt", () => {
       nameRoles(host);
       this.built = true;
+      if (idle) this.filter("");
       this.whole = true;
       this.schedule();
     });
@@ -80,8 +83,12 @@ export class Grid {
     this.due = false;
     if (!whole) this.flashChanges(keys);
     this.painted = new Map(rows);
-    this.host.dispatchEvent(new CustomEvent("painted", { detail: { count: rows.size } }));
+    this.host.dispatchEvent(new CustomEvent("painted", { detail: { count: this.shown(rows) } }));
     if (this.dirty.size || this.whole) this.schedule();
+  }
+
+  shown(rows) {
+    return this.idle ? [...rows.values()].filter((row) => !this.idle(row)).length : rows.size;
   }
 
   async merge(keys, rows) {
@@ -92,6 +99,7 @@ export class Grid {
     if (gone.length) await this.table.deleteRow(gone);
     if (known.length) await this.table.updateData(known);
     if (fresh.length) await this.table.addData(fresh, this.addTop);
+    if (this.idle && known.some((row) => this.idle(row) !== this.idle(this.painted.get(row.key)))) this.table.refreshFilter();
     if (known.length || gone.length) this.table.recalc();
   }
 
@@ -166,6 +174,7 @@ export class Grid {
   filter(text) {
     const wanted = text.trim().toLowerCase();
     if (wanted) this.table.setFilter((row) => this.matches(row).some((value) => String(value ?? "").toLowerCase().includes(wanted)));
+    else if (this.idle) this.table.setFilter((row) => !this.idle(row));
     else this.table.clearFilter();
   }
 }

@@ -21,6 +21,7 @@ export const exposure = ({ host, store }) => {
     flash: ["client_net", "uncovered"],
     sort: [{ column: "symbol", dir: "asc" }],
     matches: (row) => [row.symbol],
+    idle: (row) => row.mark === null && !row.positions,
     columns: [
       label("Symbol", "symbol", undefined, { minWidth: 136, widthGrow: 1.1, cssClass: "symbol", bottomCalc: () => "All symbols", responsive: 0 }),
       figure("Cl. long", "client_long", number, { ...total(), minWidth: 66, responsive: 6 }),
@@ -30,8 +31,8 @@ export const exposure = ({ host, store }) => {
       figure("B-book", "b_net", net, { ...total(net), minWidth: 72, responsive: 2 }),
       figure("LP net", "venue_net", net, { ...total(net), minWidth: 72, responsive: 3 }),
       figure("Uncovered", "uncovered", net, { ...total(net), minWidth: 80, responsive: 0, cssClass: "figure strong" }),
-      figure("VWAP", "vwap", number, { minWidth: 80, responsive: 3 }),
-      figure("Mark", "mark", number, { minWidth: 80, responsive: 4 }),
+      figure("VWAP", "vwap", number, { minWidth: 94, responsive: 3 }),
+      figure("Mark", "mark", number, { minWidth: 94, responsive: 4 }),
       figure("Floating P&L", "floating", inQuoteCurrency, { ...summed(store, "floating"), minWidth: 118, responsive: 0, widthGrow: 1.2 }),
       figure("Realised", "realised", inQuoteCurrency, { ...summed(store, "realised"), minWidth: 112, responsive: 5, widthGrow: 1.2 }),
       figure("Notional", "notional", whole, { minWidth: 116, responsive: 7, widthGrow: 1.3 }),

@@ -11,6 +11,7 @@ export const quotes = ({ host, store }) => {
     flash: ["bid", "ask"],
     sort: [{ column: "symbol", dir: "asc" }],
     matches: (row) => [row.symbol],
+    idle: (row) => !row.bid && !row.ask && !row.venues?.length,
     detail: (row) => venues(row, store),
     columns: [
       label("Symbol", "symbol", undefined, { minWidth: 152, widthGrow: 1.1, cssClass: "symbol expands", responsive: 0 }),
