@@ -48,13 +48,13 @@ class DatabaseWrapper(tenants_base.DatabaseWrapper):  # type: ignore[misc]
         schemas = self._get_cursor_search_paths()
         path = ", ".join(tenants_base.quote_schema_name(schema) for schema in schemas)
         self._setting_search_path = True
-        own = self.connection.cursor()
         try:
-            own.execute(SET_BOTH, [path, self._context()])
-            own.fetchone()
+            # A lost server must look as it does everywhere else: those who wait for it catch Django's errors only.
+            with self.wrap_database_errors, self.connection.cursor() as own:
+                own.execute(SET_BOTH, [path, self._context()])
+                own.fetchone()
         finally:
             self._setting_search_path = False
-            own.close()
         self.search_path_set_schemas = schemas
         self._renew_at_s = time.monotonic() + RENEW_AFTER_S
 
