@@ -65,19 +65,17 @@ def remember(*, env: Mapping[str, str], place: Path) -> None:
 
 
 def recall(*, env: MutableMapping[str, str] = os.environ) -> None:
-    """Fill `env` with what `up` wrote down and, outside production, the installation's keys; what it says stands."""
+    """Fill `env` with what `up` wrote down; what it says already stands. Does nothing before the first `up`."""
     place = home(env=env)
     own_database = bool(env.get("DATABASE_URL"))
-    is_production = env.get("PIGGY_ENV") == "prod"
-    remembered = _read(place / "secrets.env") if is_production else generated(place=place)
-    for name, value in {**remembered, **_read(place / "local.env")}.items():
+    for name, value in {**_read(place / "secrets.env"), **_read(place / "local.env")}.items():
         if not (own_database and name.startswith("DATABASE_")):  # Never the owner of one beside the app of another.
             env.setdefault(name, value)
 
 
 def imagine(*, env: MutableMapping[str, str] = os.environ) -> None:
     """Name servers that nobody started, for commands that need none; one that needs them fails at its first word."""
-    for name, value in NOWHERE.items():
+    for name, value in {**generated(place=home(env=env)), **NOWHERE}.items():
         env.setdefault(name, value)
 
 
