@@ -149,7 +149,7 @@ class Follower:
     def run(self) -> None:
         """Project until `stop`. Raises UnableToProject on a gap; a database that is away is waited for."""
         import structlog
-        from django.db import InterfaceError, OperationalError
+        from django.db import InterfaceError, OperationalError, connection
 
         log = structlog.get_logger(__name__)
         looked_at_s = -TENANTS_AGE_S
@@ -161,6 +161,8 @@ class Follower:
                 behind = sum(catch_up(tenant=tenant) == BATCH_ROWS_MAX for tenant in self._tenants) > 0
             except (OperationalError, InterfaceError) as error:
                 log.warning("projector_waits_for_database", error=str(error))
+                # Django keeps a connection that broke between transactions, and never asks for another by itself.
+                connection.close()
                 time.sleep(RECONNECT_S)
                 continue
             if not behind:
