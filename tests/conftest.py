@@ -56,6 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
         _own_database(name=f"{BASE}_{worker['workerid']}")
     # Only now do the settings have their addresses; pytest-django takes over from configured settings.
     django.setup()
+    if worker is None and getattr(config.option, "numprocesses", None):
+        # A worker that inherited the name would read the settings before its own database has an address.
+        del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
