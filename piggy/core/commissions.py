@@ -6,7 +6,7 @@ neither saves nor costs anything. Minimum and rounding count once per order, for
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,6 +15,7 @@ import msgspec
 
 from piggy.core.money import ZERO, round_money
 
+ACCRUAL_STEP = Decimal("1E-12")
 MILLION = Decimal(1_000_000)
 BPS = Decimal(10_000)
 ONE = Decimal(1)
@@ -82,6 +83,8 @@ def charge(
     else:
         units = {CommissionBasis.PER_LOT: lots, CommissionBasis.PER_MILLION: notional / MILLION}
         fresh = units.get(plan.basis, notional / BPS) * _average_rate(plan=plan, start=turnover, amount=notional)
+        # The mean rate is a division; its last digit would decide a tie at the minor unit, so it is cut off.
+        fresh = fresh.quantize(ACCRUAL_STEP, rounding=ROUND_HALF_EVEN)
     owed = accrued + fresh
     if plan.minimum is not None:
         owed = max(owed, plan.minimum)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from piggy.core import commands as cmd
@@ -66,6 +66,7 @@ def test_tiers_are_marginal(basis: CommissionBasis, units: int, start: int, tier
     minimum=st.sampled_from([None, Decimal("0.15"), Decimal(3)]),
     currency=st.sampled_from(["USD", "JPY", "BTC"]),
 )
+@example(basis=CommissionBasis.BPS, parts=[1, 10, 12], minimum=None, currency="JPY")
 def test_an_order_in_pieces_pays_what_it_pays_whole(
     basis: CommissionBasis, parts: list[int], minimum: Decimal | None, currency: str
 ) -> None:
