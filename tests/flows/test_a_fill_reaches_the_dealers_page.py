@@ -35,9 +35,12 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(running: RunningVenue) -> Iterator[Page]:
-    """The desk of the dealer who came in by the login page; what the console said is in `page.said`."""
+    """The desk of the dealer who came in by the login page; what the console said is in `page.said`.
+
+    One login for both tests: a code is good for one login only.
+    """
     dealer = running.logins()["dealer"]
     home = f"http://acorn.localhost:{running.web_port}"
     with sync_playwright() as playwright:

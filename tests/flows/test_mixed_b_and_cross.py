@@ -30,12 +30,12 @@ def test_a_mixed_order_is_divided_exactly(running: RunningVenue) -> None:
 
 
 def test_a_b_book_order_fills_at_the_street_and_the_markup(running: RunningVenue) -> None:
-    order = filled(running, running.order("heidi", account_id="A1008", symbol="EURUSD", side="sell", quantity="0.07"))
+    order = filled(running, running.order("erin", account_id="A1005", symbol="EURUSD", side="sell", quantity="0.07"))
     assert order["mode"] == "B" and {fill["book"] for fill in order["fills"]} == {"B"}
     assert {fill["raw_price"] - fill["price"] for fill in order["fills"]} == {6 * EURUSD_POINT}
     best = min(order["routing"]["considered"], key=lambda seen: seen["rank"] or 99)
     assert order["fills"][0]["raw_price"] == Decimal(best["price"])
-    assert_api_tells_the_fills(running, "heidi", order)
+    assert_api_tells_the_fills(running, "erin", order)
 
 
 def test_two_clients_deal_with_each_other_inside_the_street(running: RunningVenue) -> None:
@@ -51,7 +51,7 @@ def test_two_clients_deal_with_each_other_inside_the_street(running: RunningVenu
             limit_price=middle(running),
         )
         assert resting.status_code == 201, resting.text
-        taking = running.order("ivan", account_id="A1009", symbol="XAUUSD", side="sell", quantity=lots)
+        taking = running.order("frank", account_id="A1006", symbol="XAUUSD", side="sell", quantity=lots)
         taker = filled(running, taking)
         # A quote that moved between the two orders lets the first fill at the street; then they try again.
         if {fill["book"] for fill in taker["fills"]} == {"CROSS"}:
@@ -65,7 +65,7 @@ def test_two_clients_deal_with_each_other_inside_the_street(running: RunningVenu
     assert (bought["counterparty"], sold["counterparty"]) == (taker["order_id"], maker["order_id"])
     assert maker["legs"] == taker["legs"] == []
     assert_api_tells_the_fills(running, "bob", maker)
-    assert_api_tells_the_fills(running, "ivan", taker)
+    assert_api_tells_the_fills(running, "frank", taker)
 
 
 def middle(running: RunningVenue) -> str:
