@@ -127,7 +127,8 @@ def compile_quickfix() -> Step | None:
     return Step(
         name="compiling QuickFIX",
         why_long="its C++ engine comes as source only; about 4 minutes once",
-        argv=[str(PYTHON), *PIP, "wheel", "--no-deps", f"--wheel-dir={WHEELS}", quickfix_pin()],
+        # An older pip would build it the old way, with a package named wheel that a new environment does not have.
+        argv=[str(PYTHON), *PIP, "wheel", "--use-pep517", "--no-deps", f"--wheel-dir={WHEELS}", quickfix_pin()],
         env={"CXXFLAGS": SLOW_FLAGS, "CFLAGS": SLOW_FLAGS},
         log=LOGS / "setup-quickfix.log",
     ).start()
