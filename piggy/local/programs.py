@@ -41,7 +41,7 @@ def _web(env: Mapping[str, str]) -> tuple[str, ...]:
     port = env["PIGGY_WEB_PORT"]
     if env.get("PIGGY_ASGI") == "daphne":
         return ("-m", "daphne", "-b", "127.0.0.1", "-p", port, "piggy.asgi:application")
-    # Packing every frame anew for every socket costs a desk of 50 ten times the delay.
+    # Packing every frame anew for every socket costs a desk of 50 more delay than the bytes saved are worth.
     options = ("--host", "127.0.0.1", "--port", port, "--lifespan", "off", "--ws-per-message-deflate", "false")
     return ("-m", "uvicorn", *options, "piggy.asgi:application")
 
