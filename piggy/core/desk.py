@@ -139,7 +139,7 @@ class Desk:
         try:
             return tuple(DECISIONS[type(command)](command=command, moment=moment))
         except UnableToConvert as unable:
-            return (_without_rate(command, str(unable)),)
+            return _without_rate(command, str(unable))
 
     def apply(self, *, recorded: Recorded) -> None:
         """Fold one committed event in, in the order of the log."""
@@ -285,10 +285,8 @@ class Desk:
             self._command_id, self._unsettled = "", None
 
 
-def _without_rate(command: AnyCommand, text: str) -> AnyEvent:
-    """A fill is never dropped for want of a rate: it waits for a person; any other command is refused."""
+def _without_rate(command: AnyCommand, text: str) -> tuple[AnyEvent, ...]:
+    """A fill is never refused for want of a rate: its worker tells it again until there is one."""
     if isinstance(command, cmd.RecordVenueFill):
-        return ev.VenueReportSuspended(
-            venue=command.venue, cl_ord_id=command.cl_ord_id, fill_id=command.fill_id, code="no_rate", text=text
-        )
-    return ev.CommandRefused(code="NO_RATE", field="symbol", text=text)
+        return ()
+    return (ev.CommandRefused(code="NO_RATE", field="symbol", text=text),)

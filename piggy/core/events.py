@@ -133,7 +133,11 @@ class OrderDenied(Event, frozen=True, kw_only=True):
 
 
 class OrderAccepted(Event, frozen=True, kw_only=True):
-    """The desk took the order. `book_mode` is what a later close follows."""
+    """The desk took the order. `book_mode` is what a later close follows.
+
+    `conversion_rate` is the account's money for one unit of the symbol's quote currency at that moment: a fill that
+    comes while nothing quotes, as after a restart, is booked at it.
+    """
 
     order_id: str
     terms: OrderTerms
@@ -143,6 +147,7 @@ class OrderAccepted(Event, frozen=True, kw_only=True):
     routing: RoutingDecision
     margin_reserved: Decimal = ZERO
     notional: Decimal = ZERO
+    conversion_rate: Decimal | None = None
 
 
 class OrderRerouted(Event, frozen=True, kw_only=True):

@@ -152,6 +152,9 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
     state.overrides.pop(event.verdict.terms_hash, None)
     state.open_orders.setdefault(account_id, set()).add(order.order_id)
     state.reserved[account_id] = state.reserved.get(account_id, ZERO) + event.margin_reserved
+    if event.conversion_rate is not None:
+        quote = state.instruments[event.terms.symbol].quote
+        state.rates.setdefault((quote, state.accounts[account_id].currency), event.conversion_rate)
     if order.terms.oco_group:
         state.oco.setdefault((account_id, order.terms.oco_group), set()).add(order.order_id)
     if order.terms.time_in_force in _ENDING:

@@ -57,6 +57,7 @@ class GateContext(msgspec.Struct, kw_only=True):
     ask: Decimal | None = None
     quote_at_us: int | None = None
     notional: Decimal | None = None
+    conversion_rate: Decimal | None = None
     replaced_notional: Decimal = ZERO
     window_notional: Decimal | None = None
     duplicate_at_us: int | None = None

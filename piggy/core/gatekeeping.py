@@ -43,6 +43,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     margin_required: Decimal = ZERO
     notional: Decimal = ZERO
+    conversion_rate: Decimal | None = None
 
 
 class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +85,7 @@ def admit(*, terms: OrderTerms, moment: Moment, replaces: Order | None = None) -
         verdict=verdict,
         margin_required=round_money(amount=context.margin_required or ZERO, currency=account.currency),
         notional=context.notional or ZERO,
+        conversion_rate=context.conversion_rate,
     )
 
 
@@ -123,6 +125,7 @@ def context_of(
         ask=ask,
         quote_at_us=quote_at_us,
         notional=notional,
+        conversion_rate=rate,
         replaced_notional=_replaced_notional(replaces=replaces, instrument=instrument, rate=rate),
         margin_required=margin,
         margin_free=_free_margin(moment=moment, account=account, replaces=replaces),

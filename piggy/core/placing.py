@@ -46,6 +46,7 @@ def take_on(*, order_id: str, terms: OrderTerms, source: str, admission: Admissi
         routing=waiting(group=group, text="waits for its price"),
         margin_reserved=admission.margin_required,
         notional=admission.notional,
+        conversion_rate=admission.conversion_rate,
     )
     order = accepted_order(event=accepted, at_us=moment.now_us, seq=moment.state.seq)
     if terms.type in TRIGGERED_TYPES:

@@ -100,7 +100,8 @@ def record_done(*, command: RecordVenueDone, moment: Moment) -> Events:
 def record_doubt(*, command: RecordVenueDoubt, moment: Moment) -> Events:
     """Nobody knows what became of the leg: it counts as live, and nothing is sent again, until a status settles it."""
     child = moment.state.children.get(command.cl_ord_id)
-    if child is None or child.closed:
+    if child is None or child.closed or child.filled_at_venue is not None:
+        # What the venue said of its end outweighs a doubt that was told late: only a fill is missing.
         return []
     return _doubt(child, command.text, command.occurred_at_us)
 

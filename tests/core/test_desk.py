@@ -83,6 +83,51 @@ def test_a_leg_done_before_its_fill_arrives_waits_for_the_fill(floor: Floor) -> 
     assert not floor.desk.state.children[leg.cl_ord_id].in_doubt
 
 
+def test_a_doubt_told_after_the_venue_said_it_ended_leaves_the_leg_waiting_for_its_fill(floor: Floor) -> None:
+    floor.place("a1", Side.BUY, "1")
+    (leg,) = floor.children()
+    floor.done(leg, filled="0.4")
+    late = cmd.RecordVenueDoubt(venue=leg.venue, cl_ord_id=leg.cl_ord_id, text="late", occurred_at_us=floor.now_us)
+    assert floor.do(late) == []
+    assert only(floor.fill(leg, "1.10010", lots="0.4"), ev.ChildOrderClosed)
+
+
+def test_a_fill_that_finds_no_quotes_after_a_restart_is_booked_at_the_rate_of_its_order(floor: Floor) -> None:
+    euros = Account(account_id="e1", group="a", owner_id="e1", currency="EUR")
+    floor.do(cmd.ConfigureAccount(account=euros))
+    floor.do(cmd.CreditAccount(account_id="e1", amount=Decimal(50_000), reference="gift"))
+    (accepted, _) = floor.place("e1", Side.BUY, "1")
+    restarted = Desk(tenant="acorn")
+    for recorded in floor.log:
+        restarted.apply(recorded=recorded)
+    floor.desk = restarted
+    (leg,) = floor.children()
+    (fill,) = only(floor.fill(leg, "1.10010"), ev.OrderFilled)
+    assert fill.conversion_rate == accepted.conversion_rate == (1 / Decimal("1.10001")).quantize(Decimal("1E-12"))
+
+
+def test_a_fill_without_any_rate_is_told_again_and_booked_once_there_is_one(floor: Floor) -> None:
+    floor.do(cmd.ConfigureAccount(account=Account(account_id="e1", group="a", owner_id="e1", currency="EUR")))
+    floor.do(cmd.CreditAccount(account_id="e1", amount=Decimal(50_000), reference="gift"))
+    floor.place("e1", Side.BUY, "1")
+    quoted, restarted = floor.desk, Desk(tenant="acorn")
+    for recorded in floor.log:
+        if isinstance(recorded.event, ev.OrderAccepted):
+            # A log from before orders carried their rate.
+            recorded = msgspec.structs.replace(
+                recorded, event=msgspec.structs.replace(recorded.event, conversion_rate=None)
+            )
+        restarted.apply(recorded=recorded)
+    floor.desk = restarted
+    (leg,) = floor.children()
+    assert floor.fill(leg, "1.10010", fill_id="X1") == []
+    for venue in ("LP1", "LP2", "LP3"):
+        found = quoted.market.quote_of(venue=venue, symbol="EURUSD")
+        assert found
+        restarted.quote(quote=found)
+    assert only(floor.fill(leg, "1.10010", fill_id="X1"), ev.OrderFilled)
+
+
 def test_a_mixed_order_is_split_exactly(floor: Floor) -> None:
     events = floor.place("mixed1", Side.BUY, "0.33")
     kept = sum(fill.quantity for fill in only(events, ev.OrderFilled))
