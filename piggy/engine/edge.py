@@ -15,6 +15,7 @@ from piggy.core.orders import OrderState
 from piggy.engine import metrics, signals
 from piggy.engine.http import Connection, Connections, Request, Respond, Response
 from piggy.engine.loop import Item
+from piggy.engine.proofs import Proofs, unauthorised
 from piggy.engine.signals import UnableToAcceptSignal
 from piggy.engine.term import Term
 from piggy.messaging.identity import command_id_of
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 HOOKS = "/hooks/tradingview/"
 BACKLOG_MAX = 20_000
+# The real command is made from the desk when it is decided.
+STAND_IN = ActOnTime()
 
 
 class Edge:
@@ -31,7 +34,7 @@ class Edge:
     def __init__(self, *, term: Term, signal_key: bytes) -> None:
         self._term = term
         self._status = term.status
-        self._key = signal_key
+        self._proofs = Proofs(key=signal_key)
         self._connections = Connections()
 
     async def serve(self, *, host: str, port: int) -> None:
@@ -87,22 +90,26 @@ class Edge:
             raise UnableToAcceptSignal(503, "ENGINE_RECOVERING", "Try again with the same id.")
         strategy = loop.desks[tenant].state.strategies.get(strategy_id)
         if strategy is None:
-            raise signals.unauthorised()
-        now_s, key = int(time.time()), self._key
+            raise unauthorised()
+        now_s, address = int(time.time()), request.address
         if mac:
             signal = signals.parse(body=request.body)
-            signals.prove_capability(
-                mac=mac, signal=signal, strategy=strategy, key=key, tenant=tenant, address=request.address, now_s=now_s
+            self._proofs.capability(
+                mac=mac, signal=signal, strategy=strategy, tenant=tenant, address=address, now_s=now_s
             )
         else:
-            signals.prove_signed(
-                headers=request.headers, body=request.body, strategy=strategy, key=key, tenant=tenant, now_s=now_s
+            self._proofs.signed(
+                headers=request.headers,
+                body=request.body,
+                strategy=strategy,
+                tenant=tenant,
+                address=address,
+                now_s=now_s,
             )
             signal = signals.parse(body=request.body)
         envelope = Envelope(
             command_id=command_id_of("tv", tenant, strategy_id, signal.id),
-            # Stands in: the real command is made from the desk when it is decided.
-            command=ActOnTime(),
+            command=STAND_IN,
             principal=f"strategy:{strategy_id}",
             request_hash=signals.request_hash(signal=signal, body=request.body, signed=not mac),
             request_id=request.headers.get("x-request-id", ""),

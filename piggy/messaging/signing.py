@@ -5,7 +5,6 @@ The derivation names its purpose and joins its parts with a byte that cannot be 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 _SEPARATOR = "\x1f"
@@ -18,7 +17,7 @@ def strategy_secret(*, key: bytes, tenant: str, strategy: str, key_version: int)
 
 def signature(*, secret: str, timestamp: str, body: bytes) -> str:
     """Return the hex HMAC-SHA256 of the Unix time in seconds, a dot and the raw body, for X-Piggy-Signature."""
-    return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), timestamp.encode() + b"." + body, "sha256").hex()
 
 
 def capability_mac(*, key: bytes, tenant: str, strategy: str, account_id: str, scope: str, key_version: int) -> str:
@@ -41,4 +40,4 @@ def same(given: str, expected: str) -> bool:
 
 def _mac(key: bytes, *parts: str) -> str:
     assert not any(_SEPARATOR in part for part in parts)
-    return hmac.new(key, _SEPARATOR.join(parts).encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, _SEPARATOR.join(parts).encode(), "sha256").hex()

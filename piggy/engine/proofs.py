@@ -1,0 +1,102 @@
+"""Proof that a signal comes from its strategy: a signature over the raw body, or a capability URL's MAC.
+
+Secrets are derived, and kept once derived, so that a proof costs one HMAC. Whatever fails is answered with one text.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from piggy.core.accounts import Strategy
+from piggy.engine.signals import Signal, UnableToAcceptSignal
+from piggy.messaging import signing
+
+WINDOW_S = 300
+SCOPE = "trade"
+SECRETS_KEPT = 100_000
+
+_TIME = re.compile(r"[0-9]{10}")
+
+
+class Proofs:
+    """Checks proofs with the installation's signal key."""
+
+    def __init__(self, *, key: bytes) -> None:
+        self._key = key
+        self._secrets: dict[tuple[str, str, int], str] = {}
+
+    def signed(
+        self, *, headers: Mapping[str, str], body: bytes, strategy: Strategy, tenant: str, address: str, now_s: int
+    ) -> None:
+        """Check the signature over timestamp and raw body, and where it comes from. Raises UnableToAcceptSignal 401."""
+        timestamp, given = headers.get("x-piggy-timestamp", ""), headers.get("x-piggy-signature", "")
+        if not _TIME.fullmatch(timestamp) or abs(now_s - int(timestamp)) > WINDOW_S:
+            raise unauthorised()
+        if not _is_allowed(address, strategy.sources):
+            raise unauthorised()
+        for version in _versions(strategy):
+            secret = self._secret(tenant, strategy.strategy_id, version)
+            if signing.same(given, signing.signature(secret=secret, timestamp=timestamp, body=body)):
+                return
+        raise unauthorised()
+
+    def capability(
+        self, *, mac: str, signal: Signal, strategy: Strategy, tenant: str, address: str, now_s: int
+    ) -> None:
+        """Check a capability URL's MAC, where the request comes from, and that the alert is fresh. Raises as above."""
+        known = False
+        for version in _versions(strategy):
+            expected = signing.capability_mac(
+                key=self._key,
+                tenant=tenant,
+                strategy=strategy.strategy_id,
+                account_id=strategy.account_id,
+                scope=SCOPE,
+                key_version=version,
+            )
+            known = signing.same(mac, expected) or known
+        if not known or not _is_allowed(address, strategy.sources) or abs(now_s - _seconds(signal.time)) > WINDOW_S:
+            raise unauthorised()
+
+    def _secret(self, tenant: str, strategy_id: str, version: int) -> str:
+        name = (tenant, strategy_id, version)
+        secret = self._secrets.get(name)
+        if secret is None:
+            if len(self._secrets) >= SECRETS_KEPT:
+                self._secrets.clear()
+            secret = signing.strategy_secret(key=self._key, tenant=tenant, strategy=strategy_id, key_version=version)
+            self._secrets[name] = secret
+        return secret
+
+
+def unauthorised() -> UnableToAcceptSignal:
+    """Return the one answer to every failed proof, so that it does not tell what failed."""
+    return UnableToAcceptSignal(401, "UNAUTHORISED", "Strategy, signature or time window is not valid.")
+
+
+def _versions(strategy: Strategy) -> tuple[int, ...]:
+    if strategy.previous_key_valid and strategy.key_version > 1:
+        return strategy.key_version, strategy.key_version - 1
+    return (strategy.key_version,)
+
+
+def _is_allowed(address: str, sources: tuple[str, ...]) -> bool:
+    if not sources:
+        return True
+    try:
+        return any(ipaddress.ip_address(address) in ipaddress.ip_network(source) for source in sources)
+    except ValueError:
+        return False
+
+
+def _seconds(text: str) -> int:
+    if _TIME.fullmatch(text):
+        return int(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    return int(at.timestamp()) if at.tzinfo else 0

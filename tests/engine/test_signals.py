@@ -1,0 +1,63 @@
+"""A signal's body: read fast where it is plain, strictly where it is not, and the same either way."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from piggy.engine import signals
+from piggy.engine.signals import Signal, UnableToAcceptSignal
+
+BODY = {"id": "1", "symbol": "EURUSD", "action": "buy", "quantity": "0.10"}
+
+
+def refusal(body: bytes) -> tuple[int, str]:
+    with pytest.raises(UnableToAcceptSignal) as caught:
+        signals.parse(body=body)
+    return caught.value.status, caught.value.field
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=50), st.booleans())
+def test_any_comment_reads_the_same_escaped_and_plain(comment: str, escaped: bool) -> None:
+    text = json.dumps(BODY | {"comment": comment}, ensure_ascii=escaped)
+    if "\0" in comment:
+        assert refusal(text.encode()) == (400, "")
+    else:
+        assert signals.parse(body=text.encode()) == Signal(
+            id="1", symbol="EURUSD", action="buy", quantity="0.10", comment=comment
+        )
+
+
+def test_a_text_that_only_looks_like_nul_is_a_text() -> None:
+    body = json.dumps(BODY | {"comment": "\\u0000"}).encode()
+    assert signals.parse(body=body).comment == "\\u0000"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        (b'{"id":"1","symbol":"EURUSD","action":"buy","quantity":"1","quantity":"2"}', 400, ""),
+        (b'{"id":"1","symbol":"EURUSD","action":"buy","quantity":"1","quantit\\u0079":"2"}', 400, ""),
+        (b'{"id":"\\ud800","symbol":"EURUSD","action":"buy","quantity":"1"}', 400, ""),
+        (b'{"id":"\xed\xa0\x80","symbol":"EURUSD","action":"buy","quantity":"1"}', 400, ""),
+        (b'\xef\xbb\xbf{"id":"1","symbol":"EURUSD","action":"buy","quantity":"1"}', 400, ""),
+        (b"", 400, ""),
+        (b"{}", 422, "id"),
+        (b'["id"]', 422, ""),
+        (b'{"id":"1","symbol":"EURUSD","action":"buy","quantity":1}', 422, "quantity"),
+        (b'{"id":"1","symbol":"EURUSD","action":"buy","quantity":"1","x":"y"}', 422, "x"),
+        (b'{"id":"","symbol":"EURUSD","action":"buy","quantity":"1"}', 422, "id"),
+    ],
+    ids=["twice", "escaped-twice", "half", "raw-half", "mark", "empty", "none", "array", "number", "unknown", "no-id"],
+)
+def test_what_is_no_signal_is_refused_by_the_name_of_its_field(body: bytes, status: int, field: str) -> None:
+    assert refusal(body) == (status, field)
+
+
+def test_a_plain_body_takes_the_short_way(monkeypatch: Any) -> None:
+    monkeypatch.setattr(signals, "_strict", None)
+    assert signals.parse(body=json.dumps(BODY).encode()).quantity == "0.10"
