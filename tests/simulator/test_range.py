@@ -180,3 +180,20 @@ def test_recorded_ticks_are_replayed_at_the_chosen_speed(tmp_path: Path, speed: 
     assert not early, "never before its time"
     assert len(quoted.at) <= 1.5 * 5 * speed + 3
     assert len(quoted.at) >= 3, "and it does go on, on a busy machine too"
+
+
+def test_an_lp_stands_by_its_price_between_two_ticks(tmp_path: Path) -> None:
+    folder = tmp_path / "ticks" / "broker" / "eurusd"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "20140505_quote.zip", "w") as archive:
+        archive.writestr("rows.csv", "0,1.10000,1.10010\n600000,1.10001,1.10011\n")
+    config = RangeConfig(home=tmp_path, lps=(LpConfig(name="LP1"),), symbols=SYMBOLS, ticks=tmp_path / "ticks", speed=1)
+    quoted, stopped = Quoted(), threading.Event()
+    feed = TickFeed(config=config, source="broker", date="20140505", acceptor=quoted)
+    thread = threading.Thread(target=feed.run, args=(stopped,))
+    thread.start()
+    wait(lambda: len(quoted.at) >= 3)
+    stopped.set()
+    thread.join()
+    assert len({at_us for _, at_us in quoted.at}) == 1, "the second tick is ten minutes away"
+    assert quoted.at[2][0] - quoted.at[1][0] >= 0.9
