@@ -12,6 +12,7 @@ import sys
 import structlog
 import uvloop
 
+from piggy.engine import collector
 from piggy.engine.clock import Clock
 from piggy.engine.config import EngineConfig, UnableToReadConfig
 from piggy.engine.edge import Edge
@@ -50,6 +51,7 @@ async def run(*, config: EngineConfig) -> None:
 async def _serve(config: EngineConfig, term: Term, edge: Edge) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve(term=term))
+        tasks.create_task(collector.keep_young())
         tasks.create_task(edge.serve(host=config.edge_host, port=config.edge_port))
 
 

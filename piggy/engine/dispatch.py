@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis.asyncio
@@ -23,39 +24,71 @@ from piggy.messaging import codec, streams
 log = logging.getLogger(__name__)
 
 RECONNECT_S = 0.5
+# Whoever follows the log hears of its end this often, however many batches there are.
+TIPS_S = 0.02
+DRAINED_S = 0.002
 PUT_AGAIN_S = 1.0
 PUT_AGAIN_MAX = 500
+
+
+@dataclass(slots=True, eq=False)
+class Outbound:
+    """What committed batches left to be sent: child orders, entries and askers to settle, and where each log ends."""
+
+    children: list[tuple[str, ChildOrderCreated]] = field(default_factory=list)
+    settled: list[Done] = field(default_factory=list)
+    tips: dict[str, int] = field(default_factory=dict)
 
 
 class Dispatch:
     """Sends in one pipeline what batches left; `sent` counts child orders put on venue streams."""
 
-    def __init__(self, *, connection: redis.asyncio.Redis, desks: Mapping[str, Desk]) -> None:
+    def __init__(
+        self, *, connection: redis.asyncio.Redis, desks: Mapping[str, Desk], settled: Callable[[], Awaitable[None]]
+    ) -> None:
         self.sent = 0
         self.failures = 0
         self._redis: Any = connection
         self._desks = desks
-        self._waiting: list[Done] = []
+        self._settled = settled
+        self._outbound = Outbound()
         self._wake = asyncio.Event()
+        self._later: asyncio.TimerHandle | None = None
+        self._sending = asyncio.Lock()
         self._entries: dict[tuple[str, str], bytes] = {}
 
     def tell(self, done: list[Done]) -> None:
-        """Queue the consequences of a committed batch."""
-        self._waiting.extend(done)
-        self._wake.set()
+        """Queue the consequences of a committed batch. Somebody waits for all but the tips, which may come together."""
+        outbound = self._outbound
+        for each in done:
+            item = each.item
+            for recorded in each.recorded:
+                outbound.tips[item.tenant] = recorded.seq
+                if isinstance(recorded.event, ChildOrderCreated):
+                    outbound.children.append((item.tenant, recorded.event))
+            if each.answer is not None and (item.entry_id is not None or item.envelope.reply_to):
+                outbound.settled.append(each)
+        if outbound.children or outbound.settled:
+            self._wake.set()
+        elif outbound.tips and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(TIPS_S, self._wake.set)
 
     async def run(self) -> None:
         """Send as batches come; while Redis is away what was queued is dropped, as the module says."""
         while is_wanted():
             await self._wake.wait()
-            self._wake.clear()
-            done, self._waiting = self._waiting, []
-            try:
-                await self._send(done)
-            except (RedisError, OSError) as error:
-                self.failures += 1
-                log.warning("dispatch failed", extra={"error": str(error), "items": len(done)})
-                await pause(RECONNECT_S)
+            async with self._sending:
+                self._wake.clear()
+                outbound, self._outbound = self._outbound, Outbound()
+                if self._later is not None:
+                    self._later.cancel()
+                    self._later = None
+                try:
+                    await self._send(outbound)
+                except (RedisError, OSError) as error:
+                    self.failures += 1
+                    log.warning("dispatch failed", extra={"error": str(error), "tenants": len(outbound.tips)})
+                    await pause(RECONNECT_S)
 
     async def put_again(self) -> None:
         """Once a second put unsent child orders whose stream entry is gone back on their venue's stream."""
@@ -68,22 +101,15 @@ class Dispatch:
                 log.warning("child orders not put again", extra={"error": str(error)})
             await pause(PUT_AGAIN_S)
 
-    async def _send(self, done: list[Done]) -> None:
-        children: list[tuple[str, ChildOrderCreated]] = []
-        tips: dict[str, int] = {}
+    async def _send(self, outbound: Outbound) -> None:
+        children = outbound.children
         async with self._redis.pipeline(transaction=False) as pipe:
-            for each in done:
-                tenant = each.item.tenant
-                for recorded in each.recorded:
-                    tips[tenant] = recorded.seq
-                    if isinstance(recorded.event, ChildOrderCreated):
-                        children.append((tenant, recorded.event))
             # Child orders first: they are what the market waits for.
             for tenant, child in children:
                 pipe.xadd(streams.venue_key(tenant=tenant, venue=child.venue), _entry(child))
-            for each in done:
+            for each in outbound.settled:
                 _settle(pipe, each)
-            for tenant, seq in tips.items():
+            for tenant, seq in outbound.tips.items():
                 pipe.publish(streams.committed_channel(tenant=tenant), str(seq))
             results = await pipe.execute(raise_on_error=False)
         for (tenant, child), entry_id in zip(children, results, strict=False):
@@ -91,10 +117,23 @@ class Dispatch:
                 self._entries[(tenant, child.cl_ord_id)] = entry_id
                 self.sent += 1
 
+    async def _drained(self) -> None:
+        """Return when what was queued for sending before this call is sent or dropped."""
+        queued = self._outbound
+        while queued is self._outbound and self._wake.is_set():
+            await pause(DRAINED_S)
+        async with self._sending:
+            pass
+
     async def _put_missing(self, tenant: str, desk: Desk) -> None:
         unsent = {child.cl_ord_id: child for child in desk.unsent_children()[:PUT_AGAIN_MAX]}
-        for key in [key for key in self._entries if key[0] == tenant and key[1] not in unsent]:
+        # The desk is ahead of the log, and what was just committed is on its way.
+        await self._settled()
+        await self._drained()
+        waiting = {child.cl_ord_id for child in desk.unsent_children()}
+        for key in [key for key in self._entries if key[0] == tenant and key[1] not in waiting]:
             del self._entries[key]
+        unsent = {cl_ord_id: child for cl_ord_id, child in unsent.items() if cl_ord_id in waiting}
         if not unsent:
             return
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -112,8 +151,6 @@ class Dispatch:
 
 def _settle(pipe: Any, each: Done) -> None:
     item = each.item
-    if each.answer is None:
-        return
     if item.envelope.reply_to:
         key = streams.reply_key(tenant=item.tenant, request_id=item.envelope.reply_to)
         pipe.rpush(key, codec.encode(each.answer))

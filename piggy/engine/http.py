@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._handler = handler
         self._connections = connections
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._waiting: deque[list[bytes]] = deque()
         self._peer = ""
         self._closing = False
@@ -94,9 +94,11 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.open.discard(self)
         self._transport = None
+        # The parser and its connection hold each other, and nobody looks for such pairs (collector.py).
+        self._parser = None
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
+        if self._closing or self._parser is None:
             return
         self._received += len(data)
         if not self._has_headers and self._received > HEADER_BYTES_MAX + BODY_BYTES_MAX:
@@ -147,7 +149,7 @@ class Connection(asyncio.Protocol):
             self._fail(413, "BODY_TOO_LARGE")
 
     def on_message_complete(self) -> None:
-        if self._closing:
+        if self._closing or self._parser is None:
             return
         self.deadline_s = time.monotonic() + IDLE_S_MAX
         slot: list[bytes] = []

@@ -1,4 +1,8 @@
-"""The step: decide, write, apply, tell. Nothing leaves the engine before the batch it came from is committed."""
+"""The step: decide, write, apply, tell. Nothing leaves the engine before the batch it came from is committed.
+
+While one batch is being committed the next is decided, on a desk that is ahead of the log by that much. Answers leave
+in the order of the log, each after its own commit; where a commit fails the desk goes, and nobody has heard of it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from piggy.core import commands as cmd
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand, Envelope
 from piggy.core.desk import Desk
@@ -21,6 +26,27 @@ log = logging.getLogger(__name__)
 
 # Upper bounds of the histogram of decision times; the gate's promise is 1,000.
 DECIDE_US = (100, 150, 200, 300, 400, 500, 700, 1_000, 2_000, 5_000, 10_000, 100_000)
+
+# A batch ends when deciding it took this long: whoever reads and writes the sockets is the same thread.
+SLICE_S = 0.004
+
+SETTLED_S = 0.002
+
+# What makes a desk safer does not queue behind what it is to be made safe from (INV-26).
+URGENT = frozenset(
+    {
+        cmd.CancelOrder,
+        cmd.SetTradingState,
+        cmd.ReportConnection,
+        cmd.ActOnPrices,
+        cmd.ActOnTime,
+        cmd.RecordVenueAck,
+        cmd.RecordVenueFill,
+        cmd.RecordVenueReject,
+        cmd.RecordVenueDone,
+        cmd.RecordVenueDoubt,
+    }
+)
 
 # Made at decision time, for what depends on the desk as it then is (flat, reverse); a refusal is recorded as such.
 CommandMaker = Callable[[Desk], AnyCommand | CommandRefused]
@@ -49,6 +75,14 @@ class Done:
     item: Item
     answer: Answer | None
     recorded: list[Recorded]
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """What was decided together: one commit, then every answer."""
+
+    done: list[Done] = field(default_factory=list)
+    rows: dict[str, list[Row]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -88,59 +122,105 @@ class Loop:
         self._batch_max = batch_max
         self._tell = tell
         self._inbox: deque[Item] = deque()
+        self._urgent: deque[Item] = deque()
         self._wake = asyncio.Event()
+        self._untold: deque[Batch] = deque()
+        self._decided = 0
+        self._told = 0
 
     @property
     def backlog(self) -> int:
-        """How many items wait."""
+        """How many items wait, those of the urgent lane not counted."""
         return len(self._inbox)
 
     def submit(self, *, item: Item) -> None:
-        """Queue a command for the next batch."""
-        self._inbox.append(item)
+        """Queue a command for the next batch; one that cannot wait goes past all that can."""
+        urgent = item.make is None and type(item.envelope.command) in URGENT
+        (self._urgent if urgent else self._inbox).append(item)
         self._wake.set()
 
     async def run(self) -> None:
         """Take batches until something breaks. Raises UnableToWrite or UnableToApply; then only the log is true."""
-        while True:
-            await self._wake.wait()
-            if batch := self._take():
-                try:
-                    await self.step(batch=batch)
-                except BaseException:
-                    _abandon([*batch, *self._inbox])
-                    self._inbox.clear()
-                    raise
-            if not self._inbox:
+        commit: asyncio.Task[None] | None = None
+        try:
+            while True:
+                await self._wake.wait()
                 self._wake.clear()
+                if commit is not None and commit.done():
+                    commit.result()
+                while self._urgent or self._inbox:
+                    batch = self._decide_slice()
+                    if commit is not None:
+                        await commit
+                    commit = asyncio.create_task(self._commit(batch))
+                    commit.add_done_callback(lambda _: self._wake.set())
+                    # The batch goes on the wire before the next one is decided.
+                    await asyncio.sleep(0)
+        except BaseException:
+            if commit is not None:
+                commit.cancel()
+                await asyncio.gather(commit, return_exceptions=True)
+            self._abandon()
+            raise
 
     async def step(self, *, batch: list[Item]) -> None:
         """Decide every item, commit all their events at once, then answer."""
-        rows: dict[str, list[Row]] = {}
-        done = [self._decide(item, rows) for item in batch]
-        if rows:
+        decided = Batch()
+        self._untold.append(decided)
+        self._decided += 1
+        for item in batch:
+            decided.done.append(self._decide(item, decided.rows))
+        await self._commit(decided)
+
+    async def settled(self) -> None:
+        """Return when all that is decided at this moment is committed and told."""
+        decided = self._decided
+        while self._told < decided:
+            await asyncio.sleep(SETTLED_S)
+
+    def _decide_slice(self) -> Batch:
+        """Decide what waits for SLICE_S; what comes again after a failure comes alone and cannot spoil others."""
+        batch = Batch()
+        self._untold.append(batch)
+        self._decided += 1
+        until_s = time.perf_counter() + SLICE_S
+        while len(batch.done) < self._batch_max:
+            lane = self._urgent or self._inbox
+            if not lane or (lane[0].redelivered and batch.done):
+                break
+            item = lane.popleft()
+            # Noted before it is decided, for an error there must not forget who asked.
+            batch.done.append(Done(item, None, []))
+            batch.done[-1] = self._decide(item, batch.rows)
+            if item.redelivered or time.perf_counter() > until_s:
+                break
+        return batch
+
+    async def _commit(self, batch: Batch) -> None:
+        if batch.rows:
             started_s = time.perf_counter()
-            await self._journal.append(rows=rows)
+            await self._journal.append(rows=batch.rows)
             self.figures.commit_s += time.perf_counter() - started_s
             self.figures.batches += 1
-            self.figures.events += sum(len(part) for part in rows.values())
-        self.figures.commands += len(batch)
-        self._tell(done)
-        for each in done:
+            self.figures.events += sum(len(part) for part in batch.rows.values())
+        self.figures.commands += len(batch.done)
+        told = self._untold.popleft()
+        assert told is batch, "batches are told in the order in which they were decided"
+        self._told += 1
+        self._tell(batch.done)
+        for each in batch.done:
             if each.item.respond is not None:
                 each.item.respond(each.answer)
 
-    def _take(self) -> list[Item]:
-        """Return the next batch; what comes again after a failure comes alone, so that it cannot spoil others."""
-        batch: list[Item] = []
-        while self._inbox and len(batch) < self._batch_max:
-            if self._inbox[0].redelivered and batch:
-                break
-            item = self._inbox.popleft()
-            batch.append(item)
-            if item.redelivered:
-                break
-        return batch
+    def _abandon(self) -> None:
+        """Tell who waits here that nobody knows; entries of streams stay pending and come again."""
+        decided = [each.item for batch in self._untold for each in batch.done]
+        for item in (*decided, *self._urgent, *self._inbox):
+            if item.respond is not None:
+                item.respond(None)
+        self._untold.clear()
+        self._urgent.clear()
+        self._inbox.clear()
 
     def _decide(self, item: Item, rows: dict[str, list[Row]]) -> Done:
         desk, envelope = self.desks.get(item.tenant), item.envelope
@@ -195,10 +275,3 @@ class Loop:
             except Exception as error:
                 raise UnableToApply(f"{item.tenant}: event {each.seq} ({type(each.event).__name__})") from error
         return recorded
-
-
-def _abandon(items: list[Item]) -> None:
-    """Tell who waits here that nobody knows; entries of streams stay pending and come again."""
-    for item in items:
-        if item.respond is not None:
-            item.respond(None)

@@ -98,7 +98,7 @@ class Term:
             tell=lambda done: _tell(done, dispatch, intake, marks),
             figures=self.status.figures,
         )
-        dispatch = Dispatch(connection=wire, desks=loop.desks)
+        dispatch = Dispatch(connection=wire, desks=loop.desks, settled=loop.settled)
         marks = exposure.Marks(connection=wire, desks=loop.desks, clock=self._clock)
         intake = Intake(connection=wire, loop=loop, clock=self._clock, shard=lease.shard, saw=marks.saw)
         self.status.state, self.status.progress, self.status.halted = "RECOVERING", {}, {}

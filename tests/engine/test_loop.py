@@ -1,0 +1,146 @@
+"""The loop: decided while the last batch is being committed, told after the commit, in order; what is urgent first."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from piggy.core import commands as cmd
+from piggy.core.accounts import TradingState
+from piggy.core.answers import Answer
+from piggy.core.commands import Envelope
+from piggy.core.desk import Desk
+from piggy.engine.clock import Clock
+from piggy.engine.journal import Journal, Row, Tip, UnableToWrite
+from piggy.engine.loop import Item, Loop
+from tests.engine.conftest import opening_commands
+
+TENANT = "acorn"
+
+
+class HeldJournal(Journal):
+    """Chains as the real one does; a commit lasts until it is let go, and fails where told."""
+
+    def __init__(self) -> None:
+        self.tips = {TENANT: Tip()}
+        self.begun: list[dict[str, list[Row]]] = []
+        self.gate = asyncio.Event()
+        self.fails = False
+
+    async def append(self, *, rows: dict[str, list[Row]]) -> None:
+        self.begun.append(rows)
+        await self.gate.wait()
+        if self.fails:
+            raise UnableToWrite("the disk is gone")
+
+
+def credit(reference: str) -> cmd.CreditAccount:
+    return cmd.CreditAccount(account_id="anna", amount=Decimal(1), reference=reference)
+
+
+class Bank:
+    """A loop under test and what each asker heard."""
+
+    def __init__(self) -> None:
+        self.journal = HeldJournal()
+        self.heard: list[tuple[str, Answer | None]] = []
+        self.told: list[str] = []
+        self.loop = Loop(
+            journal=self.journal,
+            clock=Clock(),
+            batch_max=500,
+            tell=lambda done: self.told.extend(each.item.envelope.command_id for each in done),
+        )
+        self.loop.desks[TENANT] = Desk(tenant=TENANT)
+
+    def ask(self, command: Any, *, name: str = "") -> str:
+        command_id = str(uuid.uuid5(uuid.NAMESPACE_OID, name)) if name else str(uuid.uuid4())
+        envelope = Envelope(command_id=command_id, command=command, principal="tess", request_hash="body")
+        self.loop.submit(item=Item(TENANT, envelope, lambda answer: self.heard.append((command_id, answer))))
+        return command_id
+
+    async def turns(self, count: int = 20) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def bank() -> Any:
+    made = Bank()
+    task = asyncio.create_task(made.loop.run())
+    for command in opening_commands():
+        made.ask(command)
+    made.journal.gate.set()
+    await made.loop.settled()
+    await made.turns()
+    made.journal.gate.clear()
+    made.journal.begun.clear()
+    made.heard.clear()
+    made.told.clear()
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_inv_01_the_next_batch_is_decided_meanwhile_and_nobody_hears_before_the_commit(bank: Bank) -> None:
+    first = bank.ask(credit("one"))
+    await bank.turns()
+    second = bank.ask(credit("two"))
+    await bank.turns()
+    balance = bank.loop.desks[TENANT].state.balances["anna"]
+    assert balance == 1_000_002, "both are decided"
+    assert len(bank.journal.begun) == 1, "one commit at a time"
+    assert bank.heard == bank.told == []
+    bank.journal.gate.set()
+    await bank.turns()
+    assert [command_id for command_id, _ in bank.heard] == bank.told == [first, second]
+
+
+async def test_a_repeat_of_what_is_not_committed_yet_waits_for_that_commit(bank: Bank) -> None:
+    bank.ask(credit("one"), name="same")
+    await bank.turns()
+    bank.ask(credit("one"), name="same")
+    await bank.turns()
+    assert bank.heard == []
+    bank.journal.gate.set()
+    await bank.turns()
+    assert [answer.duplicate for _, answer in bank.heard if answer] == [False, True]
+
+
+async def test_inv_26_a_kill_goes_past_orders_that_wait(bank: Bank) -> None:
+    bank.ask(credit("one"))
+    await bank.turns()
+    waiting = [bank.ask(credit(f"later {number}")) for number in range(3)]
+    killed = bank.ask(cmd.SetTradingState(scope="tenant", key="", state=TradingState.KILLED, reason="now", by="tess"))
+    bank.journal.gate.set()
+    await bank.turns()
+    assert bank.told[1:] == [killed, *waiting]
+
+
+async def test_a_failed_commit_tells_everybody_that_nobody_knows(bank: Bank) -> None:
+    bank.ask(credit("one"))
+    await bank.turns()
+    bank.ask(credit("two"))
+    await bank.turns()
+    bank.ask(credit("three"))
+    bank.journal.fails = True
+    bank.journal.gate.set()
+    await bank.turns()
+    assert [answer for _, answer in bank.heard] == [None, None, None]
+    assert bank.told == []
+
+
+async def test_settled_returns_after_the_commit_of_what_was_decided(bank: Bank) -> None:
+    bank.ask(credit("one"))
+    await bank.turns()
+    settled = asyncio.create_task(bank.loop.settled())
+    await asyncio.sleep(0.01)
+    assert not settled.done()
+    bank.journal.gate.set()
+    async with asyncio.timeout(1):
+        await settled
+    assert len(bank.told) == 1
