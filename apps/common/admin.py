@@ -54,7 +54,7 @@ class _Shown(ModelAdmin):
 
     list_filter_sheet = False
     list_per_page = ROWS_PER_PAGE
-    actions = None
+    actions: Any = None
     formfield_overrides = {models.DecimalField: {"form_class": PlainDecimalField}}
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

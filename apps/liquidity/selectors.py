@@ -1,13 +1,21 @@
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from pathlib import Path
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from apps.liquidity.models import LiquidityProvider, VenueOrder, VenueReport
+from apps.common import sealing
+from apps.common.sealing import Place
+from apps.liquidity.models import (
+    Credential,
+    CredentialChange,
+    CredentialKind,
+    LiquidityProvider,
+    VenueOrder,
+    VenueReport,
+)
 from piggy.adapters.fix.config import DIALECTS, SessionConfig, SymbolMapping
 
 OPEN_STATES = (VenueOrder.State.PERSISTED, VenueOrder.State.SENT, VenueOrder.State.WORKING, VenueOrder.State.DOUBT)
@@ -34,10 +42,9 @@ def untold_reports() -> QuerySet[VenueReport]:
     return VenueReport.objects.filter(heard_at__isnull=True, command_id__isnull=False).order_by("id")
 
 
-def session_configs(*, tenant: str, home: Path, secrets: Path | None) -> dict[str, SessionConfig]:
-    """Return the FIX session of each enabled LP of the current broker, by LP."""
-    passwords: dict[str, str] = json.loads(secrets.read_text()) if secrets and secrets.exists() else {}
-    found = LiquidityProvider.objects.filter(enabled=True).prefetch_related("symbols")
+def session_configs(*, tenant: str, home: Path) -> dict[str, SessionConfig]:
+    """Return the FIX session of each enabled LP of the current broker, by LP, without its password."""
+    found = LiquidityProvider.objects.filter(enabled=True).prefetch_related("symbols", "credentials")
     return {
         provider.name: SessionConfig(
             tenant=tenant,
@@ -56,12 +63,53 @@ def session_configs(*, tenant: str, home: Path, secrets: Path | None) -> dict[st
             ),
             dialect=DIALECTS[provider.dialect],
             username=provider.username,
-            password=passwords.get(f"{tenant}/{provider.name}", ""),
+            credential_version=sum(row.version for row in provider.credentials.all()),
             heartbeat_s=provider.heartbeat_s,
             order_age_ms_max=provider.order_age_ms_max,
         )
         for provider in found
     }
+
+
+def open_credentials(*, tenant: str, venue: str) -> dict[str, str]:
+    """Return an LP's secrets by kind, opened: for who starts its session, kept nowhere.
+
+    Raises sealing.UnableToOpen, sealing.UnableToReachKeys: then no session starts (F-28).
+    """
+    return {
+        row.kind: sealing.unseal(place=place_of(tenant=tenant, credential=row), sealed=bytes(row.sealed))
+        for row in Credential.objects.filter(provider__name=venue)
+    }
+
+
+def password_of(*, tenant: str, venue: str) -> str:
+    """Return an LP's password, '' where it has none. Raises as `open_credentials` does."""
+    return open_credentials(tenant=tenant, venue=venue).get(CredentialKind.PASSWORD, "")
+
+
+def has_credential(*, venue: str) -> bool:
+    """Return whether the LP has a credential, or one that waits for its second person."""
+    waiting = CredentialChange.objects.filter(provider__name=venue, state=CredentialChange.State.REQUESTED)
+    return Credential.objects.filter(provider__name=venue).exists() or waiting.exists()
+
+
+def place_of(*, tenant: str, credential: Credential) -> Place:
+    """Return what a credential's secret is bound to."""
+    return credential_place(
+        tenant=tenant, provider_id=credential.provider_id, kind=credential.kind, version=credential.version
+    )
+
+
+def credential_place(*, tenant: str, provider_id: int, kind: str, version: int) -> Place:
+    """Return the place of one version of one of an LP's credentials."""
+    return Place(
+        tenant=tenant, table="liquidity_credential", column="sealed", row=f"{provider_id}/{kind}", version=version
+    )
+
+
+def change_place(*, tenant: str, change: CredentialChange) -> Place:
+    """Return what the secret of a change is bound to."""
+    return Place(tenant=tenant, table="liquidity_credentialchange", column="sealed", row=str(change.pk), version=1)
 
 
 def parked_count() -> int:

@@ -13,6 +13,8 @@ from piggy.local import keys
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = ("PIGGY_CONTEXT_KEY", "PIGGY_SIGNAL_KEY")
 KEY_BYTES = 32
+# Where the keys may be that seal credentials; piggy.adapters.vault reads exactly one of them.
+KEY_SOURCES = ("PIGGY_KEK_FILE", "PIGGY_KEKS", "PIGGY_KMS_URL")
 NOWHERE = {"DATABASE_URL": "postgresql://piggy_app@localhost/piggy", "REDIS_URL": "redis://localhost/0"}
 PORTS = {"PIGGY_WEB_PORT": 8000, "PIGGY_EDGE_PORT": 8010, "PIGGY_LP_PORT_BASE": 9101}
 TENANTS = ("acorn", "birch")
@@ -44,14 +46,25 @@ def venue_passwords(*, place: Path) -> Path:
     return path
 
 
+def key_file(*, place: Path) -> Path:
+    """Return the file with the root key that seals credentials, made on the first day (0600)."""
+    path = place / "keks.json"
+    if not path.exists():
+        name = "first"
+        keys.replace(path=path, text=json.dumps({"current": name, "keys": {name: secrets.token_hex(KEY_BYTES)}}))
+    return path
+
+
 def complete(*, env: Mapping[str, str], place: Path) -> dict[str, str]:
     """Return `env` with what it does not say: keys, ports, module search path. What it says stands."""
+    own_keys = any(env.get(name) for name in KEY_SOURCES)
     defaults = {
         "PIGGY_HOME": str(place),
         "PIGGY_ENV": "dev",
         "PIGGY_LP_SECRETS": str(venue_passwords(place=place)),
         "DJANGO_SETTINGS_MODULE": f"piggy.settings.{env.get('PIGGY_ENV') or 'dev'}",
         "PYTHONUNBUFFERED": "1",
+        **({} if own_keys else {"PIGGY_KEK_FILE": str(key_file(place=place))}),
         **{name: str(port) for name, port in PORTS.items()},
         **generated(place=place),
     }
@@ -60,7 +73,8 @@ def complete(*, env: Mapping[str, str], place: Path) -> dict[str, str]:
 
 def remember(*, env: Mapping[str, str], place: Path) -> None:
     """Write down the addresses, so that `manage.py` in another terminal finds the running servers."""
-    names = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PIGGY_LP_SECRETS", "PIGGY_ENV", *PORTS)
+    addresses = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PIGGY_LP_SECRETS", "PIGGY_KEK_FILE")
+    names = (*addresses, "PIGGY_ENV", *PORTS)
     _write(place / "local.env", {name: env[name] for name in names if env.get(name)})
 
 

@@ -15,6 +15,9 @@ for name, value in {
 }.items():
     os.environ.setdefault(name, value)
 
+if not os.environ.get("PIGGY_KEK_FILE"):
+    os.environ.setdefault("PIGGY_KEKS", '{"current": "test", "keys": {"test": "' + "7e" * 32 + '"}}')
+
 from piggy.settings import base  # noqa: E402
 
 globals().update({name: value for name, value in vars(base).items() if name.isupper()})

@@ -12,8 +12,13 @@ def test_keys_are_made_once_and_private(home: Path) -> None:
     again = environment.complete(env={}, place=home)
     assert first["PIGGY_CONTEXT_KEY"] == again["PIGGY_CONTEXT_KEY"]
     assert len(bytes.fromhex(first["PIGGY_SIGNAL_KEY"])) == 32
-    for name in ("secrets.env", "lp-secrets.json"):
+    for name in ("secrets.env", "lp-secrets.json", "keks.json"):
         assert (home / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_an_installation_with_keys_of_its_own_is_given_no_other(home: Path) -> None:
+    assert environment.complete(env={}, place=home)["PIGGY_KEK_FILE"] == str(home / "keks.json")
+    assert "PIGGY_KEK_FILE" not in environment.complete(env={"PIGGY_KMS_URL": "https://keys"}, place=home)
 
 
 def test_what_the_environment_says_stands(home: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from apps.accounts import selectors as account_rows
@@ -34,7 +37,7 @@ def seed(*, broker: Broker, known: dict[tuple[str, str], Login], now: datetime, 
     """Bring one tenant (inside its schema) to the demo's state; return its logins. LP ports rise from `lp_port`."""
     logins = people.staff(broker=broker, known=known)
     _symbols(broker, now)
-    _providers(broker, lp_port)
+    _providers(broker, lp_port, now)
     groups = _groups(broker)
     _limits(broker, groups)
     for number, (name, full_name, group, currency) in enumerate(catalogue.CLIENTS):
@@ -68,7 +71,7 @@ def _option(now: datetime) -> dict[str, Any]:
     }
 
 
-def _providers(broker: Broker, lp_port: int) -> None:
+def _providers(broker: Broker, lp_port: int, now: datetime) -> None:
     """The simulated LPs call symbols as we do and count in units."""
     terms = [
         liquidity.SymbolTerms(symbol=row["symbol"], venue_symbol=row["symbol"], units_per_lot=row["contract_size"])
@@ -78,6 +81,21 @@ def _providers(broker: Broker, lp_port: int) -> None:
     for at, name in enumerate(catalogue.LPS):
         if ports.get(name) != lp_port + at:
             liquidity.add_provider(tenant=broker.schema, name=name, port=lp_port + at, symbols=terms, by=BY)
+    _passwords(broker, now)
+
+
+def _passwords(broker: Broker, now: datetime) -> None:
+    """What the simulated LPs expect, written by one person and let in by another, as always."""
+    path = Path(os.environ.get("PIGGY_LP_SECRETS", ""))
+    agreed: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+    asking, approving = (user_named(username=f"{role}@{broker.schema}") for role in ("dealer", "admin"))
+    for provider in liquidity_rows.providers():
+        secret = agreed.get(f"{broker.schema}/{provider.name}", "")
+        if secret and not liquidity_rows.has_credential(venue=provider.name):
+            change = liquidity.request_credential(
+                tenant=broker.schema, provider=provider, kind="password", secret=secret, by=asking
+            )
+            liquidity.approve_credential(tenant=broker.schema, change_id=change.pk, by=approving, at=now)
 
 
 def _groups(broker: Broker) -> dict[str, Group]:

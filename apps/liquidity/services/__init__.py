@@ -1,17 +1,33 @@
+from apps.liquidity.services.credentials import (
+    SECRET_CHARACTERS_MAX,
+    UnableToDecideCredential,
+    UnableToRequestCredential,
+    approve_credential,
+    reject_credential,
+    request_credential,
+    rotate_keys,
+)
 from apps.liquidity.services.providers import SymbolTerms, add_provider, save_provider, sync_engine, tell_provider
 from apps.liquidity.services.reports import Told, park_report, record_doubt, record_refusal, record_report, sweep, tell
 from apps.liquidity.services.venue_orders import claim_order, mark_sent
 
 __all__ = [
+    "SECRET_CHARACTERS_MAX",
     "SymbolTerms",
     "Told",
+    "UnableToDecideCredential",
+    "UnableToRequestCredential",
     "add_provider",
+    "approve_credential",
     "claim_order",
     "mark_sent",
     "park_report",
     "record_doubt",
     "record_refusal",
     "record_report",
+    "reject_credential",
+    "request_credential",
+    "rotate_keys",
     "save_provider",
     "sweep",
     "sync_engine",

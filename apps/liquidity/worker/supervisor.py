@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from datetime import UTC, datetime
@@ -12,7 +11,9 @@ import structlog
 from django.conf import settings
 from django.db import connection
 from django.db.utils import Error
+from msgspec import structs
 
+from apps.common import sealing
 from apps.liquidity import selectors, services
 from apps.liquidity.worker.lease import Leases
 from apps.liquidity.worker.link import Link
@@ -35,12 +36,11 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._links: dict[Name, Link] = {}
+        self._configs: dict[Name, SessionConfig] = {}
         self._leases = Leases()
         self._client = Client(redis_url=settings.REDIS_URL)
         self._stopping = threading.Event()
         self._home = Path(settings.PIGGY_HOME) / "fix"
-        secrets = os.environ.get("PIGGY_LP_SECRETS")
-        self._secrets = Path(secrets) if secrets else None
         self._threads = [
             threading.Thread(target=self._watch, name="fix-watch", daemon=True),
             threading.Thread(target=self._publish, name="fix-quotes", daemon=True),
@@ -82,7 +82,7 @@ class Supervisor:
         wanted: dict[Name, SessionConfig] = {}
         for tenant in active_schemas(shard=settings.PIGGY_SHARD):
             with in_tenant(tenant):
-                found = selectors.session_configs(tenant=tenant, home=self._home, secrets=self._secrets)
+                found = selectors.session_configs(tenant=tenant, home=self._home)
             wanted |= {(tenant, venue): config for venue, config in found.items()}
         return wanted
 
@@ -90,17 +90,30 @@ class Supervisor:
         # After PostgreSQL restarted the locks are free; who has the session takes its own again.
         lost = {name for name in self._leases.lost() if not self._leases.take(name)}
         for name, link in list(self._links.items()):
-            if wanted.get(name) != link.config or _lease_name(name) in lost:
+            if wanted.get(name) != self._configs.get(name) or _lease_name(name) in lost:
                 del self._links[name]
                 link.stop()
                 self._leases.give(_lease_name(name))
                 log.info("fix_link_stopped", tenant=name[0], venue=name[1])
         for name, config in wanted.items():
             if name not in self._links and self._leases.take(_lease_name(name)):
-                link = Link(config=config, redis_url=settings.REDIS_URL)
-                self._links = self._links | {name: link}
-                link.start()
-                log.info("fix_link_started", tenant=name[0], venue=name[1])
+                self._begin(name, config)
+
+    def _begin(self, name: Name, config: SessionConfig) -> None:
+        """Start a link with its password, which is opened here and kept nowhere else."""
+        try:
+            with in_tenant(name[0]):
+                password = selectors.password_of(tenant=name[0], venue=name[1])
+        except (sealing.UnableToOpen, sealing.UnableToReachKeys) as error:
+            # F-28: no session without its credential; the ones that run live on. Tried again at the next look.
+            log.error("fix_credential_unavailable", tenant=name[0], venue=name[1], error=str(error))
+            self._leases.give(_lease_name(name))
+            return
+        link = Link(config=structs.replace(config, password=password), redis_url=settings.REDIS_URL)
+        self._configs[name] = config
+        self._links = self._links | {name: link}
+        link.start()
+        log.info("fix_link_started", tenant=name[0], venue=name[1])
 
     def _publish(self) -> None:
         refresh_at = 0.0

@@ -77,6 +77,7 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     dialect: Dialect = Dialect()
     username: str = ""
     password: str = ""
+    credential_version: int = 0
     heartbeat_s: int = HEARTBEAT_S
     order_age_ms_max: int = ORDER_AGE_MS_MAX
 
