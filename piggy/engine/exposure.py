@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 FLUSH_S = 0.2
 SNAPSHOT_S = 1.0
 ORDERS_KEPT = 200
-FRAMES_WAITING_MAX = 2_000
 
 
 @dataclass(slots=True)
@@ -65,6 +64,8 @@ class Screen:
     venues: dict[str, VenueWatch] = field(default_factory=dict)
     costs: dict[str, Costs] = field(default_factory=dict)
     orders: list[dict[str, Row]] = field(default_factory=list)
+    rows_made: int = 0
+    crowd: dict[str, None] = field(default_factory=dict)
     orders_seen: int = 0
     orders_per_s: int = 0
     known: bool = False
@@ -88,18 +89,16 @@ class Marks:
             desk, screen = self._desks.get(each.item.tenant), self._screen(each.item.tenant)
             if desk is None:
                 continue
-            touched: dict[str, Row] = {}
+            touched: dict[str, None] = {}
             for recorded in each.recorded:
                 event = recorded.event
                 if isinstance(event, OrderFilled):
                     screen.costs.pop(event.symbol, None)
-                order = desk.state.orders.get(getattr(event, "order_id", ""))
-                if order is not None and order.order_id not in touched:
-                    touched[order.order_id] = desk_rows.order_row(
-                        order=order, instrument=desk.state.instruments.get(order.terms.symbol)
-                    )
+                order_id = getattr(event, "order_id", "")
+                if order_id in desk.state.orders:
+                    touched[order_id] = None
             if touched:
-                _queue(screen, touched)
+                _take_note(desk, screen, touched)
 
     def saw(self, tenant: str, batch: list[MarketData]) -> None:
         """Take note of a venue's quotes and states."""
@@ -179,7 +178,10 @@ class Marks:
                 frames.append(panel.frame(changed, snapshot=False, at_us=at_us))
                 panel.snapshot_due = True
         orders, waiting = screen.panels["orders"], screen.orders
-        screen.orders = []
+        if screen.crowd:
+            shown = [order_id for order_id in screen.crowd if order_id in orders.rows]
+            waiting.append(_order_rows(desk, dict.fromkeys([*shown, *list(screen.crowd)[-ORDERS_KEPT:]])))
+        screen.orders, screen.crowd, screen.rows_made = [], {}, 0
         for touched in waiting:
             orders.rows.update(touched)
             frames.append(orders.frame(touched, snapshot=False, at_us=at_us))
@@ -219,17 +221,33 @@ class Marks:
         }
 
 
-def _queue(screen: Screen, touched: dict[str, Row]) -> None:
-    """Add rows to the frame being filled; an order that is in it already begins the next, so no change is lost."""
-    waiting = screen.orders
+def _take_note(desk: Desk, screen: Screen, touched: dict[str, None]) -> None:
+    """Make rows at once, so that every change is seen; in a crowd leave it to the next flush.
+
+    Nobody reads thousands of rows a second, and making them would keep orders waiting.
+    """
     screen.orders_seen += len(touched)
-    if waiting and waiting[-1].keys().isdisjoint(touched):
-        waiting[-1].update(touched)
+    if screen.crowd or screen.rows_made >= ORDERS_KEPT:
+        for order_id in touched:
+            screen.crowd.pop(order_id, None)
+        screen.crowd.update(touched)
+        return
+    screen.rows_made += len(touched)
+    rows, waiting = _order_rows(desk, touched), screen.orders
+    # An order that is in the frame being filled begins the next, so no change is lost.
+    if waiting and waiting[-1].keys().isdisjoint(rows):
+        waiting[-1].update(rows)
     else:
-        waiting.append(touched)
-    if len(waiting) > FRAMES_WAITING_MAX:
-        merged = {key: row for rows in waiting for key, row in rows.items()}
-        screen.orders = [merged]
+        waiting.append(rows)
+
+
+def _order_rows(desk: Desk, order_ids: Iterable[str]) -> dict[str, Row]:
+    orders, instruments = desk.state.orders, desk.state.instruments
+    return {
+        order_id: desk_rows.order_row(order=order, instrument=instruments.get(order.terms.symbol))
+        for order_id in order_ids
+        if (order := orders.get(order_id))
+    }
 
 
 def _count_second(screen: Screen) -> None:

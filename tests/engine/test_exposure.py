@@ -1,0 +1,64 @@
+"""Marks: every change of an order is a row; where there are more than anybody reads, the latest orders as they are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from piggy.core.desk import Desk
+from piggy.engine.clock import Clock
+from piggy.engine.exposure import ORDERS_KEPT, Marks
+from piggy.engine.journal import Journal, Tip
+from piggy.engine.loop import Done, Item, Loop
+from piggy.messaging import streams
+from tests.engine.conftest import buy, envelope, opening_commands
+from tests.engine.ground import Ground
+
+
+class Memory(Journal):
+    """A journal that keeps nothing."""
+
+    def __init__(self, tenant: str) -> None:
+        self.tips = {tenant: Tip()}
+
+    async def append(self, *, rows: Any) -> None:
+        return
+
+
+@pytest.mark.parametrize("count", [20, 5 * ORDERS_KEPT])
+async def test_the_latest_orders_are_shown_as_they_are_and_a_crowd_costs_no_more(ground: Ground, count: int) -> None:
+    tenant = f"screen{count}"
+    wire = redis.asyncio.Redis.from_url(ground.services.redis_url)
+    told: list[Done] = []
+    loop = Loop(journal=Memory(tenant), clock=Clock(), batch_max=500, tell=told.extend)
+    desk = loop.desks[tenant] = Desk(tenant=tenant)
+    marks = Marks(connection=wire, desks=loop.desks, clock=Clock())
+    await loop.step(batch=[Item(tenant, envelope(command)) for command in opening_commands()])
+    channel = wire.pubsub(ignore_subscribe_messages=True)
+    await channel.subscribe(streams.desk_channel(tenant=tenant))
+    running = asyncio.create_task(marks.run())
+    await asyncio.sleep(0.05)
+    told.clear()
+    await loop.step(batch=[Item(tenant, envelope(buy())) for _ in range(count)])
+    marks.heard(told)
+    rows: dict[str, Any] = {}
+    sent = 0
+    async with asyncio.timeout(10):
+        while not rows or [*rows][-1] != [*desk.state.orders][-1]:
+            message = await channel.get_message(timeout=0.1)
+            frame = json.loads(message["data"]) if message and message["type"] == "message" else {}
+            if frame.get("panel") == "orders" and not frame["snapshot"]:
+                rows |= frame["rows"]
+                sent += len(frame["rows"])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await channel.aclose()
+    await wire.aclose()
+    latest = [*desk.state.orders][-min(count, ORDERS_KEPT) :]
+    assert [*rows][-len(latest) :] == latest
+    assert {rows[order_id]["state"] for order_id in latest} == {"denied"}
+    assert sent <= 2 * ORDERS_KEPT
