@@ -45,6 +45,7 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Risk",
         (
             ("Group limits", "risk.grouplimits", "speed"),
+            ("Controls reviews", "risk.controlsreview", "verified"),
             ("Account margins", "risk.accountmargin", "percent"),
             ("Margin calls", "risk.margincall", "notification_important"),
         ),

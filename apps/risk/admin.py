@@ -4,10 +4,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
 
 from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, number
 from apps.risk import services
-from apps.risk.models import AccountMargin, GroupLimits, MarginCall
+from apps.risk.models import AccountMargin, ControlsReview, GroupLimits, MarginCall
+from apps.users.selectors import has_role
 
 
 @admin.register(GroupLimits)
@@ -79,6 +81,30 @@ class GroupLimitsAdmin(KeptAdmin):
         """Write the limits and tell the engine."""
         tenant = request.tenant.schema_name  # type: ignore[attr-defined]
         services.save_limits(tenant=tenant, limits=obj, by=request.user.get_username())
+
+
+@admin.register(ControlsReview)
+class ControlsReviewAdmin(KeptAdmin):
+    """Who certified the controls, and when; adding one signs it. Without one of this year nobody trades."""
+
+    list_display = ("reference", "signed_by", "signed_at")
+    search_fields = ("reference", "signed_by")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Those certify who do not trade."""
+        return has_role(request.user, "admin", "compliance")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What was signed stays as it was."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ControlsReview, form: Any, change: bool) -> None:
+        """Sign the review and tell the engine."""
+        tenant = request.tenant.schema_name  # type: ignore[attr-defined]
+        signed = services.sign_review(
+            tenant=tenant, reference=obj.reference, by=request.user.get_username(), at=timezone.now()
+        )
+        obj.pk, obj.signed_by, obj.signed_at = signed.pk, signed.signed_by, signed.signed_at
 
 
 @admin.register(AccountMargin)

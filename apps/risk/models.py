@@ -70,6 +70,20 @@ def default_collars() -> dict[str, str]:
     return {kind.value: str(percent) for kind, percent in COLLAR_PERCENT.items()}
 
 
+class ControlsReview(models.Model):
+    """A yearly review of the controls, as somebody certified it (P-30); while none holds, nobody trades."""
+
+    reference = models.CharField(max_length=120, help_text="The document that was signed.")
+    signed_by = models.CharField(max_length=150, editable=False)
+    signed_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        ordering = ("-signed_at",)
+
+    def __str__(self) -> str:
+        return f"{self.reference}, signed by {self.signed_by}"
+
+
 class GroupLimits(models.Model):
     """The pre-trade limits of a group beside those on the group itself; effective on its next order.
 

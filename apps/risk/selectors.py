@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
-from apps.risk.models import AccountMargin, GroupLimits
+from apps.risk.models import AccountMargin, ControlsReview, GroupLimits
 from apps.trading import selectors as trading
 
 ZERO = Decimal(0)
@@ -37,6 +37,11 @@ def money_of(*, account_ids: Iterable[str]) -> dict[str, Money]:
 def all_limits() -> QuerySet[GroupLimits]:
     """Return the limits of every group that has its own, by the group's name."""
     return GroupLimits.objects.select_related("group").order_by("group__name")
+
+
+def latest_review() -> ControlsReview | None:
+    """Return the review of the controls that was signed last, None where none ever was."""
+    return ControlsReview.objects.order_by("-signed_at").first()
 
 
 def margin_called_count() -> int:

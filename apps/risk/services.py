@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import transaction
 
 from apps.outbox.services import tell_engine
 from apps.risk import selectors
-from apps.risk.models import GroupLimits
-from piggy.core.commands import ConfigureLimits
+from apps.risk.models import ControlsReview, GroupLimits
+from piggy.core.commands import ConfigureLimits, SignReview
 
 
 def save_limits(*, tenant: str, limits: GroupLimits, by: str) -> GroupLimits:
@@ -22,13 +24,24 @@ def save_limits(*, tenant: str, limits: GroupLimits, by: str) -> GroupLimits:
     return limits
 
 
+def sign_review(*, tenant: str, reference: str, by: str, at: datetime) -> ControlsReview:
+    """Record that `by` certifies the yearly review of the controls (P-30) and tell the engine; it holds for a year."""
+    with transaction.atomic():
+        review = ControlsReview.objects.create(reference=reference, signed_by=by, signed_at=at)
+        _tell_review(tenant=tenant, review=review, by=by)
+    return review
+
+
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:
-    """Tell the engine every group's limits anew; `mark` makes this re-telling distinct from earlier ones."""
+    """Tell the engine all limits and the latest review anew; `mark` makes this distinct from earlier re-tellings."""
     with transaction.atomic():
         rows = list(selectors.all_limits())
         for limits in rows:
             _tell(tenant=tenant, limits=limits, by=by, mark=mark)
-    return len(rows)
+        review = selectors.latest_review()
+        if review is not None:
+            _tell_review(tenant=tenant, review=review, by=by, mark=mark)
+    return len(rows) + (review is not None)
 
 
 def _tell(*, tenant: str, limits: GroupLimits, by: str, mark: str = "") -> None:
@@ -38,5 +51,16 @@ def _tell(*, tenant: str, limits: GroupLimits, by: str, mark: str = "") -> None:
         command=ConfigureLimits(group=name, limits=limits.to_core()),
         reference=f"limits:{name}",
         version=f"{limits.version}{mark}",
+        by=by,
+    )
+
+
+def _tell_review(*, tenant: str, review: ControlsReview, by: str, mark: str = "") -> None:
+    signed_at_us = int(review.signed_at.timestamp()) * 1_000_000
+    tell_engine(
+        tenant=tenant,
+        command=SignReview(signed_by=review.signed_by, reference=review.reference, signed_at_us=signed_at_us),
+        reference="review",
+        version=f"{review.pk}{mark}",
         by=by,
     )

@@ -88,7 +88,9 @@ class Ground:
         )
 
     def _configure(self) -> None:
-        commands: list[cmd.AnyCommand] = [cmd.ConfigureInstrument(instrument=_instrument(n)) for n in range(SYMBOLS)]
+        review = cmd.SignReview(signed_by="bench", reference="bench", signed_at_us=self.now_us)
+        commands: list[cmd.AnyCommand] = [review]
+        commands += [cmd.ConfigureInstrument(instrument=_instrument(n)) for n in range(SYMBOLS)]
         commands += [
             cmd.ConfigureGroup(group=Group(name=name, book_mode=mode, internal_cross=False))
             for name, mode in (("a", BookMode.A), ("b", BookMode.B))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -43,6 +44,14 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     authorised_by: str
     granted_at_us: int
     expires_at_us: int
+
+
+class Locate(msgspec.Struct, frozen=True, kw_only=True):
+    """P-23: lots that a lender holds ready for one account's short sale, until `until_us`."""
+
+    reference: str
+    lots: Decimal
+    until_us: int
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

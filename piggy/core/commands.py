@@ -13,6 +13,13 @@ import msgspec
 
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.clearance import Calendar, Permissions
+from piggy.core.command import Command as Command
+from piggy.core.control_commands import ActOnLimits as ActOnLimits
+from piggy.core.control_commands import ChangeLimits as ChangeLimits
+from piggy.core.control_commands import ControlCommand
+from piggy.core.control_commands import RecordDailyVolume as RecordDailyVolume
+from piggy.core.control_commands import RecordLocate as RecordLocate
+from piggy.core.control_commands import SignReview as SignReview
 from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
@@ -22,10 +29,6 @@ from piggy.core.profiles import PriceProfile
 from piggy.core.routing_rules import RoutingPolicy
 from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates
-
-
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Base of everything that a desk can be asked."""
 
 
 class ConfigureInstrument(Command, frozen=True, kw_only=True):
@@ -326,6 +329,7 @@ AnyCommand = (
     | RecordVenueReject
     | RecordVenueDone
     | RecordVenueDoubt
+    | ControlCommand
 )
 
 

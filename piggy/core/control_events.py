@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
-from piggy.core.clearance import Calendar, Override, Permissions
+from piggy.core.clearance import Calendar, Locate, Override, Permissions
+from piggy.core.limits import LimitChange
 from piggy.core.margin import MarginSettings
 from piggy.core.stress import OptionModel
 from piggy.core.verdicts import Event
@@ -72,3 +74,76 @@ class ClientConnectionChanged(Event, frozen=True, kw_only=True):
     account_id: str
     connected: bool
     occurred_at_us: int
+
+
+class DailyVolumeRecorded(Event, frozen=True, kw_only=True):
+    """P-21: what the whole market dealt in a symbol on a business date, in lots."""
+
+    symbol: str
+    business_date: date
+    lots: Decimal
+
+
+class LocateRecorded(Event, frozen=True, kw_only=True):
+    """P-23: the account may borrow these lots of the symbol until then; none any more where they are 0."""
+
+    account_id: str
+    symbol: str
+    locate: Locate
+    by: str
+
+
+class ReviewSigned(Event, frozen=True, kw_only=True):
+    """P-30: the yearly review of controls; `due_at_us` is when the next one must have been signed."""
+
+    signed_by: str
+    reference: str
+    due_at_us: int
+
+
+class LimitsChanged(Event, frozen=True, kw_only=True):
+    """P-28: a group's limits for part of a day."""
+
+    group: str
+    change: LimitChange
+
+
+class LimitsReverted(Event, frozen=True, kw_only=True):
+    """P-28: the day is over, the group's own limits hold again."""
+
+    group: str
+
+
+class LimitUseChanged(Event, frozen=True, kw_only=True):
+    """P-27: the use of a limit reached `level_percent` of it (50, 80, 100), or fell below what it had reached.
+
+    `raised` tells an alert from its end; `text` says what is limited.
+    """
+
+    account_id: str
+    code: str
+    level_percent: Decimal
+    raised: bool
+    value: Decimal
+    limit: Decimal
+    text: str
+
+
+ControlEvent = (
+    CalendarConfigured
+    | ClientConnectionChanged
+    | DailyVolumeRecorded
+    | LimitUseChanged
+    | LimitsChanged
+    | LimitsReverted
+    | LocateRecorded
+    | MarginConfigured
+    | OptionModelConfigured
+    | OverrideGranted
+    | PermissionsConfigured
+    | RestrictionsConfigured
+    | ReviewSigned
+    | SymbolMarginChanged
+    | ThrottleLatched
+    | ThrottleReleased
+)

@@ -1,4 +1,4 @@
-"""Folding what control decided: margin settings, clearances, overrides and latches."""
+"""Folding what control decided: margin settings, clearances, overrides, latches, records and limits of the day."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 from piggy.core import events as ev
 from piggy.core.events import Recorded
+from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.money import ZERO
 from piggy.core.state import State
+
+VOLUME_DAYS = 20
 
 
 def _margin(state: State, event: ev.MarginConfigured, recorded: Recorded) -> None:
@@ -63,6 +66,57 @@ def _connection(state: State, event: ev.ClientConnectionChanged, recorded: Recor
         state.disconnected[event.account_id] = event.occurred_at_us
 
 
+def _daily_volume(state: State, event: ev.DailyVolumeRecorded, recorded: Recorded) -> None:
+    days = state.daily_volumes.setdefault(event.symbol, {})
+    days[event.business_date] = event.lots
+    for day in sorted(days)[:-VOLUME_DAYS]:
+        del days[day]
+    state.volume_averages[event.symbol] = sum(days.values(), ZERO) / len(days)
+
+
+def _locate(state: State, event: ev.LocateRecorded, recorded: Recorded) -> None:
+    held = state.locates.setdefault((event.account_id, event.symbol), {})
+    # What is over is forgotten here; the gate looks at the time all the same.
+    for reference in [key for key, locate in held.items() if locate.until_us <= recorded.recorded_at_us]:
+        del held[reference]
+    held[event.locate.reference] = event.locate
+    if not event.locate.lots:
+        del held[event.locate.reference]
+
+
+def _review(state: State, event: ev.ReviewSigned, recorded: Recorded) -> None:
+    state.review_due_at_us = event.due_at_us
+
+
+def _limits_changed(state: State, event: ev.LimitsChanged, recorded: Recorded) -> None:
+    state.limit_changes[event.group] = event.change
+    set_limits(state=state, group=event.group)
+    state.config_version += 1
+
+
+def _limits_reverted(state: State, event: ev.LimitsReverted, recorded: Recorded) -> None:
+    del state.limit_changes[event.group]
+    set_limits(state=state, group=event.group)
+    state.config_version += 1
+
+
+def _limit_use(state: State, event: ev.LimitUseChanged, recorded: Recorded) -> None:
+    levels = state.alert_levels.setdefault(event.account_id, {})
+    levels[event.code] = event.level_percent
+    if not event.level_percent:
+        del levels[event.code]
+    if not levels:
+        del state.alert_levels[event.account_id]
+
+
+def set_limits(*, state: State, group: str) -> None:
+    """Work out once what a group's orders are held against: its limits of today, with what the group itself sets."""
+    if group in state.groups:
+        change = state.limit_changes.get(group)
+        limits = change.after if change else state.limits.get(group, HOUSE_LIMITS)
+        state.effective_limits[group] = limits.for_group(group=state.groups[group])
+
+
 CONTROL_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.MarginConfigured: _margin,
     ev.OptionModelConfigured: _option_model,
@@ -74,4 +128,10 @@ CONTROL_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.ThrottleLatched: _latched,
     ev.ThrottleReleased: _released,
     ev.ClientConnectionChanged: _connection,
+    ev.DailyVolumeRecorded: _daily_volume,
+    ev.LocateRecorded: _locate,
+    ev.ReviewSigned: _review,
+    ev.LimitsChanged: _limits_changed,
+    ev.LimitsReverted: _limits_reverted,
+    ev.LimitUseChanged: _limit_use,
 }

@@ -160,12 +160,12 @@ def no_self_trade(*, context: GateContext) -> Check:
 
 
 def short_sale_located(*, context: GateContext) -> Check:
-    """P-23: lots sold short must have been located."""
+    """P-23: all that the account would be short must have been located, what it is short already included."""
     terms = context.terms
     if terms.side is _BUY or context.instrument.asset_class not in context.limits.locate_required:
         return _PASSED["P-23"]
     lots = terms.quantity + context.working_lots
-    short = max(ZERO, lots - max(ZERO, context.position_net))
+    short = max(ZERO, lots - context.position_net)
     return at_most(
         code="P-23", value=short, limit=context.located_lots, text="the shares to sell short are not located"
     )

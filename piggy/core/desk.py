@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from piggy.core import (
     gatekeeping,
     liquidation,
     overnight,
+    overseeing,
     placing,
     supervising,
     touching,
@@ -71,6 +73,11 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.GrantOverride: supervising.grant_override,
     cmd.ReleaseThrottle: supervising.release_throttle,
     cmd.ReportConnection: supervising.report_connection,
+    cmd.RecordDailyVolume: overseeing.record_daily_volume,
+    cmd.RecordLocate: overseeing.record_locate,
+    cmd.SignReview: overseeing.sign_review,
+    cmd.ChangeLimits: overseeing.change_limits,
+    cmd.ActOnLimits: overseeing.act_on_limits,
     cmd.SetTradingState: supervising.set_trading_state,
     cmd.CreditAccount: configuring.credit,
     cmd.DebitAccount: configuring.debit,
@@ -89,6 +96,9 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
 }
 
 _WORKED = (ev.OrderAccepted, ev.OrderAmended)
+_USED = (ev.OrderAccepted, ev.OrderFilled)
+# P-27 allows an alert five seconds; few accounts at a time, so that no order waits for them.
+LIMITS_EVERY_US, ALERTED_EVERY_US, ACCOUNTS_PER_LOOK_MAX = 100_000, 1_000_000, 50
 
 
 @dataclass(slots=True)
@@ -116,6 +126,8 @@ class Desk:
         self._unsettled: _Answered | None = None
         self._options: dict[str, set[str]] = {}
         self._due: set[str] = set()
+        self._used: dict[str, None] = {}
+        self._looked_at_us = self._alerted_looked_at_us = 0
 
     def answer(self, *, command_id: str, request_hash: str) -> Answer | None:
         """Return the first answer where the command was done before, a conflict under another body, else None."""
@@ -146,6 +158,8 @@ class Desk:
         event = recorded.event
         if recorded.command_id != self._command_id:
             self._settle()
+        if isinstance(event, _USED):
+            self._used[event.terms.account_id if isinstance(event, ev.OrderAccepted) else event.account_id] = None
         before = self.state.config_version
         fold(state=self.state, recorded=recorded)
         self._remember(recorded)
@@ -191,8 +205,22 @@ class Desk:
         times: tuple[AnyCommand, ...] = (cmd.ActOnTime(),) if late else ()
         if state.hedge_policies and covering.due(moment=self.moment(now_us=now_us)):
             times = (*times, cmd.ActOnExposure())
+        times += self._limits_to_look_at(now_us)
         rollover = overnight.rollover_due(state=state, now_us=now_us)
         return (rollover, *prices, *times) if rollover else (*prices, *times)
+
+    def _limits_to_look_at(self, now_us: int) -> tuple[AnyCommand, ...]:
+        """Accounts that dealt, the longest waiting first, and now and then those whose alerts may be over."""
+        if now_us - self._alerted_looked_at_us >= ALERTED_EVERY_US:
+            self._alerted_looked_at_us = now_us
+            self._used |= dict.fromkeys(self.state.alert_levels)
+        if not self._used or now_us - self._looked_at_us < LIMITS_EVERY_US:
+            return ()
+        self._looked_at_us = now_us
+        accounts = tuple(islice(self._used, ACCOUNTS_PER_LOOK_MAX))
+        for account_id in accounts:
+            del self._used[account_id]
+        return (cmd.ActOnLimits(accounts=accounts),)
 
     def stop_out_preview(self, *, account_id: str, now_us: int) -> Ladder | None:
         """Return what a stop-out of the account would close now; None where a position of it has no price."""

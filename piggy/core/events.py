@@ -13,11 +13,18 @@ import msgspec
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.control_events import CalendarConfigured as CalendarConfigured
 from piggy.core.control_events import ClientConnectionChanged as ClientConnectionChanged
+from piggy.core.control_events import ControlEvent
+from piggy.core.control_events import DailyVolumeRecorded as DailyVolumeRecorded
+from piggy.core.control_events import LimitsChanged as LimitsChanged
+from piggy.core.control_events import LimitsReverted as LimitsReverted
+from piggy.core.control_events import LimitUseChanged as LimitUseChanged
+from piggy.core.control_events import LocateRecorded as LocateRecorded
 from piggy.core.control_events import MarginConfigured as MarginConfigured
 from piggy.core.control_events import OptionModelConfigured as OptionModelConfigured
 from piggy.core.control_events import OverrideGranted as OverrideGranted
 from piggy.core.control_events import PermissionsConfigured as PermissionsConfigured
 from piggy.core.control_events import RestrictionsConfigured as RestrictionsConfigured
+from piggy.core.control_events import ReviewSigned as ReviewSigned
 from piggy.core.control_events import SymbolMarginChanged as SymbolMarginChanged
 from piggy.core.control_events import ThrottleLatched as ThrottleLatched
 from piggy.core.control_events import ThrottleReleased as ThrottleReleased
@@ -26,6 +33,7 @@ from piggy.core.house_events import HedgeClosed as HedgeClosed
 from piggy.core.house_events import HedgeFilled as HedgeFilled
 from piggy.core.house_events import HedgeProposed as HedgeProposed
 from piggy.core.house_events import HedgingConfigured as HedgingConfigured
+from piggy.core.house_events import HouseEvent
 from piggy.core.house_events import RolledOver as RolledOver
 from piggy.core.house_events import SwapCharged as SwapCharged
 from piggy.core.house_events import SwapDeferred as SwapDeferred
@@ -33,6 +41,11 @@ from piggy.core.house_events import SwapFreeConfigured as SwapFreeConfigured
 from piggy.core.house_events import SwapsConfigured as SwapsConfigured
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
+from piggy.core.margin_events import MarginCalled as MarginCalled
+from piggy.core.margin_events import MarginEvent
+from piggy.core.margin_events import MarginRestored as MarginRestored
+from piggy.core.margin_events import NegativeBalanceWrittenOff as NegativeBalanceWrittenOff
+from piggy.core.margin_events import StoppedOut as StoppedOut
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.profiles import PriceProfile
@@ -293,34 +306,6 @@ class OrderCancelled(Event, frozen=True, kw_only=True):
     reason: str
 
 
-class MarginCalled(Event, frozen=True, kw_only=True):
-    account_id: str
-    equity: Decimal
-    used_margin: Decimal
-    level_percent: Decimal
-
-
-class MarginRestored(Event, frozen=True, kw_only=True):
-    account_id: str
-    level_percent: Decimal
-
-
-class StoppedOut(Event, frozen=True, kw_only=True):
-    """Margin level fell to the stop-out level; the closes follow as orders of source `stop_out`."""
-
-    account_id: str
-    equity: Decimal
-    used_margin: Decimal
-    level_percent: Decimal
-    positions: tuple[str, ...]
-
-
-class NegativeBalanceWrittenOff(Event, frozen=True, kw_only=True):
-    account_id: str
-    amount: Decimal
-    currency: str
-
-
 AnyEvent = (
     InstrumentConfigured
     | GroupConfigured
@@ -329,9 +314,6 @@ AnyEvent = (
     | StrategyConfigured
     | LimitsConfigured
     | PricingConfigured
-    | SwapsConfigured
-    | SwapFreeConfigured
-    | HedgingConfigured
     | RoutingConfigured
     | AccountScored
     | VenueScored
@@ -352,27 +334,9 @@ AnyEvent = (
     | OrderAmended
     | OrderTriggered
     | OrderCancelled
-    | MarginCalled
-    | MarginRestored
-    | StoppedOut
-    | NegativeBalanceWrittenOff
-    | SwapCharged
-    | SwapDeferred
-    | RolledOver
-    | HedgeProposed
-    | HedgeApproved
-    | HedgeFilled
-    | HedgeClosed
-    | CalendarConfigured
-    | ClientConnectionChanged
-    | MarginConfigured
-    | OptionModelConfigured
-    | OverrideGranted
-    | PermissionsConfigured
-    | RestrictionsConfigured
-    | SymbolMarginChanged
-    | ThrottleLatched
-    | ThrottleReleased
+    | ControlEvent
+    | HouseEvent
+    | MarginEvent
 )
 
 

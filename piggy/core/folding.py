@@ -13,9 +13,8 @@ import msgspec
 
 from piggy.core import events as ev
 from piggy.core.activity import Activity
-from piggy.core.control_folding import CONTROL_HANDLERS
+from piggy.core.control_folding import CONTROL_HANDLERS, set_limits
 from piggy.core.events import Recorded
-from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
 from piggy.core.orders import OrderState, OrderTerms, TimeInForce
@@ -46,7 +45,7 @@ def _instrument(state: State, event: ev.InstrumentConfigured, recorded: Recorded
 
 def _group(state: State, event: ev.GroupConfigured, recorded: Recorded) -> None:
     state.groups[event.group.name] = event.group
-    _set_limits(state, event.group.name)
+    set_limits(state=state, group=event.group.name)
     state.config_version += 1
 
 
@@ -69,20 +68,13 @@ def _strategy(state: State, event: ev.StrategyConfigured, recorded: Recorded) ->
 
 def _limits(state: State, event: ev.LimitsConfigured, recorded: Recorded) -> None:
     state.limits[event.group] = event.limits
-    _set_limits(state, event.group)
+    set_limits(state=state, group=event.group)
     state.config_version += 1
 
 
 def _pricing(state: State, event: ev.PricingConfigured, recorded: Recorded) -> None:
     state.profiles[(event.group, event.symbol)] = event.profile
     state.config_version += 1
-
-
-def _set_limits(state: State, name: str) -> None:
-    """Work out once what a group's orders are held against: its limits with what the group itself sets."""
-    if name in state.groups:
-        limits = state.limits.get(name, HOUSE_LIMITS)
-        state.effective_limits[name] = limits.for_group(group=state.groups[name])
 
 
 def _routing(state: State, event: ev.RoutingConfigured, recorded: Recorded) -> None:

@@ -26,7 +26,6 @@ from piggy.core.positions import Position
 from piggy.core.state import Order, State
 from piggy.core.working import street_price
 
-YEAR_US = 365 * 86_400 * 1_000_000
 NEVER_ACTIVE = Activity()
 CLEARED = Permissions.granted()
 ONE_LOT = Decimal(1)
@@ -138,7 +137,7 @@ def context_of(
         margin_percent_min=margin_percent_min(instrument=instrument, account=account),
         self_trade=_self_trade(terms=terms, moment=moment, replaces=replaces),
         killed=_KILLED in states,
-        review_due_at_us=now_us + YEAR_US,
+        review_due_at_us=state.review_due_at_us,
     )
     if price and rate:
         _expose(context=context, state=state, unit=instrument.notional(lots=ONE_LOT, price=price) * rate)
@@ -174,11 +173,16 @@ def _heed_activity(*, context: GateContext, state: State) -> None:
 
 
 def _heed_people(*, context: GateContext, state: State, replaces: Order | None) -> None:
-    """Put in what people set: restricted lists, sessions, overrides."""
+    """Put in what people set: restricted lists, sessions, daily volumes, locates, overrides."""
     if state.restrictions:
         context.restricted = _restricted(state=state, owner_id=context.account.owner_id)
     if calendar := state.calendars.get(context.instrument.symbol):
         context.session_open = calendar.is_open(at_us=context.now_us)
+    if state.volume_averages:
+        context.daily_volume_lots = state.volume_averages.get(context.instrument.symbol)
+    if state.locates:
+        located = state.locates.get((context.account.account_id, context.instrument.symbol), {}).values()
+        context.located_lots = sum((one.lots for one in located if context.now_us < one.until_us), ZERO)
     if override := _override(terms=context.terms, replaces=replaces, state=state):
         context.override, context.order_id = override, override.order_id
 

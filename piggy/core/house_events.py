@@ -112,3 +112,17 @@ class HedgeClosed(Event, frozen=True, kw_only=True):
     filled: Decimal
     by: str
     text: str
+
+
+HouseEvent = (
+    HedgeApproved
+    | HedgeClosed
+    | HedgeFilled
+    | HedgeProposed
+    | HedgingConfigured
+    | RolledOver
+    | SwapCharged
+    | SwapDeferred
+    | SwapFreeConfigured
+    | SwapsConfigured
+)

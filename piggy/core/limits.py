@@ -12,6 +12,7 @@ import msgspec
 from piggy.core.accounts import Group
 from piggy.core.instruments import AssetClass
 
+ALERT_PERCENTS = (Decimal(50), Decimal(80), Decimal(100))  # P-27.
 # The name travels in ValueError so that a decoder reports it as a bad message and not as a crash.
 
 
@@ -52,6 +53,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     volume_share_percent_max: Decimal | None = None
     locate_required: frozenset[AssetClass] = frozenset({AssetClass.SHARE})
     disconnect_grace_s: int = 30
+    alert_percents: tuple[Decimal, ...] = ALERT_PERCENTS
 
     def __post_init__(self) -> None:
         for name in NUMBERS:
@@ -60,6 +62,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
                 raise UnableToSetLimit(f"{name} cannot be {value}")
         if not all(_usable(percent) for percent in self.collar_percent.values()):
             raise UnableToSetLimit("collar_percent holds a percent that is no number")
+        if not all(_usable(percent) and percent > 0 for percent in self.alert_percents):
+            raise UnableToSetLimit("alert_percents holds a percent that is not above nothing")
 
     @classmethod
     def retail_defaults(
@@ -114,6 +118,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class LimitChange(msgspec.Struct, frozen=True, kw_only=True):
+    """P-28: an intraday change of limits; from `reverts_at_us`, by the end of the day, `before` holds again."""
+
+    before: Limits
+    after: Limits
+    reason: str
+    asked_by: str
+    approved_by: str
+    from_us: int
+    reverts_at_us: int
+
+
 COLLAR_PERCENT = {
     AssetClass.FX_MAJOR: Decimal(1),
     AssetClass.FX_MINOR: Decimal(2),
@@ -128,7 +144,7 @@ COLLAR_PERCENT = {
 NUMBERS = tuple(
     field.name
     for field in msgspec.structs.fields(Limits)
-    if field.name not in ("version", "collar_percent", "close_on_stale_price", "locate_required")
+    if field.name not in ("version", "alert_percents", "collar_percent", "close_on_stale_price", "locate_required")
 )
 
 

@@ -8,10 +8,11 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.gate import Override
-from piggy.core.limits import Limits
+from piggy.core.limits import LimitChange
+from piggy.core.money import ZERO
 
 OVERRIDE_US_MAX = 30 * 60 * 1_000_000
-ALERT_PERCENTS = (Decimal(50), Decimal(80), Decimal(100))
+HUNDRED = Decimal(100)
 
 
 class KillPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,20 +22,8 @@ class KillPlan(msgspec.Struct, frozen=True, kw_only=True):
     flatten: tuple[str, ...]
 
 
-class LimitChange(msgspec.Struct, frozen=True, kw_only=True):
-    """P-28: an intraday change of limits; it falls back to `before` at `reverts_at_us`, the end of the day."""
-
-    before: Limits
-    after: Limits
-    reason: str
-    asked_by: str
-    approved_by: str
-    from_us: int
-    reverts_at_us: int
-
-
 class UnableToChangeLimits(Exception):
-    """The change lacks a reason, a second person, or an end."""
+    """The change lacks a reason, a second person, or an end within the day."""
 
 
 def kill_plan(
@@ -58,27 +47,21 @@ def override_holds(*, override: Override, order_id: str, now_us: int) -> bool:
     )
 
 
-def alerts_reached(
-    *, before: Decimal, after: Decimal, limit: Decimal, levels: tuple[Decimal, ...] = ALERT_PERCENTS
-) -> tuple[Decimal, ...]:
-    """P-27: return the alert levels (percent of `limit`) that the use of a limit crossed on its way up."""
-    return tuple(level for level in levels if before * 100 < limit * level <= after * 100)
+def alert_level(*, value: Decimal, limit: Decimal, levels: tuple[Decimal, ...]) -> Decimal:
+    """P-27: return the highest of `levels` (percent) that the use of a limit has reached, 0 below them all."""
+    reached = [level for level in levels if value > 0 and value * HUNDRED >= limit * level]
+    return max(reached, default=ZERO)
 
 
-def change_limits(*, change: LimitChange) -> Limits:
-    """P-28: return the new limits, or raise UnableToChangeLimits when the change is not in order."""
+def checked_change(*, change: LimitChange, day_ends_at_us: int) -> LimitChange:
+    """P-28: return the change, or raise UnableToChangeLimits when it is not in order."""
     if not change.reason:
-        raise UnableToChangeLimits("A change of limits needs a reason.")
+        raise UnableToChangeLimits("a change of limits needs a reason")
     if not change.approved_by or change.approved_by == change.asked_by:
-        raise UnableToChangeLimits("A change of limits needs a second pair of eyes.")
-    if change.reverts_at_us <= change.from_us:
-        raise UnableToChangeLimits("An intraday change must end.")
-    return change.after
-
-
-def limits_at(*, change: LimitChange, now_us: int) -> Limits:
-    """P-28: return which limits hold: the change reverts by itself."""
-    return change.after if change.from_us <= now_us < change.reverts_at_us else change.before
+        raise UnableToChangeLimits("a change of limits needs a second pair of eyes")
+    if not change.from_us < change.reverts_at_us <= day_ends_at_us:
+        raise UnableToChangeLimits("an intraday change ends by the end of the day")
+    return change
 
 
 def disconnect_due(*, disconnected_at_us: int | None, grace_s: int, now_us: int) -> bool:
@@ -86,8 +69,6 @@ def disconnect_due(*, disconnected_at_us: int | None, grace_s: int, now_us: int)
     return disconnected_at_us is not None and now_us - disconnected_at_us >= grace_s * 1_000_000
 
 
-def review_due_at_us(*, signed_at_us: int | None, signed_by: str, days: int = 365) -> int | None:
-    """P-30: return until when a signed review holds; None when there is none, which blocks go-live."""
-    if signed_at_us is None or not signed_by:
-        return None
+def review_due_at_us(*, signed_at_us: int, days: int = 365) -> int:
+    """P-30: return when the next review must have been signed."""
     return signed_at_us + days * 86_400 * 1_000_000

@@ -11,11 +11,11 @@ from piggy.core import events as ev
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.activity import Activity
 from piggy.core.answers import OrderView
-from piggy.core.clearance import Calendar, Override, Permissions
+from piggy.core.clearance import Calendar, Locate, Override, Permissions
 from piggy.core.events import Check, RoutingDecision
 from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
-from piggy.core.limits import Limits
+from piggy.core.limits import LimitChange, Limits
 from piggy.core.margin import MarginSettings
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
@@ -217,6 +217,12 @@ class State:
     calendars: dict[str, Calendar] = field(default_factory=dict)
     overrides: dict[str, Override] = field(default_factory=dict)
     throttled: set[str] = field(default_factory=set)
+    daily_volumes: dict[str, dict[date, Decimal]] = field(default_factory=dict)
+    volume_averages: dict[str, Decimal] = field(default_factory=dict)
+    locates: dict[tuple[str, str], dict[str, Locate]] = field(default_factory=dict)
+    review_due_at_us: int | None = None
+    limit_changes: dict[str, LimitChange] = field(default_factory=dict)
+    alert_levels: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     disconnected: dict[str, int] = field(default_factory=dict)
     stopped_by: dict[tuple[str, str], str] = field(default_factory=dict)
     used_margin: dict[str, Decimal] = field(default_factory=dict)

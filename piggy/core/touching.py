@@ -15,6 +15,7 @@ from piggy.core.liquidation import watch_margin
 from piggy.core.margining import margin_now
 from piggy.core.moment import Moment
 from piggy.core.orders import OrderType, Side, TimeInForce
+from piggy.core.overseeing import limits_due
 from piggy.core.rollover import next_rollover_at_us
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
@@ -41,7 +42,10 @@ def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
 
 
 def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
-    """Expire what is due; lots out at a venue are waited for. Ended news windows tax no more (P-17)."""
+    """Expire what is due; lots out at a venue are waited for. Ended news windows tax no more (P-17).
+
+    Intraday limits that end give way to the group's own (P-28).
+    """
     state, now_us = moment.state, moment.now_us
     execution = Execution(moment=moment)
     for order in left_behind(state=state, now_us=now_us):
@@ -50,6 +54,7 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
         order = state.orders[order_id]
         if now_us >= expires_at_us(order=order) and not order.routed and execution.leaves(order) > 0:
             execution.cancel(order=order, outcome="expired", reason=f"{order.terms.time_in_force.value} ended")
+    execution.events += [ev.LimitsReverted(group=group) for group in limits_due(state=state, now_us=now_us)]
     for (account_id, symbol), until_us in sorted(state.news_until.items()):
         if now_us >= until_us:
             margin = margin_now(state=state, account_id=account_id, symbol=symbol, now_us=now_us)
@@ -62,6 +67,7 @@ def time_is_up(*, state: State, now_us: int) -> bool:
     return (
         any(now_us >= expires_at_us(order=state.orders[order_id]) for order_id in state.expiring)
         or any(now_us >= until_us for until_us in state.news_until.values())
+        or bool(state.limit_changes and limits_due(state=state, now_us=now_us))
         or bool(state.disconnected and left_behind(state=state, now_us=now_us))
     )
 

@@ -37,6 +37,7 @@ class Floor:
         self.log: list[Recorded] = []
         self.now_us = START_US
         self.commands = 0
+        self.do(cmd.SignReview(signed_by="head of compliance", reference="review", signed_at_us=START_US))
         self.do(cmd.ConfigureInstrument(instrument=EURUSD))
         modes = {"a": BookMode.A, "b": BookMode.B, "mixed": BookMode.MIXED}
         for name, mode in modes.items():

@@ -33,11 +33,11 @@ class House(Floor):
         self.do(cmd.ConfigureHedging(policy=policy(**changes)))
 
     def clients_buy(self, lots: str, account_id: str = "b1", side: Side = Side.BUY) -> list[ev.AnyEvent]:
-        """A minute later clients deal on fresh quotes, and the house does what is due."""
+        """A minute later clients deal on fresh quotes, and the house does what is due; alerts are another story."""
         self.now_us += MINUTE_US
         self.quotes()
         self.place(account_id, side, lots)
-        return self.act()
+        return [event for event in self.act() if not isinstance(event, ev.LimitUseChanged)]
 
     def doubt(self, leg: ev.ChildOrderCreated) -> list[ev.AnyEvent]:
         return self.do(

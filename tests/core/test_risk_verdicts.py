@@ -150,7 +150,8 @@ def test_a_sell_moves_the_net_position_down():
 def test_a_short_sale_needs_only_what_is_not_held():
     assert refused(**SHORT_SALE, position_net=D(1), located_lots=D(1)) == []
     assert refused(**SHORT_SALE, position_net=D(1), located_lots=D("0.99")) == ["P-23"]
-    assert refused(**SHORT_SALE, position_net=D(-1), located_lots=D("1.99")) == ["P-23"]
+    assert refused(**SHORT_SALE, position_net=D(-1), located_lots=D("2.99")) == ["P-23"]
+    assert refused(**SHORT_SALE, position_net=D(-1), located_lots=D(3)) == []
     assert refused(**SHORT_SALE, position_net=D(2), working_lots=D(1)) == ["P-23"]
 
 
@@ -279,6 +280,7 @@ def test_the_documented_defaults():
         "volume_share_percent_max": D(5),
         "locate_required": frozenset({AssetClass.SHARE}),
         "disconnect_grace_s": 30,
+        "alert_percents": (D(50), D(80), D(100)),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -99,6 +100,7 @@ def opening_commands() -> list[cmd.Command]:
     )
     anna = Account(account_id="anna", group="retail", owner_id="anna", currency="USD")
     return [
+        cmd.SignReview(signed_by="head of compliance", reference="review", signed_at_us=time.time_ns() // 1_000),
         cmd.ConfigureInstrument(instrument=eurusd),
         cmd.ConfigureGroup(group=Group(name="retail")),
         cmd.ConfigureVenue(venue=Venue(name="LP1")),

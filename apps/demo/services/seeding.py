@@ -40,6 +40,7 @@ def seed(*, broker: Broker, known: dict[tuple[str, str], Login], now: datetime, 
     _providers(broker, lp_port, now)
     groups = _groups(broker)
     _limits(broker, groups)
+    _review(broker, now)
     for number, (name, full_name, group, currency) in enumerate(catalogue.CLIENTS):
         login = people.client(broker=broker, name=name, known=known)
         logins.append(login)
@@ -112,6 +113,12 @@ def _limits(broker: Broker, groups: dict[str, Group]) -> None:
         if group.pk not in known:
             limits = GroupLimits(group_id=group.pk, **catalogue.LIMITS)
             risk.save_limits(tenant=broker.schema, limits=limits, by=BY)
+
+
+def _review(broker: Broker, now: datetime) -> None:
+    """Without a signed review of the controls nobody trades."""
+    if risk_rows.latest_review() is None:
+        risk.sign_review(tenant=broker.schema, reference="demo review", by=f"compliance@{broker.schema}", at=now)
 
 
 def _account(broker: Broker, login: Login, name: str, account_id: str, group: Group, currency: str) -> None:

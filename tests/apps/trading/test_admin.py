@@ -27,6 +27,7 @@ SCREENS = (
     "risk/accountmargin",
     "risk/margincall",
     "risk/grouplimits",
+    "risk/controlsreview",
     "treasury/journalentry",
     "treasury/posting",
     "treasury/glaccount",

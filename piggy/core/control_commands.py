@@ -1,0 +1,59 @@
+"""Commands of control: the records that controls ask for, intraday limits, alerts; asked like those of commands.py."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from piggy.core.command import Command
+from piggy.core.limits import Limits
+
+
+class RecordDailyVolume(Command, frozen=True, kw_only=True):
+    """P-21: what the whole market dealt in a symbol on one business date, in lots."""
+
+    symbol: str
+    business_date: date
+    lots: Decimal
+
+
+class RecordLocate(Command, frozen=True, kw_only=True):
+    """P-23: `lots` of a symbol were found for an account to borrow; 0 takes a locate back. `reference` is the lender's.
+
+    It counts until `until_us` (UTC microseconds).
+    """
+
+    account_id: str
+    symbol: str
+    lots: Decimal
+    reference: str
+    until_us: int
+    by: str
+
+
+class SignReview(Command, frozen=True, kw_only=True):
+    """P-30: a person certifies that the controls were reviewed; without one, nobody trades."""
+
+    signed_by: str
+    reference: str
+    signed_at_us: int
+
+
+class ChangeLimits(Command, frozen=True, kw_only=True):
+    """P-28: limits of a group for the rest of the day, or until `reverts_at_us`; then its own hold again."""
+
+    group: str
+    limits: Limits
+    reason: str
+    asked_by: str
+    approved_by: str
+    reverts_at_us: int | None = None
+
+
+class ActOnLimits(Command, frozen=True, kw_only=True):
+    """The engine's own: something of these accounts changed, so see how far their limits are used (P-27)."""
+
+    accounts: tuple[str, ...]
+
+
+ControlCommand = RecordDailyVolume | RecordLocate | SignReview | ChangeLimits | ActOnLimits

@@ -1,0 +1,38 @@
+"""Events of margin: calls, stop-outs, write-offs; part of the log as those of events.py are."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from piggy.core.verdicts import Event
+
+
+class MarginCalled(Event, frozen=True, kw_only=True):
+    account_id: str
+    equity: Decimal
+    used_margin: Decimal
+    level_percent: Decimal
+
+
+class MarginRestored(Event, frozen=True, kw_only=True):
+    account_id: str
+    level_percent: Decimal
+
+
+class StoppedOut(Event, frozen=True, kw_only=True):
+    """Margin level fell to the stop-out level; the closes follow as orders of source `stop_out`."""
+
+    account_id: str
+    equity: Decimal
+    used_margin: Decimal
+    level_percent: Decimal
+    positions: tuple[str, ...]
+
+
+class NegativeBalanceWrittenOff(Event, frozen=True, kw_only=True):
+    account_id: str
+    amount: Decimal
+    currency: str
+
+
+MarginEvent = MarginCalled | MarginRestored | StoppedOut | NegativeBalanceWrittenOff
