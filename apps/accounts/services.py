@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -8,6 +9,10 @@ from apps.accounts import selectors
 from apps.accounts.models import Account, Client, Group
 from apps.outbox.services import tell_engine
 from piggy.core.commands import ConfigureAccount, ConfigureGroup
+
+
+class UnableToChangeGroup(Exception):
+    """Nothing was written; the message may be shown to staff."""
 
 
 def save_group(*, tenant: str, group: Group, by: str) -> Group:
@@ -22,6 +27,22 @@ def save_group(*, tenant: str, group: Group, by: str) -> Group:
         group.save()
         _tell_group(tenant=tenant, group=group, by=by)
     return group
+
+
+def change_group(*, tenant: str, name: str, changes: Mapping[str, Any], by: str) -> dict[str, Any]:
+    """Change some fields of a group and tell the engine; return what they were.
+
+    Raises UnableToChangeGroup where there is none, ValidationError naming a field.
+    """
+    with transaction.atomic():
+        group = Group.objects.select_for_update().filter(name=name).first()
+        if group is None:
+            raise UnableToChangeGroup(f"There is no group {name}.")
+        before = {field: getattr(group, field) for field in changes}
+        for field, value in changes.items():
+            setattr(group, field, value)
+        save_group(tenant=tenant, group=group, by=by)
+    return before
 
 
 def save_account(*, tenant: str, account: Account, by: str) -> Account:

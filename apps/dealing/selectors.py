@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.common.sockets import person_of
+from apps.dealing.models import DeskLayout
 from apps.liquidity import selectors as liquidity
 from apps.outbox import selectors as outbox
 from apps.risk import selectors as risk
@@ -22,7 +23,22 @@ from piggy.messaging import streams
 
 UNHEARD_AFTER_S = 30
 VENUE_READY = "ready"
-DESK_ROLES = ("admin", "dealer")
+WATCH = "dealing.watch_desk"
+# Action of the desk: the right that it needs.
+RIGHTS = {
+    "set-trading-state": "dealing.stop_trading",
+    "place-order": "dealing.deal_for_client",
+    "cancel-order": "dealing.cancel_for_client",
+    "cover": "dealing.deal_for_house",
+    "approve-hedge": "dealing.decide_hedge",
+    "reject-hedge": "dealing.decide_hedge",
+    "change-routing": "dealing.change_terms",
+    "widen-spread": "dealing.change_terms",
+    "change-limits": "dealing.change_limits",
+    "approve-change": "dealing.approve_change",
+    "reject-change": "dealing.approve_change",
+    "end-change": "dealing.change_terms",
+}
 
 _redis = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=2)
 
@@ -45,14 +61,31 @@ PANELS = (
 
 
 def may_watch_desk(user: Any) -> bool:
-    """Is `user` (request.user) verified staff with a role of the desk?"""
-    return users.is_verified_staff(user, *DESK_ROLES)
+    """Is `user` (request.user) verified staff who may watch the desk?"""
+    return users.is_verified_staff(user) and user.has_perm(WATCH)
+
+
+def may_act(user: Any, kind: str) -> bool:
+    """May `user` (request.user) do this kind of action?"""
+    return may_watch_desk(user) and user.has_perm(RIGHTS[kind])
+
+
+def actions_of(user: Any) -> list[str]:
+    """Return the kinds of action that `user` may do."""
+    return [kind for kind, right in RIGHTS.items() if user.has_perm(right)]
+
+
+def layout_of(*, user: Any) -> dict[str, Any]:
+    """Return what the page remembers for its dealer, empty at first."""
+    found = DeskLayout.objects.filter(user_id=user.pk).first()
+    return found.layout if found else {}
 
 
 def seat_of_session(tenant: str, session_key: str) -> str | None:
     """Return the name of whoever that session may seat at `tenant`'s desk, or None. Runs in the tenant's schema."""
     user, is_verified = person_of(session_key)
-    return str(user) if is_verified and users.has_role(user, *DESK_ROLES) else None
+    is_seated = is_verified and user.is_active and user.is_staff and user.has_perm(WATCH)
+    return str(user) if is_seated else None
 
 
 def seated_sessions(tenant: str, session_keys: set[str]) -> set[str]:

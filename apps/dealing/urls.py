@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.dealing import api
+from apps.dealing.api import actions, pages
 
 app_name = "dealing"
 urlpatterns = [
-    path("", api.welcome, name="welcome"),
-    path("desk/", api.desk, name="desk"),
-    path("desk/snapshot/<slug:panel>", api.panel_snapshot, name="snapshot"),
+    path("", pages.welcome, name="welcome"),
+    path("desk/", pages.desk, name="desk"),
+    path("desk/snapshot/<slug:panel>", pages.panel_snapshot, name="snapshot"),
+    path("desk/actions/<slug:kind>", actions.Act.as_view(), name="act"),
+    path("desk/layout", actions.Layout.as_view(), name="layout"),
 ]

@@ -24,13 +24,16 @@ ANSWER_WAIT_S = 1.0
 log = structlog.get_logger(__name__)
 
 
-def tell_engine(*, tenant: str, command: AnyCommand, reference: str, version: str, by: str) -> OutboxCommand:
+def tell_engine(
+    *, tenant: str, command: AnyCommand, reference: str, version: str, by: str, command_id: str = ""
+) -> OutboxCommand:
     """Write `command` to the outbox in the caller's transaction and tell the engine when that commits.
 
-    The command id follows from (tenant, reference, version): telling again, however often, has one effect.
+    The command id, unless given, follows from (tenant, reference, version): telling again, however often, has one
+    effect.
     """
     assert transaction.get_connection().in_atomic_block, "the command must commit with the row that it is about"
-    command_id = command_id_of("outbox", tenant, reference, version)
+    command_id = command_id or command_id_of("outbox", tenant, reference, version)
     OutboxCommand.objects.filter(reference=reference, heard_at__isnull=True).update(superseded=True)
     row = OutboxCommand.objects.create(
         command_id=command_id,

@@ -10,6 +10,18 @@ from apps.risk.models import AccountMargin, ControlsReview, GroupLimits
 from apps.trading import selectors as trading
 
 ZERO = Decimal(0)
+# What the desk may change for a while; the rest is set in the back office.
+CHANGEABLE = (
+    "order_volume_max_lots",
+    "window_value_max",
+    "position_net_max_lots",
+    "position_gross_max_lots",
+    "exposure_account_max",
+    "exposure_tenant_max",
+    "exposure_venue_max",
+    "loss_daily_account_max",
+    "loss_daily_tenant_max",
+)
 
 
 class Money(NamedTuple):

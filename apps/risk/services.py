@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
+from apps.accounts import selectors as accounts
 from apps.outbox.services import tell_engine
 from apps.risk import selectors
 from apps.risk.models import ControlsReview, GroupLimits
 from piggy.core.commands import ConfigureLimits, SignReview
+
+
+class UnableToChangeLimits(Exception):
+    """Nothing was written; the message may be shown to staff."""
 
 
 def save_limits(*, tenant: str, limits: GroupLimits, by: str) -> GroupLimits:
@@ -30,6 +37,23 @@ def sign_review(*, tenant: str, reference: str, by: str, at: datetime) -> Contro
         review = ControlsReview.objects.create(reference=reference, signed_by=by, signed_at=at)
         _tell_review(tenant=tenant, review=review, by=by)
     return review
+
+
+def change_limits(*, tenant: str, group: str, changes: Mapping[str, Any], by: str) -> dict[str, Any]:
+    """Change some limits of a group, which starts from the house's, and tell the engine; return what they were.
+
+    Raises UnableToChangeLimits where there is no such group, ValidationError naming a field.
+    """
+    with transaction.atomic():
+        known = accounts.all_groups().filter(name=group).first()
+        if known is None:
+            raise UnableToChangeLimits(f"There is no group {group}.")
+        limits = GroupLimits.objects.select_for_update().filter(group=known).first() or GroupLimits(group=known)
+        before = {field: getattr(limits, field) for field in changes}
+        for field, value in changes.items():
+            setattr(limits, field, value)
+        save_limits(tenant=tenant, limits=limits, by=by)
+    return before
 
 
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:

@@ -66,3 +66,8 @@ def engine_is_running(*, tenant: str) -> bool:
 def doubtful_count() -> int:
     """Return how many legs are in doubt: their venue has not said what became of them."""
     return ChildOrder.objects.filter(state=OrderState.IN_DOUBT.value).count()
+
+
+def account_of_order(*, order_id: str) -> str | None:
+    """Return the account of any client's order, None where there is no such order."""
+    return Order.objects.filter(order_id=order_id).values_list("account_id", flat=True).first()

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.users.models import User
 
-ROLES = ("admin", "dealer", "compliance", "treasury", "support", "auditor")
+ROLES = ("admin", "dealer", "risk", "watcher", "compliance", "treasury", "support", "auditor")
 
 
 def has_role(user: Any, *roles: str) -> bool:

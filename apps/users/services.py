@@ -15,6 +15,8 @@ from apps.users.selectors import ROLES
 # Apps whose rows a role may change; every role may look at all of the apps in _VIEWED except as said.
 _CHANGED: dict[str, tuple[str, ...]] = {
     "dealer": ("trading", "risk", "dealing", "liquidity", "hedging", "pricing", "instruments", "accounts", "swaps"),
+    "risk": ("risk", "hedging"),
+    "watcher": (),
     "compliance": ("kyc", "surveillance", "accounts"),
     "treasury": ("treasury",),
     "support": (),
@@ -23,10 +25,19 @@ _CHANGED: dict[str, tuple[str, ...]] = {
 _VIEWED = ("trading", "risk", "dealing", "liquidity", "hedging", "pricing", "instruments", "accounts", "swaps")
 _VIEWED_ALSO: dict[str, tuple[str, ...]] = {
     "dealer": ("audit",),
+    "risk": ("audit", "reports"),
+    "watcher": (),
     "compliance": ("kyc", "surveillance", "treasury", "audit", "users", "reports", "crm"),
     "treasury": ("treasury", "reports"),
     "support": ("crm",),
     "auditor": ("kyc", "surveillance", "treasury", "audit", "users", "reports", "crm", "admin"),
+}
+
+
+# Single rights beyond those: risk managers stop and decide but never deal, watchers only look.
+_GRANTED: dict[str, tuple[str, ...]] = {
+    "risk": ("watch_desk", "stop_trading", "decide_hedge", "change_limits", "approve_change"),
+    "watcher": ("watch_desk",),
 }
 
 
@@ -102,6 +113,8 @@ def sync_roles() -> None:
 
 def _may(*, role: str, app: str, code: str) -> bool:
     if role == "admin":
+        return True
+    if app == "dealing" and code in _GRANTED.get(role, ()):
         return True
     if app in _CHANGED[role] and not code.startswith("delete_"):
         return True

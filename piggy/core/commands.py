@@ -98,6 +98,16 @@ class RejectHedge(Command, frozen=True, kw_only=True):
     reason: str
 
 
+class CoverByHand(Command, frozen=True, kw_only=True):
+    """A dealer deals `quantity` lots for the house; without a side and a quantity, all of the symbol that is open."""
+
+    symbol: str
+    by: str
+    reason: str
+    side: Side | None = None
+    quantity: Decimal | None = None
+
+
 class ConfigureRouting(Command, frozen=True, kw_only=True):
     """Replace the tenant's routing rules and cost model."""
 
@@ -303,6 +313,7 @@ AnyCommand = (
     | ConfigureHedging
     | ApproveHedge
     | RejectHedge
+    | CoverByHand
     | ConfigureRouting
     | ScoreAccount
     | ScoreVenue

@@ -27,6 +27,7 @@ from piggy.core.state import Child, Hedge
 
 Events = list[ev.AnyEvent]
 HOUSE = "house"
+BY_HAND = "by hand"
 STOPPED = (TradingState.HALTED, TradingState.KILLED)
 
 
@@ -93,6 +94,42 @@ def reject_hedge(*, command: cmd.RejectHedge, moment: Moment) -> Events:
     return [_closed(hedge, "rejected", command.by, command.reason)]
 
 
+def cover_by_hand(*, command: cmd.CoverByHand, moment: Moment) -> Events:
+    """Deal what a dealer asks for, within the venues, limits and slippage of the symbol's own policy if it has one."""
+    symbol = command.symbol
+    if symbol not in moment.state.instruments:
+        return [_refused("SYMBOL_UNKNOWN", "symbol", f"no symbol is called {symbol}")]
+    if not (command.by and command.reason):
+        return [_refused("REASON_MISSING", "reason", "who deals, and why, is recorded")]
+    if _is_stopped(symbol, moment):
+        return [_refused("TRADING_STOPPED", "symbol", f"trading in {symbol} is stopped")]
+    policy = moment.state.hedge_policies.get(symbol) or HedgePolicy(
+        key=symbol, symbol=symbol, threshold=ZERO, version=0
+    )
+    risk = _open_lots(symbol, moment.state.hedge_pending, moment)
+    wanted = _by_hand(command, policy, risk, moment)
+    if isinstance(wanted, ev.CommandRefused):
+        return [wanted]
+    side, lots = wanted
+    hedge_id = f"H{len(moment.state.hedges) + 1:09d}"
+    sent = _children(hedge_id, policy, side, lots, moment)
+    if not sent:
+        return [_refused("NO_LIQUIDITY", "symbol", "no venue may take it at an acceptable price now")]
+    proposed = ev.HedgeProposed(
+        hedge_id=hedge_id,
+        key=BY_HAND,
+        version=policy.version,
+        symbol=symbol,
+        side=side,
+        quantity=lots,
+        risk=risk,
+        automatic=True,
+        text=command.reason,
+        by=command.by,
+    )
+    return [proposed, *sent]
+
+
 def hedge_filled(*, hedge: Hedge, fill: ev.ChildOrderFilled, moment: Moment) -> ev.HedgeFilled:
     """Return what a venue's fill of a hedge brings: the house's position there moves, its profit is booked."""
     instrument = moment.instrument(fill.symbol)
@@ -128,6 +165,24 @@ def ended(*, hedge: Hedge, child: Child, lots: Decimal, moment: Moment) -> Event
     done = hedge.filled + lots
     outcome = "filled" if done >= hedge.quantity else "short" if done else "unfilled"
     return [_closed(hedge, outcome, "", f"{done} of {hedge.quantity} lots", filled_lots=done)]
+
+
+def _by_hand(
+    command: cmd.CoverByHand, policy: HedgePolicy, risk: Decimal, moment: Moment
+) -> tuple[Side, Decimal] | ev.CommandRefused:
+    """Return what to deal: the lots asked for, or those that bring the symbol to flat as nearly as lots go."""
+    instrument = moment.instrument(command.symbol)
+    if command.side is None or command.quantity is None:
+        flat = msgspec.structs.replace(policy, scope=HedgeScope.SYMBOL, target=ZERO, hedge_lots_max=abs(risk))
+        signed = lots_to_target(policy=flat, instrument=instrument, risk=risk, per_lot=Decimal(1))
+        if not signed:
+            return _refused("NOTHING_OPEN", "symbol", f"{risk} lots are open, less than can be dealt")
+        return (Side.BUY if signed > 0 else Side.SELL), abs(signed)
+    lots = command.quantity
+    if not lots.is_finite() or lots < instrument.lot_min or lots % instrument.lot_step:
+        text = f"at least {instrument.lot_min} lots, in steps of {instrument.lot_step}"
+        return _refused("QUANTITY_UNUSABLE", "quantity", text)
+    return command.side, lots
 
 
 def _proposed(*, policy: HedgePolicy, pending: Mapping[str, Decimal], number: int, moment: Moment) -> Events:

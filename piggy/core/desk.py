@@ -62,6 +62,7 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.ConfigureHedging: covering.configure_hedging,
     cmd.ApproveHedge: covering.approve_hedge,
     cmd.RejectHedge: covering.reject_hedge,
+    cmd.CoverByHand: covering.cover_by_hand,
     cmd.ConfigureRouting: configuring.configure_routing,
     cmd.ScoreAccount: configuring.score_account,
     cmd.ScoreVenue: configuring.score_venue,

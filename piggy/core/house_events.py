@@ -67,7 +67,8 @@ class RolledOver(Event, frozen=True, kw_only=True):
 class HedgeProposed(Event, frozen=True, kw_only=True):
     """The house would deal `quantity` lots to cover itself; queued for a dealer unless `automatic`.
 
-    `risk` is what was open, in the unit of the policy `key`: lots of a symbol or units of a currency.
+    `risk` is what was open, in the unit of the policy `key`: lots of a symbol or units of a currency. `by` is the
+    dealer who covered by hand, '' where a policy did.
     """
 
     hedge_id: str
@@ -79,6 +80,7 @@ class HedgeProposed(Event, frozen=True, kw_only=True):
     risk: Decimal
     automatic: bool
     text: str
+    by: str = ""
 
 
 class HedgeApproved(Event, frozen=True, kw_only=True):

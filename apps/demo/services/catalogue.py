@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 LPS = ("LP1", "LP2", "LP3")
-ROLES = ("admin", "dealer", "compliance", "treasury", "support", "auditor")
+ROLES = ("admin", "dealer", "risk", "watcher", "compliance", "treasury", "support", "auditor")
 DEPOSIT = Decimal(100_000)
 OPTION_DAYS = 90
 

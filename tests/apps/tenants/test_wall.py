@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from apps.tenants.backend import wall
+from apps.users.selectors import ROLES
 from piggy.messaging.context import signed_context
 
 APP_TABLE_RIGHTS_NEVER = ("TRUNCATE", "REFERENCES", "TRIGGER")
@@ -137,7 +138,7 @@ def test_without_a_context_every_table_is_empty_and_takes_no_row(database: None,
 
 def test_a_right_context_opens_its_own_schema_and_no_other(database: None, app: Any) -> None:
     """E-14"""
-    assert groups_seen(app, context(pid=app.info.backend_pid)) == 6
+    assert groups_seen(app, context(pid=app.info.backend_pid)) == len(ROLES)
     assert app.execute("SELECT count(*) FROM birch.auth_group").fetchone()[0] == 0
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         app.execute("INSERT INTO birch.auth_group (name) VALUES ('intruders')")
@@ -174,7 +175,7 @@ def test_expired_foreign_and_altered_contexts_see_nothing(database: None, app: A
     assert groups_seen(app, context(pid=pid, tenant="birch")) == 0, "another tenant's"
     assert groups_seen(app, f"{tenant}|{int(expiry) + 1}|{mac}") == 0, "prolonged"
     assert groups_seen(app, context(pid=pid, tenant="birch").replace("birch", "acorn")) == 0, "renamed"
-    assert groups_seen(app, good) == 6
+    assert groups_seen(app, good) == len(ROLES)
 
 
 def test_injected_sql_cannot_move_to_another_tenant(acorn: Any, birch: Any, as_tenant: Any) -> None:

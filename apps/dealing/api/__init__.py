@@ -1,0 +1,1 @@
+"""The dealer's page and what it asks over HTTP."""

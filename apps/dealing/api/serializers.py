@@ -1,0 +1,126 @@
+"""What each action's body may hold; lots, prices and percents are strings."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.common.api import StrictInput
+from piggy.core.accounts import BookMode, TradingState
+from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
+
+REASON_MIN, REASON_MAX = 3, 500
+TEXT_MAX = 200
+POINTS_MAX = 1_000
+TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP)
+
+
+def _choice(members: Any, **more: Any) -> serializers.ChoiceField:
+    return serializers.ChoiceField([member.value for member in members], **more)
+
+
+class _Exact(serializers.DecimalField):
+    """A decimal as it was written, so that 1.50 is confirmed as 1.50."""
+
+    def quantize(self, value: Decimal) -> Decimal:
+        """Leave the digits alone."""
+        return value
+
+
+def _number(**more: Any) -> serializers.DecimalField:
+    return _Exact(max_digits=28, decimal_places=10, **more)
+
+
+class Reasoned(StrictInput):
+    """Every action has a reason in words."""
+
+    reason = serializers.CharField(min_length=REASON_MIN, max_length=REASON_MAX)
+
+
+class TradingStateIn(Reasoned):
+    """`scope` is firm, tenant, group, account, symbol or venue; `confirm` repeats the target's name for a kill."""
+
+    scope = serializers.ChoiceField(("firm", "tenant", "group", "account", "symbol", "venue"))
+    key = serializers.CharField(max_length=60, allow_blank=True, default="")
+    state = _choice(TradingState)
+    cancel_working = serializers.BooleanField(default=True)
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+    def validate_state(self, value: str) -> TradingState:
+        """Return the state itself."""
+        return TradingState(value)
+
+
+class OrderIn(Reasoned):
+    """A dealer's order for a client; `confirm` repeats it as "buy 1.50 EURUSD"."""
+
+    account_id = serializers.CharField(max_length=40)
+    symbol = serializers.CharField(max_length=40)
+    side = _choice(Side)
+    quantity = _number()
+    type = _choice(TYPES, default=OrderType.MARKET.value)
+    limit_price = _number(required=False, allow_null=True)
+    stop_price = _number(required=False, allow_null=True)
+    time_in_force = _choice(TimeInForce, default=TimeInForce.GTC.value)
+    reduce_only = serializers.BooleanField(default=False)
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the order's terms as the core has them, beside reason and confirmation."""
+        values = dict(attrs)
+        kept = {name: values.pop(name) for name in ("reason", "confirm")}
+        values["side"], values["type"] = Side(values["side"]), OrderType(values["type"])
+        values["time_in_force"] = TimeInForce(values["time_in_force"])
+        return kept | {"terms": OrderTerms(**values)}
+
+
+class CancelIn(Reasoned):
+    order_id = serializers.CharField(max_length=60)
+
+
+class CoverIn(Reasoned):
+    """Without side and quantity the symbol is dealt flat; `confirm` is then "flatten EURUSD"."""
+
+    symbol = serializers.CharField(max_length=40)
+    side = _choice(Side, required=False, allow_null=True, default=None)
+    quantity = _number(required=False, allow_null=True, default=None)
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+    def validate_side(self, value: str | None) -> Side | None:
+        """Return the side itself."""
+        return Side(value) if value else None
+
+
+class HedgeIn(Reasoned):
+    hedge_id = serializers.CharField(max_length=60)
+
+
+class _ForAWhile(Reasoned):
+    group = serializers.CharField(max_length=60)
+    minutes = serializers.IntegerField(min_value=1, max_value=1_440)
+
+
+class RoutingIn(_ForAWhile):
+    book_mode = _choice(BookMode)
+    a_book_percent = _number(default="100", min_value=0, max_value=100)
+
+    def validate_book_mode(self, value: str) -> BookMode:
+        """Return the mode itself."""
+        return BookMode(value)
+
+
+class SpreadIn(_ForAWhile):
+    """Points added on each side."""
+
+    bid_points = serializers.IntegerField(min_value=-POINTS_MAX, max_value=POINTS_MAX)
+    ask_points = serializers.IntegerField(min_value=-POINTS_MAX, max_value=POINTS_MAX)
+
+
+class LimitsIn(_ForAWhile):
+    changes = serializers.DictField(child=serializers.CharField(max_length=40), allow_empty=False)
+
+
+class ChangeIn(Reasoned):
+    change_id = serializers.IntegerField(min_value=1)

@@ -1,0 +1,32 @@
+"""What a dealer may do. Every verb writes exactly one DeskAction, in the transaction that does it."""
+
+from apps.dealing.services.acting import Outcome, UnableToAct, UnableToReachDesk, Wish
+from apps.dealing.services.engine import cancel_order, cover, decide_hedge, place_order, set_trading_state
+from apps.dealing.services.layouts import save_layout
+from apps.dealing.services.terms import (
+    approve_change,
+    change_limits,
+    change_routing,
+    end_change,
+    revert_due,
+    widen_spread,
+)
+
+__all__ = [
+    "Outcome",
+    "UnableToAct",
+    "UnableToReachDesk",
+    "Wish",
+    "approve_change",
+    "cancel_order",
+    "change_limits",
+    "change_routing",
+    "cover",
+    "decide_hedge",
+    "end_change",
+    "place_order",
+    "revert_due",
+    "save_layout",
+    "set_trading_state",
+    "widen_spread",
+]

@@ -1,0 +1,214 @@
+"""What dealers do: who may, why, once, and one entry of each in the book of actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection
+
+from apps.dealing.api.actions import ACTIONS
+from apps.dealing.models import DeskAction
+from apps.instruments import services as instruments
+from apps.instruments.models import Instrument
+from apps.outbox.models import OutboxCommand
+from apps.tenants.services import in_tenant
+from piggy import projector
+from piggy.core.accounts import TradingState
+from piggy.core.answers import Answer
+from piggy.core.commands import ApproveHedge, CancelOrder, CoverByHand, Envelope, PlaceOrder, RejectHedge
+from piggy.core.events import CommandRefused
+from piggy.core.orders import Side
+from tests.apps import records
+from tests.apps.dealing.desk_floor import Dealer, engine
+
+BODIES: dict[str, dict[str, Any]] = {
+    "set-trading-state": {"scope": "symbol", "key": "EURUSD", "state": "halted"},
+    "place-order": {
+        "account_id": "A1",
+        "symbol": "EURUSD",
+        "side": "buy",
+        "quantity": "1.50",
+        "confirm": "buy 1.50 EURUSD",
+    },
+    "cancel-order": {"order_id": "O1"},
+    "cover": {"symbol": "EURUSD", "confirm": "flatten EURUSD"},
+    "approve-hedge": {"hedge_id": "H000000001"},
+    "reject-hedge": {"hedge_id": "H000000001"},
+    "change-routing": {"group": "b-book", "book_mode": "A", "minutes": 30},
+    "widen-spread": {"group": "b-book", "bid_points": 5, "ask_points": 7, "minutes": 30},
+    "change-limits": {"group": "b-book", "changes": {"order_volume_max_lots": "3"}, "minutes": 30},
+}
+
+
+def done(envelope: Envelope) -> Answer:
+    return Answer(command_id=envelope.command_id)
+
+
+@pytest.fixture
+def floor(acorn: Any, redis_server: Any, owner_sql: Any) -> Iterator[list[Envelope]]:
+    with in_tenant("acorn"):
+        records.client()
+        eurusd = Instrument(symbol="EURUSD", asset_class="fx_major", base="EUR", quote="USD", contract_size=100_000)
+        eurusd.price_digits, eurusd.tick_size = 5, Decimal("0.00001")
+        instruments.save_instrument(tenant="acorn", instrument=eurusd, by="test")
+        records.write(records.credited(), records.accepted())
+        projector.catch_up(tenant="acorn")
+        OutboxCommand.objects.all().delete()
+    for name in redis_server.scan_iter("{acorn}:commands"):
+        redis_server.delete(name)
+    with engine(redis_server, owner_sql, done) as heard:
+        yield heard
+
+
+@pytest.fixture
+def dora(floor: list[Envelope]) -> Dealer:
+    return Dealer()
+
+
+def entries() -> list[DeskAction]:
+    with in_tenant("acorn"):
+        return list(DeskAction.objects.order_by("id"))
+
+
+@pytest.mark.parametrize("kind", sorted(BODIES))
+def test_every_action_leaves_exactly_one_entry_however_often_it_is_sent(dora: Dealer, kind: str) -> None:
+    first, again = (dora.act(kind, once="k1", **BODIES[kind]) for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 200), first.content
+    assert (first.json()["repeated"], again.json()["repeated"]) == (False, True)
+    (entry,) = entries()
+    assert (entry.kind, entry.by, entry.reason) == (kind, "dora", "because of the news")
+    other = dora.act(kind, once="k1", reason="another reason", **BODIES[kind])
+    assert (other.status_code, other.json()["code"]) == (422, "KEY_REUSED")
+    assert len(entries()) == 1
+
+
+@pytest.mark.parametrize("kind", sorted(ACTIONS))
+@pytest.mark.parametrize("role", ["watcher", "auditor"])
+def test_without_the_right_every_action_is_403_and_leaves_nothing(floor: Any, kind: str, role: str) -> None:
+    """Also where the body is wrong: whoever may not learns nothing."""
+    nosy = Dealer(role=role, username="wanda")
+    assert nosy.act(kind, **BODIES.get(kind, {})).status_code == 403
+    assert nosy.act(kind).status_code == 403
+    assert entries() == []
+    assert floor == []
+
+
+def test_a_stranger_and_a_dealer_without_the_second_factor_may_nothing(dora: Dealer) -> None:
+    dora.http.cookies.clear()
+    assert dora.act("cover", **BODIES["cover"]).status_code == 403
+
+
+def test_a_page_of_another_site_cannot_act(dora: Dealer) -> None:
+    """The session alone is not enough: the page's token must come with it."""
+    dora.http.handler.enforce_csrf_checks = True
+    assert dora.act("cover", **BODIES["cover"]).status_code == 403
+    assert entries() == []
+
+
+def test_the_engine_hears_what_was_asked_and_by_whom(dora: Dealer, floor: list[Envelope]) -> None:
+    for kind in ("set-trading-state", "place-order", "cancel-order", "cover", "approve-hedge", "reject-hedge"):
+        assert dora.act(kind, **BODIES[kind]).status_code == 200
+    asked = [envelope for envelope in floor if envelope.reply_to]
+    assert {envelope.principal for envelope in asked} == {"dora"}
+    state, placed, cancelled, flat, approved, rejected = (envelope.command for envelope in asked)
+    assert (state.scope, state.key, state.state, state.by) == ("symbol", "EURUSD", TradingState.HALTED, "dora")
+    assert isinstance(placed, PlaceOrder)
+    assert (placed.source, placed.terms.side, placed.terms.quantity) == ("dealer", Side.BUY, Decimal("1.50"))
+    assert isinstance(cancelled, CancelOrder)
+    assert (cancelled.account_id, cancelled.reason) == ("A1", "dealer dora: because of the news")
+    assert flat == CoverByHand(symbol="EURUSD", by="dora", reason="because of the news")
+    assert approved == ApproveHedge(hedge_id="H000000001", by="dora")
+    assert rejected == RejectHedge(hedge_id="H000000001", by="dora", reason="because of the news")
+
+
+def test_a_halt_reaches_the_engine_also_when_it_is_away_and_an_order_does_not(
+    dora: Dealer, floor: list[Envelope], owner_sql: Any
+) -> None:
+    owner_sql("delete from public.engine_lease")
+    refused = dora.act("place-order", **BODIES["place-order"])
+    assert (refused.status_code, refused.json()["code"]) == (503, "desk_away")
+    assert entries() == []
+    assert dora.act("set-trading-state", **BODIES["set-trading-state"]).status_code == 200
+    with in_tenant("acorn"):
+        (waiting,) = OutboxCommand.objects.filter(kind="SetTradingState")
+        (entry,) = entries()
+        assert waiting.command_id == entry.command_id
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "code"),
+    [
+        ("set-trading-state", {"state": "killed"}, "CONFIRMATION_NEEDED"),
+        ("set-trading-state", {"state": "killed", "confirm": "GBPUSD"}, "CONFIRMATION_NEEDED"),
+        ("set-trading-state", {"key": "NOTHING"}, "TARGET_UNKNOWN"),
+        ("set-trading-state", {"scope": "tenant", "key": "birch"}, "TARGET_UNKNOWN"),
+        ("place-order", {"confirm": ""}, "CONFIRMATION_NEEDED"),
+        ("place-order", {"confirm": "buy 15.0 EURUSD"}, "CONFIRMATION_NEEDED"),
+        ("place-order", {"account_id": "A9"}, "TARGET_UNKNOWN"),
+        ("cancel-order", {"order_id": "O9"}, "ORDER_UNKNOWN"),
+        ("cover", {"confirm": "flatten"}, "CONFIRMATION_NEEDED"),
+        ("cover", {"side": "buy"}, "INCOMPLETE"),
+        ("cover", {"symbol": "NOTHING"}, "TARGET_UNKNOWN"),
+        ("change-routing", {"group": "nobody"}, "TARGET_UNKNOWN"),
+        ("widen-spread", {"group": "nobody"}, "TARGET_UNKNOWN"),
+        ("widen-spread", {"bid_points": 1_000, "ask_points": -1_000}, "VALUE_UNUSABLE"),
+        ("change-limits", {"changes": {"version": "3"}}, "LIMIT_UNKNOWN"),
+        ("approve-change", {"change_id": 99}, "CHANGE_UNKNOWN"),
+        ("end-change", {"change_id": 99}, "CHANGE_UNKNOWN"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_leaves_no_entry(
+    dora: Dealer, kind: str, change: dict[str, Any], code: str, floor: list[Envelope]
+) -> None:
+    answer = dora.act(kind, **(BODIES.get(kind, {}) | change))
+    assert (answer.status_code, answer.json()["code"]) == (422, code), answer.content
+    assert entries() == []
+    assert floor == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"reason": ""}, {"reason": "x"}, {"state": "asleep"}, {"more": 1}, {"scope": "moon"}]
+)
+def test_a_body_that_says_too_little_or_too_much_is_400(dora: Dealer, change: dict[str, Any]) -> None:
+    assert dora.act("set-trading-state", **(BODIES["set-trading-state"] | change)).status_code == 400
+    assert dora.http.post("/desk/actions/cover", "{}", content_type="application/json").status_code == 400
+    assert dora.act("dance").status_code == 404
+
+
+def test_a_kill_is_told_once_its_target_was_typed(dora: Dealer, floor: list[Envelope]) -> None:
+    body = BODIES["set-trading-state"] | {"state": "killed", "confirm": "eurusd"}
+    assert dora.act("set-trading-state", **body).status_code == 200
+    whole = {"scope": "tenant", "key": "", "state": "killed", "confirm": "acorn", "cancel_working": False}
+    assert dora.act("set-trading-state", **whole).status_code == 200
+    assert [(each.command.scope, each.command.cancel_working) for each in floor if each.reply_to] == [
+        ("symbol", True),
+        ("tenant", False),
+    ]
+
+
+def test_what_the_engine_refuses_is_shown_with_its_reason(acorn: Any, redis_server: Any, owner_sql: Any) -> None:
+    def refuse(envelope: Envelope) -> Answer:
+        refused = CommandRefused(code="FOUR_EYES", field="by", text="it was halted by dora: another opens it again")
+        return Answer(command_id=envelope.command_id, refused=refused)
+
+    with engine(redis_server, owner_sql, refuse):
+        answer = Dealer().act("set-trading-state", scope="tenant", state="active")
+    assert (answer.status_code, answer.json()["code"]) == (422, "FOUR_EYES")
+    assert "another" in answer.json()["text"]
+    assert len(entries()) == 1, "it was asked, and so it is noted"
+
+
+def test_nobody_changes_or_removes_an_entry(dora: Dealer) -> None:
+    dora.act("cover", **BODIES["cover"])
+    with in_tenant("acorn"):
+        for change in (
+            lambda: DeskAction.objects.update(reason="nothing happened"),
+            lambda: DeskAction.objects.all().delete(),
+        ):
+            with pytest.raises(DatabaseError):
+                change()
+    connection.close()
+    assert len(entries()) == 1

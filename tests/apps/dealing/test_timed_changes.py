@@ -1,0 +1,134 @@
+"""Other terms for a while: live at once or after a second person, and put back by the clock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import IntegrityError
+from django.utils import timezone
+
+from apps.accounts import services as accounts
+from apps.accounts.models import Group
+from apps.dealing import services
+from apps.dealing.models import DeskAction, TimedChange
+from apps.outbox.models import OutboxCommand
+from apps.risk.models import GroupLimits
+from apps.tenants.services import in_tenant
+from piggy.messaging import codec
+from tests.apps.dealing.desk_floor import Dealer
+
+ROUTING = {"group": "b-book", "book_mode": "MIXED", "a_book_percent": "40", "minutes": 15}
+SPREAD = {"group": "b-book", "bid_points": 5, "ask_points": 7, "minutes": 15}
+LIMITS = {"group": "b-book", "changes": {"order_volume_max_lots": "3"}, "minutes": 15}
+
+
+@pytest.fixture
+def dora(acorn: Any, redis_server: Any) -> Dealer:
+    with in_tenant("acorn"):
+        group = Group(name="b-book", bid_markup_points=1, ask_markup_points=2)
+        accounts.save_group(tenant="acorn", group=group, by="test")
+    return Dealer()
+
+
+@pytest.fixture
+def rick(dora: Dealer) -> Dealer:
+    return Dealer(role="risk", username="rick")
+
+
+def group() -> Group:
+    with in_tenant("acorn"):
+        return Group.objects.get(name="b-book")
+
+
+def change() -> TimedChange:
+    with in_tenant("acorn"):
+        return TimedChange.objects.get()
+
+
+def later(minutes: int) -> int:
+    with in_tenant("acorn"):
+        return services.revert_due(tenant="acorn", now=timezone.now() + timedelta(minutes=minutes))
+
+
+def kinds() -> list[tuple[str, str]]:
+    with in_tenant("acorn"):
+        return list(DeskAction.objects.order_by("id").values_list("kind", "by"))
+
+
+def test_routing_is_put_back_when_its_minutes_are_over(dora: Dealer) -> None:
+    assert dora.act("change-routing", **ROUTING).status_code == 200
+    assert (group().book_mode, group().a_book_percent, group().version) == ("MIXED", 40, 2)
+    assert later(14) == 0
+    assert (later(16), later(17)) == (1, 0)
+    assert (group().book_mode, group().a_book_percent, group().version) == ("B", 100, 3)
+    assert kinds() == [("change-routing", "dora"), ("end-change", "clock")]
+    with in_tenant("acorn"):
+        told = [codec.decode_envelope(bytes(row.payload)).command for row in OutboxCommand.objects.order_by("id")]
+    assert [each.group.book_mode for each in told] == ["B", "MIXED", "B"]
+
+
+def test_a_wider_spread_is_added_to_what_the_group_has(dora: Dealer) -> None:
+    assert dora.act("widen-spread", **SPREAD).status_code == 200
+    assert (group().bid_markup_points, group().ask_markup_points) == (6, 9)
+    assert dora.act("end-change", change_id=change().pk).status_code == 200
+    assert (group().bid_markup_points, group().ask_markup_points) == (1, 2)
+    assert (change().state, change().ended_by) == ("ended", "dora")
+    assert later(16) == 0
+
+
+def test_what_somebody_changed_since_is_left_alone(dora: Dealer) -> None:
+    dora.act("widen-spread", **SPREAD)
+    with in_tenant("acorn"):
+        accounts.change_group(tenant="acorn", name="b-book", changes={"ask_markup_points": 30}, by="office")
+    assert later(16) == 1
+    assert (group().bid_markup_points, group().ask_markup_points) == (1, 30)
+    assert change().note == "left as changed since: ask_markup_points"
+
+
+def test_a_second_change_of_the_same_waits_for_the_end_of_the_first(dora: Dealer) -> None:
+    dora.act("change-routing", **ROUTING)
+    refused = dora.act("change-routing", **(ROUTING | {"book_mode": "A"}))
+    assert (refused.status_code, refused.json()["code"]) == (422, "CHANGE_RUNS")
+    assert dora.act("widen-spread", **SPREAD).status_code == 200, "another kind is another thing"
+    assert len(kinds()) == 2
+
+
+def test_other_limits_need_a_second_person(dora: Dealer, rick: Dealer) -> None:
+    """P-28."""
+    assert dora.act("change-limits", **LIMITS).status_code == 200
+    with in_tenant("acorn"):
+        assert not GroupLimits.objects.exists(), "asked is not live"
+    own = dora.act("approve-change", change_id=change().pk)
+    assert (own.status_code, own.json()["code"]) == (422, "FOUR_EYES")
+    assert rick.act("approve-change", change_id=change().pk).status_code == 200
+    with in_tenant("acorn"):
+        assert GroupLimits.objects.get().order_volume_max_lots == 3
+    assert later(16) == 1
+    with in_tenant("acorn"):
+        assert GroupLimits.objects.get().order_volume_max_lots == Decimal(change().before["order_volume_max_lots"])
+    assert kinds() == [("change-limits", "dora"), ("approve-change", "rick"), ("end-change", "clock")]
+
+
+def test_the_database_too_refuses_limits_by_one_person(dora: Dealer) -> None:
+    dora.act("change-limits", **LIMITS)
+    with in_tenant("acorn"), pytest.raises(IntegrityError, match="by_two"):
+        TimedChange.objects.update(approved_by="dora")
+
+
+def test_a_refused_change_is_over(dora: Dealer, rick: Dealer) -> None:
+    dora.act("change-limits", **LIMITS)
+    assert rick.act("reject-change", change_id=change().pk).status_code == 200
+    assert change().state == "rejected"
+    assert rick.act("approve-change", change_id=change().pk).json()["code"] == "CHANGE_UNKNOWN"
+
+
+@pytest.mark.parametrize("minutes", [0, -1, 1_441])
+def test_a_change_without_a_near_end_is_refused(dora: Dealer, minutes: int) -> None:
+    assert dora.act("change-routing", **(ROUTING | {"minutes": minutes})).status_code == 400
+    assert dora.act("change-limits", **(LIMITS | {"changes": {"order_volume_max_lots": "-1"}})).status_code == 200
+    refused = Dealer(role="risk", username="rick").act("approve-change", change_id=change().pk)
+    assert (refused.status_code, refused.json()["code"]) == (422, "VALUE_UNUSABLE")
+    assert change().state == "asked", "nothing of it happened"
