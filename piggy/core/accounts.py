@@ -85,7 +85,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """A liquidity provider as routing sees it; lower `priority` is asked first among equals.
 
-    A `shadow` venue is quoted, ranked and recorded, and never sent an order.
+    A `shadow` venue is quoted, ranked and recorded, and never sent an order; with `canary_percent` it is sent so many
+    percent of the orders that it would get.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...] = ()
     commission_per_million: Decimal = Decimal(0)
     shadow: bool = False
+    canary_percent: Decimal | None = None
 
 
 class Strategy(msgspec.Struct, frozen=True, kw_only=True):

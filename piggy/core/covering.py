@@ -23,6 +23,7 @@ from piggy.core.positions import filled
 from piggy.core.pricing import worst_price
 from piggy.core.routing import Leg, legs, rank
 from piggy.core.routing_rules import CostModel
+from piggy.core.staging import proven
 from piggy.core.state import Child, Hedge
 
 Events = list[ev.AnyEvent]
@@ -298,7 +299,7 @@ def _legs(policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment) -> tup
         return ()
     limit = worst_price(price=levels[0].price, bps=policy.slippage_bps_max, instrument=instrument, side=side)
     ranked = rank(
-        venues=state.venues,
+        venues=proven(venues=state.venues),
         levels=levels,
         excluded=excluded,
         scores=state.scores,

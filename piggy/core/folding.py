@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from piggy.core import events as ev
+from piggy.core.accounts import TradingState
 from piggy.core.activity import Activity
 from piggy.core.control_folding import CONTROL_HANDLERS, set_limits
 from piggy.core.events import Recorded
@@ -94,6 +95,10 @@ def _venue_scored(state: State, event: ev.VenueScored, recorded: Recorded) -> No
 def _trading_state(state: State, event: ev.TradingStateChanged, recorded: Recorded) -> None:
     state.trading_states[(event.scope, event.key)] = event.state
     state.stopped_by[(event.scope, event.key)] = event.by
+    if event.scope == "venue" and event.state is TradingState.ACTIVE and event.key in state.venue_records:
+        # A person took the venue back: what it refused before is forgiven.
+        state.venue_records[event.key].answers.clear()
+        state.venue_records[event.key].rejects_in_a_row = 0
     state.config_version += 1
 
 

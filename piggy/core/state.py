@@ -27,6 +27,7 @@ from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates
 
 _LIMIT, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
+ANSWERS_KEPT = 500  # Of a venue, to tell a reject storm by.
 OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
 
 
@@ -167,6 +168,8 @@ class VenueRecord:
     outcomes: deque[bool] = field(default_factory=lambda: deque(maxlen=OUTCOMES_KEPT))
     shares: deque[Decimal] = field(default_factory=lambda: deque(maxlen=OUTCOMES_KEPT))
     delays_ms: deque[Decimal] = field(default_factory=lambda: deque(maxlen=OUTCOMES_KEPT))
+    answers: deque[tuple[int, bool]] = field(default_factory=lambda: deque(maxlen=ANSWERS_KEPT))
+    rejects_in_a_row: int = 0
 
 
 @dataclass(slots=True)

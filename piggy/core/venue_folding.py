@@ -16,6 +16,7 @@ from piggy.core.orders import OrderState
 from piggy.core.routing import share
 from piggy.core.routing_rules import VenueScore
 from piggy.core.state import Child, State, VenueRecord, parent_of
+from piggy.core.storms import NOT_SENT
 
 
 def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded) -> None:
@@ -56,7 +57,7 @@ def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) 
     record = state.venue_records[event.venue]
     record.fills += 1
     if child.leaves == 0 and not child.closed:
-        _close(state, child, rejected=False)
+        _close(state, child, recorded)
     _settle_doubt(state, event.order_id)
 
 
@@ -64,7 +65,7 @@ def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) 
     child = state.children[event.cl_ord_id]
     order = parent_of(state=state, order_id=event.order_id)
     order.routed -= child.leaves
-    _close(state, child, rejected=event.outcome == "rejected")
+    _close(state, child, recorded, rejected=event.outcome == "rejected", counts=event.code != NOT_SENT)
     if event.outcome == "rejected":
         order.refused_by = order.refused_by | {event.venue}
     _settle_doubt(state, event.order_id)
@@ -81,12 +82,15 @@ def _suspended(state: State, event: ev.VenueReportSuspended, recorded: Recorded)
     state.venue_fills.add((event.venue, event.fill_id))
 
 
-def _close(state: State, child: Child, *, rejected: bool) -> None:
+def _close(state: State, child: Child, recorded: Recorded, *, rejected: bool = False, counts: bool = True) -> None:
     child.closed, child.in_doubt = True, False
     state.open_children.pop(child.created.cl_ord_id, None)
     record = state.venue_records[child.created.venue]
     record.rejects += rejected
     record.outcomes.append(rejected)
+    if counts:
+        record.answers.append((recorded.recorded_at_us, rejected))
+        record.rejects_in_a_row = record.rejects_in_a_row + 1 if rejected else 0
     record.shares.append(child.filled / child.created.quantity)
     score_venue(state, child.created.venue)
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from piggy.core import covering
 from piggy.core import events as ev
+from piggy.core.accounts import TradingState
 from piggy.core.aftermath import settled
 from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
 from piggy.core.execution import Execution
@@ -18,6 +19,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.pricing import client_price
 from piggy.core.state import Child, Hedge, Order
+from piggy.core.storms import NOT_SENT, storm
 from piggy.core.working import ATTEMPTS_MAX, carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
@@ -79,7 +81,7 @@ def record_reject(*, command: RecordVenueReject, moment: Moment) -> Events:
     if child.closed:
         return []
     closed = _closed(child, "rejected", child.filled, command.code, command.text, command.occurred_at_us)
-    return _give_back(child=child, closed=closed, moment=moment)
+    return [*_give_back(child=child, closed=closed, moment=moment), *_stop_storm(closed, moment)]
 
 
 def record_done(*, command: RecordVenueDone, moment: Moment) -> Events:
@@ -128,6 +130,20 @@ def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> 
             return settled(execution=execution)
     end_if_nothing_works(order=order, execution=execution)
     return execution.events
+
+
+def _stop_storm(closed: ev.ChildOrderClosed, moment: Moment) -> Events:
+    """Switch a venue off whose rejects have become a storm with this one (F-17); a person switches it on again."""
+    state, scope = moment.state, ("venue", closed.venue)
+    if closed.code == NOT_SENT or state.trading_states.get(scope, TradingState.ACTIVE) is not TradingState.ACTIVE:
+        return []
+    record = state.venue_records[closed.venue]
+    answers = (*record.answers, (moment.now_us, True))
+    reason = storm(streak=record.rejects_in_a_row + 1, answers=answers, now_us=moment.now_us)
+    if not reason:
+        return []
+    halted = TradingState.HALTED
+    return [ev.TradingStateChanged(scope="venue", key=closed.venue, state=halted, reason=reason, by="desk")]
 
 
 def _without(order: Order, venue: str) -> Order:

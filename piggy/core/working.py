@@ -19,6 +19,7 @@ from piggy.core.pricing import at_least_as_good, client_price, protected_limit, 
 from piggy.core.ranking import Ranking
 from piggy.core.routing import Leg, decision, split, spread
 from piggy.core.routing_rules import CostModel, Situation, Treatment, treatment
+from piggy.core.staging import venues_for
 from piggy.core.state import Order
 
 WIDE = "the spread is beyond the maximum: no price is shown"
@@ -205,7 +206,7 @@ def _ranking(*, order: Order, limit: Decimal | None, levels: tuple[AttributedLev
     return moment.rankings.of(
         symbol=order.terms.symbol,
         side=order.terms.side,
-        venues=state.venues,
+        venues=venues_for(order_id=order.order_id, venues=state.venues),
         levels=levels,
         excluded=excluded,
         scores=state.scores,
