@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import redis.asyncio
 
-from piggy.engine import exposure, recovery
+from piggy.engine import exposure, recovery, scorecards
 from piggy.engine.clock import Clock
 from piggy.engine.config import EngineConfig
 from piggy.engine.dispatch import Dispatch
@@ -95,11 +95,12 @@ class Term:
             journal=journal,
             clock=self._clock,
             batch_max=self._config.batch_max,
-            tell=lambda done: _tell(done, dispatch, intake, marks),
+            tell=lambda done: _tell(done, dispatch, intake, marks, cards),
             figures=self.status.figures,
         )
         dispatch = Dispatch(connection=wire, desks=loop.desks, settled=loop.settled)
         marks = exposure.Marks(connection=wire, desks=loop.desks, clock=self._clock)
+        cards = scorecards.Scorecards(connection=wire, desks=loop.desks, clock=self._clock)
         intake = Intake(connection=wire, loop=loop, clock=self._clock, shard=lease.shard, saw=marks.saw)
         self.status.state, self.status.progress, self.status.halted = "RECOVERING", {}, {}
         async with asyncio.TaskGroup() as tasks:
@@ -118,6 +119,7 @@ class Term:
                 intake.read_market_data(),
                 intake.watch_timers(),
                 marks.run(),
+                cards.run(),
                 self._keep_following(journal, loop, reader),
             ):
                 tasks.create_task(work)
@@ -189,10 +191,13 @@ async def serve(*, term: Term) -> None:
         await asyncio.sleep(BACK_OFF_S)
 
 
-def _tell(done: list[Done], dispatch: Dispatch, intake: Intake, marks: exposure.Marks) -> None:
+def _tell(
+    done: list[Done], dispatch: Dispatch, intake: Intake, marks: exposure.Marks, cards: scorecards.Scorecards
+) -> None:
     dispatch.tell(done)
     intake.settled(done)
     marks.heard(done)
+    cards.heard(done)
 
 
 async def _release(lease: Lease) -> None:

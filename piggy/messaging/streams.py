@@ -49,6 +49,11 @@ def desk_snapshot_key(*, tenant: str, panel: str) -> str:
     return f"{{{tenant}}}:desk:snapshot:{panel}"
 
 
+def scorecards_key(*, tenant: str) -> str:
+    """Return the key that holds every venue's latest scorecard (JSON)."""
+    return f"{{{tenant}}}:scorecards"
+
+
 def tenant_of(*, key: str) -> str:
     """Return the tenant that a key or channel belongs to."""
     return key[1 : key.index("}")]
