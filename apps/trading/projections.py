@@ -259,6 +259,18 @@ def _as_core(row: Position) -> positions.Position:
     )
 
 
+def _held(rows: Rows, event: ev.OrderHeld, recorded: Recorded) -> None:
+    order = rows.orders.get(event.order_id)
+    if rows.touch(order, recorded) and order is not None:
+        order.state = OrderState.WITH_DEALER.value
+
+
+def _dealer_decided(rows: Rows, event: ev.DealerDecided, recorded: Recorded) -> None:
+    order = rows.orders.get(event.order_id)
+    if rows.touch(order, recorded) and order is not None:
+        order.state, order.text = OrderState.WORKING.value, event.reason
+
+
 def _child_created(rows: Rows, event: ev.ChildOrderCreated, recorded: Recorded) -> None:
     order = rows.orders.get(event.order_id)
     if rows.touch(order, recorded) and order is not None and order.state == OrderState.WORKING:
@@ -341,6 +353,8 @@ EVENT_HANDLERS: dict[type, Callable[[Rows, Any, Recorded], None]] = {
     ev.OrderAmended: _amended,
     ev.OrderCancelled: _cancelled,
     ev.OrderFilled: _filled,
+    ev.OrderHeld: _held,
+    ev.DealerDecided: _dealer_decided,
     ev.ChildOrderCreated: _child_created,
     ev.ChildOrderAcknowledged: _child_acknowledged,
     ev.ChildOrderFilled: _child_filled,

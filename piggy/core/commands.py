@@ -20,6 +20,13 @@ from piggy.core.control_commands import ControlCommand
 from piggy.core.control_commands import RecordDailyVolume as RecordDailyVolume
 from piggy.core.control_commands import RecordLocate as RecordLocate
 from piggy.core.control_commands import SignReview as SignReview
+from piggy.core.dealer_commands import AnswerRequote as AnswerRequote
+from piggy.core.dealer_commands import ClaimOrder as ClaimOrder
+from piggy.core.dealer_commands import DealerCommand
+from piggy.core.dealer_commands import FillByDealer as FillByDealer
+from piggy.core.dealer_commands import PassOrderOn as PassOrderOn
+from piggy.core.dealer_commands import RejectByDealer as RejectByDealer
+from piggy.core.dealer_commands import RequoteOrder as RequoteOrder
 from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
@@ -341,6 +348,7 @@ AnyCommand = (
     | RecordVenueDone
     | RecordVenueDoubt
     | ControlCommand
+    | DealerCommand
 )
 
 

@@ -28,6 +28,11 @@ from piggy.core.control_events import ReviewSigned as ReviewSigned
 from piggy.core.control_events import SymbolMarginChanged as SymbolMarginChanged
 from piggy.core.control_events import ThrottleLatched as ThrottleLatched
 from piggy.core.control_events import ThrottleReleased as ThrottleReleased
+from piggy.core.dealer_events import DealerDecided as DealerDecided
+from piggy.core.dealer_events import DealerEvent
+from piggy.core.dealer_events import OrderClaimed as OrderClaimed
+from piggy.core.dealer_events import OrderHeld as OrderHeld
+from piggy.core.dealer_events import OrderRequoted as OrderRequoted
 from piggy.core.house_events import HedgeApproved as HedgeApproved
 from piggy.core.house_events import HedgeClosed as HedgeClosed
 from piggy.core.house_events import HedgeFilled as HedgeFilled
@@ -335,6 +340,7 @@ AnyEvent = (
     | OrderTriggered
     | OrderCancelled
     | ControlEvent
+    | DealerEvent
     | HouseEvent
     | MarginEvent
 )

@@ -15,6 +15,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.activity import Activity
 from piggy.core.control_folding import CONTROL_HANDLERS, set_limits
+from piggy.core.dealer_folding import DEALER_HANDLERS
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
@@ -336,6 +337,7 @@ def _end(state: State, order: Order, final: OrderState) -> None:
     order.state = final
     state.open_orders[order.terms.account_id].discard(order.order_id)
     state.expiring.discard(order.order_id)
+    state.held.pop(order.order_id, None)
     if order.terms.oco_group:
         state.oco[(order.terms.account_id, order.terms.oco_group)].discard(order.order_id)
     state.stops.get(order.terms.symbol, set()).discard(order.order_id)
@@ -363,6 +365,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     **VENUE_HANDLERS,
     **MONEY_HANDLERS,
     **CONTROL_HANDLERS,
+    **DEALER_HANDLERS,
     ev.OrderFilled: _filled,
     ev.OrderAmended: _amended,
     ev.OrderTriggered: _triggered,

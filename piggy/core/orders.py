@@ -45,7 +45,10 @@ class TimeInForce(StrEnum):
 
 
 class OrderState(StrEnum):
-    """`IN_DOUBT` is a venue order whose outcome is unknown; it counts worst-case until settled."""
+    """`IN_DOUBT` is a venue order whose outcome is unknown; it counts worst-case until settled.
+
+    `WITH_DEALER` is an order that waits for a person's answer (dealing.py).
+    """
 
     DENIED = "denied"
     WORKING = "working"
@@ -56,6 +59,7 @@ class OrderState(StrEnum):
     EXPIRED = "expired"
     REJECTED = "rejected"
     IN_DOUBT = "in_doubt"
+    WITH_DEALER = "with_dealer"
 
     @property
     def final(self) -> bool:

@@ -7,10 +7,11 @@ import msgspec
 from piggy.core import events as ev
 from piggy.core.aftermath import settled
 from piggy.core.commands import AmendOrder, CancelOrder, PlaceOrder
+from piggy.core.dealing import held_events, hold_for
 from piggy.core.execution import Execution
 from piggy.core.gatekeeping import Admission, admit
 from piggy.core.moment import Moment
-from piggy.core.orders import OrderTerms, OrderType
+from piggy.core.orders import OrderState, OrderTerms, OrderType
 from piggy.core.routing import waiting
 from piggy.core.state import Order, accepted_order
 from piggy.core.working import carry_out, marketable, plan, street_price
@@ -52,6 +53,9 @@ def take_on(*, order_id: str, terms: OrderTerms, source: str, admission: Admissi
     if terms.type in TRIGGERED_TYPES:
         execution.events.append(msgspec.structs.replace(accepted, terms=_with_stop(terms=terms, moment=moment)))
         return
+    if hold := hold_for(order=order, moment=moment):
+        execution.events += held_events(order=order, accepted=accepted, hold=hold, now_us=moment.now_us)
+        return
     made = plan(order=order, quantity=terms.quantity, execution=execution)
     if order.rests and made.lots <= 0 and not marketable(order=order, moment=moment):
         made = msgspec.structs.replace(made, decision=msgspec.structs.replace(made.decision, text=_rests(order)))
@@ -67,7 +71,7 @@ def amend(*, command: AmendOrder, moment: Moment) -> Events:
     order = moment.state.orders.get(command.order_id)
     if order is None or order.terms.account_id != command.account_id:
         return [_refused("ORDER_UNKNOWN", "order_id", "no such order in this account")]
-    if order.state.final or order.routed:
+    if order.state.final or order.routed or order.state is OrderState.WITH_DEALER:
         return [_refused("ORDER_NOT_AMENDABLE", "order_id", f"the order is {order.state.value}")]
     terms = msgspec.structs.replace(
         order.terms,

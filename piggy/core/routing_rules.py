@@ -14,6 +14,7 @@ from piggy.core.money import ZERO
 
 HUNDRED = Decimal(100)
 MINUTE_US = 60_000_000
+DEALER_TIMEOUT_S_MAX = 600
 WEEK_MINUTES = 7 * 24 * 60
 # 1970-01-01 was a Thursday; weeks are counted from Monday 00:00 UTC.
 EPOCH_MINUTE_OF_WEEK = 3 * 24 * 60
@@ -74,10 +75,18 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
         return minute >= self.from_minute or minute < self.to_minute
 
 
+class DealerWait(msgspec.Struct, frozen=True, kw_only=True):
+    """How long an order waits for a dealer, and whether it is passed on or refused when nobody answered."""
+
+    timeout_s: int = 30
+    passes_on: bool = False
+
+
 class RoutingRule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule; lower `priority` is asked first. `a_book_percent` counts for MIXED only.
 
     `b_net_max_lots` keeps the symbol's B book within so many lots: what would exceed them overflows to A.
+    With a `dealer` the order waits for one first; the rest says how it goes when it is passed on.
     """
 
     name: str
@@ -87,6 +96,7 @@ class RoutingRule(msgspec.Struct, frozen=True, kw_only=True):
     a_book_percent: Decimal = HUNDRED
     internal_cross: bool = True
     b_net_max_lots: Decimal | None = None
+    dealer: DealerWait | None = None
     enabled: bool = True
 
 
@@ -131,6 +141,7 @@ class Treatment(msgspec.Struct, frozen=True, kw_only=True):
     a_percent: Decimal
     internal_cross: bool
     b_net_max_lots: Decimal | None = None
+    dealer: DealerWait | None = None
 
 
 def treatment(*, policy: RoutingPolicy | None, group: Group, situation: Situation) -> Treatment:
@@ -144,6 +155,7 @@ def treatment(*, policy: RoutingPolicy | None, group: Group, situation: Situatio
                 a_percent=_a_percent(rule.book_mode, rule.a_book_percent),
                 internal_cross=rule.internal_cross and group.internal_cross,
                 b_net_max_lots=rule.b_net_max_lots,
+                dealer=rule.dealer,
             )
     return Treatment(
         rule=f"group {group.name}: {group.book_mode}",
@@ -162,6 +174,8 @@ def policy_fault(*, policy: RoutingPolicy) -> tuple[str, str] | None:
     for rule in policy.rules:
         if not (rule.a_book_percent.is_finite() and 0 <= rule.a_book_percent <= HUNDRED):
             return "a_book_percent", f"rule {rule.name}: between 0 and 100"
+        if rule.dealer is not None and not 1 <= rule.dealer.timeout_s <= DEALER_TIMEOUT_S_MAX:
+            return "dealer", f"rule {rule.name}: a dealer has from 1 to {DEALER_TIMEOUT_S_MAX} seconds"
         for minute in (rule.conditions.from_minute, rule.conditions.to_minute):
             if minute is not None and not 0 <= minute <= WEEK_MINUTES:
                 return "from_minute", f"rule {rule.name}: a minute of the week, 0 to {WEEK_MINUTES}"

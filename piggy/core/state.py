@@ -76,7 +76,7 @@ class Order:
         """Whether it waits in the internal book at a limit price."""
         kind = self.terms.type
         limit = kind is _LIMIT or (kind is _STOP_LIMIT and self.triggered)
-        return limit and not self.state.final
+        return limit and not self.state.final and self.state is not OrderState.WITH_DEALER
 
     def view(self) -> OrderView:
         return OrderView(
@@ -92,6 +92,21 @@ class Order:
             routing=self.routing,
             text=self.text,
         )
+
+
+@dataclass(slots=True)
+class Held:
+    """An order that waits for a dealer; `price` is what its client asked for, `requote` a firm offer not answered."""
+
+    order_id: str
+    price: Decimal
+    held_at_us: int
+    expires_at_us: int
+    passes_on: bool
+    claimed_by: str = ""
+    claimed_until_us: int = 0
+    requotes: int = 0
+    requote: Decimal | None = None
 
 
 @dataclass(slots=True)
@@ -197,6 +212,7 @@ class State:
     orders: dict[str, Order] = field(default_factory=dict)
     open_orders: dict[str, set[str]] = field(default_factory=dict)
     resting: dict[str, RestingOrders] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
     stops: dict[str, set[str]] = field(default_factory=dict)
     expiring: set[str] = field(default_factory=set)
     oco: dict[tuple[str, str], set[str]] = field(default_factory=dict)

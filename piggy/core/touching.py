@@ -10,6 +10,7 @@ import copy
 from piggy.core import events as ev
 from piggy.core.aftermath import settled
 from piggy.core.commands import ActOnPrices, ActOnTime
+from piggy.core.dealing import answer_overdue, is_overdue
 from piggy.core.execution import Execution
 from piggy.core.liquidation import watch_margin
 from piggy.core.margining import margin_now
@@ -54,12 +55,13 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
         order = state.orders[order_id]
         if now_us >= expires_at_us(order=order) and not order.routed and execution.leaves(order) > 0:
             execution.cancel(order=order, outcome="expired", reason=f"{order.terms.time_in_force.value} ended")
+    answer_overdue(execution=execution)
     execution.events += [ev.LimitsReverted(group=group) for group in limits_due(state=state, now_us=now_us)]
     for (account_id, symbol), until_us in sorted(state.news_until.items()):
         if now_us >= until_us:
             margin = margin_now(state=state, account_id=account_id, symbol=symbol, now_us=now_us)
             execution.events.append(ev.SymbolMarginChanged(account_id=account_id, symbol=symbol, margin=margin))
-    return execution.events
+    return settled(execution=execution)
 
 
 def time_is_up(*, state: State, now_us: int) -> bool:
@@ -67,6 +69,7 @@ def time_is_up(*, state: State, now_us: int) -> bool:
     return (
         any(now_us >= expires_at_us(order=state.orders[order_id]) for order_id in state.expiring)
         or any(now_us >= until_us for until_us in state.news_until.values())
+        or is_overdue(state=state, now_us=now_us)
         or bool(state.limit_changes and limits_due(state=state, now_us=now_us))
         or bool(state.disconnected and left_behind(state=state, now_us=now_us))
     )

@@ -15,6 +15,7 @@ from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
+from piggy.core.positions import Position
 from piggy.core.pricing import at_least_as_good, client_price, protected_limit, raw_limit
 from piggy.core.ranking import Ranking
 from piggy.core.routing import Leg, decision, split, spread
@@ -64,11 +65,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
     side = terms.side
     position = execution.position(position_id_of(account=account, order=order))
-    if terms.reduce_only:
-        quantity -= opening_lots(position=position, side=side, quantity=quantity)
-        if position is not None:
-            # What is already on its way out cannot be closed twice.
-            quantity = min(quantity, position.lots - execution.under_way(position=position))
+    quantity = dealable_lots(order=order, quantity=quantity, position=position, execution=execution)
     levels = moment.levels(symbol=terms.symbol, side=side)
     markup = moment.markup(account_id=account.account_id, symbol=terms.symbol, side=side, lots=terms.quantity)
     limit = _raw_limit(order=order, moment=moment, levels=levels, markup=markup)
@@ -102,6 +99,17 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     )
     made = Plan(decision=record, meeting=meeting, keeps=keeps, legs=planned_legs, markup=markup or ZERO)
     return _all_or_nothing(order, made)
+
+
+def dealable_lots(*, order: Order, quantity: Decimal, position: Position | None, execution: Execution) -> Decimal:
+    """Return how many of `quantity` lots the order may deal: all, or for one that only reduces what there is to."""
+    if not order.terms.reduce_only:
+        return quantity
+    quantity -= opening_lots(position=position, side=order.terms.side, quantity=quantity)
+    if position is None:
+        return quantity
+    # What is already on its way out cannot be closed twice.
+    return min(quantity, position.lots - execution.under_way(position=position))
 
 
 def treatment_of(*, terms: OrderTerms, moment: Moment) -> Treatment:

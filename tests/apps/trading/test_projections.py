@@ -11,6 +11,8 @@ from apps.risk.selectors import money_of
 from apps.trading.models import Fill, Order, Position
 from apps.treasury.selectors import client_balance, trial_balance
 from piggy import projector
+from piggy.core import events as ev
+from piggy.core.dealer_events import DealerOutcome
 from piggy.core.events import OrderCancelled
 from piggy.core.orders import Side
 from tests.apps import records
@@ -79,3 +81,18 @@ def test_inv_09_a_gap_in_the_log_halts_the_projector(books: Any) -> None:
     with pytest.raises(projector.UnableToProject, match="from seq 1 to 3"):
         projector.catch_up(tenant="acorn")
     assert money_of(account_ids=["A1"])["A1"].balance == 0, "nothing of the batch is shown"
+
+
+def test_an_order_that_waits_for_a_dealer_is_seen_to_wait(books: Any) -> None:
+    records.write(
+        records.accepted("O2"), ev.OrderHeld(order_id="O2", price=Decimal("1.1"), expires_at_us=1, passes_on=False)
+    )
+    projector.catch_up(tenant="acorn")
+    assert Order.objects.get(order_id="O2").state == "with_dealer"
+    decided = ev.DealerDecided(
+        order_id="O2", by="ann", outcome=DealerOutcome.PASSED_ON, reason="passed on", asked=Decimal("1.1"), market=None
+    )
+    records.write(decided)
+    projector.catch_up(tenant="acorn")
+    order = Order.objects.get(order_id="O2")
+    assert (order.state, order.text) == ("working", "passed on")
