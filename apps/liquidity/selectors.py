@@ -16,7 +16,8 @@ from apps.liquidity.models import (
     VenueOrder,
     VenueReport,
 )
-from piggy.adapters.fix.config import DIALECTS, SessionConfig, SymbolMapping
+from piggy.adapters.fix.config import DIALECTS, SessionConfig
+from piggy.adapters.interface import SymbolMapping
 
 OPEN_STATES = (VenueOrder.State.PERSISTED, VenueOrder.State.SENT, VenueOrder.State.WORKING, VenueOrder.State.DOUBT)
 

@@ -55,6 +55,8 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     cl_ord_id: str = ""
     fill: TruthFill | None = None
     ended: str = ""
+    quantity: Decimal | None = None
+    price: Decimal | None = None
 
 
 class Truth:
@@ -90,6 +92,10 @@ class Truth:
         """Note that nothing of the order works any more: cancelled, rejected or filled."""
         self._write(_Line(owner=order.owner, cl_ord_id=order.cl_ord_id, ended=how))
 
+    def replace(self, *, order: TruthOrder, quantity: Decimal, price: Decimal) -> None:
+        """Note that an order has another quantity and price from now on."""
+        self._write(_Line(owner=order.owner, cl_ord_id=order.cl_ord_id, quantity=quantity, price=price))
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -119,5 +125,8 @@ def _fold(orders: dict[tuple[str, str], TruthOrder], line: _Line) -> None:
         orders[line.owner, line.again].received += 1
     elif line.fill is not None:
         orders[line.owner, line.cl_ord_id].fills.append(line.fill)
+    elif line.quantity is not None:
+        order = orders[line.owner, line.cl_ord_id]
+        order.quantity, order.price = line.quantity, line.price
     elif line.ended:
         orders[line.owner, line.cl_ord_id].ended = line.ended

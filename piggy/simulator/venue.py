@@ -16,7 +16,10 @@ DUPLICATE_ORDER, UNKNOWN_ORDER, BROKER_OPTION = "6", "5", "0"
 
 
 class Report(NamedTuple):
-    """What the LP says of an order; `kind` is new, trade, cancelled, rejected, status, unknown or cancel_rejected."""
+    """What the LP says of an order.
+
+    `kind` is new, trade, replaced, cancelled, rejected, status, unknown or cancel_rejected.
+    """
 
     kind: str
     order: TruthOrder
@@ -67,6 +70,10 @@ class Venue:
             text = "Unknown order" if order is None else "Too late to cancel"
             return [Report("cancel_rejected", order or blank, text=text, orig_cl_ord_id=orig_cl_ord_id)]
         return [self._end(order, "cancelled", "Cancelled as asked", orig_cl_ord_id)]
+
+    def rematch(self, order: TruthOrder) -> list[Report]:
+        """Try a working order again, as when its price changed."""
+        return self._execute(order)
 
     def status(self, *, owner: str, blank: TruthOrder) -> Report:
         """Answer a status request; an order never received is `unknown`."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from piggy.adapters.fix.config import SessionConfig, SymbolMapping
+from piggy.adapters.fix.config import SessionConfig
+from piggy.adapters.interface import SymbolMapping
 from piggy.simulator import truth
 from piggy.simulator.config import SYMBOLS, LpConfig
 

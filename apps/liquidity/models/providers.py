@@ -7,7 +7,8 @@ from decimal import Decimal
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
-from piggy.adapters.fix.config import DIALECTS, HEARTBEAT_S, ORDER_AGE_MS_MAX
+from piggy.adapters.fix.config import DIALECTS, HEARTBEAT_S
+from piggy.adapters.interface import ORDER_AGE_MS_MAX
 from piggy.core import accounts as core
 
 NAME = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", "Use letters, digits, - and _.")

@@ -15,8 +15,8 @@ from django.db.models import F
 from apps.liquidity import selectors
 from apps.liquidity.models import VenueOrder, VenueReport
 from apps.outbox.selectors import commands_in_log
-from piggy.adapters.fix.inbound import NOT_KNOWN_TO_VENUE, ReportKind
-from piggy.adapters.fix.inbound import VenueReport as Report
+from piggy.adapters.interface import NOT_KNOWN_TO_VENUE, ReportKind
+from piggy.adapters.interface import VenueReport as Report
 from piggy.core.commands import (
     AnyCommand,
     Envelope,

@@ -19,8 +19,9 @@ from apps.liquidity.models import VenueOrder
 from apps.tenants.services import in_tenant
 from piggy.adapters.fix import outbound
 from piggy.adapters.fix.config import SessionConfig
-from piggy.adapters.fix.inbound import UnableToReadReport, read_report
+from piggy.adapters.fix.inbound import read_report
 from piggy.adapters.fix.session import FixSession, wall_us
+from piggy.adapters.interface import UnableToReadReport, UnableToTranslate
 from piggy.core.events import ChildOrderCreated
 from piggy.core.market import VenueState, VenueStatus
 from piggy.core.orders import Side
@@ -156,7 +157,7 @@ class Link:
             time.sleep(WAIT_S)
         try:
             text = outbound.new_order(child=child, config=self.config, at_us=wall_us())
-        except outbound.UnableToTranslate as error:
+        except UnableToTranslate as error:
             self._refuse(row, str(error))
             return
         if wall_us() >= deadline_us:

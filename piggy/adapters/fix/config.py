@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-ORDER_AGE_MS_MAX = 2_000
+from piggy.adapters.interface import ORDER_AGE_MS_MAX, SymbolMapping
+
 HEARTBEAT_S = 10
 RECONNECT_S = 1
 SILENCE_S_MAX = 25
@@ -53,14 +54,6 @@ DIALECTS = {
     "centroid": Dialect(name="centroid", fill_rule=FillRule.EXEC_ID_AND_CUMULATIVE),
     "lmax": Dialect(name="lmax", symbol_tag="48"),
 }
-
-
-class SymbolMapping(msgspec.Struct, frozen=True, kw_only=True):
-    """Our symbol, the venue's name for it, and how many venue units one lot is."""
-
-    symbol: str
-    venue_symbol: str
-    units_per_lot: Decimal
 
 
 class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 
-import msgspec
-
-from piggy.adapters.fix.config import Dialect, FillRule, SessionConfig, SymbolMapping
+from piggy.adapters.fix.config import Dialect, FillRule, SessionConfig
 from piggy.adapters.fix.messages import SOH, at_us, fields
+from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport, VenueReport
 from piggy.core.commands import (
     AnyCommand,
     RecordVenueAck,
@@ -22,42 +20,10 @@ from piggy.core.market import Level, VenueQuote
 from piggy.core.money import plain
 from piggy.core.orders import Side
 
-NOT_KNOWN_TO_VENUE = "UNKNOWN_AT_VENUE"
 _FILLS = frozenset("F12")
 _SIDES = {"1": Side.BUY, "2": Side.SELL}
 _DUPLICATE_ORDER, _UNKNOWN_ORDER = "6", "5"
 _TEXT_MAX = 200
-
-
-class UnableToReadReport(Exception):
-    """The message is not something an LP may say; keep it as it came, for a person to look at."""
-
-
-class ReportKind(StrEnum):
-    """`STATUS` answers a question of ours; `IGNORED` changes nothing (pending states, cancel rejects)."""
-
-    ACK = "ack"
-    FILL = "fill"
-    REJECT = "reject"
-    DONE = "done"
-    DOUBT = "doubt"
-    STATUS = "status"
-    IGNORED = "ignored"
-
-
-class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One report of an LP. `key` is unique at the venue; `cumulative` is lots filled in all, as the LP says.
-
-    `standing` of a status answer is working, filled, ended or unknown.
-    """
-
-    kind: ReportKind
-    key: str
-    cl_ord_id: str
-    command: AnyCommand | None = None
-    cumulative: Decimal = Decimal(0)
-    standing: str = ""
-    text: str = ""
 
 
 def read_report(*, text: str, config: SessionConfig) -> VenueReport:

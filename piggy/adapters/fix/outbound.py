@@ -7,15 +7,12 @@ from decimal import Decimal
 
 from piggy.adapters.fix.config import SessionConfig
 from piggy.adapters.fix.messages import SOH, message, stamp
+from piggy.adapters.interface import UnableToTranslate
 from piggy.core.events import ChildOrderCreated
 from piggy.core.orders import Side
 
 _SIDES = {Side.BUY: "1", Side.SELL: "2"}
 _TIMES_IN_FORCE = {"gtc": "1", "ioc": "3", "fok": "4", "day": "0", "gtd": "1"}
-
-
-class UnableToTranslate(Exception):
-    """The order names a symbol that the LP's mapping does not have; nothing was sent."""
 
 
 def new_order(*, child: ChildOrderCreated, config: SessionConfig, at_us: int) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from piggy.adapters.fix.config import DIALECTS, Dialect, FillRule, SessionConfig, SymbolMapping
-from piggy.adapters.fix.inbound import MarketDataBook, ReportKind, UnableToReadReport, read_report
+from piggy.adapters.fix.config import DIALECTS, Dialect, FillRule, SessionConfig
+from piggy.adapters.fix.inbound import MarketDataBook, read_report
 from piggy.adapters.fix.messages import SOH
+from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport
 from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
 from piggy.core.orders import Side
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from piggy.adapters.fix import outbound
-from piggy.adapters.fix.inbound import ReportKind, VenueReport, read_report
+from piggy.adapters.fix.inbound import read_report
 from piggy.adapters.fix.session import FixSession, wall_us
+from piggy.adapters.interface import ReportKind, VenueReport
 from piggy.core.events import ChildOrderCreated
 from piggy.core.market import VenueState, VenueStatus
 from piggy.core.orders import Side

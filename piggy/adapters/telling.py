@@ -1,0 +1,137 @@
+"""Reports in the desk's words, built the same way for every venue without FIX.
+
+Keys follow from what happened and not from how it was heard, so that a stream, an answer and a reconciliation that
+tell of the same thing count once.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from piggy.adapters.interface import TEXT_MAX, ReportKind, Said, UnableToReadReport, VenueReport
+from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
+from piggy.core.orders import Side
+
+
+def ack(*, venue: str, client_id: str, venue_order_id: str, at_us: int, raw: str = "") -> Said:
+    """The venue took the order."""
+    command = RecordVenueAck(venue=venue, cl_ord_id=client_id, venue_order_id=venue_order_id, occurred_at_us=at_us)
+    return Said(VenueReport(kind=ReportKind.ACK, key=f"A:{client_id}", cl_ord_id=client_id, command=command), raw)
+
+
+def fill(
+    *,
+    venue: str,
+    client_id: str,
+    venue_order_id: str,
+    fill_id: str,
+    symbol: str,
+    side: Side,
+    lots: Decimal,
+    price: Decimal,
+    at_us: int,
+    cumulative: Decimal = Decimal(0),
+    fee: str = "",
+    raw: str = "",
+) -> Said:
+    """One execution; `fee` is amount and currency in words. Raises UnableToReadReport for one that cannot be."""
+    if lots <= 0 or price <= 0:
+        raise UnableToReadReport(f"A fill of {lots} lots at {price} cannot be.")
+    command = RecordVenueFill(
+        venue=venue,
+        cl_ord_id=client_id,
+        venue_order_id=venue_order_id,
+        fill_id=fill_id,
+        symbol=symbol,
+        side=side,
+        quantity=lots,
+        price=price,
+        occurred_at_us=at_us,
+    )
+    text = f"fee {fee}" if fee else ""
+    return Said(
+        VenueReport(
+            kind=ReportKind.FILL,
+            key=f"F:{fill_id}",
+            cl_ord_id=client_id,
+            command=command,
+            cumulative=cumulative,
+            text=text,
+        ),
+        raw,
+    )
+
+
+def reject(*, venue: str, client_id: str, code: str, text: str, at_us: int, raw: str = "") -> Said:
+    """The venue refused the order; nothing of it lives there."""
+    command = RecordVenueReject(venue=venue, cl_ord_id=client_id, code=code, text=text[:TEXT_MAX], occurred_at_us=at_us)
+    return Said(
+        VenueReport(
+            kind=ReportKind.REJECT, key=f"R:{client_id}", cl_ord_id=client_id, command=command, text=text[:TEXT_MAX]
+        ),
+        raw,
+    )
+
+
+def done(*, venue: str, client_id: str, cumulative: Decimal, how: str, at_us: int, raw: str = "") -> Said:
+    """The order ended with `cumulative` lots filled in all."""
+    command = RecordVenueDone(
+        venue=venue, cl_ord_id=client_id, filled=cumulative, text=how[:TEXT_MAX], occurred_at_us=at_us
+    )
+    return Said(
+        VenueReport(
+            kind=ReportKind.DONE,
+            key=f"D:{client_id}",
+            cl_ord_id=client_id,
+            command=command,
+            cumulative=cumulative,
+            text=how[:TEXT_MAX],
+        ),
+        raw,
+    )
+
+
+def doubt(*, venue: str, client_id: str, text: str, at_us: int, raw: str = "") -> Said:
+    """Nobody knows; only a status answer may say otherwise."""
+    command = RecordVenueDoubt(venue=venue, cl_ord_id=client_id, text=text[:TEXT_MAX], occurred_at_us=at_us)
+    return Said(
+        VenueReport(
+            kind=ReportKind.DOUBT,
+            key=f"?:{client_id}:{at_us}",
+            cl_ord_id=client_id,
+            command=command,
+            text=text[:TEXT_MAX],
+        ),
+        raw,
+    )
+
+
+def status(
+    *, client_id: str, standing: str, at_us: int, cumulative: Decimal = Decimal(0), text: str = "", raw: str = ""
+) -> Said:
+    """An answer to our question: working, filled, ended or unknown."""
+    return Said(
+        VenueReport(
+            kind=ReportKind.STATUS,
+            key=f"S:{client_id}:{at_us}",
+            cl_ord_id=client_id,
+            cumulative=cumulative,
+            standing=standing,
+            text=text[:TEXT_MAX],
+        ),
+        raw,
+    )
+
+
+def note(*, client_id: str, what: str, text: str, at_us: int, raw: str = "") -> Said:
+    """Something that changes nothing here, as a refused cancel or an accepted replace."""
+    return Said(
+        VenueReport(
+            kind=ReportKind.IGNORED,
+            key=f"{what}:{client_id}:{at_us}",
+            cl_ord_id=client_id,
+            standing=what,
+            text=text[:TEXT_MAX],
+        ),
+        raw,
+    )

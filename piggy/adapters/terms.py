@@ -1,0 +1,56 @@
+"""Can the venue be asked this at all? Steps and bounds, checked before anything leaves."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from piggy.adapters.interface import Symbol, SymbolMapping, UnableToTranslate
+from piggy.core.money import plain
+from piggy.core.orders import Side
+
+
+def units_of(*, lots: Decimal, mapping: SymbolMapping, terms: Symbol | None) -> str:
+    """Return lots as the venue's units. Raises UnableToTranslate where its steps or bounds forbid them."""
+    units = lots * mapping.units_per_lot
+    if terms is not None:
+        if not terms.tradable:
+            raise UnableToTranslate(f"{terms.venue_symbol} is not tradable at the venue.")
+        if terms.unit_step and units % terms.unit_step:
+            raise UnableToTranslate(f"{plain(units)} {terms.venue_symbol} is no multiple of {plain(terms.unit_step)}.")
+        if units < terms.units_min or (terms.units_max and units > terms.units_max):
+            bounds = f"{plain(terms.units_min)} to {plain(terms.units_max)}"
+            raise UnableToTranslate(f"{plain(units)} {terms.venue_symbol} is outside {bounds}.")
+    return plain(units)
+
+
+def price_of(*, price: Decimal, side: Side, terms: Symbol | None) -> str:
+    """Return a limit on the venue's tick, rounded so that it is never worse than asked."""
+    if terms is None or not terms.tick_size:
+        return plain(price)
+    rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
+    return plain((price / terms.tick_size).to_integral_value(rounding=rounding) * terms.tick_size)
+
+
+def check_notional(*, units: str, price: str, terms: Symbol | None) -> None:
+    """Raises UnableToTranslate where the order is worth less than the venue takes."""
+    if terms is not None and Decimal(units) * Decimal(price) < terms.notional_min:
+        raise UnableToTranslate(f"{units} at {price} is worth less than {plain(terms.notional_min)}.")
+
+
+def mismatches(*, mappings: dict[str, SymbolMapping], symbols: tuple[Symbol, ...], lot_step: Decimal) -> list[str]:
+    """Return in words which mappings (by the venue's symbol) the venue's own terms do not bear out.
+
+    `lot_step` is the smallest step in lots that the broker trades.
+    """
+    known = {symbol.venue_symbol: symbol for symbol in symbols}
+    found = []
+    for name, mapping in mappings.items():
+        terms = known.get(name)
+        if terms is None:
+            found.append(f"{mapping.symbol}: the venue has no {name}")
+        elif not terms.tradable:
+            found.append(f"{mapping.symbol}: {name} is not tradable")
+        elif terms.unit_step and (lot_step * mapping.units_per_lot) % terms.unit_step:
+            step = plain(lot_step * mapping.units_per_lot)
+            found.append(f"{mapping.symbol}: a step of {step} is no multiple of {plain(terms.unit_step)}")
+    return found

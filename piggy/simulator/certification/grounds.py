@@ -1,0 +1,61 @@
+"""The ground of every venue: its server with two symbols, and the adapter's configuration to reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+from piggy.adapters.binance.session import BinanceSession
+from piggy.adapters.interface import SymbolMapping, VenueConfig
+from piggy.simulator.binance import BinanceServer
+from piggy.simulator.certification.ground import Ground, home_of
+from piggy.simulator.config import SymbolConfig
+
+TENANT = "acorn"
+KEY, SECRET = "range-key", "range-secret"
+
+
+def symbol(name: str, mid: str, digits: int, spread_points: int, units_per_lot: int, step: int) -> SymbolConfig:
+    """Return one symbol of a server."""
+    return SymbolConfig(
+        symbol=name,
+        mid=Decimal(mid),
+        digits=digits,
+        spread_points=spread_points,
+        units_per_lot=Decimal(units_per_lot),
+        step_points=step,
+    )
+
+
+CRYPTO = (symbol("BTCUSDT", "64250.00", 2, 800, 1, 400), symbol("ETHUSDT", "2650.00", 2, 60, 1, 30))
+CRYPTO_MAPPINGS = (
+    SymbolMapping(symbol="BTCUSD", venue_symbol="BTCUSDT", units_per_lot=Decimal(1)),
+    SymbolMapping(symbol="ETHUSD", venue_symbol="ETHUSDT", units_per_lot=Decimal(1)),
+)
+
+
+def binance(home: Path, *, usdm: bool = False) -> Ground:
+    """Binance, spot or USD-M."""
+    kind = "binance_usdm" if usdm else "binance"
+    server = BinanceServer(symbols=CRYPTO, home=home_of(name=kind, home=home), usdm=usdm, key=KEY, secret=SECRET)
+    server.start()
+    config = VenueConfig(
+        tenant=TENANT,
+        venue="BIN1",
+        kind=kind,
+        symbols=CRYPTO_MAPPINGS,
+        rest_url=f"http://{server.address}",
+        stream_url=f"ws://{server.address}",
+        key=KEY,
+        secret=SECRET,
+    )
+    return Ground(server=server, config=config, session_class=BinanceSession)
+
+
+def binance_usdm(home: Path) -> Ground:
+    """USD-M futures."""
+    return binance(home, usdm=True)
+
+
+GROUNDS: dict[str, Callable[[Path], Ground]] = {"binance": binance, "binance_usdm": binance_usdm}

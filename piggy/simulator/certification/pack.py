@@ -1,0 +1,86 @@
+"""Which scenarios each venue must pass, run one after another on one ground; every one is tried, none hides another."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from piggy.simulator.certification import scenarios as s
+from piggy.simulator.certification.ground import Ground, UnableToPass
+from piggy.simulator.certification.grounds import GROUNDS
+
+log = logging.getLogger(__name__)
+
+Scenario = Callable[[Ground], None]
+COMMON: tuple[Scenario, ...] = (
+    s.logon,
+    s.quotes,
+    s.gap_and_resync,
+    s.repeated_depth,
+    s.submit_and_fill,
+    s.partial,
+    s.reject,
+    s.cancel,
+    s.replace,
+    s.duplicate_id,
+    s.cut_before_the_venue,
+    s.cut_after_the_venue,
+    s.server_error,
+    s.streams_cut,
+    s.filled_while_away,
+    s.muted_stream,
+    s.repeated_events,
+    s.symbols,
+    s.rate_limit,
+    s.account,
+)
+PACKS: dict[str, tuple[Scenario, ...]] = {
+    "binance": (*COMMON, s.clock, s.nothing_missing),
+    "binance_usdm": (*COMMON, s.clock, s.nothing_missing),
+}
+
+
+class Result(NamedTuple):
+    """One scenario: passed, or why not."""
+
+    name: str
+    passed: bool
+    seconds: float
+    text: str
+
+
+def certify(
+    *, venue: str, home: Path, ground: Ground | None = None, told: Callable[[Result], None] = lambda result: None
+) -> list[Result]:
+    """Run the venue's pack and return every result; `told` hears each as it comes. KeyError for an unknown venue."""
+    scenarios = PACKS[venue]
+    ground = ground or GROUNDS[venue](home)
+    ground.start()
+    results = []
+    try:
+        for scenario in scenarios:
+            result = _run(scenario, ground)
+            results.append(result)
+            told(result)
+    finally:
+        ground.stop()
+    return results
+
+
+def _run(scenario: Scenario, ground: Ground) -> Result:
+    started = time.monotonic()
+    text = ""
+    try:
+        scenario(ground)
+    except UnableToPass as error:
+        text = str(error)
+    except Exception:
+        log.exception("scenario broke", extra={"scenario": scenario.__name__})
+        text = traceback.format_exc(limit=-3)
+    ground.server.come_back()
+    ground.server.resume()
+    return Result(scenario.__name__, not text, time.monotonic() - started, text)

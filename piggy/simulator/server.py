@@ -1,0 +1,226 @@
+"""A small venue on a real socket: HTTP, WebSocket and line streams in one asyncio loop on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from piggy.core.money import plain
+from piggy.simulator.config import LpConfig, SymbolConfig
+from piggy.simulator.exchange import DepthChange, Exchange
+from piggy.simulator.faults import Fault, Faults
+from piggy.simulator.venue import Report
+
+START_S_MAX = 10.0
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class VenueServer:
+    """Base of every venue's server: what speaks is a subclass, what happens is the exchange's and the faults'."""
+
+    kind = ""
+
+    def __init__(
+        self,
+        *,
+        symbols: tuple[SymbolConfig, ...],
+        home: Path,
+        key: str = "key",
+        secret: str = "secret",
+        config: LpConfig | None = None,
+        port: int = 0,
+    ) -> None:
+        self.faults = Faults()
+        config = config or LpConfig(name=self.kind.upper() or "VENUE", depth=10, quotes_per_s=10)
+        self.exchange = Exchange(config=config, symbols=symbols, home=home, faults=self.faults)
+        self.exchange.on_reports = self._on_reports
+        self.key, self.secret, self.port = key, secret, port
+        self.requests: list[str] = []
+        self.streams_opened = 0
+        self._sockets: set[Any] = set()
+        self._feeding = threading.Event()
+        self._away = False
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name=f"{self.kind}-server", daemon=True)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> VenueServer:
+        """Listen on loopback; the port is `port`."""
+        self._feeding.set()
+        self._thread.start()
+        assert self._started.wait(START_S_MAX), "the server did not start"
+        return self
+
+    def stop(self) -> None:
+        """Close everything."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(START_S_MAX)
+        self.exchange.close()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def pause(self) -> None:
+        """Let no book move until `resume`."""
+        self._feeding.clear()
+
+    def resume(self) -> None:
+        """Let books move again."""
+        self._feeding.set()
+
+    def step(self) -> None:
+        """Move every book once, paused or not, and tell."""
+        asyncio.run_coroutine_threadsafe(self._feed_once(), self._loop).result(START_S_MAX)
+
+    def cut(self) -> None:
+        """Break every stream; they may come back at once."""
+        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(START_S_MAX)
+
+    def go_away(self) -> None:
+        """Break every stream and refuse everything until `come_back`."""
+        self._away = True
+        self.cut()
+
+    def come_back(self) -> None:
+        """End the outage."""
+        self._away = False
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what this venue answers."""
+        raise NotImplementedError
+
+    async def show_depth(self, change: DepthChange) -> None:
+        """Tell subscribers of a changed book."""
+        raise NotImplementedError
+
+    async def show_report(self, report: Report) -> None:
+        """Tell the user stream of a report."""
+        raise NotImplementedError
+
+    async def send(self, socket: Any, text: str) -> None:
+        """Send one text on a socket or a line stream; one that is gone is forgotten."""
+        try:
+            if isinstance(socket, web.WebSocketResponse):
+                await socket.send_str(text)
+            else:
+                await socket.write(text.encode() + b"\n")
+        except (ConnectionError, RuntimeError):
+            self._sockets.discard(socket)
+
+    async def keep_socket(
+        self, request: web.Request, on_text: Callable[[web.WebSocketResponse, str], Coroutine[Any, Any, None]]
+    ) -> web.WebSocketResponse:
+        """Accept a WebSocket and hear it until it ends."""
+        socket = web.WebSocketResponse(heartbeat=20)
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        self.streams_opened += 1
+        await on_text(socket, "")
+        async for message in socket:
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                data = message.data
+                await on_text(socket, data if isinstance(data, str) else data.decode())
+        self._sockets.discard(socket)
+        return socket
+
+    async def keep_lines(self, request: web.Request) -> web.StreamResponse:
+        """Begin an endless answer of lines."""
+        lines = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+        await lines.prepare(request)
+        self._sockets.add(lines)
+        self.streams_opened += 1
+        return lines
+
+    def broken(self, request: web.Request) -> web.Response:
+        """Break the connection under a request; the answer is never sent."""
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=500)
+
+    def _on_reports(self, reports: list[Report]) -> None:
+        if self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._spread, reports)
+
+    def _spread(self, reports: list[Report]) -> None:
+        async def one_after_another() -> None:
+            for report in reports:
+                if self.faults.take(Fault.MUTE_EVENT):
+                    continue
+                await self.show_report(report)
+                if self.faults.take(Fault.REPEAT_EVENT):
+                    await self.show_report(report)
+
+        task = self._loop.create_task(one_after_another())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @web.middleware
+    async def _gate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.requests.append(f"{request.method} {request.path_qs}")
+        if self._away or (_places(request) and self.faults.take(Fault.CUT_BEFORE)):
+            return self.broken(request)
+        if _places(request) and self.faults.take(Fault.SERVER_ERROR):
+            return web.json_response({"msg": "Internal error; unable to process your request."}, status=503)
+        answer = await handler(request)
+        if _places(request) and self.faults.take(Fault.CUT_AFTER):
+            return self.broken(request)
+        return answer
+
+    async def _feed_once(self) -> None:
+        for symbol in self.exchange.symbols:
+            change = self.exchange.step(symbol=symbol)
+            if not self.faults.take(Fault.SKIP_DEPTH):
+                await self.show_depth(change)
+                if self.faults.take(Fault.REPEAT_DEPTH):
+                    await self.show_depth(change)
+
+    async def _feed(self) -> None:
+        while True:
+            await asyncio.sleep(1 / self.exchange.config.quotes_per_s)
+            if self._feeding.is_set():
+                await self._feed_once()
+
+    async def _cut(self) -> None:
+        for socket in list(self._sockets):
+            request = getattr(socket, "_req", None)
+            if request is not None and request.transport is not None:
+                request.transport.abort()
+        self._sockets.clear()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        app = web.Application(middlewares=[self._gate])
+        app.add_routes(self.routes())
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = self.port or int(site._server.sockets[0].getsockname()[1])  # type: ignore[union-attr]
+        feed = self._loop.create_task(self._feed())
+        self._started.set()
+        await self._stop.wait()
+        feed.cancel()
+        await self._cut()
+        await runner.cleanup()
+
+
+def _places(request: web.Request) -> bool:
+    return request.method == "POST" and request.path.rstrip("/").rpartition("/")[2] in ("order", "orders")
+
+
+def text_of(number: Decimal) -> str:
+    """Return a number as venues write it."""
+    return plain(number)

@@ -1,0 +1,70 @@
+"""Every venue's pack passes, and fails as soon as something in its adapter is broken on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from piggy.adapters.binance import inbound, session
+from piggy.simulator.certification import pack
+from piggy.simulator.certification.grounds import GROUNDS
+
+
+@pytest.mark.parametrize("venue", sorted(pack.PACKS))
+def test_the_pack_of_a_venue_passes(venue: str, tmp_path: Path):
+    results = pack.certify(venue=venue, home=tmp_path)
+    assert [result for result in results if not result.passed] == []
+    assert len(results) == len(pack.PACKS[venue])
+
+
+def _never_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    def apply(self: Any, diff: Any) -> bool:
+        self._book.change(bids=diff["b"], asks=diff["a"])
+        return True
+
+    monkeypatch.setattr(inbound.Depth, "_apply", apply)
+
+
+def _fills_by_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter(range(1_000_000))
+    monkeypatch.setattr(inbound, "fill_id", lambda mapping, number: f"arrival-{next(numbers)}")
+
+
+def _lost_answers_are_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    from piggy.adapters import telling
+
+    def reject(*, text: str, **names: Any) -> Any:
+        return telling.reject(code="?", text=text, **names)
+
+    monkeypatch.setattr(inbound.telling, "doubt", reject)
+
+
+def _no_reconciliation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fills(self: Any, *, since_us: int, now_us: int) -> Any:
+        yield from ()
+        return ()
+
+    monkeypatch.setattr(session.BinanceSession, "fills", fills)
+
+
+@pytest.mark.parametrize(
+    ("breakage", "caught_by"),
+    [
+        (_never_a_gap, "gap_and_resync"),
+        (_fills_by_arrival, "repeated_events"),
+        (_lost_answers_are_refusals, "cut_after_the_venue"),
+        (_no_reconciliation, "filled_while_away"),
+    ],
+)
+def test_a_broken_adapter_fails_its_pack(
+    breakage: Callable[[pytest.MonkeyPatch], None], caught_by: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    breakage(monkeypatch)
+    monkeypatch.setattr("piggy.simulator.certification.ground.WAIT_S_MAX", 1.0)
+    scenario = next(one for one in pack.PACKS["binance"] if one.__name__ == caught_by)
+    monkeypatch.setitem(pack.PACKS, "binance", (scenario,))
+    results = pack.certify(venue="binance", home=tmp_path, ground=GROUNDS["binance"](tmp_path))
+    assert [result.name for result in results if not result.passed] == [caught_by]
