@@ -45,3 +45,61 @@ class ProjectionCursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} at {self.seq}"
+
+
+class EngineSnapshot(models.Model):
+    """A part of a desk as it was after event `seq` (piggy/engine/snapshot_store.py); part 0 is the live one."""
+
+    pk = models.CompositePrimaryKey("fold", "seq", "part")
+    fold = models.TextField()
+    seq = models.BigIntegerField()
+    part = models.IntegerField()
+    body = models.BinaryField()
+    mac = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "engine_snapshot"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.seq}/{self.part}"
+
+
+class LogCheckpoint(models.Model):
+    """A signed head of the log's Merkle tree over its first `seq` events (piggy/messaging/tree_heads.py)."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    root = models.BinaryField()
+    frontier = models.BinaryField()
+    signed_at = models.DateTimeField()
+    key_id = models.TextField()
+    signature = models.BinaryField()
+
+    class Meta:
+        db_table = "log_checkpoint"
+        ordering = ["seq"]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"head of {self.seq}"
+
+
+class DeadLetter(models.Model):
+    """A message that could not be carried out in several deliveries, as it came; a person decides."""
+
+    stream = models.TextField()
+    entry = models.TextField()
+    payload = models.BinaryField()
+    reason = models.TextField()
+    deliveries = models.IntegerField()
+    buried_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "dead_letter"
+        default_permissions = ("view",)
+        verbose_name = "dead letter"
+        constraints = [models.UniqueConstraint(fields=["stream", "entry"], name="dead_letter_once")]
+
+    def __str__(self) -> str:
+        return f"{self.stream} {self.entry}"

@@ -37,6 +37,7 @@ from piggy.core.conversion import Touch, currency_pairs
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.execution import Execution, UnableToConvert
 from piggy.core.folding import fold
+from piggy.core.forgotten import Forgotten
 from piggy.core.gatekeeping import WhatIf
 from piggy.core.margin_watch import MarginWatch
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
@@ -48,7 +49,7 @@ from piggy.core.ranking import Rankings
 from piggy.core.state import State
 from piggy.core.stopout import Ladder
 
-ANSWERS_KEPT = 500_000  # Older repeats are caught by the log's unique command id.
+ANSWERS_KEPT = 200_000  # An older repeat is answered from the log (`perhaps_forgotten`).
 
 DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.ConfigureInstrument: configuring.configure_instrument,
@@ -118,6 +119,15 @@ class _Answered:
     order_id: str = ""
 
 
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """What a desk knows of commands that were done: the latest answers (command id, request hash, answer, order id)
+    and, as filters, the ids of all before them."""
+
+    answers: list[tuple[str, str, Answer, str]]
+    filters: list[bytes]
+    forgotten: int
+
+
 class Desk:
     """One tenant's desk. `state` is the fold of events; `market` holds quotes, which are not events."""
 
@@ -128,6 +138,7 @@ class Desk:
         self.marks: dict[str, Touch] = {}
         self._pairs: dict[tuple[str, str], str] = {}
         self._answered: OrderedDict[str, _Answered] = OrderedDict()
+        self._forgotten = Forgotten()
         self._rankings = Rankings()
         self._watch = MarginWatch()
         self._command_id = ""
@@ -136,6 +147,36 @@ class Desk:
         self._due: set[str] = set()
         self._used: dict[str, None] = {}
         self._looked_at_us = self._alerted_looked_at_us = 0
+
+    @classmethod
+    def resumed(cls, *, state: State, memory: Memory) -> Desk:
+        """Return the desk that `state` and `memory` were taken from; quotes come by themselves."""
+        desk = cls(tenant=state.tenant)
+        desk.state = state
+        desk._pairs = currency_pairs(instruments=state.instruments.values())
+        for instrument in state.instruments.values():
+            if instrument.option:
+                desk._options.setdefault(instrument.option.underlying, set()).add(instrument.symbol)
+        for venue in state.venues.values():
+            desk.market.configure(venue=venue)
+        for command_id, request_hash, answer, order_id in memory.answers:
+            desk._answered[command_id] = _Answered(request_hash, answer, order_id)
+        desk._forgotten = Forgotten(filters=memory.filters, count=memory.forgotten)
+        desk._due.update(state.holders, state.stops, state.resting)
+        return desk
+
+    def memory(self, *, answers_max: int) -> Memory:
+        """Return the latest `answers_max` answers, and what else it would know again."""
+        self._settle()
+        forgotten = Forgotten(filters=self._forgotten.dump(), count=self._forgotten.count)
+        kept = list(self._answered.items())
+        for command_id, _ in kept[:-answers_max]:
+            forgotten.add(command_id=command_id)
+        return Memory(
+            answers=[(each, known.request_hash, known.answer, known.order_id) for each, known in kept[-answers_max:]],
+            filters=forgotten.dump(),
+            forgotten=forgotten.count,
+        )
 
     def answer(self, *, command_id: str, request_hash: str) -> Answer | None:
         """Return the first answer where the command was done before, a conflict under another body, else None."""
@@ -152,6 +193,10 @@ class Desk:
         self._settle()
         known = self._answered.get(command_id)
         return known.answer if known else Answer(command_id=command_id)
+
+    def perhaps_forgotten(self, *, command_id: str) -> bool:
+        """Tell whether the command may have been done so long ago that only the log knows its answer."""
+        return command_id not in self._answered and self._forgotten.perhaps(command_id=command_id)
 
     def decide(self, *, command: AnyCommand, now_us: int, command_id: str = "") -> tuple[AnyEvent, ...]:
         """Return what would happen; nothing has. `command_id` takes no part in the decision."""
@@ -303,7 +348,7 @@ class Desk:
             known = _Answered(recorded.request_hash, Answer(command_id=recorded.command_id))
             self._answered[recorded.command_id] = known
             if len(self._answered) > ANSWERS_KEPT:
-                self._answered.popitem(last=False)
+                self._forgotten.add(command_id=self._answered.popitem(last=False)[0])
         if isinstance(event, ev.CommandRefused):
             known.answer = msgspec.structs.replace(known.answer, refused=event)
             return

@@ -39,6 +39,19 @@ class RestingOrders:
         orders = self._sides[side]
         del orders[bisect_left(orders, key)]
 
+    def places(self) -> dict[str, tuple[Side, Key]]:
+        """Return every order's place, from which `of_places` makes the same queue again."""
+        return dict(self._keys)
+
+    @classmethod
+    def of_places(cls, places: dict[str, tuple[Side, Key]]) -> RestingOrders:
+        """Return the queue in which each order has the place it had."""
+        made = cls()
+        made._keys = dict(places)
+        for side, orders in made._sides.items():
+            orders.extend(sorted(key for mine, key in places.values() if mine is side))
+        return made
+
     def best_first(self, *, side: Side) -> Iterator[tuple[str, Decimal]]:
         """Yield (order id, limit price) of one side in price-time order."""
         for key, _, order_id in self._sides[side]:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 CONTEXT_KEY_BYTES_MIN = 32
 
@@ -28,6 +29,8 @@ class EngineConfig:
     edge_port: int = 8010
     batch_max: int = 500
     lease_life_s: int = 5
+    snapshot_events: int = 50_000
+    home: Path = Path(".run")
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> EngineConfig:
@@ -41,6 +44,8 @@ class EngineConfig:
             holder=f"{socket.gethostname()}:{os.getpid()}",
             edge_host=env.get("PIGGY_EDGE_HOST", "127.0.0.1"),
             edge_port=_number(env, "PIGGY_EDGE_PORT", 8010),
+            snapshot_events=_number(env, "PIGGY_SNAPSHOT_EVENTS", 50_000),
+            home=Path(env.get("PIGGY_HOME", ".run")).absolute(),
         )
 
 

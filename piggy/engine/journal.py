@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -13,7 +12,9 @@ from piggy.core.events import AnyEvent, Recorded
 from piggy.engine import binary_arrays
 from piggy.engine.context import TenantContext
 from piggy.messaging import codec
-from piggy.messaging.chain import EVENT_VERSION, FIRST_HASH, event_hash
+from piggy.messaging.chain import EVENT_VERSION, event_hash
+from piggy.messaging.chain import Row as Row
+from piggy.messaging.chain import Tip as Tip
 
 # FOR SHARE holds the lease row until the commit: a take-over waits for it, or it inserts nothing.
 INSERT: LiteralString = """
@@ -32,25 +33,6 @@ PREPARED_MAX = 1_000
 
 class UnableToWrite(Exception):
     """Nothing of the batch is acknowledged: the lease is lost, or PostgreSQL is away. Recover from the log."""
-
-
-@dataclass(slots=True)
-class Tip:
-    """The last row of a tenant's log."""
-
-    seq: int = 0
-    hash: bytes = FIRST_HASH
-
-
-class Row(NamedTuple):
-    """An event with its place in the chain, as it is stored."""
-
-    recorded: Recorded
-    type: str
-    version: int
-    payload: bytes
-    prev_hash: bytes
-    hash: bytes
 
 
 class Journal:

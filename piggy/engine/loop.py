@@ -66,6 +66,7 @@ class Item:
     make: CommandMaker | None = None
     entry_id: bytes | None = None
     redelivered: bool = False
+    looked_up: bool = False
 
 
 @dataclass(slots=True)
@@ -114,6 +115,7 @@ class Loop:
         batch_max: int,
         tell: Callable[[list[Done]], None],
         figures: Figures | None = None,
+        look_up: Callable[[Item], None] | None = None,
     ) -> None:
         self.desks: dict[str, Desk] = {}
         self.figures = figures or Figures()
@@ -121,6 +123,7 @@ class Loop:
         self._clock = clock
         self._batch_max = batch_max
         self._tell = tell
+        self._look_up = look_up
         self._inbox: deque[Item] = deque()
         self._urgent: deque[Item] = deque()
         self._wake = asyncio.Event()
@@ -134,7 +137,15 @@ class Loop:
         return len(self._inbox)
 
     def submit(self, *, item: Item) -> None:
-        """Queue a command for the next batch; one that cannot wait goes past all that can."""
+        """Queue a command for the next batch; one that cannot wait goes past all that can.
+
+        One whose answer only the log may still know is looked up there first.
+        """
+        if self._look_up is not None and not item.looked_up:
+            desk = self.desks.get(item.tenant)
+            if desk is not None and desk.perhaps_forgotten(command_id=item.envelope.command_id):
+                self._look_up(item)
+                return
         urgent = item.make is None and type(item.envelope.command) in URGENT
         (self._urgent if urgent else self._inbox).append(item)
         self._wake.set()

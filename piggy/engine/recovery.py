@@ -1,36 +1,26 @@
-"""Reading the log, checked row by row, and rebuilding a desk from it: one path for start, crash and replay."""
+"""Rebuilding a desk: the newest snapshot that holds good, then the log's tail. One path for start, crash and replay."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any, LiteralString
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-import msgspec
 import psycopg
 from psycopg import sql
 
 from piggy.core.desk import Desk
-from piggy.core.events import Recorded
+from piggy.engine import snapshot_store
 from piggy.engine.context import TenantContext
-from piggy.engine.journal import Row, Tip
-from piggy.messaging import codec
-from piggy.messaging.chain import EVENT_VERSION, event_hash
+from piggy.messaging import log_pages
+from piggy.messaging.chain import Row, Tip
+from piggy.messaging.log_pages import PAGE_ROWS
+from piggy.messaging.log_pages import UnableToRead as UnableToRead
 
-READ_ROWS = 5_000
-SELECT: LiteralString = """
-SELECT seq, command_id::text, position, type, version, principal, request_hash,
-       (extract(epoch from occurred_at) * 1000000)::bigint, (extract(epoch from recorded_at) * 1000000)::bigint,
-       recorded_mono_ns, payload, prev_hash, hash
-  FROM {schema}.event_log WHERE seq > %(after)s ORDER BY seq
-"""
-
-
-class UnableToRead(Exception):
-    """The log has a gap, a changed row or an event of a newer form; `seq` is the first bad one."""
-
-    def __init__(self, message: str, *, seq: int) -> None:
-        super().__init__(message)
-        self.seq = seq
+NO_END = 2**63 - 1
+SEND_S = 0.0005
 
 
 async def recover(
@@ -39,72 +29,87 @@ async def recover(
     context_key: bytes,
     tenant: str,
     progress: Callable[[int], None] | None = None,
+    use_snapshots: bool = True,
 ) -> tuple[Desk, Tip]:
     """Return the tenant's desk as its log makes it, and where the log ends; `progress` hears the seq now and then.
 
     Raises UnableToRead, or psycopg.Error where PostgreSQL is away.
     """
     desk, tip = Desk(tenant=tenant), Tip()
-    async for row in read(connection=connection, context_key=context_key, tenant=tenant, tip=tip):
-        desk.apply(recorded=row.recorded)
-        if progress is not None and row.recorded.seq % READ_ROWS == 0:
-            progress(row.recorded.seq)
+    if use_snapshots:
+        found = await snapshot_store.newest(connection=connection, context_key=context_key, tenant=tenant)
+        if found is not None:
+            desk, tip = found.desk, found.tip
+    await catch_up(desk=desk, tip=tip, connection=connection, context_key=context_key, tenant=tenant, progress=progress)
     return desk, tip
+
+
+async def catch_up(
+    *,
+    desk: Desk,
+    tip: Tip,
+    connection: psycopg.AsyncConnection[Any],
+    context_key: bytes,
+    tenant: str,
+    until: int = NO_END,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Fold what the log holds after `tip`, at most to the seq `until`, into the desk, moving the tip."""
+    with _no_collection():
+        async for page in pages(
+            connection=connection, context_key=context_key, tenant=tenant, after=tip.seq, until=until
+        ):
+            for row in log_pages.rows(tenant=tenant, page=page, tip=tip):
+                desk.apply(recorded=row.recorded)
+            if progress is not None:
+                progress(tip.seq)
 
 
 async def read(
     *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, tip: Tip
 ) -> AsyncIterator[Row]:
     """Yield the log after `tip`, moving it, in order and with every hash checked. Raises UnableToRead."""
-    query = sql.SQL(SELECT).format(schema=sql.Identifier(tenant))
+    async for page in pages(connection=connection, context_key=context_key, tenant=tenant, after=tip.seq):
+        for row in log_pages.rows(tenant=tenant, page=page, tip=tip):
+            yield row
+
+
+async def pages(
+    *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, after: int, until: int = NO_END
+) -> AsyncIterator[bytes]:
+    """Yield the log page by page; while one is worked on, PostgreSQL makes the next."""
+    query = sql.SQL(log_pages.PAGE).format(schema=sql.Identifier(tenant))
     context = TenantContext(connection=connection, key=context_key)
-    async with connection.transaction():
-        await context.enter(tenant=tenant)
-        async with connection.cursor(name="log", binary=True) as cursor:
-            cursor.itersize = READ_ROWS
-            await cursor.execute(query, {"after": tip.seq})
-            async for columns in cursor:
-                row = _checked(tenant, tip, columns)
-                tip.seq, tip.hash = row.recorded.seq, row.hash
-                yield row
 
+    async def fetch(first: int) -> bytes | None:
+        asked = {"after": first, "until": until, "rows": PAGE_ROWS}
+        # One transaction and one message, as Journal.append says.
+        async with connection.pipeline():
+            await context.enter(tenant=tenant)
+            cursor = await connection.execute(query, asked, binary=True)
+        found = await cursor.fetchone()
+        return found[0] if found else None
 
-def _checked(tenant: str, tip: Tip, columns: tuple[Any, ...]) -> Row:
-    seq, command_id, position, type_name, version, principal, request_hash, *times, payload, prev_hash, digest = columns
-    occurred_at_us, recorded_at_us, recorded_mono_ns = times
-    if seq != tip.seq + 1:
-        raise UnableToRead(f"{tenant}: event {tip.seq + 1} is missing, the log goes on at {seq}.", seq=tip.seq + 1)
-    expected = event_hash(
-        prev_hash=tip.hash,
-        seq=seq,
-        command_id=command_id,
-        position=position,
-        type_name=type_name,
-        version=version,
-        principal=principal,
-        request_hash=request_hash,
-        occurred_at_us=occurred_at_us,
-        recorded_at_us=recorded_at_us,
-        recorded_mono_ns=recorded_mono_ns,
-        payload=payload,
-    )
-    if digest != expected or prev_hash != tip.hash:
-        raise UnableToRead(f"{tenant}: event {seq} is not what was written.", seq=seq)
-    if version > EVENT_VERSION:
-        raise UnableToRead(f"{tenant}: event {seq} has version {version}, newer than this engine.", seq=seq)
+    coming = asyncio.ensure_future(fetch(after))
     try:
-        event = codec.decode_event(payload)
-    except msgspec.DecodeError as error:
-        raise UnableToRead(f"{tenant}: event {seq} cannot be decoded: {error}", seq=seq) from error
-    recorded = Recorded(
-        seq=seq,
-        command_id=command_id,
-        position=position,
-        principal=principal,
-        request_hash=request_hash,
-        occurred_at_us=occurred_at_us,
-        recorded_at_us=recorded_at_us,
-        recorded_mono_ns=recorded_mono_ns,
-        event=event,
-    )
-    return Row(recorded, type_name, version, payload, prev_hash, digest)
+        while page := await coming:
+            after += PAGE_ROWS
+            coming = asyncio.ensure_future(fetch(after))
+            # Long enough for the question to leave before the answer to the last one keeps this thread busy.
+            await asyncio.sleep(SEND_S)
+            yield page
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nothing of a desk is garbage while it grows, and looking for some costs more than folding does."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

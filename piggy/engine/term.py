@@ -14,10 +14,12 @@ from piggy.engine import exposure, recovery, scorecards
 from piggy.engine.clock import Clock
 from piggy.engine.config import EngineConfig
 from piggy.engine.dispatch import Dispatch
+from piggy.engine.housekeeping import Housekeeping
 from piggy.engine.intake import Intake
 from piggy.engine.journal import Journal
 from piggy.engine.lease import Lease, UnableToHoldLease
 from piggy.engine.loop import Done, Figures, Loop
+from piggy.engine.recall import Recall
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +66,15 @@ class Term:
             await self._connect("lease") as first,
             await self._connect("log") as second,
             await self._connect("read") as reader,
+            await self._connect("recall") as finder,
         ):
             lease = Lease(
                 connection=first, shard=self._config.shard, holder=self._config.holder, life_s=self._config.lease_life_s
             )
             await self._win(lease)
             try:
-                await self._serve(lease, second, reader, redis_client)
+                recall = Recall(connection=finder, context_key=self._config.context_key)
+                await self._serve(lease, second, reader, redis_client, recall)
             finally:
                 self.status.state = "RECOVERING"
                 self.loop = None
@@ -88,15 +92,25 @@ class Term:
                 return
 
     async def _serve(
-        self, lease: Lease, writer: psycopg.AsyncConnection[Any], reader: psycopg.AsyncConnection[Any], wire: Any
+        self,
+        lease: Lease,
+        writer: psycopg.AsyncConnection[Any],
+        reader: psycopg.AsyncConnection[Any],
+        wire: Any,
+        recall: Recall,
     ) -> None:
         journal = Journal(connection=writer, context_key=self._config.context_key, shard=lease.shard, token=lease.token)
+
+        def tell(done: list[Done]) -> None:
+            _tell(done, dispatch, intake, marks, cards)
+
         loop = Loop(
             journal=journal,
             clock=self._clock,
             batch_max=self._config.batch_max,
-            tell=lambda done: _tell(done, dispatch, intake, marks, cards),
+            tell=tell,
             figures=self.status.figures,
+            look_up=recall.look_up,
         )
         dispatch = Dispatch(connection=wire, desks=loop.desks, settled=loop.settled)
         marks = exposure.Marks(connection=wire, desks=loop.desks, clock=self._clock)
@@ -112,6 +126,7 @@ class Term:
             log.info("active", extra={"tenants": sorted(loop.desks), "token": lease.token})
             for work in (
                 loop.run(),
+                recall.run(loop=loop, tell=tell),
                 dispatch.run(),
                 dispatch.put_again(),
                 intake.read_commands(),
@@ -134,9 +149,14 @@ class Term:
                 log.error("clock stepped", extra={"step_ms": step_ms})
 
     async def _keep_following(self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any]) -> None:
-        while True:
-            await asyncio.sleep(TENANTS_S)
-            await self._follow_tenants(journal, loop, reader)
+        housekeeping = Housekeeping(config=self._config)
+        try:
+            while True:
+                await asyncio.sleep(TENANTS_S)
+                await self._follow_tenants(journal, loop, reader)
+                await housekeeping.look(connection=reader, tips=journal.tips)
+        finally:
+            await housekeeping.stop()
 
     async def _follow_tenants(self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any]) -> None:
         """Recover desks of new tenants, drop those of tenants that left the shard, and learn the domains."""

@@ -4,11 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from piggy.core.events import Recorded
 
 FIRST_HASH = bytes(32)
 EVENT_VERSION = 1
 
-_NUMBERS = struct.Struct(">qhhqqqI")
+# seq, position, version, occurred and recorded (UTC us), monotonic ns, length of the texts.
+NUMBERS = struct.Struct(">qhhqqqI")
+
+
+@dataclass(slots=True)
+class Tip:
+    """The last row of a tenant's log."""
+
+    seq: int = 0
+    hash: bytes = FIRST_HASH
+
+
+class Row(NamedTuple):
+    """An event with its place in the chain, as it is stored."""
+
+    recorded: Recorded
+    type: str
+    version: int
+    payload: bytes
+    prev_hash: bytes
+    hash: bytes
 
 
 def event_hash(
@@ -29,5 +53,5 @@ def event_hash(
     """Return SHA-256 over the previous hash, the row's columns in one fixed form, and its payload (32 bytes)."""
     texts = f"{command_id}\x1f{type_name}\x1f{principal}\x1f{request_hash}".encode()
     length = len(texts)
-    numbers = _NUMBERS.pack(seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, length)
+    numbers = NUMBERS.pack(seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, length)
     return hashlib.sha256(b"".join((prev_hash, numbers, texts, payload))).digest()

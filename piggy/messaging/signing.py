@@ -5,6 +5,7 @@ The derivation names its purpose and joins its parts with a byte that cannot be 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 
 _SEPARATOR = "\x1f"
@@ -31,6 +32,12 @@ def capability_path(*, key: bytes, tenant: str, strategy: str, account_id: str, 
         key=key, tenant=tenant, strategy=strategy, account_id=account_id, scope="trade", key_version=key_version
     )
     return f"/hooks/tradingview/{strategy}/{mac}"
+
+
+def snapshot_mac(*, key: bytes, tenant: str, fold: str, seq: int, log_hash: bytes, body: bytes) -> bytes:
+    """Return the MAC that ties a snapshot's live part to its tenant, its fold and the log as it was at `seq`."""
+    digest = hashlib.sha256(body).hexdigest()
+    return bytes.fromhex(_mac(key, "snapshot", tenant, fold, str(seq), log_hash.hex(), digest))
 
 
 def same(given: str, expected: str) -> bool:

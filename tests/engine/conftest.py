@@ -19,6 +19,7 @@ from piggy.core.commands import Envelope
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.orders import OrderTerms, Side
 from piggy.engine.clock import Clock
+from piggy.engine.config import EngineConfig
 from piggy.engine.term import Status, Term, serve
 from piggy.local.services import LocalServices
 from tests.engine.ground import Ground
@@ -59,7 +60,14 @@ async def connect(ground: Ground) -> AsyncIterator[Any]:
 @asynccontextmanager
 async def running_engine(ground: Ground, shard: str, holder: str = "here") -> AsyncIterator[Term]:
     """Run an engine in this process until the block ends; entered when it is ACTIVE."""
-    term = Term(config=ground.config(shard=shard, holder=holder), clock=Clock(), status=Status())
+    async with running(ground.config(shard=shard, holder=holder)) as term:
+        yield term
+
+
+@asynccontextmanager
+async def running(config: EngineConfig) -> AsyncIterator[Term]:
+    """Run an engine with these settings in this process; entered when it is ACTIVE."""
+    term = Term(config=config, clock=Clock(), status=Status())
     task = asyncio.create_task(serve(term=term))
     try:
         await until(lambda: term.status.state == "ACTIVE", task=task)

@@ -1,0 +1,235 @@
+"""Snapshots: a desk as bytes, so that recovery folds only the log's tail.
+
+What ended (final orders, closed legs) and what only grows (fills heard of, references booked) goes into segments that
+are written once; the rest, the live part, is written anew each time and names the segments that it stands on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing
+from collections import deque
+from collections.abc import Iterable, Mapping
+from functools import cache
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgspec
+
+from piggy.core.desk import Desk, Memory
+from piggy.core.orders import Side
+from piggy.core.resting import Key, RestingOrders
+from piggy.core.shelf import Block, Shelf, packed
+from piggy.core.state import Child, Order, State
+
+# The latest final orders stay at hand, for the panel that shows them.
+FINAL_KEPT = 500
+ANSWERS_KEPT = 10_000
+SEGMENT_ENTRIES = 20_000
+# Fields of a state that a snapshot does not take as they are.
+APART = ("orders", "children", "open_children", "venue_fills", "references")
+
+
+class UnableToRestore(Exception):
+    """The bytes are not what a snapshot of this version looks like."""
+
+
+class SegmentName(NamedTuple):
+    """Where a segment is, and the SHA-256 of its bytes."""
+
+    seq: int
+    part: int
+    digest: bytes
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True):
+    """What ended or was added between two snapshots, or a part of it."""
+
+    orders: list[Block] = []
+    children: list[Block] = []
+    venue_fills: list[tuple[str, str]] = []
+    references: list[str] = []
+
+
+class Live(msgspec.Struct, frozen=True, array_like=True):
+    """What may still change; `fields` are those of the state, by name."""
+
+    fields: dict[str, msgspec.Raw]
+    orders: dict[str, Order]
+    children: dict[str, Child]
+    memory: Memory
+    segments: list[SegmentName]
+
+
+class Parts(NamedTuple):
+    """A snapshot ready to be written: new segments, in order from part 1, and the live part."""
+
+    segments: list[bytes]
+    live: bytes
+
+
+class Held(msgspec.Struct, kw_only=True):
+    """What earlier segments hold, so that the next snapshot does not write it again."""
+
+    segments: list[SegmentName] = []
+    venue_fills: frozenset[tuple[str, str]] = frozenset()
+    references: frozenset[str] = frozenset()
+
+
+def parts_of(*, desk: Desk, held: Held, seq: int) -> Parts:
+    """Return the desk as it is after event `seq`; it is left as it was."""
+    state = desk.state
+    ended = [order.order_id for order in dict.values(state.orders) if order.state.final]
+    away = {order_id: state.orders[order_id] for order_id in ended[:-FINAL_KEPT]}
+    closed = {name: child for name, child in dict.items(state.children) if name not in state.open_children}
+    segments = [
+        _encode(segment)
+        for segment in _segments(
+            orders=away,
+            children=closed,
+            venue_fills=state.venue_fills - held.venue_fills,
+            references=state.references - held.references,
+        )
+    ]
+    names = [SegmentName(seq, at, hashlib.sha256(body).digest()) for at, body in enumerate(segments, start=1)]
+    live = Live(
+        fields={name: msgspec.Raw(_encode(getattr(state, name))) for name in _decoders()},
+        orders={name: order for name, order in dict.items(state.orders) if name not in away},
+        children=dict(state.open_children),
+        memory=desk.memory(answers_max=ANSWERS_KEPT),
+        segments=[*held.segments, *names],
+    )
+    return Parts(segments, _encode(live))
+
+
+def live_of(*, body: bytes) -> Live:
+    """Return a live part. Raises UnableToRestore."""
+    try:
+        return _live().decode(body)
+    except msgspec.DecodeError as error:
+        raise UnableToRestore(f"The live part cannot be read: {error}") from error
+
+
+def restored(*, live: Live, segments: Iterable[bytes]) -> tuple[Desk, Held]:
+    """Return the desk of a live part and its segments, in the order it names them. Raises UnableToRestore."""
+    orders = Shelf(decode=_order().decode, open_=live.orders)
+    children = Shelf(decode=_child().decode, open_=live.children)
+    fills, references = set[tuple[str, str]](), set[str]()
+    try:
+        for body in segments:
+            segment = _segment().decode(body)
+            orders.put_away(blocks=segment.orders)
+            children.put_away(blocks=segment.children)
+            fills.update(segment.venue_fills)
+            references.update(segment.references)
+        fields = {name: decoder.decode(live.fields[name]) for name, decoder in _decoders().items()}
+    except (msgspec.DecodeError, KeyError) as error:
+        raise UnableToRestore(f"The snapshot cannot be read: {error}") from error
+    held = Held(segments=live.segments, venue_fills=frozenset(fills), references=frozenset(references))
+    state = State(
+        **fields,
+        orders=orders,
+        children=children,
+        open_children=dict(live.children),
+        venue_fills=fills,
+        references=references,
+    )
+    return Desk.resumed(state=state, memory=live.memory), held
+
+
+def digest(*, state: State) -> str:
+    """Return SHA-256 (hex) over all that the fold holds, the same however the state came to be."""
+    told = hashlib.sha256()
+    for field in dataclasses.fields(State):
+        value = getattr(state, field.name)
+        if isinstance(value, Shelf):
+            value = dict(value.everything())
+        told.update(field.name.encode() + b"\0" + _encode(_sorted(value)))
+    return told.hexdigest()
+
+
+def _segments(
+    *,
+    orders: Mapping[str, Order],
+    children: Mapping[str, Child],
+    venue_fills: Iterable[tuple[str, str]],
+    references: Iterable[str],
+) -> Iterable[Segment]:
+    for part in _slices(orders):
+        yield Segment(orders=packed(entries={name: _encode(orders[name]) for name in part}))
+    for part in _slices(children):
+        yield Segment(children=packed(entries={name: _encode(children[name]) for name in part}))
+    for fills in _slices(sorted(venue_fills)):
+        yield Segment(venue_fills=fills)
+    for names in _slices(sorted(references)):
+        yield Segment(references=names)
+
+
+def _slices(items: Iterable[Any]) -> Iterable[list[Any]]:
+    waiting = iter(items)
+    while part := list(islice(waiting, SEGMENT_ENTRIES)):
+        yield part
+
+
+def _sorted(value: Any) -> Any:
+    """Return collections without an order of their own in a fixed one."""
+    if isinstance(value, dict):
+        return sorted(([key, _sorted(each)] for key, each in value.items()), key=lambda pair: _encode(pair[0]))
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=_encode)
+    if dataclasses.is_dataclass(value):
+        return [_sorted(getattr(value, field.name)) for field in dataclasses.fields(value)]
+    if isinstance(value, RestingOrders):
+        return _sorted(value.places())
+    return value
+
+
+def _to_plain(value: object) -> object:
+    if isinstance(value, deque):
+        return [value.maxlen, list(value)]
+    if isinstance(value, RestingOrders):
+        return value.places()
+    raise NotImplementedError(type(value))
+
+
+def _from_plain(wanted: Any, value: Any) -> object:
+    if typing.get_origin(wanted) is deque:
+        length, items = value
+        (inner,) = typing.get_args(wanted)
+        return deque((msgspec.convert(each, inner, dec_hook=_from_plain) for each in items), maxlen=length)
+    if wanted is RestingOrders:
+        return RestingOrders.of_places(msgspec.convert(value, dict[str, tuple[Side, Key]]))
+    raise NotImplementedError(wanted)
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_to_plain).encode
+
+
+@cache
+def _decoders() -> dict[str, msgspec.msgpack.Decoder[Any]]:
+    """Return how each field of a state is read, by what the class says of it."""
+    hints = typing.get_type_hints(State)
+    return {
+        name: msgspec.msgpack.Decoder(hint, dec_hook=_from_plain) for name, hint in hints.items() if name not in APART
+    }
+
+
+@cache
+def _order() -> msgspec.msgpack.Decoder[Order]:
+    return msgspec.msgpack.Decoder(Order)
+
+
+@cache
+def _child() -> msgspec.msgpack.Decoder[Child]:
+    return msgspec.msgpack.Decoder(Child)
+
+
+@cache
+def _segment() -> msgspec.msgpack.Decoder[Segment]:
+    return msgspec.msgpack.Decoder(Segment)
+
+
+@cache
+def _live() -> msgspec.msgpack.Decoder[Live]:
+    return msgspec.msgpack.Decoder(Live)

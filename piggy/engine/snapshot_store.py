@@ -1,0 +1,121 @@
+"""Where snapshots lie: a table of the tenant's own, each snapshot tied to the log by the hash of its last event.
+
+The live part carries a MAC, and names its segments with their hashes: whoever can write the table, as an injected
+statement could, still cannot write balances.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from piggy.core.desk import Desk
+from piggy.engine.context import TenantContext
+from piggy.engine.fold_version import fold_version
+from piggy.engine.snapshot import Held, Live, UnableToRestore, live_of, parts_of, restored
+from piggy.messaging.chain import Tip
+from piggy.messaging.signing import same, snapshot_mac
+
+log = logging.getLogger(__name__)
+
+LIVE_KEPT = 2
+LIVE: LiteralString = """
+SELECT snapshot.seq, snapshot.body, snapshot.mac, event.hash FROM {schema}.engine_snapshot AS snapshot
+  JOIN {schema}.event_log AS event USING (seq)
+ WHERE snapshot.part = 0 AND snapshot.fold = %(fold)s AND snapshot.seq <= %(until)s ORDER BY seq DESC
+"""
+SEGMENTS: LiteralString = """
+SELECT seq, part, body FROM {schema}.engine_snapshot
+ WHERE part > 0 AND fold = %(fold)s AND seq <= %(until)s ORDER BY seq, part
+"""
+INSERT: LiteralString = """
+INSERT INTO {schema}.engine_snapshot (fold, seq, part, body, mac, created_at)
+VALUES (%(fold)s, %(seq)s, %(part)s, %(body)s, %(mac)s, clock_timestamp()) ON CONFLICT DO NOTHING
+"""
+# Segments that a kept live part stands on stay; those of another fold, or of nothing any more, go.
+PRUNE: LiteralString = """
+DELETE FROM {schema}.engine_snapshot
+ WHERE fold <> %(fold)s
+    OR (part = 0 AND seq < (SELECT min(seq) FROM (SELECT seq FROM {schema}.engine_snapshot
+         WHERE part = 0 AND fold = %(fold)s ORDER BY seq DESC LIMIT %(kept)s) AS latest))
+"""
+
+
+class Found(NamedTuple):
+    """A desk out of a snapshot, where the log stood, and what its segments hold."""
+
+    desk: Desk
+    tip: Tip
+    held: Held
+
+
+async def newest(
+    *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, until: int = 2**63 - 1
+) -> Found | None:
+    """Return the newest snapshot at or before `until` that holds good, or None; a bad one is said and passed over."""
+    names = sql.Identifier(tenant)
+    context = TenantContext(connection=connection, key=context_key)
+    asked = {"fold": fold_version(), "until": until}
+    async with connection.transaction():
+        await context.enter(tenant=tenant)
+        try:
+            async with connection.transaction():
+                lives = await (await connection.execute(sql.SQL(LIVE).format(schema=names), asked)).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return None
+        for seq, body, mac, log_hash in lives:
+            try:
+                live = _proven(context_key, tenant, seq, log_hash, bytes(body), bytes(mac))
+                segments = await _segments(connection, names, asked | {"until": seq}, live)
+                desk, held = restored(live=live, segments=segments)
+            except UnableToRestore as error:
+                log.error("snapshot passed over", extra={"tenant": tenant, "seq": seq, "error": str(error)})
+            else:
+                return Found(desk, Tip(seq, bytes(log_hash)), held)
+    return None
+
+
+async def write(
+    *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, desk: Desk, tip: Tip, held: Held
+) -> int:
+    """Write the desk as it is at `tip` and drop what is older than it needs; returns the bytes written."""
+    parts = parts_of(desk=desk, held=held, seq=tip.seq)
+    names, fold = sql.Identifier(tenant), fold_version()
+    async with connection.transaction():
+        await TenantContext(connection=connection, key=context_key).enter(tenant=tenant)
+        insert = sql.SQL(INSERT).format(schema=names)
+        for part, body in enumerate([parts.live, *parts.segments]):
+            mac = b"" if part else _mac(context_key, tenant, tip.seq, tip.hash, body)
+            await connection.execute(
+                insert, {"fold": fold, "seq": tip.seq, "part": part, "body": body, "mac": mac}, binary=True
+            )
+        await connection.execute(sql.SQL(PRUNE).format(schema=names), {"fold": fold, "kept": LIVE_KEPT})
+    return len(parts.live) + sum(map(len, parts.segments))
+
+
+async def _segments(
+    connection: psycopg.AsyncConnection[Any], names: sql.Identifier, asked: dict[str, Any], live: Live
+) -> list[bytes]:
+    cursor = await connection.execute(sql.SQL(SEGMENTS).format(schema=names), asked, binary=True)
+    bodies = {(seq, part): bytes(body) for seq, part, body in await cursor.fetchall()}
+    wanted = []
+    for name in live.segments:
+        body = bodies.get((name.seq, name.part))
+        if body is None or hashlib.sha256(body).digest() != name.digest:
+            raise UnableToRestore(f"Segment {name.seq}/{name.part} is missing or not what was written.")
+        wanted.append(body)
+    return wanted
+
+
+def _proven(key: bytes, tenant: str, seq: int, log_hash: bytes, body: bytes, mac: bytes) -> Live:
+    if not same(mac.hex(), _mac(key, tenant, seq, bytes(log_hash), body).hex()):
+        raise UnableToRestore("It was not made by us of the log as it is now.")
+    return live_of(body=body)
+
+
+def _mac(key: bytes, tenant: str, seq: int, log_hash: bytes, body: bytes) -> bytes:
+    return snapshot_mac(key=key, tenant=tenant, fold=fold_version(), seq=seq, log_hash=log_hash, body=body)

@@ -1,0 +1,86 @@
+"""The event log as it is read: pages of rows, each row already in the form that its hash covers.
+
+PostgreSQL joins a page into one value, so that a reader pays for the bytes and not for a million small columns; the
+reader hashes every row anew and looks that each begins with the hash of the one before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from typing import LiteralString
+
+from piggy.core.events import Recorded
+from piggy.messaging.chain import NUMBERS, Row, Tip
+from piggy.messaging.upcasting import UnableToUpcast, event_of
+
+PAGE_ROWS = 4_000
+# Of a row: length, hash, previous hash, then what the chain's header holds, its times as PostgreSQL counts them.
+PAGE: LiteralString = """
+SELECT string_agg(int4send(octet_length(covered)) || hash || covered, ''::bytea ORDER BY seq)
+  FROM (SELECT seq, hash, prev_hash || int8send(seq) || int2send(position) || int2send(version)
+               || timestamptz_send(occurred_at) || timestamptz_send(recorded_at) || int8send(recorded_mono_ns)
+               || int4send(octet_length(texts)) || texts || payload AS covered
+          FROM (SELECT *, convert_to(concat_ws(E'\\x1f', command_id, type, principal, request_hash), 'UTF8') AS texts
+                  FROM {schema}.event_log
+                 WHERE seq > %(after)s AND seq <= %(until)s ORDER BY seq LIMIT %(rows)s) AS page) AS rows
+"""
+
+_LENGTH = struct.Struct(">I32s")
+_PREVIOUS_BYTES = 32
+_HEADER_BYTES = _PREVIOUS_BYTES + NUMBERS.size
+# PostgreSQL counts microseconds from the year 2000.
+_EPOCH_US = 946_684_800_000_000
+
+
+class UnableToRead(Exception):
+    """The log has a gap, a changed row or an event of a newer form; `seq` is the first bad one."""
+
+    def __init__(self, message: str, *, seq: int) -> None:
+        super().__init__(message)
+        self.seq = seq
+
+
+def rows(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Row]:
+    """Yield the rows of a page that follows `tip`, moving it, every hash checked. Raises UnableToRead."""
+    at, sha256, pack = 0, hashlib.sha256, NUMBERS.pack
+    while at < len(page):
+        length, digest = _LENGTH.unpack_from(page, at)
+        at += _LENGTH.size
+        covered = page[at : at + length]
+        at += length
+        numbers = NUMBERS.unpack_from(covered, _PREVIOUS_BYTES)
+        seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, texts_bytes = numbers
+        if seq != tip.seq + 1:
+            _complain_of_order(tenant, tip.seq + 1, seq)
+        occurred_at_us, recorded_at_us = occurred_at_us + _EPOCH_US, recorded_at_us + _EPOCH_US
+        header = pack(seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, texts_bytes)
+        prev_hash, rest = covered[:_PREVIOUS_BYTES], covered[_HEADER_BYTES:]
+        if prev_hash != tip.hash or sha256(prev_hash + header + rest).digest() != digest:
+            raise UnableToRead(f"{tenant}: event {seq} is not what was written.", seq=seq)
+        payload = rest[texts_bytes:]
+        try:
+            event = event_of(payload=payload, version=version)
+        except UnableToUpcast as error:
+            raise UnableToRead(f"{tenant}: event {seq} {error}", seq=seq) from error
+        command_id, type_name, principal, request_hash = rest[:texts_bytes].decode().split("\x1f")
+        tip.seq, tip.hash = seq, digest
+        recorded = Recorded(
+            seq=seq,
+            command_id=command_id,
+            position=position,
+            principal=principal,
+            request_hash=request_hash,
+            occurred_at_us=occurred_at_us,
+            recorded_at_us=recorded_at_us,
+            recorded_mono_ns=recorded_mono_ns,
+            event=event,
+        )
+        yield Row(recorded, type_name, version, payload, prev_hash, digest)
+
+
+def _complain_of_order(tenant: str, wanted: int, found: int) -> None:
+    if found < wanted:
+        raise UnableToRead(f"{tenant}: event {found} is there twice.", seq=found)
+    raise UnableToRead(f"{tenant}: event {wanted} is missing, the log goes on at {found}.", seq=wanted)

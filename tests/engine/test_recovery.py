@@ -1,0 +1,183 @@
+"""Recovery out of snapshots: the newest that holds good, a bad one passed over, and the same desk as from zero."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+from psycopg import sql
+
+from piggy.engine import fold_version, keeper, recovery, snapshot, snapshot_store
+from piggy.engine.journal import Journal, Tip
+from piggy.engine.lease import Lease
+from piggy.messaging import tree_heads
+from piggy.messaging.client import Client
+from piggy.messaging.identity import command_id_of
+from piggy.messaging.merkle import root_of
+from tests.engine.conftest import running
+from tests.engine.ground import Ground
+from tests.engine.test_engine import open_desk
+from tests.engine.test_snapshot import busy_floor
+
+
+class Ledger:
+    """A tenant's log that is written bit by bit, and kept in between."""
+
+    def __init__(self, ground: Ground, tenant: str, journal: Journal, reader: Any, home: Path) -> None:
+        self.ground, self.tenant, self.journal, self.reader, self.home = ground, tenant, journal, reader, home
+        self.log = [_with_uuid(recorded) for recorded in busy_floor(seed=21).log]
+        self.journal.tips[tenant] = Tip()
+
+    @property
+    def place(self) -> dict[str, Any]:
+        return {"connection": self.reader, "context_key": self.ground.context_key, "tenant": self.tenant}
+
+    async def write(self, *, until: int) -> None:
+        part = self.log[self.journal.tips[self.tenant].seq : until]
+        rows = [self.journal.chain(tenant=self.tenant, recorded=each) for each in part]
+        await self.journal.append(rows={self.tenant: rows})
+
+    async def keep(self) -> keeper.Kept:
+        return await keeper.keep(**self.place, home=self.home)
+
+    async def digests(self) -> tuple[str, str]:
+        desk, tip = await recovery.recover(**self.place)
+        again, end = await recovery.recover(**self.place, use_snapshots=False)
+        assert tip == end
+        return snapshot.digest(state=desk.state), snapshot.digest(state=again.state)
+
+    async def found_at(self) -> int:
+        found = await snapshot_store.newest(**self.place)
+        return found.tip.seq if found else 0
+
+    def change(self, statement: str) -> None:
+        with psycopg.connect(self.ground.services.postgres.url(role="postgres"), autocommit=True) as everything:
+            everything.execute(sql.SQL(statement).format(schema=sql.Identifier(self.tenant)))  # type: ignore[arg-type]
+
+
+def _with_uuid(recorded: Any) -> Any:
+    return msgspec.structs.replace(recorded, command_id=command_id_of(recorded.command_id))
+
+
+@pytest.fixture
+async def ledger(ground: Ground, connect: Any, shard: str, tenant: str, tmp_path: Path) -> Ledger:
+    lease = Lease(connection=await connect(), shard=shard, holder="here", life_s=60)
+    token = await lease.acquire()
+    journal = Journal(connection=await connect(), context_key=ground.context_key, shard=shard, token=token)
+    return Ledger(ground, tenant, journal, await connect(), tmp_path)
+
+
+async def test_inv_08_a_desk_out_of_the_table_is_the_desk_out_of_the_whole_log(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "FINAL_KEPT", 3)
+    for until in (60, 130, 200, 230):
+        await ledger.write(until=until)
+        await ledger.keep()
+    await ledger.write(until=len(ledger.log))
+    assert await ledger.found_at() == 230
+    with_snapshot, from_zero = await ledger.digests()
+    assert with_snapshot == from_zero
+
+
+async def test_a_snapshot_of_another_fold_is_ignored_and_then_removed(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ledger.write(until=100)
+    await ledger.keep()
+    for module in (snapshot_store, fold_version):
+        monkeypatch.setattr(module, "fold_version", lambda: "changed")
+    assert await ledger.found_at() == 0
+    await ledger.write(until=150)
+    await ledger.keep()
+    assert await ledger.found_at() == 150
+    monkeypatch.undo()
+    assert await ledger.found_at() == 0, "the old fold's snapshot is gone"
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE {schema}.engine_snapshot SET body = set_byte(body, 100, 7) WHERE part = 0 AND seq = 150",
+        "UPDATE {schema}.engine_snapshot SET body = set_byte(body, 100, 7) WHERE part > 0 AND seq = 150",
+        "DELETE FROM {schema}.engine_snapshot WHERE part > 0 AND seq = 150",
+        "UPDATE {schema}.engine_snapshot SET mac = (SELECT mac FROM {schema}.engine_snapshot WHERE part = 0 "
+        "AND seq = 100) WHERE part = 0 AND seq = 150",
+    ],
+)
+async def test_a_harmed_snapshot_is_passed_over_for_the_one_before_it(
+    ledger: Ledger, harm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "FINAL_KEPT", 0)
+    for until in (100, 150):
+        await ledger.write(until=until)
+        await ledger.keep()
+    assert await ledger.found_at() == 150
+    ledger.change(harm)
+    assert await ledger.found_at() == 100
+    with_snapshot, from_zero = await ledger.digests()
+    assert with_snapshot == from_zero
+
+
+async def test_a_snapshot_of_another_history_is_not_used(ledger: Ledger) -> None:
+    await ledger.write(until=100)
+    await ledger.keep()
+    ledger.ground.tamper(
+        tenant=ledger.tenant,
+        statement=f"UPDATE {ledger.tenant}.event_log SET hash = set_byte(hash, 0, 1) WHERE seq = 100",
+    )
+    assert await ledger.found_at() == 0
+    with pytest.raises(recovery.UnableToRead):
+        await recovery.recover(**ledger.place)
+
+
+async def test_every_round_signs_a_head_that_covers_the_log(ledger: Ledger) -> None:
+    for until in (37, 100):
+        await ledger.write(until=until)
+        await ledger.keep()
+    key = tree_heads.signing_key(home=ledger.home)
+    assert (ledger.home / tree_heads.KEY_FILE).stat().st_mode & 0o777 == 0o600
+    with psycopg.connect(ledger.ground.services.postgres.url(role="postgres")) as everything:
+        heads = everything.execute(
+            f"SELECT seq, root, (extract(epoch from signed_at) * 1000000)::bigint, key_id, signature"
+            f" FROM {ledger.tenant}.log_checkpoint ORDER BY seq"
+        ).fetchall()
+        hashes = [
+            bytes(row[0])
+            for row in everything.execute(f"SELECT hash FROM {ledger.tenant}.event_log ORDER BY seq").fetchall()
+        ]
+    assert [head[0] for head in heads] == [37, 100]
+    for seq, root, signed_at_us, key_id, signature in heads:
+        assert bytes(root) == root_of(entries=hashes[:seq])
+        head = tree_heads.Head(
+            tenant=ledger.tenant, seq=seq, root=bytes(root), signed_at_us=signed_at_us, key_id=key_id,
+            signature=bytes(signature),
+        )  # fmt: skip
+        assert tree_heads.is_signed(head=head, trusted=tree_heads.public_key(key=key))
+        forged = tree_heads.Head(
+            tenant="other", seq=seq, root=bytes(root), signed_at_us=signed_at_us, key_id=key_id,
+            signature=bytes(signature),
+        )  # fmt: skip
+        assert not tree_heads.is_signed(head=forged, trusted=tree_heads.public_key(key=key))
+
+
+async def test_an_engine_has_its_log_kept_when_it_has_grown_enough(
+    ground: Ground, shard: str, tenant: str, tmp_path: Path
+) -> None:
+    client = Client(redis_url=ground.services.redis_url)
+    config = replace(ground.config(shard=shard), snapshot_events=5, home=tmp_path)
+    reader = await psycopg.AsyncConnection.connect(ground.services.database_url, autocommit=True)
+    async with running(config):
+        await open_desk(client, tenant)
+        place = {"connection": reader, "context_key": ground.context_key, "tenant": tenant}
+        async with asyncio.timeout(30):
+            while (found := await snapshot_store.newest(**place)) is None:
+                await asyncio.sleep(0.2)
+    await reader.close()
+    assert found.tip.seq >= 5
+    assert (tmp_path / tree_heads.KEY_FILE).exists()
