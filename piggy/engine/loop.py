@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 # Upper bounds of the histogram of decision times; the gate's promise is 1,000.
 DECIDE_US = (100, 150, 200, 300, 400, 500, 700, 1_000, 2_000, 5_000, 10_000, 100_000)
 
-# A batch ends when deciding it took this long: whoever reads and writes the sockets is the same thread.
+# Deciding pauses after this long: whoever reads and writes the sockets is the same thread.
 SLICE_S = 0.004
 
 SETTLED_S = 0.002
@@ -153,20 +153,24 @@ class Loop:
     async def run(self) -> None:
         """Take batches until something breaks. Raises UnableToWrite or UnableToApply; then only the log is true."""
         commit: asyncio.Task[None] | None = None
+        batch: Batch | None = None
         try:
             while True:
-                await self._wake.wait()
-                self._wake.clear()
+                if self._may_grow(batch):
+                    batch = batch or self._open()
+                    self._decide_slice(batch)
                 if commit is not None and commit.done():
                     commit.result()
-                while self._urgent or self._inbox:
-                    batch = self._decide_slice()
-                    if commit is not None:
-                        await commit
-                    commit = asyncio.create_task(self._commit(batch))
+                    commit = None
+                if commit is None and batch is not None:
+                    commit, batch = asyncio.create_task(self._commit(batch)), None
                     commit.add_done_callback(lambda _: self._wake.set())
-                    # The batch goes on the wire before the next one is decided.
+                if self._may_grow(batch):
+                    # Sockets and the running commit get their turn; the batch grows until that commit is through.
                     await asyncio.sleep(0)
+                else:
+                    self._wake.clear()
+                    await self._wake.wait()
         except BaseException:
             if commit is not None:
                 commit.cancel()
@@ -176,9 +180,7 @@ class Loop:
 
     async def step(self, *, batch: list[Item]) -> None:
         """Decide every item, commit all their events at once, then answer."""
-        decided = Batch()
-        self._untold.append(decided)
-        self._decided += 1
+        decided = self._open()
         for item in batch:
             decided.done.append(self._decide(item, decided.rows))
         await self._commit(decided)
@@ -189,23 +191,29 @@ class Loop:
         while self._told < decided:
             await asyncio.sleep(SETTLED_S)
 
-    def _decide_slice(self) -> Batch:
-        """Decide what waits for SLICE_S; what comes again after a failure comes alone and cannot spoil others."""
+    def _open(self) -> Batch:
         batch = Batch()
         self._untold.append(batch)
         self._decided += 1
+        return batch
+
+    def _may_grow(self, batch: Batch | None) -> bool:
+        """Whether anything waits that may join; what comes again after a failure comes alone and spoils no others."""
+        lane = self._urgent or self._inbox
+        if not lane or batch is None:
+            return bool(lane)
+        return len(batch.done) < self._batch_max and not (lane[0].redelivered or batch.done[-1].item.redelivered)
+
+    def _decide_slice(self, batch: Batch) -> None:
+        """Decide what waits for SLICE_S, or until the batch is full."""
         until_s = time.perf_counter() + SLICE_S
-        while len(batch.done) < self._batch_max:
-            lane = self._urgent or self._inbox
-            if not lane or (lane[0].redelivered and batch.done):
-                break
-            item = lane.popleft()
+        while True:
+            item = (self._urgent or self._inbox).popleft()
             # Noted before it is decided, for an error there must not forget who asked.
             batch.done.append(Done(item, None, []))
             batch.done[-1] = self._decide(item, batch.rows)
-            if item.redelivered or time.perf_counter() > until_s:
-                break
-        return batch
+            if not self._may_grow(batch) or time.perf_counter() > until_s:
+                return
 
     async def _commit(self, batch: Batch) -> None:
         if batch.rows:
