@@ -1,7 +1,8 @@
 """Funds of an account right now: balance, floating profit, equity, used and free margin, margin level.
 
 equity = balance + floating; free = equity - used - reserved (working orders count as filled, P-17);
-level % = equity / used x 100, None while nothing is used.
+level % = equity / used x 100, None while nothing is used. Maintenance margin is the share of each symbol's used margin
+that its settings name: whoever falls to it is called, whatever the group's margin call level says.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from piggy.core.accounts import Account, Group
 from piggy.core.conversion import Pairs, Touch, conversion
 from piggy.core.instruments import Instrument
 from piggy.core.leverage_rules import ESMA_2018
+from piggy.core.margin import MarginSettings
 from piggy.core.money import ZERO
 from piggy.core.positions import Position
 from piggy.core.pricing import markup
@@ -23,6 +25,8 @@ from piggy.core.state import State
 
 ONE, HUNDRED = Decimal(1), Decimal(100)
 HOUSE_RULES = ESMA_2018
+ANY_SYMBOL = "*"
+AS_EVER = MarginSettings()
 
 
 class Funds(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +37,7 @@ class Funds(msgspec.Struct, frozen=True, kw_only=True):
     used_margin: Decimal
     reserved: Decimal
     priced: bool
+    maintenance: Decimal = ZERO
 
     @property
     def equity(self) -> Decimal:
@@ -58,13 +63,34 @@ def funds_of(*, state: State, account_id: str, marks: Mapping[str, Touch], pairs
             priced = False
         else:
             total += profit
+    used = state.used_margin.get(account_id, ZERO)
     return Funds(
         balance=state.balances.get(account.account_id, ZERO),
         floating=total,
-        used_margin=state.used_margin.get(account_id, ZERO),
+        used_margin=used,
+        maintenance=maintenance_of(state=state, account=account, used=used),
         reserved=state.reserved.get(account_id, ZERO),
         priced=priced,
     )
+
+
+def maintenance_of(*, state: State, account: Account, used: Decimal) -> Decimal:
+    """Return the maintenance margin of what an account holds, `used` being its margin, in its currency."""
+    if not state.margin_settings or not used:
+        return used * AS_EVER.maintenance_percent / HUNDRED
+    symbols = {state.positions[position_id].symbol for position_id in state.positions_of.get(account.account_id, ())}
+    bound = [
+        state.margins.get((account.account_id, symbol), ZERO)
+        * settings_of(state=state, group=account.group, symbol=symbol).maintenance_percent
+        for symbol in symbols
+    ]
+    return sum(bound, ZERO) / HUNDRED
+
+
+def settings_of(*, state: State, group: str, symbol: str) -> MarginSettings:
+    """Return a group's margin settings of a symbol: its own, those of '*', or none."""
+    known = state.margin_settings
+    return known.get((group, symbol)) or known.get((group, ANY_SYMBOL), AS_EVER)
 
 
 def position_profit(*, state: State, position: Position, marks: Mapping[str, Touch], pairs: Pairs) -> Decimal | None:

@@ -28,7 +28,10 @@ STOP_OUT = "stop_out"
 
 
 def watch_margin(*, account_id: str, execution: Execution) -> None:
-    """Call margin once until it is restored, and stop the account out where its level says so."""
+    """Call margin once until it is restored, and stop the account out where its level says so.
+
+    Margin is called at the group's level, and at the maintenance margin where that is higher.
+    """
     moment = execution.moment
     if any(order.terms.account_id == account_id for order, _ in execution.fills()):
         return  # The account is looked at again once these fills are in its state.
@@ -37,13 +40,18 @@ def watch_margin(*, account_id: str, execution: Execution) -> None:
     if not funds.priced or level is None:
         return
     called = account_id in moment.state.margin_called
-    if level <= group.margin_call_percent and not called:
+    is_low = level <= group.margin_call_percent or funds.equity <= funds.maintenance
+    if is_low and not called:
         execution.events.append(
             ev.MarginCalled(
-                account_id=account_id, equity=funds.equity, used_margin=funds.used_margin, level_percent=level
+                account_id=account_id,
+                equity=funds.equity,
+                used_margin=funds.used_margin,
+                level_percent=level,
+                maintenance=funds.maintenance,
             )
         )
-    elif level > group.margin_call_percent and called:
+    elif not is_low and called:
         execution.events.append(ev.MarginRestored(account_id=account_id, level_percent=level))
     elif not called and not _holds_options(account_id=account_id, moment=moment):
         bands = safe_bands(

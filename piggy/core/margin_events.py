@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from piggy.core.money import ZERO
 from piggy.core.verdicts import Event
 
 
 class MarginCalled(Event, frozen=True, kw_only=True):
+    """The account fell to its group's margin call level, or to its maintenance margin where that is higher."""
+
     account_id: str
     equity: Decimal
     used_margin: Decimal
     level_percent: Decimal
+    maintenance: Decimal = ZERO
 
 
 class MarginRestored(Event, frozen=True, kw_only=True):

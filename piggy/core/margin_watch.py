@@ -90,13 +90,13 @@ class MarginWatch:
 def safe_bands(
     *, state: State, account_id: str, funds: Funds, marks: Mapping[str, Touch], pairs: Pairs
 ) -> tuple[Band, ...] | None:
-    """Return bands in which the account's margin level stays above every level of its group; None where none is sure.
+    """Return bands in which the account stays above its maintenance margin and every level of its group.
 
-    `funds` are those at `marks`, all positions priced.
+    None where none is sure. `funds` are those at `marks`, all positions priced.
     """
     group = state.groups[state.accounts[account_id].group]
     level = max(group.margin_call_percent, group.stop_out_percent)
-    cushion = funds.equity - funds.used_margin * level / HUNDRED
+    cushion = funds.equity - max(funds.used_margin * level / HUNDRED, funds.maintenance)
     # Profiles shape prices by time and spread, so there no band of raw prices is sure.
     if cushion <= 0 or state.profiles:
         return None

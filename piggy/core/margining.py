@@ -10,10 +10,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from piggy.core.accounts import Account, PositionMode
-from piggy.core.funds import HOUSE_RULES
+from piggy.core.funds import HOUSE_RULES, settings_of
 from piggy.core.instruments import Instrument
 from piggy.core.margin import (
-    MarginSettings,
     MarginTerms,
     NewsWindow,
     holding_of,
@@ -28,9 +27,6 @@ from piggy.core.orders import Side
 from piggy.core.positions import COST_STEP, Position
 from piggy.core.state import State
 
-ANY_SYMBOL = "*"
-AS_EVER = MarginSettings()
-
 
 class News(NamedTuple):
     """What a fill owes to a news window: lots of new net volume, their percent, until when (0 lots: nothing)."""
@@ -38,12 +34,6 @@ class News(NamedTuple):
     lots: Decimal = ZERO
     percent: Decimal = ZERO
     until_us: int = 0
-
-
-def settings_of(*, state: State, group: str, symbol: str) -> MarginSettings:
-    """Return a group's margin settings of a symbol: its own, those of '*', or none."""
-    known = state.margin_settings
-    return known.get((group, symbol)) or known.get((group, ANY_SYMBOL), AS_EVER)
 
 
 def terms_of(*, state: State, account: Account, instrument: Instrument) -> MarginTerms:

@@ -10,7 +10,7 @@ import msgspec
 
 from piggy.core.accounts import Account, Group
 from piggy.core.conversion import Pairs, Touch
-from piggy.core.funds import Funds, funds_of, rate_of
+from piggy.core.funds import AS_EVER, HUNDRED, Funds, funds_of, rate_of
 from piggy.core.instruments import Instrument
 from piggy.core.margin_watch import MarginWatch
 from piggy.core.market import AttributedLevel
@@ -89,7 +89,8 @@ class Moment:
         funds = funds_of(state=self.state, account_id=account_id, marks=self.marks, pairs=self.pairs)
         options = self.option_margin(account_id)
         if options:
-            return msgspec.structs.replace(funds, used_margin=funds.used_margin + options)
+            maintenance = funds.maintenance + options * AS_EVER.maintenance_percent / HUNDRED
+            return msgspec.structs.replace(funds, used_margin=funds.used_margin + options, maintenance=maintenance)
         return funds if options is not None else msgspec.structs.replace(funds, priced=False)
 
     def rate(self, *, source: str, target: str, gain: bool) -> Decimal | None:

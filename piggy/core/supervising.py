@@ -8,8 +8,8 @@ from piggy.core.accounts import TradingState
 from piggy.core.clearance import Override, calendar_fault
 from piggy.core.controls_order import STRICTNESS
 from piggy.core.execution import Execution
+from piggy.core.funds import ANY_SYMBOL
 from piggy.core.margin import settings_fault
-from piggy.core.margining import ANY_SYMBOL
 from piggy.core.moment import Moment
 from piggy.core.orders import OrderState
 from piggy.core.oversight import OVERRIDE_US_MAX, disconnect_due, kill_plan, override_holds

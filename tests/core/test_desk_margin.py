@@ -269,3 +269,33 @@ def test_a_model_that_cannot_be_used_is_refused(floor: Floor, changes: dict[str,
     assert floor.do(command)[0].code == code  # type: ignore[union-attr]
     assert floor.do(cmd.ConfigureOptionModel(model=MODEL))
     assert floor.do(cmd.ConfigureOptionModel(model=MODEL)) == []
+
+
+@pytest.mark.parametrize(("bid", "called"), [("1.06336", False), ("1.06335", True)])
+def test_maintenance_margin_calls_before_the_groups_level_where_it_is_higher(
+    floor: Floor, bid: str, called: bool
+) -> None:
+    """One lot at 1.10010 binds 3,663.333; 120 % of it is 4,395.9996, of a balance of 8,070."""
+    configure(floor, maintenance_percent=D(120))
+    floor.place("b1", Side.BUY, "1")
+    floor.do(cmd.DebitAccount(account_id="b1", amount=D(91_930), reference="out"))
+    floor.quotes(str(D(bid) - D("1.10001")))
+    (call, *_) = only(floor.act(), ev.MarginCalled) or [None]
+    funds = floor.desk.moment(now_us=floor.now_us).funds("b1")
+    assert funds.maintenance == funds.used_margin * D("1.2") and funds.level_percent and funds.level_percent > 100
+    assert (call is not None) is called is (funds.equity <= funds.maintenance)
+    if call:
+        assert call.maintenance == funds.maintenance
+        floor.quotes()
+        assert only(floor.act(), ev.MarginRestored)
+
+
+def test_maintenance_is_half_of_what_is_used_until_a_group_says_otherwise_symbol_by_symbol(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1")
+    funds = floor.desk.moment(now_us=floor.now_us).funds("b1")
+    assert funds.maintenance == funds.used_margin / 2
+    configure(floor, "*", maintenance_percent=D(80))
+    assert floor.desk.moment(now_us=floor.now_us).funds("b1").maintenance == funds.used_margin * D("0.8")
+    configure(floor, maintenance_percent=D(70))
+    assert floor.desk.moment(now_us=floor.now_us).funds("b1").maintenance == funds.used_margin * D("0.7")
+    assert floor.desk.moment(now_us=floor.now_us).funds("b2").maintenance == 0
