@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from piggy.core import accounts as core
+from piggy.core.commands import ConfigureAccount, ConfigureGroup
 
 MARKUP_POINTS_MAX = 1_000
 LEVERAGE_MAX = Decimal(500)
@@ -89,6 +90,15 @@ class Group(models.Model):
         if None not in (stop_out, call) and stop_out >= call:
             raise ValidationError({"stop_out_percent": f"This must be below margin_call_percent {call}."})
 
+    @property
+    def reference(self) -> str:
+        """The name of this row in the outbox."""
+        return f"group:{self.name}"
+
+    def to_command(self) -> ConfigureGroup:
+        """Return what the engine is told."""
+        return ConfigureGroup(group=self.to_core())
+
     def to_core(self) -> core.Group:
         """Return the engine's copy of this row."""
         return core.Group(
@@ -146,6 +156,15 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.account_id
+
+    @property
+    def reference(self) -> str:
+        """The name of this row in the outbox."""
+        return f"account:{self.account_id}"
+
+    def to_command(self) -> ConfigureAccount:
+        """Return what the engine is told."""
+        return ConfigureAccount(account=self.to_core())
 
     def to_core(self) -> core.Account:
         """Return the engine's copy of this row."""

@@ -7,8 +7,7 @@ from django.db import transaction
 
 from apps.accounts import selectors
 from apps.accounts.models import Account, Client, Group
-from apps.outbox.services import tell_engine
-from piggy.core.commands import ConfigureAccount, ConfigureGroup
+from apps.outbox.services import retell_settings, save_setting
 
 
 class UnableToChangeGroup(Exception):
@@ -20,12 +19,7 @@ def save_group(*, tenant: str, group: Group, by: str) -> Group:
 
     Raises django's ValidationError, whose messages name the field and its limit.
     """
-    with transaction.atomic():
-        current = Group.objects.select_for_update().filter(pk=group.pk).first()
-        group.version = (current.version if current else 0) + 1
-        group.full_clean()
-        group.save()
-        _tell_group(tenant=tenant, group=group, by=by)
+    save_setting(tenant=tenant, row=group, by=by)
     return group
 
 
@@ -47,12 +41,7 @@ def change_group(*, tenant: str, name: str, changes: Mapping[str, Any], by: str)
 
 def save_account(*, tenant: str, account: Account, by: str) -> Account:
     """Write a new or changed account and tell the engine. Raises ValidationError, naming the field."""
-    with transaction.atomic():
-        current = Account.objects.select_for_update().filter(pk=account.pk).first()
-        account.version = (current.version if current else 0) + 1
-        account.full_clean()
-        account.save()
-        _tell_account(tenant=tenant, account=account, by=by)
+    save_setting(tenant=tenant, row=account, by=by)
     return account
 
 
@@ -66,30 +55,5 @@ def register_client(*, user: Any, reference: str, name: str, kyc_approved: bool)
 
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     """Tell the engine every group, then every account anew; `mark` makes this re-telling distinct from earlier ones."""
-    with transaction.atomic():
-        groups, accounts = list(selectors.all_groups()), list(selectors.all_accounts())
-        for group in groups:
-            _tell_group(tenant=tenant, group=group, by=by, mark=mark)
-        for account in accounts:
-            _tell_account(tenant=tenant, account=account, by=by, mark=mark)
-    return len(groups) + len(accounts)
-
-
-def _tell_group(*, tenant: str, group: Group, by: str, mark: str = "") -> None:
-    tell_engine(
-        tenant=tenant,
-        command=ConfigureGroup(group=group.to_core()),
-        reference=f"group:{group.name}",
-        version=f"{group.version}{mark}",
-        by=by,
-    )
-
-
-def _tell_account(*, tenant: str, account: Account, by: str, mark: str = "") -> None:
-    tell_engine(
-        tenant=tenant,
-        command=ConfigureAccount(account=account.to_core()),
-        reference=f"account:{account.account_id}",
-        version=f"{account.version}{mark}",
-        by=by,
-    )
+    rows: list[Group | Account] = [*selectors.all_groups(), *selectors.all_accounts()]
+    return retell_settings(tenant=tenant, rows=rows, by=by, mark=mark)

@@ -10,6 +10,7 @@ from django.db import models
 
 from apps.common.times import microseconds
 from piggy.core import instruments as core
+from piggy.core.commands import ConfigureInstrument
 
 POSITIVE = MinValueValidator(Decimal("0.0000000001"), "This must be above 0.")
 
@@ -68,6 +69,15 @@ class Instrument(models.Model):
             errors["option_strike"] = "An option needs all four option fields, anything else none of them."
         if errors:
             raise ValidationError(errors)
+
+    @property
+    def reference(self) -> str:
+        """The name of this row in the outbox."""
+        return f"instrument:{self.symbol}"
+
+    def to_command(self) -> ConfigureInstrument:
+        """Return what the engine is told."""
+        return ConfigureInstrument(instrument=self.to_core())
 
     def to_core(self) -> core.Instrument:
         """Return the engine's copy of this row."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
+from typing import Any, Protocol
 
 import structlog
 from django.conf import settings
@@ -44,6 +45,44 @@ def tell_engine(
     )
     transaction.on_commit(partial(_tell_soon, tenant=tenant, rows=[row]))
     return row
+
+
+class Setting(Protocol):
+    """A row that the engine holds a copy of: `version` grows with every change, `reference` names it in the outbox."""
+
+    version: Any
+
+    @property
+    def reference(self) -> str: ...
+
+    def to_command(self) -> AnyCommand: ...
+
+
+def save_setting(*, tenant: str, row: Any, by: str) -> None:
+    """Write a new or changed row (a model that is a Setting) and tell the engine, in one transaction.
+
+    Raises django's ValidationError, whose messages name the field and its limit.
+    """
+    with transaction.atomic():
+        current = type(row)._default_manager.select_for_update().filter(pk=row.pk).first()
+        row.version = (current.version if current else 0) + 1
+        row.full_clean()
+        row.save()
+        tell_setting(tenant=tenant, row=row, by=by)
+
+
+def tell_setting(*, tenant: str, row: Setting, by: str, mark: str = "") -> None:
+    """Tell the engine a row as it stands; `mark` makes this re-telling distinct from earlier ones."""
+    version = f"{row.version}{mark}"
+    tell_engine(tenant=tenant, command=row.to_command(), reference=row.reference, version=version, by=by)
+
+
+def retell_settings(*, tenant: str, rows: Sequence[Setting], by: str, mark: str) -> int:
+    """Tell the engine these rows anew, in their order; return how many."""
+    with transaction.atomic():
+        for row in rows:
+            tell_setting(tenant=tenant, row=row, by=by, mark=mark)
+    return len(rows)
 
 
 def sweep(*, tenant: str, now: datetime) -> int:

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
+from piggy.core.commands import ConfigureLimits
 from piggy.core.instruments import AssetClass
 from piggy.core.limits import COLLAR_PERCENT, HOUSE_LIMITS, Limits
 
@@ -134,6 +135,15 @@ class GroupLimits(models.Model):
         except (ValueError, ArithmeticError, AttributeError, TypeError) as error:
             message = f"Write percents by asset class ({', '.join(kind.value for kind in AssetClass)}) as text."
             raise ValidationError({"collar_percent": message}) from error
+
+    @property
+    def reference(self) -> str:
+        """The name of this row in the outbox."""
+        return f"limits:{self.group.name}"
+
+    def to_command(self) -> ConfigureLimits:
+        """Return what the engine is told."""
+        return ConfigureLimits(group=self.group.name, limits=self.to_core())
 
     def to_core(self) -> Limits:
         """Return the engine's copy of this row."""

@@ -7,10 +7,10 @@ from typing import Any
 from django.db import transaction
 
 from apps.accounts import selectors as accounts
-from apps.outbox.services import tell_engine
+from apps.outbox.services import retell_settings, save_setting, tell_engine
 from apps.risk import selectors
 from apps.risk.models import ControlsReview, GroupLimits
-from piggy.core.commands import ConfigureLimits, SignReview
+from piggy.core.commands import SignReview
 
 
 class UnableToChangeLimits(Exception):
@@ -22,12 +22,7 @@ def save_limits(*, tenant: str, limits: GroupLimits, by: str) -> GroupLimits:
 
     Raises django's ValidationError, whose messages name the field and its limit.
     """
-    with transaction.atomic():
-        current = GroupLimits.objects.select_for_update().filter(pk=limits.pk).first()
-        limits.version = (current.version if current else 0) + 1
-        limits.full_clean()
-        limits.save()
-        _tell(tenant=tenant, limits=limits, by=by)
+    save_setting(tenant=tenant, row=limits, by=by)
     return limits
 
 
@@ -59,24 +54,11 @@ def change_limits(*, tenant: str, group: str, changes: Mapping[str, Any], by: st
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     """Tell the engine all limits and the latest review anew; `mark` makes this distinct from earlier re-tellings."""
     with transaction.atomic():
-        rows = list(selectors.all_limits())
-        for limits in rows:
-            _tell(tenant=tenant, limits=limits, by=by, mark=mark)
+        told = retell_settings(tenant=tenant, rows=list(selectors.all_limits()), by=by, mark=mark)
         review = selectors.latest_review()
         if review is not None:
             _tell_review(tenant=tenant, review=review, by=by, mark=mark)
-    return len(rows) + (review is not None)
-
-
-def _tell(*, tenant: str, limits: GroupLimits, by: str, mark: str = "") -> None:
-    name = limits.group.name
-    tell_engine(
-        tenant=tenant,
-        command=ConfigureLimits(group=name, limits=limits.to_core()),
-        reference=f"limits:{name}",
-        version=f"{limits.version}{mark}",
-        by=by,
-    )
+    return told + (review is not None)
 
 
 def _tell_review(*, tenant: str, review: ControlsReview, by: str, mark: str = "") -> None:

@@ -12,6 +12,7 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 
 from piggy.core import accounts as core
+from piggy.core.commands import ConfigureStrategy
 from piggy.core.orders import OrderState, OrderType, Side, TimeInForce
 
 ZERO = Decimal(0)
@@ -175,6 +176,15 @@ class Strategy(models.Model):
 
     def __str__(self) -> str:
         return self.strategy_id
+
+    @property
+    def reference(self) -> str:
+        """The name of this row in the outbox."""
+        return f"strategy:{self.strategy_id}"
+
+    def to_command(self) -> ConfigureStrategy:
+        """Return what the engine is told."""
+        return ConfigureStrategy(strategy=self.to_core())
 
     def to_core(self) -> core.Strategy:
         """Return the engine's copy of this row."""

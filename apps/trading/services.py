@@ -6,14 +6,13 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 
 from apps.accounts import selectors as accounts
-from apps.outbox.services import tell_engine
+from apps.outbox.services import retell_settings, save_setting
 from apps.trading import selectors
 from apps.trading.models import Strategy
 from piggy.core.answers import Answer
-from piggy.core.commands import AnyCommand, CancelOrder, ConfigureStrategy, Envelope, PlaceOrder
+from piggy.core.commands import AnyCommand, CancelOrder, Envelope, PlaceOrder
 from piggy.core.orders import OrderTerms
 from piggy.messaging.client import Client, UnableToTell, command_id_of
 
@@ -78,32 +77,13 @@ def cancel_order(
 
 def save_strategy(*, tenant: str, strategy: Strategy, by: str) -> Strategy:
     """Write a new or changed signal source and tell the engine. Raises ValidationError, naming the field."""
-    with transaction.atomic():
-        current = Strategy.objects.select_for_update().filter(pk=strategy.pk).first()
-        strategy.version = (current.version if current else 0) + 1
-        strategy.full_clean()
-        strategy.save()
-        _tell_strategy(tenant=tenant, strategy=strategy, by=by)
+    save_setting(tenant=tenant, row=strategy, by=by)
     return strategy
 
 
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     """Tell the engine every strategy anew; `mark` makes this re-telling distinct from earlier ones."""
-    with transaction.atomic():
-        rows = list(selectors.all_strategies())
-        for strategy in rows:
-            _tell_strategy(tenant=tenant, strategy=strategy, by=by, mark=mark)
-    return len(rows)
-
-
-def _tell_strategy(*, tenant: str, strategy: Strategy, by: str, mark: str = "") -> None:
-    tell_engine(
-        tenant=tenant,
-        command=ConfigureStrategy(strategy=strategy.to_core()),
-        reference=f"strategy:{strategy.strategy_id}",
-        version=f"{strategy.version}{mark}",
-        by=by,
-    )
+    return retell_settings(tenant=tenant, rows=list(selectors.all_strategies()), by=by, mark=mark)
 
 
 def _ask(
