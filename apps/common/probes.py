@@ -16,7 +16,7 @@ from django.http import HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 
 from apps.tenants.selectors import active_schemas
-from piggy.messaging import streams
+from piggy.messaging import lanes, streams
 
 REDIS_TIMEOUT_S = 1.0
 # The engine speaks every second, an LP several times a second; this long a silence is no delay.
@@ -93,7 +93,7 @@ def _silent_parts() -> dict[str, list[str]]:
     try:
         for tenant in active_schemas():
             summary, venues = (_snapshot(client, tenant, panel) for panel in ("summary", "venues"))
-            waiting = client.xlen(streams.commands_key(tenant=tenant))
+            waiting = sum(client.xlen(key) for key in lanes.keys(tenant=tenant))
             if _is_silent(summary) or (waiting and not _row(summary)["seq"]):
                 silent["desks"].append(tenant)
             silent["venues"] += [f"{tenant}/{name}" for name, row in venues["rows"].items() if _is_mute(row, venues)]

@@ -37,7 +37,8 @@ P99_MS_MAX = 38.0
 PERCENTS = (95, 85, 75, 65, 55, 45, 30, 15)
 # As many requests as are signed for one second of a run that keeps every connection full.
 FULL_PER_S = 15_000
-NO_RATES: dict[str, str] = {}
+# Rates guard a real desk; here every client is meant to be mad.
+NO_RATES = {"PIGGY_STRATEGY_SIGNALS_PER_S_MAX": "0", "PIGGY_TENANT_SIGNALS_PER_S_MAX": "0"}
 DECIDE = "piggy_engine_decide_seconds_bucket"
 
 

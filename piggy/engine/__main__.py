@@ -34,7 +34,7 @@ def main() -> int:
 async def run(*, config: EngineConfig) -> None:
     """Serve the shard and its fast door until SIGTERM or SIGINT."""
     term = Term(config=config, clock=Clock(), status=Status())
-    edge = Edge(term=term, signal_key=config.signal_key)
+    edge = Edge(term=term, config=config)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

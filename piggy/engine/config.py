@@ -17,7 +17,10 @@ class UnableToReadConfig(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
-    """What one engine process needs to know; keys are raw bytes and never printed."""
+    """What one engine process needs to know; keys are raw bytes and never printed.
+
+    A rate of 0 is no limit. Past `signals_waiting_max` the fast door answers 503 until fewer wait.
+    """
 
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
@@ -29,6 +32,10 @@ class EngineConfig:
     edge_port: int = 8010
     batch_max: int = 500
     lease_life_s: int = 5
+    strategy_signals_per_s_max: int = 100
+    tenant_signals_per_s_max: int = 5_000
+    address_failures_per_s_max: int = 20
+    signals_waiting_max: int = 1_000
     snapshot_events: int = 50_000
     home: Path = Path(".run")
 
@@ -44,6 +51,10 @@ class EngineConfig:
             holder=f"{socket.gethostname()}:{os.getpid()}",
             edge_host=env.get("PIGGY_EDGE_HOST", "127.0.0.1"),
             edge_port=_number(env, "PIGGY_EDGE_PORT", 8010),
+            strategy_signals_per_s_max=_number(env, "PIGGY_STRATEGY_SIGNALS_PER_S_MAX", 100),
+            tenant_signals_per_s_max=_number(env, "PIGGY_TENANT_SIGNALS_PER_S_MAX", 5_000),
+            address_failures_per_s_max=_number(env, "PIGGY_ADDRESS_FAILURES_PER_S_MAX", 20),
+            signals_waiting_max=_number(env, "PIGGY_SIGNALS_WAITING_MAX", 1_000),
             snapshot_events=_number(env, "PIGGY_SNAPSHOT_EVENTS", 50_000),
             home=Path(env.get("PIGGY_HOME", ".run")).absolute(),
         )

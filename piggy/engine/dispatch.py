@@ -156,9 +156,8 @@ def _settle(pipe: Any, each: Done) -> None:
         pipe.rpush(key, codec.encode(each.answer))
         pipe.expire(key, streams.REPLY_LIFE_S)
     if item.entry_id is not None:
-        key = streams.commands_key(tenant=item.tenant)
-        pipe.xack(key, streams.ENGINE_GROUP, item.entry_id)
-        pipe.xdel(key, item.entry_id)
+        pipe.xack(item.entry_key, streams.ENGINE_GROUP, item.entry_id)
+        pipe.xdel(item.entry_key, item.entry_id)
 
 
 def _entry(message: object) -> dict[Any, Any]:

@@ -19,7 +19,8 @@ IDLE_S_MAX = 75
 
 REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict",
-    413: "Content Too Large", 422: "Unprocessable Content", 431: "Request Header Fields Too Large",
+    413: "Content Too Large", 422: "Unprocessable Content", 429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
     500: "Internal Server Error", 503: "Service Unavailable",
 }  # fmt: skip
 
@@ -35,17 +36,21 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """A status with its body."""
+    """A status with its body; `retry_after_s` is for who should come again."""
 
     status: int
     body: bytes
     content_type: str = "application/json"
+    retry_after_s: int = 0
 
     def encode(self, *, keep_alive: bool) -> bytes:
         """Return the bytes to send."""
+        more = "" if keep_alive else "Connection: close\r\n"
+        if self.retry_after_s:
+            more += f"Retry-After: {self.retry_after_s}\r\n"
         head = (
             f"HTTP/1.1 {self.status} {REASONS[self.status]}\r\nContent-Type: {self.content_type}\r\n"
-            f"Content-Length: {len(self.body)}\r\n{'' if keep_alive else 'Connection: close' + chr(13) + chr(10)}\r\n"
+            f"Content-Length: {len(self.body)}\r\n{more}\r\n"
         )
         return head.encode() + self.body
 

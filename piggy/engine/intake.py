@@ -16,7 +16,7 @@ from piggy.core.commands import Envelope
 from piggy.core.market import VenueQuote
 from piggy.engine.clock import Clock, is_wanted, pause
 from piggy.engine.loop import Done, Item, Loop
-from piggy.messaging import codec, streams
+from piggy.messaging import codec, lanes, streams
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,8 @@ RECONNECT_S = 0.5
 PENDING_IDLE_MS = 2_000
 DELIVERIES_MAX = 5
 TIMER_S = 0.02
-BACKLOG_MAX = 20_000
+# At some thousand a second this much waits for no more than the half second that a cancel may take.
+BACKLOG_MAX = 1_000
 
 
 class Intake:
@@ -54,16 +55,16 @@ class Intake:
         """Forget entries that the loop is through with; those without an answer come again by `claim_pending`."""
         for each in done:
             if each.item.entry_id is not None:
-                self._in_flight.discard((each.item.tenant, each.item.entry_id))
+                self._in_flight.discard((each.item.entry_key, each.item.entry_id))
 
     async def read_commands(self) -> None:
         """Feed new stream entries to the loop, for ever; survives a Redis that was away or emptied."""
         while is_wanted():
             tenants = list(self._loop.desks)
-            if not tenants or self._loop.backlog > BACKLOG_MAX:
+            if not tenants:
                 await pause(READ_BLOCK_MS / 1_000)
                 continue
-            keys = {streams.commands_key(tenant=tenant): ">" for tenant in tenants}
+            keys = self._readable(tenants)
             try:
                 found = await self._redis.xreadgroup(
                     streams.ENGINE_GROUP, self._consumer, keys, count=READ_MAX, block=READ_BLOCK_MS
@@ -71,7 +72,7 @@ class Intake:
                 for key, entries in found.items() if isinstance(found, dict) else found or ():
                     batches = entries if entries and isinstance(entries[0], tuple) else [e for b in entries for e in b]
                     for entry_id, fields in batches:
-                        await self._accept(streams.tenant_of(key=key.decode()), entry_id, fields, redelivered=False)
+                        await self._accept(key.decode(), entry_id, fields, redelivered=False)
             except ResponseError as error:
                 if "NOGROUP" not in str(error):
                     raise
@@ -86,9 +87,8 @@ class Intake:
         while is_wanted():
             try:
                 for tenant in list(self._loop.desks):
-                    await self._claim(tenant, idle_ms)
-            except ResponseError as error:
-                log.info("no pending commands to claim", extra={"error": str(error)})
+                    for key in lanes.keys(tenant=tenant):
+                        await self._claim(key, idle_ms)
             except (RedisError, OSError) as error:
                 log.warning("pending commands unreadable", extra={"error": str(error)})
             # The lease says that nobody else works on this shard, so the first look need not wait for idleness.
@@ -156,37 +156,46 @@ class Intake:
             else:
                 desk.status(status=each)
 
-    async def _claim(self, tenant: str, idle_ms: int) -> None:
-        key = streams.commands_key(tenant=tenant)
-        pending = await self._redis.xpending_range(
-            key, streams.ENGINE_GROUP, min="-", max="+", count=READ_MAX, idle=idle_ms
-        )
+    def _readable(self, tenants: list[str]) -> dict[str, str]:
+        """Return the streams to read: while too much waits, only the urgent ones."""
+        full = self._loop.backlog > BACKLOG_MAX
+        return {key: ">" for tenant in tenants for key in lanes.keys(tenant=tenant)[: 1 if full else 2]}
+
+    async def _claim(self, key: str, idle_ms: int) -> None:
+        try:
+            pending = await self._redis.xpending_range(
+                key, streams.ENGINE_GROUP, min="-", max="+", count=READ_MAX, idle=idle_ms
+            )
+        except ResponseError as error:
+            log.info("no pending commands to claim", extra={"stream": key, "error": str(error)})
+            return
         for each in pending:
             entry_id, deliveries = each["message_id"], each["times_delivered"]
-            if (tenant, entry_id) in self._in_flight:
+            if (key, entry_id) in self._in_flight:
                 continue
             claimed = await self._redis.xclaim(key, streams.ENGINE_GROUP, self._consumer, 0, [entry_id])
             fields = claimed[0][1] if claimed else None
             if not fields:
                 await self._redis.xack(key, streams.ENGINE_GROUP, entry_id)
             elif deliveries >= DELIVERIES_MAX:
-                await self._bury(tenant, entry_id, fields, f"not carried out in {deliveries} deliveries")
+                await self._bury(key, entry_id, fields, f"not carried out in {deliveries} deliveries")
             else:
-                await self._accept(tenant, entry_id, fields, redelivered=True)
+                await self._accept(key, entry_id, fields, redelivered=True)
 
-    async def _accept(self, tenant: str, entry_id: bytes, fields: dict[bytes, bytes], *, redelivered: bool) -> None:
+    async def _accept(self, key: str, entry_id: bytes, fields: dict[bytes, bytes], *, redelivered: bool) -> None:
         try:
             envelope = codec.decode_envelope(fields.get(streams.FIELD, b""))
             uuid.UUID(envelope.command_id)
         except ValueError as error:
-            await self._bury(tenant, entry_id, fields, f"not understood: {error}")
+            await self._bury(key, entry_id, fields, f"not understood: {error}")
             return
-        self._in_flight.add((tenant, entry_id))
-        self._loop.submit(item=Item(tenant, envelope, entry_id=entry_id, redelivered=redelivered))
+        self._in_flight.add((key, entry_id))
+        tenant = streams.tenant_of(key=key)
+        self._loop.submit(item=Item(tenant, envelope, entry_key=key, entry_id=entry_id, redelivered=redelivered))
 
-    async def _bury(self, tenant: str, entry_id: bytes, fields: dict[bytes, bytes], reason: str) -> None:
+    async def _bury(self, key: str, entry_id: bytes, fields: dict[bytes, bytes], reason: str) -> None:
+        tenant = streams.tenant_of(key=key)
         log.error("command is a dead letter", extra={"tenant": tenant, "reason": reason})
-        key = streams.commands_key(tenant=tenant)
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.xadd(streams.dead_key(tenant=tenant), {**fields, b"reason": reason, b"entry": entry_id})
             pipe.xack(key, streams.ENGINE_GROUP, entry_id)
@@ -195,11 +204,9 @@ class Intake:
         self.dead += 1
 
     async def _make_groups(self, tenants: list[str]) -> None:
-        for tenant in tenants:
+        for key in (key for tenant in tenants for key in lanes.keys(tenant=tenant)):
             try:
-                await self._redis.xgroup_create(
-                    streams.commands_key(tenant=tenant), streams.ENGINE_GROUP, id="0", mkstream=True
-                )
+                await self._redis.xgroup_create(key, streams.ENGINE_GROUP, id="0", mkstream=True)
             except ResponseError as error:
                 if "BUSYGROUP" not in str(error):
                     raise

@@ -58,12 +58,16 @@ class UnableToApply(Exception):
 
 @dataclass(slots=True)
 class Item:
-    """One command on its way through the loop; `respond` hears the answer after commit, None where deciding failed."""
+    """One command on its way through the loop; `respond` hears the answer after commit, None where deciding failed.
+
+    `entry_key` and `entry_id` say which stream entry it came in, if any.
+    """
 
     tenant: str
     envelope: Envelope
     respond: Callable[[Answer | None], None] | None = None
     make: CommandMaker | None = None
+    entry_key: str = ""
     entry_id: bytes | None = None
     redelivered: bool = False
     looked_up: bool = False

@@ -29,13 +29,14 @@ _SYMBOL = re.compile(r"[A-Za-z0-9._:!-]{1,64}")
 
 
 class UnableToAcceptSignal(Exception):
-    """The signal is answered with `status`; `field` names what is wrong with it."""
+    """The signal is answered with `status`; `field` names what is wrong with it, `retry_after_s` when to come again."""
 
-    def __init__(self, status: int, code: str, text: str, *, field: str = "") -> None:
+    def __init__(self, status: int, code: str, text: str, *, field: str = "", retry_after_s: int = 0) -> None:
         super().__init__(text)
         self.status = status
         self.code = code
         self.field = field
+        self.retry_after_s = retry_after_s
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

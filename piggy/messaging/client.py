@@ -10,7 +10,7 @@ import redis
 
 from piggy.core.answers import Answer
 from piggy.core.commands import Envelope
-from piggy.messaging import codec, streams
+from piggy.messaging import codec, lanes, streams
 from piggy.messaging.identity import command_id_of as command_id_of
 
 
@@ -38,9 +38,10 @@ class Client:
         return None if reply is None else codec.decode_answer(cast("tuple[bytes, bytes]", reply)[1])
 
     def tell(self, *, tenant: str, envelope: Envelope) -> None:
-        """Put a command on the tenant's stream and return. Raises UnableToTell where Redis is away."""
+        """Put a command on its lane of the tenant's desk and return. Raises UnableToTell where Redis is away."""
         try:
-            self._redis.xadd(streams.commands_key(tenant=tenant), _entry(codec.encode(envelope)))
+            key = lanes.key_of(tenant=tenant, command=envelope.command)
+            self._redis.xadd(key, _entry(codec.encode(envelope)))
         except redis.RedisError as error:
             raise UnableToTell(f"The command could not be sent: {error}") from error
 

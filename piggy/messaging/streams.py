@@ -14,6 +14,11 @@ def commands_key(*, tenant: str) -> str:
     return f"{{{tenant}}}:commands"
 
 
+def urgent_key(*, tenant: str) -> str:
+    """Return the stream of cancels and kills, which the engine reads also when it takes no more orders."""
+    return f"{{{tenant}}}:urgent"
+
+
 def dead_key(*, tenant: str) -> str:
     """Return the stream of commands that could not be carried out after several deliveries."""
     return f"{{{tenant}}}:dead"

@@ -34,7 +34,7 @@ class Door:
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, **settings: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -47,6 +47,7 @@ class Door:
             "PIGGY_SIGNAL_KEY": self.ground.signal_key.hex(),
             "PIGGY_SHARD": self.shard,
             "PIGGY_EDGE_PORT": str(self.port),
+            **settings,
         }
         self.process = subprocess.Popen([sys.executable, "-m", "piggy.engine"], env=env)
         deadline = time.monotonic() + 30
@@ -170,6 +171,36 @@ def test_flat_without_a_position_is_a_recorded_refusal(door: Door) -> None:
     first, again = door.post(body).json(), door.post(body).json()
     assert first["error"] == "NO_POSITION"
     assert again == first | {"duplicate": True}
+
+
+@pytest.fixture
+def narrow_door(ground: Ground) -> Iterator[Door]:
+    """A door that lets little through."""
+    shard = f"shard-{uuid.uuid4().hex[:8]}"
+    made = Door(ground, ground.add_tenant(shard=shard), shard)
+    made.start(PIGGY_STRATEGY_SIGNALS_PER_S_MAX="3", PIGGY_ADDRESS_FAILURES_PER_S_MAX="2")
+    client = Client(redis_url=ground.services.redis_url)
+    for command in opening_commands():
+        assert client.ask(tenant=made.tenant, envelope=envelope(command), wait_s=10)
+    yield made
+    made.stop()
+
+
+def test_inv_26_past_its_rate_a_strategy_hears_429_and_so_does_who_guesses(narrow_door: Door) -> None:
+    door = narrow_door
+    with httpx.Client() as http:
+
+        def post(**proof: Any) -> httpx.Response:
+            body = body_of()
+            return http.post(f"{door.url}/hooks/tradingview/mean", content=body, headers=door.headers(body, **proof))
+
+        told = [post() for _ in range(6)]
+        assert {each.status_code for each in told} == {422, 429}
+        late = next(each for each in told if each.status_code == 429)
+        assert (late.json()["error"], late.headers["Retry-After"]) == ("TOO_MANY", "1")
+        guessed = [post(secret="wrong").status_code for _ in range(6)]
+        assert guessed[0] == 401
+        assert guessed[-1] == 429, "whoever guesses is not even looked at"
 
 
 def test_health_readiness_and_figures_are_told(door: Door) -> None:

@@ -6,10 +6,14 @@ import asyncio
 import uuid
 from typing import Any
 
+import pytest
 import redis
 
+from piggy.core import commands as cmd
+from piggy.core.accounts import TradingState
 from piggy.core.answers import Answer
 from piggy.core.orders import OrderState
+from piggy.engine import intake
 from piggy.messaging import codec, streams
 from piggy.messaging.client import Client
 from piggy.messaging.subscriber import VenueOrders
@@ -106,6 +110,21 @@ async def test_a_poison_message_is_a_dead_letter_and_the_others_go_on(ground: Gr
         await open_desk(client, tenant)
         await until(lambda: wire.xlen(streams.dead_key(tenant=tenant)) == 1)
         await until(lambda: wire.xlen(streams.commands_key(tenant=tenant)) == 0)
+
+
+async def test_inv_26_a_kill_comes_through_while_nothing_else_is_read(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(redis_url=ground.services.redis_url)
+    async with running_engine(ground, shard):
+        await open_desk(client, tenant)
+        monkeypatch.setattr(intake, "BACKLOG_MAX", -1)
+        await asyncio.sleep(0.2)
+        assert await asyncio.to_thread(client.ask, tenant=tenant, envelope=envelope(buy()), wait_s=0.5) is None
+        kill = cmd.SetTradingState(scope="tenant", key="", state=TradingState.KILLED, reason="storm", by="tess")
+        await ask(client, tenant, envelope(kill))
+        monkeypatch.undo()
+        await ask(client, tenant, envelope(buy()))
 
 
 async def test_a_changed_log_halts_its_tenant_only(ground: Ground, shard: str, tenant: str) -> None:

@@ -65,6 +65,7 @@ def test_the_same_parts_make_the_same_id_and_no_others_do() -> None:
 def test_every_key_carries_its_tenant() -> None:
     keys = [
         streams.commands_key(tenant="acorn"),
+        streams.urgent_key(tenant="acorn"),
         streams.dead_key(tenant="acorn"),
         streams.reply_key(tenant="acorn", request_id="r"),
         streams.venue_key(tenant="acorn", venue="LP1"),

@@ -1,0 +1,124 @@
+"""The door behind every entrance: who may signal, how often, and what becomes of a signal; then the loop decides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from piggy.core.accounts import Strategy
+from piggy.core.answers import Answer
+from piggy.core.commands import ActOnTime, Envelope
+from piggy.engine import signals
+from piggy.engine.config import EngineConfig
+from piggy.engine.http import Request
+from piggy.engine.loop import Item, Loop
+from piggy.engine.proofs import Proofs, unauthorised
+from piggy.engine.rates import Rates
+from piggy.engine.signals import Signal, UnableToAcceptSignal
+from piggy.engine.term import Term
+from piggy.messaging.identity import command_id_of
+
+RETRY_S = 1
+
+# The real command is made from the desk when it is decided.
+STAND_IN = ActOnTime()
+
+Told = Callable[[Answer | None], None]
+
+
+class Door:
+    """Lets proven signals through to the desks of the running term, within every limit."""
+
+    def __init__(self, *, term: Term, config: EngineConfig) -> None:
+        self._term = term
+        self._waiting_max = config.signals_waiting_max
+        self._proofs = Proofs(key=config.signal_key)
+        self._failures = Rates(per_s_max=config.address_failures_per_s_max)
+        self._tenants = Rates(per_s_max=config.tenant_signals_per_s_max)
+        self._strategies = Rates(per_s_max=config.strategy_signals_per_s_max)
+
+    def tenant_of(self, *, host: str) -> str:
+        """Return the tenant whose domain a Host header names. Raises UnableToAcceptSignal 404."""
+        tenant = self._term.status.domains.get(host.lower().partition(":")[0].removesuffix("."))
+        if tenant is None:
+            raise UnableToAcceptSignal(404, "NOT_FOUND", "No such address.")
+        return tenant
+
+    def signal(self, *, request: Request, tenant: str, strategy_id: str, mac: str, told: Told) -> None:
+        """Take one signal over HTTP; `told` hears the answer after its commit. Raises UnableToAcceptSignal."""
+        strategy = self.proven(request=request, tenant=tenant, strategy_id=strategy_id, mac=mac)
+        signal = signals.parse(body=request.body)
+        self.take(
+            tenant=tenant,
+            strategy=strategy,
+            signal=signal,
+            request_hash=signals.request_hash(signal=signal, body=request.body, signed=not mac),
+            request_id=request.headers.get("x-request-id", ""),
+            told=told,
+        )
+
+    def proven(self, *, request: Request, tenant: str, strategy_id: str, mac: str = "") -> Strategy:
+        """Return the strategy that this request proves to come from. Raises UnableToAcceptSignal."""
+        strategy = self.strategy(tenant=tenant, strategy_id=strategy_id)
+        address, now_ns = request.address, time.monotonic_ns()
+        if self._failures.is_spent(name=address, now_ns=now_ns):
+            raise _too_many("Too many proofs from this address were not valid.")
+        try:
+            self._prove(request, tenant, strategy, mac)
+        except UnableToAcceptSignal as error:
+            if error.status == 401:
+                self._failures.take(name=address, now_ns=now_ns)
+            raise
+        assert strategy is not None
+        return strategy
+
+    def strategy(self, *, tenant: str, strategy_id: str) -> Strategy | None:
+        """Return a strategy as it is configured now. Raises UnableToAcceptSignal 503 while nobody can decide."""
+        return self._loop(tenant).desks[tenant].state.strategies.get(strategy_id)
+
+    def take(
+        self, *, tenant: str, strategy: Strategy, signal: Signal, request_hash: str, request_id: str, told: Told
+    ) -> None:
+        """Queue a proven signal. Raises UnableToAcceptSignal 429 past a rate, 503 where too much waits (INV-26)."""
+        loop, now_ns, strategy_id = self._loop(tenant), time.monotonic_ns(), strategy.strategy_id
+        if loop.backlog >= self._waiting_max:
+            raise UnableToAcceptSignal(
+                503, "OVERLOADED", "Too much waits; try again with the same id.", retry_after_s=RETRY_S
+            )
+        if not self._strategies.take(name=f"{tenant}/{strategy_id}", now_ns=now_ns):
+            raise _too_many("The strategy signals too often.")
+        if not self._tenants.take(name=tenant, now_ns=now_ns):
+            raise _too_many("The desk is signalled too often.")
+        envelope = Envelope(
+            command_id=command_id_of("tv", tenant, strategy_id, signal.id),
+            command=STAND_IN,
+            principal=f"strategy:{strategy_id}",
+            request_hash=request_hash,
+            request_id=request_id,
+        )
+        make = signals.command_maker(signal=signal, strategy_id=strategy_id)
+        loop.submit(item=Item(tenant, envelope, told, make))
+
+    def _prove(self, request: Request, tenant: str, strategy: Strategy | None, mac: str) -> None:
+        if strategy is None:
+            raise unauthorised()
+        now_s, address = int(time.time()), request.address
+        if mac:
+            signal = signals.parse(body=request.body)
+            self._proofs.capability(
+                mac=mac, signal=signal, strategy=strategy, tenant=tenant, address=address, now_s=now_s
+            )
+            return
+        self._proofs.signed(
+            headers=request.headers, body=request.body, strategy=strategy, tenant=tenant, address=address, now_s=now_s
+        )
+
+    def _loop(self, tenant: str) -> Loop:
+        loop = self._term.loop
+        if loop is None or tenant not in loop.desks:
+            raise UnableToAcceptSignal(503, "ENGINE_RECOVERING", "Try again with the same id.", retry_after_s=RETRY_S)
+        return loop
+
+
+def _too_many(text: str) -> UnableToAcceptSignal:
+    return UnableToAcceptSignal(429, "TOO_MANY", text, retry_after_s=RETRY_S)

@@ -1,0 +1,57 @@
+"""What the fast door says: one answer of the desk, or one refusal of the door, as a status with a JSON object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from piggy.core.answers import Answer
+from piggy.core.orders import OrderState
+from piggy.engine.http import Response
+from piggy.engine.signals import UnableToAcceptSignal
+
+_encode = msgspec.json.Encoder().encode
+
+
+def answered(answer: Answer | None) -> Response:
+    """Return the answer's response: 200 with the order, 422 with all reasons, 409 for another body, 503 undecided."""
+    if answer is None:
+        undecided = {"error": "UNDECIDED", "text": "Nobody knows yet; try again with the same id."}
+        return Response(503, _encode(undecided), retry_after_s=1)
+    if answer.conflict:
+        return said(409, {"error": "CONFLICT", "text": "Another body came under this id."})
+    repeat = {"duplicate": True} if answer.duplicate else {}
+    if answer.refused is not None:
+        refused = answer.refused
+        return said(422, {"error": refused.code, "field": refused.field, "text": refused.text, **repeat})
+    order = answer.order
+    if order is None:
+        return said(500, {"error": "INTERNAL"})
+    told: dict[str, Any] = {
+        "order_id": order.order_id,
+        "state": order.state,
+        "symbol": order.terms.symbol,
+        "side": order.terms.side,
+        "quantity": order.terms.quantity,
+        "filled": order.filled,
+        "average_price": order.average_price,
+        "mode": order.routing.mode if order.routing else "",
+        "reason": order.text,
+        **repeat,
+    }
+    if order.state is not OrderState.DENIED:
+        return said(200, told)
+    return said(422, {**told, "error": "DENIED", "reasons": order.reasons})
+
+
+def refusal(error: UnableToAcceptSignal) -> Response:
+    """Return what the door answers by itself; the field is named where one is wrong."""
+    named = {"field": error.field} if error.field else {}
+    told = _encode({"error": error.code, **named, "text": str(error)})
+    return Response(error.status, told, retry_after_s=error.retry_after_s)
+
+
+def said(status: int, told: dict[str, Any]) -> Response:
+    """Return `told` under a status."""
+    return Response(status, _encode(told))
