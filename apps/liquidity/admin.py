@@ -27,10 +27,11 @@ class LpSymbolInline(TabularInline):
 
 @admin.register(LiquidityProvider)
 class LiquidityProviderAdmin(KeptAdmin):
-    """An LP's session, priority and symbols; saving tells the engine and the FIX worker, no restart."""
+    """An LP's session, priority and symbols; saving tells the engine and the worker, no restart."""
 
     list_display = (
         "name",
+        "kind",
         "version",
         "enabled",
         "priority",
@@ -40,7 +41,7 @@ class LiquidityProviderAdmin(KeptAdmin):
         "quote_age_ms_max",
         "updated_at",
     )
-    list_filter = ("enabled", "dialect")
+    list_filter = ("enabled", "kind", "dialect")
     search_fields = ("name",)
     ordering = ("name",)
     readonly_fields = ("version", "updated_at")

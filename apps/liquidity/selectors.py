@@ -17,8 +17,9 @@ from apps.liquidity.models import (
     VenueReport,
 )
 from piggy.adapters.fix.config import DIALECTS, SessionConfig
-from piggy.adapters.interface import SymbolMapping
+from piggy.adapters.interface import SymbolMapping, VenueConfig
 
+FIX = "fix"
 OPEN_STATES = (VenueOrder.State.PERSISTED, VenueOrder.State.SENT, VenueOrder.State.WORKING, VenueOrder.State.DOUBT)
 
 
@@ -45,7 +46,7 @@ def untold_reports() -> QuerySet[VenueReport]:
 
 def session_configs(*, tenant: str, home: Path) -> dict[str, SessionConfig]:
     """Return the FIX session of each enabled LP of the current broker, by LP, without its password."""
-    found = LiquidityProvider.objects.filter(enabled=True).prefetch_related("symbols", "credentials")
+    found = _enabled().filter(kind=FIX)
     return {
         provider.name: SessionConfig(
             tenant=tenant,
@@ -55,13 +56,7 @@ def session_configs(*, tenant: str, home: Path) -> dict[str, SessionConfig]:
             sender_comp_id=provider.sender_comp_id,
             target_comp_id=provider.target_comp_id,
             home=home / tenant / provider.name,
-            symbols=tuple(
-                SymbolMapping(
-                    symbol=row.symbol, venue_symbol=row.venue_symbol, units_per_lot=row.units_per_lot.normalize()
-                )
-                for row in sorted(provider.symbols.all(), key=lambda row: row.symbol)
-                if row.enabled
-            ),
+            symbols=_mappings(provider),
             dialect=DIALECTS[provider.dialect],
             username=provider.username,
             credential_version=sum(row.version for row in provider.credentials.all()),
@@ -70,6 +65,52 @@ def session_configs(*, tenant: str, home: Path) -> dict[str, SessionConfig]:
         )
         for provider in found
     }
+
+
+def venue_configs(*, tenant: str) -> dict[str, VenueConfig]:
+    """Return the account at each enabled LP without FIX of the current broker, by LP, without its secrets."""
+    return {
+        provider.name: VenueConfig(
+            tenant=tenant,
+            venue=provider.name,
+            kind=provider.kind,
+            symbols=_mappings(provider),
+            rest_url=provider.rest_url,
+            stream_url=provider.stream_url,
+            key=provider.username,
+            account=provider.account,
+            settings=provider.settings,
+            credential_version=sum(row.version for row in provider.credentials.all()),
+            order_age_ms_max=provider.order_age_ms_max,
+        )
+        for provider in _enabled().exclude(kind=FIX)
+    }
+
+
+def _enabled() -> QuerySet[LiquidityProvider]:
+    return LiquidityProvider.objects.filter(enabled=True).prefetch_related("symbols", "credentials")
+
+
+def _mappings(provider: LiquidityProvider) -> tuple[SymbolMapping, ...]:
+    return tuple(
+        SymbolMapping(symbol=row.symbol, venue_symbol=row.venue_symbol, units_per_lot=row.units_per_lot.normalize())
+        for row in sorted(provider.symbols.all(), key=lambda row: row.symbol)
+        if row.enabled
+    )
+
+
+def order_by_client_id(*, venue: str, client_id: str) -> VenueOrder | None:
+    """Return the order that an LP knows by this id, the latest of them."""
+    return VenueOrder.objects.filter(venue=venue, client_id=client_id).order_by("-id").first()
+
+
+def heard_until_us(*, venue: str, now_us: int) -> int:
+    """Return when the oldest order that may still fill was made, else when the LP last said anything, else now."""
+    first = open_orders(venue=venue).first()
+    last = VenueReport.objects.filter(venue=venue).order_by("-id").first()
+    found = [first.created_at] if first else []
+    found += [last.received_at] if last else []
+    return min((int(at.timestamp() * 1_000_000) for at in found), default=now_us)
 
 
 def open_credentials(*, tenant: str, venue: str) -> dict[str, str]:

@@ -101,6 +101,7 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
     secret: str = ""
     account: str = ""
     settings: dict[str, str] = {}
+    credential_version: int = 0
     depth: int = 20
     order_age_ms_max: int = ORDER_AGE_MS_MAX
 

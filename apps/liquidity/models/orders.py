@@ -20,6 +20,7 @@ class VenueOrder(models.Model):
 
     venue = models.CharField(max_length=20)
     cl_ord_id = models.CharField(max_length=100)
+    client_id = models.CharField(max_length=128, blank=True, help_text="What the LP knows the order by.")
     order_id = models.CharField(max_length=64)
     symbol = models.CharField(max_length=40)
     side = models.CharField(max_length=4)
@@ -39,7 +40,8 @@ class VenueOrder(models.Model):
                 fields=["venue"],
                 name="liquidity_order_open",
                 condition=models.Q(state__in=["persisted", "sent", "working", "doubt"]),
-            )
+            ),
+            models.Index(fields=["venue", "client_id"], name="liquidity_order_client_id"),
         ]
 
     def __str__(self) -> str:

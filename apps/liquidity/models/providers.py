@@ -4,27 +4,39 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
 from piggy.adapters.fix.config import DIALECTS, HEARTBEAT_S
 from piggy.adapters.interface import ORDER_AGE_MS_MAX
+from piggy.adapters.registry import KINDS
 from piggy.core import accounts as core
 
+FIX = "fix"
 NAME = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", "Use letters, digits, - and _.")
+REST_URL = RegexValidator(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z", "An address that begins with https://.")
+STREAM_URL = RegexValidator(r"^(wss?|https?)://[^\s/?#]+(/[^\s?#]*)?\Z", "An address that begins with wss://.")
 
 
 class LiquidityProvider(models.Model):
-    """One LP of this broker, reached by one FIX session; saving it through the services tells the engine."""
+    """One LP of this broker, reached as its `kind` says; saving it through the services tells the engine."""
 
     name = models.CharField(max_length=20, unique=True, validators=[NAME])
     version = models.PositiveIntegerField(default=0, editable=False)
+    kind = models.CharField(max_length=20, default=FIX, choices=list(KINDS.items()))
     enabled = models.BooleanField(default=True, help_text="Off: logged out and no longer routed to.")
     host = models.CharField(max_length=200, default="127.0.0.1")
-    port = models.PositiveIntegerField(validators=[MinValueValidator(1), MaxValueValidator(65_535)])
-    sender_comp_id = models.CharField(max_length=64)
-    target_comp_id = models.CharField(max_length=64)
+    port = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(65_535)], help_text="FIX only.")
+    sender_comp_id = models.CharField(max_length=64, blank=True, help_text="FIX only.")
+    target_comp_id = models.CharField(max_length=64, blank=True, help_text="FIX only.")
     username = models.CharField(max_length=64, blank=True)
+    rest_url = models.CharField(max_length=200, blank=True, validators=[REST_URL], help_text="Empty: the venue's own.")
+    stream_url = models.CharField(max_length=200, blank=True, validators=[STREAM_URL], help_text="As above.")
+    account = models.CharField(max_length=64, blank=True, help_text="The account at the venue, where it has several.")
+    settings = models.JSONField(
+        default=dict, blank=True, help_text="What only this kind of venue asks for: texts by name."
+    )
     dialect = models.CharField(max_length=20, default="standard", choices=[(name, name) for name in DIALECTS])
     heartbeat_s = models.PositiveIntegerField(default=HEARTBEAT_S, validators=[MinValueValidator(1)])
     order_age_ms_max = models.PositiveIntegerField(
@@ -39,6 +51,15 @@ class LiquidityProvider(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """FIX needs its three names; other kinds need texts by name. Raises ValidationError."""
+        super().clean()
+        for field in ("port", "sender_comp_id", "target_comp_id") if self.kind == FIX else ():
+            if not getattr(self, field):
+                raise ValidationError({field: "A FIX session needs this."})
+        if not isinstance(self.settings, dict) or not all(isinstance(text, str) for text in self.settings.values()):
+            raise ValidationError({"settings": 'Texts by name, as {"name": "text"}.'})
 
     def to_core(self) -> core.Venue:
         """Return the venue as routing sees it."""

@@ -6,12 +6,16 @@ from apps.liquidity.models import VenueOrder
 from piggy.core.events import ChildOrderCreated
 
 
-def claim_order(*, child: ChildOrderCreated) -> tuple[VenueOrder, bool]:
-    """Return the order's row and whether it is new; only who made it may send it. Committed on return."""
+def claim_order(*, child: ChildOrderCreated, client_id: str) -> tuple[VenueOrder, bool]:
+    """Return the order's row and whether it is new; only who made it may send it. Committed on return.
+
+    `client_id` is what the LP will know the order by.
+    """
     return VenueOrder.objects.get_or_create(
         venue=child.venue,
         cl_ord_id=child.cl_ord_id,
         defaults={
+            "client_id": client_id,
             "order_id": child.order_id,
             "symbol": child.symbol,
             "side": child.side,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 from django.db import connection
@@ -17,14 +17,11 @@ from django.db.utils import Error
 from apps.liquidity import selectors, services
 from apps.liquidity.models import VenueOrder
 from apps.tenants.services import in_tenant
-from piggy.adapters.fix import outbound
+from piggy.adapters.driver import wall_us
 from piggy.adapters.fix.config import SessionConfig
-from piggy.adapters.fix.inbound import read_report
-from piggy.adapters.fix.session import FixSession, wall_us
-from piggy.adapters.interface import UnableToReadReport, UnableToTranslate
+from piggy.adapters.interface import UnableToSend, UnableToTranslate, VenueConfig, VenueReport
 from piggy.core.events import ChildOrderCreated
-from piggy.core.market import VenueState, VenueStatus
-from piggy.core.orders import Side
+from piggy.core.market import VenueQuote, VenueState, VenueStatus
 from piggy.messaging.codec import CancelChild
 from piggy.messaging.subscriber import Delivery, VenueOrders
 
@@ -38,14 +35,35 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class Link:
-    """Sends on one thread only, so that a status request never overtakes the order that it asks about."""
+class Session(Protocol):
+    """What a link needs of a session, FIX or not."""
 
-    def __init__(self, *, config: SessionConfig, redis_url: str) -> None:
-        self.config = config
+    @property
+    def ready(self) -> bool: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def status(self) -> VenueStatus: ...
+
+    def changed_quotes(self) -> list[VenueQuote]: ...
+
+    def all_quotes(self) -> list[VenueQuote]: ...
+
+
+class Link:
+    """Sends on one thread only, so that a status request never overtakes the order that it asks about.
+
+    A subclass opens the session and says how an order, a cancel and a question leave.
+    """
+
+    session: Session
+
+    def __init__(self, *, config: SessionConfig | VenueConfig, redis_url: str) -> None:
+        self._age_ms_max = config.order_age_ms_max
         self._tenant = config.tenant
         self._venue = config.venue
-        self.session = FixSession(config=config, listener=self)
         self.status_changed = True
         self._orders = VenueOrders(
             redis_url=redis_url, tenant=self._tenant, venue=self._venue, consumer=f"fix-{self._venue}"
@@ -82,16 +100,11 @@ class Link:
         self.status_changed = True
         self._turns.put(status.state)
 
-    def on_report(self, *, text: str) -> None:
+    def _keep_report(self, report: VenueReport, raw: str) -> None:
         """Keep what the LP said, however long PostgreSQL takes, then tell the engine."""
-        try:
-            report = read_report(text=text, config=self.config)
-        except UnableToReadReport as error:
-            self.on_parked(text=text, error=str(error))
-            return
         told = self._durably(
             lambda: services.record_report(
-                tenant=self._tenant, venue=self._venue, report=report, raw=text, now_us=wall_us()
+                tenant=self._tenant, venue=self._venue, report=report, raw=raw, now_us=wall_us()
             )
         )
         services.tell(tenant=self._tenant, told=told)
@@ -148,24 +161,38 @@ class Link:
         self._orders.ack(entry_id=delivery.entry_id)
 
     def _place(self, child: ChildOrderCreated, *, asked_at_us: int) -> None:
-        row, is_new = services.claim_order(child=child)
+        row, is_new = services.claim_order(child=child, client_id=self._client_id(child.cl_ord_id))
         if not is_new:
             self._again(row)
             return
-        deadline_us = asked_at_us + self.config.order_age_ms_max * 1_000
+        deadline_us = asked_at_us + self._age_ms_max * 1_000
         while not self.session.ready and wall_us() < deadline_us and not self._stopping.is_set():
             time.sleep(WAIT_S)
-        try:
-            text = outbound.new_order(child=child, config=self.config, at_us=wall_us())
-        except UnableToTranslate as error:
-            self._refuse(row, str(error))
-            return
         if wall_us() >= deadline_us:
             self._refuse(row, "too old to be sent")
-        elif self.session.send(text):
-            services.mark_sent(venue=self._venue, cl_ord_id=child.cl_ord_id)
+            return
+        try:
+            self._send(child)
+        except (UnableToSend, UnableToTranslate) as error:
+            self._refuse(row, str(error))
         else:
-            self._refuse(row, "the session is down")
+            services.mark_sent(venue=self._venue, cl_ord_id=child.cl_ord_id)
+
+    def _client_id(self, cl_ord_id: str) -> str:
+        """Return the id under which the LP will know the order."""
+        return cl_ord_id
+
+    def _send(self, child: ChildOrderCreated) -> None:
+        """Let one order leave. Raises UnableToSend, UnableToTranslate: nothing of it left."""
+        raise NotImplementedError
+
+    def _send_cancel(self, order: CancelChild, row: VenueOrder | None) -> bool:
+        """Ask for an order's end; False where the LP cannot be asked now."""
+        raise NotImplementedError
+
+    def _ask_status(self, row: VenueOrder) -> None:
+        """Ask what became of an order."""
+        raise NotImplementedError
 
     def _again(self, row: VenueOrder) -> None:
         """A second delivery: never a second order, only a question."""
@@ -177,16 +204,7 @@ class Link:
         row = VenueOrder.objects.filter(venue=self._venue, cl_ord_id=order.cl_ord_id).first()
         if row is not None and row.state not in selectors.OPEN_STATES:
             return True
-        return self.session.send(
-            outbound.cancel(
-                cl_ord_id=order.cl_ord_id,
-                symbol=order.symbol,
-                side=order.side,
-                quantity=order.quantity,
-                config=self.config,
-                at_us=wall_us(),
-            )
-        )
+        return self._send_cancel(order, row)
 
     def _turn(self) -> None:
         """Act on what became of the session since last time."""
@@ -195,10 +213,13 @@ class Link:
                 state = self._turns.get_nowait()
             except Empty:
                 return
-            for row in selectors.open_orders(venue=self._venue):
-                self._doubt(row, "the session was lost" if state is VenueState.DOWN else "found open at logon")
-                if state is VenueState.READY:
-                    self._ask_status(row)
+            self._act_on(state)
+
+    def _act_on(self, state: VenueState) -> None:
+        for row in selectors.open_orders(venue=self._venue):
+            self._doubt(row, "the session was lost" if state is VenueState.DOWN else "found open at logon")
+            if state is VenueState.READY:
+                self._ask_status(row)
 
     def _ask(self) -> None:
         while not self._asks.empty():
@@ -221,11 +242,3 @@ class Link:
             tenant=self._tenant,
             told=services.record_refusal(tenant=self._tenant, order=row, text=text, now_us=wall_us()),
         )
-
-    def _ask_status(self, row: VenueOrder) -> None:
-        if self.config.dialect.status_requests:
-            self.session.send(
-                outbound.status_request(
-                    cl_ord_id=row.cl_ord_id, symbol=row.symbol, side=Side(row.side), config=self.config
-                )
-            )

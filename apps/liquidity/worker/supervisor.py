@@ -15,11 +15,15 @@ from msgspec import structs
 
 from apps.common import sealing
 from apps.liquidity import selectors, services
+from apps.liquidity.models import CredentialKind
+from apps.liquidity.worker.fix_link import FixLink
 from apps.liquidity.worker.lease import Leases
 from apps.liquidity.worker.link import Link
+from apps.liquidity.worker.venue_link import VenueLink
 from apps.tenants.selectors import active_schemas
 from apps.tenants.services import in_tenant
 from piggy.adapters.fix.config import SessionConfig
+from piggy.adapters.interface import VenueConfig
 from piggy.core.market import VenueQuote, VenueStatus
 from piggy.messaging.client import Client, UnableToTell
 
@@ -29,6 +33,7 @@ REFRESH_S = 1.0
 
 log = structlog.get_logger(__name__)
 Name = tuple[str, str]
+Config = SessionConfig | VenueConfig
 
 
 class Supervisor:
@@ -36,7 +41,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._links: dict[Name, Link] = {}
-        self._configs: dict[Name, SessionConfig] = {}
+        self._configs: dict[Name, Config] = {}
         self._leases = Leases()
         self._client = Client(redis_url=settings.REDIS_URL)
         self._stopping = threading.Event()
@@ -78,15 +83,16 @@ class Supervisor:
             self._stopping.wait(WATCH_S)
         connection.close()
 
-    def _wanted(self) -> dict[Name, SessionConfig]:
-        wanted: dict[Name, SessionConfig] = {}
+    def _wanted(self) -> dict[Name, Config]:
+        wanted: dict[Name, Config] = {}
         for tenant in active_schemas(shard=settings.PIGGY_SHARD):
             with in_tenant(tenant):
-                found = selectors.session_configs(tenant=tenant, home=self._home)
+                found: dict[str, Config] = {**selectors.session_configs(tenant=tenant, home=self._home)}
+                found |= selectors.venue_configs(tenant=tenant)
             wanted |= {(tenant, venue): config for venue, config in found.items()}
         return wanted
 
-    def _match(self, wanted: dict[Name, SessionConfig]) -> None:
+    def _match(self, wanted: dict[Name, Config]) -> None:
         # After PostgreSQL restarted the locks are free; who has the session takes its own again.
         lost = {name for name in self._leases.lost() if not self._leases.take(name)}
         for name, link in list(self._links.items()):
@@ -99,17 +105,17 @@ class Supervisor:
             if name not in self._links and self._leases.take(_lease_name(name)):
                 self._begin(name, config)
 
-    def _begin(self, name: Name, config: SessionConfig) -> None:
-        """Start a link with its password, which is opened here and kept nowhere else."""
+    def _begin(self, name: Name, config: Config) -> None:
+        """Start a link with its secrets, which are opened here and kept nowhere else."""
         try:
             with in_tenant(name[0]):
-                password = selectors.password_of(tenant=name[0], venue=name[1])
+                secrets = selectors.open_credentials(tenant=name[0], venue=name[1])
         except (sealing.UnableToOpen, sealing.UnableToReachKeys) as error:
             # F-28: no session without its credential; the ones that run live on. Tried again at the next look.
             log.error("fix_credential_unavailable", tenant=name[0], venue=name[1], error=str(error))
             self._leases.give(_lease_name(name))
             return
-        link = Link(config=structs.replace(config, password=password), redis_url=settings.REDIS_URL)
+        link = _link(config, secrets)
         self._configs[name] = config
         self._links = self._links | {name: link}
         link.start()
@@ -152,6 +158,16 @@ class Supervisor:
             except Exception:
                 log.exception("fix_sweep_failed")
         connection.close()
+
+
+def _link(config: Config, secrets: dict[str, str]) -> Link:
+    """Return the link of a config with its secrets put in."""
+    password = secrets.get(CredentialKind.PASSWORD, "")
+    if isinstance(config, SessionConfig):
+        return FixLink(config=structs.replace(config, password=password), redis_url=settings.REDIS_URL)
+    key = secrets.get(CredentialKind.API_KEY, config.key)
+    opened = structs.replace(config, key=key, secret=secrets.get(CredentialKind.API_SECRET, password))
+    return VenueLink(config=opened, redis_url=settings.REDIS_URL)
 
 
 def _lease_name(name: Name) -> str:

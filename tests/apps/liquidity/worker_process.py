@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class WorkerProcess:
-    def __init__(self, *, home: Path, die_at: str = "") -> None:
+    def __init__(self, *, home: Path, die_at: str = "", script: str = __file__) -> None:
         self._env = os.environ | {
             "PIGGY_HOME": str(home),
             "DIE_AT": die_at,
@@ -20,7 +20,7 @@ class WorkerProcess:
         }
         self._log = (home / f"worker-{die_at or 'well'}.log").open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, __file__], env=self._env, cwd=ROOT, stdout=self._log, stderr=self._log
+            [sys.executable, script], env=self._env, cwd=ROOT, stdout=self._log, stderr=self._log
         )
 
     def wait_dead(self, timeout: float = 30) -> int:

@@ -1,0 +1,100 @@
+"""A link to a venue without FIX: reports may come by stream, as an answer or by reconciliation, and count once."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from msgspec import structs
+
+from apps.liquidity import selectors
+from apps.liquidity.models import VenueOrder
+from apps.liquidity.worker.link import Link
+from piggy.adapters.driver import Driver, wall_us
+from piggy.adapters.interface import Order, ReportKind, Said, VenueConfig, VenueReport
+from piggy.adapters.registry import driver_of
+from piggy.core.events import ChildOrderCreated
+from piggy.core.market import VenueState
+from piggy.core.orders import Side
+from piggy.messaging.codec import CancelChild
+
+RECONCILE_S = 60.0
+# A fill is asked for again for this long before the last word: clocks differ, and streams overtake each other.
+OVERLAP_US = 600_000_000
+
+log = structlog.get_logger(__name__)
+
+
+class VenueLink(Link):
+    """One account at one venue with its orders."""
+
+    def __init__(self, *, config: VenueConfig, redis_url: str) -> None:
+        super().__init__(config=config, redis_url=redis_url)
+        self.config = config
+        self.session: Driver = driver_of(config=config, listener=self)
+        self._reconcile_at = 0.0
+
+    def on_said(self, *, said: Said) -> None:
+        """Keep and tell a report under our own id of its order; missing fills go before the end of an order."""
+        row = self._durably(lambda: selectors.order_by_client_id(venue=self._venue, client_id=said.report.cl_ord_id))
+        if row is None:
+            self._keep_report(said.report, said.raw)
+            return
+        report = _ours(said.report, row.cl_ord_id)
+        if report.kind is ReportKind.DONE and report.cumulative > row.filled and self._settled_by_status(row):
+            report = structs.replace(report, kind=ReportKind.IGNORED, command=None)
+        self._keep_report(report, said.raw)
+
+    def _settled_by_status(self, row: VenueOrder) -> bool:
+        self.session.ask_status(order=_order(row))
+        again = self._durably(lambda: selectors.order_by_client_id(venue=self._venue, client_id=row.client_id))
+        return again is not None and again.state == VenueOrder.State.DONE
+
+    def _client_id(self, cl_ord_id: str) -> str:
+        return self.session.venue.client_id(cl_ord_id=cl_ord_id)
+
+    def _send(self, child: ChildOrderCreated) -> None:
+        self.session.place(child=child, wait_s=self._age_ms_max / 1_000)
+
+    def _send_cancel(self, order: CancelChild, row: VenueOrder | None) -> bool:
+        # Without a row the order never came here, and so never left.
+        return True if row is None else self.session.cancel(order=_order(row))
+
+    def _ask_status(self, row: VenueOrder) -> None:
+        self.session.ask_status(order=_order(row))
+
+    def _act_on(self, state: VenueState) -> None:
+        super()._act_on(state)
+        if state is VenueState.READY:
+            self._reconcile()
+
+    def _ask(self) -> None:
+        super()._ask()
+        if self.session.ready and time.monotonic() > self._reconcile_at:
+            self._reconcile()
+
+    def _reconcile(self) -> None:
+        """Ask for every fill since the last one heard of, the gap of an outage included; each counts once."""
+        self._reconcile_at = time.monotonic() + RECONCILE_S
+        since_us = selectors.heard_until_us(venue=self._venue, now_us=wall_us()) - OVERLAP_US
+        if not self.session.reconcile(since_us=since_us):
+            log.warning("venue_not_reconciled", tenant=self._tenant, venue=self._venue)
+
+
+def _ours(report: VenueReport, cl_ord_id: str) -> VenueReport:
+    command = structs.replace(report.command, cl_ord_id=cl_ord_id) if report.command is not None else None
+    return structs.replace(report, cl_ord_id=cl_ord_id, command=command)
+
+
+def _order(row: VenueOrder) -> Order:
+    return Order(
+        cl_ord_id=row.cl_ord_id,
+        client_id=row.client_id or row.cl_ord_id,
+        symbol=row.symbol,
+        side=Side(row.side),
+        quantity=row.quantity,
+        limit_price=row.limit_price,
+        time_in_force=row.time_in_force,
+        filled=row.filled,
+        created_at_us=int(row.created_at.timestamp() * 1_000_000),
+    )

@@ -1,0 +1,32 @@
+"""Which adapter speaks to which kind of venue; loaded when its first account starts, not before."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from piggy.adapters.driver import Driver, Listener
+from piggy.adapters.interface import VenueConfig, VenueSession
+
+SESSIONS = {
+    "binance": ("piggy.adapters.binance.session", "BinanceSession"),
+    "binance_usdm": ("piggy.adapters.binance.session", "BinanceSession"),
+}
+KINDS = {"fix": "FIX 4.4", "binance": "Binance spot", "binance_usdm": "Binance USD-M"}
+
+
+class UnableToFindAdapter(Exception):
+    """No adapter speaks to this kind of venue."""
+
+
+def session_of(*, config: VenueConfig) -> VenueSession:
+    """Return a new session of the config's kind. Raises UnableToFindAdapter."""
+    if config.kind not in SESSIONS:
+        raise UnableToFindAdapter(f"{config.kind} is none of {', '.join(sorted(SESSIONS))}.")
+    module, name = SESSIONS[config.kind]
+    return cast("VenueSession", getattr(import_module(module), name)(config=config))
+
+
+def driver_of(*, config: VenueConfig, listener: Listener) -> Driver:
+    """Return what runs an account, not yet started. Raises UnableToFindAdapter."""
+    return Driver(session=session_of(config=config), listener=listener)
