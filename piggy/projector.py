@@ -24,7 +24,7 @@ BATCH_ROWS_MAX = 1_000
 GAP_EXIT = 3
 
 ROWS = """
-select seq, command_id::text, position, principal, request_hash,
+select seq, command_id::text, position, version, principal, request_hash,
        (extract(epoch from occurred_at) * 1000000)::bigint, (extract(epoch from recorded_at) * 1000000)::bigint,
        recorded_mono_ns, payload
 from event_log where seq > %s order by seq limit %s
@@ -42,11 +42,37 @@ class UnableToProject(Exception):
 @cache
 def projections() -> dict[str, Projection]:
     """Return every app's projection by the name of its cursor: the table of contents of what people see."""
+    return {name: module.project for name, module in _modules().items()}
+
+
+def rebuild(*, tenant: str, name: str = "") -> int:
+    """Empty every table that projections fill, or those of one, and fill them anew; returns the events read.
+
+    Needs the owner's connection, for the app's role may empty nothing. A projector that runs meanwhile takes turns.
+    """
+    from django.db import connection, transaction
+
+    from apps.tenants.services import in_tenant
+
+    wanted = {key: module for key, module in _modules().items() if name in ("", key)}
+    tables = sorted({model._meta.db_table for module in wanted.values() for model in module.TABLES})
+    with in_tenant(tenant), transaction.atomic(), connection.cursor() as cursor:
+        _cursors({key: module.project for key, module in wanted.items()})
+        cursor.execute(f"truncate {', '.join(map(connection.ops.quote_name, tables))} restart identity")
+        cursor.execute("update projection_cursor set seq = 0 where name = any(%s)", [list(wanted)])
+    read = 0
+    while found := catch_up(tenant=tenant, name=name):
+        read += found
+    return read
+
+
+@cache
+def _modules() -> dict[str, Any]:
     from apps.risk import projections as risk
     from apps.trading import projections as trading
     from apps.treasury import projections as treasury
 
-    return {"trading": trading.project, "risk": risk.project, "treasury": treasury.project}
+    return {"trading": trading, "risk": risk, "treasury": treasury}
 
 
 def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> int:
@@ -109,7 +135,7 @@ def _read(*, after: int, limit: int) -> list[Any]:
     from django.db import connection
 
     from piggy.core.events import Recorded
-    from piggy.messaging import codec
+    from piggy.messaging.upcasting import event_of
 
     with connection.cursor() as cursor:
         cursor.execute(ROWS, [after, limit])
@@ -127,9 +153,20 @@ def _read(*, after: int, limit: int) -> list[Any]:
             occurred_at_us=occurred_at_us,
             recorded_at_us=recorded_at_us,
             recorded_mono_ns=mono_ns,
-            event=codec.decode_event(bytes(payload)),
+            event=event_of(payload=bytes(payload), version=version),
         )
-        for seq, command_id, position, principal, request_hash, occurred_at_us, recorded_at_us, mono_ns, payload in rows
+        for (
+            seq,
+            command_id,
+            position,
+            version,
+            principal,
+            request_hash,
+            occurred_at_us,
+            recorded_at_us,
+            mono_ns,
+            payload,
+        ) in rows
     ]
 
 

@@ -13,6 +13,7 @@ from piggy.core import events as ev
 from piggy.core.events import Recorded
 
 ZERO = Decimal(0)
+TABLES = (AccountMargin, MarginCall)
 ACCOUNT_UPDATES = ["last_seq", "currency", "balance", "deposited", "withdrawn", "realised", "commission"]
 ACCOUNT_UPDATES += ["margin_called", "updated_at"]
 

@@ -50,6 +50,7 @@ UPDATES: dict[type, tuple[str, ...]] = {
     ),
 }
 DOUBT = "in_doubt"
+TABLES = (Order, ChildOrder, Fill, Position)
 
 
 def project(*, tenant: str, batch: Sequence[Recorded]) -> None:

@@ -11,6 +11,8 @@ from apps.treasury.models import JournalEntry, Posting
 from piggy.core import ledger
 from piggy.core.events import OrderFilled, Recorded
 
+TABLES = (JournalEntry, Posting)
+
 
 class UnableToBook(Exception):
     """An event names an account that the tenant's tables do not know, so its currency is unknown."""

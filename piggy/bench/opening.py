@@ -21,6 +21,7 @@ from piggy.messaging.identity import command_id_of
 
 GROUP = "bench"
 SYMBOLS = ("EURUSD", "GBPUSD", "AUDUSD", "NZDUSD")
+HOUR_US = 3_600_000_000
 VENUES = ("LP1", "LP2", "LP3")
 # Rates guard a real desk against a mad client; here the client is meant to be mad.
 RATE_MAX = 100_000_000
@@ -38,7 +39,7 @@ LIMITS = msgspec.structs.replace(
 def opening(*, accounts: int, mode: BookMode = BookMode.B) -> list[cmd.AnyCommand]:
     """Return the commands; account `c7` is traded by strategy `s7`."""
     commands: list[cmd.AnyCommand] = [
-        cmd.SignReview(signed_by="bench", reference="bench", signed_at_us=time.time_ns() // 1_000)
+        cmd.SignReview(signed_by="bench", reference="bench", signed_at_us=time.time_ns() // 1_000 - HOUR_US)
     ]
     commands += [cmd.ConfigureInstrument(instrument=_instrument(symbol)) for symbol in SYMBOLS]
     commands += [cmd.ConfigureVenue(venue=Venue(name=name)) for name in VENUES]

@@ -7,8 +7,10 @@ from decimal import Decimal
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Base of everything that can be in the log."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Base of everything that can be in the log; `supersedes` is the seq of an earlier event that this one corrects."""
+
+    supersedes: int = 0
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):

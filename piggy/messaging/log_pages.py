@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from piggy.core.events import Recorded
 from piggy.messaging.chain import NUMBERS, Row, Tip
@@ -42,7 +42,22 @@ class UnableToRead(Exception):
         self.seq = seq
 
 
-def rows(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Row]:
+class Entry(NamedTuple):
+    """A row whose hash is right, not decoded yet; `texts` are command id, type, principal and request hash."""
+
+    seq: int
+    position: int
+    version: int
+    occurred_at_us: int
+    recorded_at_us: int
+    recorded_mono_ns: int
+    texts: bytes
+    payload: bytes
+    prev_hash: bytes
+    hash: bytes
+
+
+def entries(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Entry]:
     """Yield the rows of a page that follows `tip`, moving it, every hash checked. Raises UnableToRead."""
     at, sha256, pack = 0, hashlib.sha256, NUMBERS.pack
     while at < len(page):
@@ -59,25 +74,33 @@ def rows(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Row]:
         prev_hash, rest = covered[:_PREVIOUS_BYTES], covered[_HEADER_BYTES:]
         if prev_hash != tip.hash or sha256(prev_hash + header + rest).digest() != digest:
             raise UnableToRead(f"{tenant}: event {seq} is not what was written.", seq=seq)
-        payload = rest[texts_bytes:]
-        try:
-            event = event_of(payload=payload, version=version)
-        except UnableToUpcast as error:
-            raise UnableToRead(f"{tenant}: event {seq} {error}", seq=seq) from error
-        command_id, type_name, principal, request_hash = rest[:texts_bytes].decode().split("\x1f")
         tip.seq, tip.hash = seq, digest
+        texts, payload = rest[:texts_bytes], rest[texts_bytes:]
+        yield Entry(
+            seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, texts, payload, prev_hash, digest
+        )
+
+
+def rows(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Row]:
+    """Yield the rows of a page as `entries` does, each with its event, of whatever version. Raises UnableToRead."""
+    for entry in entries(tenant=tenant, page=page, tip=tip):
+        try:
+            event = event_of(payload=entry.payload, version=entry.version)
+        except UnableToUpcast as error:
+            raise UnableToRead(f"{tenant}: event {entry.seq} {error}", seq=entry.seq) from error
+        command_id, type_name, principal, request_hash = entry.texts.decode().split("\x1f")
         recorded = Recorded(
-            seq=seq,
+            seq=entry.seq,
             command_id=command_id,
-            position=position,
+            position=entry.position,
             principal=principal,
             request_hash=request_hash,
-            occurred_at_us=occurred_at_us,
-            recorded_at_us=recorded_at_us,
-            recorded_mono_ns=recorded_mono_ns,
+            occurred_at_us=entry.occurred_at_us,
+            recorded_at_us=entry.recorded_at_us,
+            recorded_mono_ns=entry.recorded_mono_ns,
             event=event,
         )
-        yield Row(recorded, type_name, version, payload, prev_hash, digest)
+        yield Row(recorded, type_name, entry.version, entry.payload, entry.prev_hash, entry.hash)
 
 
 def _complain_of_order(tenant: str, wanted: int, found: int) -> None:

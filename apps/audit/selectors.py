@@ -1,0 +1,180 @@
+"""The event log as auditors read it: checked from the first row, shown for people to read, proven by signed heads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, LiteralString, NamedTuple
+
+import msgspec
+import psycopg
+from django.db import connection
+from psycopg import sql
+
+from apps.tenants.services import in_tenant
+from piggy.core import ledger
+from piggy.core.events import AccountConfigured
+from piggy.messaging import log_pages, merkle, tree_heads
+from piggy.messaging.chain import Row, Tip
+from piggy.messaging.log_pages import PAGE_ROWS, UnableToRead
+
+NO_END = 2**63 - 1
+HEADS: LiteralString = """
+SELECT seq, root, (extract(epoch from signed_at) * 1000000)::bigint, key_id, signature
+  FROM {schema}.log_checkpoint ORDER BY seq
+"""
+FIRST_AFTER: LiteralString = """
+SELECT coalesce(
+  (SELECT min(seq) - 1 FROM {schema}.event_log WHERE recorded_at > to_timestamp(%(at_us)s::numeric / 1000000)),
+  (SELECT max(seq) FROM {schema}.event_log), 0)
+"""
+HASHES: LiteralString = "SELECT hash FROM {schema}.event_log WHERE seq <= %(until)s ORDER BY seq"
+
+
+class Verdict(NamedTuple):
+    """What a check of the whole log found; `bad_seq` is 0 where nothing is wrong, else the first bad event."""
+
+    events: int
+    heads: int
+    bad_seq: int = 0
+    text: str = ""
+
+
+class UnableToProve(Exception):
+    """There is no such event, or no signed head that covers it."""
+
+
+def verify(*, tenant: str, trusted: str) -> Verdict:
+    """Read the whole log of `tenant`: sequence, hashes, and the root of every signed head under the key `trusted`."""
+    heads = {head.seq: head for head in signed_heads(tenant=tenant)}
+    tip, tree, good = Tip(), merkle.Tree(), 0
+    try:
+        for page in _pages(tenant=tenant):
+            for entry in log_pages.entries(tenant=tenant, page=page, tip=tip):
+                tree.add(entry=entry.hash)
+                if head := heads.get(entry.seq):
+                    if head.root != tree.root() or not tree_heads.is_signed(head=head, trusted=trusted):
+                        text = f"the signed head of {entry.seq} events is not of this log, which is whole since {good}"
+                        return Verdict(tip.seq, len(heads), good + 1, text)
+                    good = entry.seq
+    except UnableToRead as error:
+        return Verdict(tip.seq, len(heads), error.seq, str(error))
+    last = max(heads, default=0)
+    if last > tip.seq:
+        return Verdict(tip.seq, len(heads), tip.seq + 1, f"the log ends at {tip.seq}, a head was signed of {last}")
+    return Verdict(tip.seq, len(heads))
+
+
+def events(*, tenant: str, after: int = 0, until: int = NO_END) -> Iterator[Row]:
+    """Yield the events after `after` to `until`, their hashes checked from there on. Raises UnableToRead."""
+    tip = Tip(after, _hash_at(tenant, after)) if after else Tip()
+    for page in _pages(tenant=tenant, after=after, until=until):
+        yield from log_pages.rows(tenant=tenant, page=page, tip=tip)
+
+
+def as_of(*, tenant: str, seq: int) -> Iterator[Row]:
+    """Yield what was true when the log ended at `seq`: its events without those that others up to `seq` supersede.
+
+    The log only grows, so the same question has the same answer for ever. Raises UnableToRead.
+    """
+    superseded = {row.recorded.event.supersedes for row in events(tenant=tenant, until=seq)}
+    for row in events(tenant=tenant, until=seq):
+        if row.recorded.seq not in superseded:
+            yield row
+
+
+def seq_at(*, tenant: str, at_us: int) -> int:
+    """Return where the log ended at a time (UTC us): just before the first event that was recorded after it."""
+    found = _rows(tenant, FIRST_AFTER, {"at_us": at_us})
+    return int(found[0][0])
+
+
+def trial_balance(*, tenant: str, seq: int) -> list[dict[str, str]]:
+    """Return what every account of the ledger held when the log ended at `seq`, late corrections up to it included."""
+    currencies: dict[str, str] = {}
+    sums: dict[tuple[str, str, str], Decimal] = {}
+    for row in as_of(tenant=tenant, seq=seq):
+        event: Any = row.recorded.event
+        if isinstance(event, AccountConfigured):
+            currencies[event.account.account_id] = event.account.currency
+        currency = currencies.get(getattr(event, "account_id", ""), "")
+        for line in ledger.postings(event=event, currency=currency):
+            key = (line.gl_account, line.owner, line.currency)
+            sums[key] = sums.get(key, Decimal(0)) + line.amount
+    return [
+        {"gl_account": gl_account, "owner": owner, "currency": currency, "amount": f"{amount:f}"}
+        for (gl_account, owner, currency), amount in sorted(sums.items())
+    ]
+
+
+def plain(*, row: Row) -> dict[str, Any]:
+    """Return an event as JSON can hold it, numbers as strings."""
+    told = msgspec.to_builtins(row.recorded)
+    return {**told, "version": row.version, "prev_hash": row.prev_hash.hex(), "hash": row.hash.hex()}
+
+
+def signed_heads(*, tenant: str) -> list[tree_heads.Head]:
+    """Return every signed head, smallest first."""
+    return [
+        tree_heads.Head(
+            tenant=tenant,
+            seq=seq,
+            root=bytes(root),
+            signed_at_us=signed_at_us,
+            key_id=key_id,
+            signature=bytes(signature),
+        )
+        for seq, root, signed_at_us, key_id, signature in _rows(tenant, HEADS)
+    ]
+
+
+def inclusion(*, tenant: str, seq: int) -> dict[str, Any]:
+    """Return the proof that event `seq` is in the log under the first head that covers it. Raises UnableToProve."""
+    head = next((each for each in signed_heads(tenant=tenant) if each.seq >= seq), None)
+    if head is None or seq < 1:
+        raise UnableToProve(f"No signed head covers event {seq}.")
+    hashes = _hashes(tenant, head.seq)
+    proof = merkle.inclusion_proof(entries=hashes, index=seq - 1)
+    return {"seq": seq, "hash": hashes[seq - 1].hex(), "proof": [each.hex() for each in proof], "head": told(head=head)}
+
+
+def consistency(*, tenant: str, seq: int, later: int) -> dict[str, Any]:
+    """Return the proof that the head of `later` events continues the head of `seq`. Raises UnableToProve."""
+    heads = {head.seq: head for head in signed_heads(tenant=tenant)}
+    if seq not in heads or later not in heads or seq > later:
+        raise UnableToProve(f"There are no signed heads of {seq} and, later, of {later} events.")
+    proof = merkle.consistency_proof(entries=_hashes(tenant, later), size=seq)
+    return {"proof": [each.hex() for each in proof], "head": told(head=heads[seq]), "later": told(head=heads[later])}
+
+
+def told(*, head: tree_heads.Head) -> dict[str, Any]:
+    """Return a head as JSON can hold it."""
+    return {**msgspec.to_builtins(head), "root": head.root.hex(), "signature": head.signature.hex()}
+
+
+def _pages(*, tenant: str, after: int = 0, until: int = NO_END) -> Iterator[bytes]:
+    while True:
+        asked = {"after": after, "until": until, "rows": PAGE_ROWS}
+        page = next(iter(_rows(tenant, log_pages.PAGE, asked)))[0]
+        if not page:
+            return
+        yield page
+        after += PAGE_ROWS
+
+
+def _hashes(tenant: str, until: int) -> list[bytes]:
+    return [bytes(row[0]) for row in _rows(tenant, HASHES, {"until": until})]
+
+
+def _hash_at(tenant: str, seq: int) -> bytes:
+    found = _rows(tenant, "SELECT hash FROM {schema}.event_log WHERE seq = %(seq)s", {"seq": seq})
+    if not found:
+        raise UnableToRead(f"{tenant}: there is no event {seq}.", seq=seq)
+    return bytes(found[0][0])
+
+
+def _rows(tenant: str, query: LiteralString, asked: dict[str, Any] | None = None) -> list[Any]:
+    with in_tenant(tenant), connection.cursor():  # Opens the connection and puts the tenant's context on it.
+        cursor = psycopg.Cursor(connection.connection)
+        cursor.execute(sql.SQL(query).format(schema=sql.Identifier(tenant)), asked, binary=True)
+        return cursor.fetchall()
