@@ -10,6 +10,7 @@ from typing import Any
 from apps.common.times import moment
 from apps.risk.models import AccountMargin, MarginCall
 from piggy.core import events as ev
+from piggy.core.correction_events import OrderFillBusted
 from piggy.core.events import Recorded
 
 ZERO = Decimal(0)
@@ -90,6 +91,13 @@ def _filled(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
         row.commission += event.commission
 
 
+def _busted(rows: Rows, event: OrderFillBusted, recorded: Recorded) -> None:
+    if (row := rows.account(event.account_id, recorded)) is not None:
+        row.balance += event.realised + event.commission
+        row.realised += event.realised
+        row.commission -= event.commission
+
+
 def _written_off(rows: Rows, event: ev.NegativeBalanceWrittenOff, recorded: Recorded) -> None:
     if (row := rows.account(event.account_id, recorded)) is not None:
         row.balance += event.amount
@@ -126,6 +134,7 @@ EVENT_HANDLERS: dict[type, Callable[[Rows, Any, Recorded], None]] = {
     ev.AccountCredited: _credited,
     ev.AccountDebited: _debited,
     ev.OrderFilled: _filled,
+    OrderFillBusted: _busted,
     ev.NegativeBalanceWrittenOff: _written_off,
     ev.MarginCalled: _called,
     ev.MarginRestored: _restored,

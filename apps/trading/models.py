@@ -98,7 +98,7 @@ class ChildOrder(models.Model):
 
 
 class Fill(models.Model):
-    """A client's fill, one per OrderFilled event."""
+    """A client's fill, one per OrderFilled event; a bust adds a row of minus its lots and money (OrderFillBusted)."""
 
     seq = models.BigIntegerField(primary_key=True)
     fill_id = models.CharField(max_length=120)

@@ -17,37 +17,17 @@ from apps.common.times import moment
 from apps.trading.models import ChildOrder, Fill, Order, Position
 from piggy.core import events as ev
 from piggy.core import positions
+from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.events import Recorded
 from piggy.core.orders import OrderState, OrderTerms
 
 ZERO = Decimal(0)
+ORDER = ("last_seq", "quantity", "limit_price", "stop_price", "state", "filled", "notional", "average_price")
+POSITION = ("last_seq", "quantity", "cost", "a_lots", "cross_lots", "b_lots", "realised", "margin", "opened_at")
 UPDATES: dict[type, tuple[str, ...]] = {
-    Order: (
-        "last_seq",
-        "quantity",
-        "limit_price",
-        "stop_price",
-        "state",
-        "filled",
-        "notional",
-        "average_price",
-        "mode",
-        "text",
-        "updated_at",
-    ),
+    Order: (*ORDER, "mode", "text", "updated_at"),
     ChildOrder: ("last_seq", "state", "filled", "notional", "venue_order_id", "code", "text", "updated_at"),
-    Position: (
-        "last_seq",
-        "quantity",
-        "cost",
-        "a_lots",
-        "cross_lots",
-        "b_lots",
-        "realised",
-        "margin",
-        "opened_at",
-        "updated_at",
-    ),
+    Position: (*POSITION, "updated_at"),
 }
 DOUBT = "in_doubt"
 TABLES = (Order, ChildOrder, Fill, Position)
@@ -99,7 +79,7 @@ def _load(batch: Sequence[Recorded]) -> Rows:
     events: list[Any] = [recorded.event for recorded in batch]
     order_ids = {event.order_id for event in events}
     legs = {event.order_id for event in events if hasattr(event, "cl_ord_id")}
-    position_ids = {event.position_id for event in events if isinstance(event, ev.OrderFilled)}
+    position_ids = {event.position_id for event in events if isinstance(event, ev.OrderFilled | OrderFillBusted)}
     children = ChildOrder.objects.filter(order_id__in=legs) if legs else ()
     return Rows(
         orders=Order.objects.defer("terms", "verdict", "routing").in_bulk(order_ids),
@@ -192,41 +172,73 @@ def _filled(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
         order.notional += event.quantity * event.price
         order.average_price = order.notional / order.filled
         done = order.filled >= order.quantity
-        order.state = (OrderState.FILLED if done else OrderState.PARTIALLY_FILLED).value
-    rows.fills[recorded.seq] = Fill(
+        if done or not OrderState(order.state).final:  # A corrected fill may belong to an order that has ended.
+            order.state = (OrderState.FILLED if done else OrderState.PARTIALLY_FILLED).value
+    rows.fills[recorded.seq] = _fill(event, recorded, 1)
+    _move_position(rows, event, recorded)
+
+
+def _busted(rows: Rows, event: OrderFillBusted, recorded: Recorded) -> None:
+    """A fill is taken back: a row of minus its lots and money is added, so that sums are right and the past stays."""
+    order = rows.orders.get(event.order_id)
+    if rows.touch(order, recorded):
+        assert order is not None
+        order.filled -= event.quantity
+        order.notional -= event.quantity * event.price
+        order.average_price = order.notional / order.filled if order.filled else ZERO
+        if order.state == OrderState.FILLED:
+            order.state, order.text = OrderState.CANCELLED.value, event.reason
+        elif not OrderState(order.state).final and order.state != OrderState.IN_DOUBT:
+            order.state = (OrderState.PARTIALLY_FILLED if order.filled else OrderState.ROUTED).value
+    rows.fills[recorded.seq] = _fill(event, recorded, -1)
+    row = _position(rows, event, recorded)
+    if row is not None:
+        _hold(row, event.position, event)
+
+
+def _fill(event: ev.OrderFilled | OrderFillBusted, recorded: Recorded, sign: int) -> Fill:
+    return Fill(
         seq=recorded.seq,
         fill_id=event.fill_id,
         order_id=event.order_id,
         account_id=event.account_id,
         symbol=event.symbol,
         side=event.side.value,
-        quantity=event.quantity,
+        quantity=sign * event.quantity,
         price=event.price,
         raw_price=event.raw_price,
         book=event.book,
         counterparty=event.counterparty,
         realised=event.realised,
-        commission=event.commission,
-        markup_revenue=event.markup_revenue,
+        commission=sign * event.commission,
+        markup_revenue=sign * event.markup_revenue,
         conversion_rate=event.conversion_rate,
         position_id=event.position_id,
         reason=event.reason,
         filled_at=moment(recorded.occurred_at_us),
     )
-    _move_position(rows, event, recorded)
 
 
-def _move_position(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
+def _position(rows: Rows, event: ev.OrderFilled | OrderFillBusted, recorded: Recorded) -> Position | None:
+    """Return the position's row to change, a new one if need be, None where the event is already in it."""
     row = rows.positions.get(event.position_id)
     if row is not None and row.last_seq >= recorded.seq:
-        return
-    at = moment(recorded.recorded_at_us)
+        return None
     if row is None:
         row = Position(position_id=event.position_id, account_id=event.account_id, symbol=event.symbol)
-        row.quantity, row.last_seq, row.realised, row.opened_at = ZERO, 0, ZERO, at
+        row.quantity, row.last_seq, row.realised, row.opened_at = ZERO, 0, ZERO, moment(recorded.recorded_at_us)
         rows.positions[event.position_id] = row
         rows.add(row)
     rows.touch(row, recorded)
+    if not row.quantity:
+        row.opened_at = moment(recorded.recorded_at_us)
+    return row
+
+
+def _move_position(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
+    row = _position(rows, event, recorded)
+    if row is None:
+        return
     # Profit is in the event, in the account's currency; of the fold only lots and cost are used, so any size will do.
     after = positions.filled(
         position=_as_core(row) if row.quantity else None,
@@ -236,8 +248,10 @@ def _move_position(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> Non
         contract_size=Decimal(1),
         book=event.book,
     ).position
-    if not row.quantity:
-        row.opened_at = at
+    _hold(row, after, event)
+
+
+def _hold(row: Position, after: positions.Position | None, event: ev.OrderFilled | OrderFillBusted) -> None:
     row.quantity = after.quantity if after else ZERO
     row.cost = after.cost if after else ZERO
     row.a_lots, row.cross_lots, row.b_lots = (
@@ -305,14 +319,27 @@ def _child_acknowledged(rows: Rows, event: ev.ChildOrderAcknowledged, recorded: 
     _settle_doubt(rows, event.order_id, recorded)
 
 
+def _child_busted(rows: Rows, event: VenueFillBusted, recorded: Recorded) -> None:
+    _child_dealt(rows, event, recorded, -1)
+
+
 def _child_filled(rows: Rows, event: ev.ChildOrderFilled, recorded: Recorded) -> None:
-    child = rows.children.get(event.cl_ord_id)
-    if rows.touch(child, recorded):
-        assert child is not None
-        child.filled += event.quantity
-        child.notional += event.quantity * event.price
+    child = _child_dealt(rows, event, recorded, 1)
+    if child is not None:
         child.state = "filled" if child.filled >= child.quantity else "partially_filled"
     _settle_doubt(rows, event.order_id, recorded)
+
+
+def _child_dealt(
+    rows: Rows, event: ev.ChildOrderFilled | VenueFillBusted, recorded: Recorded, sign: int
+) -> ChildOrder | None:
+    child = rows.children.get(event.cl_ord_id)
+    if not rows.touch(child, recorded):
+        return None
+    assert child is not None
+    child.filled += sign * event.quantity
+    child.notional += sign * event.quantity * event.price
+    return child
 
 
 def _child_closed(rows: Rows, event: ev.ChildOrderClosed, recorded: Recorded) -> None:
@@ -356,6 +383,8 @@ EVENT_HANDLERS: dict[type, Callable[[Rows, Any, Recorded], None]] = {
     ev.OrderFilled: _filled,
     ev.OrderHeld: _held,
     ev.DealerDecided: _dealer_decided,
+    OrderFillBusted: _busted,
+    VenueFillBusted: _child_busted,
     ev.ChildOrderCreated: _child_created,
     ev.ChildOrderAcknowledged: _child_acknowledged,
     ev.ChildOrderFilled: _child_filled,

@@ -9,6 +9,7 @@ from apps.common import bulk
 from apps.common.times import moment
 from apps.treasury.models import JournalEntry, Posting
 from piggy.core import ledger
+from piggy.core.correction_events import OrderFillBusted
 from piggy.core.events import OrderFilled, Recorded
 
 TABLES = (JournalEntry, Posting)
@@ -59,7 +60,8 @@ def _entry(recorded: Recorded, currencies: dict[str, str]) -> tuple[JournalEntry
 
 
 def _currencies(batch: Sequence[Recorded]) -> dict[str, str]:
-    filled = {recorded.event.account_id for recorded in batch if isinstance(recorded.event, OrderFilled)}
+    events = [recorded.event for recorded in batch]
+    filled = {event.account_id for event in events if isinstance(event, OrderFilled | OrderFillBusted)}
     found = accounts.currencies_of(account_ids=filled)
     if missing := filled - found.keys():
         raise UnableToBook(f"No such account: {', '.join(sorted(missing))}.")

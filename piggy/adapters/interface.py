@@ -48,6 +48,8 @@ class ReportKind(StrEnum):
     REJECT = "reject"
     DONE = "done"
     DOUBT = "doubt"
+    BUST = "bust"
+    CORRECTION = "correction"
     STATUS = "status"
     IGNORED = "ignored"
 

@@ -76,9 +76,13 @@ class Activity:
     def execution(self, *, at_us: int, result: Decimal) -> None:
         """Count a fill and what it brought or cost today."""
         self._second(at_us).executions += 1
+        self.result(at_us=at_us, amount=result)
+
+    def result(self, *, at_us: int, amount: Decimal) -> None:
+        """Count what was brought or cost today."""
         if at_us // DAY_US != self.day:
             self.day, self.realised_today = at_us // DAY_US, ZERO
-        self.realised_today += result
+        self.realised_today += amount
 
     def messages_this_second(self, *, now_us: int) -> int:
         last = self.seconds[-1] if self.seconds else None

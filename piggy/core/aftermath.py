@@ -21,6 +21,8 @@ BRACKET = "bracket"
 def settled(*, execution: Execution) -> list[ev.AnyEvent]:
     """Return the command's events, with all that its fills bring about."""
     for order, lots in execution.fills():
+        if lots <= 0:
+            continue  # Taken back, or corrected to no more: there is nothing new to protect.
         if order.terms.oco_group:
             _shrink_siblings(order=order, lots=lots, execution=execution)
         if order.terms.take_profit is not None or order.terms.stop_loss is not None:

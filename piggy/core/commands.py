@@ -307,6 +307,32 @@ class RecordVenueDoubt(Command, frozen=True, kw_only=True):
     occurred_at_us: int
 
 
+class RecordVenueBust(Command, frozen=True, kw_only=True):
+    """The venue took an execution back: `ref_fill_id` names it, `report_id` this report (F-15)."""
+
+    venue: str
+    cl_ord_id: str
+    report_id: str
+    ref_fill_id: str
+    text: str
+    occurred_at_us: int
+
+
+class RecordVenueCorrection(Command, frozen=True, kw_only=True):
+    """The venue restated an execution: in the place of `ref_fill_id` stands one of these numbers under `report_id`."""
+
+    venue: str
+    cl_ord_id: str
+    report_id: str
+    ref_fill_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    text: str
+    occurred_at_us: int
+
+
 AnyCommand = (
     ConfigureInstrument
     | ConfigureGroup
@@ -349,6 +375,8 @@ AnyCommand = (
     | RecordVenueDoubt
     | ControlCommand
     | DealerCommand
+    | RecordVenueBust
+    | RecordVenueCorrection
 )
 
 

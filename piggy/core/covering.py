@@ -14,12 +14,13 @@ import msgspec
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
+from piggy.core.correction_events import HedgeFillBusted, VenueFillBusted
 from piggy.core.hedging import HedgePolicy, HedgeScope, hedge_lots, lots_to_target, policy_fault
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import Side, TimeInForce
-from piggy.core.positions import filled
+from piggy.core.positions import Fold, Position, filled
 from piggy.core.pricing import worst_price
 from piggy.core.routing import Leg, legs, rank
 from piggy.core.routing_rules import CostModel
@@ -131,19 +132,11 @@ def cover_by_hand(*, command: cmd.CoverByHand, moment: Moment) -> Events:
     return [proposed, *sent]
 
 
-def hedge_filled(*, hedge: Hedge, fill: ev.ChildOrderFilled, moment: Moment) -> ev.HedgeFilled:
-    """Return what a venue's fill of a hedge brings: the house's position there moves, its profit is booked."""
-    instrument = moment.instrument(fill.symbol)
-    fold = filled(
-        position=moment.state.house_positions.get((fill.venue, fill.symbol)),
-        side=fill.side,
-        quantity=fill.quantity,
-        price=fill.price,
-        contract_size=instrument.contract_size,
-        account_id=HOUSE,
-        symbol=fill.symbol,
-        position_id=f"{fill.venue}:{fill.symbol}",
-    )
+def hedge_filled(
+    *, hedge: Hedge, fill: ev.ChildOrderFilled, moment: Moment, position: Position | None
+) -> ev.HedgeFilled:
+    """Return what a venue's fill of a hedge brings: the house's `position` there moves, its profit is booked."""
+    fold = _house_fold(position, fill.side, fill, moment)
     return ev.HedgeFilled(
         hedge_id=hedge.hedge_id,
         fill_id=fill.fill_id,
@@ -153,9 +146,32 @@ def hedge_filled(*, hedge: Hedge, fill: ev.ChildOrderFilled, moment: Moment) -> 
         quantity=fill.quantity,
         price=fill.price,
         realised=fold.realised_quote,
-        currency=instrument.quote,
+        currency=moment.instrument(fill.symbol).quote,
         occurred_at_us=fill.occurred_at_us,
     )
+
+
+def hedge_busted(*, hedge: Hedge, bust: VenueFillBusted, moment: Moment) -> tuple[HedgeFillBusted, Position | None]:
+    """Return what a venue takes back of a hedge, dealt back at its price, and the house's position without it."""
+    fold = _house_fold(house_position(fill=bust, moment=moment), bust.side.contra, bust, moment)
+    event = HedgeFillBusted(
+        hedge_id=hedge.hedge_id,
+        fill_id=bust.fill_id,
+        venue=bust.venue,
+        symbol=bust.symbol,
+        side=bust.side,
+        quantity=bust.quantity,
+        price=bust.price,
+        realised=fold.realised_quote,
+        currency=moment.instrument(bust.symbol).quote,
+        occurred_at_us=bust.occurred_at_us,
+    )
+    return event, fold.position
+
+
+def house_position(*, fill: ev.ChildOrderFilled | VenueFillBusted, moment: Moment) -> Position | None:
+    """Return what the house holds where `fill` was dealt."""
+    return moment.state.house_positions.get((fill.venue, fill.symbol))
 
 
 def ended(*, hedge: Hedge, child: Child, lots: Decimal, moment: Moment) -> Events:
@@ -184,6 +200,21 @@ def _by_hand(
         text = f"at least {instrument.lot_min} lots, in steps of {instrument.lot_step}"
         return _refused("QUANTITY_UNUSABLE", "quantity", text)
     return command.side, lots
+
+
+def _house_fold(
+    position: Position | None, side: Side, fill: ev.ChildOrderFilled | VenueFillBusted, moment: Moment
+) -> Fold:
+    return filled(
+        position=position,
+        side=side,
+        quantity=fill.quantity,
+        price=fill.price,
+        contract_size=moment.instrument(fill.symbol).contract_size,
+        account_id=HOUSE,
+        symbol=fill.symbol,
+        position_id=f"{fill.venue}:{fill.symbol}",
+    )
 
 
 def _proposed(*, policy: HedgePolicy, pending: Mapping[str, Decimal], number: int, moment: Moment) -> Events:

@@ -19,6 +19,7 @@ import msgspec
 from piggy.core import commands as cmd
 from piggy.core import (
     configuring,
+    corrections,
     covering,
     dealing,
     gatekeeping,
@@ -34,6 +35,7 @@ from piggy.core import events as ev
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Touch, currency_pairs
+from piggy.core.correction_events import OrderFillBusted
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.execution import Execution, UnableToConvert
 from piggy.core.folding import fold
@@ -102,12 +104,15 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.RecordVenueReject: venue_reports.record_reject,
     cmd.RecordVenueDone: venue_reports.record_done,
     cmd.RecordVenueDoubt: venue_reports.record_doubt,
+    cmd.RecordVenueBust: corrections.record_bust,
+    cmd.RecordVenueCorrection: corrections.record_correction,
 }
 
 _WORKED = (ev.OrderAccepted, ev.OrderAmended)
 _USED = (ev.OrderAccepted, ev.OrderFilled)
 # P-27 allows an alert five seconds; few accounts at a time, so that no order waits for them.
 LIMITS_EVERY_US, ALERTED_EVERY_US, ACCOUNTS_PER_LOOK_MAX = 100_000, 1_000_000, 50
+_DEALT = (ev.OrderFilled, OrderFillBusted)
 
 
 @dataclass(slots=True)
@@ -223,7 +228,7 @@ class Desk:
                 self._options.setdefault(option.underlying, set()).add(event.instrument.symbol)
         elif isinstance(event, ev.VenueConfigured):
             self.market.configure(venue=event.venue)
-        elif isinstance(event, ev.OrderFilled):
+        elif isinstance(event, _DEALT):
             held = self.state.positions_of.get(event.account_id, ())
             self._due.update(self.state.positions[position_id].symbol for position_id in held)
         elif isinstance(event, ev.SwapCharged):
@@ -259,6 +264,8 @@ class Desk:
         if state.hedge_policies and covering.due(moment=self.moment(now_us=now_us)):
             times = (*times, cmd.ActOnExposure())
         times += self._limits_to_look_at(now_us)
+        if state.parked:
+            times = (*corrections.ripe(state=state, now_us=now_us), *times)
         rollover = overnight.rollover_due(state=state, now_us=now_us)
         return (rollover, *prices, *times) if rollover else (*prices, *times)
 
@@ -368,6 +375,6 @@ class Desk:
 
 def _without_rate(command: AnyCommand, text: str) -> tuple[AnyEvent, ...]:
     """A fill is never refused for want of a rate: its worker tells it again until there is one."""
-    if isinstance(command, cmd.RecordVenueFill):
+    if isinstance(command, cmd.RecordVenueFill | cmd.RecordVenueCorrection):
         return ()
     return (ev.CommandRefused(code="NO_RATE", field="symbol", text=text),)

@@ -28,6 +28,7 @@ from piggy.core.control_events import ReviewSigned as ReviewSigned
 from piggy.core.control_events import SymbolMarginChanged as SymbolMarginChanged
 from piggy.core.control_events import ThrottleLatched as ThrottleLatched
 from piggy.core.control_events import ThrottleReleased as ThrottleReleased
+from piggy.core.correction_events import CorrectionEvent
 from piggy.core.dealer_events import DealerDecided as DealerDecided
 from piggy.core.dealer_events import DealerEvent
 from piggy.core.dealer_events import OrderClaimed as OrderClaimed
@@ -283,6 +284,8 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     news_lots: Decimal = ZERO
     news_percent: Decimal = ZERO
     news_until_us: int = 0
+    cl_ord_id: str = ""
+    venue_fill_id: str = ""
 
 
 class OrderAmended(Event, frozen=True, kw_only=True):
@@ -343,6 +346,7 @@ AnyEvent = (
     | DealerEvent
     | HouseEvent
     | MarginEvent
+    | CorrectionEvent
 )
 
 

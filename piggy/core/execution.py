@@ -13,6 +13,7 @@ import msgspec
 from piggy.core import events as ev
 from piggy.core.accounts import Account, PositionMode
 from piggy.core.commissions import Charge, charge, chargeable
+from piggy.core.correction_events import OrderFillBusted
 from piggy.core.margin import MarginTerms
 from piggy.core.margining import News, margin_of, news_of, positions_in, terms_of, window_of
 from piggy.core.moment import Moment
@@ -55,17 +56,21 @@ class Execution:
 
     def leaves(self, order: Order) -> Decimal:
         """Return the lots of `order` that are still unfilled after what has been decided."""
-        if order.order_id in self._cancelled:
+        if order.order_id in self._cancelled or order.state.final:
             return ZERO
         gone = self._filled.get(order.order_id, ZERO) + self._reduced.get(order.order_id, ZERO)
         return order.leaves - gone
+
+    def filled(self, order: Order) -> Decimal:
+        """Return the lots of `order` that are filled after what has been decided."""
+        return order.filled + self._filled.get(order.order_id, ZERO)
 
     def free(self, order: Order) -> Decimal:
         """Return the lots of `order` that are neither filled nor out at a venue."""
         return self.leaves(order) - order.routed - self._routed.get(order.order_id, ZERO)
 
     def fills(self) -> list[tuple[Order, Decimal]]:
-        """Return every order that this command filled so far, with how many lots."""
+        """Return every order that this command filled so far, with how many lots; below zero: taken back."""
         return [(self._orders[order_id], lots) for order_id, lots in self._filled.items()]
 
     def fill_count(self, order: Order) -> int:
@@ -104,8 +109,9 @@ class Execution:
         book: str,
         counterparty: str,
         reason: str,
+        dealt: tuple[str, str] = ("", ""),
     ) -> None:
-        """Fill `quantity` lots of a client's order at `price`; `raw` is the price before markup."""
+        """Fill `quantity` lots of an order at `price`, `raw` before markup; `dealt` names leg and execution."""
         moment, terms = self.moment, order.terms
         account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
         position_id = position_id_of(account=account, order=order)
@@ -140,7 +146,7 @@ class Execution:
             raw_price=raw,
             book=book,
             counterparty=counterparty,
-            leaves=self.leaves(order) - quantity,
+            leaves=max(ZERO, self.leaves(order) - quantity),
             realised=ZERO,
             realised_quote=fold.realised_quote,
             commission=ZERO,
@@ -148,9 +154,13 @@ class Execution:
             position_id=position_id,
             margin_per_lot=ZERO,
             reason=reason,
+            cl_ord_id=dealt[0],
+            venue_fill_id=dealt[1],
         )
         self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
-        event = self._with_margin(event=event, account=account, terms=margin, news=news)
+        self._book(self._with_margin(event=event, account=account, terms=margin, news=news), order, account, fold)
+
+    def _book(self, event: ev.OrderFilled, order: Order, account: Account, fold: Fold) -> None:
         event = self._with_money(event=event, order=order, account=account, fold=fold)
         self.events.append(event)
         self._book_money(account=account, amount=event.realised - event.commission)
@@ -191,21 +201,24 @@ class Execution:
             news_percent=news.percent,
             news_until_us=news.until_us,
         )
-        held, instrument = self._held(account, event.symbol), self.moment.instrument(event.symbol)
+        margin, per_lot = self.margin_of_symbol(
+            account=account, symbol=event.symbol, terms=terms, rate=event.conversion_rate
+        )
+        return msgspec.structs.replace(event, symbol_margin=margin, margin_per_lot=per_lot)
+
+    def margin_of_symbol(
+        self, *, account: Account, symbol: str, terms: MarginTerms, rate: Decimal
+    ) -> tuple[Decimal, Decimal]:
+        """Return what all that the account holds of a symbol binds after what has been decided, and that per lot."""
+        held, instrument = self._held(account, symbol), self.moment.instrument(symbol)
         if instrument.option and instrument.option.underlying in self.moment.state.option_models:
             # The stress of its netting set margins it, at live prices.
-            return msgspec.structs.replace(event, symbol_margin=ZERO)
+            return ZERO, ZERO
         margin = margin_of(
-            positions=held,
-            terms=terms,
-            instrument=instrument,
-            account=account,
-            rate=event.conversion_rate,
-            now_us=self.moment.now_us,
+            positions=held, terms=terms, instrument=instrument, account=account, rate=rate, now_us=self.moment.now_us
         ).quantize(COST_STEP)
         lots = sum((position.lots for position in held), ZERO)
-        per_lot = margin / lots if lots else ZERO
-        return msgspec.structs.replace(event, symbol_margin=margin, margin_per_lot=per_lot)
+        return margin, margin / lots if lots else ZERO
 
     def _held(self, account: Account, symbol: str) -> list[Position]:
         """Return the account's positions in the symbol after what has been decided."""
@@ -254,6 +267,22 @@ class Execution:
         self._fills[order.order_id] = number
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) + quantity
         self._positions[position_id] = position
+
+    def take_back(self, *, order: Order, event: OrderFillBusted) -> None:
+        """Undo a client's fill: what it did to lots, position and money is undone after this."""
+        self._orders[order.order_id] = order
+        self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) - event.quantity
+        self._positions[event.position_id] = event.position
+        self._charges[order.order_id] = Charge(
+            order.commission_accrued - event.commission_accrued, order.commission - event.commission
+        )
+        account = self.moment.account(event.account_id)
+        margin = terms_of(state=self.moment.state, account=account, instrument=self.moment.instrument(event.symbol))
+        bound, per_lot = self.margin_of_symbol(
+            account=account, symbol=event.symbol, terms=margin, rate=event.conversion_rate
+        )
+        self.events.append(msgspec.structs.replace(event, symbol_margin=bound, margin_per_lot=per_lot))
+        self._book_money(account=account, amount=event.realised + event.commission)
 
     def send(self, *, order: Order, legs: tuple[Leg, ...], time_in_force: str, markup: Decimal) -> None:
         """Create one child order per leg; ids follow from order, venue and attempt, so a retry can never differ."""

@@ -15,14 +15,15 @@ from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.activity import Activity
 from piggy.core.control_folding import CONTROL_HANDLERS, set_limits
+from piggy.core.correction_folding import CORRECTION_HANDLERS
 from piggy.core.dealer_folding import DEALER_HANDLERS
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
 from piggy.core.orders import OrderState, OrderTerms, TimeInForce
-from piggy.core.positions import Position, filled
+from piggy.core.position_folding import count_turnover, move_position, reserve
 from piggy.core.resting import RestingOrders
-from piggy.core.rollover import ONE_DAY, business_date, month_of
+from piggy.core.rollover import ONE_DAY, business_date
 from piggy.core.state import Exposure, Order, State, VenueRecord, accepted_order
 from piggy.core.venue_folding import VENUE_HANDLERS, score_venue
 
@@ -185,7 +186,7 @@ def _triggered(state: State, event: ev.OrderTriggered, recorded: Recorded) -> No
 
 def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
     order = state.orders[event.order_id]
-    account_id, before = order.terms.account_id, order.leaves
+    before = order.leaves
     state.overrides.pop(order.order_id, None)
     book = state.resting[order.terms.symbol]
     if order.rests:
@@ -195,7 +196,7 @@ def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
     )
     order.quantity = event.quantity
     order.seq = order.seq if event.keeps_priority else recorded.seq
-    _reserve(state, account_id, order, order.leaves - before)
+    reserve(state=state, order=order, lots=order.leaves - before)
     if order.rests:
         book.add(order_id=order.order_id, terms=order.terms, seq=order.seq)
 
@@ -207,27 +208,25 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     order.fills += 1
     order.commission += event.commission
     order.commission_accrued += event.commission_accrued
-    _count_turnover(state, event, recorded)
+    count_turnover(state=state, event=event, at_us=recorded.recorded_at_us)
     account_id = event.account_id
-    _reserve(state, account_id, order, -event.quantity)
+    if not order.state.final:  # A corrected fill may belong to an order that has ended.
+        reserve(state=state, order=order, lots=-event.quantity)
     result = event.realised - event.commission
     state.balances[account_id] = state.balances.get(account_id, ZERO) + result
     state.activity.setdefault(account_id, Activity()).execution(at_us=recorded.recorded_at_us, result=result)
     state.tenant_activity.execution(at_us=recorded.recorded_at_us, result=result)
     state.rates[(state.instruments[event.symbol].quote, state.accounts[account_id].currency)] = event.conversion_rate
-    _move_position(state, event, recorded)
+    move_position(state=state, event=event, at_us=recorded.occurred_at_us)
+    if event.venue_fill_id:
+        dealt = state.children[event.cl_ord_id].dealt[event.venue_fill_id]
+        dealt.client, dealt.at_us = event, recorded.recorded_at_us
     if order.quantity - order.filled <= 0:
         _end(state, order, OrderState.FILLED)
-    else:
-        order.state = OrderState.PARTIALLY_FILLED
+    elif not order.state.final:
+        if order.state is not OrderState.IN_DOUBT:  # Another leg of it may be.
+            order.state = OrderState.PARTIALLY_FILLED
         _refresh_iceberg(state, order, event, recorded)
-
-
-def _count_turnover(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
-    worth = state.instruments[event.symbol].notional(lots=event.quantity, price=event.price) * event.conversion_rate
-    month = month_of(at_us=recorded.recorded_at_us)
-    before, turnover = state.turnover.get(event.account_id, (month, ZERO))
-    state.turnover[event.account_id] = (month, turnover + worth if before == month else worth)
 
 
 def _refresh_iceberg(state: State, order: Order, event: ev.OrderFilled, recorded: Recorded) -> None:
@@ -246,7 +245,7 @@ def _refresh_iceberg(state: State, order: Order, event: ev.OrderFilled, recorded
 def _order_cancelled(state: State, event: ev.OrderCancelled, recorded: Recorded) -> None:
     order = state.orders[event.order_id]
     order.text = event.reason
-    _reserve(state, order.terms.account_id, order, -order.leaves)
+    reserve(state=state, order=order, lots=-order.leaves)
     _end(state, order, OrderState(event.outcome))
 
 
@@ -256,81 +255,6 @@ def _margin_called(state: State, event: ev.MarginCalled, recorded: Recorded) -> 
 
 def _margin_restored(state: State, event: ev.MarginRestored, recorded: Recorded) -> None:
     state.margin_called.discard(event.account_id)
-
-
-def _move_position(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
-    before = state.positions.get(event.position_id)
-    after = filled(
-        position=before,
-        account_id=event.account_id,
-        symbol=event.symbol,
-        position_id=event.position_id,
-        side=event.side,
-        quantity=event.quantity,
-        price=event.price,
-        contract_size=state.instruments[event.symbol].contract_size,
-        book=event.book,
-        at_us=recorded.occurred_at_us,
-        margin_percent=event.margin_percent,
-        news_lots=event.news_lots,
-        news_percent=event.news_percent,
-        news_until_us=event.news_until_us,
-    ).position
-    exposure = state.exposure[event.symbol]
-    _count_exposure(exposure, before, -1)
-    _count_exposure(exposure, after, 1)
-    exposure.realised += event.realised_quote
-    _move_margin(state, event, after)
-    if after is None:
-        _forget_position(state, event)
-    else:
-        state.positions[event.position_id] = after
-        state.positions_of.setdefault(event.account_id, set()).add(event.position_id)
-        state.holders.setdefault(event.symbol, set()).add(event.account_id)
-
-
-def _move_margin(state: State, event: ev.OrderFilled, after: Position | None) -> None:
-    key = (event.account_id, event.symbol)
-    margin = event.symbol_margin
-    if margin is None:
-        margin = event.margin_per_lot * after.lots if after else ZERO
-    state.used_margin[event.account_id] = state.used_margin.get(event.account_id, ZERO) + (
-        margin - state.margins.pop(key, ZERO)
-    )
-    if margin:
-        state.margins[key] = margin
-    if not margin:
-        state.news_until.pop(key, None)
-    elif event.news_lots:
-        state.news_until[key] = max(event.news_until_us, state.news_until.get(key, 0))
-
-
-def _forget_position(state: State, event: ev.OrderFilled) -> None:
-    state.positions.pop(event.position_id, None)
-    state.swap_owed.pop(event.position_id, None)
-    mine = state.positions_of.get(event.account_id, set())
-    mine.discard(event.position_id)
-    if not any(state.positions[held].symbol == event.symbol for held in mine):
-        state.holders.get(event.symbol, set()).discard(event.account_id)
-
-
-def _count_exposure(exposure: Exposure, position: Position | None, sign: int) -> None:
-    if position is None:
-        return
-    signed = sign * position.side.sign
-    exposure.positions += sign
-    exposure.client_cost += sign * position.cost
-    exposure.a_net += signed * position.a_lots
-    exposure.b_net += signed * position.b_lots
-    exposure.cross_net += signed * position.cross_lots
-    if position.quantity > 0:
-        exposure.client_long += sign * position.quantity
-    else:
-        exposure.client_short -= sign * position.quantity
-
-
-def _reserve(state: State, account_id: str, order: Order, lots: Decimal) -> None:
-    state.reserved[account_id] = state.reserved.get(account_id, ZERO) + order.margin_per_lot * lots
 
 
 def _end(state: State, order: Order, final: OrderState) -> None:
@@ -366,6 +290,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     **MONEY_HANDLERS,
     **CONTROL_HANDLERS,
     **DEALER_HANDLERS,
+    **CORRECTION_HANDLERS,
     ev.OrderFilled: _filled,
     ev.OrderAmended: _amended,
     ev.OrderTriggered: _triggered,

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from piggy.core.correction_events import HedgeFillBusted, OrderFillBusted
 from piggy.core.events import (
     AccountCredited,
     AccountDebited,
@@ -112,6 +113,16 @@ def _filled(event: OrderFilled, currency: str) -> tuple[Posting, ...]:
     )
 
 
+def _bust(event: OrderFillBusted, currency: str) -> tuple[Posting, ...]:
+    """Return the reversal of the fill's postings, with what the position without it comes to."""
+    client, contra = (CLIENT_MONEY, event.account_id), (LP_SETTLEMENT, event.counterparty)
+    return (
+        *_move(event.realised, currency, debit=contra, credit=client),
+        *_move(event.commission, currency, debit=(COMMISSION_INCOME, ""), credit=client),
+        *_move(event.markup_revenue, currency, debit=(MARKUP_INCOME, ""), credit=contra),
+    )
+
+
 def _written_off(event: NegativeBalanceWrittenOff, currency: str) -> tuple[Posting, ...]:
     return _move(event.amount, event.currency, debit=(NEGATIVE_BALANCES, ""), credit=(CLIENT_MONEY, event.account_id))
 
@@ -121,7 +132,7 @@ def _swap_charged(event: SwapCharged, currency: str) -> tuple[Posting, ...]:
     return _move(event.amount, event.currency, debit=(income, ""), credit=(CLIENT_MONEY, event.account_id))
 
 
-def _hedge_filled(event: HedgeFilled, currency: str) -> tuple[Posting, ...]:
+def _hedge_filled(event: HedgeFilled | HedgeFillBusted, currency: str) -> tuple[Posting, ...]:
     return _move(event.realised, event.currency, debit=(LP_SETTLEMENT, event.venue), credit=(HEDGING_RESULT, ""))
 
 
@@ -142,4 +153,6 @@ RULES: dict[type, Callable[[Any, str], tuple[Posting, ...]]] = {
     NegativeBalanceWrittenOff: _written_off,
     SwapCharged: _swap_charged,
     HedgeFilled: _hedge_filled,
+    OrderFillBusted: _bust,
+    HedgeFillBusted: _hedge_filled,
 }

@@ -7,6 +7,7 @@ whatever the order of the fills, net quantity and total profit come out the same
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from piggy.core.orders import Side
 BOOKS = ("A", "CROSS", "B")
 # What a partial close takes out of cost and weight is cut here; the rest stays in the position, so sums are exact.
 COST_STEP = Decimal("1E-10")
+# A bust of one of the latest fills restates the average price; of an older one it moves the profit alone.
+LIFE_FILLS_MAX = 64
 _BUY, _SELL = Side.BUY, Side.SELL
 
 
@@ -91,6 +94,47 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal
     book: str = "B"
     at_us: int = 0
+    margin_percent: Decimal = ZERO
+    news_lots: Decimal = ZERO
+    news_percent: Decimal = ZERO
+    news_until_us: int = 0
+
+
+class Names(NamedTuple):
+    """Whose position in what a fill opens."""
+
+    account_id: str = ""
+    symbol: str = ""
+    position_id: str = ""
+
+
+@dataclass(slots=True)
+class Life:
+    """The fills of a position since it was last flat or turned; of a long life the first ones are summed in `base`."""
+
+    base: Position | None = None
+    fills: list[Fill] = field(default_factory=list)
+
+    def take(self, *, fill: Fill, before: Position | None, after: Position | None, contract_size: Decimal) -> None:
+        """Go on with a fill that made `after` of `before`."""
+        if before is None or after is None or before.side is not after.side:
+            self.base, self.fills = None, []
+        if after is None:
+            return
+        if not self.fills and self.base is None and fill.quantity != after.lots:
+            fill = msgspec.structs.replace(fill, quantity=after.lots)
+        self.fills.append(fill)
+        if len(self.fills) > LIFE_FILLS_MAX:
+            names = Names(after.account_id, after.symbol, after.position_id)
+            self.base = _step(self.base, self.fills.pop(0), contract_size, names).position
+
+
+class Restated(NamedTuple):
+    """A position without a fill it had (None: flat), the profit to add in the quote currency, and its life now."""
+
+    position: Position | None
+    realised_quote: Decimal
+    life: Life
 
 
 def filled(
@@ -141,25 +185,37 @@ def filled(
     return Fold(_taxed(reversed_, min(news_lots, opened), news_percent, news_until_us), realised, closed, opened)
 
 
-def folded(*, fills: Iterable[Fill], contract_size: Decimal, account_id: str = "", symbol: str = "") -> Fold:
+def folded(
+    *, fills: Iterable[Fill], contract_size: Decimal, account_id: str = "", symbol: str = "", position_id: str = ""
+) -> Fold:
     """Return the position and the profit that a whole history of fills leaves."""
     position: Position | None = None
     realised = closed = opened = ZERO
     for fill in fills:
-        step = filled(
-            position=position,
-            side=fill.side,
-            quantity=fill.quantity,
-            price=fill.price,
-            contract_size=contract_size,
-            account_id=account_id,
-            symbol=symbol,
-            book=fill.book,
-            at_us=fill.at_us,
-        )
+        step = _step(position, fill, contract_size, Names(account_id, symbol, position_id))
         position = step.position
         realised, closed, opened = realised + step.realised_quote, closed + step.closed_lots, opened + step.opened_lots
     return Fold(position, realised, closed, opened)
+
+
+def without(*, life: Life, gone: Fill, position: Position | None, contract_size: Decimal, names: Names) -> Restated:
+    """Return the position as it is once `gone` never was, from the fills of its present life.
+
+    What of `gone` belongs to an earlier life, or to its base, is dealt back at its price: that comes to the same money.
+    """
+    mine = sum((fill.quantity for fill in life.fills if fill.fill_id == gone.fill_id), ZERO)
+    fills = busted(fills=life.fills, fill_id=gone.fill_id)
+    if gone.quantity > mine:
+        left, back = gone.quantity - mine, gone.side.contra
+        gone = msgspec.structs.replace(gone, fill_id=f"{gone.fill_id}/bust", side=back, quantity=left, news_lots=ZERO)
+        fills = (*fills, gone)
+    now, present, realised = life.base, Life(base=life.base), ZERO
+    for fill in fills:
+        step = _step(now, fill, contract_size, names)
+        present.take(fill=fill, before=now, after=step.position, contract_size=contract_size)
+        now, realised = step.position, realised + step.realised_quote
+    booked = (position.realised_quote if position else ZERO) - (life.base.realised_quote if life.base else ZERO)
+    return Restated(now, realised - booked, present)
 
 
 def busted(*, fills: Iterable[Fill], fill_id: str) -> tuple[Fill, ...]:
@@ -188,6 +244,25 @@ def close_split(*, position: Position, quantity: Decimal) -> dict[str, Decimal]:
             split[book] = part
             left -= part
     return split
+
+
+def _step(position: Position | None, fill: Fill, contract_size: Decimal, names: Names) -> Fold:
+    return filled(
+        position=position,
+        side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        contract_size=contract_size,
+        account_id=names.account_id,
+        symbol=names.symbol,
+        position_id=names.position_id,
+        book=fill.book,
+        at_us=fill.at_us,
+        margin_percent=fill.margin_percent,
+        news_lots=fill.news_lots,
+        news_percent=fill.news_percent,
+        news_until_us=fill.news_until_us,
+    )
 
 
 def _empty(*, account_id: str, symbol: str, position_id: str, at_us: int) -> Position:

@@ -12,6 +12,7 @@ from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.activity import Activity
 from piggy.core.answers import OrderView
 from piggy.core.clearance import Calendar, Locate, Override, Permissions
+from piggy.core.correction_events import VenueReportParked
 from piggy.core.events import Check, RoutingDecision
 from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
@@ -19,7 +20,7 @@ from piggy.core.limits import LimitChange, Limits
 from piggy.core.margin import MarginSettings
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
-from piggy.core.positions import Position
+from piggy.core.positions import Life, Position
 from piggy.core.profiles import PriceProfile
 from piggy.core.resting import RestingOrders
 from piggy.core.routing_rules import RoutingPolicy, VenueScore
@@ -130,8 +131,17 @@ class Hedge:
 
 
 @dataclass(slots=True)
+class Dealt:
+    """An execution that stands at a venue, and the client's fill that it led to, if any, with our time of that."""
+
+    venue: ev.ChildOrderFilled
+    client: ev.OrderFilled | None = None
+    at_us: int = 0
+
+
+@dataclass(slots=True)
 class Child:
-    """A leg at a venue."""
+    """A leg at a venue; `dealt` by fill id, `superseded` says which fill stands for one ('': none)."""
 
     created: ev.ChildOrderCreated
     seq: int
@@ -142,10 +152,17 @@ class Child:
     in_doubt: bool = False
     venue_order_id: str = ""
     filled_at_venue: Decimal | None = None
+    dealt: dict[str, Dealt] = field(default_factory=dict)
+    superseded: dict[str, str] = field(default_factory=dict)
 
     @property
     def leaves(self) -> Decimal:
         return ZERO if self.closed else self.created.quantity - self.filled
+
+    @property
+    def differs(self) -> bool:
+        """Whether the venue said how many lots were done in the end, and those are not the ones we know of."""
+        return not self.closed and self.filled_at_venue not in (None, self.filled)
 
 
 @dataclass(slots=True)
@@ -219,12 +236,14 @@ class State:
     children: dict[str, Child] = field(default_factory=dict)
     open_children: dict[str, Child] = field(default_factory=dict)
     venue_fills: set[tuple[str, str]] = field(default_factory=set)
+    parked: dict[tuple[str, str], VenueReportParked] = field(default_factory=dict)
     venue_records: dict[str, VenueRecord] = field(default_factory=dict)
     scores: dict[str, VenueScore] = field(default_factory=dict)
     markouts: dict[str, Decimal] = field(default_factory=dict)
     markout_scores: dict[str, Decimal] = field(default_factory=dict)
     policy: RoutingPolicy | None = None
     positions: dict[str, Position] = field(default_factory=dict)
+    lives: dict[str, Life] = field(default_factory=dict)
     positions_of: dict[str, set[str]] = field(default_factory=dict)
     holders: dict[str, set[str]] = field(default_factory=dict)
     margins: dict[tuple[str, str], Decimal] = field(default_factory=dict)

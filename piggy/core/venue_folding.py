@@ -10,12 +10,13 @@ from decimal import Decimal
 from typing import Any
 
 from piggy.core import events as ev
+from piggy.core.correction_events import VenueFillBusted
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState
 from piggy.core.routing import share
 from piggy.core.routing_rules import VenueScore
-from piggy.core.state import Child, State, VenueRecord, parent_of
+from piggy.core.state import Child, Dealt, State, VenueRecord, parent_of
 from piggy.core.storms import NOT_SENT
 
 
@@ -36,7 +37,7 @@ def _child_acknowledged(state: State, event: ev.ChildOrderAcknowledged, recorded
     child.venue_order_id = event.venue_order_id
     delay_us = recorded.recorded_at_us - child.created_at_us
     state.venue_records[child.created.venue].delays_ms.append(Decimal(max(0, delay_us)) / 1_000)
-    _settle_doubt(state, event.order_id)
+    settle_doubt(state=state, order_id=event.order_id)
 
 
 def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) -> None:
@@ -44,21 +45,26 @@ def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) 
     was_open = min(event.quantity, child.leaves)
     child.filled += event.quantity
     child.acknowledged = True
-    child.in_doubt = child.filled_at_venue is not None and child.filled < child.filled_at_venue
+    child.in_doubt = child.differs
     state.venue_fills.add((event.venue, event.fill_id))
+    child.dealt[event.fill_id] = Dealt(venue=event)
     order = parent_of(state=state, order_id=event.order_id)
     order.routed -= was_open
-    exposure = state.exposure[event.symbol]
-    signed = event.side.sign * event.quantity
-    exposure.venue_net += signed
-    held = (event.venue, event.symbol)
-    state.venue_nets[held] = state.venue_nets.get(held, ZERO) + signed
-    exposure.venue_cash -= signed * event.price
+    count_dealt(state=state, event=event, sign=1)
     record = state.venue_records[event.venue]
     record.fills += 1
     if child.leaves == 0 and not child.closed:
         _close(state, child, recorded)
-    _settle_doubt(state, event.order_id)
+    settle_doubt(state=state, order_id=event.order_id)
+
+
+def count_dealt(*, state: State, event: ev.ChildOrderFilled | VenueFillBusted, sign: int) -> None:
+    """Add an execution to what the house holds at the venue, or with a `sign` of -1 take it out."""
+    exposure, held = state.exposure[event.symbol], (event.venue, event.symbol)
+    signed = sign * event.side.sign * event.quantity
+    exposure.venue_net += signed
+    exposure.venue_cash -= signed * event.price
+    state.venue_nets[held] = state.venue_nets.get(held, ZERO) + signed
 
 
 def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) -> None:
@@ -68,7 +74,7 @@ def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) 
     _close(state, child, recorded, rejected=event.outcome == "rejected", counts=event.code != NOT_SENT)
     if event.outcome == "rejected":
         order.refused_by = order.refused_by | {event.venue}
-    _settle_doubt(state, event.order_id)
+    settle_doubt(state=state, order_id=event.order_id)
 
 
 def _child_in_doubt(state: State, event: ev.ChildOrderInDoubt, recorded: Recorded) -> None:
@@ -79,6 +85,7 @@ def _child_in_doubt(state: State, event: ev.ChildOrderInDoubt, recorded: Recorde
 
 def _suspended(state: State, event: ev.VenueReportSuspended, recorded: Recorded) -> None:
     state.suspended.append(event)
+    state.parked.pop((event.venue, event.fill_id), None)
     state.venue_fills.add((event.venue, event.fill_id))
 
 
@@ -106,7 +113,7 @@ def score_venue(state: State, venue: str) -> None:
     )
 
 
-def _settle_doubt(state: State, order_id: str) -> None:
+def settle_doubt(*, state: State, order_id: str) -> None:
     """Give an order its ordinary state back once none of its legs is in doubt."""
     order = parent_of(state=state, order_id=order_id)
     if order.state is not OrderState.IN_DOUBT:

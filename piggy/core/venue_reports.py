@@ -20,7 +20,7 @@ from piggy.core.orders import Side
 from piggy.core.pricing import client_price
 from piggy.core.state import Child, Hedge, Order
 from piggy.core.storms import NOT_SENT, storm
-from piggy.core.working import ATTEMPTS_MAX, carry_out, end_if_nothing_works, plan
+from piggy.core.working import ATTEMPTS_MAX, PRICED, carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
 
@@ -30,7 +30,12 @@ def record_ack(*, command: RecordVenueAck, moment: Moment) -> Events:
     child = moment.state.children.get(command.cl_ord_id)
     if child is None:
         return [
-            _suspended(command.venue, command.cl_ord_id, "", "unknown_order", "acknowledged an order we never sent")
+            suspended(
+                venue=command.venue,
+                cl_ord_id=command.cl_ord_id,
+                code="unknown_order",
+                text="acknowledged an order we never sent",
+            )
         ]
     if child.closed or (child.acknowledged and not child.in_doubt):
         return []
@@ -52,35 +57,52 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
     child = state.children.get(command.cl_ord_id)
     wrong = _misfit(command, child)
     if child is None or wrong:
-        return [_suspended(command.venue, command.cl_ord_id, command.fill_id, wrong, _described(command))]
+        return [
+            suspended(
+                venue=command.venue,
+                cl_ord_id=command.cl_ord_id,
+                code=wrong,
+                text=_described(command),
+                fill_id=command.fill_id,
+            )
+        ]
     hedge = state.hedges.get(child.created.order_id)
     if hedge is not None:
         return _fill_hedge(hedge=hedge, child=child, command=command, moment=moment)
     order = state.orders[child.created.order_id]
     execution = Execution(moment=moment)
-    execution.events.append(_child_filled(command, child))
+    execution.events.append(child_filled(command=command, child=child))
     execution.release(order=order, lots=min(command.quantity, child.leaves))
     lots = min(command.quantity, max(ZERO, execution.free(order)))
-    if lots > 0:
-        _fill_client(order=order, child=child, command=command, lots=lots, execution=execution)
-    if lots < command.quantity:
-        # The client has what he asked for; the rest is the house's until a dealer decides.
-        text = f"{command.quantity - lots} lots of {_described(command)} belong to no client"
-        execution.events.append(
-            _suspended(command.venue, command.cl_ord_id, f"{command.fill_id}/house", "overfill", text)
-        )
-    execution.events += _missing_fill_came(command, child)
-    return settled(execution=execution)
+    fill_client(order=order, child=child, command=command, lots=lots, execution=execution)
+    closing = _missing_fill_came(command, child)
+    if not closing:
+        return settled(execution=execution)
+    left = child.leaves - command.quantity
+    execution.events += closing
+    execution.release(order=order, lots=left)
+    return work_on(order=order, lots=left, execution=execution)
 
 
 def record_reject(*, command: RecordVenueReject, moment: Moment) -> Events:
     """The venue refused the leg: ask the next one."""
     child = moment.state.children.get(command.cl_ord_id)
     if child is None:
-        return [_suspended(command.venue, command.cl_ord_id, "", "unknown_order", f"rejected: {command.text}")]
+        return [
+            suspended(
+                venue=command.venue, cl_ord_id=command.cl_ord_id, code="unknown_order", text=f"rejected: {command.text}"
+            )
+        ]
     if child.closed:
         return []
-    closed = _closed(child, "rejected", child.filled, command.code, command.text, command.occurred_at_us)
+    closed = leg_closed(
+        child=child,
+        filled=child.filled,
+        text=command.text,
+        at_us=command.occurred_at_us,
+        outcome="rejected",
+        code=command.code,
+    )
     return [*_give_back(child=child, closed=closed, moment=moment), *_stop_storm(closed, moment)]
 
 
@@ -88,14 +110,18 @@ def record_done(*, command: RecordVenueDone, moment: Moment) -> Events:
     """The leg ended at the venue; what it did not fill is looked for elsewhere."""
     child = moment.state.children.get(command.cl_ord_id)
     if child is None:
-        return [_suspended(command.venue, command.cl_ord_id, "", "unknown_order", f"ended: {command.text}")]
+        return [
+            suspended(
+                venue=command.venue, cl_ord_id=command.cl_ord_id, code="unknown_order", text=f"ended: {command.text}"
+            )
+        ]
     if child.closed:
         return []
-    if command.filled > child.filled:
-        # A fill of this leg is still on its way; the leg stays open until it has arrived.
+    if command.filled != child.filled:
+        # A fill of this leg, or the bust of one, is still on its way; the leg stays open until it has arrived.
         text = f"ended with {command.filled} lots filled, {child.filled} known"
         return _doubt(child, text, command.occurred_at_us, filled=command.filled)
-    closed = _closed(child, "cancelled", child.filled, "", command.text, command.occurred_at_us)
+    closed = leg_closed(child=child, filled=child.filled, text=command.text, at_us=command.occurred_at_us)
     return _give_back(child=child, closed=closed, moment=moment)
 
 
@@ -121,7 +147,12 @@ def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> 
     execution.release(order=order, lots=child.leaves)
     if closed.outcome == "rejected":
         order = _without(order, closed.venue)
-    lots = min(child.leaves, execution.free(order))
+    return work_on(order=order, lots=child.leaves, execution=execution)
+
+
+def work_on(*, order: Order, lots: Decimal, execution: Execution) -> Events:
+    """Work the lots that came back from a venue elsewhere; an order that nobody takes and that may not rest ends."""
+    lots = min(lots, execution.free(order))
     if lots > 0 and order.attempts < ATTEMPTS_MAX:
         again = plan(order=order, quantity=lots, execution=execution)
         if again.lots > 0:
@@ -129,7 +160,7 @@ def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> 
             carry_out(order=order, plan=again, execution=execution)
             return settled(execution=execution)
     end_if_nothing_works(order=order, execution=execution)
-    return execution.events
+    return settled(execution=execution)
 
 
 def _stop_storm(closed: ev.ChildOrderClosed, moment: Moment) -> Events:
@@ -154,12 +185,17 @@ def _without(order: Order, venue: str) -> Order:
 
 
 def _fill_hedge(*, hedge: Hedge, child: Child, command: RecordVenueFill, moment: Moment) -> Events:
-    fill = _child_filled(command, child)
+    fill = child_filled(command=command, child=child)
     closing = _missing_fill_came(command, child)
-    events: Events = [fill, covering.hedge_filled(hedge=hedge, fill=fill, moment=moment), *closing]
+    events: Events = [fill, _house_filled(hedge, fill, moment), *closing]
     if closing or child.leaves <= command.quantity:
         events += covering.ended(hedge=hedge, child=child, lots=command.quantity, moment=moment)
     return events
+
+
+def _house_filled(hedge: Hedge, fill: ev.ChildOrderFilled, moment: Moment) -> ev.HedgeFilled:
+    position = covering.house_position(fill=fill, moment=moment)
+    return covering.hedge_filled(hedge=hedge, fill=fill, moment=moment, position=position)
 
 
 def _missing_fill_came(command: RecordVenueFill, child: Child) -> Events:
@@ -167,10 +203,27 @@ def _missing_fill_came(command: RecordVenueFill, child: Child) -> Events:
     known = child.filled + command.quantity
     if child.filled_at_venue != known or known >= child.created.quantity:
         return []
-    return [_closed(child, "cancelled", known, "", "ended at the venue", command.occurred_at_us)]
+    return [leg_closed(child=child, filled=known, text="ended at the venue", at_us=command.occurred_at_us)]
 
 
-def _fill_client(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution) -> None:
+def fill_client(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution) -> None:
+    """Give the client `lots` of an execution at its price and markup; more than those is the house's."""
+    if lots > 0:
+        _deal(order=order, child=child, command=command, lots=lots, execution=execution)
+    if lots < command.quantity:
+        # The client has what he asked for; the rest is the house's until a dealer decides.
+        text = f"{command.quantity - lots} lots of {_described(command)} belong to no client"
+        house = suspended(
+            venue=command.venue,
+            cl_ord_id=command.cl_ord_id,
+            code="overfill",
+            text=text,
+            fill_id=f"{command.fill_id}/house",
+        )
+        execution.events.append(house)
+
+
+def _deal(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution) -> None:
     terms, markup = order.terms, child.created.markup
     if markup is None:
         markup = execution.moment.markup(
@@ -178,7 +231,7 @@ def _fill_client(*, order: Order, child: Child, command: RecordVenueFill, lots: 
         )
     price = client_price(raw=command.price, markup=markup or ZERO, side=terms.side)
     limit = terms.limit_price
-    if limit is not None and order.rests:
+    if limit is not None and order.terms.type in PRICED:
         # A limit never fills worse than its limit, whatever the venue did: the house bears the difference.
         price = min(price, limit) if order.terms.side is Side.BUY else max(price, limit)
     execution.fill(
@@ -189,6 +242,7 @@ def _fill_client(*, order: Order, child: Child, command: RecordVenueFill, lots: 
         book="A",
         counterparty=command.venue,
         reason=f"filled by {command.venue}",
+        dealt=(child.created.cl_ord_id, command.fill_id),
     )
 
 
@@ -208,7 +262,8 @@ def _described(command: RecordVenueFill) -> str:
     return f"{command.side.value} {command.quantity} {command.symbol} at {command.price} by {command.venue}"
 
 
-def _child_filled(command: RecordVenueFill, child: Child) -> ev.ChildOrderFilled:
+def child_filled(*, command: RecordVenueFill, child: Child) -> ev.ChildOrderFilled:
+    """Return the execution as the log keeps it."""
     return ev.ChildOrderFilled(
         order_id=child.created.order_id,
         cl_ord_id=command.cl_ord_id,
@@ -222,7 +277,10 @@ def _child_filled(command: RecordVenueFill, child: Child) -> ev.ChildOrderFilled
     )
 
 
-def _closed(child: Child, outcome: str, filled: Decimal, code: str, text: str, at_us: int) -> ev.ChildOrderClosed:
+def leg_closed(
+    *, child: Child, filled: Decimal, text: str, at_us: int, outcome: str = "cancelled", code: str = ""
+) -> ev.ChildOrderClosed:
+    """Return the end of a leg with `filled` lots."""
     return ev.ChildOrderClosed(
         order_id=child.created.order_id,
         cl_ord_id=child.created.cl_ord_id,
@@ -250,5 +308,6 @@ def _doubt(child: Child, text: str, at_us: int, *, filled: Decimal | None = None
     ]
 
 
-def _suspended(venue: str, cl_ord_id: str, fill_id: str, code: str, text: str) -> ev.VenueReportSuspended:
+def suspended(*, venue: str, cl_ord_id: str, code: str, text: str, fill_id: str = "") -> ev.VenueReportSuspended:
+    """Return a report that fits nothing of ours, kept for a person to look at."""
     return ev.VenueReportSuspended(venue=venue, cl_ord_id=cl_ord_id, fill_id=fill_id, code=code, text=text)

@@ -27,7 +27,7 @@ WIDE = "the spread is beyond the maximum: no price is shown"
 NO_COSTS = CostModel()
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
 _FOK, _AT_ONCE = TimeInForce.FOK, (TimeInForce.IOC, TimeInForce.FOK)
-_PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 IOC = TimeInForce.IOC.value
 ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.
 
@@ -161,7 +161,7 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
         return
     if may_rest(order) and order.attempts < ATTEMPTS_MAX:
         return
-    if order.refused_by and not order.filled:
+    if order.refused_by and not execution.filled(order):
         execution.cancel(order=order, outcome="rejected", reason="refused by " + ", ".join(sorted(order.refused_by)))
     else:
         execution.cancel(order=order, outcome="cancelled", reason=_nothing_left(order))
@@ -198,7 +198,7 @@ def _raw_limit(
     terms = order.terms
     if markup is None:
         return None
-    priced = terms.type in _PRICED
+    priced = terms.type in PRICED
     if priced and terms.limit_price is not None:
         return raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
     if not levels:

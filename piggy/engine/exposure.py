@@ -15,6 +15,7 @@ import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from piggy.core.correction_events import OrderFillBusted
 from piggy.core.desk import Desk
 from piggy.core.events import OrderFilled
 from piggy.core.market import VenueQuote
@@ -92,7 +93,7 @@ class Marks:
             touched: dict[str, None] = {}
             for recorded in each.recorded:
                 event = recorded.event
-                if isinstance(event, OrderFilled):
+                if isinstance(event, OrderFilled | OrderFillBusted):
                     screen.costs.pop(event.symbol, None)
                 order_id = getattr(event, "order_id", "")
                 if order_id in desk.state.orders:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import itertools
 from decimal import Decimal as D
+from unittest.mock import patch
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from piggy.core import positions
 from piggy.core.orders import Side
 from piggy.core.positions import (
+    LIFE_FILLS_MAX,
     Fill,
+    Life,
+    Names,
     Position,
     UnableToFoldFill,
     busted,
@@ -20,6 +26,7 @@ from piggy.core.positions import (
     filled,
     floating,
     folded,
+    without,
 )
 
 SIZE = D(100_000)
@@ -194,3 +201,49 @@ def test_trading_a_fill_back_at_its_price_is_a_bust(history, extra, mark):
     back = Fill(fill_id="back", side=extra.side.contra, quantity=extra.quantity, price=extra.price)
     assert net([*history, extra, back]) == net(history)
     assert total([*history, extra, back], mark) == total(history, mark)
+
+
+@given(st.lists(fills, min_size=1, max_size=12), st.data(), prices, st.integers(0, 4))
+def test_a_position_without_a_fill_comes_to_what_the_others_come_to(history, data, mark, kept):
+    """Whichever fill is taken out, of whichever life, and however long the memory: net and total profit are exact."""
+    history = [msgspec.structs.replace(fill, fill_id=str(number)) for number, fill in enumerate(history)]
+    life, now, realised = Life(), None, D(0)
+    with patch.object(positions, "LIFE_FILLS_MAX", kept):
+        for fill in history:
+            before = now
+            fold = filled(
+                position=now, side=fill.side, quantity=fill.quantity, price=fill.price, contract_size=SIZE,
+                book=fill.book, at_us=fill.at_us,
+            )  # fmt: skip
+            now, realised = fold.position, realised + fold.realised_quote
+            life.take(fill=fill, before=before, after=now, contract_size=SIZE)
+        gone = data.draw(st.sampled_from(history))
+        restated = without(life=life, gone=gone, position=now, contract_size=SIZE, names=Names())
+    others = [fill for fill in history if fill is not gone]
+    assert (restated.position.quantity if restated.position else 0) == net(others)
+    open_ = floating(position=restated.position, bid=mark, ask=mark, contract_size=SIZE) if restated.position else D(0)
+    assert realised + restated.realised_quote + open_ == total(others, mark)
+
+
+def test_the_fills_of_a_life_are_the_position():
+    """Refolding what is kept of a position gives it again, also after it turned and after the oldest were summed."""
+    life, now = Life(), None
+    for number in range(300):
+        fill = Fill(
+            fill_id=str(number),
+            side=Side.BUY if number % 5 else Side.SELL,
+            quantity=D(number % 7 + 1),
+            price=D(100 + number % 11),
+        )
+        before = now
+        now = filled(
+            position=now, side=fill.side, quantity=fill.quantity, price=fill.price, contract_size=SIZE
+        ).position
+        life.take(fill=fill, before=before, after=now, contract_size=SIZE)
+        again = life.base
+        for kept in life.fills:
+            again = filled(
+                position=again, side=kept.side, quantity=kept.quantity, price=kept.price, contract_size=SIZE
+            ).position
+        assert again == now
+    assert len(life.fills) == LIFE_FILLS_MAX

@@ -32,6 +32,7 @@ from piggy.messaging.client import Client, UnableToTell, command_id_of
 RETELL_AFTER_S = 3
 SWEEP_ROWS_MAX = 500
 TOLD_MAX = 50
+RESTATING = (ReportKind.BUST, ReportKind.CORRECTION)
 State = VenueOrder.State
 
 log = structlog.get_logger(__name__)
@@ -122,8 +123,8 @@ def sweep(*, tenant: str, now: datetime) -> int:
     for row in missing:
         assert row.envelope is not None
         _client().tell(tenant=tenant, envelope=codec.decode_envelope(bytes(row.envelope)))
-    # A fill is told for ever; of the rest the desk may have had nothing to record.
-    told_again = [row.pk for row in missing if row.kind != ReportKind.FILL]
+    # Fills and what restates them are told for ever; of the rest the desk may have had nothing to record.
+    told_again = [row.pk for row in missing if row.kind not in (ReportKind.FILL, *RESTATING)]
     VenueReport.objects.filter(pk__in=told_again).update(told_count=F("told_count") + 1)
     return len(missing)
 
@@ -134,6 +135,8 @@ def _advance(order: VenueOrder, report: Report) -> None:
         order.filled += command.quantity
         if order.filled >= order.quantity:
             order.state = State.DONE
+    elif report.kind in RESTATING:
+        order.filled = report.cumulative
     if order.state in (State.PERSISTED, State.SENT) and report.kind in (ReportKind.ACK, ReportKind.FILL):
         order.state = State.WORKING
     elif report.kind in (ReportKind.REJECT, ReportKind.DONE):

@@ -11,6 +11,8 @@ from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadRepo
 from piggy.core.commands import (
     AnyCommand,
     RecordVenueAck,
+    RecordVenueBust,
+    RecordVenueCorrection,
     RecordVenueDone,
     RecordVenueDoubt,
     RecordVenueFill,
@@ -21,6 +23,7 @@ from piggy.core.money import plain
 from piggy.core.orders import Side
 
 _FILLS = frozenset("F12")
+_RESTATING = frozenset("HG")  # Trade cancel and trade correct.
 _SIDES = {"1": Side.BUY, "2": Side.SELL}
 _DUPLICATE_ORDER, _UNKNOWN_ORDER = "6", "5"
 _TEXT_MAX = 200
@@ -46,6 +49,8 @@ def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
         cl_ord_id = values["41"]
     if exec_type in _FILLS:
         return _fill(values, config, cl_ord_id)
+    if exec_type in _RESTATING:
+        return _restated(values, config, cl_ord_id)
     text = values.get("58", "")[:_TEXT_MAX]
     happened_us = at_us(values.get("60") or values["52"])
     key = f"{exec_type}:{cl_ord_id}:{values.get('17', values['34'])}"
@@ -79,18 +84,14 @@ def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
 
 
 def _fill(values: dict[str, str], config: SessionConfig, cl_ord_id: str) -> VenueReport:
-    mapping = _mapping(values, config)
-    quantity = _lots(values["32"], config, values)
-    price = Decimal(next((values[tag] for tag in config.dialect.fill_price_tags if values.get(tag)), "0"))
-    if quantity <= 0 or price <= 0:
-        raise UnableToReadReport(f"A fill of {quantity} lots at {price} cannot be.")
+    quantity, price = _dealt(values, config)
     fill_id = _fill_id(values, config.dialect)
     command = RecordVenueFill(
         venue=config.venue,
         cl_ord_id=cl_ord_id,
         venue_order_id=values.get("37", ""),
         fill_id=fill_id,
-        symbol=mapping.symbol,
+        symbol=_mapping(values, config).symbol,
         side=_SIDES[values["54"]],
         quantity=quantity,
         price=price,
@@ -100,6 +101,45 @@ def _fill(values: dict[str, str], config: SessionConfig, cl_ord_id: str) -> Venu
     return VenueReport(
         kind=ReportKind.FILL, key=f"F:{fill_id}", cl_ord_id=cl_ord_id, command=command, cumulative=cumulative
     )
+
+
+def _dealt(values: dict[str, str], config: SessionConfig) -> tuple[Decimal, Decimal]:
+    """Return lots and price of an execution."""
+    quantity = _lots(values["32"], config, values)
+    price = Decimal(next((values[tag] for tag in config.dialect.fill_price_tags if values.get(tag)), "0"))
+    if quantity <= 0 or price <= 0:
+        raise UnableToReadReport(f"A fill of {quantity} lots at {price} cannot be.")
+    return quantity, price
+
+
+def _restated(values: dict[str, str], config: SessionConfig, cl_ord_id: str) -> VenueReport:
+    """Read a bust (150=H) or a correction (150=G) of the execution that 19 names."""
+    if config.dialect.fill_rule is not FillRule.EXEC_ID:
+        raise UnableToReadReport("This LP's ExecIDs do not name one fill each, so a person must say which is meant.")
+    exec_type, ref, report_id = values["150"], values["19"], values["17"]
+    if report_id == ref:  # Some repeat the old id; it must not look like a repeat of the fill.
+        report_id = f"{report_id}/{exec_type}"
+    named = {"venue": config.venue, "cl_ord_id": cl_ord_id, "report_id": report_id, "ref_fill_id": ref}
+    happened_us, text = at_us(values.get("60") or values["52"]), values.get("58", "")[:_TEXT_MAX]
+    command: AnyCommand
+    if exec_type == "H":
+        kind = ReportKind.BUST
+        command = RecordVenueBust(text=text, occurred_at_us=happened_us, **named)
+    else:
+        kind = ReportKind.CORRECTION
+        quantity, price = _dealt(values, config)
+        command = RecordVenueCorrection(
+            symbol=_mapping(values, config).symbol,
+            side=_SIDES[values["54"]],
+            quantity=quantity,
+            price=price,
+            text=text,
+            occurred_at_us=happened_us,
+            **named,
+        )
+    cumulative = _lots(values["14"], config, values)
+    key = f"{exec_type}:{report_id}"
+    return VenueReport(kind=kind, key=key, cl_ord_id=cl_ord_id, command=command, cumulative=cumulative, text=text)
 
 
 def _fill_id(values: dict[str, str], dialect: Dialect) -> str:

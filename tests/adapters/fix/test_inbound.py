@@ -10,7 +10,15 @@ from piggy.adapters.fix.config import DIALECTS, Dialect, FillRule, SessionConfig
 from piggy.adapters.fix.inbound import MarketDataBook, read_report
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport
-from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
+from piggy.core.commands import (
+    RecordVenueAck,
+    RecordVenueBust,
+    RecordVenueCorrection,
+    RecordVenueDone,
+    RecordVenueDoubt,
+    RecordVenueFill,
+    RecordVenueReject,
+)
 from piggy.core.orders import Side
 
 RECORDED = Path(__file__).resolve().parents[4] / "shared" / "data" / "fix" / "venue_messages.json"
@@ -173,3 +181,42 @@ def test_lots_of_a_report_carry_no_zeros_that_dividing_left():
     report = read_report(text=execution(), config=config())
     assert str(report.command.quantity) == "1"
     assert str(read_report(text=execution(t32="2000000", t14="2000000"), config=config()).command.quantity) == "20"
+
+
+def test_a_trade_cancel_is_a_bust_of_the_execution_it_names():
+    """F-15: 150=H with ExecRefID."""
+    report = read_report(text=execution(t150="H", t17="E2", t19="E1", t14="0", t58="error"), config=config())
+    assert (report.kind, report.key, report.cumulative) == (ReportKind.BUST, "H:E2", Decimal(0))
+    assert report.command == RecordVenueBust(
+        venue="LP1",
+        cl_ord_id="o1-LP1-1",
+        report_id="E2",
+        ref_fill_id="E1",
+        text="error",
+        occurred_at_us=1795341600123000,
+    )
+
+
+def test_a_trade_correct_carries_the_numbers_that_stand_instead():
+    """F-15: 150=G with ExecRefID."""
+    report = read_report(text=execution(t150="G", t17="E2", t19="E1", t31="1.08500"), config=config())
+    command = report.command
+    assert isinstance(command, RecordVenueCorrection) and report.kind is ReportKind.CORRECTION
+    assert (command.report_id, command.ref_fill_id, command.side) == ("E2", "E1", Side.BUY)
+    assert (command.quantity, command.price, report.cumulative) == (Decimal(1), Decimal("1.08500"), Decimal(1))
+
+
+def test_a_bust_under_the_fills_own_id_is_not_taken_for_a_repeat_of_the_fill():
+    report = read_report(text=execution(t150="H", t17="E1", t19="E1"), config=config())
+    assert report.command.report_id == "E1/H"
+
+
+@pytest.mark.parametrize("changed", [{"t19": ""}, {"t14": ""}, {"t17": ""}, {"t150": "G", "t32": "0"}])
+def test_a_bust_or_correction_that_names_no_fill_is_refused_for_parking(changed: dict[str, str]):
+    with pytest.raises(UnableToReadReport):
+        read_report(text=execution(**({"t150": "H", "t17": "E2", "t19": "E1"} | changed)), config=config())
+
+
+def test_a_bust_of_an_lp_whose_ids_name_no_fill_is_refused_for_parking():
+    with pytest.raises(UnableToReadReport):
+        read_report(text=execution(t150="H", t17="E2", t19="E1"), config=config(dialect=DIALECTS["centroid"]))

@@ -1,0 +1,85 @@
+"""Events of correction: a venue takes an execution back or restates it. What was recorded stays; these supersede it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from piggy.core.commands import RecordVenueBust, RecordVenueCorrection
+from piggy.core.money import ZERO
+from piggy.core.orders import Side
+from piggy.core.positions import Position
+from piggy.core.verdicts import Event
+
+
+class VenueFillBusted(Event, frozen=True, kw_only=True):
+    """An execution at a venue no longer stands; after a correction one of the id `corrected_by` follows, else ''."""
+
+    order_id: str
+    cl_ord_id: str
+    venue: str
+    fill_id: str
+    report_id: str
+    corrected_by: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    text: str
+    occurred_at_us: int
+
+
+class OrderFillBusted(Event, frozen=True, kw_only=True):
+    """A client's fill is taken back: `position` is what he holds without it, None when flat.
+
+    `side`, `quantity` and prices are the fill's. `realised` and `realised_quote` are added to what was booked,
+    `commission` is given back and `markup_revenue` given up, all at the rate of the fill.
+    """
+
+    order_id: str
+    account_id: str
+    fill_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    raw_price: Decimal
+    book: str
+    counterparty: str
+    cl_ord_id: str
+    venue_fill_id: str
+    position_id: str
+    position: Position | None
+    realised: Decimal
+    realised_quote: Decimal
+    commission: Decimal
+    commission_accrued: Decimal
+    markup_revenue: Decimal
+    conversion_rate: Decimal
+    symbol_margin: Decimal = ZERO
+    margin_per_lot: Decimal = ZERO
+    reason: str = ""
+
+
+class HedgeFillBusted(Event, frozen=True, kw_only=True):
+    """A venue took back what it filled the house; `realised` is added to the house's profit, in the quote currency."""
+
+    hedge_id: str
+    fill_id: str
+    venue: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    realised: Decimal
+    currency: str
+    occurred_at_us: int
+
+
+class VenueReportParked(Event, frozen=True, kw_only=True):
+    """A bust or correction of an execution that nobody has told us of yet: applied when it comes (F-16)."""
+
+    report: RecordVenueBust | RecordVenueCorrection
+    parked_at_us: int
+
+
+CorrectionEvent = VenueFillBusted | OrderFillBusted | HedgeFillBusted | VenueReportParked

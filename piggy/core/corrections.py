@@ -1,0 +1,217 @@
+"""Corrections: a venue busts an execution or restates it, days later (F-15) or before we heard of it (F-16).
+
+Nothing is rewritten: the execution and the client's fill are taken back by events of their own, and a correction deals
+anew in their place. Whatever the order in which the reports arrive, the same stands in the end.
+"""
+
+from __future__ import annotations
+
+from piggy.core import covering
+from piggy.core import events as ev
+from piggy.core.aftermath import settled
+from piggy.core.commands import RecordVenueBust, RecordVenueCorrection, RecordVenueFill
+from piggy.core.correction_events import OrderFillBusted, VenueFillBusted, VenueReportParked
+from piggy.core.execution import Execution
+from piggy.core.moment import Moment
+from piggy.core.money import ZERO, round_money
+from piggy.core.position_folding import taken_out
+from piggy.core.state import Child, Dealt, Hedge, State
+from piggy.core.venue_reports import child_filled, fill_client, leg_closed, suspended, work_on
+
+Events = list[ev.AnyEvent]
+Report = RecordVenueBust | RecordVenueCorrection
+PARKED_US_MAX = 24 * 3_600 * 1_000_000
+
+
+def record_bust(*, command: RecordVenueBust, moment: Moment) -> Events:
+    """The venue takes an execution back; so does the house, from whoever was given it."""
+    return _restate(command, None, moment)
+
+
+def record_correction(*, command: RecordVenueCorrection, moment: Moment) -> Events:
+    """The venue puts an execution with other numbers in the place of one."""
+    fill = RecordVenueFill(
+        venue=command.venue,
+        cl_ord_id=command.cl_ord_id,
+        venue_order_id="",
+        fill_id=command.report_id,
+        symbol=command.symbol,
+        side=command.side,
+        quantity=command.quantity,
+        price=command.price,
+        occurred_at_us=command.occurred_at_us,
+    )
+    return _restate(command, fill, moment)
+
+
+def ripe(*, state: State, now_us: int) -> tuple[Report, ...]:
+    """Return the parked reports whose execution has come, or that have waited for too long."""
+    waiting = sorted(state.parked.items())
+    return tuple(
+        parked.report
+        for _, parked in waiting
+        if _is_known(state, parked.report) or now_us - parked.parked_at_us >= PARKED_US_MAX
+    )
+
+
+def _restate(command: Report, fill: RecordVenueFill | None, moment: Moment) -> Events:
+    state = moment.state
+    key = (command.venue, command.report_id)
+    if key in state.venue_fills:
+        return [_kept(command, "id_taken")] if key in state.parked else []
+    if not _is_known(state, command):
+        return _park(command, moment)
+    child = state.children.get(command.cl_ord_id)
+    dealt = child.dealt.get(_standing(child, command.ref_fill_id)) if child else None
+    wrong = _misfit(child, dealt, command, fill)
+    if child is None or dealt is None or wrong:
+        return [_kept(command, wrong)]
+    hedge = state.hedges.get(dealt.venue.order_id)
+    if hedge is not None:
+        return _restate_hedge(hedge, child, _bust(dealt, command, fill), fill, moment)
+    return _restate_order(child, dealt, _bust(dealt, command, fill), fill, moment)
+
+
+def _restate_order(
+    child: Child, dealt: Dealt, bust: VenueFillBusted, fill: RecordVenueFill | None, moment: Moment
+) -> Events:
+    order, given = moment.state.orders[bust.order_id], dealt.client
+    execution = Execution(moment=moment)
+    execution.events.append(bust)
+    open_lots = ZERO if child.closed else child.leaves + bust.quantity
+    if not child.closed:
+        execution.release(order=order, lots=-bust.quantity)
+    if given is not None:
+        execution.take_back(order=order, event=_taken_back(given, bust.text, execution))
+    if fill is not None:
+        execution.events.append(child_filled(command=fill, child=child))
+        execution.release(order=order, lots=min(fill.quantity, open_lots))
+        open_lots -= min(fill.quantity, open_lots)
+        room = (given.quantity if given else ZERO) if order.state.final else max(ZERO, execution.free(order))
+        fill_client(order=order, child=child, command=fill, lots=min(fill.quantity, room), execution=execution)
+    if closing := _closing(child, bust, fill):
+        execution.events += closing
+        execution.release(order=order, lots=open_lots)
+    if order.state.final:
+        return settled(execution=execution)
+    return work_on(order=order, lots=execution.free(order), execution=execution)
+
+
+def _restate_hedge(
+    hedge: Hedge, child: Child, bust: VenueFillBusted, fill: RecordVenueFill | None, moment: Moment
+) -> Events:
+    taken, position = covering.hedge_busted(hedge=hedge, bust=bust, moment=moment)
+    events: Events = [bust, taken]
+    lots = -bust.quantity
+    if fill is not None:
+        dealt = child_filled(command=fill, child=child)
+        events += [dealt, covering.hedge_filled(hedge=hedge, fill=dealt, moment=moment, position=position)]
+        lots += fill.quantity
+    closing = _closing(child, bust, fill)
+    if closing or child.filled + lots >= child.created.quantity:
+        events += [*closing, *covering.ended(hedge=hedge, child=child, lots=lots, moment=moment)]
+    return events
+
+
+def _taken_back(given: ev.OrderFilled, text: str, execution: Execution) -> OrderFillBusted:
+    """Return the reversal of a client's fill, at the rate it was booked at; its margin is worked out later."""
+    moment = execution.moment
+    position = execution.position(given.position_id)
+    restated = taken_out(state=moment.state, client=given, position=position)
+    currency = moment.account(given.account_id).currency
+    return OrderFillBusted(
+        order_id=given.order_id,
+        account_id=given.account_id,
+        fill_id=given.fill_id,
+        symbol=given.symbol,
+        side=given.side,
+        quantity=given.quantity,
+        price=given.price,
+        raw_price=given.raw_price,
+        book=given.book,
+        counterparty=given.counterparty,
+        cl_ord_id=given.cl_ord_id,
+        venue_fill_id=given.venue_fill_id,
+        position_id=given.position_id,
+        position=restated.position,
+        realised=round_money(amount=restated.realised_quote * given.conversion_rate, currency=currency),
+        realised_quote=restated.realised_quote,
+        commission=given.commission,
+        commission_accrued=given.commission_accrued,
+        markup_revenue=given.markup_revenue,
+        conversion_rate=given.conversion_rate,
+        reason=text,
+    )
+
+
+def _closing(child: Child, bust: VenueFillBusted, fill: RecordVenueFill | None) -> Events:
+    """Close a leg that the venue had said ended with as many lots as now stand."""
+    standing = child.filled - bust.quantity + (fill.quantity if fill else ZERO)
+    if child.closed or child.filled_at_venue != standing or standing >= child.created.quantity:
+        return []
+    return [leg_closed(child=child, filled=standing, text="ended at the venue", at_us=bust.occurred_at_us)]
+
+
+def _bust(dealt: Dealt, command: Report, fill: RecordVenueFill | None) -> VenueFillBusted:
+    was = dealt.venue
+    return VenueFillBusted(
+        order_id=was.order_id,
+        cl_ord_id=was.cl_ord_id,
+        venue=was.venue,
+        fill_id=was.fill_id,
+        report_id=command.report_id,
+        corrected_by=fill.fill_id if fill else "",
+        symbol=was.symbol,
+        side=was.side,
+        quantity=was.quantity,
+        price=was.price,
+        text=command.text or f"{'corrected' if fill else 'taken back'} by {was.venue}",
+        occurred_at_us=command.occurred_at_us,
+    )
+
+
+def _misfit(child: Child | None, dealt: Dealt | None, command: Report, fill: RecordVenueFill | None) -> str:
+    """Return why a report cannot be carried out, '' where it can: a person decides about the rest."""
+    if child is None or dealt is None or child.created.venue != command.venue:
+        return "no_such_fill"
+    was = dealt.venue
+    if was.fill_id in child.superseded:
+        return "already_busted"
+    if fill is None:
+        return ""
+    if was.fill_id != command.ref_fill_id and command.occurred_at_us < was.occurred_at_us:
+        return "outdated"
+    if (fill.symbol, fill.side) != (was.symbol, was.side):
+        return "wrong_order"
+    if not fill.quantity > 0 or not fill.price > 0:
+        return "bad_numbers"
+    return "overfill" if child.filled - was.quantity + fill.quantity > child.created.quantity else ""
+
+
+def _is_known(state: State, command: Report) -> bool:
+    return (command.venue, command.ref_fill_id) in state.venue_fills
+
+
+def _standing(child: Child, fill_id: str) -> str:
+    """Return which execution stands in the place of the one that a report names."""
+    while later := child.superseded.get(fill_id):
+        fill_id = later
+    return fill_id
+
+
+def _park(command: Report, moment: Moment) -> Events:
+    parked = moment.state.parked.get((command.venue, command.report_id))
+    if parked is None:
+        return [VenueReportParked(report=command, parked_at_us=moment.now_us)]
+    return [] if moment.now_us - parked.parked_at_us < PARKED_US_MAX else [_kept(command, "unknown_fill")]
+
+
+def _kept(command: Report, code: str) -> ev.VenueReportSuspended:
+    kind = "a bust" if isinstance(command, RecordVenueBust) else "a correction"
+    return suspended(
+        venue=command.venue,
+        cl_ord_id=command.cl_ord_id,
+        code=code,
+        text=f"{kind} of {command.ref_fill_id}: {command.text}",
+        fill_id=command.report_id,
+    )

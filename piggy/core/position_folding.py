@@ -1,0 +1,153 @@
+"""Folding what a client's fill, or its bust, does to what he holds: position, exposure, margin, turnover."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from piggy.core import events as ev
+from piggy.core.correction_events import OrderFillBusted
+from piggy.core.money import ZERO
+from piggy.core.positions import Fill, Life, Names, Position, Restated, filled, without
+from piggy.core.rollover import month_of
+from piggy.core.state import Exposure, Order, State
+
+
+def move_position(*, state: State, event: ev.OrderFilled, at_us: int) -> None:
+    """Take a fill into the position that it names."""
+    before = state.positions.get(event.position_id)
+    after = filled(
+        position=before,
+        account_id=event.account_id,
+        symbol=event.symbol,
+        position_id=event.position_id,
+        side=event.side,
+        quantity=event.quantity,
+        price=event.price,
+        contract_size=state.instruments[event.symbol].contract_size,
+        book=event.book,
+        at_us=at_us,
+        margin_percent=event.margin_percent,
+        news_lots=event.news_lots,
+        news_percent=event.news_percent,
+        news_until_us=event.news_until_us,
+    ).position
+    life = state.lives.get(event.position_id)
+    if life is None:
+        life = state.lives[event.position_id] = Life()
+    fill = fill_of(event=event, at_us=at_us)
+    life.take(fill=fill, before=before, after=after, contract_size=state.instruments[event.symbol].contract_size)
+    margin = event.symbol_margin
+    if margin is None:
+        margin = event.margin_per_lot * after.lots if after else ZERO
+    _hold(state, event, before, after, margin)
+    if margin and event.news_lots:
+        key = (event.account_id, event.symbol)
+        state.news_until[key] = max(event.news_until_us, state.news_until.get(key, 0))
+
+
+def restate_position(*, state: State, event: OrderFillBusted, client: ev.OrderFilled) -> None:
+    """Take a fill out of the position that it named."""
+    before = state.positions.get(event.position_id)
+    state.lives[event.position_id] = taken_out(state=state, client=client, position=before).life
+    _hold(state, event, before, event.position, event.symbol_margin)
+
+
+def taken_out(*, state: State, client: ev.OrderFilled, position: Position | None) -> Restated:
+    """Return a client's `position` as it is without a fill of his."""
+    return without(
+        life=state.lives.get(client.position_id) or Life(),
+        gone=fill_of(event=client, at_us=0),
+        position=position,
+        contract_size=state.instruments[client.symbol].contract_size,
+        names=Names(client.account_id, client.symbol, client.position_id),
+    )
+
+
+def fill_of(*, event: ev.OrderFilled, at_us: int) -> Fill:
+    """Return a fill as the history of its position keeps it."""
+    return Fill(
+        fill_id=event.fill_id,
+        side=event.side,
+        quantity=event.quantity,
+        price=event.price,
+        book=event.book,
+        at_us=at_us,
+        margin_percent=event.margin_percent,
+        news_lots=event.news_lots,
+        news_percent=event.news_percent,
+        news_until_us=event.news_until_us,
+    )
+
+
+def worth_of(*, state: State, event: ev.OrderFilled) -> Decimal:
+    """Return what a fill was worth in the account's currency, as turnover counts it."""
+    return state.instruments[event.symbol].notional(lots=event.quantity, price=event.price) * event.conversion_rate
+
+
+def count_turnover(*, state: State, event: ev.OrderFilled, at_us: int) -> None:
+    """Add a fill to what the account dealt in the calendar month of `at_us`."""
+    worth, month = worth_of(state=state, event=event), month_of(at_us=at_us)
+    before, turnover = state.turnover.get(event.account_id, (month, ZERO))
+    state.turnover[event.account_id] = (month, turnover + worth if before == month else worth)
+
+
+def reserve(*, state: State, order: Order, lots: Decimal) -> None:
+    """Keep margin for `lots` more of a working order; below zero gives it back."""
+    account_id = order.terms.account_id
+    state.reserved[account_id] = state.reserved.get(account_id, ZERO) + order.margin_per_lot * lots
+
+
+def _hold(
+    state: State,
+    event: ev.OrderFilled | OrderFillBusted,
+    before: Position | None,
+    after: Position | None,
+    margin: Decimal,
+) -> None:
+    exposure = state.exposure[event.symbol]
+    _count_exposure(exposure, before, -1)
+    _count_exposure(exposure, after, 1)
+    exposure.realised += event.realised_quote
+    _bind(state, event, margin)
+    if after is None:
+        _forget_position(state, event)
+    else:
+        state.positions[event.position_id] = after
+        state.positions_of.setdefault(event.account_id, set()).add(event.position_id)
+        state.holders.setdefault(event.symbol, set()).add(event.account_id)
+
+
+def _bind(state: State, event: ev.OrderFilled | OrderFillBusted, margin: Decimal) -> None:
+    key = (event.account_id, event.symbol)
+    state.used_margin[event.account_id] = state.used_margin.get(event.account_id, ZERO) + (
+        margin - state.margins.pop(key, ZERO)
+    )
+    if margin:
+        state.margins[key] = margin
+    else:
+        state.news_until.pop(key, None)
+
+
+def _forget_position(state: State, event: ev.OrderFilled | OrderFillBusted) -> None:
+    state.positions.pop(event.position_id, None)
+    state.lives.pop(event.position_id, None)
+    state.swap_owed.pop(event.position_id, None)
+    mine = state.positions_of.get(event.account_id, set())
+    mine.discard(event.position_id)
+    if not any(state.positions[held].symbol == event.symbol for held in mine):
+        state.holders.get(event.symbol, set()).discard(event.account_id)
+
+
+def _count_exposure(exposure: Exposure, position: Position | None, sign: int) -> None:
+    if position is None:
+        return
+    signed = sign * position.side.sign
+    exposure.positions += sign
+    exposure.client_cost += sign * position.cost
+    exposure.a_net += signed * position.a_lots
+    exposure.b_net += signed * position.b_lots
+    exposure.cross_net += signed * position.cross_lots
+    if position.quantity > 0:
+        exposure.client_long += sign * position.quantity
+    else:
+        exposure.client_short -= sign * position.quantity
