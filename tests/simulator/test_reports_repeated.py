@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +23,7 @@ from piggy.simulator.config import LpConfig
 from tests.simulator.lp_range import LpRange
 from tests.simulator.test_range import Hearer, joined, say, wait
 
-NOW_US = 1_700_000_000_000_000
+NOW_US = time.time_ns() // 1_000
 ORDERS = 12
 
 
