@@ -18,7 +18,7 @@ from apps.trading.models import ChildOrder, Fill, Order, Position
 from piggy.core import events as ev
 from piggy.core import positions
 from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
-from piggy.core.events import Recorded
+from piggy.core.events import Recorded, told_decision, told_verdict
 from piggy.core.orders import OrderState, OrderTerms
 
 ZERO = Decimal(0)
@@ -103,7 +103,7 @@ def _accepted(rows: Rows, event: ev.OrderAccepted, recorded: Recorded) -> None:
         text=routing.text,
         group=event.group,
         mode=routing.mode,
-        routing=_json(routing),
+        routing=_told(told_decision(decision=routing)),
     )
 
 
@@ -130,8 +130,8 @@ def _new_order(
         source=event.source,
         principal=recorded.principal,
         client_order_id=terms.client_order_id,
-        terms=_json(terms),
-        verdict=_json(event.verdict),
+        terms=_told(msgspec.structs.asdict(terms)),
+        verdict=_told(told_verdict(verdict=event.verdict)),
         created_at=at,
         updated_at=at,
         **more,
@@ -145,9 +145,10 @@ def _rerouted(rows: Rows, event: ev.OrderRerouted, recorded: Recorded) -> None:
         assert order is not None
         order.mode, order.text = event.routing.mode, event.routing.text
         if id(order) in rows.added:
-            order.routing = _json(event.routing)
+            order.routing = _told(told_decision(decision=event.routing))
         else:  # Rare, so the other updates need not carry this wide column.
-            Order.objects.filter(pk=order.pk).update(routing=msgspec.to_builtins(event.routing))
+            told = msgspec.json.decode(_told(told_decision(decision=event.routing)))
+            Order.objects.filter(pk=order.pk).update(routing=told)
 
 
 def _amended(rows: Rows, event: ev.OrderAmended, recorded: Recorded) -> None:
@@ -370,7 +371,7 @@ def _settle_doubt(rows: Rows, order_id: str, recorded: Recorded) -> None:
         order.state = (OrderState.PARTIALLY_FILLED if order.filled else OrderState.ROUTED).value
 
 
-def _json(value: msgspec.Struct) -> str:
+def _told(value: dict[str, Any]) -> str:
     return msgspec.json.encode(value).decode()
 
 

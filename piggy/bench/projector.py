@@ -22,7 +22,7 @@ ROUNDS_MIN = 3
 ROW = """
 insert into event_log (seq, command_id, position, type, version, principal, request_hash, occurred_at, recorded_at,
                        recorded_mono_ns, payload, prev_hash, hash)
-values (%s, %s, 0, %s, 1, 'bench', '', now(), now(), 0, %s, '', %s)
+values (%s, %s, 0, %s, 2, 'bench', '', now(), now(), 0, %s, '', %s)
 """
 
 

@@ -90,14 +90,18 @@ class Activity:
 
     def notional_within(self, *, now_us: int, window_s: int) -> Decimal:
         since = now_us // SECOND_US - window_s
+        if not self.seconds or self.seconds[-1].number <= since:
+            return ZERO
         return sum([s.notional for s in self.seconds if s.number > since], ZERO)
 
     def executions_within(self, *, now_us: int, window_s: int) -> int:
         since = now_us // SECOND_US - window_s
+        if not self.seconds or self.seconds[-1].number <= since:
+            return 0
         return sum([s.executions for s in self.seconds if s.number > since])
 
     def loss_today(self, *, now_us: int) -> Decimal:
-        return max(ZERO, -self.realised_today) if now_us // DAY_US == self.day else ZERO
+        return -self.realised_today if self.realised_today < 0 and now_us // DAY_US == self.day else ZERO
 
     def _second(self, at_us: int) -> Second:
         number = at_us // SECOND_US

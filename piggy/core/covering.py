@@ -22,8 +22,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import Side, TimeInForce
 from piggy.core.positions import Fold, Position, filled
 from piggy.core.pricing import worst_price
-from piggy.core.routing import Leg, legs, rank
-from piggy.core.routing_rules import CostModel
+from piggy.core.routing import FREE, Leg, legs, rank
 from piggy.core.staging import proven
 from piggy.core.state import Child, Hedge
 
@@ -334,10 +333,9 @@ def _legs(policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment) -> tup
         levels=levels,
         excluded=excluded,
         scores=state.scores,
-        cost_model=state.policy.cost_model if state.policy else CostModel(),
+        cost_model=state.policy.cost_model if state.policy else FREE,
         side=side,
         limit=limit,
-        now_us=moment.now_us,
     )
     return legs(levels=levels, ranked=ranked, quantity=lots, side=side, limit=limit, instrument=instrument)
 

@@ -42,6 +42,7 @@ from piggy.core.folding import fold
 from piggy.core.forgotten import Forgotten
 from piggy.core.gatekeeping import WhatIf
 from piggy.core.margin_watch import MarginWatch
+from piggy.core.margining import MarginTermsKept
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
 from piggy.core.moment import Moment
 from piggy.core.option_margin import model_mark
@@ -145,6 +146,7 @@ class Desk:
         self._answered: OrderedDict[str, _Answered] = OrderedDict()
         self._forgotten = Forgotten()
         self._rankings = Rankings()
+        self._margins = MarginTermsKept()
         self._watch = MarginWatch()
         self._command_id = ""
         self._unsettled: _Answered | None = None
@@ -301,13 +303,7 @@ class Desk:
         """Return all that the desk knows at `now_us`."""
         self._mark(now_us)
         return Moment(
-            state=self.state,
-            market=self.market,
-            marks=self.marks,
-            pairs=self._pairs,
-            now_us=now_us,
-            rankings=self._rankings,
-            watch=self._watch,
+            self.state, self.market, self.marks, self._pairs, now_us, self._rankings, self._margins, self._watch
         )
 
     def _mark(self, now_us: int) -> None:

@@ -61,6 +61,10 @@ from piggy.core.verdicts import Event as Event
 from piggy.core.verdicts import RoutingDecision as RoutingDecision
 from piggy.core.verdicts import VenueConsidered as VenueConsidered
 from piggy.core.verdicts import Verdict as Verdict
+from piggy.core.verdicts import packed as packed
+from piggy.core.verdicts import told_checks as told_checks
+from piggy.core.verdicts import told_decision as told_decision
+from piggy.core.verdicts import told_verdict as told_verdict
 
 
 class InstrumentConfigured(Event, frozen=True, kw_only=True):

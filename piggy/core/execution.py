@@ -15,11 +15,11 @@ from piggy.core.accounts import Account, PositionMode
 from piggy.core.commissions import Charge, charge, chargeable
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.margin import MarginTerms
-from piggy.core.margining import News, margin_of, news_of, positions_in, terms_of, window_of
+from piggy.core.margining import News, margin_of, news_of, positions_in, window_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
 from piggy.core.orders import OrderTerms, Side
-from piggy.core.positions import COST_STEP, Fold, Position, filled
+from piggy.core.positions import COST_STEP, Fold, Position, filled, netted_id
 from piggy.core.pricing import commission_plan
 from piggy.core.routing import Leg
 from piggy.core.state import Order
@@ -115,7 +115,7 @@ class Execution:
         moment, terms = self.moment, order.terms
         account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
         position_id = position_id_of(account=account, order=order)
-        margin = terms_of(state=moment.state, account=account, instrument=instrument)
+        margin, _ = moment.margins.of(state=moment.state, account=account, instrument=instrument)
         news = self._news(account=account, terms=terms, quantity=quantity)
         fold = filled(
             position=self.position(position_id),
@@ -223,7 +223,7 @@ class Execution:
     def _held(self, account: Account, symbol: str) -> list[Position]:
         """Return the account's positions in the symbol after what has been decided."""
         if account.position_mode is PositionMode.NETTING:
-            only = self.position(f"{account.account_id}:{symbol}")
+            only = self.position(netted_id(account_id=account.account_id, symbol=symbol))
             return [only] if only else []
         held = {
             position.position_id: position
@@ -277,7 +277,8 @@ class Execution:
             order.commission_accrued - event.commission_accrued, order.commission - event.commission
         )
         account = self.moment.account(event.account_id)
-        margin = terms_of(state=self.moment.state, account=account, instrument=self.moment.instrument(event.symbol))
+        instrument = self.moment.instrument(event.symbol)
+        margin, _ = self.moment.margins.of(state=self.moment.state, account=account, instrument=instrument)
         bound, per_lot = self.margin_of_symbol(
             account=account, symbol=event.symbol, terms=margin, rate=event.conversion_rate
         )
@@ -353,7 +354,7 @@ class Execution:
 def position_id_of(*, account: Account, order: Order) -> str:
     """Return which position a fill of `order` belongs to: one per symbol when netting, else the named or a new one."""
     if account.position_mode is PositionMode.NETTING:
-        return f"{account.account_id}:{order.terms.symbol}"
+        return netted_id(account_id=account.account_id, symbol=order.terms.symbol)
     return order.terms.position_id or order.order_id
 
 

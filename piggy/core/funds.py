@@ -65,7 +65,7 @@ def funds_of(*, state: State, account_id: str, marks: Mapping[str, Touch], pairs
             total += profit
     used = state.used_margin.get(account_id, ZERO)
     return Funds(
-        balance=state.balances.get(account.account_id, ZERO),
+        balance=state.balances.get(account_id, ZERO),
         floating=total,
         used_margin=used,
         maintenance=maintenance_of(state=state, account=account, used=used),
@@ -126,12 +126,15 @@ def closing_price(*, state: State, position: Position, marks: Mapping[str, Touch
 
 
 def _closing(state: State, position: Position, group: Group, instrument: Instrument, mark: Touch) -> Decimal:
+    bid, ask, _ = mark
     is_long = position.quantity > 0
     if state.profiles:
         over = _profiled(state, position, group, instrument, mark)
+    elif points := group.bid_markup_points if is_long else group.ask_markup_points:
+        over = points * instrument.point
     else:
-        over = (group.bid_markup_points if is_long else group.ask_markup_points) * instrument.point
-    return mark.bid - over if is_long else mark.ask + over
+        return bid if is_long else ask
+    return bid - over if is_long else ask + over
 
 
 def _profiled(state: State, position: Position, group: Group, instrument: Instrument, mark: Touch) -> Decimal:

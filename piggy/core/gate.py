@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-
-import msgspec
 
 from piggy.core.accounts import Account, Group, TradingState
 from piggy.core.clearance import Override as Override
@@ -32,14 +31,15 @@ class Request(StrEnum):
     CANCEL = "cancel"
 
 
-class GateContext(msgspec.Struct, kw_only=True):
+@dataclass(slots=True)
+class GateContext:
     """One order before the gate. Lots and prices as in the terms; money and exposures in the account's currency.
 
     `position_net` is signed and `position_gross` unsigned, of this account in this symbol, before the order, as are the
     exposures. `working_lots` are those of the account's other working orders on the order's side of the symbol.
     `closable` are the signed lots that the order could close where those are not `position_net` (hedging accounts).
     `notional` is the order's value, `replaced_notional` what a REPLACE gives back of it. None means that the desk does
-    not know, which refuses. `sane`, `reduces` and `age_ms` are worked out here.
+    not know, which refuses. `sane`, `reduces` and `age_ms` are worked out here, from what stands before `request`.
     """
 
     terms: OrderTerms
@@ -49,13 +49,16 @@ class GateContext(msgspec.Struct, kw_only=True):
     limits: Limits
     now_us: int
     permissions: Permissions
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    quote_at_us: int | None = None
+    position_net: Decimal = ZERO
+    closable: Decimal | None = None
+    working_lots: Decimal = ZERO
     request: Request = Request.NEW
     states: tuple[TradingState, ...] = ()
     restricted: frozenset[str] = frozenset()
     session_open: bool = True
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-    quote_at_us: int | None = None
     notional: Decimal | None = None
     conversion_rate: Decimal | None = None
     replaced_notional: Decimal = ZERO
@@ -70,10 +73,7 @@ class GateContext(msgspec.Struct, kw_only=True):
     rejects_percent: Decimal = ZERO
     margin_required: Decimal | None = None
     margin_free: Decimal | None = None
-    position_net: Decimal = ZERO
-    closable: Decimal | None = None
     position_gross: Decimal = ZERO
-    working_lots: Decimal = ZERO
     orders_open: int = 0
     exposure_account: Decimal | None = None
     exposure_tenant: Decimal | None = None
@@ -90,9 +90,9 @@ class GateContext(msgspec.Struct, kw_only=True):
     override: Override | None = None
     order_id: str = ""
     review_due_at_us: int | None = None
-    sane: bool = False
-    reduces: bool = False
-    age_ms: int | None = None
+    sane: bool = field(init=False, default=False)
+    reduces: bool = field(init=False, default=False)
+    age_ms: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         terms = self.terms

@@ -12,11 +12,10 @@ from piggy.core.activity import Activity, fingerprint
 from piggy.core.crossing import meets_itself
 from piggy.core.events import Check, Verdict
 from piggy.core.execution import Execution
-from piggy.core.funds import margin_percent_min
-from piggy.core.gate import GateContext, Override, Permissions, Request, numbers_are_sane
+from piggy.core.gate import GateContext, Override, Permissions, Request
 from piggy.core.instruments import Instrument
-from piggy.core.margin import MarginTerms, holding_of, lot_value, required_for
-from piggy.core.margining import positions_in, terms_of, window_of
+from piggy.core.margin import Holding, MarginTerms, holding_of, lot_value, required_for
+from piggy.core.margining import positions_in, window_of
 from piggy.core.market import BestQuote
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
@@ -32,7 +31,10 @@ ONE_LOT = Decimal(1)
 # Looking a member up in its enum class costs more than a comparison does, and the gate makes many.
 _BUY, _MARKET, _KILLED = Side.BUY, OrderType.MARKET, TradingState.KILLED
 _NEW, _REPLACE = Request.NEW, Request.REPLACE
+_AT_ONCE = (OrderType.MARKET, OrderType.LIMIT)
 _ACTIVE_ONLY = (TradingState.ACTIVE,)
+_NETTING = PositionMode.NETTING
+FLAT = Holding()
 NONE: frozenset[str] = frozenset()
 
 
@@ -93,57 +95,59 @@ def context_of(
 ) -> GateContext:
     """Return everything the gate asks about, at this moment."""
     state, now_us = moment.state, moment.now_us
-    group = state.groups[account.group]
-    best = moment.market.best(symbol=terms.symbol, now_us=now_us)
-    bid, ask, quote_at_us = _touch(best)
-    price = _reference_price(terms=terms, bid=bid, ask=ask) if numbers_are_sane(terms=terms) else None
-    rate = moment.rate(source=instrument.quote, target=account.currency, gain=False)
+    bid, ask, quote_at_us = _touch(moment.market.best(symbol=terms.symbol, now_us=now_us))
     held = positions_in(state=state, account_id=account.account_id, symbol=terms.symbol)
-    net = sum((position.quantity for position in held), ZERO)
     others = _others(state=state, terms=terms, replaces=replaces)
-    margin_now = terms_of(state=state, account=account, instrument=instrument)
-    notional = margin = None
-    if price is not None and rate is not None:
-        notional = instrument.notional(lots=terms.quantity, price=price) * rate
-        margin = _margin_required(
-            terms=terms, instrument=instrument, margin=margin_now, price=price, rate=rate, held=held, others=others,
-            replaces=replaces, moment=moment,
-        )  # fmt: skip
-    states = _states(moment=moment, account=account, terms=terms)
     context = GateContext(
-        terms=terms,
-        instrument=instrument,
-        account=account,
-        group=group,
-        limits=state.effective_limits[account.group],
-        now_us=now_us,
-        permissions=state.permissions.get(account.account_id, CLEARED),
-        request=_REPLACE if replaces else _NEW,
-        states=states,
-        bid=bid,
-        ask=ask,
-        quote_at_us=quote_at_us,
-        notional=notional,
-        conversion_rate=rate,
-        replaced_notional=_replaced_notional(replaces=replaces, instrument=instrument, rate=rate),
-        margin_required=margin,
-        margin_free=_free_margin(moment=moment, account=account, replaces=replaces),
-        position_net=net,
-        closable=_closable(held=held, terms=terms, account=account),
-        position_gross=sum((position.lots for position in held), ZERO),
-        working_lots=_working_lots(others=others, terms=terms),
-        orders_open=len(state.open_orders.get(account.account_id, ())),
-        margin_percent=margin_now.percent,
-        margin_percent_min=margin_percent_min(instrument=instrument, account=account),
-        self_trade=_self_trade(terms=terms, moment=moment, replaces=replaces),
-        killed=_KILLED in states,
-        review_due_at_us=state.review_due_at_us,
+        terms,
+        instrument,
+        account,
+        state.groups[account.group],
+        state.effective_limits[account.group],
+        now_us,
+        state.permissions.get(account.account_id, CLEARED) if state.permissions else CLEARED,
+        bid,
+        ask,
+        quote_at_us,
+        sum([position.quantity for position in held], ZERO) if held else ZERO,
+        _closable(held=held, terms=terms, account=account),
+        _working_lots(others=others, terms=terms) if others else ZERO,
     )
-    if price and rate:
-        _expose(context=context, state=state, unit=instrument.notional(lots=ONE_LOT, price=price) * rate)
+    context.request = _REPLACE if replaces else _NEW
+    context.states = states = _states(moment=moment, account=account, terms=terms)
+    context.killed = _KILLED in states
+    context.review_due_at_us = state.review_due_at_us
+    if held:
+        context.position_gross = sum([position.lots for position in held], ZERO)
+    context.orders_open = len(state.open_orders.get(account.account_id, ()))
+    context.self_trade = _self_trade(terms=terms, moment=moment, replaces=replaces)
+    _value(context=context, held=held, others=others, replaces=replaces, moment=moment)
     _heed_activity(context=context, state=state)
     _heed_people(context=context, state=state, replaces=replaces)
     return context
+
+
+def _value(
+    *, context: GateContext, held: list[Position], others: list[Order], replaces: Order | None, moment: Moment
+) -> None:
+    """Put in what the order is worth, binds and exposes, as far as there is a price and a rate."""
+    state, terms, instrument, account = moment.state, context.terms, context.instrument, context.account
+    margin, context.margin_percent_min = moment.margins.of(state=state, account=account, instrument=instrument)
+    context.margin_percent = margin.percent
+    context.margin_free = _free_margin(moment=moment, account=account, replaces=replaces)
+    context.conversion_rate = rate = moment.rate(source=instrument.quote, target=account.currency, gain=False)
+    if replaces is not None:
+        context.replaced_notional = _replaced_notional(replaces=replaces, instrument=instrument, rate=rate)
+    price = _reference_price(terms=terms, bid=context.bid, ask=context.ask) if context.sane else None
+    if price is None or rate is None:
+        return
+    unit = instrument.contract_size * price * rate
+    context.notional = terms.quantity * unit
+    context.margin_required = _margin_required(
+        context=context, margin=margin, price=price, rate=rate, held=held, others=others, replaces=replaces,
+        moment=moment,
+    )  # fmt: skip
+    _expose(context=context, state=state, unit=unit)
 
 
 def _expose(*, context: GateContext, state: State, unit: Decimal) -> None:
@@ -157,19 +161,19 @@ def _expose(*, context: GateContext, state: State, unit: Decimal) -> None:
 def _heed_activity(*, context: GateContext, state: State) -> None:
     """Put in what the account and the tenant did lately."""
     now_us, limits, account_id = context.now_us, context.limits, context.account.account_id
-    activity = state.activity.get(account_id, NEVER_ACTIVE)
+    activity, tenant = state.activity.get(account_id, NEVER_ACTIVE), state.tenant_activity
     context.window_notional = activity.notional_within(now_us=now_us, window_s=limits.window_s)
-    if context.request is Request.NEW and context.sane:
+    if context.request is _NEW and context.sane:
         context.duplicate_at_us = activity.latest.get(fingerprint(terms=context.terms))
     context.account_messages = activity.messages_this_second(now_us=now_us)
-    context.tenant_messages = state.tenant_activity.messages_this_second(now_us=now_us)
+    context.tenant_messages = tenant.messages_this_second(now_us=now_us)
     context.executions = activity.executions_within(now_us=now_us, window_s=limits.executions_window_s)
     context.throttle_latched = account_id in state.throttled
     if activity.rejected_at_us:
         context.rejects_consecutive = activity.rejects_consecutive(now_us=now_us)
         context.rejects_percent = activity.rejects_percent(now_us=now_us)
     context.loss_today_account = activity.loss_today(now_us=now_us)
-    context.loss_today_tenant = state.tenant_activity.loss_today(now_us=now_us)
+    context.loss_today_tenant = tenant.loss_today(now_us=now_us)
 
 
 def _heed_people(*, context: GateContext, state: State, replaces: Order | None) -> None:
@@ -190,7 +194,7 @@ def _heed_people(*, context: GateContext, state: State, replaces: Order | None) 
 def _self_trade(*, terms: OrderTerms, moment: Moment, replaces: Order | None) -> bool:
     """Whether an order of the same owner rests where this one would deal, and the newest is to give way."""
     rests = len(moment.state.resting[terms.symbol]) > 0
-    if not rests or terms.type not in (OrderType.MARKET, OrderType.LIMIT) or replaces is not None:
+    if not rests or terms.type not in _AT_ONCE or replaces is not None:
         return False
     street = street_price(terms=terms, moment=moment)
     return meets_itself(terms=terms, street=street, execution=Execution(moment=moment))
@@ -217,6 +221,8 @@ def _reference_price(*, terms: OrderTerms, bid: Decimal | None, ask: Decimal | N
 
 def _others(*, state: State, terms: OrderTerms, replaces: Order | None) -> list[Order]:
     """Return the account's other open orders on the order's side of the symbol."""
+    if not state.open_orders.get(terms.account_id):
+        return []
     open_ = (state.orders[order_id] for order_id in state.open_orders.get(terms.account_id, ()))
     return [
         order
@@ -233,15 +239,14 @@ def _working_lots(*, others: list[Order], terms: OrderTerms) -> Decimal:
 
 def _closable(*, held: list[Position], terms: OrderTerms, account: Account) -> Decimal | None:
     """Return the signed lots that the order could close: a hedging account's orders close only what they name."""
-    if account.position_mode is PositionMode.NETTING:
+    if account.position_mode is _NETTING:
         return None
     return sum((position.quantity for position in held if position.position_id == terms.position_id), ZERO)
 
 
 def _margin_required(
     *,
-    terms: OrderTerms,
-    instrument: Instrument,
+    context: GateContext,
     margin: MarginTerms,
     price: Decimal,
     rate: Decimal,
@@ -251,23 +256,28 @@ def _margin_required(
     moment: Moment,
 ) -> Decimal | None:
     """Return by how much the order raises the account's margin with the others of its side filled too (P-17)."""
-    state, account = moment.state, moment.account(terms.account_id)
-    quantity = terms.quantity - (replaces.filled if replaces else ZERO)
+    state, terms, account, instrument = moment.state, context.terms, context.account, context.instrument
+    quantity = terms.quantity - replaces.filled if replaces else terms.quantity
     if instrument.option and instrument.option.underlying in state.option_models:
         return _option_margin_required(terms=terms, quantity=quantity, moment=moment)
-    if account.position_mode is PositionMode.HEDGING and terms.position_id:
+    if account.position_mode is not _NETTING and terms.position_id:
         closing = sum((p.lots for p in held if p.position_id == terms.position_id and p.side is not terms.side), ZERO)
         quantity = max(ZERO, quantity - closing)
-    working = sum((order.leaves for order in others if not order.terms.reduce_only), ZERO)
-    buying = terms.side is Side.BUY
-    window = window_of(state=state, group=account.group, symbol=terms.symbol, now_us=moment.now_us)
-    return required_for(
-        holding=holding_of(
+    working = sum([order.leaves for order in others if not order.terms.reduce_only], ZERO) if others else ZERO
+    window = None
+    if state.margin_settings:
+        window = window_of(state=state, group=account.group, symbol=terms.symbol, now_us=moment.now_us)
+    buying = terms.side is _BUY
+    holding = FLAT
+    if held or working:
+        holding = holding_of(
             positions=held,
             buy_working=working if buying else ZERO,
             sell_working=ZERO if buying else working,
             now_us=moment.now_us,
-        ),
+        )
+    return required_for(
+        holding=holding,
         terms=margin,
         lot_value=lot_value(instrument=instrument, price=price, rate=rate, account_currency=account.currency),
         side=terms.side,

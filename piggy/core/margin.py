@@ -174,15 +174,15 @@ def holding_of(
 def symbol_margin(*, holding: Holding, terms: MarginTerms, lot_value: Decimal) -> Decimal:
     """Return the margin that one symbol binds, unrounded; working orders count as filled the dearer way (P-17)."""
     h = holding
-    if not (h.buy_working or h.sell_working):
-        return _margin(h.long_lots, h.long_weight, h.short_lots, h.short_weight, h, terms, lot_value)
-    bought = h.buy_working * terms.percent
-    sold = h.sell_working * terms.percent
-    return max(
-        _margin(h.long_lots, h.long_weight, h.short_lots, h.short_weight, h, terms, lot_value),
-        _margin(h.long_lots + h.buy_working, h.long_weight + bought, h.short_lots, h.short_weight, h, terms, lot_value),
-        _margin(h.long_lots, h.long_weight, h.short_lots + h.sell_working, h.short_weight + sold, h, terms, lot_value),
-    )
+    long, long_weight, short, short_weight = h.long_lots, h.long_weight, h.short_lots, h.short_weight
+    most = _margin(long, long_weight, short, short_weight, h, terms, lot_value)
+    if h.buy_working:
+        bought = long_weight + h.buy_working * terms.percent
+        most = max(most, _margin(long + h.buy_working, bought, short, short_weight, h, terms, lot_value))
+    if h.sell_working:
+        sold = short_weight + h.sell_working * terms.percent
+        most = max(most, _margin(long, long_weight, short + h.sell_working, sold, h, terms, lot_value))
+    return most
 
 
 def required_for(

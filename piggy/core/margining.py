@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from piggy.core.accounts import Account, PositionMode
-from piggy.core.funds import HOUSE_RULES, settings_of
+from piggy.core.funds import HOUSE_RULES, margin_percent_min, settings_of
 from piggy.core.instruments import Instrument
 from piggy.core.margin import (
     MarginTerms,
@@ -24,8 +24,10 @@ from piggy.core.margin import (
 )
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
-from piggy.core.positions import COST_STEP, Position
+from piggy.core.positions import COST_STEP, Position, netted_id
 from piggy.core.state import State
+
+_NETTING = PositionMode.NETTING
 
 
 class News(NamedTuple):
@@ -40,7 +42,7 @@ def terms_of(*, state: State, account: Account, instrument: Instrument) -> Margi
     """Return how a symbol is margined for an account now; netting accounts hold nothing hedged."""
     settings = settings_of(state=state, group=account.group, symbol=instrument.symbol)
     base = margin_terms(instrument=instrument, account=account, group=state.groups[account.group], rules=HOUSE_RULES)
-    hedging = account.position_mode is PositionMode.HEDGING
+    hedging = account.position_mode is not _NETTING
     return MarginTerms(
         percent=max(base.percent, settings.percent),
         maintenance_percent=settings.maintenance_percent,
@@ -48,6 +50,28 @@ def terms_of(*, state: State, account: Account, instrument: Instrument) -> Margi
         tiers=settings.tiers,
         tier_basis=settings.tier_basis,
     )
+
+
+class MarginTermsKept:
+    """Margin terms of accounts alike in a symbol, worked out once for each state of the configuration."""
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._held: dict[tuple[str, str], list[tuple[Account, MarginTerms, Decimal]]] = {}
+
+    def of(self, *, state: State, account: Account, instrument: Instrument) -> tuple[MarginTerms, Decimal]:
+        """Return what `terms_of` says of the account, and the least percent that its category may be charged."""
+        if self._version != state.config_version:
+            self._held.clear()
+            self._version = state.config_version
+        alike = self._held.setdefault((account.group, instrument.symbol), [])
+        for other, terms, least in alike:
+            if other.category is account.category and other.position_mode is account.position_mode:
+                return terms, least
+        terms = terms_of(state=state, account=account, instrument=instrument)
+        least = margin_percent_min(instrument=instrument, account=account)
+        alike.append((account, terms, least))
+        return terms, least
 
 
 def window_of(*, state: State, group: str, symbol: str, now_us: int) -> NewsWindow | None:
@@ -64,6 +88,9 @@ def news_of(*, window: NewsWindow, net_before: Decimal, side: Side, quantity: De
 
 def positions_in(*, state: State, account_id: str, symbol: str) -> list[Position]:
     """Return the account's positions in the symbol."""
+    if state.accounts[account_id].position_mode is _NETTING:
+        only = state.positions.get(netted_id(account_id=account_id, symbol=symbol))
+        return [only] if only else []
     held = (state.positions[position_id] for position_id in state.positions_of.get(account_id, ()))
     return [position for position in held if position.symbol == symbol]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 import msgspec
@@ -13,6 +12,7 @@ from piggy.core.conversion import Pairs, Touch
 from piggy.core.funds import AS_EVER, HUNDRED, Funds, funds_of, rate_of
 from piggy.core.instruments import Instrument
 from piggy.core.margin_watch import MarginWatch
+from piggy.core.margining import MarginTermsKept
 from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 from piggy.core.option_margin import option_margin
@@ -27,8 +27,7 @@ from piggy.core.state import State
 _BUY = Side.BUY
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """`marks` are the last best bid and ask of every symbol, kept when stale too, to value what is held."""
 
     state: State
@@ -36,8 +35,9 @@ class Moment:
     marks: Mapping[str, Touch]
     pairs: Pairs
     now_us: int
-    rankings: Rankings = field(default_factory=Rankings)
-    watch: MarginWatch = field(default_factory=MarginWatch)
+    rankings: Rankings
+    margins: MarginTermsKept
+    watch: MarginWatch
 
     def account(self, account_id: str) -> Account:
         return self.state.accounts[account_id]

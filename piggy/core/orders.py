@@ -79,7 +79,7 @@ class SelfTradePrevention(StrEnum):
     DECREMENT = "decrement"
 
 
-class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
+class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything the asker may choose about an order; quantities in lots, prices in the quote currency."""
 
     account_id: str

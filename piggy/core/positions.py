@@ -265,6 +265,11 @@ def _step(position: Position | None, fill: Fill, contract_size: Decimal, names: 
     )
 
 
+def netted_id(*, account_id: str, symbol: str) -> str:
+    """Return the id of the one position that a netting account has in a symbol."""
+    return f"{account_id}:{symbol}"
+
+
 def _empty(*, account_id: str, symbol: str, position_id: str, at_us: int) -> Position:
     return Position(
         account_id=account_id, symbol=symbol, position_id=position_id, quantity=ZERO, cost=ZERO, opened_at_us=at_us

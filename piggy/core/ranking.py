@@ -1,6 +1,6 @@
-"""Ranking remembered: venues are ranked anew only when something that ranks them changed; each order then asks again.
+"""Ranking remembered: venues are ranked anew only when something that ranks them changed.
 
-Orders come far more often than what ranks venues changes. With the next order only the ages of the quotes are new.
+Orders come far more often than what ranks venues changes; those in between share one ranking and its record.
 """
 
 from __future__ import annotations
@@ -9,47 +9,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from msgspec.structs import replace
-
 from piggy.core.accounts import Venue
+from piggy.core.events import VenueConsidered, packed
 from piggy.core.market import AttributedLevel
 from piggy.core.orders import Side
 from piggy.core.routing import rank, reachable
 from piggy.core.routing_rules import CostModel, VenueScore
-from piggy.core.verdicts import VenueConsidered
+from piggy.core.staging import canaries, is_its_turn, venues_for
 
 _BUY = Side.BUY
+# Of the configuration, of the scores that matter, and the venues that the order spares.
+Version = tuple[int, int, tuple[str, ...]]
 
 
 @dataclass(slots=True, frozen=True)
 class Ranking:
-    """Every venue as it ranks now, and the levels that may be dealt at, best first."""
+    """Every venue as it ranks now, the same as a decision carries it, and the levels to deal at, best first."""
 
     considered: tuple[VenueConsidered, ...]
+    venues: bytes
     reachable: tuple[AttributedLevel, ...]
-
-
-@dataclass(slots=True)
-class _Held:
-    levels: tuple[AttributedLevel, ...]
-    venues: dict[str, Venue]
-    excluded: dict[str, str]
-    scores: dict[str, VenueScore]
-    cost_model: CostModel
-    limit: str
-    received: tuple[int | None, ...]
-    ranking: Ranking
 
 
 class Rankings:
     """The latest ranking of each side of each symbol; what is kept never outlives its inputs."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, bool], _Held] = {}
+        self._held: dict[tuple[str, bool], tuple[tuple[AttributedLevel, ...], Version, str, Ranking]] = {}
+        self._canaries: tuple[int, tuple[Venue, ...]] = (-1, ())
+
+    def spared(self, *, order_id: str, venues: Mapping[str, Venue], config_version: int) -> tuple[str, ...]:
+        """Return the canaries whose turn the order is not."""
+        if self._canaries[0] != config_version:
+            self._canaries = (config_version, canaries(venues=venues))
+        found = self._canaries[1]
+        if not found:
+            return ()
+        return tuple([canary.name for canary in found if not is_its_turn(order_id=order_id, canary=canary)])
 
     def of(
         self,
         *,
+        order_id: str,
         symbol: str,
         side: Side,
         venues: Mapping[str, Venue],
@@ -58,60 +59,28 @@ class Rankings:
         scores: Mapping[str, VenueScore],
         cost_model: CostModel,
         limit: Decimal | None,
-        now_us: int,
+        version: Version | None,
     ) -> Ranking:
-        """Return what `routing.rank` and `routing.reachable` say of the live `levels` of the side that is taken."""
-        held = self._held.get((symbol, side is _BUY))
-        # A tuple of levels is the same object until a quote changes; dicts of the same objects compare by identity.
-        if (
-            held is not None
-            and held.levels is levels
-            and held.limit == str(limit)
-            and held.cost_model == cost_model
-            and held.excluded == excluded
-            and held.venues == venues
-            and held.scores == scores
-        ):
-            considered = _aged(held.ranking.considered, held.received, now_us)
-            return Ranking(considered, held.ranking.reachable)
+        """Return what `routing.rank` and `routing.reachable` say of the live `levels` of the side that is taken.
+
+        `version` changes with every change of venues, excluded, scores or cost model that matters; None is never kept.
+        """
+        # A tuple of levels is the same object until a quote changes.
+        key = (symbol, side is _BUY)
+        held = self._held.get(key)
+        if held is not None and held[0] is levels and held[1] == version and held[2] == str(limit):
+            return held[3]
         considered = rank(
-            venues=venues,
+            venues=venues_for(order_id=order_id, venues=venues),
             levels=levels,
             excluded=excluded,
             scores=scores,
             cost_model=cost_model,
             side=side,
             limit=limit,
-            now_us=now_us,
         )
-        ranking = Ranking(considered, reachable(levels=levels, ranked=considered, side=side, limit=limit))
-        self._held[(symbol, side is _BUY)] = _Held(
-            levels,
-            dict(venues),
-            dict(excluded),
-            dict(scores),
-            cost_model,
-            str(limit),
-            _received(levels, considered),
-            ranking,
-        )
+        found = reachable(levels=levels, ranked=considered, side=side, limit=limit)
+        ranking = Ranking(considered, packed(considered=considered), found)
+        if version is not None:
+            self._held[key] = (levels, version, str(limit), ranking)
         return ranking
-
-
-def _received(levels: tuple[AttributedLevel, ...], considered: tuple[VenueConsidered, ...]) -> tuple[int | None, ...]:
-    best: dict[str, int] = {}
-    for level in levels:
-        best.setdefault(level.venue, level.received_at_us)
-    return tuple([best.get(seen.venue) for seen in considered])
-
-
-def _aged(
-    considered: tuple[VenueConsidered, ...], received: tuple[int | None, ...], now_us: int
-) -> tuple[VenueConsidered, ...]:
-    """Return copies that are as old as their quotes are now; what was recorded before stays as it is."""
-    return tuple(
-        [
-            seen if at_us is None else replace(seen, quote_age_ms=(now_us - at_us) // 1000)
-            for seen, at_us in zip(considered, received, strict=True)
-        ]
-    )

@@ -83,7 +83,7 @@ def refusal(*, terms: OrderTerms, code: str, text: str, config_version: int = 0)
 
 
 def terms_hash(*, terms: OrderTerms) -> str:
-    """Return SHA-256 (hex) of the order's fields as canonical JSON: fields in declaration order, numbers as text."""
+    """Return SHA-256 (hex) of what the order sets, as canonical JSON: in declaration order, numbers as text."""
     return hashlib.sha256(msgspec.json.encode(terms)).hexdigest()
 
 

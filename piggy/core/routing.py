@@ -22,6 +22,8 @@ from piggy.core.routing_rules import CostModel, Treatment, VenueScore, venue_cos
 
 HUNDRED = Decimal(100)
 UNSCORED = VenueScore()
+FREE = CostModel()
+_BUY = Side.BUY
 Usable = tuple[tuple[Decimal, Decimal, Decimal, int, str], AttributedLevel, Decimal]
 
 
@@ -77,7 +79,6 @@ def rank(
     cost_model: CostModel,
     side: Side,
     limit: Decimal | None,
-    now_us: int,
 ) -> tuple[VenueConsidered, ...]:
     """Return every venue with its rank (1 is asked first, 0 is passed over) and the reason for either.
 
@@ -86,7 +87,7 @@ def rank(
     best: dict[str, AttributedLevel] = {}
     for level in levels:
         best.setdefault(level.venue, level)
-    sign = side.sign
+    buying, free = side is _BUY, cost_model == FREE
     usable: list[Usable] = []
     passed: list[VenueConsidered] = []
     for name, venue in venues.items():
@@ -94,13 +95,13 @@ def rank(
         refusal = excluded.get(name) or _refusal(venue=venue, level=found, limit=limit, side=side)
         score = scores.get(name, UNSCORED)
         if refusal or found is None:
-            passed.append(_considered(venue, found, score, now_us, 0, refusal))
+            passed.append(_considered(venue, found, score, 0, refusal))
             continue
-        cost = venue_cost(
-            model=cost_model, price=found.price, fee_per_million=venue.commission_per_million, score=score
-        )
-        key = (sign * found.price + cost, -found.size, score.reject_rate, venue.priority, name)
-        usable.append((key, found, cost))
+        cost, price = ZERO, found.price
+        if not free:
+            cost = venue_cost(model=cost_model, price=price, fee_per_million=venue.commission_per_million, score=score)
+        dealt = price + cost if buying else cost - price
+        usable.append(((dealt, -found.size, score.reject_rate, venue.priority, name), found, cost))
     usable.sort(key=_key)
     ranked: list[VenueConsidered] = []
     place = 0
@@ -108,11 +109,11 @@ def rank(
         venue, score = venues[key[4]], scores.get(key[4], UNSCORED)
         if venue.shadow:
             # It is ranked and recorded as if it were asked, and never is.
-            ranked.append(_considered(venue, level, score, now_us, 0, f"shadow: would be choice {place + 1}", cost))
+            ranked.append(_considered(venue, level, score, 0, f"shadow: would be choice {place + 1}", cost))
             continue
         place += 1
-        text = "best price" if place == 1 else f"choice {place}"
-        ranked.append(_considered(venue, level, score, now_us, place, text, cost))
+        text = f"choice {place}" if place > 1 else "best price"
+        ranked.append(_considered(venue, level, score, place, text, cost))
     return (*ranked, *sorted(passed, key=_name))
 
 
@@ -140,10 +141,14 @@ def reachable(
 ) -> tuple[AttributedLevel, ...]:
     """Return the levels inside `limit` of the venues that may be asked, in the order that they are dealt at."""
     place = {seen.venue: (seen.rank, seen.cost or ZERO) for seen in ranked if seen.rank}
-    found = [level for level in levels if level.venue in place and (limit is None or _inside(level.price, limit, side))]
-    sign = side.sign
-    found.sort(key=lambda level: (sign * level.price + place[level.venue][1], place[level.venue][0]))
-    return tuple(found)
+    found: list[tuple[Decimal, int, int, AttributedLevel]] = []
+    for at, level in enumerate(levels):
+        known = place.get(level.venue)
+        if known is not None and (limit is None or _inside(level.price, limit, side)):
+            rank, cost = known
+            found.append((level.price + cost if side is _BUY else cost - level.price, rank, at, level))
+    found.sort()
+    return tuple([level for *_, level in found])
 
 
 def spread(
@@ -168,10 +173,11 @@ def decision(
     a_quantity: Decimal,
     b_quantity: Decimal,
     cross_quantity: Decimal,
-    considered: Sequence[VenueConsidered],
+    venues: bytes,
+    at_us: int,
     text: str,
 ) -> RoutingDecision:
-    """Return the record of a decision; the rule is the group's mode unless a routing rule matched."""
+    """Return the record of a decision at `at_us` over `venues`, packed; without a rule it names the group's mode."""
     return RoutingDecision(
         rule=treatment.rule,
         version=treatment.version,
@@ -179,7 +185,8 @@ def decision(
         a_quantity=a_quantity,
         b_quantity=b_quantity,
         cross_quantity=cross_quantity,
-        considered=tuple(considered),
+        venues=venues,
+        at_us=at_us,
         text=text,
     )
 
@@ -209,7 +216,7 @@ def _on_step(lots: Decimal, instrument: Instrument) -> Decimal:
 
 
 def _inside(price: Decimal, limit: Decimal, side: Side) -> bool:
-    return price <= limit if side is Side.BUY else price >= limit
+    return price <= limit if side is _BUY else price >= limit
 
 
 def _refusal(*, venue: Venue, level: AttributedLevel | None, limit: Decimal | None, side: Side) -> str:
@@ -223,19 +230,13 @@ def _refusal(*, venue: Venue, level: AttributedLevel | None, limit: Decimal | No
 
 
 def _considered(
-    venue: Venue,
-    level: AttributedLevel | None,
-    score: VenueScore,
-    now_us: int,
-    place: int,
-    text: str,
-    cost: Decimal | None = None,
+    venue: Venue, level: AttributedLevel | None, score: VenueScore, place: int, text: str, cost: Decimal | None = None
 ) -> VenueConsidered:
     return VenueConsidered(
         venue=venue.name,
         price=level.price if level else None,
         size=level.size if level else None,
-        quote_age_ms=(now_us - level.received_at_us) // 1000 if level else None,
+        received_at_us=level.received_at_us if level else None,
         reject_rate=score.reject_rate,
         priority=venue.priority,
         rank=place,

@@ -239,6 +239,7 @@ class State:
     parked: dict[tuple[str, str], VenueReportParked] = field(default_factory=dict)
     venue_records: dict[str, VenueRecord] = field(default_factory=dict)
     scores: dict[str, VenueScore] = field(default_factory=dict)
+    scores_version: int = 0
     markouts: dict[str, Decimal] = field(default_factory=dict)
     markout_scores: dict[str, Decimal] = field(default_factory=dict)
     policy: RoutingPolicy | None = None

@@ -14,7 +14,7 @@ from piggy.core.correction_events import VenueFillBusted
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState
-from piggy.core.routing import share
+from piggy.core.routing import FREE, UNSCORED, share
 from piggy.core.routing_rules import VenueScore
 from piggy.core.state import Child, Dealt, State, VenueRecord, parent_of
 from piggy.core.storms import NOT_SENT
@@ -105,12 +105,17 @@ def _close(state: State, child: Child, recorded: Recorded, *, rejected: bool = F
 def score_venue(state: State, venue: str) -> None:
     """Work out anew what routing knows of a venue's service."""
     record = state.venue_records.setdefault(venue, VenueRecord())
-    state.scores[venue] = VenueScore(
+    before = state.scores.get(venue, UNSCORED)
+    score = state.scores[venue] = VenueScore(
         reject_rate=share(values=record.outcomes),
         fill_ratio=share(values=record.shares) if record.shares else Decimal(1),
         latency_ms=share(values=record.delays_ms),
         markout_bps=state.markouts.get(venue, ZERO),
     )
+    # Delays change with every answer; where nothing weighs them, venues rank as before.
+    weighed = state.policy is not None and state.policy.cost_model != FREE
+    if score.reject_rate != before.reject_rate or (weighed and score != before):
+        state.scores_version += 1
 
 
 def settle_doubt(*, state: State, order_id: str) -> None:

@@ -1,10 +1,18 @@
-"""What events are made of: their base, what the gate said of an order, and why it was routed as it was."""
+"""What events are made of: their base, what the gate said of an order, and why it was routed as it was.
+
+An order has some thirty checks and twenty venues in its record, so those are written as arrays, without names.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
+from typing import Any
 
 import msgspec
+
+TOLD_KEPT = 1_024
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -13,7 +21,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=T
     supersedes: int = 0
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True):
+class Check(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One question of the pre-trade gate with its answer; `code` is the control, as P-17."""
 
     code: str
@@ -39,13 +47,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(check for check in self.checks if not check.passed)
 
 
-class VenueConsidered(msgspec.Struct, frozen=True, kw_only=True):
+class VenueConsidered(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One venue that routing looked at, with what it knew; `rank` 0 means it was passed over, `text` says why."""
 
     venue: str
     price: Decimal | None
     size: Decimal | None
-    quote_age_ms: int | None
+    received_at_us: int | None
     reject_rate: Decimal
     priority: int
     rank: int
@@ -53,8 +61,11 @@ class VenueConsidered(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
 
 
-class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an order goes and why, as data: rule and version, split in lots, every venue considered."""
+class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where an order goes and why, as data: rule and version, split in lots, every venue considered at `at_us`.
+
+    `venues` is what `packed` made of those: many orders share one ranking, and few are ever looked at.
+    """
 
     rule: str
     version: int
@@ -62,5 +73,46 @@ class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True):
     a_quantity: Decimal
     b_quantity: Decimal
     cross_quantity: Decimal
-    considered: tuple[VenueConsidered, ...] = ()
+    venues: bytes = b""
+    at_us: int = 0
     text: str = ""
+
+    @property
+    def considered(self) -> tuple[VenueConsidered, ...]:
+        return _venues.decode(self.venues) if self.venues else ()
+
+
+_encoder = msgspec.msgpack.Encoder()
+_venues = msgspec.msgpack.Decoder(tuple[VenueConsidered, ...])
+
+
+def packed(*, considered: Iterable[VenueConsidered]) -> bytes:
+    """Return venues as a decision carries them."""
+    return _encoder.encode(tuple(considered))
+
+
+def told_checks(*, checks: Iterable[Check]) -> list[dict[str, Any]]:
+    """Return checks with the names of their fields, as pages and the API show them."""
+    return [msgspec.structs.asdict(check) for check in checks]
+
+
+def told_verdict(*, verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict with the names of its fields, ready to be encoded as JSON."""
+    return msgspec.structs.asdict(verdict) | {"checks": told_checks(checks=verdict.checks)}
+
+
+def told_decision(*, decision: RoutingDecision) -> dict[str, Any]:
+    """Return a decision with the names of its fields, ready to be encoded as JSON; venues with their quotes' ages."""
+    told = msgspec.structs.asdict(decision)
+    del told["venues"]
+    return told | {"considered": _told_venues(decision.venues, decision.at_us)}
+
+
+# A page shows an order again with every change of it.
+@lru_cache(maxsize=TOLD_KEPT)
+def _told_venues(venues: bytes, at_us: int) -> msgspec.Raw:
+    rows = [msgspec.structs.asdict(seen) for seen in (_venues.decode(venues) if venues else ())]
+    for row in rows:
+        received_at_us = row.pop("received_at_us")
+        row["quote_age_ms"] = None if received_at_us is None else (at_us - received_at_us) // 1_000
+    return msgspec.Raw(msgspec.json.encode(rows))

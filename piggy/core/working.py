@@ -18,13 +18,11 @@ from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
 from piggy.core.pricing import at_least_as_good, client_price, protected_limit, raw_limit
 from piggy.core.ranking import Ranking
-from piggy.core.routing import Leg, decision, split, spread
-from piggy.core.routing_rules import CostModel, Situation, Treatment, treatment
-from piggy.core.staging import venues_for
+from piggy.core.routing import FREE, Leg, decision, split, spread
+from piggy.core.routing_rules import Situation, Treatment, treatment
 from piggy.core.state import Order
 
 WIDE = "the spread is beyond the maximum: no price is shown"
-NO_COSTS = CostModel()
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
 _FOK, _AT_ONCE = TimeInForce.FOK, (TimeInForce.IOC, TimeInForce.FOK)
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
@@ -94,7 +92,8 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         a_quantity=a_lots,
         b_quantity=b_lots,
         cross_quantity=meeting.lots,
-        considered=ranking.considered,
+        venues=ranking.venues,
+        at_us=moment.now_us,
         text=_told(why=why if markup is not None else WIDE, meeting=meeting, planned=planned_legs),
     )
     made = Plan(decision=record, meeting=meeting, keeps=keeps, legs=planned_legs, markup=markup or ZERO)
@@ -209,18 +208,27 @@ def _raw_limit(
 
 def _ranking(*, order: Order, limit: Decimal | None, levels: tuple[AttributedLevel, ...], moment: Moment) -> Ranking:
     state = moment.state
-    excluded = _switched_off(state.trading_states)
-    excluded |= dict.fromkeys(order.refused_by, "refused this order")
+    excluded = _switched_off(state.trading_states) if state.trading_states else {}
+    # Whom an order was refused by concerns no other order.
+    version = None
+    if order.refused_by:
+        excluded |= dict.fromkeys(order.refused_by, "refused this order")
+    else:
+        spared = moment.rankings.spared(
+            order_id=order.order_id, venues=state.venues, config_version=state.config_version
+        )
+        version = (state.config_version, state.scores_version, spared)
     return moment.rankings.of(
+        order_id=order.order_id,
         symbol=order.terms.symbol,
         side=order.terms.side,
-        venues=venues_for(order_id=order.order_id, venues=state.venues),
+        venues=state.venues,
         levels=levels,
         excluded=excluded,
         scores=state.scores,
-        cost_model=state.policy.cost_model if state.policy else NO_COSTS,
+        cost_model=state.policy.cost_model if state.policy else FREE,
         limit=limit,
-        now_us=moment.now_us,
+        version=version,
     )
 
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from piggy.core.desk import Desk
+from piggy.core.events import told_checks, told_decision
 from piggy.core.gate import NUMBER_MAX
 from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel, VenueStatus
@@ -164,8 +165,8 @@ def order_row(*, order: Order, instrument: Instrument | None) -> Row:
         "mode": order.routing.mode if order.routing else "",
         "reason": reason,
         "source": order.source,
-        "routing": order.routing,
-        "checks": order.reasons,
+        "routing": told_decision(decision=order.routing) if order.routing else None,
+        "checks": told_checks(checks=order.reasons),
     }
 
 

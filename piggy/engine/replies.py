@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from piggy.core.answers import Answer
+from piggy.core.events import told_checks
 from piggy.core.orders import OrderState
 from piggy.engine.http import Response
 from piggy.engine.signals import UnableToAcceptSignal
@@ -42,7 +43,7 @@ def answered(answer: Answer | None) -> Response:
     }
     if order.state is not OrderState.DENIED:
         return said(200, told)
-    return said(422, {**told, "error": "DENIED", "reasons": order.reasons})
+    return said(422, {**told, "error": "DENIED", "reasons": told_checks(checks=order.reasons)})
 
 
 def refusal(error: UnableToAcceptSignal) -> Response:

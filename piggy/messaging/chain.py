@@ -10,7 +10,7 @@ from typing import NamedTuple
 from piggy.core.events import Recorded
 
 FIRST_HASH = bytes(32)
-EVENT_VERSION = 1
+EVENT_VERSION = 2
 
 # seq, position, version, occurred and recorded (UTC us), monotonic ns, length of the texts.
 NUMBERS = struct.Struct(">qhhqqqI")

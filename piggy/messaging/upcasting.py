@@ -11,14 +11,11 @@ from typing import Any
 
 import msgspec
 
-from piggy.core.events import AnyEvent
+from piggy.core.events import AnyEvent, Check, VenueConsidered
 from piggy.messaging import codec
 from piggy.messaging.chain import EVENT_VERSION
 
 Step = Callable[[dict[str, Any]], dict[str, Any]]
-
-# (event type, version) -> the payload as the next version has it.
-STEPS: dict[tuple[str, int], Step] = {}
 
 
 class UnableToUpcast(Exception):
@@ -42,3 +39,28 @@ def event_of(*, payload: bytes, version: int) -> AnyEvent:
 
 def _unchanged(told: dict[str, Any]) -> dict[str, Any]:
     return told
+
+
+def _named_to_rows(told: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 named the fields of each check and venue, and told a quote's age instead of its time."""
+    if verdict := told.get("verdict"):
+        names = Check.__struct_fields__
+        verdict["checks"] = [[check.get(name, "") for name in names] for check in verdict["checks"]]
+    if (routing := told.get("routing")) and "considered" in routing:
+        routing["venues"] = codec.encode([_venue(seen) for seen in routing.pop("considered")])
+    return told
+
+
+def _venue(seen: dict[str, Any]) -> list[Any]:
+    age_ms = seen.pop("quote_age_ms")
+    # Ages are reckoned from the decision's own time, and where none was written that is 0.
+    seen["received_at_us"] = None if age_ms is None else -age_ms * 1_000
+    return [seen.get(name) for name in VenueConsidered.__struct_fields__]
+
+
+# (event type, version) -> the payload as the next version has it.
+STEPS: dict[tuple[str, int], Step] = {
+    ("OrderAccepted", 1): _named_to_rows,
+    ("OrderDenied", 1): _named_to_rows,
+    ("OrderRerouted", 1): _named_to_rows,
+}

@@ -15,7 +15,7 @@ AT = "2030-01-01T00:00:00.000001Z"
 ROW = (
     "insert into event_log (seq, command_id, position, type, version, principal, request_hash, occurred_at,"
     " recorded_at, recorded_mono_ns, payload, prev_hash, hash)"
-    " values (%s, %s, 0, %s, 1, 'user:1', '', %s, %s, 0, %s, %s, %s)"
+    " values (%s, %s, 0, %s, 2, 'user:1', '', %s, %s, 0, %s, %s, %s)"
 )
 
 

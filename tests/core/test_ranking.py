@@ -7,13 +7,16 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from piggy.core import commands as cmd
 from piggy.core.accounts import Venue
+from piggy.core.events import VenueConsidered, packed
 from piggy.core.market import AttributedLevel, Level, VenueQuote
-from piggy.core.orders import Side
+from piggy.core.orders import OrderTerms, Side
 from piggy.core.quotes import Market
 from piggy.core.ranking import Rankings
 from piggy.core.routing import rank, reachable
-from piggy.core.routing_rules import CostModel, VenueScore
+from piggy.core.routing_rules import CostModel, RoutingPolicy, VenueScore
+from tests.core.floor import Floor
 
 NOW_US = 1_700_000_000_000_000
 NAMES = ("LP1", "LP2", "LP3")
@@ -51,8 +54,9 @@ def test_a_remembered_ranking_is_what_ranking_anew_would_say(steps: list[tuple[o
     venues = {name: Venue(name=name) for name in NAMES}
     scores: dict[str, VenueScore] = {}
     excluded: dict[str, str] = {}
-    cost, limit, now_us = CostModel(), None, NOW_US
+    cost, limit, now_us, version = CostModel(), None, NOW_US, 0
     for step in steps:
+        version += step[0] in ("switch", "score", "exclude", "cost")
         match step:
             case ("quote", str(name), int(points), int(lots)):
                 market.update(quote=_quote(name, points, lots, now_us))
@@ -74,10 +78,11 @@ def test_a_remembered_ranking_is_what_ranking_anew_would_say(steps: list[tuple[o
             bids, asks = market.depth(symbol="EURUSD", now_us=now_us)
             assert levels == (bids if side is Side.SELL else asks) == _merged(market, side, now_us)
             wanted = {"venues": venues, "levels": levels, "scores": scores, "cost_model": cost, "side": side}
-            wanted |= {"excluded": excluded, "limit": limit, "now_us": now_us}
-            found = rankings.of(symbol="EURUSD", **wanted)  # type: ignore[arg-type]
+            wanted |= {"excluded": excluded, "limit": limit}
+            found = rankings.of(order_id="O1", symbol="EURUSD", version=(version, 0, ()), **wanted)  # type: ignore[arg-type]
             anew = rank(**wanted)  # type: ignore[arg-type]
             assert repr(found.considered) == repr(anew)
+            assert found.venues == packed(considered=anew)
             assert found.reachable == reachable(levels=levels, ranked=anew, side=side, limit=limit)
 
 
@@ -108,3 +113,32 @@ def _merged(market: Market, side: Side, now_us: int) -> tuple[AttributedLevel, .
                 )
             )
     return tuple(level for _, level in sorted(found, key=lambda pair: pair[0]))
+
+
+def test_what_a_venue_did_since_the_last_order_is_on_the_next_one_s_record() -> None:
+    floor = Floor()
+    _, leg = floor.place("a1", Side.BUY, "1")
+    assert _seen(floor)[leg.venue].reject_rate == 0
+    floor.reject(leg)
+    assert _seen(floor)[leg.venue].reject_rate == 1, "its quotes are the same, its record is not"
+
+
+def test_a_delay_ranks_venues_anew_where_the_cost_model_weighs_it() -> None:
+    floor = Floor()
+    for weight, delay_us in ((0, 500_000), (10_000, 900_000)):
+        model = CostModel(latency_bps_per_s=Decimal(weight))
+        floor.do(cmd.ConfigureRouting(policy=RoutingPolicy(version=1 + weight, cost_model=model)))
+        for leg in floor.place("a1", Side.BUY, "1")[1:]:
+            before = _seen(floor)[leg.venue].cost
+            floor.now_us += delay_us
+            ack = {"venue": leg.venue, "cl_ord_id": leg.cl_ord_id, "venue_order_id": "V"}
+            floor.do(cmd.RecordVenueAck(**ack, occurred_at_us=floor.now_us))
+            floor.fill(leg, str(leg.limit_price))
+            assert (_seen(floor)[leg.venue].cost != before) is (weight > 0)
+
+
+def _seen(floor: Floor) -> dict[str, VenueConsidered]:
+    """What the next order would find of each venue, without a new quote."""
+    terms = OrderTerms(account_id="a1", symbol="EURUSD", side=Side.BUY, quantity=Decimal("0.5"))
+    events = floor.desk.decide(command=cmd.PlaceOrder(terms=terms), now_us=floor.now_us + 2_000_000)
+    return {seen.venue: seen for seen in events[0].routing.considered}

@@ -41,9 +41,7 @@ def level(venue: str, price: str, size: str = "2") -> AttributedLevel:
 
 
 def ranked(*levels: AttributedLevel, venues: tuple[Venue, ...], **changes: object) -> tuple[ev.VenueConsidered, ...]:
-    settings = {
-        "excluded": {}, "scores": {}, "cost_model": NO_COSTS, "side": Side.BUY, "limit": None, "now_us": START_US
-    }  # fmt: skip
+    settings = {"excluded": {}, "scores": {}, "cost_model": NO_COSTS, "side": Side.BUY, "limit": None}
     return rank(venues={venue.name: venue for venue in venues}, levels=levels, **(settings | changes))  # type: ignore[arg-type]
 
 
