@@ -68,11 +68,12 @@ def rebuild(*, tenant: str, name: str = "") -> int:
 
 @cache
 def _modules() -> dict[str, Any]:
+    from apps.liquidity import projections as liquidity
     from apps.risk import projections as risk
     from apps.trading import projections as trading
     from apps.treasury import projections as treasury
 
-    return {"trading": trading, "risk": risk, "treasury": treasury}
+    return {"trading": trading, "risk": risk, "treasury": treasury, "liquidity": liquidity}
 
 
 def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> int:

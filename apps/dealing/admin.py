@@ -37,6 +37,11 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Liquidity",
         (
             ("Liquidity providers", "liquidity.liquidityprovider", "hub"),
+            ("Credentials", "liquidity.credential", "key"),
+            ("Credential changes", "liquidity.credentialchange", "lock_reset"),
+            ("Execution policy", "liquidity.executionpolicy", "balance"),
+            ("Scorecards", "liquidity.venuescorecard", "speed"),
+            ("Venues on trial", "liquidity.routequote", "science"),
             ("Venue orders", "liquidity.venueorder", "outbound"),
             ("Venue reports", "liquidity.venuereport", "inbox"),
         ),

@@ -220,6 +220,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "redbeat.RedBeatScheduler"
 CELERY_BEAT_SCHEDULE = {
     "outbox-sweep": {"task": "outbox.sweep", "schedule": 10.0},
+    "execution-watch": {"task": "liquidity.watch_execution", "schedule": 2.0},
     "desk-revert": {"task": "dealing.revert_due", "schedule": 5.0},
 }
 CELERY_REDBEAT_REDIS_URL = REDIS_URL

@@ -1,4 +1,5 @@
 from apps.liquidity.models.credentials import Credential, CredentialChange, CredentialKind
+from apps.liquidity.models.execution import ExecutionPolicy, RouteQuote, RoutingRule, StageChange, VenueScorecard
 from apps.liquidity.models.orders import VenueOrder, VenueReport
 from apps.liquidity.models.providers import LiquidityProvider, LpSymbol
 
@@ -6,8 +7,13 @@ __all__ = [
     "Credential",
     "CredentialChange",
     "CredentialKind",
+    "ExecutionPolicy",
     "LiquidityProvider",
     "LpSymbol",
+    "RouteQuote",
+    "RoutingRule",
+    "StageChange",
     "VenueOrder",
     "VenueReport",
+    "VenueScorecard",
 ]

@@ -22,6 +22,11 @@ STREAM_URL = RegexValidator(r"^(wss?|https?)://[^\s/?#]+(/[^\s?#]*)?\Z", "An add
 class LiquidityProvider(models.Model):
     """One LP of this broker, reached as its `kind` says; saving it through the services tells the engine."""
 
+    class Stage(models.TextChoices):
+        SHADOW = "shadow"  # Quoted, ranked and recorded, never sent an order.
+        CANARY = "canary"  # Sent its percent of the orders that it would get.
+        LIVE = "live"
+
     name = models.CharField(max_length=20, unique=True, validators=[NAME])
     version = models.PositiveIntegerField(default=0, editable=False)
     kind = models.CharField(max_length=20, default=FIX, choices=list(KINDS.items()))
@@ -47,6 +52,15 @@ class LiquidityProvider(models.Model):
     commission_per_million = models.DecimalField(
         max_digits=28, decimal_places=10, default=Decimal(0), validators=[MinValueValidator(Decimal(0))]
     )
+    stage = models.CharField(max_length=6, choices=Stage.choices, default=Stage.LIVE)
+    canary_percent = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        default=Decimal(5),
+        validators=[MinValueValidator(Decimal(0)), MaxValueValidator(Decimal(100))],
+        help_text="How many percent of its orders a canary gets.",
+    )
+    staged_at = models.DateTimeField(null=True, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:
@@ -70,6 +84,8 @@ class LiquidityProvider(models.Model):
             quote_age_ms_max=self.quote_age_ms_max,
             symbols=tuple(self.symbols.filter(enabled=True).order_by("symbol").values_list("symbol", flat=True)),
             commission_per_million=self.commission_per_million,
+            shadow=self.stage == self.Stage.SHADOW,
+            canary_percent=self.canary_percent if self.stage == self.Stage.CANARY else None,
         )
 
 

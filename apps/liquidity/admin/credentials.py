@@ -9,52 +9,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
-from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from apps.common import sealing
-from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, number
+from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge
 from apps.liquidity import services
-from apps.liquidity.models import Credential, CredentialChange, LiquidityProvider, LpSymbol, VenueOrder, VenueReport
+from apps.liquidity.models import Credential, CredentialChange
 from apps.tenants.selectors import current_schema
-
-
-class LpSymbolInline(TabularInline):
-    model = LpSymbol
-    extra = 0
-    fields = ("symbol", "venue_symbol", "units_per_lot", "enabled")
-
-
-@admin.register(LiquidityProvider)
-class LiquidityProviderAdmin(KeptAdmin):
-    """An LP's session, priority and symbols; saving tells the engine and the worker, no restart."""
-
-    list_display = (
-        "name",
-        "kind",
-        "version",
-        "enabled",
-        "priority",
-        "host",
-        "port",
-        "dialect",
-        "quote_age_ms_max",
-        "updated_at",
-    )
-    list_filter = ("enabled", "kind", "dialect")
-    search_fields = ("name",)
-    ordering = ("name",)
-    readonly_fields = ("version", "updated_at")
-    inlines = (LpSymbolInline,)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """A name that orders have recorded is fixed."""
-        return (*self.readonly_fields, "name") if obj else self.readonly_fields
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Write the symbols, then tell the whole to the engine."""
-        super().save_related(request, form, formsets, change)
-        services.tell_provider(tenant=current_schema(), provider=form.instance, by=request.user.get_username())
 
 
 @admin.register(Credential)
@@ -149,30 +110,3 @@ class CredentialChangeAdmin(KeptAdmin):
                 services.reject_credential(change_id=change.pk, by=request.user, at=timezone.now())
             except services.UnableToDecideCredential as error:
                 messages.error(request, f"{change}: {error}")
-
-
-@admin.register(VenueOrder)
-class VenueOrderAdmin(ReadOnlyAdmin):
-    list_display = (
-        "cl_ord_id",
-        "venue",
-        "symbol",
-        badge("side"),
-        number("quantity", label="Lots"),
-        number("limit_price", label="Limit"),
-        number("filled"),
-        badge("state"),
-        "created_at",
-    )
-    list_filter = ("venue", "state", "symbol")
-    search_fields = ("cl_ord_id", "order_id")
-    ordering = ("-id",)
-
-
-@admin.register(VenueReport)
-class VenueReportAdmin(ReadOnlyAdmin):
-    list_display = ("received_at", "venue", badge("kind"), "cl_ord_id", "note", "repeats", "heard_at")
-    list_filter = ("venue", "kind")
-    search_fields = ("cl_ord_id", "key")
-    ordering = ("-id",)
-    exclude = ("envelope",)

@@ -1,3 +1,5 @@
+"""What the FIX worker needs to know: sessions, their secrets, orders and reports on their way."""
+
 from __future__ import annotations
 
 from datetime import timedelta

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import StackedInline
+
+from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, number
+from apps.liquidity import services
+from apps.liquidity.models import ExecutionPolicy, RouteQuote, RoutingRule, StageChange, VenueScorecard
+from apps.tenants.selectors import current_schema
+
+
+class RoutingRuleInline(StackedInline):
+    model = RoutingRule
+    extra = 0
+
+
+@admin.register(ExecutionPolicy)
+class ExecutionPolicyAdmin(KeptAdmin):
+    """The cost model and the rules; saving makes a new version, by which the next order is routed."""
+
+    list_display = ("__str__", "fee", "reject_bps", "unfilled_bps", "latency_bps_per_s", "markout", "updated_at")
+    readonly_fields = ("version", "updated_at")
+    inlines = (RoutingRuleInline,)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """One a broker."""
+        return super().has_add_permission(request) and not ExecutionPolicy.objects.exists()
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Write the rules, then tell the whole to the engine."""
+        super().save_related(request, form, formsets, change)
+        services.tell_policy(tenant=current_schema(), policy=form.instance, by=request.user.get_username())
+
+
+@admin.register(VenueScorecard)
+class VenueScorecardAdmin(ReadOnlyAdmin):
+    """How each venue served, minute by minute."""
+
+    list_display = ("taken_at", "venue", "state", "quote_age", "rejects", "fill_ratio", "latency", "hold", "markouts")
+    list_filter = ("venue",)
+    search_fields = ("venue",)
+    ordering = ("-taken_at", "venue")
+    date_hierarchy = "taken_at"
+
+    @admin.display(description="Connection")
+    def state(self, row: VenueScorecard) -> str:
+        """Show the session and how long it was up."""
+        return f"{row.card['state']}, up {row.card['up_percent']} %, route {row.card['trading_state']}"
+
+    @admin.display(description="Quote age ms")
+    def quote_age(self, row: VenueScorecard) -> Any:
+        """Show the age of the freshest quote."""
+        return row.card["quote_age_ms"]
+
+    @admin.display(description="Rejects")
+    def rejects(self, row: VenueScorecard) -> str:
+        """Show rejects of orders, and the rate of the latest."""
+        return f"{row.card['rejects']} of {row.card['orders']}, lately {row.card['reject_rate']}"
+
+    @admin.display(description="Fill ratio")
+    def fill_ratio(self, row: VenueScorecard) -> Any:
+        """Show the share of lots that was filled."""
+        return row.card["fill_ratio"]
+
+    @admin.display(description="Latency ms")
+    def latency(self, row: VenueScorecard) -> str:
+        """Show how long it took to acknowledge."""
+        return _figures(row.card["latency_ms"])
+
+    @admin.display(description="Hold ms")
+    def hold(self, row: VenueScorecard) -> str:
+        """Show how long it took to fill or refuse."""
+        return _figures(row.card["hold_ms"])
+
+    @admin.display(description="Markouts: bp lost (fills)")
+    def markouts(self, row: VenueScorecard) -> str:
+        """Show what fills were worth later, each with its sample size."""
+        found = [each for each in row.card["markouts"] if each["samples"]]
+        return ", ".join(f"{each['after_ms'] / 1_000:g} s: {each['mean_bps']} ({each['samples']})" for each in found)
+
+
+@admin.register(StageChange)
+class StageChangeAdmin(ReadOnlyAdmin):
+    list_display = ("at", "provider", badge("before"), badge("after"), "reason", "by")
+    list_filter = ("provider", "after")
+    ordering = ("-at",)
+
+
+@admin.register(RouteQuote)
+class RouteQuoteAdmin(ReadOnlyAdmin):
+    """What each venue offered for each order, those on trial too."""
+
+    list_display = (
+        "decided_at",
+        "order_id",
+        "venue",
+        "asked",
+        "symbol",
+        number("lots"),
+        number("price"),
+        number("best_price", label="First choice"),
+        number("filled"),
+    )
+    list_filter = ("venue", "asked", "symbol")
+    search_fields = ("order_id",)
+    ordering = ("-seq", "venue")
+
+
+def _figures(figures: dict[str, Any]) -> str:
+    return f"{figures['p50']} / {figures['p95']} ({figures['samples']})" if figures["samples"] else ""

@@ -1,0 +1,225 @@
+"""Best execution live: the policy in force at the next order, measured markouts, venues on trial and back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from django.test import Client
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.accounts import BookMode, Venue
+from piggy.core.orders import Side
+from piggy.messaging import codec, streams
+from tests.apps import records
+from tests.apps.trading.test_admin import staff
+from tests.core.floor import Floor
+
+NOW = datetime(2030, 1, 1, 12, 0, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def desk(acorn: Any, redis_server: Any, as_tenant: Any) -> Any:
+    from apps.liquidity import services
+
+    with as_tenant("acorn"):
+        for number, name in enumerate(("LP1", "LP2", "LP3")):
+            services.add_provider(tenant="acorn", name=name, port=9101 + number, symbols=[], by="test")
+        yield redis_server
+
+
+def told(kind: type) -> list[Any]:
+    from apps.outbox.models import OutboxCommand
+
+    commands = [codec.decode_envelope(bytes(row.payload)).command for row in OutboxCommand.objects.order_by("id")]
+    return [command for command in commands if isinstance(command, kind)]
+
+
+def publish(server: Any, *, at: datetime = NOW, **changes: Any) -> None:
+    """Put scorecards where the engine puts them."""
+    markouts = [
+        {"after_ms": after, "mean_bps": "1.234", "error_bps": "0.1", "samples": 40}
+        for after in (100, 1_000, 10_000, 60_000, 300_000)
+    ]
+    none = {"p50": None, "p95": None, "samples": 0}
+    card = {
+        "venue": "LP1", "state": "ready", "up_percent": "100.00", "disconnects": 0, "quote_age_ms": 12, "orders": 50,
+        "fills": 40, "rejects": 3, "reject_rate": "0.06", "fill_ratio": "0.9", "rejects_in_a_row": 0,
+        "trading_state": "active", "latency_ms": {"p50": "4.1", "p95": "9", "samples": 50}, "hold_ms": none,
+        "markouts": markouts, "cost_markout_bps": "0", **changes,
+    }  # fmt: skip
+    cards = {"at_us": int(at.timestamp() * 1_000_000), "venues": [card]}
+    server.set(streams.scorecards_key(tenant="acorn"), json.dumps(cards))
+
+
+def project(floor: Floor) -> None:
+    from piggy import projector
+
+    records.write(*[each.event for each in floor.log], first=1)
+    while projector.catch_up(tenant="acorn", name="liquidity"):
+        pass
+
+
+def test_a_weight_changed_in_the_admin_decides_the_next_order(desk: Any, as_tenant: Any) -> None:
+    """Cost model, weights and priorities: the admin's form, the outbox, the desk, one order later."""
+    from apps.liquidity.models import ExecutionPolicy
+
+    floor = Floor()
+    floor.do(
+        cmd.ConfigureVenue(
+            venue=Venue(name="LP1", priority=1, quote_age_ms_max=600_000, commission_per_million=Decimal(50))
+        )
+    )
+    floor.place("a1", Side.BUY, "0.01")
+    assert [leg.venue for leg in floor.children()] == ["LP1"]
+    browser = staff("dealer")
+    form = {
+        "fee": "1", "reject_bps": "0", "unfilled_bps": "0", "latency_bps_per_s": "0", "markout": "1",
+        "markout_after_ms": "10000", "markout_samples_min": "30", "canary_fills_min": "50",
+        "canary_worse_bps_max": "0.5", "rules-TOTAL_FORMS": "1", "rules-INITIAL_FORMS": "0", "rules-0-name": "big",
+        "rules-0-priority": "1", "rules-0-enabled": "on", "rules-0-book_mode": "B", "rules-0-a_book_percent": "100",
+        "rules-0-internal_cross": "on", "rules-0-accounts": "[]", "rules-0-groups": "[]",
+        "rules-0-symbols": '["EURUSD"]', "rules-0-lots_min": "5",
+    }  # fmt: skip
+    answer = browser.post("/admin/liquidity/executionpolicy/add/", form)
+    assert answer.status_code == 302, answer.content.decode()[:3_000]
+    assert browser.get("/admin/liquidity/executionpolicy/add/").status_code == 403, "one a broker"
+    with as_tenant("acorn"):
+        (command,) = told(cmd.ConfigureRouting)
+        assert ExecutionPolicy.objects.get().version == command.policy.version == 1
+    floor.do(command)
+    floor.fill(floor.children()[0], "1.1001")
+    floor.place("a1", Side.BUY, "0.01")
+    assert [leg.venue for leg in floor.children()] == ["LP2"], "LP1's commission now counts"
+    (big,) = [e for e in floor.place("a1", Side.BUY, "6") if isinstance(e, ev.OrderAccepted)]
+    assert (big.routing.rule, big.routing.mode) == ("rule big", "B")
+
+
+def test_a_measured_markout_reaches_the_cost_model_once_its_sample_is_large_enough(desk: Any) -> None:
+    from apps.liquidity import services
+    from apps.liquidity.models import VenueScorecard
+
+    few = [{"after_ms": 10_000, "mean_bps": "9", "error_bps": "1", "samples": 29}]
+    publish(desk, markouts=few)
+    assert services.keep_scorecards(tenant="acorn", now=NOW) == 0
+    publish(desk)
+    assert services.keep_scorecards(tenant="acorn", now=NOW) == 1
+    assert told(cmd.ScoreVenue) == [cmd.ScoreVenue(venue="LP1", markout_bps=Decimal("1.23"))]
+    publish(desk, cost_markout_bps="1.23")
+    assert services.keep_scorecards(tenant="acorn", now=NOW + timedelta(seconds=2)) == 0, "as the desk has it"
+    publish(desk, cost_markout_bps="5")
+    assert services.keep_scorecards(tenant="acorn", now=NOW + timedelta(minutes=5)) == 0, "an engine that is away"
+    assert VenueScorecard.objects.count() == 1, "once a minute"
+
+
+def test_the_desk_and_the_back_office_see_the_scorecards_and_nobody_else_does(desk: Any, as_tenant: Any) -> None:
+    from apps.liquidity import services
+
+    publish(desk)
+    services.keep_scorecards(tenant="acorn", now=NOW)
+    dealer = staff("dealer")
+    shown = dealer.get("/desk/scorecards").json()
+    assert shown["venues"][0]["markouts"][0]["samples"] == 40
+    page = dealer.get("/admin/liquidity/venuescorecard/").content.decode()
+    assert "10 s: 1.234 (40)" in page
+    for screen in ("routequote", "stagechange", "executionpolicy", "liquidityprovider"):
+        assert dealer.get(f"/admin/liquidity/{screen}/").status_code == 200
+    assert Client(headers={"host": "acorn.localhost"}).get("/desk/scorecards").status_code == 403
+    with as_tenant("acorn"):
+        user = records.client()
+    stranger = Client(headers={"host": "acorn.localhost"})
+    with as_tenant("acorn"):
+        stranger.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    assert stranger.get("/desk/shadow-report").status_code == 403
+
+
+def test_a_shadow_is_compared_with_what_was_chosen(desk: Any) -> None:
+    """LP1 offers 1.10010, a point better than LP2's 1.10011, and is a shadow."""
+    from apps.liquidity import selectors
+
+    floor = Floor()
+    shadow = Venue(name="LP1", priority=1, quote_age_ms_max=600_000, shadow=True)
+    floor.do(cmd.ConfigureVenue(venue=shadow))
+    for _ in range(3):
+        floor.place("a1", Side.BUY, "1")
+        floor.fill(floor.children()[0], "1.10012")
+    project(floor)
+    project_again = selectors.comparisons()
+    (found,) = project_again
+    assert (found.venue, found.decisions, found.first_percent) == ("LP1", 3, Decimal("100.00"))
+    assert found.saved_bps == (Decimal("0.00001") / Decimal("1.10011") * 10_000).quantize(Decimal("0.001"))
+    assert Decimal(found.saved["EURUSD"]) == Decimal("0.00003"), "three lots, a point each, in quote currency a unit"
+    cost = selectors.execution_cost(venues=["LP2"], since=None)
+    assert cost.fills == 3
+    assert abs(cost.bps - Decimal("0.00001") / Decimal("1.10011") * 10_000) < Decimal("0.0001")
+    report = staff("dealer").get("/desk/shadow-report").json()
+    assert report["asked"]["LP2"]["fills"] == 3 or report["asked"] == {}
+
+
+def test_a_canary_in_a_reject_storm_or_dearer_than_the_others_goes_back_to_shadow(desk: Any) -> None:
+    """Promotion is a person's, roll-back is automatic: with who, why and when, and the engine told."""
+    from apps.liquidity import services
+    from apps.liquidity.models import ExecutionPolicy, LiquidityProvider, RouteQuote, StageChange
+
+    ExecutionPolicy.objects.create(canary_fills_min=2, canary_worse_bps_max=Decimal("0.5"))
+
+    def promote() -> None:
+        canary = LiquidityProvider.objects.get(name="LP1")
+        canary.stage, canary.canary_percent = "canary", Decimal(10)
+        canary.save()
+        services.set_stage(tenant="acorn", provider=canary, before="shadow", reason="good", by="dealer", now=NOW)
+
+    promote()
+    (last,) = [c.venue for c in told(cmd.ConfigureVenue) if c.venue.name == "LP1"][-1:]
+    assert (last.shadow, last.canary_percent) == (False, Decimal(10))
+    publish(desk)
+    assert services.review_canaries(tenant="acorn", now=NOW) == []
+    publish(desk, trading_state="halted", rejects_in_a_row=20)
+    (change,) = services.review_canaries(tenant="acorn", now=NOW)
+    assert (change.after, change.by) == ("shadow", "automatic")
+    assert "20 rejects in a row" in change.reason
+    assert told(cmd.ConfigureVenue)[-1].venue.shadow
+    promote()
+    publish(desk)
+    fill = {"symbol": "EURUSD", "sign": 1, "asked": True, "lots": 1, "size": 9, "cost": 0, "best_cost": 0}
+    fill |= {"best_price": Decimal("1.1"), "price": Decimal("1.1"), "filled": 1, "fills": 1, "decided_at": NOW}
+    for seq, (venue, paid) in enumerate((("LP1", "1.1001"), ("LP2", "1.1"), ("LP2", "1.1"), ("LP1", "1.1001"))):
+        assert services.review_canaries(tenant="acorn", now=NOW) == []
+        RouteQuote.objects.create(
+            seq=seq, last_seq=seq, venue=venue, order_id=f"O{seq}", notional=Decimal(paid), **fill
+        )
+    (change,) = services.review_canaries(tenant="acorn", now=NOW)
+    assert "0.909 bp dearer" in change.reason
+    assert StageChange.objects.count() == 4
+    assert services.review_canaries(tenant="acorn", now=NOW) == []
+
+
+def test_the_stage_is_set_in_the_back_office(desk: Any, as_tenant: Any) -> None:
+    from apps.liquidity.models import LiquidityProvider, StageChange
+
+    browser = staff("dealer")
+    provider = LiquidityProvider.objects.get(name="LP3")
+    address = f"/admin/liquidity/liquidityprovider/{provider.pk}/change/"
+    form = {k: v for k, v in browser.get(address).context["adminform"].form.initial.items() if v is not None}
+    form |= {"stage": "shadow", "enabled": "on", "symbols-TOTAL_FORMS": "0", "symbols-INITIAL_FORMS": "0"}
+    answer = browser.post(address, form)
+    assert answer.status_code == 302, answer.content.decode()[:2_000]
+    with as_tenant("acorn"):
+        change = StageChange.objects.get()
+        assert (change.before, change.after, change.by) == ("live", "shadow", "dealer")
+        assert told(cmd.ConfigureVenue)[-1].venue.shadow
+
+
+def test_a_policy_says_what_the_desk_needs(desk: Any) -> None:
+    from apps.liquidity.models import ExecutionPolicy, RoutingRule
+
+    policy = ExecutionPolicy.objects.create(version=4, reject_bps=Decimal(2))
+    RoutingRule.objects.create(policy=policy, name="r", book_mode="MIXED", a_book_percent=Decimal(30))
+    core = policy.to_core()
+    assert (core.version, core.cost_model.reject_bps, core.rules[0].book_mode) == (4, Decimal(2), BookMode.MIXED)
+    assert msgspec.msgpack.decode(codec.encode(core), type=type(core)) == core
