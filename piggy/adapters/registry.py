@@ -11,8 +11,9 @@ from piggy.adapters.interface import VenueConfig, VenueSession
 SESSIONS = {
     "binance": ("piggy.adapters.binance.session", "BinanceSession"),
     "binance_usdm": ("piggy.adapters.binance.session", "BinanceSession"),
+    "oanda": ("piggy.adapters.oanda.session", "OandaSession"),
 }
-KINDS = {"fix": "FIX 4.4", "binance": "Binance spot", "binance_usdm": "Binance USD-M"}
+KINDS = {"fix": "FIX 4.4", "binance": "Binance spot", "binance_usdm": "Binance USD-M", "oanda": "OANDA v20"}
 
 
 class UnableToFindAdapter(Exception):

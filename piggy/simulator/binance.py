@@ -17,7 +17,7 @@ from piggy.simulator.config import LpConfig, SymbolConfig
 from piggy.simulator.exchange import DepthChange, now_us
 from piggy.simulator.faults import Fault
 from piggy.simulator.server import VenueServer
-from piggy.simulator.venue import FOK, GTC, IOC, Report
+from piggy.simulator.venue import FOK, GTC, IOC
 
 WEIGHTS = {"depth": 50, "exchangeInfo": 20, "myTrades": 20, "account": 20, "openOrders": 6, "order": 1}
 _FORCES = {"GTC": GTC, "IOC": IOC, "FOK": FOK}
@@ -80,7 +80,7 @@ class BinanceServer(VenueServer):
             if name in names:
                 await self.send(socket, text)
 
-    async def show_report(self, report: Report) -> None:
+    async def show_report(self, report: Any) -> None:
         """An executionReport or ORDER_TRADE_UPDATE."""
         if (event := self.wire.event(report=report)) is not None:
             for socket in list(self._users):

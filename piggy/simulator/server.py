@@ -102,7 +102,11 @@ class VenueServer:
         """Tell subscribers of a changed book."""
         raise NotImplementedError
 
-    async def show_report(self, report: Report) -> None:
+    def noted(self, report: Report) -> Any:
+        """Return what `show_report` will be given; called in the order of the facts, before anybody hears."""
+        return report
+
+    async def show_report(self, report: Any) -> None:
         """Tell the user stream of a report."""
         raise NotImplementedError
 
@@ -147,10 +151,11 @@ class VenueServer:
         return web.Response(status=500)
 
     def _on_reports(self, reports: list[Report]) -> None:
+        noted = [self.noted(report) for report in reports]
         if self._loop.is_running():
-            self._loop.call_soon_threadsafe(self._spread, reports)
+            self._loop.call_soon_threadsafe(self._spread, noted)
 
-    def _spread(self, reports: list[Report]) -> None:
+    def _spread(self, reports: list[Any]) -> None:
         async def one_after_another() -> None:
             for report in reports:
                 if self.faults.take(Fault.MUTE_EVENT):

@@ -19,6 +19,11 @@ REST_URL = RegexValidator(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z", "An address that
 STREAM_URL = RegexValidator(r"^(wss?|https?)://[^\s/?#]+(/[^\s?#]*)?\Z", "An address that begins with wss://.")
 
 
+def kinds() -> list[tuple[str, str]]:
+    """Return every kind of venue that an adapter speaks to; a new one needs no migration."""
+    return list(KINDS.items())
+
+
 class LiquidityProvider(models.Model):
     """One LP of this broker, reached as its `kind` says; saving it through the services tells the engine."""
 
@@ -29,7 +34,7 @@ class LiquidityProvider(models.Model):
 
     name = models.CharField(max_length=20, unique=True, validators=[NAME])
     version = models.PositiveIntegerField(default=0, editable=False)
-    kind = models.CharField(max_length=20, default=FIX, choices=list(KINDS.items()))
+    kind = models.CharField(max_length=20, default=FIX, choices=kinds)
     enabled = models.BooleanField(default=True, help_text="Off: logged out and no longer routed to.")
     host = models.CharField(max_length=200, default="127.0.0.1")
     port = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(65_535)], help_text="FIX only.")

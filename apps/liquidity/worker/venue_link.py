@@ -13,6 +13,7 @@ from apps.liquidity.worker.link import Link
 from piggy.adapters.driver import Driver, wall_us
 from piggy.adapters.interface import Order, ReportKind, Said, VenueConfig, VenueReport
 from piggy.adapters.registry import driver_of
+from piggy.core.commands import RecordVenueDone
 from piggy.core.events import ChildOrderCreated
 from piggy.core.market import VenueState
 from piggy.core.orders import Side
@@ -43,6 +44,10 @@ class VenueLink(Link):
         report = _ours(said.report, row.cl_ord_id)
         if report.kind is ReportKind.DONE and report.cumulative > row.filled and self._settled_by_status(row):
             report = structs.replace(report, kind=ReportKind.IGNORED, command=None)
+        elif isinstance(report.command, RecordVenueDone) and report.cumulative < row.filled:
+            # Told after a restart by a session that knows only what it heard itself: fills are facts.
+            command = structs.replace(report.command, filled=row.filled)
+            report = structs.replace(report, cumulative=row.filled, command=command)
         self._keep_report(report, said.raw)
 
     def _settled_by_status(self, row: VenueOrder) -> bool:

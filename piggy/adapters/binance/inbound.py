@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import msgspec
-
 from piggy.adapters import telling
+from piggy.adapters.answers import document, fields_of
 from piggy.adapters.binance.config import (
     CODE_DUPLICATE,
     CODES_OF_DOUBT,
@@ -34,30 +33,14 @@ from piggy.core.orders import Side
 Doc = Mapping[str, Any]
 
 
-def document(text: str) -> Any:
-    """Return the JSON of an answer or message. Raises UnableToReadReport."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise UnableToReadReport(f"not JSON: {text[:80]!r}") from error
-
-
 def code_of(response: Response) -> int:
     """Return the venue's error code, 0 where it gives none."""
-    try:
-        doc = msgspec.json.decode(response.text)
-    except msgspec.DecodeError:
-        return 0
-    return int(doc.get("code", 0)) if isinstance(doc, dict) else 0
+    return int(fields_of(response).get("code", 0))
 
 
 def text_of(response: Response) -> str:
     """Return the error in the venue's words."""
-    try:
-        doc = msgspec.json.decode(response.text)
-    except msgspec.DecodeError:
-        return response.text
-    return str(doc.get("msg", "")) if isinstance(doc, dict) else response.text
+    return str(fields_of(response).get("msg", "") or response.text)
 
 
 class Depth:

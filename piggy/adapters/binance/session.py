@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from piggy.adapters import telling
+from piggy.adapters.answers import document, good
 from piggy.adapters.binance import inbound
 from piggy.adapters.binance.config import CLOCK_AGAIN_S, CODE_CLOCK, LISTEN_KEY_RENEW_S, RECV_WINDOW_MS
 from piggy.adapters.binance.outbound import Asker, client_id
@@ -17,12 +17,10 @@ from piggy.adapters.interface import (
     Order,
     Position,
     Reports,
-    Response,
     Said,
     Steps,
     Stream,
     Symbol,
-    UnableToConnect,
     UnableToReadReport,
     VenueConfig,
 )
@@ -61,7 +59,7 @@ class BinanceSession:
         yield from self._set_clock(now_us)
         yield from self.symbols(now_us=now_us)
         answer = yield self._ask.listen_key(method="POST")
-        self._listen_key = str(_good(answer)["listenKey"])
+        self._listen_key = str(good(answer)["listenKey"])
         self._renew_at_us = now_us + LISTEN_KEY_RENEW_S * 1_000_000
         base = (self.config.stream_url or self._flavour.stream_url).rstrip("/")
         names = "/".join(f"{name.lower()}@depth@100ms" for name in sorted(self._depths))
@@ -77,7 +75,7 @@ class BinanceSession:
 
     def hear(self, *, stream: str, text: str, now_us: int) -> Heard:
         """Take a depth diff or a user event. Raises UnableToReadReport."""
-        doc = inbound.document(text)
+        doc = document(text)
         if stream == USER:
             kind = (doc.get("event") or doc.get("data") or doc).get("e")
             if kind in ("listenKeyExpired", "eventStreamTerminated"):
@@ -98,7 +96,7 @@ class BinanceSession:
         answer = yield self._ask.snapshot(venue_symbol=name)
         if not answer.ok:
             raise UnableToReadReport(f"no snapshot: {answer.status} {inbound.text_of(answer)}")
-        self._depths[name].snapshot(inbound.document(answer.text))
+        self._depths[name].snapshot(document(answer.text))
         self._books.touch(
             symbol=symbol, venue_at_us=self._books.of[symbol].venue_at_us or now_us, received_at_us=now_us
         )
@@ -106,7 +104,7 @@ class BinanceSession:
     def tend(self, *, now_us: int) -> Steps[Reports]:
         """Keep the ticket alive and the clock right. Raises UnableToConnect."""
         if now_us >= self._renew_at_us:
-            _good((yield self._ask.listen_key(method="PUT", key=self._listen_key)))
+            good((yield self._ask.listen_key(method="PUT", key=self._listen_key)))
             self._renew_at_us = now_us + LISTEN_KEY_RENEW_S * 1_000_000
         if now_us >= self._clock_at_us:
             yield from self._set_clock(now_us)
@@ -129,7 +127,7 @@ class BinanceSession:
         name = client_id(cl_ord_id=child.cl_ord_id)
         reports = inbound.order_answer(response=answer, client_id=name, config=self.config, now_us=now_us)
         if answer.ok:
-            self._client_ids[str(inbound.document(answer.text)["orderId"])] = name
+            self._client_ids[str(document(answer.text)["orderId"])] = name
         return reports
 
     def cancel(self, *, order: Order, now_us: int) -> Steps[Reports]:
@@ -142,7 +140,7 @@ class BinanceSession:
             if inbound.is_unknown(answer):
                 return (refused, *(yield from self.status(order=order, now_us=now_us)))
             return (refused,)
-        doc = inbound.document(answer.text)
+        doc = document(answer.text)
         found: Reports = ()
         if lots_filled(doc, self.config) > order.filled:
             found = yield from self._trades_of(order, str(doc["orderId"]), now_us)
@@ -169,7 +167,7 @@ class BinanceSession:
                 text = inbound.text_of(answer)
                 return (telling.status(client_id=order.client_id, standing="unknown", at_us=now_us, text=text),)
             return ()
-        doc = inbound.document(answer.text)
+        doc = document(answer.text)
         filled = lots_filled(doc, self.config)
         found: Reports = ()
         if filled > order.filled:
@@ -189,10 +187,10 @@ class BinanceSession:
         said: list[Said] = []
         for name in sorted(self._depths):
             answer = yield self._ask.trades(venue_symbol=name, now_us=now_us, since_us=since_us)
-            rows = _good(answer)
+            rows = good(answer)
             for number in sorted({str(row["orderId"]) for row in rows} - self._client_ids.keys()):
                 found = yield self._ask.order_by_number(venue_symbol=name, number=number, now_us=now_us)
-                self._client_ids[number] = str(_good(found)["clientOrderId"])
+                self._client_ids[number] = str(good(found)["clientOrderId"])
             said += inbound.trades(rows=rows, client_ids=self._client_ids, config=self.config, raw=answer.text)
         return tuple(said)
 
@@ -200,14 +198,14 @@ class BinanceSession:
         """Client ids of what works in the mapped symbols."""
         found: list[str] = []
         for name in sorted(self._depths):
-            rows = _good((yield self._ask.open_orders(venue_symbol=name, now_us=now_us)))
+            rows = good((yield self._ask.open_orders(venue_symbol=name, now_us=now_us)))
             found += [str(row["clientOrderId"]) for row in rows]
         return tuple(found)
 
     def symbols(self, *, now_us: int) -> Steps[tuple[Symbol, ...]]:
         """Filters of the mapped symbols, kept for the checks of every order."""
         answer = yield self._ask.symbols()
-        found = inbound.symbols(doc=_good(answer), config=self.config)
+        found = inbound.symbols(doc=good(answer), config=self.config)
         self._terms = {terms.venue_symbol: terms for terms in found}
         return found
 
@@ -216,17 +214,17 @@ class BinanceSession:
         if not self._flavour.positions_path:
             return ()
         answer = yield self._ask.positions(now_us=now_us)
-        return inbound.positions(rows=_good(answer), config=self.config)
+        return inbound.positions(rows=good(answer), config=self.config)
 
     def balances(self, *, now_us: int) -> Steps[tuple[Balance, ...]]:
         """What the venue holds for us."""
         answer = yield self._ask.balances(now_us=now_us)
-        return inbound.balances(doc=_good(answer))
+        return inbound.balances(doc=good(answer))
 
     def fees(self, *, symbol: str, now_us: int) -> Steps[tuple[Decimal, Decimal]]:
         """Our maker and taker rates in one of our symbols, as fractions."""
         name = self.config.mapping_of(symbol=symbol).venue_symbol
-        return inbound.fees(doc=_good((yield self._ask.fees(venue_symbol=name, now_us=now_us))))
+        return inbound.fees(doc=good((yield self._ask.fees(venue_symbol=name, now_us=now_us))))
 
     def changed_quotes(self) -> list[VenueQuote]:
         """Books that changed since the last call."""
@@ -238,22 +236,16 @@ class BinanceSession:
 
     def _set_clock(self, now_us: int) -> Steps[None]:
         answer = yield self._ask.server_time()
-        self._ask.offset_ms = int(_good(answer)["serverTime"]) - now_us // 1_000
+        self._ask.offset_ms = int(good(answer)["serverTime"]) - now_us // 1_000
         self._clock_at_us = now_us + CLOCK_AGAIN_S * 1_000_000
 
     def _trades_of(self, order: Order, number: str, now_us: int) -> Steps[Reports]:
         self._client_ids[number] = order.client_id
         name = self.config.mapping_of(symbol=order.symbol).venue_symbol
         answer = yield self._ask.trades(venue_symbol=name, now_us=now_us, number=number)
-        return inbound.trades(rows=_good(answer), client_ids=self._client_ids, config=self.config, raw=answer.text)
+        return inbound.trades(rows=good(answer), client_ids=self._client_ids, config=self.config, raw=answer.text)
 
 
 def lots_filled(doc: inbound.Doc, config: VenueConfig) -> Decimal:
     """Return what an order document says was executed, in lots."""
     return lots(units=Decimal(doc["executedQty"]), mapping=config.mapping_from(name=doc["symbol"]))
-
-
-def _good(answer: Response) -> Any:
-    if not answer.ok:
-        raise UnableToConnect(f"{answer.status} {inbound.code_of(answer)} {inbound.text_of(answer)}")
-    return inbound.document(answer.text)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from piggy.adapters.binance.session import BinanceSession
 from piggy.adapters.interface import SymbolMapping, VenueConfig
+from piggy.adapters.oanda.session import OandaSession
 from piggy.simulator.binance import BinanceServer
 from piggy.simulator.certification.ground import Ground, home_of
 from piggy.simulator.config import SymbolConfig
+from piggy.simulator.oanda import OandaServer
 
 TENANT = "acorn"
 KEY, SECRET = "range-key", "range-secret"
@@ -32,6 +34,13 @@ CRYPTO = (symbol("BTCUSDT", "64250.00", 2, 800, 1, 400), symbol("ETHUSDT", "2650
 CRYPTO_MAPPINGS = (
     SymbolMapping(symbol="BTCUSD", venue_symbol="BTCUSDT", units_per_lot=Decimal(1)),
     SymbolMapping(symbol="ETHUSD", venue_symbol="ETHUSDT", units_per_lot=Decimal(1)),
+)
+
+
+FOREX = (symbol("EUR_USD", "1.08500", 5, 8, 100_000, 3), symbol("USD_JPY", "151.200", 3, 10, 100_000, 3))
+FOREX_MAPPINGS = (
+    SymbolMapping(symbol="EURUSD", venue_symbol="EUR_USD", units_per_lot=Decimal(100_000)),
+    SymbolMapping(symbol="USDJPY", venue_symbol="USD_JPY", units_per_lot=Decimal(100_000)),
 )
 
 
@@ -58,4 +67,21 @@ def binance_usdm(home: Path) -> Ground:
     return binance(home, usdm=True)
 
 
-GROUNDS: dict[str, Callable[[Path], Ground]] = {"binance": binance, "binance_usdm": binance_usdm}
+def oanda(home: Path) -> Ground:
+    """OANDA v20."""
+    server = OandaServer(symbols=FOREX, home=home_of(name="oanda", home=home), secret=SECRET)
+    server.start()
+    config = VenueConfig(
+        tenant=TENANT,
+        venue="OAN1",
+        kind="oanda",
+        symbols=FOREX_MAPPINGS,
+        rest_url=f"http://{server.address}",
+        stream_url=f"http://{server.address}",
+        account=server.account,
+        secret=SECRET,
+    )
+    return Ground(server=server, config=config, session_class=OandaSession)
+
+
+GROUNDS: dict[str, Callable[[Path], Ground]] = {"binance": binance, "binance_usdm": binance_usdm, "oanda": oanda}

@@ -41,6 +41,7 @@ COMMON: tuple[Scenario, ...] = (
 PACKS: dict[str, tuple[Scenario, ...]] = {
     "binance": (*COMMON, s.clock, s.nothing_missing),
     "binance_usdm": (*COMMON, s.clock, s.nothing_missing),
+    "oanda": (*COMMON, s.nothing_missing),
 }
 
 

@@ -1,0 +1,57 @@
+"""Reading what comes back: JSON, venue times, and an answer that has to be a good one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from piggy.adapters.interface import Response, UnableToConnect, UnableToReadReport
+
+US = 1_000_000
+
+
+def document(text: str) -> Any:
+    """Return the JSON of an answer or message. Raises UnableToReadReport."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise UnableToReadReport(f"not JSON: {text[:80]!r}") from error
+
+
+def fields_of(response: Response) -> dict[str, Any]:
+    """Return an answer's JSON object, empty where it is none: for reading refusals of any shape."""
+    try:
+        doc = msgspec.json.decode(response.text)
+    except msgspec.DecodeError:
+        return {}
+    return doc if isinstance(doc, dict) else {}
+
+
+def good(response: Response) -> Any:
+    """Return the JSON of a 2xx answer. Raises UnableToConnect, UnableToReadReport."""
+    if not response.ok:
+        raise UnableToConnect(f"HTTP {response.status}: {response.text[:200]}")
+    return document(response.text)
+
+
+def is_doubtful(response: Response) -> bool:
+    """Whether an answer to an order leaves open if the order lives: none at all, or the venue's own failure."""
+    return response.status == 0 or response.status >= 500
+
+
+def at_us(stamp: str) -> int:
+    """Return an RFC 3339 time, nanoseconds cut, in UTC microseconds. Raises ValueError."""
+    whole, _, rest = stamp.partition(".")
+    if not rest:
+        return int(datetime.fromisoformat(whole.replace("Z", "+00:00")).timestamp()) * US
+    digits = len(rest) - len(rest.lstrip("0123456789"))
+    zone = rest[digits:].replace("Z", "+00:00") or "+00:00"
+    return int(datetime.fromisoformat(whole + zone).timestamp()) * US + int((rest[:digits] + "000000")[:6])
+
+
+def stamp(at: int) -> str:
+    """Return UTC microseconds as RFC 3339."""
+    seconds, micros = divmod(at, US)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
