@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 
 from piggy.core import accounts as core
 from piggy.core.commands import ConfigureStrategy
 from piggy.core.orders import OrderState, OrderType, Side, TimeInForce
+from piggy.core.strategies import settings_fault
 
 ZERO = Decimal(0)
 SIDES = [(side.value, side.value) for side in Side]
@@ -170,12 +172,31 @@ class Strategy(models.Model):
     sources = models.JSONField(
         default=list, blank=True, help_text="Addresses that signals may come from; none means any."
     )
+    position_lots_max = models.DecimalField(
+        max_digits=28, decimal_places=10, null=True, blank=True, help_text="Lots in one symbol, either way."
+    )
+    loss_day_max = models.DecimalField(
+        max_digits=28,
+        decimal_places=10,
+        null=True,
+        blank=True,
+        help_text="In the account's currency; past it only what reduces is taken.",
+    )
+    wait_ms_max = models.PositiveIntegerField(
+        default=0, help_text="How long a signal waits for the position that it expects; 0 refuses it at once."
+    )
+    shadow = models.BooleanField(default=False, help_text="Decide and record what it signals, and deal nothing.")
 
     class Meta:
         verbose_name_plural = "strategies"
 
     def __str__(self) -> str:
         return self.strategy_id
+
+    def clean(self) -> None:
+        """Refuse what the desk would refuse, by its field."""
+        if fault := settings_fault(strategy=self.to_core()):
+            raise ValidationError({fault[0]: fault[1]})
 
     @property
     def reference(self) -> str:
@@ -196,4 +217,8 @@ class Strategy(models.Model):
             previous_key_valid=self.previous_key_valid,
             quantity_max=self.quantity_max,
             sources=tuple(self.sources),
+            position_lots_max=self.position_lots_max,
+            loss_day_max=self.loss_day_max,
+            wait_ms_max=self.wait_ms_max,
+            shadow=self.shadow,
         )

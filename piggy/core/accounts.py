@@ -103,7 +103,9 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     """A signal source that may trade one account by webhook.
 
     Its secret is derived from the installation's signal key and `key_version`, so none is stored; the previous version
-    stays valid while `previous_key_valid` is set (rotation).
+    stays valid while `previous_key_valid` is set, until `previous_key_until_us` at the latest, which the desk sets.
+    A signal that expects another position than there is waits `wait_ms_max` for it and is then refused. `loss_day_max`
+    is in the account's currency. What a `shadow` strategy signals is decided and recorded, and never dealt.
     """
 
     strategy_id: str
@@ -113,3 +115,8 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     previous_key_valid: bool = False
     quantity_max: Decimal = Decimal(10)
     sources: tuple[str, ...] = ()
+    previous_key_until_us: int = 0
+    position_lots_max: Decimal | None = None
+    loss_day_max: Decimal | None = None
+    wait_ms_max: int = 0
+    shadow: bool = False

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from piggy.core.events import Check, CommandRefused, RoutingDecision
+from piggy.core.events import Check, CommandRefused, OrderShadowed, RoutingDecision
 from piggy.core.orders import OrderState, OrderTerms
 
 
@@ -32,5 +32,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str
     order: OrderView | None = None
     refused: CommandRefused | None = None
+    shadow: OrderShadowed | None = None
     duplicate: bool = False
     conflict: bool = False

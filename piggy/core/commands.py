@@ -136,7 +136,7 @@ class ScoreVenue(Command, frozen=True, kw_only=True):
 
 
 class SetTradingState(Command, frozen=True, kw_only=True):
-    """Change a trading state; `scope` is firm, tenant, group, account, symbol or venue, `key` its name or ''."""
+    """Change a trading state; `scope` is one of supervising.SCOPES, `key` its name or '' for firm and tenant."""
 
     scope: str
     key: str
@@ -216,10 +216,14 @@ class DebitAccount(Command, frozen=True, kw_only=True):
 
 
 class PlaceOrder(Command, frozen=True, kw_only=True):
-    """Ask the desk to trade; the answer is OrderAccepted and what follows, or OrderDenied."""
+    """Ask the desk to trade; the answer is OrderAccepted and what follows, or OrderDenied.
+
+    In `shadow` it is OrderShadowed instead, and nothing follows.
+    """
 
     terms: OrderTerms
     source: str = "api"
+    shadow: bool = False
 
 
 class CancelOrder(Command, frozen=True, kw_only=True):

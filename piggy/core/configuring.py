@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core import strategies
 from piggy.core.moment import Moment
 from piggy.core.profiles import ANY_SYMBOL, profile_fault
 from piggy.core.routing_rules import policy_fault
@@ -49,8 +50,11 @@ def configure_venue(*, command: cmd.ConfigureVenue, moment: Moment) -> Events:
 
 def configure_strategy(*, command: cmd.ConfigureStrategy, moment: Moment) -> Events:
     """Take which account a signal source may trade."""
-    same = moment.state.strategies.get(command.strategy.strategy_id) == command.strategy
-    return [] if same else [ev.StrategyConfigured(strategy=command.strategy)]
+    known = moment.state.strategies.get(command.strategy.strategy_id)
+    if fault := strategies.settings_fault(strategy=command.strategy):
+        return [_refused("STRATEGY_UNUSABLE", *fault)]
+    strategy = strategies.rotated(strategy=command.strategy, known=known, now_us=moment.now_us)
+    return [] if known == strategy else [ev.StrategyConfigured(strategy=strategy)]
 
 
 def configure_limits(*, command: cmd.ConfigureLimits, moment: Moment) -> Events:

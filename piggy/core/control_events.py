@@ -8,8 +8,10 @@ from decimal import Decimal
 from piggy.core.clearance import Calendar, Locate, Override, Permissions
 from piggy.core.limits import LimitChange
 from piggy.core.margin import MarginSettings
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderTerms
 from piggy.core.stress import OptionModel
-from piggy.core.verdicts import Event
+from piggy.core.verdicts import Event, RoutingDecision, Verdict
 
 
 class MarginConfigured(Event, frozen=True, kw_only=True):
@@ -18,6 +20,17 @@ class MarginConfigured(Event, frozen=True, kw_only=True):
     group: str
     symbol: str
     settings: MarginSettings
+
+
+class OrderShadowed(Event, frozen=True, kw_only=True):
+    """What would have become of an order: its verdict and, where it passed, its routing and fills; nothing did."""
+
+    terms: OrderTerms
+    source: str
+    verdict: Verdict
+    routing: RoutingDecision | None = None
+    filled: Decimal = ZERO
+    average_price: Decimal = ZERO
 
 
 class OptionModelConfigured(Event, frozen=True, kw_only=True):
@@ -139,6 +152,7 @@ ControlEvent = (
     | LocateRecorded
     | MarginConfigured
     | OptionModelConfigured
+    | OrderShadowed
     | OverrideGranted
     | PermissionsConfigured
     | RestrictionsConfigured

@@ -355,6 +355,9 @@ class Desk:
         if isinstance(event, ev.CommandRefused):
             known.answer = msgspec.structs.replace(known.answer, refused=event)
             return
+        if isinstance(event, ev.OrderShadowed):
+            known.answer = msgspec.structs.replace(known.answer, shadow=event)
+            return
         order_id = getattr(event, "order_id", "")
         if order_id in self.state.orders and known.order_id in ("", order_id):
             known.order_id = order_id

@@ -21,6 +21,7 @@ from piggy.core.control_events import LimitUseChanged as LimitUseChanged
 from piggy.core.control_events import LocateRecorded as LocateRecorded
 from piggy.core.control_events import MarginConfigured as MarginConfigured
 from piggy.core.control_events import OptionModelConfigured as OptionModelConfigured
+from piggy.core.control_events import OrderShadowed as OrderShadowed
 from piggy.core.control_events import OverrideGranted as OverrideGranted
 from piggy.core.control_events import PermissionsConfigured as PermissionsConfigured
 from piggy.core.control_events import RestrictionsConfigured as RestrictionsConfigured

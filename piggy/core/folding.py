@@ -281,6 +281,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.VenueScored: _venue_scored,
     ev.TradingStateChanged: _trading_state,
     ev.CommandRefused: _nothing,
+    ev.OrderShadowed: _nothing,
     ev.AccountCredited: _credited,
     ev.AccountDebited: _debited,
     ev.OrderDenied: _denied,

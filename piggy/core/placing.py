@@ -11,6 +11,7 @@ from piggy.core.dealing import held_events, hold_for
 from piggy.core.execution import Execution
 from piggy.core.gatekeeping import Admission, admit
 from piggy.core.moment import Moment
+from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, OrderType
 from piggy.core.routing import waiting
 from piggy.core.state import Order, accepted_order
@@ -22,6 +23,8 @@ TRIGGERED_TYPES = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP
 
 def place(*, command: PlaceOrder, moment: Moment) -> Events:
     """Gate, then route: the answer is OrderDenied with every reason, or OrderAccepted and what follows at once."""
+    if command.shadow:
+        return [_shadow(placed=place(command=msgspec.structs.replace(command, shadow=False), moment=moment))]
     execution = Execution(moment=moment)
     order_id = execution.new_order_id()
     admission = admit(terms=command.terms, moment=moment)
@@ -32,6 +35,23 @@ def place(*, command: PlaceOrder, moment: Moment) -> Events:
         return [denied, *_latch(verdict=admission.verdict, account_id=command.terms.account_id)]
     take_on(order_id=order_id, terms=command.terms, source=command.source, admission=admission, execution=execution)
     return settled(execution=execution)
+
+
+def _shadow(*, placed: Events) -> ev.OrderShadowed:
+    """Return what an order would have led to as one event that leads to nothing."""
+    first = placed[0]
+    assert isinstance(first, ev.OrderDenied | ev.OrderAccepted), first
+    mine = [each for each in placed if isinstance(each, ev.OrderFilled) and each.order_id == first.order_id]
+    filled = sum((fill.quantity for fill in mine), ZERO)
+    worth = sum((fill.quantity * fill.price for fill in mine), ZERO)
+    return ev.OrderShadowed(
+        terms=first.terms,
+        source=first.source,
+        verdict=first.verdict,
+        routing=first.routing if isinstance(first, ev.OrderAccepted) else None,
+        filled=filled,
+        average_price=worth / filled if filled else ZERO,
+    )
 
 
 def take_on(*, order_id: str, terms: OrderTerms, source: str, admission: Admission, execution: Execution) -> None:

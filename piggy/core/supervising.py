@@ -17,8 +17,10 @@ from piggy.core.risk import OVERRIDABLE, terms_hash
 from piggy.core.state import Order, State
 
 Events = list[ev.AnyEvent]
-SCOPES = ("account", "firm", "group", "symbol", "tenant", "venue")
+SCOPES = ("account", "firm", "group", "strategy", "symbol", "tenant", "venue")
 LISTS = ("client", "firm", "tenant")
+# Orders of a strategy name it behind this as their source.
+SIGNAL = "signal:"
 STOPPED = (TradingState.HALTED, TradingState.KILLED)
 
 
@@ -168,7 +170,9 @@ def _working(state: State) -> list[Order]:
 def _in_scope(order: Order, scope: str, key: str) -> bool:
     if scope in ("firm", "tenant"):
         return True
-    return key == {"group": order.group, "account": order.terms.account_id, "symbol": order.terms.symbol}.get(scope)
+    names = {"group": order.group, "account": order.terms.account_id, "symbol": order.terms.symbol}
+    names["strategy"] = order.source.removeprefix(SIGNAL)
+    return key == names.get(scope)
 
 
 def _refused(code: str, field: str, text: str) -> ev.CommandRefused:

@@ -16,6 +16,7 @@ from piggy.engine.proofs import Proofs, unauthorised
 from piggy.engine.rates import Rates
 from piggy.engine.signals import Signal, UnableToAcceptSignal
 from piggy.engine.term import Term
+from piggy.engine.waiting import Waiting
 from piggy.messaging.identity import command_id_of
 
 RETRY_S = 1
@@ -32,6 +33,7 @@ class Door:
     def __init__(self, *, term: Term, config: EngineConfig) -> None:
         self._term = term
         self._waiting_max = config.signals_waiting_max
+        self.waiting = Waiting()
         self._proofs = Proofs(key=config.signal_key)
         self._failures = Rates(per_s_max=config.address_failures_per_s_max)
         self._tenants = Rates(per_s_max=config.tenant_signals_per_s_max)
@@ -96,8 +98,28 @@ class Door:
             request_hash=request_hash,
             request_id=request_id,
         )
-        make = signals.command_maker(signal=signal, strategy_id=strategy_id)
-        loop.submit(item=Item(tenant, envelope, told, make))
+        item = Item(tenant, envelope, told, signals.command_maker(signal=signal, strategy_id=strategy_id))
+        if strategy.wait_ms_max and not self._is_due(item, strategy, signal):
+            self.waiting.hold(
+                wait_ms=strategy.wait_ms_max,
+                is_due=lambda: self._is_due(item, strategy, signal),
+                go=lambda: self._go(item),
+            )
+        else:
+            loop.submit(item=item)
+
+    def _is_due(self, item: Item, strategy: Strategy, signal: Signal) -> bool:
+        """Whether the position is the one that the signal expects; without a desk there is nothing to wait for."""
+        loop = self._term.loop
+        desk = loop.desks.get(item.tenant) if loop else None
+        return desk is None or signals.is_expected(desk=desk, strategy=strategy, signal=signal)
+
+    def _go(self, item: Item) -> None:
+        loop = self._term.loop
+        if loop is not None:
+            loop.submit(item=item)
+        elif item.respond is not None:
+            item.respond(None)
 
     def _prove(self, request: Request, tenant: str, strategy: Strategy | None, mac: str) -> None:
         if strategy is None:

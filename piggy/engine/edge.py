@@ -34,8 +34,9 @@ class Edge:
             lambda: Connection(handler=self.handle, connections=self._connections), host, port, backlog=1_024
         )
         log.info("edge listening", extra={"host": host, "port": port})
-        async with server:
-            await self._connections.watch()
+        async with server, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._connections.watch())
+            tasks.create_task(self._door.waiting.watch())
 
     def handle(self, request: Request, respond: Respond) -> None:
         """Answer one request, at once or after the commit of what it asked."""

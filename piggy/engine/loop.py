@@ -48,8 +48,9 @@ URGENT = frozenset(
     }
 )
 
-# Made at decision time, for what depends on the desk as it then is (flat, reverse); a refusal is recorded as such.
-CommandMaker = Callable[[Desk], AnyCommand | CommandRefused]
+# Made when it is decided, at that time (UTC microseconds), for what depends on the desk as it then is (flat, reverse);
+# a refusal is recorded as such.
+CommandMaker = Callable[[Desk, int], AnyCommand | CommandRefused]
 
 
 class UnableToApply(Exception):
@@ -266,10 +267,11 @@ class Loop:
         return Done(item, known or Answer(command_id=envelope.command_id), recorded)
 
     def _events(self, desk: Desk, item: Item) -> tuple[AnyEvent, ...]:
-        command: AnyCommand | CommandRefused = item.make(desk) if item.make else item.envelope.command
+        now_us = self._clock.now_us()
+        command: AnyCommand | CommandRefused = item.make(desk, now_us) if item.make else item.envelope.command
         if isinstance(command, CommandRefused):
             return (command,)
-        return desk.decide(command=command, command_id=item.envelope.command_id, now_us=self._clock.now_us())
+        return desk.decide(command=command, command_id=item.envelope.command_id, now_us=now_us)
 
     def _record(
         self, desk: Desk, item: Item, events: tuple[AnyEvent, ...], rows: dict[str, list[Row]]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from piggy.core.accounts import Strategy
+from piggy.core.strategies import key_versions
 from piggy.engine.signals import Signal, UnableToAcceptSignal
 from piggy.messaging import signing
 
@@ -37,7 +38,7 @@ class Proofs:
             raise unauthorised()
         if not _is_allowed(address, strategy.sources):
             raise unauthorised()
-        for version in _versions(strategy):
+        for version in key_versions(strategy=strategy, now_us=now_s * 1_000_000):
             secret = self._secret(tenant, strategy.strategy_id, version)
             if signing.same(given, signing.signature(secret=secret, timestamp=timestamp, body=body)):
                 return
@@ -48,7 +49,7 @@ class Proofs:
     ) -> None:
         """Check a capability URL's MAC, where the request comes from, and that the alert is fresh. Raises as above."""
         known = False
-        for version in _versions(strategy):
+        for version in key_versions(strategy=strategy, now_us=now_s * 1_000_000):
             expected = signing.capability_mac(
                 key=self._key,
                 tenant=tenant,
@@ -75,12 +76,6 @@ class Proofs:
 def unauthorised() -> UnableToAcceptSignal:
     """Return the one answer to every failed proof, so that it does not tell what failed."""
     return UnableToAcceptSignal(401, "UNAUTHORISED", "Strategy, signature or time window is not valid.")
-
-
-def _versions(strategy: Strategy) -> tuple[int, ...]:
-    if strategy.previous_key_valid and strategy.key_version > 1:
-        return strategy.key_version, strategy.key_version - 1
-    return (strategy.key_version,)
 
 
 def _is_allowed(address: str, sources: tuple[str, ...]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from piggy.core.answers import Answer
-from piggy.core.events import told_checks
+from piggy.core.events import OrderShadowed, told_checks
 from piggy.core.orders import OrderState
 from piggy.engine.http import Response
 from piggy.engine.signals import UnableToAcceptSignal
@@ -26,6 +26,8 @@ def answered(answer: Answer | None) -> Response:
     if answer.refused is not None:
         refused = answer.refused
         return said(422, {"error": refused.code, "field": refused.field, "text": refused.text, **repeat})
+    if answer.shadow is not None:
+        return said(200, {**_shadowed(answer.shadow), **repeat})
     order = answer.order
     if order is None:
         return said(500, {"error": "INTERNAL"})
@@ -44,6 +46,20 @@ def answered(answer: Answer | None) -> Response:
     if order.state is not OrderState.DENIED:
         return said(200, told)
     return said(422, {**told, "error": "DENIED", "reasons": told_checks(checks=order.reasons)})
+
+
+def _shadowed(shadow: OrderShadowed) -> dict[str, Any]:
+    return {
+        "shadow": True,
+        "state": "passed" if shadow.verdict.passed else "denied",
+        "symbol": shadow.terms.symbol,
+        "side": shadow.terms.side,
+        "quantity": shadow.terms.quantity,
+        "filled": shadow.filled,
+        "average_price": shadow.average_price,
+        "mode": shadow.routing.mode if shadow.routing else "",
+        "reasons": told_checks(checks=shadow.verdict.reasons),
+    }
 
 
 def refusal(error: UnableToAcceptSignal) -> Response:

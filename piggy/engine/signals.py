@@ -2,6 +2,7 @@
 
 Body: {"id", "symbol" or "ticker", "action": buy|sell|flat|close|reverse, "quantity": "0.10", "type", "price", "time"}.
 Numbers are strings. `id` makes a signal once; `time` (ISO 8601 or Unix seconds) is needed where nothing is signed.
+`before` says what is held when the signal is right: flat, long or short. README.md has the template for alerts.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 
+from piggy.core import strategies
 from piggy.core.accounts import PositionMode, Strategy
 from piggy.core.commands import AnyCommand, PlaceOrder
 from piggy.core.desk import Desk
@@ -50,6 +52,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     type: Literal["market", "limit", "stop"] = "market"
     price: str = ""
     time: str = ""
+    before: Literal["", "long", "short", "flat"] = ""
     comment: str = ""
 
 
@@ -85,7 +88,7 @@ def request_hash(*, signal: Signal, body: bytes, signed: bool) -> str:
 def command_maker(*, signal: Signal, strategy_id: str) -> CommandMaker:
     """Return what makes the signal's command from the desk at the moment of decision."""
 
-    def make(desk: Desk) -> AnyCommand | CommandRefused:
+    def make(desk: Desk, now_us: int) -> AnyCommand | CommandRefused:
         strategy = desk.state.strategies[strategy_id]
         if not strategy.enabled:
             return CommandRefused(code="STRATEGY_DISABLED", field="strategy", text="The strategy is switched off.")
@@ -94,13 +97,27 @@ def command_maker(*, signal: Signal, strategy_id: str) -> CommandMaker:
             text = f"{asked} lots are more than the strategy's {strategy.quantity_max}."
             return CommandRefused(code="QUANTITY_MAX", field="quantity", text=text)
         if signal.action in ("buy", "sell"):
-            return _place(signal, strategy, Side(signal.action), asked, reduce_only=False)
-        return _turn(desk, signal, strategy, asked)
+            wanted: PlaceOrder | CommandRefused = _place(
+                signal, strategy, Side(signal.action), asked, reduce_only=False
+            )
+        else:
+            wanted = _turn(desk, signal, strategy, asked)
+        if isinstance(wanted, CommandRefused):
+            return wanted
+        refused = strategies.refusal(
+            state=desk.state, strategy=strategy, terms=wanted.terms, before=signal.before, now_us=now_us
+        )
+        return refused or wanted
 
     return make
 
 
-def _turn(desk: Desk, signal: Signal, strategy: Strategy, asked: Decimal) -> AnyCommand | CommandRefused:
+def is_expected(*, desk: Desk, strategy: Strategy, signal: Signal) -> bool:
+    """Return whether the account holds now what the signal says that it held before."""
+    return strategies.expects(state=desk.state, strategy=strategy, symbol=_symbol(signal), before=signal.before)
+
+
+def _turn(desk: Desk, signal: Signal, strategy: Strategy, asked: Decimal) -> PlaceOrder | CommandRefused:
     """Close what is open, and for `reverse` open the other way with `quantity` or else as much as was closed."""
     state, symbol = desk.state, _symbol(signal)
     account = state.accounts.get(strategy.account_id)
@@ -130,7 +147,7 @@ def _place(signal: Signal, strategy: Strategy, side: Side, quantity: Decimal, *,
         reduce_only=reduce_only,
         client_order_id=signal.id,
     )
-    return PlaceOrder(terms=terms, source=f"signal:{strategy.strategy_id}")
+    return PlaceOrder(terms=terms, source=f"signal:{strategy.strategy_id}", shadow=strategy.shadow)
 
 
 def _symbol(signal: Signal) -> str:

@@ -139,8 +139,16 @@ class PositionAdmin(ReadOnlyAdmin):
 class StrategyAdmin(KeptAdmin):
     """Signal sources; saving tells the engine, effective on the next signal."""
 
-    list_display = ("strategy_id", "account_id", "enabled", number("quantity_max"), "key_version", "previous_key_valid")
-    list_filter = ("enabled",)
+    list_display = (
+        "strategy_id",
+        "account_id",
+        "enabled",
+        "shadow",
+        number("quantity_max"),
+        "key_version",
+        "previous_key_valid",
+    )
+    list_filter = ("enabled", "shadow")
     search_fields = ("strategy_id", "account_id")
     ordering = ("strategy_id",)
     readonly_fields = ("version",)

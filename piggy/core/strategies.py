@@ -1,0 +1,100 @@
+"""Strategies: what a signal source may do beyond what its account may, judged when its signal is decided."""
+
+from __future__ import annotations
+
+import ipaddress
+from decimal import Decimal
+
+import msgspec
+
+from piggy.core import events as ev
+from piggy.core.accounts import Strategy, TradingState
+from piggy.core.activity import Activity
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderTerms
+from piggy.core.state import State
+
+# Two secrets are valid side by side for no longer than this after a rotation.
+ROTATION_US = 24 * 3_600 * 1_000_000
+# A chart service hangs up after three seconds and does not come again.
+WAIT_MS_MAX = 2_000
+STOPPED = (TradingState.HALTED, TradingState.KILLED)
+UNTOUCHED = Activity()
+
+
+def settings_fault(*, strategy: Strategy) -> tuple[str, str] | None:
+    """Return the field that cannot be meant so and why, None where all can."""
+    for name in ("quantity_max", "position_lots_max", "loss_day_max"):
+        value: Decimal | None = getattr(strategy, name)
+        if value is not None and not (value.is_finite() and value > 0):
+            return name, "a limit is more than nothing"
+    if not 0 <= strategy.wait_ms_max <= WAIT_MS_MAX:
+        return "wait_ms_max", f"0 to {WAIT_MS_MAX} ms"
+    for source in strategy.sources:
+        try:
+            ipaddress.ip_network(source)
+        except ValueError:
+            return "sources", f"{source} is no address or network"
+    return None
+
+
+def rotated(*, strategy: Strategy, known: Strategy | None, now_us: int) -> Strategy:
+    """Return the strategy with the time at which its previous secret ends: a day after its key last changed."""
+    same = known is not None and known.key_version == strategy.key_version
+    until_us = known.previous_key_until_us if same and known else now_us + ROTATION_US
+    return msgspec.structs.replace(strategy, previous_key_until_us=until_us)
+
+
+def key_versions(*, strategy: Strategy, now_us: int) -> tuple[int, ...]:
+    """Return the versions whose secrets are valid now, the newest first."""
+    version = strategy.key_version
+    if strategy.previous_key_valid and version > 1 and now_us < strategy.previous_key_until_us:
+        return version, version - 1
+    return (version,)
+
+
+def net_lots(*, state: State, account_id: str, symbol: str) -> Decimal:
+    """Return the signed lots that an account holds of a symbol."""
+    held = (state.positions[position_id] for position_id in state.positions_of.get(account_id, ()))
+    return sum((position.quantity for position in held if position.symbol == symbol), ZERO)
+
+
+def expects(*, state: State, strategy: Strategy, symbol: str, before: str) -> bool:
+    """Return whether the account holds what a signal says it does: long, short, flat, or '' for whatever it is."""
+    net = net_lots(state=state, account_id=strategy.account_id, symbol=symbol)
+    return before in ("", "long" if net > 0 else "short" if net < 0 else "flat")
+
+
+def refusal(
+    *, state: State, strategy: Strategy, terms: OrderTerms, before: str, now_us: int
+) -> ev.CommandRefused | None:
+    """Return why a strategy may not send this order, None where it may; what only reduces is always let through."""
+    account_id, symbol = strategy.account_id, terms.symbol
+    net = net_lots(state=state, account_id=account_id, symbol=symbol)
+    if not expects(state=state, strategy=strategy, symbol=symbol, before=before):
+        return _refused("POSITION_UNEXPECTED", "before", f"The signal expects {before}, the account holds {net} lots.")
+    if net and (net > 0) is (terms.side.sign < 0) and terms.quantity <= abs(net):
+        return None
+    stopped = state.trading_states.get(("strategy", strategy.strategy_id), TradingState.ACTIVE)
+    if stopped is not TradingState.ACTIVE:
+        return _refused("STRATEGY_STOPPED", "strategy", f"The strategy is {stopped.value}.")
+    after = abs(net + terms.side.sign * (terms.quantity + _working(state, terms)))
+    if strategy.position_lots_max is not None and after > strategy.position_lots_max:
+        text = f"{after} lots would be more than the strategy's {strategy.position_lots_max}."
+        return _refused("POSITION_MAX", "quantity", text)
+    loss = state.activity.get(account_id, UNTOUCHED).loss_today(now_us=now_us)
+    if strategy.loss_day_max is not None and loss >= strategy.loss_day_max:
+        return _refused("LOSS_DAY_MAX", "strategy", f"{loss} lost today, {strategy.loss_day_max} is the most.")
+    return None
+
+
+def _working(state: State, terms: OrderTerms) -> Decimal:
+    """Return what the account's open orders on the same side of the symbol may still deal."""
+    mine = (state.orders[order_id] for order_id in state.open_orders.get(terms.account_id, ()))
+    return sum(
+        (order.leaves for order in mine if order.terms.symbol == terms.symbol and order.terms.side is terms.side), ZERO
+    )
+
+
+def _refused(code: str, field: str, text: str) -> ev.CommandRefused:
+    return ev.CommandRefused(code=code, field=field, text=text)

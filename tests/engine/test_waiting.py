@@ -1,0 +1,51 @@
+"""A signal that overtook the one it follows waits for it, in order, and never longer than it may."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from piggy.engine import waiting
+from piggy.engine.waiting import Waiting
+
+
+@pytest.fixture
+async def held() -> AsyncIterator[Waiting]:
+    made = Waiting()
+    task = asyncio.create_task(made.watch())
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_goes_as_soon_as_it_is_due_and_those_together_in_their_order(held: Waiting) -> None:
+    open_, gone = asyncio.Event(), []
+    for number in range(3):
+        held.hold(wait_ms=2_000, is_due=open_.is_set, go=lambda number=number: gone.append(number))
+    await asyncio.sleep(0.05)
+    assert gone == []
+    open_.set()
+    async with asyncio.timeout(1):
+        while len(gone) < 3:
+            await asyncio.sleep(0.005)
+    assert gone == [0, 1, 2]
+    assert len(held) == 0
+
+
+async def test_it_goes_when_its_time_is_up(held: Waiting) -> None:
+    began, gone = time.monotonic(), asyncio.Event()
+    held.hold(wait_ms=80, is_due=lambda: False, go=gone.set)
+    async with asyncio.timeout(2):
+        await gone.wait()
+    assert time.monotonic() - began >= 0.08
+
+
+async def test_where_too_many_wait_the_next_goes_at_once(held: Waiting, monkeypatch: Any) -> None:
+    monkeypatch.setattr(waiting, "HELD_MAX", 0)
+    gone = asyncio.Event()
+    held.hold(wait_ms=2_000, is_due=lambda: False, go=gone.set)
+    assert gone.is_set()
