@@ -15,7 +15,7 @@ HUNDRED = Decimal(100)
 TWO = Decimal(2)
 _ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 _MARKET, _TRAILING = OrderType.MARKET, OrderType.TRAILING_STOP
-_BUY, _GTD = Side.BUY, TimeInForce.GTD
+_BUY, _GTD, _AT_ONCE = Side.BUY, TimeInForce.GTD, (TimeInForce.IOC, TimeInForce.FOK)
 STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2, TradingState.KILLED: 3}
 # Tuples, for membership in them asks identity first; hashing an enum member costs ten times more.
 _NEEDS_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
@@ -175,10 +175,12 @@ def _price_fault(terms: OrderTerms, tick: Decimal) -> str | None:
 def _shape_fault(terms: OrderTerms, now_us: int) -> str | None:
     if terms.display_quantity is not None and terms.display_quantity > terms.quantity:
         return "the display quantity may not exceed the quantity"
-    if terms.minimum_quantity is not None and terms.minimum_quantity > terms.quantity:
-        return "the minimum quantity may not exceed the quantity"
+    if terms.minimum_quantity is not None and terms.minimum_quantity > (terms.display_quantity or terms.quantity):
+        return "the minimum quantity may not exceed the quantity, nor what is displayed"
+    if terms.display_quantity is not None and terms.all_or_none:
+        return "what is all or none cannot show a part"
     if terms.time_in_force is _GTD and (terms.expires_at_us is None or terms.expires_at_us <= now_us):
         return "good till date needs a time to come"
-    if terms.post_only and terms.type is _MARKET:
-        return "a market order cannot be post-only"
+    if terms.post_only and (terms.type is _MARKET or terms.time_in_force in _AT_ONCE):
+        return "an order that deals at once or never cannot be post-only"
     return None

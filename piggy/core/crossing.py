@@ -1,15 +1,23 @@
 """Crossing: which resting client orders an incoming one would meet in the internal book, in price-time order.
 
-An iceberg shows one slice at a time and goes to the back of its price when the slice is gone. Orders of the same
-beneficial owner never trade with each other; the incoming order's self-trade prevention says what happens instead.
+An iceberg shows one slice at a time and goes to the back of its price when the slice is gone. An order that is all or
+none, or has a minimum, is passed over by who cannot fill that. Orders of the same beneficial owner never trade with
+each other; the incoming order's self-trade prevention says what happens instead.
+
+These are the rules of the compiled book (book.pyx), and a property test holds both to the same fills, queues and
+reductions on random commands. The desk does not drive that book: it decides on top of what one command has decided so
+far, with lots out at venues, prices bounded by the street and groups that do not cross, all of it in the fold. A copy
+of the same orders in a second structure would be a second truth to keep in step on every event, for queues that are
+short; the compiled book is for the long ones.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from itertools import groupby
+from operator import itemgetter
 
 import msgspec
 
@@ -18,6 +26,9 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention
 from piggy.core.pricing import at_least_as_good
 from piggy.core.state import Order
+
+_price = itemgetter(1)
+_CANCEL_NEWEST = SelfTradePrevention.CANCEL_NEWEST
 
 
 class Cross(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +40,16 @@ class Cross(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Meeting(msgspec.Struct, kw_only=True):
-    """What an incoming order meets: fills, own orders to cancel, own orders to reduce together with it."""
+    """What an incoming order meets: fills, own orders to cancel, own orders to reduce together with it.
+
+    `touched`: there was an order in its reach, whatever came of it.
+    """
 
     crosses: list[Cross] = []
     cancels: list[str] = []
     reductions: list[tuple[str, Decimal]] = []
     ends_incoming: bool = False
+    touched: bool = False
 
     @property
     def lots(self) -> Decimal:
@@ -45,74 +60,104 @@ class Meeting(msgspec.Struct, kw_only=True):
         return sum([lots for _, lots in self.reductions], ZERO) if self.reductions else ZERO
 
 
-def meet(*, order: Order, quantity: Decimal, street: Decimal | None, execution: Execution) -> Meeting:
-    """Return what `quantity` lots of `order` meet at prices no worse for it than the street's `street`."""
+def meet(*, terms: OrderTerms, quantity: Decimal, street: Decimal | None, execution: Execution) -> Meeting:
+    """Return what `quantity` lots of an order meet at prices no worse for it than the street's `street`."""
     meeting = Meeting()
-    owner = execution.moment.account(order.terms.account_id).owner_id
-    left = quantity
-    for price, resting, offered in _offers(terms=order.terms, street=street, execution=execution):
-        if left <= 0 or meeting.ends_incoming:
+    resting = execution.moment.state.resting[terms.symbol]
+    if not len(resting):
+        return meeting
+    owner, left = execution.moment.account(terms.account_id).owner_id, quantity
+    for price, level in groupby(resting.best_first(side=terms.side.contra), key=_price):
+        if left <= 0 or meeting.ends_incoming or not _worth_crossing(price=price, terms=terms, street=street):
             break
-        lots = min(left, offered)
-        if execution.moment.account(resting.terms.account_id).owner_id == owner:
-            left -= _prevent(order=order, resting=resting, lots=lots, meeting=meeting)
-            continue
-        meeting.crosses.append(Cross(order_id=resting.order_id, quantity=lots, price=price))
-        left -= lots
+        left = _meet_level(
+            price=price,
+            order_ids=(order_id for order_id, _ in level),
+            stp=terms.stp,
+            owner=owner,
+            left=left,
+            meeting=meeting,
+            execution=execution,
+        )
     return meeting
 
 
-def meets_itself(*, terms: OrderTerms, street: Decimal | None, execution: Execution) -> bool:
-    """Return whether an order of the same owner rests where this one would deal (P-22)."""
-    owner = execution.moment.account(terms.account_id).owner_id
-    accounts = (
-        execution.moment.account(resting.terms.account_id)
-        for _, resting, _ in _offers(terms=terms, street=street, execution=execution)
-    )
-    return any(account.owner_id == owner for account in accounts)
+def meets_itself(*, terms: OrderTerms, quantity: Decimal, street: Decimal | None, execution: Execution) -> bool:
+    """Return whether the first order that this one would meet is of its own owner, and the newest is to go (P-22).
+
+    One that meets its owner's order only after others deals with those, and then goes: that is the book's to do.
+    """
+    if terms.stp is not _CANCEL_NEWEST or terms.all_or_none:
+        return False  # What is all or none would rest rather than deal with a part.
+    meeting = meet(terms=terms, quantity=quantity, street=street, execution=execution)
+    return meeting.ends_incoming and not meeting.crosses
 
 
-def _offers(
-    *, terms: OrderTerms, street: Decimal | None, execution: Execution
-) -> Iterator[tuple[Decimal, Order, Decimal]]:
-    """Yield (price, resting order, lots it offers now), slice by slice, while worth crossing."""
-    state = execution.moment.state
-    resting_orders = state.resting[terms.symbol].best_first(side=terms.side.contra)
-    for price, level in groupby(resting_orders, key=lambda pair: pair[1]):
-        if not _worth_crossing(price=price, terms=terms, street=street):
-            return
-        queue: deque[tuple[Order, Decimal]] = deque()
-        for order_id, _ in level:
-            resting = state.orders[order_id]
-            group = execution.moment.group_of(resting.terms.account_id)
-            if group.internal_cross and execution.free(resting) > 0:
-                queue.append((resting, execution.free(resting)))
-        yield from _slices(price=price, queue=queue)
+def _meet_level(
+    *,
+    price: Decimal,
+    order_ids: Iterable[str],
+    stp: SelfTradePrevention,
+    owner: str,
+    left: Decimal,
+    meeting: Meeting,
+    execution: Execution,
+) -> Decimal:
+    """Meet the orders of one price in their order; return what is left of the incoming one."""
+    state, hidden = execution.moment.state, deque[tuple[Order, Decimal]]()
+    for order_id in order_ids:
+        if left <= 0 or meeting.ends_incoming:
+            return left
+        resting = state.orders[order_id]
+        account, open_ = state.accounts[resting.terms.account_id], execution.free(resting)
+        if open_ <= 0 or not state.groups[account.group].internal_cross:
+            continue
+        meeting.touched = True
+        offered = _offered(resting, open_)
+        if _needs(resting, open_) > min(left, offered):
+            continue
+        if account.owner_id == owner:
+            left -= _prevent(stp=stp, resting=resting, lots=min(left, open_), meeting=meeting)
+            continue
+        lots = min(left, offered)
+        meeting.crosses.append(Cross(order_id=order_id, quantity=lots, price=price))
+        left -= lots
+        if resting.terms.display_quantity is not None and open_ > lots:
+            hidden.append((resting, open_ - lots))
+    while hidden and left > 0 and not meeting.ends_incoming:
+        resting, open_ = hidden.popleft()
+        assert resting.terms.display_quantity is not None, "only icebergs come back"
+        lots = min(left, open_, resting.terms.display_quantity)
+        meeting.crosses.append(Cross(order_id=resting.order_id, quantity=lots, price=price))
+        left -= lots
+        if open_ > lots:
+            hidden.append((resting, open_ - lots))
+    return left
 
 
-def _slices(*, price: Decimal, queue: deque[tuple[Order, Decimal]]) -> Iterator[tuple[Decimal, Order, Decimal]]:
-    shown = {resting.order_id: resting.shown for resting, _ in queue}
-    while queue:
-        resting, left = queue.popleft()
-        display = resting.terms.display_quantity
-        offered = left if display is None else min(left, shown[resting.order_id])
-        yield price, resting, offered
-        if display is not None and left > offered:
-            shown[resting.order_id] = min(display, left - offered)
-            queue.append((resting, left - offered))
+def _offered(resting: Order, open_: Decimal) -> Decimal:
+    """Return the lots in sight: all, or what is left of an iceberg's slice."""
+    return open_ if resting.terms.display_quantity is None else min(open_, resting.shown)
 
 
-def _prevent(*, order: Order, resting: Order, lots: Decimal, meeting: Meeting) -> Decimal:
+def _needs(resting: Order, open_: Decimal) -> Decimal:
+    """Return the least lots that the resting order may be filled with at once."""
+    if resting.terms.all_or_none:
+        return open_
+    minimum = resting.terms.minimum_quantity
+    return ZERO if minimum is None else minimum - resting.filled
+
+
+def _prevent(*, stp: SelfTradePrevention, resting: Order, lots: Decimal, meeting: Meeting) -> Decimal:
     """Apply the incoming order's self-trade prevention; return how many of its lots that uses up."""
-    mode = order.terms.stp
-    if mode is SelfTradePrevention.DECREMENT:
+    if stp is SelfTradePrevention.DECREMENT:
         meeting.reductions.append((resting.order_id, lots))
         return lots
-    if mode is SelfTradePrevention.CANCEL_NEWEST:
+    if stp is _CANCEL_NEWEST:
         meeting.ends_incoming = True
         return ZERO
     meeting.cancels.append(resting.order_id)
-    meeting.ends_incoming = mode is SelfTradePrevention.CANCEL_BOTH
+    meeting.ends_incoming = stp is SelfTradePrevention.CANCEL_BOTH
     return ZERO
 
 

@@ -255,7 +255,7 @@ class VenueReportSuspended(Event, frozen=True, kw_only=True):
 
 
 class OrderFilled(Event, frozen=True, kw_only=True):
-    """A client's fill. `book` is A, B or CROSS; `raw_price` is before markup.
+    """A client's fill. `book` is A, B or CROSS; `raw_price` is before markup; `maker`: it rested and another came.
 
     `commission_accrued` is exact and before the plan's minimum, `commission` is what is booked.
     `symbol_margin` is what all the account holds of the symbol binds afterwards, `margin_per_lot` that by its lots.
@@ -291,6 +291,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     news_until_us: int = 0
     cl_ord_id: str = ""
     venue_fill_id: str = ""
+    maker: bool = False
 
 
 class OrderAmended(Event, frozen=True, kw_only=True):

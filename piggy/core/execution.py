@@ -110,28 +110,19 @@ class Execution:
         counterparty: str,
         reason: str,
         dealt: tuple[str, str] = ("", ""),
+        maker: bool = False,
     ) -> None:
-        """Fill `quantity` lots of an order at `price`, `raw` before markup; `dealt` names leg and execution."""
+        """Fill `quantity` lots of an order at `price`, `raw` before markup.
+
+        `dealt` names leg and execution; `maker`: it rested, and somebody else came.
+        """
         moment, terms = self.moment, order.terms
         account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
         position_id = position_id_of(account=account, order=order)
         margin, _ = moment.margins.of(state=moment.state, account=account, instrument=instrument)
         news = self._news(account=account, terms=terms, quantity=quantity)
-        fold = filled(
-            position=self.position(position_id),
-            side=terms.side,
-            quantity=quantity,
-            price=price,
-            contract_size=instrument.contract_size,
-            account_id=account.account_id,
-            symbol=terms.symbol,
-            position_id=position_id,
-            book=book,
-            at_us=moment.now_us,
-            margin_percent=margin.percent,
-            news_lots=news.lots,
-            news_percent=news.percent,
-            news_until_us=news.until_us,
+        fold = self._folded(
+            position_id=position_id, terms=terms, quantity=quantity, price=price, book=book, margin=margin, news=news
         )
         rate = self._rate(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
         number = self._fills.get(order.order_id, order.fills) + 1
@@ -156,6 +147,7 @@ class Execution:
             reason=reason,
             cl_ord_id=dealt[0],
             venue_fill_id=dealt[1],
+            maker=maker,
         )
         self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
         self._book(self._with_margin(event=event, account=account, terms=margin, news=news), order, account, fold)
@@ -164,6 +156,35 @@ class Execution:
         event = self._with_money(event=event, order=order, account=account, fold=fold)
         self.events.append(event)
         self._book_money(account=account, amount=event.realised - event.commission)
+
+    def _folded(
+        self,
+        *,
+        position_id: str,
+        terms: OrderTerms,
+        quantity: Decimal,
+        price: Decimal,
+        book: str,
+        margin: MarginTerms,
+        news: News,
+    ) -> Fold:
+        """Return what a fill does to its position."""
+        return filled(
+            position=self.position(position_id),
+            side=terms.side,
+            quantity=quantity,
+            price=price,
+            contract_size=self.moment.instrument(terms.symbol).contract_size,
+            account_id=terms.account_id,
+            symbol=terms.symbol,
+            position_id=position_id,
+            book=book,
+            at_us=self.moment.now_us,
+            margin_percent=margin.percent,
+            news_lots=news.lots,
+            news_percent=news.percent,
+            news_until_us=news.until_us,
+        )
 
     def _news(self, *, account: Account, terms: OrderTerms, quantity: Decimal) -> News:
         window = window_of(state=self.moment.state, group=account.group, symbol=terms.symbol, now_us=self.moment.now_us)

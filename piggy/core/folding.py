@@ -195,7 +195,8 @@ def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
         order.terms, quantity=event.quantity, limit_price=event.limit_price, stop_price=event.stop_price
     )
     order.quantity = event.quantity
-    order.seq = order.seq if event.keeps_priority else recorded.seq
+    if not event.keeps_priority:
+        order.seq, order.shown = recorded.seq, order.terms.display_quantity or ZERO
     reserve(state=state, order=order, lots=order.leaves - before)
     if order.rests:
         book.add(order_id=order.order_id, terms=order.terms, seq=order.seq)
@@ -234,6 +235,8 @@ def _refresh_iceberg(state: State, order: Order, event: ev.OrderFilled, recorded
     display = order.terms.display_quantity
     if display is None or not order.rests:
         return
+    if not event.maker:
+        return  # What it took itself was never in sight.
     order.shown -= event.quantity
     if order.shown <= 0:
         order.shown, order.seq = min(display, order.leaves), recorded.seq

@@ -120,7 +120,7 @@ def context_of(
     if held:
         context.position_gross = sum([position.lots for position in held], ZERO)
     context.orders_open = len(state.open_orders.get(account.account_id, ()))
-    context.self_trade = _self_trade(terms=terms, moment=moment, replaces=replaces)
+    context.self_trade = context.sane and _self_trade(terms=terms, moment=moment, replaces=replaces)
     _value(context=context, held=held, others=others, replaces=replaces, moment=moment)
     _heed_activity(context=context, state=state)
     _heed_people(context=context, state=state, replaces=replaces)
@@ -194,10 +194,11 @@ def _heed_people(*, context: GateContext, state: State, replaces: Order | None) 
 def _self_trade(*, terms: OrderTerms, moment: Moment, replaces: Order | None) -> bool:
     """Whether an order of the same owner rests where this one would deal, and the newest is to give way."""
     rests = len(moment.state.resting[terms.symbol]) > 0
-    if not rests or terms.type not in _AT_ONCE or replaces is not None:
+    if not rests or not (replaces.rests if replaces else terms.type in _AT_ONCE):
         return False
+    quantity = terms.quantity - (replaces.filled if replaces else ZERO)
     street = street_price(terms=terms, moment=moment)
-    return meets_itself(terms=terms, street=street, execution=Execution(moment=moment))
+    return meets_itself(terms=terms, quantity=quantity, street=street, execution=Execution(moment=moment))
 
 
 def _touch(best: BestQuote | None) -> tuple[Decimal | None, Decimal | None, int | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import msgspec
 
 from piggy.core import events as ev
@@ -80,7 +82,7 @@ def take_on(*, order_id: str, terms: OrderTerms, source: str, admission: Admissi
     if order.rests and made.lots <= 0 and not marketable(order=order, moment=moment):
         made = msgspec.structs.replace(made, decision=msgspec.structs.replace(made.decision, text=_rests(order)))
     execution.events.append(msgspec.structs.replace(accepted, routing=made.decision))
-    if terms.post_only and made.lots > 0:
+    if terms.post_only and made.takes:
         execution.cancel(order=order, outcome="cancelled", reason="post only: it would have taken liquidity")
         return
     carry_out(order=order, plan=made, execution=execution)
@@ -106,15 +108,30 @@ def amend(*, command: AmendOrder, moment: Moment) -> Events:
         first = verdict.reasons[0]
         return [_refused(first.code, "order_id", "; ".join(check.text for check in verdict.reasons))]
     same_prices = (terms.limit_price, terms.stop_price) == (order.terms.limit_price, order.terms.stop_price)
-    return [
-        ev.OrderAmended(
-            order_id=order.order_id,
-            quantity=terms.quantity,
-            limit_price=terms.limit_price,
-            stop_price=terms.stop_price,
-            keeps_priority=same_prices and terms.quantity <= order.quantity,
-        )
-    ]
+    amended = ev.OrderAmended(
+        order_id=order.order_id,
+        quantity=terms.quantity,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        keeps_priority=same_prices and terms.quantity <= order.quantity,
+    )
+    if amended.keeps_priority or not order.rests:
+        return [amended]
+    return _entered_anew(order=order, terms=terms, amended=amended, moment=moment)
+
+
+def _entered_anew(*, order: Order, terms: OrderTerms, amended: ev.OrderAmended, moment: Moment) -> Events:
+    """What lost its place comes as a new order would: it may deal at once, unless it is never to take."""
+    execution, changed = Execution(moment=moment), copy.copy(order)
+    changed.terms, changed.quantity = terms, terms.quantity
+    made = plan(order=changed, quantity=changed.leaves, execution=execution)
+    if terms.post_only and made.takes:
+        return [_refused("POST_ONLY", "limit_price", "it would take liquidity")]
+    execution.events.append(amended)
+    if made.acts:
+        execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
+        carry_out(order=changed, plan=made, execution=execution)
+    return settled(execution=execution)
 
 
 def cancel(*, command: CancelOrder, moment: Moment) -> Events:

@@ -51,6 +51,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     markup: Decimal = ZERO
 
     @property
+    def acts(self) -> bool:
+        """Whether it would change anything now."""
+        return bool(self.lots or self.meeting.cancels or self.meeting.reductions or self.meeting.ends_incoming)
+
+    @property
+    def takes(self) -> bool:
+        """Whether it would deal with, or act on, somebody who was there before."""
+        return self.meeting.touched or bool(self.keeps or self.legs)
+
+    @property
     def lots(self) -> Decimal:
         """The lots that would be filled or sent out now."""
         parts: tuple[Keep | Leg, ...] = (*self.keeps, *self.legs)
@@ -71,7 +81,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     treated = treatment_of(terms=terms, moment=moment)
     meeting = Meeting()
     if treated.internal_cross:
-        meeting = meet(order=order, quantity=quantity, street=street, execution=execution)
+        meeting = meet(terms=terms, quantity=quantity, street=street, execution=execution)
     left = ZERO if meeting.ends_incoming else quantity - meeting.lots - meeting.reduced
     a_lots, b_lots, why = split(
         treatment=treated,
@@ -265,7 +275,8 @@ def _all_or_nothing(order: Order, made: Plan) -> Plan:
     if not short:
         return made
     text = f"{made.decision.text}; {short}"
-    return Plan(decision=msgspec.structs.replace(made.decision, text=text), meeting=Meeting())
+    kept = Meeting(touched=made.meeting.touched)
+    return Plan(decision=msgspec.structs.replace(made.decision, text=text), meeting=kept)
 
 
 def _meet(*, order: Order, meeting: Meeting, execution: Execution) -> None:
@@ -278,7 +289,7 @@ def _meet(*, order: Order, meeting: Meeting, execution: Execution) -> None:
             execution.reduce(order=mine, lots=lots, reason="self-trade prevention")
     for cross in meeting.crosses:
         resting = orders[cross.order_id]
-        for mine, other in ((order, resting), (resting, order)):
+        for mine, other, maker in ((order, resting, False), (resting, order, True)):
             execution.fill(
                 order=mine,
                 quantity=cross.quantity,
@@ -287,6 +298,7 @@ def _meet(*, order: Order, meeting: Meeting, execution: Execution) -> None:
                 book="CROSS",
                 counterparty=other.order_id,
                 reason=f"crossed with order {other.order_id}",
+                maker=maker,
             )
 
 

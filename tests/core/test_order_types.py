@@ -146,3 +146,79 @@ def test_an_owner_never_trades_with_himself(
     assert floor.order(1).filled == 0
     if mode is SelfTradePrevention.DECREMENT:
         assert floor.order(1).quantity == 2
+
+
+def test_an_amendment_that_reaches_another_client_deals_at_once(floor: Floor) -> None:
+    floor.place("b2", Side.SELL, "1", limit_price="1.10009")
+    floor.place("b1", Side.BUY, "1", limit_price="1.10005")
+    events = floor.do(
+        cmd.AmendOrder(order_id="O000000002", account_id="b1", quantity=Decimal(2), limit_price=Decimal("1.10009"))
+    )
+    assert names(events)[:2] == ["OrderAmended", "OrderRerouted"]
+    fills = only(events, ev.OrderFilled)
+    assert [(fill.account_id, fill.price, fill.maker) for fill in fills] == [
+        ("b1", Decimal("1.10009"), False),
+        ("b2", Decimal("1.10009"), True),
+    ]
+    assert floor.order(2).leaves == 1
+
+
+def test_an_amendment_of_a_post_only_order_may_not_take_either(floor: Floor) -> None:
+    floor.place("b2", Side.SELL, "1", limit_price="1.10009")
+    floor.place("b1", Side.BUY, "1", limit_price="1.10005", post_only=True)
+    amendment = cmd.AmendOrder(order_id="O000000002", account_id="b1", limit_price=Decimal("1.10009"))
+    assert [event.code for event in only(floor.do(amendment), ev.CommandRefused)] == ["POST_ONLY"]
+    assert floor.order(2).terms.limit_price == Decimal("1.10005")
+
+
+def test_an_amendment_that_would_meet_its_own_owner_is_refused(floor: Floor) -> None:
+    """P-22 on REPLACE; with another mode the book acts instead."""
+    twin(floor)
+    floor.place("twin", Side.SELL, "1", limit_price="1.10009")
+    floor.place("b1", Side.BUY, "1", limit_price="1.10005")
+    floor.place("b1", Side.BUY, "1", limit_price="1.10004", stp=SelfTradePrevention.CANCEL_OLDEST)
+    amendment = cmd.AmendOrder(order_id="O000000002", account_id="b1", limit_price=Decimal("1.10009"))
+    assert [event.code for event in only(floor.do(amendment), ev.CommandRefused)] == ["P-22"]
+    amendment = cmd.AmendOrder(order_id="O000000003", account_id="b1", limit_price=Decimal("1.10009"))
+    assert [event.order_id for event in only(floor.do(amendment), ev.OrderCancelled)] == ["O000000001"]
+
+
+def test_an_own_order_behind_others_lets_those_deal_first(floor: Floor) -> None:
+    """P-22: what would deal with others first is not refused; the rest goes when it meets its own."""
+    twin(floor)
+    floor.place("b2", Side.SELL, "1", limit_price="1.10008")
+    floor.place("twin", Side.SELL, "1", limit_price="1.10009")
+    events = floor.place("b1", Side.BUY, "2", limit_price="1.10009")
+    assert sum(fill.quantity for fill in only(events, ev.OrderFilled) if fill.account_id == "b1") == 1
+    assert [event.reason for event in only(events, ev.OrderCancelled)] == ["self-trade prevention"]
+
+
+@pytest.mark.parametrize("need", [{"all_or_none": True}, {"minimum_quantity": Decimal(1)}])
+def test_who_cannot_fill_enough_passes_a_resting_order_over(floor: Floor, need: dict[str, object]) -> None:
+    floor.place("b2", Side.SELL, "1", limit_price="1.10012", **need)
+    floor.place("mixed1", Side.SELL, "0.5", limit_price="1.10012")
+    events = floor.place("b1", Side.BUY, "0.4", limit_price="1.10012")
+    assert {fill.account_id for fill in only(events, ev.OrderFilled)} == {"b1", "mixed1"}
+    events = floor.place("a1", Side.BUY, "1", limit_price="1.10012")
+    assert "b2" in {fill.account_id for fill in only(events, ev.OrderFilled)}
+
+
+def test_what_an_iceberg_takes_itself_leaves_its_slice_whole(floor: Floor) -> None:
+    floor.place("b2", Side.SELL, "0.2", limit_price="1.10005")
+    floor.place("b1", Side.BUY, "1", limit_price="1.10005", display_quantity=Decimal("0.3"))
+    assert (floor.order(2).filled, floor.order(2).shown) == (Decimal("0.2"), Decimal("0.3"))
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"display_quantity": Decimal("0.5"), "all_or_none": True},
+        {"display_quantity": Decimal("0.5"), "minimum_quantity": Decimal("0.6")},
+        {"post_only": True, "time_in_force": TimeInForce.IOC},
+        {"post_only": True, "time_in_force": TimeInForce.FOK},
+    ],
+)
+def test_what_contradicts_itself_is_refused(floor: Floor, terms: dict[str, object]) -> None:
+    """P-06."""
+    (denied,) = floor.place("b1", Side.BUY, "1", limit_price="1.09950", **terms)
+    assert [check.code for check in denied.verdict.reasons] == ["P-06"]
