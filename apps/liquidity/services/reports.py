@@ -15,25 +15,16 @@ from django.db.models import F
 from apps.liquidity import selectors
 from apps.liquidity.models import VenueOrder, VenueReport
 from apps.outbox.selectors import commands_in_log
-from piggy.adapters.interface import NOT_KNOWN_TO_VENUE, ReportKind
+from piggy.adapters import tracking
+from piggy.adapters.interface import ReportKind
 from piggy.adapters.interface import VenueReport as Report
-from piggy.core.commands import (
-    AnyCommand,
-    Envelope,
-    RecordVenueAck,
-    RecordVenueDone,
-    RecordVenueDoubt,
-    RecordVenueFill,
-    RecordVenueReject,
-)
+from piggy.core.commands import AnyCommand, Envelope, RecordVenueFill
 from piggy.messaging import codec
 from piggy.messaging.client import Client, UnableToTell, command_id_of
 
 RETELL_AFTER_S = 3
 SWEEP_ROWS_MAX = 500
 TOLD_MAX = 50
-RESTATING = (ReportKind.BUST, ReportKind.CORRECTION)
-State = VenueOrder.State
 
 log = structlog.get_logger(__name__)
 
@@ -57,12 +48,9 @@ def record_report(*, tenant: str, venue: str, report: Report, raw: str, now_us: 
             VenueReport.objects.filter(pk=row.pk).update(repeats=F("repeats") + 1)
             return Told()
         order = VenueOrder.objects.select_for_update().filter(venue=venue, cl_ord_id=report.cl_ord_id).first()
-        if report.kind is ReportKind.STATUS:
-            command = _settle(order, report, venue, now_us)
-        else:
-            command = report.command
-            if order is not None:
-                _advance(order, report)
+        command = tracking.take(order=order, report=report, venue=venue, now_us=now_us)
+        if order is not None:
+            order.save()
         ask = report.kind is ReportKind.DOUBT
         return Told(_keep_command(tenant, row, command) if command else None, ask)
 
@@ -71,11 +59,10 @@ def record_doubt(*, tenant: str, order: VenueOrder, text: str, now_us: int) -> T
     """Note that nobody knows what became of an open order, once until something settles it."""
     with transaction.atomic():
         order = VenueOrder.objects.select_for_update().get(pk=order.pk)
-        if order.state not in (State.PERSISTED, State.SENT, State.WORKING):
+        command = tracking.doubt(order=order, text=text, now_us=now_us)
+        if command is None:
             return Told()
-        order.state, order.doubts = State.DOUBT, order.doubts + 1
         order.save()
-        command = RecordVenueDoubt(venue=order.venue, cl_ord_id=order.cl_ord_id, text=text, occurred_at_us=now_us)
         return Told(_own(tenant, order, "doubt", f"doubt:{order.cl_ord_id}:{order.doubts}", text, command))
 
 
@@ -83,12 +70,8 @@ def record_refusal(*, tenant: str, order: VenueOrder, text: str, now_us: int) ->
     """Note that we never sent an order; nothing of it lives anywhere."""
     with transaction.atomic():
         order = VenueOrder.objects.select_for_update().get(pk=order.pk)
-        assert order.state == State.PERSISTED, "only an order that has not left can be refused"
-        order.state = State.REFUSED
+        command = tracking.refuse(order=order, text=text, now_us=now_us)
         order.save()
-        command = RecordVenueReject(
-            venue=order.venue, cl_ord_id=order.cl_ord_id, code="NOT_SENT", text=text, occurred_at_us=now_us
-        )
         return Told(_own(tenant, order, "refused", f"refused:{order.cl_ord_id}", text, command))
 
 
@@ -124,51 +107,9 @@ def sweep(*, tenant: str, now: datetime) -> int:
         assert row.envelope is not None
         _client().tell(tenant=tenant, envelope=codec.decode_envelope(bytes(row.envelope)))
     # Fills and what restates them are told for ever; of the rest the desk may have had nothing to record.
-    told_again = [row.pk for row in missing if row.kind not in (ReportKind.FILL, *RESTATING)]
+    told_again = [row.pk for row in missing if row.kind not in (ReportKind.FILL, *tracking.RESTATING)]
     VenueReport.objects.filter(pk__in=told_again).update(told_count=F("told_count") + 1)
     return len(missing)
-
-
-def _advance(order: VenueOrder, report: Report) -> None:
-    command = report.command
-    if isinstance(command, RecordVenueFill):
-        order.filled += command.quantity
-        if order.filled >= order.quantity:
-            order.state = State.DONE
-    elif report.kind in RESTATING:
-        order.filled = report.cumulative
-    if order.state in (State.PERSISTED, State.SENT) and report.kind in (ReportKind.ACK, ReportKind.FILL):
-        order.state = State.WORKING
-    elif report.kind in (ReportKind.REJECT, ReportKind.DONE):
-        if report.cumulative > order.filled:
-            log.error("venue_reports_more_than_its_fills", order=order.cl_ord_id, cumulative=str(report.cumulative))
-        order.state = State.DONE
-    elif report.kind is ReportKind.DOUBT and order.state in selectors.OPEN_STATES:
-        order.state = State.DOUBT
-    order.save()
-
-
-def _settle(order: VenueOrder | None, report: Report, venue: str, now_us: int) -> AnyCommand | None:
-    """Reports come in the LP's sequence: whatever was filled before this answer is already here."""
-    if order is None or order.state not in selectors.OPEN_STATES:
-        return None
-    names = {"venue": venue, "cl_ord_id": order.cl_ord_id}
-    if report.standing == "unknown" and not order.filled:
-        _set(order, State.DONE)
-        return RecordVenueReject(code=NOT_KNOWN_TO_VENUE, text=report.text, occurred_at_us=now_us, **names)
-    if report.cumulative != order.filled or report.standing == "unknown":
-        log.error("venue_status_differs_from_its_fills", order=order.cl_ord_id, cumulative=str(report.cumulative))
-        return None
-    if report.standing == "working":
-        _set(order, State.WORKING)
-        return RecordVenueAck(venue_order_id="", occurred_at_us=now_us, **names)
-    _set(order, State.DONE)
-    return RecordVenueDone(filled=order.filled, text=report.text, occurred_at_us=now_us, **names)
-
-
-def _set(order: VenueOrder, state: str) -> None:
-    order.state = state
-    order.save()
 
 
 def _own(tenant: str, order: VenueOrder, kind: str, key: str, text: str, command: AnyCommand) -> Envelope:

@@ -1,0 +1,116 @@
+"""What a worker knows of an order at a venue, and what each thing it hears or fails to hear makes of that.
+
+Pure rules over a row that its keeper saves: the same for every venue, in the worker's database and in the simulation.
+"""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from piggy.adapters.interface import NOT_KNOWN_TO_VENUE, ReportKind, VenueReport
+from piggy.core.commands import (
+    AnyCommand,
+    RecordVenueAck,
+    RecordVenueDone,
+    RecordVenueDoubt,
+    RecordVenueFill,
+    RecordVenueReject,
+)
+
+RESTATING = (ReportKind.BUST, ReportKind.CORRECTION)
+
+log = logging.getLogger(__name__)
+
+
+class OrderStage(StrEnum):
+    """How far an order at a venue is; PERSISTED is claimed and perhaps sent, REFUSED never left."""
+
+    PERSISTED = "persisted"
+    SENT = "sent"
+    WORKING = "working"
+    DOUBT = "doubt"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+OPEN = (OrderStage.PERSISTED, OrderStage.SENT, OrderStage.WORKING, OrderStage.DOUBT)
+
+
+class Tracked(Protocol):
+    """One order as its worker keeps it; `state` is an OrderStage, quantities are lots."""
+
+    venue: str
+    cl_ord_id: str
+    state: str
+    quantity: Decimal
+    filled: Decimal
+    doubts: int
+
+
+def take(*, order: Tracked | None, report: VenueReport, venue: str, now_us: int) -> AnyCommand | None:
+    """Bring the order up to date with a report heard for the first time; return what the desk is to be told."""
+    if report.kind is ReportKind.STATUS:
+        return None if order is None else _settle(order, report, venue, now_us)
+    if order is not None:
+        _advance(order, report)
+    return report.command
+
+
+def doubt(*, order: Tracked, text: str, now_us: int) -> RecordVenueDoubt | None:
+    """Note that nobody knows what became of an open order; None where that is known, or noted already."""
+    if order.state not in (OrderStage.PERSISTED, OrderStage.SENT, OrderStage.WORKING):
+        return None
+    order.state, order.doubts = OrderStage.DOUBT, order.doubts + 1
+    return RecordVenueDoubt(venue=order.venue, cl_ord_id=order.cl_ord_id, text=text, occurred_at_us=now_us)
+
+
+def refuse(*, order: Tracked, text: str, now_us: int) -> RecordVenueReject:
+    """Note that an order never left; nothing of it lives anywhere."""
+    assert order.state == OrderStage.PERSISTED, "only an order that has not left can be refused"
+    order.state = OrderStage.REFUSED
+    return RecordVenueReject(
+        venue=order.venue, cl_ord_id=order.cl_ord_id, code="NOT_SENT", text=text, occurred_at_us=now_us
+    )
+
+
+def _advance(order: Tracked, report: VenueReport) -> None:
+    command = report.command
+    if isinstance(command, RecordVenueFill):
+        order.filled += command.quantity
+        if order.filled >= order.quantity:
+            order.state = OrderStage.DONE
+    elif report.kind in RESTATING:
+        order.filled = report.cumulative
+    if order.state in (OrderStage.PERSISTED, OrderStage.SENT) and report.kind in (ReportKind.ACK, ReportKind.FILL):
+        order.state = OrderStage.WORKING
+    elif report.kind in (ReportKind.REJECT, ReportKind.DONE):
+        if report.cumulative > order.filled:
+            _differs("venue reports more than its fills", order, report)
+        order.state = OrderStage.DONE
+    elif report.kind is ReportKind.DOUBT and order.state in OPEN:
+        order.state = OrderStage.DOUBT
+
+
+def _settle(order: Tracked, report: VenueReport, venue: str, now_us: int) -> AnyCommand | None:
+    """Reports come in the LP's sequence: whatever was filled before this answer is already here."""
+    if order.state not in OPEN:
+        return None
+    names = {"venue": venue, "cl_ord_id": order.cl_ord_id}
+    if report.standing == "unknown" and not order.filled:
+        order.state = OrderStage.DONE
+        return RecordVenueReject(code=NOT_KNOWN_TO_VENUE, text=report.text, occurred_at_us=now_us, **names)
+    if report.cumulative != order.filled or report.standing == "unknown":
+        _differs("venue status differs from its fills", order, report)
+        return None
+    if report.standing == "working":
+        order.state = OrderStage.WORKING
+        return RecordVenueAck(venue_order_id="", occurred_at_us=now_us, **names)
+    order.state = OrderStage.DONE
+    return RecordVenueDone(filled=order.filled, text=report.text, occurred_at_us=now_us, **names)
+
+
+def _differs(what: str, order: Tracked, report: VenueReport) -> None:
+    log.error(what, extra={"order": order.cl_ord_id, "cumulative": str(report.cumulative)})
