@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,12 +11,14 @@ import msgspec
 from piggy.adapters.interface import Response, UnableToConnect, UnableToReadReport
 
 US = 1_000_000
+# A number with a point is read as it is written; a float would not be the venue's price.
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def document(text: str) -> Any:
     """Return the JSON of an answer or message. Raises UnableToReadReport."""
     try:
-        return msgspec.json.decode(text)
+        return _decoder.decode(text)
     except msgspec.DecodeError as error:
         raise UnableToReadReport(f"not JSON: {text[:80]!r}") from error
 
@@ -23,7 +26,7 @@ def document(text: str) -> Any:
 def fields_of(response: Response) -> dict[str, Any]:
     """Return an answer's JSON object, empty where it is none: for reading refusals of any shape."""
     try:
-        doc = msgspec.json.decode(response.text)
+        doc = _decoder.decode(response.text)
     except msgspec.DecodeError:
         return {}
     return doc if isinstance(doc, dict) else {}

@@ -11,9 +11,16 @@ from piggy.adapters.interface import VenueConfig, VenueSession
 SESSIONS = {
     "binance": ("piggy.adapters.binance.session", "BinanceSession"),
     "binance_usdm": ("piggy.adapters.binance.session", "BinanceSession"),
+    "alpaca": ("piggy.adapters.alpaca.session", "AlpacaSession"),
     "oanda": ("piggy.adapters.oanda.session", "OandaSession"),
 }
-KINDS = {"fix": "FIX 4.4", "binance": "Binance spot", "binance_usdm": "Binance USD-M", "oanda": "OANDA v20"}
+KINDS = {
+    "fix": "FIX 4.4",
+    "binance": "Binance spot",
+    "binance_usdm": "Binance USD-M",
+    "oanda": "OANDA v20",
+    "alpaca": "Alpaca",
+}
 
 
 class UnableToFindAdapter(Exception):

@@ -131,6 +131,11 @@ class Ground:
             sides.append(tuple(Level(price=r.price, size=r.size / mapping.units_per_lot) for r in shown))
         return sides[0], sides[1]
 
+    def lots_offered(self) -> Decimal:
+        """Return the lots of the whole ask side, shown to us or not."""
+        book, _ = self.server.exchange.snapshot(symbol=self.server_symbol(self.mapping))
+        return sum((rung.size for rung in book.asks), Decimal(0)) / self.mapping.units_per_lot
+
     def server_symbol(self, mapping: SymbolMapping) -> str:
         """Return what the server calls a symbol inside."""
         return mapping.venue_symbol

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+from piggy.adapters.alpaca.session import AlpacaSession
 from piggy.adapters.binance.session import BinanceSession
 from piggy.adapters.interface import SymbolMapping, VenueConfig
 from piggy.adapters.oanda.session import OandaSession
+from piggy.simulator.alpaca import AlpacaServer
 from piggy.simulator.binance import BinanceServer
 from piggy.simulator.certification.ground import Ground, home_of
 from piggy.simulator.config import SymbolConfig
@@ -41,6 +43,13 @@ FOREX = (symbol("EUR_USD", "1.08500", 5, 8, 100_000, 3), symbol("USD_JPY", "151.
 FOREX_MAPPINGS = (
     SymbolMapping(symbol="EURUSD", venue_symbol="EUR_USD", units_per_lot=Decimal(100_000)),
     SymbolMapping(symbol="USDJPY", venue_symbol="USD_JPY", units_per_lot=Decimal(100_000)),
+)
+
+
+SHARES = (symbol("AAPL", "161.10", 2, 2, 100, 3), symbol("TSLA", "840.50", 2, 10, 100, 9))
+SHARES_MAPPINGS = (
+    SymbolMapping(symbol="AAPL", venue_symbol="AAPL", units_per_lot=Decimal(100)),
+    SymbolMapping(symbol="TSLA", venue_symbol="TSLA", units_per_lot=Decimal(100)),
 )
 
 
@@ -84,4 +93,28 @@ def oanda(home: Path) -> Ground:
     return Ground(server=server, config=config, session_class=OandaSession)
 
 
-GROUNDS: dict[str, Callable[[Path], Ground]] = {"binance": binance, "binance_usdm": binance_usdm, "oanda": oanda}
+def alpaca(home: Path) -> Ground:
+    """Alpaca: one level of depth, shares in lots of a hundred."""
+    server = AlpacaServer(symbols=SHARES, home=home_of(name="alpaca", home=home), key=KEY, secret=SECRET)
+    server.start()
+    config = VenueConfig(
+        tenant=TENANT,
+        venue="ALP1",
+        kind="alpaca",
+        symbols=SHARES_MAPPINGS,
+        rest_url=f"http://{server.address}",
+        stream_url=f"ws://{server.address}",
+        settings={"data_url": f"ws://{server.address}"},
+        key=KEY,
+        secret=SECRET,
+        depth=1,
+    )
+    return Ground(server=server, config=config, session_class=AlpacaSession)
+
+
+GROUNDS: dict[str, Callable[[Path], Ground]] = {
+    "binance": binance,
+    "binance_usdm": binance_usdm,
+    "oanda": oanda,
+    "alpaca": alpaca,
+}

@@ -42,6 +42,7 @@ PACKS: dict[str, tuple[Scenario, ...]] = {
     "binance": (*COMMON, s.clock, s.nothing_missing),
     "binance_usdm": (*COMMON, s.clock, s.nothing_missing),
     "oanda": (*COMMON, s.nothing_missing),
+    "alpaca": (*(one for one in COMMON if one is not s.replace), s.replace_refused, s.nothing_missing),
 }
 
 

@@ -90,8 +90,7 @@ def submit_and_fill(ground: Ground) -> None:
 
 def partial(ground: Ground) -> None:
     """Of an order larger than the book the rest ends, and what was filled is all heard of."""
-    _, asks = ground.truth_levels()
-    cl_ord_id = ground.place(lots=sum((level.size for level in asks), Decimal(0)) * 2)
+    cl_ord_id = ground.place(lots=ground.lots_offered() * 2)
     ground.wait(lambda: ground.has(cl_ord_id, ReportKind.DONE), "the end of the rest was not heard of")
     ground.wait(lambda: ground.filled(cl_ord_id) == ground.truth_lots(cl_ord_id), "fills are missing")
     done = ground.kept.of(ground.client_id(cl_ord_id), ReportKind.DONE)[0].report
@@ -140,6 +139,22 @@ def replace(ground: Ground) -> None:
     )
     ground.driver.cancel(order=order)
     ground.wait(lambda: ground.has(cl_ord_id, ReportKind.DONE), "the replaced order did not end")
+
+
+def replace_refused(ground: Ground) -> None:
+    """A venue that cannot change an order in place is not asked to; the order stays as it is."""
+    cl_ord_id = ground.place(reach="rest", force="gtc")
+    ground.wait(lambda: ground.has(cl_ord_id, ReportKind.ACK), "a resting order was not acknowledged")
+    order = ground.order(cl_ord_id)
+    try:
+        ground.driver.replace(order=order, quantity=ground.lots / 2, limit_price=order.limit_price)
+    except UnableToTranslate:
+        found = ground.truth(cl_ord_id)
+        check(found is not None and not found.ended, "the order ended")
+    else:
+        raise UnableToPass("a change in place was not refused")
+    ground.driver.cancel(order=order)
+    ground.wait(lambda: ground.has(cl_ord_id, ReportKind.DONE), "the order did not end")
 
 
 def duplicate_id(ground: Ground) -> None:
