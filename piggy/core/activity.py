@@ -45,8 +45,8 @@ class Activity:
         """Count an order that came in, accepted or not; only an accepted one has a notional and a fingerprint."""
         second = self._second(at_us)
         second.messages += 1
-        second.notional += notional
         if notional:
+            second.notional += notional
             key = fingerprint(terms=terms)
             self.latest.pop(key, None)
             self.latest[key] = at_us

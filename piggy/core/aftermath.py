@@ -20,6 +20,8 @@ BRACKET = "bracket"
 
 def settled(*, execution: Execution) -> list[ev.AnyEvent]:
     """Return the command's events, with all that its fills bring about."""
+    if not execution.fills():
+        return execution.events
     for order, lots in execution.fills():
         if lots <= 0:
             continue  # Taken back, or corrected to no more: there is nothing new to protect.

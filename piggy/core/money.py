@@ -9,6 +9,8 @@ ZERO = Decimal(0)
 
 # ISO 4217 minor units; any currency not named here has two.
 MINOR_UNITS = {"JPY": 0, "KRW": 0, "HUF": 2, "BTC": 8, "ETH": 8, "USDT": 6, "BHD": 3, "KWD": 3}
+CENT = Decimal("0.01")
+_STEPS = {currency: Decimal(1).scaleb(-digits) for currency, digits in MINOR_UNITS.items()}
 
 
 class UnableToAddMoney(Exception):
@@ -47,7 +49,7 @@ class Money:
 
 def minor_unit(*, currency: str) -> Decimal:
     """Return the smallest amount that `currency` is booked in, 0.01 for most."""
-    return Decimal(1).scaleb(-MINOR_UNITS.get(currency, 2))
+    return _STEPS.get(currency, CENT)
 
 
 def round_money(*, amount: Decimal, currency: str) -> Decimal:

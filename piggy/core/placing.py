@@ -16,7 +16,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, OrderType
 from piggy.core.routing import waiting
-from piggy.core.state import Order, accepted_order
+from piggy.core.state import Order, proposed_order
 from piggy.core.working import carry_out, marketable, plan, street_price
 
 Events = list[ev.AnyEvent]
@@ -60,32 +60,41 @@ def take_on(*, order_id: str, terms: OrderTerms, source: str, admission: Admissi
     """Accept an order that passed and work it; a stop, or a limit away from the market, waits."""
     moment = execution.moment
     group = moment.group_of(terms.account_id)
-    accepted = ev.OrderAccepted(
-        order_id=order_id,
-        terms=terms,
-        source=source,
-        group=group.name,
-        verdict=admission.verdict,
-        routing=waiting(group=group, text="waits for its price"),
-        margin_reserved=admission.margin_required,
-        notional=admission.notional,
-        conversion_rate=admission.conversion_rate,
+    order = proposed_order(
+        order_id=order_id, terms=terms, source=source, group=group.name, at_us=moment.now_us, seq=moment.state.seq
     )
-    order = accepted_order(event=accepted, at_us=moment.now_us, seq=moment.state.seq)
     if terms.type in TRIGGERED_TYPES:
+        waits = waiting(group=group, text="waits for its price")
+        accepted = _accepted(order=order, admission=admission, routing=waits)
         execution.events.append(msgspec.structs.replace(accepted, terms=_with_stop(terms=terms, moment=moment)))
         return
     if hold := hold_for(order=order, moment=moment):
+        waits = waiting(group=group, text="waits for its price")
+        accepted = _accepted(order=order, admission=admission, routing=waits)
         execution.events += held_events(order=order, accepted=accepted, hold=hold, now_us=moment.now_us)
         return
     made = plan(order=order, quantity=terms.quantity, execution=execution)
     if order.rests and made.lots <= 0 and not marketable(order=order, moment=moment):
         made = msgspec.structs.replace(made, decision=msgspec.structs.replace(made.decision, text=_rests(order)))
-    execution.events.append(msgspec.structs.replace(accepted, routing=made.decision))
+    execution.events.append(_accepted(order=order, admission=admission, routing=made.decision))
     if terms.post_only and made.takes:
         execution.cancel(order=order, outcome="cancelled", reason="post only: it would have taken liquidity")
         return
     carry_out(order=order, plan=made, execution=execution)
+
+
+def _accepted(*, order: Order, admission: Admission, routing: ev.RoutingDecision) -> ev.OrderAccepted:
+    return ev.OrderAccepted(
+        order_id=order.order_id,
+        terms=order.terms,
+        source=order.source,
+        group=order.group,
+        verdict=admission.verdict,
+        routing=routing,
+        margin_reserved=admission.margin_required,
+        notional=admission.notional,
+        conversion_rate=admission.conversion_rate,
+    )
 
 
 def amend(*, command: AmendOrder, moment: Moment) -> Events:

@@ -24,6 +24,7 @@ HUNDRED = Decimal(100)
 UNSCORED = VenueScore()
 FREE = CostModel()
 _BUY = Side.BUY
+_A, _B = BookMode.A, BookMode.B
 Usable = tuple[tuple[Decimal, Decimal, Decimal, int, str], AttributedLevel, Decimal]
 
 
@@ -212,6 +213,9 @@ def share(*, values: Sequence[Decimal | bool]) -> Decimal:
 
 
 def _on_step(lots: Decimal, instrument: Instrument) -> Decimal:
+    over = lots % instrument.lot_step
+    if not over:
+        return lots - over
     return (lots / instrument.lot_step).to_integral_value(rounding=ROUND_FLOOR) * instrument.lot_step
 
 
@@ -254,15 +258,16 @@ def _name(seen: VenueConsidered) -> str:
 
 
 def _mode(*, a: Decimal, b: Decimal, cross: Decimal) -> str:
+    if a > 0 and not b and not cross:
+        return "A"
     names = [name for name, lots in (("A", a), ("B", b), ("CROSS", cross)) if lots > 0]
     return names[0] if len(names) == 1 else ("MIXED" if names else "REST")
 
 
 def _why(*, treatment: Treatment, closing: Decimal, opening: Decimal) -> str:
-    opened = {BookMode.A: "passed on", BookMode.B: "kept", BookMode.MIXED: f"{treatment.a_percent} % passed on"}[
-        treatment.book_mode
-    ]
+    mode = treatment.book_mode
+    opened = "passed on" if mode is _A else "kept" if mode is _B else f"{treatment.a_percent} % passed on"
     if not closing:
-        return f"{treatment.rule.partition(':')[0]} is {treatment.book_mode.value}: {opened}"
+        return f"{treatment.rule.partition(':')[0]} is {mode}: {opened}"
     closes = f"{closing} lots close a position and follow the book of its open"
     return closes if not opening else f"{closes}; the other {opening} are new: {opened}"

@@ -27,6 +27,7 @@ from piggy.core.routing_rules import RoutingPolicy, VenueScore
 from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates
 
+_WORKING = OrderState.WORKING
 _LIMIT, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
 ANSWERS_KEPT = 500  # Of a venue, to tell a reject storm by.
 OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
@@ -291,17 +292,17 @@ def parent_of(*, state: State, order_id: str) -> Order | Hedge:
 
 def accepted_order(*, event: ev.OrderAccepted, at_us: int, seq: int) -> Order:
     """Return the order that `event` brings to life."""
-    return Order(
-        order_id=event.order_id,
-        terms=event.terms,
-        source=event.source,
-        group=event.group,
-        routing=event.routing,
-        state=OrderState.WORKING,
-        quantity=event.terms.quantity,
-        accepted_at_us=at_us,
-        seq=seq,
-        margin_per_lot=event.margin_reserved / event.terms.quantity,
-        shown=event.terms.display_quantity or ZERO,
-        text=event.routing.text,
-    )
+    terms, routing = event.terms, event.routing
+    order = Order(
+        event.order_id, terms, event.source, event.group, routing, _WORKING, terms.quantity, at_us, seq,
+        event.margin_reserved / terms.quantity,
+    )  # fmt: skip
+    order.shown, order.text = terms.display_quantity or ZERO, routing.text
+    return order
+
+
+def proposed_order(*, order_id: str, terms: OrderTerms, source: str, group: str, at_us: int, seq: int) -> Order:
+    """Return an order as it would be if it were accepted, before it is known where it goes."""
+    order = Order(order_id, terms, source, group, None, _WORKING, terms.quantity, at_us, seq)
+    order.shown = terms.display_quantity or ZERO
+    return order
