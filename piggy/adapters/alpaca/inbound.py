@@ -102,7 +102,7 @@ def activities(*, rows: list[Doc], client_ids: Mapping[str, str], config: VenueC
     return tuple(said)
 
 
-def order_answer(*, response: Response, Said, client_id: str, config: VenueConfig, now_us: int) -> Reports:
+def order_answer(*, response: Response, client_id: str, config: VenueConfig, now_us: int) -> Reports:
     """Return what the answer to a new order says, doubt included. Raises UnableToReadReport."""
     names: dict[str, Any] = {"venue": config.venue, "client_id": client_id, "at_us": now_us, "raw": response.text}
     if is_doubtful(response):
