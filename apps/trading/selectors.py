@@ -10,6 +10,15 @@ from django.db.models import QuerySet, Sum
 from apps.accounts import selectors as accounts
 from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
 from piggy.core.orders import OrderState
+from piggy.messaging import receipts
+
+# The bytes of the id narrow down what has to be decoded; which order an event belongs to is then read from it.
+EVENTS_OF_ORDER = """
+select seq, command_id::text as command_id, position, type, version, principal, request_hash,
+       (extract(epoch from occurred_at) * 1000000)::bigint as occurred_at_us,
+       (extract(epoch from recorded_at) * 1000000)::bigint as recorded_at_us, recorded_mono_ns, payload, prev_hash, hash
+  from event_log where seq between %s and %s and position(%s::bytea in payload) > 0 order by seq
+"""
 
 
 def orders_of(*, user: Any) -> QuerySet[Order]:
@@ -20,6 +29,27 @@ def orders_of(*, user: Any) -> QuerySet[Order]:
 def order_of(*, user: Any, order_id: str) -> Order | None:
     """Return the order if it is the user's own, None alike where it is another's and where there is none."""
     return orders_of(user=user).filter(order_id=order_id).first()
+
+
+def receipt_of(*, tenant: str, user: Any, order_id: str) -> dict[str, Any] | None:
+    """Return the execution receipt of the user's own order, None alike where it is another's and where there is none.
+
+    Once the order has ended and nothing of it is outstanding, the same receipt comes for ever.
+    """
+    order = order_of(user=user, order_id=order_id)
+    if order is None:
+        return None
+    with connection.cursor() as cursor:
+        last_seq = max([order.last_seq, *legs_of(order_id=order_id).values_list("last_seq", flat=True)])
+        cursor.execute(EVENTS_OF_ORDER, [order.seq, last_seq, order_id.encode()])
+        names = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    found = [
+        {**row, **{name: bytes(row[name]).hex() for name in ("payload", "prev_hash", "hash")}}
+        for row in rows
+        if receipts.unpack(bytes(row["payload"])).get("order_id") == order_id
+    ]
+    return receipts.receipt(tenant=tenant, order_id=order_id, events=found)
 
 
 def fills_of(*, user: Any) -> QuerySet[Fill]:

@@ -1,0 +1,29 @@
+"""GET /api/v1/orders/<id>/receipt: one's own orders only, the same for ever, and checked as it comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.users.services import issue_token
+from piggy import projector
+from piggy.messaging import receipts
+from tests.apps import records
+from tests.apps.trading.test_orders_api import Api, alice  # noqa: F401
+
+
+def test_a_client_fetches_and_checks_the_receipt_of_his_own_order_only(
+    alice: Api,  # noqa: F811
+    as_tenant: Any,
+) -> None:
+    with as_tenant("acorn"):
+        bob = Api(token=issue_token(user=records.client(name="bob", account_id="B1")))
+        records.write(records.accepted(), records.accepted("O2"), records.filled(), records.filled("O2"))
+        projector.catch_up(tenant="acorn")
+    before = alice.get("orders/O1/receipt").json()
+    assert receipts.faults(told=before), "these rows were not chained by an engine"
+    assert [entry["type"] for entry in before["entries"]] == ["OrderAccepted", "OrderFilled"]
+    assert before["execution"]["fills"][0]["fill_id"] == "O1-1"
+    theirs, nobodys = bob.get("orders/O1/receipt"), bob.get("orders/O9/receipt")
+    assert theirs.status_code == nobodys.status_code == 404
+    assert {**theirs.json(), "request_id": ""} == {**nobodys.json(), "request_id": ""}
+    assert alice.get("orders/O1/receipt").json() == before, "the same for ever"
