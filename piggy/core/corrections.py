@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from piggy.core import covering
 from piggy.core import events as ev
-from piggy.core.aftermath import settled
 from piggy.core.commands import RecordVenueBust, RecordVenueCorrection, RecordVenueFill
 from piggy.core.correction_events import OrderFillBusted, VenueFillBusted, VenueReportParked
 from piggy.core.execution import Execution
@@ -16,7 +15,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
 from piggy.core.position_folding import taken_out
 from piggy.core.state import Child, Dealt, Hedge, State
-from piggy.core.venue_reports import child_filled, fill_client, leg_closed, suspended, work_on
+from piggy.core.venue_reports import child_filled, fill_client, is_dealable, leg_closed, suspended, work_on
 
 Events = list[ev.AnyEvent]
 Report = RecordVenueBust | RecordVenueCorrection
@@ -82,7 +81,7 @@ def _restate_order(
     if not child.closed:
         execution.release(order=order, lots=-bust.quantity)
     if given is not None:
-        execution.take_back(order=order, event=_taken_back(given, bust.text, execution))
+        execution.take_back(order=order, event=_taken_back(given, dealt.client_seq, bust.text, execution))
     if fill is not None:
         execution.events.append(child_filled(command=fill, child=child))
         execution.release(order=order, lots=min(fill.quantity, open_lots))
@@ -92,8 +91,6 @@ def _restate_order(
     if closing := _closing(child, bust, fill):
         execution.events += closing
         execution.release(order=order, lots=open_lots)
-    if order.state.final:
-        return settled(execution=execution)
     return work_on(order=order, lots=execution.free(order), execution=execution)
 
 
@@ -113,13 +110,14 @@ def _restate_hedge(
     return events
 
 
-def _taken_back(given: ev.OrderFilled, text: str, execution: Execution) -> OrderFillBusted:
+def _taken_back(given: ev.OrderFilled, seq: int, text: str, execution: Execution) -> OrderFillBusted:
     """Return the reversal of a client's fill, at the rate it was booked at; its margin is worked out later."""
     moment = execution.moment
     position = execution.position(given.position_id)
     restated = taken_out(state=moment.state, client=given, position=position)
     currency = moment.account(given.account_id).currency
     return OrderFillBusted(
+        supersedes=seq,
         order_id=given.order_id,
         account_id=given.account_id,
         fill_id=given.fill_id,
@@ -155,6 +153,7 @@ def _closing(child: Child, bust: VenueFillBusted, fill: RecordVenueFill | None) 
 def _bust(dealt: Dealt, command: Report, fill: RecordVenueFill | None) -> VenueFillBusted:
     was = dealt.venue
     return VenueFillBusted(
+        supersedes=dealt.seq,
         order_id=was.order_id,
         cl_ord_id=was.cl_ord_id,
         venue=was.venue,
@@ -183,7 +182,7 @@ def _misfit(child: Child | None, dealt: Dealt | None, command: Report, fill: Rec
         return "outdated"
     if (fill.symbol, fill.side) != (was.symbol, was.side):
         return "wrong_order"
-    if not fill.quantity > 0 or not fill.price > 0:
+    if not is_dealable(fill=fill):
         return "bad_numbers"
     return "overfill" if child.filled - was.quantity + fill.quantity > child.created.quantity else ""
 

@@ -25,7 +25,7 @@ from piggy.core.execution import Execution
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention
 from piggy.core.pricing import at_least_as_good
-from piggy.core.state import Order
+from piggy.core.state import Order, State
 
 _price = itemgetter(1)
 _CANCEL_NEWEST = SelfTradePrevention.CANCEL_NEWEST
@@ -110,7 +110,7 @@ def _meet_level(
             return left
         resting = state.orders[order_id]
         account, open_ = state.accounts[resting.terms.account_id], execution.free(resting)
-        if open_ <= 0 or not state.groups[account.group].internal_cross:
+        if open_ <= 0 or not state.groups[account.group].internal_cross or _other_deals(resting, meeting, state):
             continue
         meeting.touched = True
         offered = _offered(resting, open_)
@@ -133,6 +133,15 @@ def _meet_level(
         if open_ > lots:
             hidden.append((resting, open_ - lots))
     return left
+
+
+def _other_deals(resting: Order, meeting: Meeting, state: State) -> bool:
+    """Return whether the other of an either-or pair deals already: then this one does not."""
+    pair = (resting.terms.account_id, resting.terms.oco_group)
+    if pair[1] is None:
+        return False
+    met = (state.orders[cross.order_id].terms for cross in meeting.crosses)
+    return any((terms.account_id, terms.oco_group) == pair for terms in met)
 
 
 def _offered(resting: Order, open_: Decimal) -> Decimal:

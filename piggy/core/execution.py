@@ -69,6 +69,16 @@ class Execution:
         """Return the lots of `order` that are neither filled nor out at a venue."""
         return self.leaves(order) - order.routed - self._routed.get(order.order_id, ZERO)
 
+    def waits(self, order: Order) -> bool:
+        """Return whether the other of an either-or pair was filled by this command, or is out at a venue now."""
+        state, group = self.moment.state, order.terms.oco_group
+        if not group:
+            return False
+        others = state.oco.get((order.terms.account_id, group), set()) - {order.order_id}
+        return any(
+            self._filled.get(name) or state.orders[name].routed + self._routed.get(name, ZERO) for name in others
+        )
+
     def fills(self) -> list[tuple[Order, Decimal]]:
         """Return every order that this command filled so far, with how many lots; below zero: taken back."""
         return [(self._orders[order_id], lots) for order_id, lots in self._filled.items()]

@@ -221,7 +221,7 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     move_position(state=state, event=event, at_us=recorded.occurred_at_us)
     if event.venue_fill_id:
         dealt = state.children[event.cl_ord_id].dealt[event.venue_fill_id]
-        dealt.client, dealt.at_us = event, recorded.recorded_at_us
+        dealt.client, dealt.client_seq, dealt.at_us = event, recorded.seq, recorded.recorded_at_us
     if order.quantity - order.filled <= 0:
         _end(state, order, OrderState.FILLED)
     elif not order.state.final:

@@ -62,22 +62,6 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         """The price of one integer point, 0.00001 for a five-digit symbol."""
         return _point(self.price_digits)
 
-    def price_points(self, price: Decimal) -> int:
-        """Return `price` in integer points; the caller has checked the tick."""
-        return int(price.scaleb(self.price_digits).to_integral_value())
-
-    def price_of(self, points: int) -> Decimal:
-        """Return the price that `points` stands for."""
-        return Decimal(points).scaleb(-self.price_digits)
-
-    def lot_points(self, lots: Decimal) -> int:
-        """Return `lots` as the integer quantity that books count in."""
-        return int(lots.scaleb(self.lot_digits).to_integral_value())
-
-    def lots_of(self, lot_points: int) -> Decimal:
-        """Return the lots that an integer quantity stands for."""
-        return Decimal(lot_points).scaleb(-self.lot_digits)
-
     def notional(self, *, lots: Decimal, price: Decimal) -> Decimal:
         """Return the value of `lots` at `price`, in the quote currency."""
         return lots * self.contract_size * price

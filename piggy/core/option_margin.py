@@ -26,8 +26,7 @@ Marks = Mapping[str, Touch]
 def model_mark(*, state: State, instrument: Instrument, marks: Marks) -> Touch | None:
     """Return the model's price of an option as both sides of a mark, as old as its underlying's; None without one."""
     option = instrument.option
-    if option is None:
-        return None
+    assert option is not None, "only an option has a model"
     model, spot = state.option_models.get(option.underlying), marks.get(option.underlying)
     if model is None or spot is None:
         return None

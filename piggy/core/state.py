@@ -133,10 +133,12 @@ class Hedge:
 
 @dataclass(slots=True)
 class Dealt:
-    """An execution that stands at a venue, and the client's fill that it led to, if any, with our time of that."""
+    """An execution that stands at a venue, and the client's fill that it led to, if any; `at_us` is our time of it."""
 
     venue: ev.ChildOrderFilled
+    seq: int
     client: ev.OrderFilled | None = None
+    client_seq: int = 0
     at_us: int = 0
 
 

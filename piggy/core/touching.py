@@ -32,8 +32,6 @@ def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
     execution = Execution(moment=moment)
     accounts: set[str] = set()
     for symbol in command.symbols:
-        if symbol not in moment.state.instruments:
-            continue
         _trigger_stops(symbol=symbol, execution=execution)
         _fill_touched(symbol=symbol, execution=execution)
         accounts |= moment.watch.unsafe(accounts=moment.state.holders.get(symbol, set()))
@@ -91,7 +89,7 @@ def _trigger_stops(*, symbol: str, execution: Execution) -> None:
         order = moment.state.orders[order_id]
         if order.terms.type is OrderType.TRAILING_STOP:
             _trail(order=order, execution=execution)
-        if not _stop_reached(order=order, moment=moment):
+        if not _stop_reached(order=order, moment=moment) or execution.waits(order):
             continue
         execution.events.append(
             ev.OrderTriggered(
@@ -143,7 +141,7 @@ def _fill_touched(*, symbol: str, execution: Execution) -> None:
             if execution.free(order) > 0 and marketable(order=order, moment=execution.moment):
                 touched.append(order)
         for order in touched:
-            if execution.free(order) > 0:
+            if execution.free(order) > 0 and not execution.waits(order):
                 _work(order=order, execution=execution)
 
 

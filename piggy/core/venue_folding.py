@@ -47,7 +47,7 @@ def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) 
     child.acknowledged = True
     child.in_doubt = child.differs
     state.venue_fills.add((event.venue, event.fill_id))
-    child.dealt[event.fill_id] = Dealt(venue=event)
+    child.dealt[event.fill_id] = Dealt(venue=event, seq=recorded.seq)
     order = parent_of(state=state, order_id=event.order_id)
     order.routed -= was_open
     count_dealt(state=state, event=event, sign=1)

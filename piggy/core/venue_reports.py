@@ -142,8 +142,6 @@ def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> 
     order = moment.state.orders[child.created.order_id]
     execution = Execution(moment=moment)
     execution.events.append(closed)
-    if order.state.final:
-        return execution.events
     execution.release(order=order, lots=child.leaves)
     if closed.outcome == "rejected":
         order = _without(order, closed.venue)
@@ -253,9 +251,14 @@ def _misfit(command: RecordVenueFill, child: Child | None) -> str:
         return "wrong_venue"
     if child.created.symbol != command.symbol or child.created.side is not command.side:
         return "wrong_order"
-    if not command.quantity > 0 or not command.price > 0:
+    if not is_dealable(fill=command):
         return "bad_numbers"
     return "overfill" if child.filled + command.quantity > child.created.quantity else ""
+
+
+def is_dealable(*, fill: RecordVenueFill) -> bool:
+    """Return whether an execution can have these numbers."""
+    return all(number.is_finite() and number > 0 for number in (fill.quantity, fill.price))
 
 
 def _described(command: RecordVenueFill) -> str:

@@ -114,11 +114,9 @@ def dealable_lots(*, order: Order, quantity: Decimal, position: Position | None,
     """Return how many of `quantity` lots the order may deal: all, or for one that only reduces what there is to."""
     if not order.terms.reduce_only:
         return quantity
-    quantity -= opening_lots(position=position, side=order.terms.side, quantity=quantity)
-    if position is None:
-        return quantity
+    closing = quantity - opening_lots(position=position, side=order.terms.side, quantity=quantity)
     # What is already on its way out cannot be closed twice.
-    return min(quantity, position.lots - execution.under_way(position=position))
+    return min(closing, position.lots - execution.under_way(position=position)) if position else closing
 
 
 def treatment_of(*, terms: OrderTerms, moment: Moment) -> Treatment:

@@ -383,8 +383,11 @@ def test_a_hedge_whose_leg_ended_short_closes_with_the_bust_that_says_why() -> N
     assert closed.outcome == "short"
 
 
-def test_a_bust_names_its_venue_side() -> None:
+def test_a_bust_supersedes_the_venues_fill_and_the_clients() -> None:
     floor = Floor()
     leg = filled(floor)
-    (event,) = only(bust(floor, leg, "E1"), VenueFillBusted)
+    events = bust(floor, leg, "E1")
+    (event,), (client,) = only(events, VenueFillBusted), only(events, OrderFillBusted)
     assert (event.corrected_by, event.quantity, event.side) == ("", 1, Side.BUY)
+    superseded = [floor.log[seq - 1].event for seq in (event.supersedes, client.supersedes)]
+    assert names(superseded) == ["ChildOrderFilled", "OrderFilled"]

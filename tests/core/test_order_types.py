@@ -222,3 +222,53 @@ def test_what_contradicts_itself_is_refused(floor: Floor, terms: dict[str, objec
     """P-06."""
     (denied,) = floor.place("b1", Side.BUY, "1", limit_price="1.09950", **terms)
     assert [check.code for check in denied.verdict.reasons] == ["P-06"]
+
+
+def pair(floor: Floor, account_id: str, *prices: str, **terms: object) -> None:
+    for price in prices:
+        floor.place(account_id, Side.BUY, "1", limit_price=price, oco_group="pair", **terms)
+
+
+def test_of_a_pair_that_one_price_reaches_only_one_deals(floor: Floor) -> None:
+    pair(floor, "b1", "1.09900", "1.09890")
+    floor.quotes("-0.00200")
+    events = floor.act()
+    assert [fill.order_id for fill in only(events, ev.OrderFilled)] == ["O000000001"]
+    assert floor.order(2).state == "cancelled"
+
+
+def test_of_a_pair_of_stops_that_one_price_reaches_only_one_deals(floor: Floor) -> None:
+    for _ in range(2):
+        floor.place("b1", Side.BUY, "1", type=OrderType.STOP, stop_price=Decimal("1.10100"), oco_group="pair")
+    floor.quotes("0.00200")
+    assert len(only(floor.act(), ev.OrderFilled)) == 1
+    assert floor.order(2).state == "cancelled" and not floor.order(2).triggered
+
+
+def test_of_a_pair_only_one_crosses(floor: Floor) -> None:
+    pair(floor, "b2", "1.10008", "1.10008")
+    events = floor.place("b1", Side.SELL, "2", limit_price="1.10008", time_in_force=TimeInForce.IOC)
+    assert [fill.account_id for fill in only(events, ev.OrderFilled) if fill.account_id == "b2"] == ["b2"]
+    assert floor.order(2).state == "cancelled"
+
+
+def test_a_sibling_that_is_out_at_a_venue_is_left_to_it(floor: Floor) -> None:
+    """Two orders of one pair were sent before either filled: what is out cannot be called back."""
+    pair(floor, "a1", "1.10050", "1.10050")
+    first, second = floor.children()[0], floor.children()[-1]
+    assert (first.order_id, second.order_id) == ("O000000001", "O000000002")
+    floor.fill(first, "1.10010")
+    assert floor.order(2).state == "routed"
+    floor.done(second)
+    floor.act()
+    assert floor.order(2).filled == 0
+
+
+def test_a_sibling_that_its_own_pair_met_and_cancelled_is_not_cancelled_twice(floor: Floor) -> None:
+    floor.place("b1", Side.SELL, "1", limit_price="1.10008", oco_group="pair")
+    floor.place("b2", Side.SELL, "1", limit_price="1.10008")
+    events = floor.place(
+        "b1", Side.BUY, "1", limit_price="1.10008", oco_group="pair", stp=SelfTradePrevention.CANCEL_OLDEST
+    )
+    assert [event.order_id for event in only(events, ev.OrderCancelled)] == ["O000000001"]
+    assert floor.order(3).state == "filled"

@@ -1,6 +1,6 @@
 """Whatever the order in which a venue's reports arrive, the same stands in the end (INV-06, F-13, F-15, F-16).
 
-REPORT_SETS sets how many random sets of reports are tried in every order (default 1; 20 in the long run).
+REPORT_SETS sets how many random sets of reports are tried in all their orders; by default it is one in some of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from tests.core.floor import EURUSD, Floor, canonical
 
-SETS = int(os.environ.get("REPORT_SETS", "1"))
+SETS = int(os.environ.get("REPORT_SETS", "0"))
+ORDERS_TRIED = 60
 REPORTS_MAX = 6
 LOTS = Decimal(2)
 MARK = Decimal("1.10500")
@@ -171,11 +172,13 @@ def standing(floor: Floor) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("seed", range(SETS))
+@pytest.mark.parametrize("seed", range(max(SETS, 1)))
 def test_every_order_of_a_set_of_reports_gives_the_same(seed: int) -> None:
     sets = (scenario(number) for number in itertools.count(seed * 1_000))
     floor, reports = next(found for found in sets if len(found[1]) == REPORTS_MAX)
-    results = [outcome(floor, list(order)) for order in itertools.permutations(reports)]
+    orders = list(itertools.permutations(reports))
+    tried = orders if SETS else random.Random(seed).sample(orders, ORDERS_TRIED)
+    results = [outcome(floor, list(order)) for order in tried]
     assert all(result == results[0] for result in results)
 
 

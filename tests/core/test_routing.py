@@ -16,7 +16,7 @@ from piggy.core.accounts import BookMode, Group, Venue
 from piggy.core.market import AttributedLevel
 from piggy.core.orders import Side
 from piggy.core.positions import Position
-from piggy.core.routing import legs, rank, share, split
+from piggy.core.routing import legs, rank, share, split, spread
 from piggy.core.routing_rules import (
     Conditions,
     CostModel,
@@ -344,3 +344,10 @@ def test_a_venues_service_is_scored_from_its_reports() -> None:
 def test_a_score_that_cannot_be_is_refused(command: cmd.AnyCommand, code: str) -> None:
     (refused,) = Floor().do(command)
     assert refused.code == code
+
+
+def test_a_level_smaller_than_a_step_is_passed_over():
+    thin = level("LP1", "1.1", "0.001")
+    deep = level("LP2", "1.1", "3")
+    taken = spread(reachable=[thin, deep], quantity=Decimal(1), limit=Decimal("1.2"), instrument=EURUSD)
+    assert [(leg.venue, leg.quantity) for leg in taken] == [("LP2", Decimal(1))]

@@ -1,0 +1,102 @@
+"""Configuration and money come in as commands: what is already so changes nothing, what cannot be is refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.accounts import PositionMode, Strategy, Venue
+from piggy.core.limits import Limits
+from piggy.core.orders import Side
+from tests.core.floor import EURUSD, Floor, names
+
+D = Decimal
+
+
+def refused(events: list[ev.AnyEvent]) -> str:
+    (event,) = events
+    assert isinstance(event, ev.CommandRefused)
+    return event.code
+
+
+@pytest.fixture
+def floor() -> Floor:
+    return Floor()
+
+
+def test_the_scale_of_a_symbol_in_use_stays_and_its_terms_may_change(floor: Floor) -> None:
+    assert refused(floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, price_digits=4)))) == (
+        "DIGITS_FIXED"
+    )
+    assert refused(floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, lot_digits=3)))) == (
+        "DIGITS_FIXED"
+    )
+    dearer = msgspec.structs.replace(EURUSD, margin_percent=D(5))
+    assert names(floor.do(cmd.ConfigureInstrument(instrument=dearer))) == ["InstrumentConfigured"]
+    assert floor.desk.state.instruments["EURUSD"].margin_percent == 5
+
+
+def test_what_is_already_so_is_no_event(floor: Floor) -> None:
+    state = floor.desk.state
+    strategy = Strategy(strategy_id="s1", account_id="a1")
+    assert names(floor.do(cmd.ConfigureStrategy(strategy=strategy))) == ["StrategyConfigured"]
+    assert state.strategies["s1"] == strategy
+    limits = state.limits.get("a", Limits())
+    floor.do(cmd.ConfigureLimits(group="a", limits=limits))
+    repeats: list[Any] = [
+        cmd.ConfigureInstrument(instrument=state.instruments["EURUSD"]),
+        cmd.ConfigureGroup(group=state.groups["a"]),
+        cmd.ConfigureAccount(account=state.accounts["a1"]),
+        cmd.ConfigureVenue(venue=state.venues["LP1"]),
+        cmd.ConfigureStrategy(strategy=strategy),
+        cmd.ConfigureLimits(group="a", limits=limits),
+    ]
+    for repeat in repeats:
+        assert floor.do(repeat) == []
+
+
+def test_limits_may_come_before_their_group(floor: Floor) -> None:
+    """A group that is not there yet has its limits waiting."""
+    limits = Limits(order_volume_max_lots=D("0.5"))
+    floor.do(cmd.ConfigureLimits(group="late", limits=limits))
+    assert "late" not in floor.desk.state.effective_limits
+    group = msgspec.structs.replace(floor.desk.state.groups["a"], name="late")
+    floor.do(cmd.ConfigureGroup(group=group))
+    assert floor.desk.state.effective_limits["late"].order_volume_max_lots == D("0.5")
+
+
+def test_an_account_keeps_its_currency_and_while_it_holds_something_its_mode(floor: Floor) -> None:
+    account = floor.desk.state.accounts["b1"]
+    change = msgspec.structs.replace
+    assert refused(floor.do(cmd.ConfigureAccount(account=change(account, group="none")))) == "GROUP_UNKNOWN"
+    assert refused(floor.do(cmd.ConfigureAccount(account=change(account, currency="EUR")))) == "CURRENCY_FIXED"
+    hedging = change(account, position_mode=PositionMode.HEDGING)
+    floor.place("b1", Side.BUY, "1")
+    assert refused(floor.do(cmd.ConfigureAccount(account=hedging))) == "POSITIONS_OPEN"
+    floor.place("b1", Side.SELL, "1")
+    assert names(floor.do(cmd.ConfigureAccount(account=hedging))) == ["AccountConfigured"]
+
+
+@pytest.mark.parametrize("kind", [cmd.CreditAccount, cmd.DebitAccount])
+@pytest.mark.parametrize("amount", ["0", "-1", "NaN", "Infinity"])
+def test_money_moves_in_positive_amounts_once_per_reference(floor: Floor, kind: Any, amount: str) -> None:
+    assert refused(floor.do(kind(account_id="a1", amount=D(amount), reference="r"))) == "AMOUNT_NOT_POSITIVE"
+    assert refused(floor.do(kind(account_id="nobody", amount=D(1), reference="r"))) == "ACCOUNT_UNKNOWN"
+    assert len(floor.do(kind(account_id="a1", amount=D(1), reference="r"))) == 1
+    assert floor.do(kind(account_id="a1", amount=D(1), reference="r")) == []
+
+
+def test_no_more_goes_out_than_is_free(floor: Floor) -> None:
+    assert refused(floor.do(cmd.DebitAccount(account_id="a1", amount=D(100_001), reference="r"))) == "FUNDS_NOT_FREE"
+    floor.do(cmd.DebitAccount(account_id="a1", amount=D(100_000), reference="r"))
+    assert floor.desk.state.balances["a1"] == 0
+
+
+def test_a_venue_that_is_switched_off_is_remembered_so(floor: Floor) -> None:
+    floor.do(cmd.ConfigureVenue(venue=Venue(name="LP1", enabled=False)))
+    assert not floor.desk.state.venues["LP1"].enabled

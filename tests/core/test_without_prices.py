@@ -1,0 +1,163 @@
+"""What the desk does where a price, one side of it, or a rate is missing: it waits, refuses, and never guesses."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.desk import Desk
+from piggy.core.limits import Limits
+from piggy.core.market import VenueState, VenueStatus
+from piggy.core.orders import OrderTerms, OrderType, Side
+from tests.core.floor import EURUSD, Floor, canonical, names, only
+
+D = Decimal
+GBPUSD = msgspec.structs.replace(EURUSD, symbol="GBPUSD", base="GBP")
+
+
+@pytest.fixture
+def floor() -> Floor:
+    return Floor()
+
+
+def restarted(floor: Floor) -> Floor:
+    """The same floor on a desk out of the log, which has not heard a price yet."""
+    desk = Desk(tenant="acorn")
+    for recorded in floor.log:
+        desk.apply(recorded=recorded)
+    floor.desk = desk
+    return floor
+
+
+def codes(events: list[ev.AnyEvent]) -> set[str]:
+    (denied,) = events
+    assert isinstance(denied, ev.OrderDenied)
+    return {check.code for check in denied.verdict.reasons}
+
+
+def test_a_desk_out_of_the_log_lets_nobody_open_before_there_is_a_price(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1")
+    again = restarted(floor)
+    assert {"P-02", "P-17"} & codes(again.place("b1", Side.BUY, "1"))
+    (refused,) = again.do(cmd.DebitAccount(account_id="b1", amount=D(1), reference="r"))
+    assert isinstance(refused, ev.CommandRefused) and refused.code == "FUNDS_NOT_FREE"
+
+
+@pytest.mark.parametrize("prices", [("1.10000", ""), ("", "1.10010")])
+def test_one_side_of_a_price_is_not_a_price_to_deal_at(floor: Floor, prices: tuple[str, str]) -> None:
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.quote(venue, *prices)
+    side = Side.BUY if prices[0] else Side.SELL
+    events = floor.place("b1", side, "1")
+    assert not only(events, ev.OrderFilled)
+
+
+def test_a_trailing_stop_without_a_price_gets_its_first_stop_with_the_first_price(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1")
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.desk.status(status=VenueStatus(venue=venue, state=VenueState.DOWN, text="", at_us=floor.now_us))
+    limits = Limits(price_age_ms_max=10**9, close_on_stale_price=True)
+    floor.do(cmd.ConfigureLimits(group="b", limits=limits))
+    events = floor.place("b1", Side.SELL, "1", type=OrderType.TRAILING_STOP, trailing_distance=D("0.00050"))
+    if only(events, ev.OrderAccepted):
+        assert events[0].terms.stop_price is None
+        assert not only(floor.act(), ev.OrderTriggered)
+        for venue in ("LP1", "LP2", "LP3"):
+            floor.desk.status(status=VenueStatus(venue=venue, state=VenueState.READY, text="", at_us=floor.now_us))
+        floor.quotes()
+        floor.act()
+        assert floor.order(2).terms.stop_price == D("1.09949")
+
+
+def test_an_account_with_something_that_has_no_price_is_neither_called_nor_stopped_out(floor: Floor) -> None:
+    floor.do(cmd.ConfigureInstrument(instrument=GBPUSD))
+    floor.quote("LP1", "1.25000", "1.25010", symbol="GBPUSD")
+    for symbol in ("EURUSD", "GBPUSD"):
+        terms = OrderTerms(account_id="b1", symbol=symbol, side=Side.BUY, quantity=D(1))
+        floor.do(cmd.PlaceOrder(terms=terms))
+    again = restarted(floor)
+    again.quotes("-0.96000")
+    assert not only(again.act(), ev.MarginCalled)
+    again.quote("LP1", "1.25000", "1.25010", symbol="GBPUSD")
+    again.quotes("-0.96000")
+    assert only(again.act(), ev.MarginCalled)
+
+
+def test_an_order_whose_money_cannot_be_converted_is_refused(floor: Floor) -> None:
+    floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, quote="SEK")))
+    (event,) = floor.place("b1", Side.BUY, "1")
+    assert isinstance(event, ev.CommandRefused | ev.OrderDenied)
+
+
+def test_a_venue_that_is_ready_keeps_its_quotes_and_one_that_is_down_loses_them(floor: Floor) -> None:
+    ready = VenueStatus(venue="LP1", state=VenueState.READY, text="", at_us=floor.now_us)
+    floor.desk.status(status=ready)
+    assert floor.desk.market.quote_of(venue="LP1", symbol="EURUSD") is not None
+    floor.desk.status(status=msgspec.structs.replace(ready, state=VenueState.DOWN))
+    assert floor.desk.market.quote_of(venue="LP1", symbol="EURUSD") is None
+    assert floor.desk.statuses["LP1"].state is VenueState.DOWN
+
+
+def test_a_fill_of_an_older_log_without_its_margin_binds_what_its_lots_do(floor: Floor) -> None:
+    """A fill used to carry margin per lot alone; folding it still gives the account's margin."""
+    floor.place("b1", Side.BUY, "2")
+    floor.place("b1", Side.SELL, "1")
+    floor.place("b1", Side.SELL, "1")
+    older = [
+        msgspec.structs.replace(
+            recorded, event=msgspec.structs.replace(recorded.event, symbol_margin=None, margin_per_lot=D(3_663))
+        )
+        if isinstance(recorded.event, ev.OrderFilled)
+        else recorded
+        for recorded in floor.log
+    ]
+    desk, bound = Desk(tenant="acorn"), []
+    for recorded in older:
+        desk.apply(recorded=recorded)
+        if isinstance(recorded.event, ev.OrderFilled):
+            bound.append(desk.state.used_margin["b1"])
+    assert bound[-3:] == [7_326, 3_663, 0] or bound[-2:] == [3_663, 0]
+    assert canonical(desk.state.positions) == canonical(floor.desk.state.positions)
+
+
+@pytest.mark.parametrize("report", ["ack", "reject", "done"])
+def test_what_a_venue_says_of_an_order_we_never_sent_is_kept_for_a_person(floor: Floor, report: str) -> None:
+    """F-14."""
+    common: dict[str, Any] = {"venue": "LP1", "cl_ord_id": "nobody", "occurred_at_us": 1}
+    said: cmd.AnyCommand = {
+        "ack": cmd.RecordVenueAck(venue_order_id="V", **common),
+        "reject": cmd.RecordVenueReject(code="0", text="no", **common),
+        "done": cmd.RecordVenueDone(filled=D(0), text="over", **common),
+    }[report]
+    (kept,) = floor.do(said)
+    assert isinstance(kept, ev.VenueReportSuspended) and kept.code == "unknown_order"
+
+
+@pytest.mark.parametrize(("lots", "price"), [("0", "1.1"), ("-1", "1.1"), ("1", "0"), ("1", "-1"), ("NaN", "1.1")])
+def test_a_fill_that_cannot_be_is_kept_for_a_person(floor: Floor, lots: str, price: str) -> None:
+    floor.place("a1", Side.BUY, "1")
+    (leg,) = floor.children()
+    (kept,) = floor.fill(leg, price, lots=lots)
+    assert isinstance(kept, ev.VenueReportSuspended) and kept.code == "bad_numbers"
+    assert floor.order(1).filled == 0
+
+
+def test_amending_what_is_not_there_or_below_what_is_filled_is_refused(floor: Floor) -> None:
+    assert names(floor.do(cmd.AmendOrder(order_id="O9", account_id="b1", quantity=D(1)))) == ["CommandRefused"]
+    floor.place("b1", Side.BUY, "7", limit_price="1.10014")
+    filled = floor.order(1).filled
+    assert 0 < filled < 7
+    (refused,) = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=filled))
+    assert isinstance(refused, ev.CommandRefused) and refused.code == "QTY_BELOW_FILLED"
+
+
+def test_the_latest_65_orders_are_remembered_for_duplicates(floor: Floor) -> None:
+    floor.do(cmd.ConfigureLimits(group="b", limits=msgspec.structs.replace(floor.desk.state.effective_limits["b"])))
+    for number in range(70):
+        floor.place("b1", Side.BUY, "0.01", limit_price=str(D("1.09000") + D(number) / 100_000))
+    assert len(floor.desk.state.activity["b1"].latest) == 64
