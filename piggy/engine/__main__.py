@@ -16,7 +16,8 @@ from piggy.engine import collector
 from piggy.engine.clock import Clock
 from piggy.engine.config import EngineConfig, UnableToReadConfig
 from piggy.engine.edge import Edge
-from piggy.engine.term import Status, Term, serve
+from piggy.engine.status import Status
+from piggy.engine.term import Term, serve
 
 
 def main() -> int:
@@ -43,6 +44,7 @@ async def run(*, config: EngineConfig) -> None:
     stop = asyncio.create_task(stopped.wait())
     await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
+    await term.drain()
     work.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await work

@@ -6,13 +6,19 @@ import asyncio
 import time
 
 STEP_MS_MAX = 100
+QUIET_S = 10
 
 
 class Clock:
-    """Both times of one machine. A UTC clock that is stepped shows as a change against the monotonic one."""
+    """Both times of one machine. A UTC clock that is stepped shows as a change against the monotonic one (INV-20).
+
+    It is trusted again once it is back, or has run QUIET_S on without another step: somebody set it right.
+    """
 
     def __init__(self) -> None:
-        self._offset_us = self.now_us() - self.mono_ns() // 1_000
+        self.steps = 0
+        self._trusted_us = self._latest_us = self._offset_us()
+        self._stepped_at_ns = 0
 
     def now_us(self) -> int:
         """Return UTC in microseconds since 1970."""
@@ -22,12 +28,22 @@ class Clock:
         """Return monotonic nanoseconds; comparable only within one boot of the machine."""
         return time.monotonic_ns()
 
-    def step_ms(self) -> int:
-        """Return by how many milliseconds UTC was stepped since the last call, 0 while within STEP_MS_MAX."""
-        offset_us = self.now_us() - self.mono_ns() // 1_000
-        step_ms = (offset_us - self._offset_us) // 1_000
-        self._offset_us = offset_us
-        return step_ms if abs(step_ms) > STEP_MS_MAX else 0
+    def off_ms(self) -> int:
+        """Return how far UTC is from where it would be without steps, 0 while that is within STEP_MS_MAX."""
+        offset_us = self._offset_us()
+        if abs(offset_us - self._latest_us) > STEP_MS_MAX * 1_000:
+            self.steps += 1
+            self._stepped_at_ns = self.mono_ns()
+        self._latest_us = offset_us
+        off_ms = (offset_us - self._trusted_us) // 1_000
+        if abs(off_ms) > STEP_MS_MAX and self.mono_ns() - self._stepped_at_ns < QUIET_S * 1_000_000_000:
+            return off_ms
+        # What is within bounds is slewed, and followed.
+        self._trusted_us = offset_us
+        return 0
+
+    def _offset_us(self) -> int:
+        return self.now_us() - self.mono_ns() // 1_000
 
 
 def is_wanted() -> bool:

@@ -31,7 +31,7 @@ class EngineConfig:
     edge_host: str = "127.0.0.1"
     edge_port: int = 8010
     batch_max: int = 500
-    lease_life_s: int = 5
+    lease_life_s: int = 3
     strategy_signals_per_s_max: int = 100
     tenant_signals_per_s_max: int = 5_000
     address_failures_per_s_max: int = 20

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ RECONNECT_S = 0.5
 TIPS_S = 0.02
 DRAINED_S = 0.002
 PUT_AGAIN_S = 1.0
+GRACE_S = 2.5
 PUT_AGAIN_MAX = 500
 
 
@@ -56,6 +58,7 @@ class Dispatch:
         self._later: asyncio.TimerHandle | None = None
         self._sending = asyncio.Lock()
         self._entries: dict[tuple[str, str], bytes] = {}
+        self._gone_since_s: dict[tuple[str, str], float] = {}
 
     def tell(self, done: list[Done]) -> None:
         """Queue the consequences of a committed batch. Somebody waits for all but the tips, which may come together."""
@@ -117,7 +120,7 @@ class Dispatch:
                 self._entries[(tenant, child.cl_ord_id)] = entry_id
                 self.sent += 1
 
-    async def _drained(self) -> None:
+    async def drained(self) -> None:
         """Return when what was queued for sending before this call is sent or dropped."""
         queued = self._outbound
         while queued is self._outbound and self._wake.is_set():
@@ -129,10 +132,11 @@ class Dispatch:
         unsent = {child.cl_ord_id: child for child in desk.unsent_children()[:PUT_AGAIN_MAX]}
         # The desk is ahead of the log, and what was just committed is on its way.
         await self._settled()
-        await self._drained()
+        await self.drained()
         waiting = {child.cl_ord_id for child in desk.unsent_children()}
         for key in [key for key in self._entries if key[0] == tenant and key[1] not in waiting]:
             del self._entries[key]
+            self._gone_since_s.pop(key, None)
         unsent = {cl_ord_id: child for cl_ord_id, child in unsent.items() if cl_ord_id in waiting}
         if not unsent:
             return
@@ -141,12 +145,21 @@ class Dispatch:
                 entry_id = self._entries.get((tenant, cl_ord_id), b"0-0")
                 pipe.xrange(streams.venue_key(tenant=tenant, venue=child.venue), entry_id, entry_id)
             found = await pipe.execute()
-        missing = [child for child, entries in zip(unsent.values(), found, strict=True) if not entries]
+        gone = [child for child, entries in zip(unsent.values(), found, strict=True) if not entries]
+        missing = [child for child in gone if self._is_overdue((tenant, child.cl_ord_id))]
         for child in missing:
             entry_id = await self._redis.xadd(streams.venue_key(tenant=tenant, venue=child.venue), _entry(child))
             self._entries[(tenant, child.cl_ord_id)] = entry_id
+            self._gone_since_s.pop((tenant, child.cl_ord_id), None)
         if missing:
             log.info("child orders put again", extra={"tenant": tenant, "count": len(missing)})
+
+    def _is_overdue(self, name: tuple[str, str]) -> bool:
+        """A worker that took an entry needs a moment until the venue's answer is here; what was never put has none."""
+        if name not in self._entries:
+            return True
+        now_s = time.monotonic()
+        return now_s - self._gone_since_s.setdefault(name, now_s) >= GRACE_S
 
 
 def _settle(pipe: Any, each: Done) -> None:

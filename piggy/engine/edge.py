@@ -16,6 +16,8 @@ from piggy.engine.term import Term
 log = logging.getLogger(__name__)
 
 HOOKS = "/hooks/tradingview/"
+HOLD_S_MAX = 4.0
+HOLD_STEP_S = 0.05
 
 
 class Edge:
@@ -38,15 +40,22 @@ class Edge:
             tasks.create_task(self._connections.watch())
             tasks.create_task(self._door.waiting.watch())
 
-    def handle(self, request: Request, respond: Respond) -> None:
-        """Answer one request, at once or after the commit of what it asked."""
+    def handle(self, request: Request, respond: Respond, waited_s: float = 0) -> None:
+        """Answer one request, at once or after the commit of what it asked.
+
+        While this engine takes over, a signal waits up to HOLD_S_MAX instead of being sent away.
+        """
         try:
             if request.path.startswith(HOOKS):
                 self._signal(request, respond)
             else:
                 respond(self._page(request))
         except UnableToAcceptSignal as error:
-            respond(refusal(error))
+            if error.code == "ENGINE_RECOVERING" and self._status.state != "DRAINING" and waited_s < HOLD_S_MAX:
+                again = (request, respond, waited_s + HOLD_STEP_S)
+                asyncio.get_running_loop().call_later(HOLD_STEP_S, self.handle, *again)
+            else:
+                respond(refusal(error))
         except Exception:
             # The boundary of one request: the engine goes on, the client learns nothing of why.
             log.exception("request failed", extra={"path": request.path})
@@ -60,7 +69,14 @@ class Edge:
             return said(200, {"status": "ok", "state": status.state})
         if request.path == "/readyz":
             ready = status.state == "ACTIVE"
-            told = {"state": status.state, "progress": status.progress, "halted": sorted(status.halted)}
+            told = {
+                "state": status.state,
+                "progress": {
+                    tenant: {"seq": seq, "of": max(seq, status.goals.get(tenant, 0))}
+                    for tenant, seq in status.progress.items()
+                },
+                "halted": sorted(status.halted),
+            }
             return said(200 if ready else 503, told)
         if request.path == "/metrics":
             backlog = self._term.loop.backlog if self._term.loop else 0
@@ -69,6 +85,8 @@ class Edge:
         return said(404, {"error": "NOT_FOUND"})
 
     def _signal(self, request: Request, respond: Respond) -> None:
+        if not self._status.domains:
+            raise UnableToAcceptSignal(503, "ENGINE_RECOVERING", "Try again with the same id.", retry_after_s=1)
         tenant = self._door.tenant_of(host=request.headers.get("host", ""))
         if request.method != "POST":
             raise UnableToAcceptSignal(405, "METHOD_NOT_ALLOWED", "Signals are posted.")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from piggy.core.answers import Answer
-from piggy.core.commands import Envelope
-from piggy.core.market import VenueQuote
+from piggy.core.commands import ActOnPrices, Envelope
 from piggy.engine.clock import Clock, is_wanted, pause
 from piggy.engine.loop import Done, Item, Loop
 from piggy.messaging import codec, lanes, streams
@@ -33,17 +30,8 @@ BACKLOG_MAX = 1_000
 class Intake:
     """Reads every tenant the loop has a desk for; the consumer is named after the shard, so a successor inherits it."""
 
-    def __init__(
-        self,
-        *,
-        connection: redis.asyncio.Redis,
-        loop: Loop,
-        clock: Clock,
-        shard: str,
-        saw: Callable[[str, list[codec.MarketData]], None],
-    ) -> None:
+    def __init__(self, *, connection: redis.asyncio.Redis, loop: Loop, clock: Clock, shard: str) -> None:
         self.dead = 0
-        self._saw = saw
         self._redis: Any = connection
         self._loop = loop
         self._clock = clock
@@ -95,24 +83,17 @@ class Intake:
             idle_ms = PENDING_IDLE_MS
             await pause(PENDING_IDLE_MS / 1_000)
 
-    async def read_market_data(self) -> None:
-        """Hand quotes and venue states to the desks, for ever; they are not events."""
-        while is_wanted():
-            try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-                    await self._listen(pubsub)
-            except (RedisError, OSError) as error:
-                log.warning("market data lost", extra={"error": str(error)})
-                await pause(RECONNECT_S)
-
     async def watch_timers(self) -> None:
         """Give each desk its own due commands, one round at a time."""
         while is_wanted():
-            now_us = self._clock.now_us()
+            now_us, off_ms = self._clock.now_us(), self._clock.off_ms()
             for tenant, desk in list(self._loop.desks.items()):
                 if tenant in self._due:
                     continue
                 for command in desk.due(now_us=now_us):
+                    if off_ms and not isinstance(command, ActOnPrices):
+                        # An expiry by a clock that jumped could not be taken back.
+                        continue
                     self._due.add(tenant)
                     envelope = Envelope(command_id=str(uuid.uuid4()), command=command, principal="engine")
                     self._loop.submit(item=Item(tenant, envelope, respond=self._acted(tenant)))
@@ -123,38 +104,6 @@ class Intake:
             self._due.discard(tenant)
 
         return respond
-
-    async def _listen(self, pubsub: Any) -> None:
-        channels: set[str] = set()
-        while is_wanted():
-            wanted = {streams.quotes_channel(tenant=tenant) for tenant in self._loop.desks}
-            if added := wanted - channels:
-                await pubsub.subscribe(*added)
-            if gone := channels - wanted:
-                await pubsub.unsubscribe(*gone)
-            channels = wanted
-            if not channels:
-                await pause(READ_BLOCK_MS / 1_000)
-                continue
-            message = await pubsub.get_message(timeout=0.5)
-            if message is not None and message["type"] == "message":
-                self._hear(streams.tenant_of(key=message["channel"].decode()), message["data"])
-
-    def _hear(self, tenant: str, data: bytes) -> None:
-        desk = self._loop.desks.get(tenant)
-        if desk is None:
-            return
-        try:
-            batch = codec.decode_market_data(data)
-        except msgspec.DecodeError as error:
-            log.warning("market data not understood", extra={"tenant": tenant, "error": str(error)})
-            return
-        self._saw(tenant, batch)
-        for each in batch:
-            if isinstance(each, VenueQuote):
-                desk.quote(quote=each)
-            else:
-                desk.status(status=each)
 
     def _readable(self, tenants: list[str]) -> dict[str, str]:
         """Return the streams to read: while too much waits, only the urgent ones."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from piggy.core import commands as cmd
 from piggy.core.answers import Answer
-from piggy.core.commands import AnyCommand, Envelope
+from piggy.core.commands import AmendOrder, AnyCommand, Envelope, PlaceOrder
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, CommandRefused, Recorded
 from piggy.engine.clock import Clock
@@ -51,6 +51,10 @@ URGENT = frozenset(
 # Made when it is decided, at that time (UTC microseconds), for what depends on the desk as it then is (flat, reverse);
 # a refusal is recorded as such.
 CommandMaker = Callable[[Desk, int], AnyCommand | CommandRefused]
+
+
+# What a clock that nobody can trust keeps out (INV-20); cancels and closes by the desk itself stay.
+NEW_RISK = (PlaceOrder, AmendOrder)
 
 
 class UnableToApply(Exception):
@@ -135,6 +139,7 @@ class Loop:
         self._untold: deque[Batch] = deque()
         self._decided = 0
         self._told = 0
+        self._is_closed = False
 
     @property
     def backlog(self) -> int:
@@ -146,6 +151,10 @@ class Loop:
 
         One whose answer only the log may still know is looked up there first.
         """
+        if self._is_closed:
+            if item.respond is not None:
+                item.respond(None)
+            return
         if self._look_up is not None and not item.looked_up:
             desk = self.desks.get(item.tenant)
             if desk is not None and desk.perhaps_forgotten(command_id=item.envelope.command_id):
@@ -189,6 +198,15 @@ class Loop:
         for item in batch:
             decided.done.append(self._decide(item, decided.rows))
         await self._commit(decided)
+
+    def close(self) -> None:
+        """Take nothing more: who waits here hears at once that nobody knows, entries of streams come again."""
+        self._is_closed = True
+
+    async def finished(self) -> None:
+        """Return when all that was taken before `close` is committed and told."""
+        while self._urgent or self._inbox or self._told < self._decided:
+            await asyncio.sleep(SETTLED_S)
 
     async def settled(self) -> None:
         """Return when all that is decided at this moment is committed and told."""
@@ -271,6 +289,9 @@ class Loop:
         command: AnyCommand | CommandRefused = item.make(desk, now_us) if item.make else item.envelope.command
         if isinstance(command, CommandRefused):
             return (command,)
+        if type(command) in NEW_RISK and (off_ms := self._clock.off_ms()):
+            text = f"the clock was stepped by {off_ms} ms; no new orders until it is sane"
+            return (CommandRefused(code="CLOCK_STEPPED", field="", text=text),)
         return desk.decide(command=command, command_id=item.envelope.command_id, now_us=now_us)
 
     def _record(

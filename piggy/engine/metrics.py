@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from piggy.engine.loop import DECIDE_US, Figures
-from piggy.engine.term import Status
+from piggy.engine.status import Status
 
 
 def text(*, status: Status, backlog: int, connections: int) -> str:

@@ -65,6 +65,15 @@ async def catch_up(
                 progress(tip.seq)
 
 
+async def last_seq(*, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str) -> int:
+    """Return the seq of the log's last event, 0 of an empty one."""
+    query = sql.SQL("SELECT coalesce(max(seq), 0) FROM {schema}.event_log").format(schema=sql.Identifier(tenant))
+    async with connection.transaction():
+        await TenantContext(connection=connection, key=context_key).enter(tenant=tenant)
+        row = await (await connection.execute(query)).fetchone()
+    return int(row[0]) if row else 0
+
+
 async def read(
     *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, tip: Tip
 ) -> AsyncIterator[Row]:

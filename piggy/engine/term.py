@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from dataclasses import dataclass, field
+import time
 from typing import Any
 
 import psycopg
 import redis.asyncio
 
-from piggy.engine import exposure, recovery, scorecards
+from piggy.engine import exposure, scorecards
 from piggy.engine.clock import Clock
 from piggy.engine.config import EngineConfig
 from piggy.engine.dispatch import Dispatch
@@ -18,35 +19,20 @@ from piggy.engine.housekeeping import Housekeeping
 from piggy.engine.intake import Intake
 from piggy.engine.journal import Journal
 from piggy.engine.lease import Lease, UnableToHoldLease
-from piggy.engine.loop import Done, Figures, Loop
+from piggy.engine.loop import Done, Loop
+from piggy.engine.market_feed import MarketFeed
 from piggy.engine.recall import Recall
+from piggy.engine.standby import Warm
+from piggy.engine.status import Status
 
 log = logging.getLogger(__name__)
 
-STANDBY_S = 0.5
+STANDBY_S = 0.25
 RENEW_S = 1.0
 TENANTS_S = 2.0
 BACK_OFF_S = 0.5
-
-TENANTS = "SELECT schema_name FROM public.tenants_tenant WHERE shard = %s AND is_active AND schema_name <> 'public'"
-DOMAINS = """
-SELECT domain.domain, tenant.schema_name FROM public.tenants_domain AS domain
-  JOIN public.tenants_tenant AS tenant ON tenant.id = domain.tenant_id
- WHERE tenant.shard = %s AND tenant.is_active AND tenant.schema_name <> 'public'
-"""
-
-
-@dataclass(slots=True)
-class Status:
-    """What health checks are told; `halted` maps a tenant to why its log cannot be read."""
-
-    state: str = "STARTING"
-    token: int = 0
-    progress: dict[str, int] = field(default_factory=dict)
-    halted: dict[str, str] = field(default_factory=dict)
-    domains: dict[str, str] = field(default_factory=dict)
-    clock_steps: int = 0
-    figures: Figures = field(default_factory=Figures)
+DRAIN_S_MAX = 3.0
+PRICES_S_MAX = 3.0
 
 
 class Term:
@@ -57,10 +43,11 @@ class Term:
         self.loop: Loop | None = None
         self._config = config
         self._clock = clock
+        self._dispatch: Dispatch | None = None
 
     async def run(self) -> None:
         """Serve until the lease, PostgreSQL or a desk is lost; raises an ExceptionGroup of what it was."""
-        self.status.state = "STANDBY"
+        self.status.state, self.status.progress, self.status.halted = "STARTING", {}, {}
         redis_client = redis.asyncio.Redis.from_url(self._config.redis_url, socket_connect_timeout=2)
         async with (
             await self._connect("lease") as first,
@@ -71,25 +58,50 @@ class Term:
             lease = Lease(
                 connection=first, shard=self._config.shard, holder=self._config.holder, life_s=self._config.lease_life_s
             )
-            await self._win(lease)
+            warm = Warm(config=self._config, status=self.status)
             try:
+                await self._win(lease, warm, reader, redis_client)
                 recall = Recall(connection=finder, context_key=self._config.context_key)
-                await self._serve(lease, second, reader, redis_client, recall)
+                await self._serve(lease, second, reader, redis_client, recall, warm)
             finally:
                 self.status.state = "RECOVERING"
                 self.loop = None
                 await redis_client.aclose()
-                await _release(lease)
+                if lease.token:
+                    await _release(lease)
 
-    async def _win(self, lease: Lease) -> None:
-        while True:
-            try:
-                self.status.token = await lease.acquire()
-            except UnableToHoldLease:
-                await asyncio.sleep(STANDBY_S)
-            else:
-                log.info("lease held", extra={"shard": lease.shard, "token": lease.token})
-                return
+    async def drain(self) -> None:
+        """Finish what was taken and take nothing more, so that giving the lease back leaves nothing half done."""
+        loop, self.loop = self.loop, None
+        if loop is None or self._dispatch is None:
+            return
+        self.status.state = "DRAINING"
+        loop.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S_MAX):
+                await loop.finished()
+                await self._dispatch.drained()
+
+    async def _win(self, lease: Lease, warm: Warm, reader: psycopg.AsyncConnection[Any], wire: Any) -> None:
+        """Wait for the lease; meanwhile follow the log and the market, to lose no time when it comes."""
+        feed = asyncio.create_task(MarketFeed(connection=wire, desks=warm.desks).run())
+        cold_until_s = time.monotonic() + PRICES_S_MAX
+        try:
+            while True:
+                try:
+                    self.status.token = await lease.acquire()
+                except UnableToHoldLease:
+                    await warm.follow(connection=reader)
+                    # From now on a deploy may end the other engine.
+                    if warm.has_prices() or time.monotonic() > cold_until_s:
+                        self.status.state = "STANDBY"
+                    await asyncio.sleep(STANDBY_S)
+                else:
+                    log.info("lease held", extra={"shard": lease.shard, "token": lease.token})
+                    return
+        finally:
+            feed.cancel()
+            await asyncio.gather(feed, return_exceptions=True)
 
     async def _serve(
         self,
@@ -98,6 +110,7 @@ class Term:
         reader: psycopg.AsyncConnection[Any],
         wire: Any,
         recall: Recall,
+        warm: Warm,
     ) -> None:
         journal = Journal(connection=writer, context_key=self._config.context_key, shard=lease.shard, token=lease.token)
 
@@ -112,15 +125,16 @@ class Term:
             figures=self.status.figures,
             look_up=recall.look_up,
         )
-        dispatch = Dispatch(connection=wire, desks=loop.desks, settled=loop.settled)
+        dispatch = self._dispatch = Dispatch(connection=wire, desks=loop.desks, settled=loop.settled)
         marks = exposure.Marks(connection=wire, desks=loop.desks, clock=self._clock)
         cards = scorecards.Scorecards(connection=wire, desks=loop.desks, clock=self._clock)
-        intake = Intake(connection=wire, loop=loop, clock=self._clock, shard=lease.shard, saw=marks.saw)
-        self.status.state, self.status.progress, self.status.halted = "RECOVERING", {}, {}
+        intake = Intake(connection=wire, loop=loop, clock=self._clock, shard=lease.shard)
+        feed = MarketFeed(connection=wire, desks=loop.desks, saw=marks.saw)
+        self.status.state = "RECOVERING"
         async with asyncio.TaskGroup() as tasks:
             # Recovery may outlast the lease's life, so the lease is renewed from the first moment.
             tasks.create_task(self._renew(lease))
-            await self._follow_tenants(journal, loop, reader)
+            await self._follow_tenants(journal, loop, reader, warm)
             self.loop = loop
             self.status.state = "ACTIVE"
             log.info("active", extra={"tenants": sorted(loop.desks), "token": lease.token})
@@ -131,11 +145,11 @@ class Term:
                 dispatch.put_again(),
                 intake.read_commands(),
                 intake.claim_pending(),
-                intake.read_market_data(),
+                feed.run(),
                 intake.watch_timers(),
                 marks.run(),
                 cards.run(),
-                self._keep_following(journal, loop, reader),
+                self._keep_following(journal, loop, reader, warm),
             ):
                 tasks.create_task(work)
 
@@ -144,47 +158,34 @@ class Term:
             await asyncio.sleep(RENEW_S)
             async with asyncio.timeout(self._config.lease_life_s - RENEW_S):
                 await lease.renew()
-            if step_ms := self._clock.step_ms():
-                self.status.clock_steps += 1
-                log.error("clock stepped", extra={"step_ms": step_ms})
+            off_ms = self._clock.off_ms()
+            if self._clock.steps > self.status.clock_steps:
+                self.status.clock_steps = self._clock.steps
+                log.error("clock stepped", extra={"off_ms": off_ms})
 
-    async def _keep_following(self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any]) -> None:
+    async def _keep_following(
+        self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm
+    ) -> None:
         housekeeping = Housekeeping(config=self._config)
         try:
             while True:
                 await asyncio.sleep(TENANTS_S)
-                await self._follow_tenants(journal, loop, reader)
+                await self._follow_tenants(journal, loop, reader, warm)
                 await housekeeping.look(connection=reader, tips=journal.tips)
         finally:
             await housekeeping.stop()
 
-    async def _follow_tenants(self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any]) -> None:
-        """Recover desks of new tenants, drop those of tenants that left the shard, and learn the domains."""
-        rows = await (await reader.execute(TENANTS, (self._config.shard,))).fetchall()
-        tenants = {row[0] for row in rows}
+    async def _follow_tenants(
+        self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm
+    ) -> None:
+        """Take desks of new tenants, drop those of tenants that left the shard."""
+        tenants = await warm.tenants(connection=reader)
         for tenant in sorted(tenants - set(loop.desks) - set(self.status.halted)):
-            await self._recover(journal, loop, reader, tenant)
+            found = await warm.take(connection=reader, tenant=tenant)
+            if found is not None:
+                loop.desks[tenant], journal.tips[tenant] = found
         for tenant in set(loop.desks) - tenants:
             del loop.desks[tenant]
-        domains = await (await reader.execute(DOMAINS, (self._config.shard,))).fetchall()
-        self.status.domains = dict(domains)
-
-    async def _recover(self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], tenant: str) -> None:
-        try:
-            desk, tip = await recovery.recover(
-                connection=reader,
-                context_key=self._config.context_key,
-                tenant=tenant,
-                progress=lambda seq: self.status.progress.update({tenant: seq}),
-            )
-        except recovery.UnableToRead as error:
-            log.critical("tenant halted", extra={"tenant": tenant, "seq": error.seq, "error": str(error)})
-            self.status.halted[tenant] = str(error)
-        except psycopg.errors.UndefinedTable:
-            log.info("tenant has no event log yet", extra={"tenant": tenant})
-        else:
-            journal.tips[tenant], loop.desks[tenant] = tip, desk
-            self.status.progress[tenant] = tip.seq
 
     async def _connect(self, purpose: str) -> psycopg.AsyncConnection[Any]:
         return await psycopg.AsyncConnection.connect(

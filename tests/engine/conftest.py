@@ -20,7 +20,8 @@ from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.orders import OrderTerms, Side
 from piggy.engine.clock import Clock
 from piggy.engine.config import EngineConfig
-from piggy.engine.term import Status, Term, serve
+from piggy.engine.status import Status
+from piggy.engine.term import Term, serve
 from piggy.local.services import LocalServices
 from tests.engine.ground import Ground
 
@@ -65,9 +66,9 @@ async def running_engine(ground: Ground, shard: str, holder: str = "here") -> As
 
 
 @asynccontextmanager
-async def running(config: EngineConfig) -> AsyncIterator[Term]:
+async def running(config: EngineConfig, clock: Clock | None = None) -> AsyncIterator[Term]:
     """Run an engine with these settings in this process; entered when it is ACTIVE."""
-    term = Term(config=config, clock=Clock(), status=Status())
+    term = Term(config=config, clock=clock or Clock(), status=Status())
     task = asyncio.create_task(serve(term=term))
     try:
         await until(lambda: term.status.state == "ACTIVE", task=task)

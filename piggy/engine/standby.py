@@ -1,0 +1,98 @@
+"""A desk kept warm: who waits for the lease follows the log and the market, so that taking over reads only a tail.
+
+It also serves who holds the lease: which tenants there are, their domains, and a desk for each.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import psycopg
+
+from piggy.core.desk import Desk
+from piggy.engine import recovery
+from piggy.engine.config import EngineConfig
+from piggy.engine.status import Status
+from piggy.messaging.chain import Tip
+
+log = logging.getLogger(__name__)
+
+TENANTS = "SELECT schema_name FROM public.tenants_tenant WHERE shard = %s AND is_active AND schema_name <> 'public'"
+DOMAINS = """
+SELECT domain.domain, tenant.schema_name FROM public.tenants_domain AS domain
+  JOIN public.tenants_tenant AS tenant ON tenant.id = domain.tenant_id
+ WHERE tenant.shard = %s AND tenant.is_active AND tenant.schema_name <> 'public'
+"""
+
+
+class Warm:
+    """Desks by tenant, each with where it stands in its log; what cannot be read is `halted` in the status."""
+
+    def __init__(self, *, config: EngineConfig, status: Status) -> None:
+        self.desks: dict[str, Desk] = {}
+        self._tips: dict[str, Tip] = {}
+        self._config = config
+        self._status = status
+
+    async def tenants(self, *, connection: psycopg.AsyncConnection[Any]) -> set[str]:
+        """Return the shard's tenants, and note their domains."""
+        rows = await (await connection.execute(TENANTS, (self._config.shard,))).fetchall()
+        domains = await (await connection.execute(DOMAINS, (self._config.shard,))).fetchall()
+        self._status.domains = dict(domains)
+        return {row[0] for row in rows}
+
+    async def follow(self, *, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Bring every desk of the shard to the end of its log."""
+        tenants = await self.tenants(connection=connection)
+        for tenant in self.desks.keys() - tenants:
+            del self.desks[tenant], self._tips[tenant]
+        for tenant in sorted(tenants):
+            await self._bring_up(connection, tenant)
+
+    def has_prices(self) -> bool:
+        """Tell whether every desk that has venues has heard of one, as it does within a second."""
+        return all(desk.statuses or not desk.state.venues for desk in self.desks.values())
+
+    async def take(self, *, connection: psycopg.AsyncConnection[Any], tenant: str) -> tuple[Desk, Tip] | None:
+        """Hand the tenant's desk over, at the end of its log; None where the log cannot be read or is not there yet."""
+        await self._bring_up(connection, tenant)
+        desk, tip = self.desks.pop(tenant, None), self._tips.pop(tenant, None)
+        return None if desk is None or tip is None else (desk, tip)
+
+    async def _bring_up(self, connection: psycopg.AsyncConnection[Any], tenant: str) -> None:
+        place: dict[str, Any] = {
+            "connection": connection,
+            "context_key": self._config.context_key,
+            "tenant": tenant,
+            "progress": lambda seq: self._status.progress.update({tenant: seq}),
+        }
+        try:
+            if tenant in self.desks:
+                await recovery.catch_up(desk=self.desks[tenant], tip=self._tips[tenant], **place)
+            else:
+                self._status.goals[tenant] = await recovery.last_seq(connection=connection, **_where(place))
+                self.desks[tenant], self._tips[tenant] = await recovery.recover(**place)
+            self._status.halted.pop(tenant, None)
+        except recovery.UnableToRead as error:
+            if self._status.halted.get(tenant) != str(error):
+                log.critical("tenant halted", extra={"tenant": tenant, "seq": error.seq, "error": str(error)})
+            self._status.halted[tenant] = str(error)
+            self._forget(tenant)
+        except psycopg.errors.UndefinedTable:
+            log.info("tenant has no event log yet", extra={"tenant": tenant})
+            self._forget(tenant)
+        except BaseException:
+            # A page may be folded in half: such a desk is worth nothing.
+            self._forget(tenant)
+            raise
+        else:
+            self._status.progress[tenant] = self._tips[tenant].seq
+
+    def _forget(self, tenant: str) -> None:
+        self.desks.pop(tenant, None)
+        self._tips.pop(tenant, None)
+
+
+def _where(place: dict[str, Any]) -> dict[str, Any]:
+    return {name: place[name] for name in ("context_key", "tenant")}

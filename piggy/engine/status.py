@@ -1,0 +1,24 @@
+"""What an engine says of itself to health checks and screens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from piggy.engine.loop import Figures
+
+
+@dataclass(slots=True)
+class Status:
+    """`state` is STARTING, STANDBY, RECOVERING, ACTIVE or DRAINING; `halted` maps a tenant to what is wrong there.
+
+    `progress` is how far each tenant's log is folded, `goals` where it ended when that began.
+    """
+
+    state: str = "STARTING"
+    token: int = 0
+    progress: dict[str, int] = field(default_factory=dict)
+    goals: dict[str, int] = field(default_factory=dict)
+    halted: dict[str, str] = field(default_factory=dict)
+    domains: dict[str, str] = field(default_factory=dict)
+    clock_steps: int = 0
+    figures: Figures = field(default_factory=Figures)

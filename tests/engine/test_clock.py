@@ -1,0 +1,81 @@
+"""INV-20: a stepped clock is noticed at once, keeps new orders out and lets cancels through, until it is sane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from piggy.core import commands as cmd
+from piggy.engine.clock import QUIET_S, Clock
+from piggy.messaging.client import Client
+from tests.engine.conftest import buy, envelope, running
+from tests.engine.ground import Ground
+from tests.engine.test_engine import ask, open_desk
+
+SECOND_US = 1_000_000
+
+
+class Stepped(Clock):
+    """A clock whose both times a test moves."""
+
+    def __init__(self) -> None:
+        self.utc_us, self.mono_us = 0, 0
+        super().__init__()
+
+    def now_us(self) -> int:
+        return super().now_us() + self.utc_us
+
+    def mono_ns(self) -> int:
+        return super().mono_ns() + self.mono_us * 1_000
+
+    def pass_time(self, seconds: int) -> None:
+        self.utc_us += seconds * SECOND_US
+        self.mono_us += seconds * SECOND_US
+
+
+@pytest.mark.parametrize("step_us", [SECOND_US, -SECOND_US, 3_600 * SECOND_US, -3_600 * SECOND_US, -10 * SECOND_US])
+def test_inv_20_a_step_is_told_until_the_clock_is_back(step_us: int) -> None:
+    clock = Stepped()
+    assert clock.off_ms() == 0
+    clock.utc_us += step_us
+    assert abs(clock.off_ms() - step_us // 1_000) <= 1
+    clock.pass_time(QUIET_S - 1)
+    assert clock.off_ms() != 0
+    clock.utc_us -= step_us
+    assert clock.off_ms() == 0
+    assert clock.steps == 2
+
+
+def test_inv_20_a_clock_that_runs_on_quietly_is_trusted_again_and_a_slew_never_blocks() -> None:
+    clock = Stepped()
+    clock.utc_us += 5 * SECOND_US
+    assert clock.off_ms() != 0
+    clock.pass_time(QUIET_S + 1)
+    assert clock.off_ms() == 0
+    for _ in range(100):
+        clock.utc_us += 50_000
+        assert clock.off_ms() == 0
+    assert clock.steps == 1
+
+
+async def test_inv_20_new_orders_wait_for_a_sane_clock_and_cancels_do_not(
+    ground: Ground, shard: str, tenant: str
+) -> None:
+    client, clock = Client(redis_url=ground.services.redis_url), Stepped()
+
+    async def code(asked: Any) -> str:
+        answer = await ask(client, tenant, asked)
+        return answer.refused.code if answer.refused else ""
+
+    async with running(ground.config(shard=shard), clock=clock) as term:
+        await open_desk(client, tenant)
+        assert await code(envelope(buy())) == ""
+        clock.utc_us -= 10 * SECOND_US
+        assert await code(envelope(buy())) == "CLOCK_STEPPED"
+        cancel = cmd.CancelOrder(order_id="O000000001", account_id="anna")
+        assert await code(envelope(cancel)) != "CLOCK_STEPPED"
+        clock.utc_us += 10 * SECOND_US
+        assert await code(envelope(buy())) == ""
+        assert clock.steps == 2
+        assert term.status.state == "ACTIVE"
