@@ -11,6 +11,8 @@ urlpatterns = [
     path("", pages.welcome, name="welcome"),
     path("desk/", pages.desk, name="desk"),
     path("desk/snapshot/<slug:panel>", pages.panel_snapshot, name="snapshot"),
+    path("desk/facts/<slug:name>", pages.facts, name="facts"),
+    path("desk/orders/<str:order_id>", pages.order_file, name="order-file"),
     path("desk/actions/<slug:kind>", actions.Act.as_view(), name="act"),
     path("desk/layout", actions.Layout.as_view(), name="layout"),
 ]

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
+from apps.accounts import selectors as accounts
 from apps.risk.models import AccountMargin, ControlsReview, GroupLimits
 from apps.trading import selectors as trading
+from piggy.core.limits import HOUSE_LIMITS
 
 ZERO = Decimal(0)
 # What the desk may change for a while; the rest is set in the back office.
@@ -59,3 +61,11 @@ def latest_review() -> ControlsReview | None:
 def margin_called_count() -> int:
     """Return how many accounts are under a margin call."""
     return AccountMargin.objects.filter(margin_called=True).count()
+
+
+def account_exposure_limits() -> dict[str, Decimal]:
+    """Return the largest exposure (P-19) that each account may have, in its currency."""
+    own = {limits.group_id: limits.exposure_account_max for limits in GroupLimits.objects.all()}
+    house = HOUSE_LIMITS.exposure_account_max
+    found = accounts.all_accounts().values_list("account_id", "group_id")
+    return {account_id: limit for account_id, group_id in found if (limit := own.get(group_id, house)) is not None}

@@ -20,6 +20,38 @@ select seq, command_id::text as command_id, position, type, version, principal, 
   from event_log where seq between %s and %s and position(%s::bytea in payload) > 0 order by seq
 """
 
+# What each control of the gate looks at, in words.
+CONTROLS = {
+    "P-01": "trading state",
+    "P-02": "account cleared",
+    "P-03": "product permitted",
+    "P-04": "restricted list",
+    "P-05": "market open",
+    "P-06": "well-formed",
+    "P-07": "order value",
+    "P-08": "order volume",
+    "P-09": "price collar",
+    "P-10": "market protection",
+    "P-11": "price age",
+    "P-12": "value in a window",
+    "P-13": "duplicate",
+    "P-14": "message rate",
+    "P-15": "executions",
+    "P-16": "reject storm",
+    "P-17": "free margin",
+    "P-18": "position caps",
+    "P-19": "exposure caps",
+    "P-20": "daily loss",
+    "P-21": "share of volume",
+    "P-22": "self-trade",
+    "P-23": "short sale",
+    "P-24": "leverage cap",
+    "P-25": "kill switch",
+    "P-26": "override",
+    "P-30": "yearly review",
+    "REDUCE_ONLY": "reduce only",
+}
+
 
 def orders_of(*, user: Any) -> QuerySet[Order]:
     """Return the orders of the user's own accounts."""
@@ -101,3 +133,13 @@ def doubtful_count() -> int:
 def account_of_order(*, order_id: str) -> str | None:
     """Return the account of any client's order, None where there is no such order."""
     return Order.objects.filter(order_id=order_id).values_list("account_id", flat=True).first()
+
+
+def order_file(*, order_id: str) -> dict[str, Any] | None:
+    """Return an order as its dealer reads it, None where there is none: decimals are text, times ISO 8601."""
+    order = Order.objects.filter(order_id=order_id).values().first()
+    if order is None:
+        return None
+    fills = Fill.objects.filter(order_id=order_id).order_by("seq")
+    legs = legs_of(order_id=order_id)
+    return {"order": order, "legs": list(legs.values()), "fills": list(fills.values()), "controls": CONTROLS}

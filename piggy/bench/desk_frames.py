@@ -132,6 +132,11 @@ class FrameMaker:
             "realised": f"{floating / 7:.2f}",
             "notional": f"{net * contract * mid:.2f}",
             "currency": currency,
+            "base": name[:3],
+            "contract_size": str(contract),
+            "cost": str(vwap * net),
+            "limit": "10",
+            "limit_percent": round(abs(net - a_net) * 10),
             "positions": abs(self._nets[name]) % 90 + 1,
             "age_ms": 0,
         }

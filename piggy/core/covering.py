@@ -216,6 +216,12 @@ def _house_fold(
     )
 
 
+def open_risk(*, policy: HedgePolicy, moment: Moment) -> Decimal | None:
+    """Return the risk that a policy looks at, in its unit, once all that is pending is done; None off price."""
+    measured = _measured(policy=policy, pending=moment.state.hedge_pending, moment=moment)
+    return measured[0] if measured else None
+
+
 def _proposed(*, policy: HedgePolicy, pending: Mapping[str, Decimal], number: int, moment: Moment) -> Events:
     state = moment.state
     last = state.hedges.get(state.last_hedges.get(policy.key, ""))

@@ -68,15 +68,27 @@ def exposure_row(*, desk: Desk, symbol: str, costs: Costs, now_us: int) -> Row:
         "b_net": lots(exposure.b_net, digits),
         "venue_net": lots(exposure.venue_net, digits),
         "uncovered": lots(exposure.uncovered, digits),
+        **_limit_use(desk, symbol, exposure.uncovered),
         "vwap": ((costs.long + costs.short) / net).quantize(step) if net else None,
         "mark": None if mark is None else mark.quantize(step),
         "floating": floating,
         "realised": round_money(amount=exposure.realised, currency=instrument.quote),
         "notional": None if mark is None else (net * instrument.contract_size * mark).quantize(MONEY_STEP),
         "currency": instrument.quote,
+        "base": instrument.base,
+        "contract_size": instrument.contract_size,
+        "cost": costs.long + costs.short,
         "positions": exposure.positions,
         "age_ms": age_ms,
     }
+
+
+def _limit_use(desk: Desk, symbol: str, uncovered: Decimal) -> Row:
+    """Return how much of the hedging policy's threshold is used, None where no policy bounds the symbol."""
+    policy = desk.state.hedge_policies.get(symbol)
+    if policy is None or not policy.threshold:
+        return {"limit": None, "limit_percent": None}
+    return {"limit": policy.threshold, "limit_percent": round(100 * abs(uncovered) / policy.threshold)}
 
 
 def lots(quantity: Decimal, digits: int) -> Decimal:

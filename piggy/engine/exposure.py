@@ -19,7 +19,7 @@ from piggy.core.correction_events import OrderFillBusted
 from piggy.core.desk import Desk
 from piggy.core.events import OrderFilled
 from piggy.core.market import VenueQuote
-from piggy.engine import desk_rows
+from piggy.engine import desk_focus, desk_panels, desk_rows
 from piggy.engine.clock import Clock, is_wanted, pause
 from piggy.engine.desk_rows import Costs, Row, VenueWatch
 from piggy.engine.loop import Done
@@ -70,6 +70,8 @@ class Screen:
     orders_seen: int = 0
     orders_per_s: int = 0
     known: bool = False
+    margins: desk_panels.MarginScan = field(default_factory=desk_panels.MarginScan)
+    focus: list[str] = field(default_factory=list)
 
 
 class Marks:
@@ -135,6 +137,7 @@ class Marks:
 
     async def _flush(self, tenant: str, desk: Desk, *, is_second: bool) -> None:
         screen = self._screen(tenant)
+        screen.margins.step(desk=desk, moment=desk.moment(now_us=self._clock.now_us()))
         if not screen.known:
             await self._continue(tenant, desk, screen)
         if is_second:
@@ -148,7 +151,10 @@ class Marks:
                     panel.snapshot_due = False
             for frame in frames:
                 pipe.publish(streams.desk_channel(tenant=tenant), frame)
-            await pipe.execute()
+            focus = streams.focus_key(tenant=tenant)
+            pipe.zremrangebyscore(focus, "-inf", self._clock.now_us() // 1_000_000)
+            pipe.zrange(focus, 0, desk_focus.NAMES_MAX - 1)
+            screen.focus = [name.decode() for name in (await pipe.execute())[-1]]
 
     async def _continue(self, tenant: str, desk: Desk, screen: Screen) -> None:
         """Go on after the numbers that screens already have; they see a snapshot first, for there may be a gap."""
@@ -161,7 +167,7 @@ class Marks:
                         order=order, instrument=desk.state.instruments.get(order.terms.symbol)
                     )
             elif panel.name != "orders":
-                panel.change(self._rows(desk, screen)[panel.name])
+                panel.change((self._rows(desk, screen) | self._slow_rows(desk, screen))[panel.name])
             await self._redis.publish(
                 streams.desk_channel(tenant=tenant), panel.frame(panel.rows, snapshot=True, at_us=self._clock.now_us())
             )
@@ -171,7 +177,8 @@ class Marks:
     def _frames(self, desk: Desk, screen: Screen, *, is_second: bool) -> list[bytes]:
         frames = []
         at_us = self._clock.now_us()
-        for name, rows in self._rows(desk, screen).items():
+        now = self._rows(desk, screen) | (self._slow_rows(desk, screen) if is_second else {})
+        for name, rows in now.items():
             panel = screen.panels[name]
             changed = panel.change(rows)
             # The summary speaks every second also when nothing changed: silence means a dead engine.
@@ -219,7 +226,20 @@ class Marks:
                 for name, watch in venues.items()
             },
             "summary": {"desk": summary},
+            "focus": desk_focus.focus_rows(desk=desk, names=screen.focus, now_us=now_us),
         }
+
+    def _slow_rows(self, desk: Desk, screen: Screen) -> dict[str, dict[str, Row]]:
+        now_us = self._clock.now_us()
+        moment = desk.moment(now_us=now_us)
+        panels = {
+            "hedges": desk_panels.hedge_rows(desk=desk, moment=moment),
+            "margin": screen.margins.shown(),
+            "doubts": desk_panels.doubt_rows(desk=desk),
+            "states": desk_panels.state_rows(desk=desk),
+        }
+        alerts = desk_panels.alert_rows(desk=desk, panels=panels, before=screen.panels["alerts"].rows, now_us=now_us)
+        return panels | {"alerts": alerts}
 
 
 def _take_note(desk: Desk, screen: Screen, touched: dict[str, None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -49,6 +50,14 @@ class DeskFeed:
         except (RedisError, OSError) as error:
             log.warning("desk snapshot unreadable", extra={"tenant": self._tenant, "panel": panel, "error": str(error)})
             return None
+
+    async def look_at(self, *, names: list[str]) -> None:
+        """Ask the engine to show these closely; it stops when nobody asks again within FOCUS_LIFE_S."""
+        until_s = time.time() + streams.FOCUS_LIFE_S
+        try:
+            await self._redis.zadd(streams.focus_key(tenant=self._tenant), dict.fromkeys(names, until_s))
+        except (RedisError, OSError) as error:
+            log.warning("desk focus not told", extra={"tenant": self._tenant, "error": str(error)})
 
     async def close(self) -> None:
         """Give the connections back."""

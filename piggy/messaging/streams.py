@@ -6,7 +6,20 @@ ENGINE_GROUP = "engine"
 WORKER_GROUP = "worker"
 FIELD = b"e"
 REPLY_LIFE_S = 60
-PANELS = ("exposure", "quotes", "venues", "orders", "summary")
+PANELS = (
+    "exposure",
+    "quotes",
+    "venues",
+    "orders",
+    "summary",
+    "hedges",
+    "margin",
+    "doubts",
+    "alerts",
+    "states",
+    "focus",
+)
+FOCUS_LIFE_S = 15
 
 
 def commands_key(*, tenant: str) -> str:
@@ -57,6 +70,11 @@ def desk_snapshot_key(*, tenant: str, panel: str) -> str:
 def scorecards_key(*, tenant: str) -> str:
     """Return the key that holds every venue's latest scorecard (JSON)."""
     return f"{{{tenant}}}:scorecards"
+
+
+def focus_key(*, tenant: str) -> str:
+    """Return the sorted set of what dealers look at closely, each until the time (s since 1970) that is its score."""
+    return f"{{{tenant}}}:desk:focus"
 
 
 def tenant_of(*, key: str) -> str:

@@ -21,6 +21,9 @@ export const number = (text) => {
   return `${String(text).startsWith("-") ? MINUS : ""}${grouped}${fraction === undefined ? "" : `.${fraction}`}`;
 };
 
+/** Large amounts without their cents: there is no room, and nobody deals in them. */
+export const brief = (text) => (/^-?\d{4,}\./.test(text ?? "") ? text.split(".")[0] : text);
+
 /** Profit or loss: coloured, and signed so that the colour is not needed. */
 export const money = (text) => {
   const direction = sign(text);

@@ -47,6 +47,7 @@ export class Grid {
       this.schedule();
     });
     this.table.on("rowClick", (_event, row) => this.activate(row.getIndex()));
+    this.table.on("rowDblClick", (_event, row) => this.opened?.(this.store.row(panel, row.getIndex())));
     store.watch(panel, (keys, whole) => this.changed(keys, whole));
     if (aged) setInterval(() => this.growOld(), 1_000);
   }
@@ -159,7 +160,11 @@ export class Grid {
       const row = each === null ? false : this.table.getRow(each);
       if (row) row.getElement().classList.toggle("cursor", each === key);
     }
+    if (before !== key) this.host.dispatchEvent(new CustomEvent("cursor", { detail: this.chosen }));
   }
+
+  /** The row under the cursor, as it is now. */
+  get chosen() { return this.cursor === null ? null : this.store.row(this.panel, this.cursor) ?? null; }
 
   /** Move the cursor by `step` rows and keep it in view. */
   move(step) {

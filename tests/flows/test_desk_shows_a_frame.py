@@ -130,7 +130,8 @@ def test_the_desk_can_be_worked_from_the_keyboard(page: Page) -> None:
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("width", [1920, 1366, 768])
-def test_nothing_keeps_anybody_out(page: Page, theme: str, width: int) -> None:
+def test_nothing_keeps_anybody_out(page: Page, voice: EngineVoice, theme: str, width: int) -> None:
+    voice.say(voice.maker.tick(symbols=11))
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
     page.locator("#grid-orders .tabulator-row").first.click()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -42,7 +43,15 @@ def dealers_only(view: View) -> View:
 @dealers_only
 def desk(request: HttpRequest) -> HttpResponse:
     """The dealer's page; everything on it comes over the websocket."""
-    return render(request, "dealing/desk.html", {"panels": selectors.PANELS, "login_url": settings.LOGIN_URL})
+    remembered = {
+        "may": selectors.actions_of(request.user),
+        "layout": selectors.layout_of(user=request.user),
+        "tenant": request.tenant.schema_name,  # type: ignore[attr-defined]
+        "user": request.user.get_username(),
+        "limits": selectors.CHANGEABLE,
+    }
+    context = {"panels": selectors.PANELS, "login_url": settings.LOGIN_URL, "remembered": remembered}
+    return render(request, "dealing/desk.html", context)
 
 
 @require_safe
@@ -54,6 +63,41 @@ def panel_snapshot(request: HttpRequest, panel: str) -> HttpResponse:
         raise Http404
     found = selectors.panel_snapshot(tenant=request.tenant.schema_name, panel=panel)  # type: ignore[attr-defined]
     return HttpResponse(found, content_type="application/json") if found else HttpResponse(status=204)
+
+
+FACTS: dict[str, Callable[[str], Any]] = {
+    "exposure-currency": lambda tenant: selectors.exposure_by(tenant=tenant, what="currency"),
+    "exposure-group": lambda tenant: selectors.exposure_by(tenant=tenant, what="group"),
+    "exposure-account": lambda tenant: selectors.exposure_by(tenant=tenant, what="account"),
+    "books": lambda tenant: selectors.books(tenant=tenant),
+    "changes": lambda tenant: selectors.changes(),
+    "journal": lambda tenant: selectors.actions_done(),
+}
+
+
+@require_safe
+@never_cache
+@dealers_only
+def facts(request: HttpRequest, name: str) -> HttpResponse:
+    """The rows of a panel that is read from the tables when somebody looks at it."""
+    if name not in FACTS:
+        raise Http404
+    return _json(FACTS[name](request.tenant.schema_name))  # type: ignore[attr-defined]
+
+
+@require_safe
+@never_cache
+@dealers_only
+def order_file(request: HttpRequest, order_id: str) -> HttpResponse:
+    """All that is known of one order."""
+    found = selectors.order_file(order_id=order_id)
+    if found is None:
+        raise Http404
+    return _json(found)
+
+
+def _json(value: Any) -> HttpResponse:
+    return HttpResponse(msgspec.json.encode(value), content_type="application/json")
 
 
 @require_safe

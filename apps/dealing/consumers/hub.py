@@ -68,6 +68,10 @@ class Hub:
         """Return a panel's whole state, encoded."""
         return self.panels[panel].snapshot_text()
 
+    async def look_at(self, names: list[str]) -> None:
+        """Have the engine show these closely for a while."""
+        await self._feed.look_at(names=names)
+
     async def stop(self) -> None:
         """End the subscription and every task."""
         for task in self._tasks:

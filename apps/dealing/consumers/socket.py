@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -27,6 +27,8 @@ seat_of_session = tenant_call(selectors.seat_of_session)
 MESSAGE_BYTES_MAX = 64 * 1024
 MESSAGES_PER_S_MAX = 20
 HANG_UP_S_MAX = 2.0
+NAMES_MAX = 8
+Name = Annotated[str, msgspec.Meta(pattern=r"^(depth|stopout):[A-Za-z0-9._:-]{1,60}$")]
 
 
 class Resync(msgspec.Struct, tag_field="action", tag="resync"):
@@ -41,7 +43,13 @@ class Pong(msgspec.Struct, tag_field="action", tag="pong"):
     at_us: int
 
 
-_decode = msgspec.json.Decoder(Resync | Pong).decode
+class Watch(msgspec.Struct, tag_field="action", tag="watch"):
+    """The dealer looks closely at these for the next seconds: depth:EURUSD, stopout:A1001."""
+
+    names: Annotated[list[Name], msgspec.Meta(max_length=NAMES_MAX)]
+
+
+_decode = msgspec.json.Decoder(Resync | Pong | Watch).decode
 
 
 class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -54,6 +62,7 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.tenant = str(self.scope["tenant"])
         self.session_key = str(self.scope["session_key"])
         self.heard_at_s = time.monotonic()
+        self.watched: list[str] = []
         self.said_at_s: deque[float] = deque(maxlen=MESSAGES_PER_S_MAX + 1)
         seat = await seat_of_session(self.tenant, self.session_key)
         if seat is None:
@@ -80,6 +89,9 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         code = self._fault(text_data)
         if code:
             await self.hang_up(code)
+        elif self.watched and self.hub:
+            names, self.watched = self.watched, []
+            await self.hub.look_at(names)
 
     def _fault(self, text: str | None) -> int | None:
         """Return the close code that a message deserves; None where it was understood and done."""
@@ -98,6 +110,8 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             if message.panel not in PANELS:
                 return 4400
             self.outbox.resync(panels=[message.panel])
+        if isinstance(message, Watch):
+            self.watched = message.names
         return None
 
     async def hang_up(self, code: int) -> None:

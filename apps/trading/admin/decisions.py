@@ -9,38 +9,9 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.trading.selectors import CONTROLS
 from piggy.core.money import plain
 
-CONTROLS = {
-    "P-01": "trading state",
-    "P-02": "account cleared",
-    "P-03": "product permitted",
-    "P-04": "restricted list",
-    "P-05": "market open",
-    "P-06": "well-formed",
-    "P-07": "order value",
-    "P-08": "order volume",
-    "P-09": "price collar",
-    "P-10": "market protection",
-    "P-11": "price age",
-    "P-12": "value in a window",
-    "P-13": "duplicate",
-    "P-14": "message rate",
-    "P-15": "executions",
-    "P-16": "reject storm",
-    "P-17": "free margin",
-    "P-18": "position caps",
-    "P-19": "exposure caps",
-    "P-20": "daily loss",
-    "P-21": "share of volume",
-    "P-22": "self-trade",
-    "P-23": "short sale",
-    "P-24": "leverage cap",
-    "P-25": "kill switch",
-    "P-26": "override",
-    "P-30": "yearly review",
-    "REDUCE_ONLY": "reduce only",
-}
 VALUE_PLACES = 4
 MONEY_FROM = Decimal(100)
 # (heading, key, is a figure)

@@ -1,6 +1,7 @@
 // Exposure by symbol: what clients hold, where it went, and what nobody covers.
 import { el, money, net, number } from "../format.js";
 import { Grid, figure, label, total } from "../grid.js";
+import { use } from "./risk.js";
 
 const REPORTING_CURRENCY = "USD";
 
@@ -31,6 +32,7 @@ export const exposure = ({ host, store }) => {
       figure("B-book", "b_net", net, { ...total(net), minWidth: 72, responsive: 2 }),
       figure("LP net", "venue_net", net, { ...total(net), minWidth: 72, responsive: 3 }),
       figure("Uncovered", "uncovered", net, { ...total(net), minWidth: 80, responsive: 0, cssClass: "figure strong" }),
+      figure("Limit", "limit_percent", (value) => use(value), { minWidth: 66, responsive: 1 }),
       figure("VWAP", "vwap", number, { minWidth: 94, responsive: 3 }),
       figure("Mark", "mark", number, { minWidth: 94, responsive: 4 }),
       figure("Floating P&L", "floating", inQuoteCurrency, { ...summed(store, "floating"), minWidth: 118, responsive: 0, widthGrow: 1.2 }),

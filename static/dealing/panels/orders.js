@@ -51,7 +51,10 @@ const decision = (row) => {
     facts.push(fact("Rule", `${routing.rule} v${routing.version}`));
     facts.push(fact("Split in lots", `A ${number(routing.a_quantity)} · B ${number(routing.b_quantity)} · crossed ${number(routing.cross_quantity)}`));
   }
-  const parts = [el("dl", "facts", ...facts)];
+  const open = el("button", "button small", "Order file (f)");
+  open.type = "button";
+  open.dataset.file = row.order_id;
+  const parts = [el("dl", "facts", ...facts), open];
   if (row.checks?.length) parts.push(checks(row.checks));
   parts.push(routing?.considered?.length ? considered(routing.considered) : el("p", "muted", "No venue was weighed for this order."));
   return el("div", "decision", ...parts);

@@ -7,11 +7,13 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.test import Client
 
+from apps.instruments.models import Instrument
 from piggy.bench.desk_ground import seat_staff
 from piggy.core.answers import Answer
 from piggy.core.commands import Envelope
@@ -68,3 +70,16 @@ def _answer(server: Any, heard: list[Envelope], stopped: threading.Event, reply:
             if envelope.reply_to:
                 key = streams.reply_key(tenant="acorn", request_id=envelope.reply_to)
                 server.rpush(key, codec.encode(reply(envelope)))
+
+
+def symbol(name: str) -> Instrument:
+    """A pair against the dollar, not yet saved."""
+    return Instrument(
+        symbol=name,
+        asset_class="fx_major",
+        base=name[:3],
+        quote="USD",
+        contract_size=100_000,
+        price_digits=5,
+        tick_size=Decimal("0.00001"),
+    )

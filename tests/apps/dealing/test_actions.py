@@ -12,7 +12,6 @@ from django.db import DatabaseError, connection
 from apps.dealing.api.actions import ACTIONS
 from apps.dealing.models import DeskAction
 from apps.instruments import services as instruments
-from apps.instruments.models import Instrument
 from apps.outbox.models import OutboxCommand
 from apps.tenants.services import in_tenant
 from piggy import projector
@@ -22,7 +21,7 @@ from piggy.core.commands import ApproveHedge, CancelOrder, CoverByHand, Envelope
 from piggy.core.events import CommandRefused
 from piggy.core.orders import Side
 from tests.apps import records
-from tests.apps.dealing.desk_floor import Dealer, engine
+from tests.apps.dealing.desk_floor import Dealer, engine, symbol
 
 BODIES: dict[str, dict[str, Any]] = {
     "set-trading-state": {"scope": "symbol", "key": "EURUSD", "state": "halted"},
@@ -51,9 +50,7 @@ def done(envelope: Envelope) -> Answer:
 def floor(acorn: Any, redis_server: Any, owner_sql: Any) -> Iterator[list[Envelope]]:
     with in_tenant("acorn"):
         records.client()
-        eurusd = Instrument(symbol="EURUSD", asset_class="fx_major", base="EUR", quote="USD", contract_size=100_000)
-        eurusd.price_digits, eurusd.tick_size = 5, Decimal("0.00001")
-        instruments.save_instrument(tenant="acorn", instrument=eurusd, by="test")
+        instruments.save_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
         records.write(records.credited(), records.accepted())
         projector.catch_up(tenant="acorn")
         OutboxCommand.objects.all().delete()

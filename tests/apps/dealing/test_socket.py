@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,9 +17,10 @@ from apps.tenants.services import in_tenant
 from apps.users.models import User
 from piggy.bench.desk_frames import FrameMaker
 from piggy.bench.desk_ground import EngineVoice, WebProcess, seat_staff
+from piggy.messaging import streams
 
 pytestmark = pytest.mark.timeout(90)
-PANELS = {"exposure", "quotes", "venues", "orders", "summary"}
+PANELS = set(streams.PANELS)
 
 
 class Desk:
@@ -108,6 +110,20 @@ def test_a_lost_frame_is_made_good_from_the_snapshot(desk: Desk) -> None:
     asyncio.run(story())
 
 
+def test_what_a_dealer_looks_at_closely_is_told_to_the_engine_for_a_while(desk: Desk, redis_server: Any) -> None:
+    async def story() -> None:
+        async with desk.line() as line:
+            await whole(line)
+            await line.send('{"action":"watch","names":["depth:EURUSD","stopout:A1001"]}')
+            async with asyncio.timeout(3):
+                while not (told := redis_server.zrange(streams.focus_key(tenant="acorn"), 0, -1, withscores=True)):
+                    await asyncio.sleep(0.01)
+        assert {name.decode() for name, _ in told} == {"depth:EURUSD", "stopout:A1001"}
+        assert all(time.time() < until_s <= time.time() + streams.FOCUS_LIFE_S for _, until_s in told)
+
+    asyncio.run(story())
+
+
 def test_strangers_and_other_roles_and_foreign_pages_are_refused(desk: Desk) -> None:
     """T-13 and the handshake part of 2.c."""
     auditor = seat_staff(tenant="acorn", role="auditor", username="ada")
@@ -138,6 +154,8 @@ def test_bad_messages_close_the_line_with_their_code(desk: Desk) -> None:
         assert await code_after('{"action":"fly"}') == 4400
         assert await code_after("no json") == 4400
         assert await code_after('{"action":"resync","panel":"secrets"}') == 4400
+        assert await code_after('{"action":"watch","names":["orders:*"]}') == 4400
+        assert await code_after(json.dumps({"action": "watch", "names": ["depth:EURUSD"] * 9})) == 4400
         assert await code_after("x" * 70_000) in (1009, 1011)
         assert await code_after(*['{"action":"pong","at_us":1}'] * 25) == 4429
 

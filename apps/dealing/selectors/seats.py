@@ -1,28 +1,20 @@
-"""Who may sit at the desk, and what its panels hold now."""
+"""Who may sit at the desk and do what, and what its panels hold now."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 import redis
 from django.conf import settings
-from django.utils import timezone
 
 from apps.common.sockets import person_of
 from apps.dealing.models import DeskLayout
-from apps.liquidity import selectors as liquidity
-from apps.outbox import selectors as outbox
-from apps.risk import selectors as risk
+from apps.risk.selectors import CHANGEABLE as CHANGEABLE
 from apps.tenants import selectors as tenants
-from apps.trading import selectors as trading
-from apps.treasury import selectors as treasury
 from apps.users import selectors as users
 from piggy.messaging import streams
 
-UNHEARD_AFTER_S = 30
-VENUE_READY = "ready"
 WATCH = "dealing.watch_desk"
 # Action of the desk: the right that it needs.
 RIGHTS = {
@@ -55,8 +47,18 @@ class PanelInfo(msgspec.Struct, frozen=True, kw_only=True):
 PANELS = (
     PanelInfo(name="exposure", title="Exposure by symbol", key="e", hint="lots · P&L in quote currency, sums in USD"),
     PanelInfo(name="quotes", title="Consolidated quotes", key="q", hint="Enter shows each LP"),
-    PanelInfo(name="orders", title="Order blotter", key="o", hint="Enter shows the venues weighed"),
+    PanelInfo(name="orders", title="Order blotter", key="o", hint="Enter opens the order's file"),
     PanelInfo(name="venues", title="LP health", key="l", hint=""),
+    PanelInfo(name="ladder", title="Ladder", key="d", hint="follows the chosen symbol"),
+    PanelInfo(name="hedges", title="Hedging", key="h", hint="queued hedges wait for a dealer"),
+    PanelInfo(name="margin", title="Margin watch", key="m", hint="Enter shows what a stop-out would close"),
+    PanelInfo(name="doubts", title="In doubt", key="u", hint="counted worst-case until settled"),
+    PanelInfo(name="alerts", title="Alerts", key="a", hint=""),
+    PanelInfo(name="spread", title="Exposure by currency, group, account", key="x", hint="in USD at the live mid"),
+    PanelInfo(name="books", title="P&L by book", key="b", hint="today, in the accounts' currency"),
+    PanelInfo(name="states", title="Trading states", key="s", hint="whatever is not active"),
+    PanelInfo(name="changes", title="Changes for a while", key="c", hint="put back by the clock"),
+    PanelInfo(name="journal", title="Journal of actions", key="j", hint="append-only"),
 )
 
 
@@ -99,80 +101,3 @@ def panel_snapshot(*, tenant: str, panel: str) -> bytes | None:
     found = _redis.get(streams.desk_snapshot_key(tenant=tenant, panel=panel))
     assert found is None or isinstance(found, bytes), "a plain GET answers bytes"
     return found
-
-
-class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """Work that waits for a person: how much, and the list where it is done (`query` filters it)."""
-
-    title: str
-    count: int
-    model: str
-    note: str
-    query: str = ""
-    is_urgent: bool = False
-
-    @property
-    def tone(self) -> str:
-        return "clear" if not self.count else "urgent" if self.is_urgent else "waiting"
-
-
-def work_queues(*, tenant: str) -> list[Queue]:
-    """Return what waits for somebody at the current broker, the most pressing kind first."""
-    return [
-        Queue(
-            title="LPs down",
-            count=len(down := venues_down(tenant=tenant)),
-            model="liquidity.liquidityprovider",
-            note=", ".join(down) or "every LP is logged on",
-            is_urgent=True,
-        ),
-        Queue(
-            title="Venue messages parked",
-            count=liquidity.parked_count(),
-            model="liquidity.venuereport",
-            note="what an LP said and nobody could read",
-            query="?kind__exact=parked",
-            is_urgent=True,
-        ),
-        Queue(
-            title="Orders in doubt",
-            count=trading.doubtful_count(),
-            model="trading.childorder",
-            note="the venue has not said what became of them",
-            query="?state__exact=in_doubt",
-            is_urgent=True,
-        ),
-        Queue(
-            title="Margin calls",
-            count=risk.margin_called_count(),
-            model="risk.accountmargin",
-            note="accounts below their margin call now",
-            query="?margin_called__exact=1",
-        ),
-        Queue(
-            title="Deposits for a second person",
-            count=treasury.waiting_deposits().count(),
-            model="treasury.deposit",
-            note="entered, and not yet approved or rejected",
-            query="?state__exact=requested",
-        ),
-        Queue(
-            title="Commands unheard",
-            count=outbox.waiting_commands(told_before=timezone.now() - timedelta(seconds=UNHEARD_AFTER_S)).count(),
-            model="outbox.outboxcommand",
-            note=f"told to the engine over {UNHEARD_AFTER_S} s ago without an answer",
-            query="?superseded__exact=0&heard_at__isempty=1",
-            is_urgent=True,
-        ),
-    ]
-
-
-def venues_down(*, tenant: str) -> list[str]:
-    """Return the LPs that are not ready as the engine last saw them; all of ours where it has not spoken."""
-    names = [provider.name for provider in liquidity.providers() if provider.enabled]
-    try:
-        found = panel_snapshot(tenant=tenant, panel="venues")
-    except redis.RedisError:
-        return names
-    rows: dict[str, Any] = msgspec.json.decode(found)["rows"] if found else {}
-    return [name for name in names if rows.get(name, {}).get("state") != VENUE_READY]

@@ -1,0 +1,39 @@
+"""Who may sit at the desk and do what, what its panels hold now, and what was done there."""
+
+from apps.dealing.selectors.books import books
+from apps.dealing.selectors.exposures import exposure_by
+from apps.dealing.selectors.journal import actions_done, changes, order_file
+from apps.dealing.selectors.queues import Queue, venues_down, work_queues
+from apps.dealing.selectors.seats import (
+    CHANGEABLE,
+    PANELS,
+    RIGHTS,
+    actions_of,
+    layout_of,
+    may_act,
+    may_watch_desk,
+    panel_snapshot,
+    seat_of_session,
+    seated_sessions,
+)
+
+__all__ = [
+    "CHANGEABLE",
+    "PANELS",
+    "RIGHTS",
+    "Queue",
+    "actions_done",
+    "actions_of",
+    "books",
+    "changes",
+    "exposure_by",
+    "layout_of",
+    "may_act",
+    "may_watch_desk",
+    "order_file",
+    "panel_snapshot",
+    "seat_of_session",
+    "seated_sessions",
+    "venues_down",
+    "work_queues",
+]

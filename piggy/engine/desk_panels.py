@@ -1,0 +1,234 @@
+"""Rows of the panels that change once a second: hedging, margin watch, doubts, alerts, trading states.
+
+Each row carries the inputs of its figures, so that the page can say why a number is what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from piggy.core.accounts import TradingState
+from piggy.core.covering import open_risk
+from piggy.core.desk import Desk
+from piggy.core.market import VenueState
+from piggy.core.moment import Moment
+from piggy.core.money import ZERO
+from piggy.core.state import Hedge
+from piggy.engine.desk_rows import MONEY_STEP, Row, lots
+
+HEDGES_KEPT = 30
+ACCOUNTS_SHOWN = 60
+ACCOUNTS_PER_STEP, WORST_PER_STEP = 20, 10
+ALERTS_MAX = 100
+HUNDRED = Decimal(100)
+PERCENT_STEP = Decimal("0.1")
+LOUD, RAISED, NOTED = "serious", "warning", "info"
+
+Rows = dict[str, Row]
+
+
+@dataclass(slots=True)
+class MarginScan:
+    """Margin levels of all accounts with positions, a few at each step, so that no order ever waits for them."""
+
+    rows: Rows = field(default_factory=dict)
+    _queue: list[str] = field(default_factory=list)
+
+    def step(self, *, desk: Desk, moment: Moment) -> None:
+        """Look at the most endangered again, and at the next few of the others."""
+        state = desk.state
+        if not self._queue:
+            self._queue = [account_id for account_id, held in state.positions_of.items() if held]
+            self.rows = {key: row for key, row in self.rows.items() if state.positions_of.get(key)}
+        turn, self._queue = self._queue[:ACCOUNTS_PER_STEP], self._queue[ACCOUNTS_PER_STEP:]
+        worst = sorted(self.rows.values(), key=_level)[:WORST_PER_STEP]
+        for account_id in dict.fromkeys([*(row["account_id"] for row in worst), *turn]):
+            if state.positions_of.get(account_id):
+                self.rows[account_id] = _margin_row(desk, moment, account_id)
+            else:
+                self.rows.pop(account_id, None)
+
+    def shown(self) -> Rows:
+        """Return the accounts nearest to their stop-out."""
+        worst = sorted(self.rows.values(), key=_level)[:ACCOUNTS_SHOWN]
+        return {row["account_id"]: row for row in worst}
+
+
+def hedge_rows(*, desk: Desk, moment: Moment) -> Rows:
+    """Return every policy with the risk it looks at, and the latest hedges, the queued ones always."""
+    state = desk.state
+    rows: Rows = {}
+    for key, policy in state.hedge_policies.items():
+        risk = open_risk(policy=policy, moment=moment)
+        rows[f"policy:{key}"] = {
+            "kind": "policy",
+            "key": key,
+            "symbol": policy.symbol,
+            "scope": policy.scope,
+            "risk": risk,
+            "threshold": policy.threshold,
+            "target": policy.target,
+            "band": policy.band,
+            "use_percent": _percent(risk, policy.threshold),
+            "automatic": policy.automatic,
+            "enabled": policy.enabled,
+            "version": policy.version,
+            "pending": state.hedge_pending.get(policy.symbol, ZERO),
+        }
+    latest = [*state.hedges.values()][-HEDGES_KEPT:]
+    queued = [state.hedges[hedge_id] for hedge_id in sorted(state.open_hedges)]
+    return rows | {hedge.hedge_id: _hedge_row(desk, hedge) for hedge in [*latest, *queued]}
+
+
+def doubt_rows(*, desk: Desk) -> Rows:
+    """Return the legs whose outcome nobody knows, and what venues reported that fits no order of ours."""
+    rows: Rows = {}
+    for child in desk.state.open_children.values():
+        if not child.in_doubt:
+            continue
+        made, order = child.created, desk.state.orders.get(child.created.order_id)
+        rows[made.cl_ord_id] = {
+            "kind": "leg",
+            "cl_ord_id": made.cl_ord_id,
+            "order_id": made.order_id,
+            "whose": order.terms.account_id if order else "house",
+            "venue": made.venue,
+            "symbol": made.symbol,
+            "side": made.side,
+            "quantity": made.quantity,
+            "filled": child.filled,
+            "leaves": child.leaves,
+            "at": child.created_at_us,
+            "text": "counts worst-case until the venue says what became of it",
+        }
+    for at, report in enumerate(desk.state.suspended):
+        rows[f"suspended:{at}"] = {
+            "kind": "report",
+            "cl_ord_id": report.cl_ord_id,
+            "order_id": "",
+            "whose": "",
+            "venue": report.venue,
+            "symbol": "",
+            "side": "",
+            "quantity": None,
+            "filled": None,
+            "leaves": None,
+            "at": None,
+            "text": f"{report.code}: {report.text}",
+        }
+    return rows
+
+
+def state_rows(*, desk: Desk) -> Rows:
+    """Return every scope that is not active, and who stopped it."""
+    state = desk.state
+    return {
+        f"{scope}:{key}": {"scope": scope, "key": key, "state": known, "by": state.stopped_by.get((scope, key), "")}
+        for (scope, key), known in state.trading_states.items()
+        if known is not TradingState.ACTIVE
+    }
+
+
+def alert_rows(*, desk: Desk, panels: Mapping[str, Rows], before: Rows, now_us: int) -> Rows:
+    """Return what somebody should look at now; `since` stays that of an alert that was there before."""
+    found: Rows = {}
+    for key, alert in [*_venue_alerts(desk), *_panel_alerts(panels), *_limit_alerts(desk)][:ALERTS_MAX]:
+        found[key] = alert | {"key": key, "since": before[key]["since"] if key in before else now_us}
+    return found
+
+
+def _margin_row(desk: Desk, moment: Moment, account_id: str) -> Row:
+    account = desk.state.accounts[account_id]
+    group, funds = desk.state.groups[account.group], moment.funds(account_id)
+    at_stop_out = funds.used_margin * group.stop_out_percent / HUNDRED
+    level = funds.level_percent
+    return {
+        "account_id": account_id,
+        "group": account.group,
+        "currency": account.currency,
+        "balance": funds.balance.quantize(MONEY_STEP),
+        "floating": funds.floating.quantize(MONEY_STEP),
+        "equity": funds.equity.quantize(MONEY_STEP),
+        "used_margin": funds.used_margin.quantize(MONEY_STEP),
+        "free_margin": funds.free_margin.quantize(MONEY_STEP),
+        "level_percent": level.quantize(PERCENT_STEP) if level is not None else None,
+        "call_percent": group.margin_call_percent,
+        "stop_out_percent": group.stop_out_percent,
+        "distance": (funds.equity - at_stop_out).quantize(MONEY_STEP),
+        "called": account_id in desk.state.margin_called,
+        "priced": funds.priced,
+        "positions": len(desk.state.positions_of.get(account_id, ())),
+    }
+
+
+def _level(row: Row) -> Decimal:
+    level = row["level_percent"]
+    return Decimal("Infinity") if level is None else Decimal(level)
+
+
+def _hedge_row(desk: Desk, hedge: Hedge) -> Row:
+    waits = not hedge.approved and not hedge.state.final
+    digits = desk.state.instruments[hedge.symbol].lot_digits
+    return {
+        "kind": "hedge",
+        "key": hedge.key,
+        "hedge_id": hedge.hedge_id,
+        "symbol": hedge.symbol,
+        "side": hedge.side,
+        "quantity": lots(hedge.quantity, digits),
+        "filled": lots(hedge.filled, digits),
+        "state": "queued" if waits else hedge.outcome or hedge.state,
+        "at": hedge.proposed_at_us,
+        "queued": waits,
+    }
+
+
+def _venue_alerts(desk: Desk) -> Iterable[tuple[str, Row]]:
+    for name, venue in desk.state.venues.items():
+        status = desk.statuses.get(name)
+        if venue.enabled and (status is None or status.state is not VenueState.READY):
+            text = f"{status.state.value}: {status.text}" if status else "nothing heard from it yet"
+            yield f"venue:{name}", _alert(LOUD, "lp", f"{name} is down", text)
+
+
+def _panel_alerts(panels: Mapping[str, Rows]) -> Iterable[tuple[str, Row]]:
+    for key, row in panels["doubts"].items():
+        yield f"doubt:{key}", _alert(LOUD, "doubt", f"{row['venue']} in doubt", f"{key}: {row['text']}")
+    for key, row in panels["margin"].items():
+        level, stop_out = row["level_percent"], row["stop_out_percent"]
+        if level is not None and row["called"]:
+            text = f"margin level {level} %, called at {row['call_percent']:f} %, stopped out at {stop_out:f} %"
+            tone = LOUD if level < stop_out * 2 - stop_out / 2 else RAISED
+            yield f"margin:{key}", _alert(tone, "margin", f"Margin call {key}", text)
+    for key, row in panels["hedges"].items():
+        if row["kind"] == "hedge" and row["queued"]:
+            text = f"{row['side']} {row['quantity']} {row['symbol']} waits for a dealer"
+            yield f"hedge:{key}", _alert(RAISED, "request", f"Hedge {key} queued", text)
+        if row["kind"] == "policy" and row["use_percent"] is not None and row["use_percent"] >= HUNDRED:
+            text = f"risk {row['risk']} is past the threshold {row['threshold']}"
+            yield f"exposure:{key}", _alert(RAISED, "exposure", f"{row['key']} past its threshold", text)
+    for key, row in panels["states"].items():
+        who = f"by {row['by']}" if row["by"] else ""
+        name = f"{row['scope']} {row['key']}".strip()
+        yield f"state:{key}", _alert(NOTED, "state", f"{name} is {row['state']}", who)
+
+
+def _limit_alerts(desk: Desk) -> Iterable[tuple[str, Row]]:
+    for account_id, levels in desk.state.alert_levels.items():
+        for code, level in levels.items():
+            tone = RAISED if level >= HUNDRED else NOTED
+            text = f"{code} has reached {level:f} % of its limit"
+            yield f"limit:{account_id}:{code}", _alert(tone, "limit", f"Limit of {account_id}", text)
+    for account_id in desk.state.throttled:
+        text = "it dealt too often (P-15); a person opens it again"
+        yield f"throttle:{account_id}", _alert(RAISED, "limit", f"{account_id} is throttled", text)
+
+
+def _alert(tone: str, topic: str, title: str, text: str) -> Row:
+    return {"tone": tone, "topic": topic, "title": title, "text": text}
+
+
+def _percent(value: Decimal | None, limit: Decimal) -> Decimal | None:
+    return (abs(value) * HUNDRED / limit).quantize(PERCENT_STEP) if value is not None and limit else None

@@ -1,0 +1,148 @@
+// The dialog of an action: fill in, give the reason, repeat what cannot be undone, hear what became of it.
+import { el } from "./format.js";
+import { act } from "./server.js";
+
+const REASON_MIN = 3;
+
+export class ActionDialog {
+  /** `say(tone, text)` shows a message; `lists()` gives {symbols, groups, accounts} to choose from. */
+  constructor({ element, forms, may, say, lists }) {
+    Object.assign(this, { element, forms, may: new Set(may), say, lists });
+    element.addEventListener("close", () => { this.form = null; });
+  }
+
+  can(kind) { return this.may.has(kind); }
+
+  get isOpen() { return this.element.open; }
+
+  open(kind, values = {}) {
+    if (!this.can(kind) || this.element.open) return;
+    const spec = this.forms[kind];
+    Object.assign(this, { kind, spec, key: crypto.randomUUID(), confirming: false });
+    this.form = el("form", "action-form");
+    this.form.noValidate = true;
+    this.fields = new Map(spec.fields.map((field) => [field.name, this.field(field, values[field.name])]));
+    this.fields.set("reason", this.field({ name: "reason", title: "Reason" }, values.reason));
+    this.note = el("p", "form-note", spec.note ?? "");
+    this.fault = el("p", "form-fault");
+    this.fault.setAttribute("role", "alert");
+    this.step = el("div", "form-confirm");
+    this.done = el("button", "button primary", "Go on");
+    this.done.type = "submit";
+    const back = el("button", "button", "Cancel");
+    back.type = "button";
+    back.addEventListener("click", () => this.element.close());
+    const title = el("h2", "", spec.title);
+    title.id = "action-title";
+    const inputs = el("div", "form-fields", ...[...this.fields.values()].map((each) => each.label));
+    this.form.append(title, this.note, inputs, this.step, this.fault, el("div", "form-buttons", back, this.done));
+    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
+    this.form.addEventListener("input", () => { this.confirming = false; this.step.replaceChildren(); this.refresh(); });
+    this.element.replaceChildren(this.form, ...this.datalists());
+    this.refresh();
+    this.element.showModal();
+    const first = [...this.fields.values()].find((each) => !each.input.readOnly && !each.input.value);
+    (first ?? this.fields.get("reason")).input.focus();
+  }
+
+  field(spec, given) {
+    const input = el(spec.options ? "select" : "input");
+    input.name = spec.name;
+    if (spec.options) {
+      for (const option of spec.options) {
+        const [value, title] = Array.isArray(option) ? option : [option, option];
+        const item = el("option", "", title);
+        item.value = value;
+        input.append(item);
+      }
+    } else input.type = spec.check ? "checkbox" : "text";
+    if (spec.inputmode) input.inputMode = spec.inputmode;
+    if (spec.list) input.setAttribute("list", `list-${spec.list}`);
+    input.autocomplete = "off";
+    input.readOnly = Boolean(spec.readonly);
+    const value = given ?? spec.value;
+    if (spec.check) input.checked = Boolean(value);
+    else if (value !== undefined && value !== null) input.value = String(value);
+    const label = el("label", spec.check ? "check" : "", el("span", "", spec.title), input);
+    return { spec, input, label };
+  }
+
+  datalists() {
+    return Object.entries(this.lists()).map(([name, values]) => {
+      const list = el("datalist", "", ...values.map((value) => { const item = el("option"); item.value = value; return item; }));
+      list.id = `list-${name}`;
+      return list;
+    });
+  }
+
+  /** Hide what does not belong to the choices made; the last step's word says whether there is a way back. */
+  refresh() {
+    for (const { spec, label } of this.fields.values()) {
+      const at = ([name, value]) => this.fields.get(name).input.value === value;
+      label.hidden = Boolean((spec.when && !at(spec.when)) || (spec.unless && at(spec.unless)));
+    }
+    this.done.textContent = this.confirming ? "Yes, do it" : this.spec.confirm?.(this.values()) ? "Go on" : "Do it";
+    this.done.classList.toggle("danger", this.confirming);
+  }
+
+  values() {
+    const shown = [...this.fields.values()].filter(({ label }) => !label.hidden);
+    const filled = shown.filter(({ spec, input }) => spec.check || input.value.trim() !== "" || spec.name === "key");
+    return Object.fromEntries(filled.map(({ spec, input }) => [spec.name, spec.check ? input.checked : spec.whole ? Number(input.value) : input.value.trim()]));
+  }
+
+  faultOf() {
+    for (const { spec, input, label } of this.fields.values()) {
+      const given = input.value.trim();
+      if (label.hidden || spec.check) continue;
+      if (!given && !spec.optional) return [input, `${spec.title} is missing.`];
+      if (given && spec.pattern && !new RegExp(`^(?:${spec.pattern})$`).test(given)) return [input, `${spec.title}: write a number, with a point.`];
+      if (spec.name === "reason" && given.length < REASON_MIN) return [input, "Give the reason in words."];
+    }
+    return null;
+  }
+
+  async submit() {
+    const fault = this.faultOf();
+    if (fault) return this.refuse(fault[1], fault[0]);
+    const values = this.values();
+    const expected = this.spec.confirm?.(values) ?? "";
+    if (expected && !this.confirming) return this.askAgain(values, expected);
+    if (expected) values.confirm = this.spec.typed ? this.step.querySelector("input").value : expected;
+    this.done.disabled = true;
+    const outcome = await act(this.kind, this.spec.shape ? this.spec.shape(values) : values, this.key);
+    this.done.disabled = false;
+    if (!outcome.ok) {
+      // Another try of what was refused is another wish; of what was lost it is the same.
+      if (outcome.state === "refused") this.key = crypto.randomUUID();
+      return this.refuse(outcome.text);
+    }
+    this.element.close();
+    const text = outcome.state === "unheard" ? "Asked; the desk has not answered yet. See the journal." : outcome.text || "Done.";
+    this.say(outcome.state === "unheard" ? "warn" : "good", `${this.spec.title}: ${text}`);
+  }
+
+  askAgain(values, expected) {
+    this.confirming = true;
+    this.fault.textContent = "";
+    const sentence = el("p", "", el("strong", "", this.spec.says(values)));
+    if (this.spec.typed) {
+      const typed = el("input");
+      typed.name = "confirm";
+      typed.autocomplete = "off";
+      typed.addEventListener("input", (event) => event.stopPropagation());
+      this.step.replaceChildren(sentence, el("label", "", el("span", "", `Type ${expected} to confirm`), typed));
+      this.refresh();
+      typed.focus();
+      return;
+    }
+    this.step.replaceChildren(sentence, el("p", "muted", "This cannot be undone."));
+    this.refresh();
+    this.done.focus();
+  }
+
+  refuse(message, input) {
+    this.fault.textContent = message;
+    input?.focus();
+  }
+}

@@ -1,0 +1,68 @@
+// What each action asks of its dealer. `confirm(values)` gives what has to be repeated where there is no way back.
+import { words } from "./format.js";
+
+const choice = (name, title, options, more = {}) => ({ name, title, options, ...more });
+const text = (name, title, more = {}) => ({ name, title, ...more });
+const number = (name, title, more = {}) => ({ name, title, inputmode: "decimal", pattern: "-?[0-9]+([.][0-9]+)?", ...more });
+const minutes = number("minutes", "Minutes until it is put back", { value: "30", pattern: "[0-9]+", whole: true });
+const fixed = (name, title) => text(name, title, { readonly: true });
+
+const SCOPES = ["symbol", "group", "account", "venue", "tenant", "firm"];
+const STATES = [["active", "active: trade again"], ["reducing", "reduce only"], ["halted", "halted: no orders"], ["killed", "killed: no orders, cancel what works"]];
+
+export const forms = ({ tenant, limits }) => ({
+  "set-trading-state": {
+    title: "Halt, reduce, kill or reopen",
+    note: "What one person halted or killed, another person reopens.",
+    fields: [
+      choice("scope", "Scope", SCOPES), text("key", "Name (none for tenant and firm)", { optional: true }), choice("state", "State", STATES),
+      { name: "cancel_working", title: "A kill cancels working orders", check: true, value: true },
+    ],
+    confirm: (values) => (values.state === "killed" ? values.key || tenant : ""),
+    typed: true,
+    says: (values) => `${values.state.toUpperCase()} ${values.scope} ${values.key}`,
+  },
+  "place-order": {
+    title: "Order for a client",
+    note: "The gate holds it to every limit of the client's own orders.",
+    fields: [
+      text("account_id", "Account", { list: "accounts" }), text("symbol", "Symbol", { list: "symbols" }), choice("side", "Side", ["buy", "sell"]), number("quantity", "Lots"),
+      choice("type", "Type", ["market", "limit", "stop"]), number("limit_price", "Limit price", { optional: true, when: ["type", "limit"] }),
+      number("stop_price", "Stop price", { optional: true, when: ["type", "stop"] }), { name: "reduce_only", title: "Reduce only", check: true, value: false },
+    ],
+    confirm: (values) => `${values.side} ${values.quantity} ${values.symbol}`,
+    says: (values) => `${values.side.toUpperCase()} ${inWords(values.quantity)} lots of ${values.symbol} for ${values.account_id}, ${values.type}`,
+  },
+  "cancel-order": { title: "Cancel an order", fields: [fixed("order_id", "Order")] },
+  cover: {
+    title: "Hedge or flatten",
+    note: "Without a side and lots, all that is uncovered is dealt.",
+    fields: [text("symbol", "Symbol", { list: "symbols" }), choice("side", "Side", [["", "to flat"], "buy", "sell"], { optional: true }), number("quantity", "Lots", { optional: true, unless: ["side", ""] })],
+    confirm: (values) => (values.side ? `${values.side} ${values.quantity} ${values.symbol}` : `flatten ${values.symbol}`),
+    says: (values) => (values.side ? `${values.side.toUpperCase()} ${inWords(values.quantity)} lots of ${values.symbol} for the house` : `Deal all that is open in ${values.symbol}`),
+  },
+  "approve-hedge": { title: "Approve a queued hedge", fields: [fixed("hedge_id", "Hedge")] },
+  "reject-hedge": { title: "Reject a queued hedge", fields: [fixed("hedge_id", "Hedge")] },
+  "change-routing": {
+    title: "Route a group another way for a while",
+    fields: [text("group", "Group", { list: "groups" }), choice("book_mode", "Book", [["A", "A: to the LPs"], ["B", "B: keep"], ["MIXED", "MIXED: split"]]), number("a_book_percent", "A-book percent", { value: "100" }), minutes],
+  },
+  "widen-spread": {
+    title: "Widen a group's spread for a while",
+    fields: [text("group", "Group", { list: "groups" }), number("bid_points", "Points more on the bid", { value: "5", whole: true }), number("ask_points", "Points more on the ask", { value: "5", whole: true }), minutes],
+  },
+  "change-limits": {
+    title: "Ask for another limit for a while",
+    note: "Another person approves it before it is live.",
+    fields: [text("group", "Group", { list: "groups" }), choice("limit", "Limit", limits.map((name) => [name, words(name)])), number("value", "Value"), minutes],
+    shape: ({ limit, value, ...rest }) => ({ ...rest, changes: { [limit]: value } }),
+  },
+  "approve-change": { title: "Approve a change", fields: [number("change_id", "Change", { readonly: true, whole: true })] },
+  "reject-change": { title: "Refuse a change", fields: [number("change_id", "Change", { readonly: true, whole: true })] },
+  "end-change": { title: "Put a change back now", fields: [number("change_id", "Change", { readonly: true, whole: true })] },
+});
+
+const DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+
+/** 2.50 as "2.50 (two point five zero)", so that a misplaced point is noticed. */
+const inWords = (text_) => `${text_} (${[...text_].map((sign) => (sign === "." ? "point" : DIGITS[sign] ?? sign)).join(" ")})`;

@@ -1,0 +1,120 @@
+// Where the panels are: workspaces of tiles that are dragged by their header, resized at their edges and remembered.
+const COLUMNS = 12;
+const ROWS = 24;
+const NARROW_PX = 1100;
+const SAVE_AFTER_MS = 800;
+
+const tile = (x, y, w, h) => ({ x, y, w, h });
+
+// What a workspace looks like before its dealer moves anything.
+const PRESETS = {
+  Dealing: {
+    exposure: tile(0, 0, 7, 9), quotes: tile(7, 0, 5, 9), orders: tile(0, 9, 7, 15), ladder: tile(7, 9, 5, 9), venues: tile(7, 18, 5, 6),
+  },
+  Risk: {
+    spread: tile(0, 0, 7, 8), alerts: tile(7, 0, 5, 8), margin: tile(0, 8, 7, 9), hedges: tile(7, 8, 5, 9),
+    books: tile(0, 17, 7, 7), doubts: tile(7, 17, 5, 7),
+  },
+  Control: { states: tile(0, 0, 5, 10), changes: tile(5, 0, 7, 10), journal: tile(0, 10, 12, 14) },
+};
+
+export const WORKSPACES = Object.keys(PRESETS);
+
+const copy = (value) => JSON.parse(JSON.stringify(value));
+
+export class Layout {
+  /** `saved` is what the server remembered; `onShow(name)` is called whenever a panel comes into sight. */
+  constructor({ root, saved, save, onShow }) {
+    Object.assign(this, { root, save, onShow, timer: 0 });
+    this.items = new Map([...root.querySelectorAll("[data-panel]")].map((item) => [item.dataset.panel, item]));
+    this.places = { ...copy(PRESETS), ...this.known(saved.places ?? {}) };
+    this.extra = saved.extra ?? {};
+    this.current = WORKSPACES.includes(saved.current) ? saved.current : WORKSPACES[0];
+    for (const item of this.items.values()) item.remove();
+    this.grid = window.GridStack.init({
+      column: COLUMNS, cellHeight: this.cellPx(), margin: 3, handle: ".panel > header", animate: false,
+      columnOpts: { breakpoints: [{ w: NARROW_PX, c: 1 }], breakpointForWindow: true }, resizable: { handles: "e,se,s,sw,w" },
+    }, root);
+    this.grid.on("change", () => this.moved());
+    window.addEventListener("resize", () => this.grid.cellHeight(this.cellPx()));
+  }
+
+  /** Keep of what was saved only workspaces and panels that there still are. */
+  known(places) {
+    return Object.fromEntries(Object.entries(places).filter(([name]) => PRESETS[name]).map(([name, tiles]) => [
+      name, Object.fromEntries(Object.entries(tiles).filter(([panel]) => this.items.has(panel))),
+    ]));
+  }
+
+  cellPx() {
+    const height = window.innerWidth < NARROW_PX ? 960 : window.innerHeight - this.root.getBoundingClientRect().top - 4;
+    return Math.max(22, Math.floor(height / ROWS));
+  }
+
+  /** Show a workspace as its dealer left it. */
+  show(name) {
+    this.busy = true;
+    this.current = name;
+    this.grid.batchUpdate();
+    for (const item of [...this.grid.getGridItems()]) this.take(item);
+    const places = Object.entries(this.places[name]).sort(([, one], [, other]) => one.y - other.y || one.x - other.x);
+    for (const [panel, place] of places) this.put(panel, place);
+    this.grid.batchUpdate(false);
+    this.busy = false;
+    this.keep();
+    this.root.dispatchEvent(new CustomEvent("workspace", { detail: { name } }));
+  }
+
+  put(panel, place) {
+    const item = this.items.get(panel);
+    if (!item || item.isConnected) return;
+    this.root.append(item);
+    this.grid.makeWidget(item, { ...place, minW: 2, minH: 4, id: panel });
+    this.onShow(panel);
+  }
+
+  take(item) {
+    this.grid.removeWidget(item, false, false);
+    item.remove();
+  }
+
+  isOpen(panel) { return this.items.get(panel)?.isConnected ?? false; }
+
+  /** Bring a panel into sight: where it is, or below everything else. */
+  open(panel) {
+    if (this.isOpen(panel)) return;
+    const home = WORKSPACES.find((name) => this.places[name][panel]);
+    if (home) return this.show(home);
+    this.put(panel, tile(0, 0, 6, 8));
+    this.moved();
+  }
+
+  close(panel) {
+    if (!this.isOpen(panel)) return;
+    this.take(this.items.get(panel));
+    this.moved();
+  }
+
+  reset() {
+    this.places[this.current] = copy(PRESETS[this.current]);
+    this.show(this.current);
+  }
+
+  moved() {
+    if (this.busy || this.grid.getColumn() !== COLUMNS) return;
+    const nodes = this.grid.getGridItems().map((item) => [item.dataset.panel, item.gridstackNode]);
+    this.places[this.current] = Object.fromEntries(nodes.map(([panel, node]) => [panel, tile(node.x, node.y, node.w, node.h)]));
+    this.keep();
+  }
+
+  /** Remember one more thing for this dealer. */
+  remember(name, value) {
+    this.extra[name] = value;
+    this.keep();
+  }
+
+  keep() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.save({ places: this.places, current: this.current, extra: this.extra }), SAVE_AFTER_MS);
+  }
+}

@@ -1,0 +1,75 @@
+// The buttons of each panel: what may be done with the row under the cursor. Who may not do a thing has no button.
+
+const symbolOf = (row) => (row ? { symbol: row.symbol } : {});
+const stop = (scope, key, state) => ({ scope, key, state });
+
+// `values(row)` fills the form in, null where the row is not one for this. Keys are listed in the overlay.
+const TOOLS = {
+  exposure: [
+    { title: "Flatten", key: "h", kind: "cover", values: (row) => ({ ...symbolOf(row), side: "" }) },
+    { title: "Hedge", kind: "cover", values: (row) => ({ ...symbolOf(row), side: Number(row?.uncovered) < 0 ? "sell" : "buy", quantity: row?.uncovered?.replace("-", "") }) },
+    { title: "Halt", kind: "set-trading-state", values: (row) => stop("symbol", row?.symbol ?? "", "halted") },
+  ],
+  quotes: [
+    { title: "New order", key: "F9", kind: "place-order", values: symbolOf },
+    { title: "Halt", kind: "set-trading-state", values: (row) => stop("symbol", row?.symbol ?? "", "halted") },
+  ],
+  orders: [
+    { title: "Cancel", key: "x", kind: "cancel-order", needsRow: true, values: (row) => ({ order_id: row.order_id }) },
+    { title: "Halt account", kind: "set-trading-state", needsRow: true, values: (row) => stop("account", row.account_id, "halted") },
+  ],
+  venues: [
+    { title: "Halt LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "halted") },
+    { title: "Reopen LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "active") },
+  ],
+  ladder: [
+    { title: "Order", kind: "place-order", values: (row, panel) => ({ symbol: panel.grid.symbol }) },
+    { title: "Hedge", kind: "cover", values: (row, panel) => ({ symbol: panel.grid.symbol, side: "buy" }) },
+  ],
+  hedges: [
+    { title: "Approve", key: "c", kind: "approve-hedge", needsRow: true, fits: (row) => row.queued, values: (row) => ({ hedge_id: row.hedge_id }) },
+    { title: "Reject", key: "x", kind: "reject-hedge", needsRow: true, fits: (row) => row.queued, values: (row) => ({ hedge_id: row.hedge_id }) },
+  ],
+  margin: [
+    { title: "Reduce only", kind: "set-trading-state", needsRow: true, values: (row) => stop("account", row.account_id, "reducing") },
+    { title: "Order", kind: "place-order", needsRow: true, values: (row) => ({ account_id: row.account_id, reduce_only: true }) },
+  ],
+  spread: [
+    { title: "Routing", kind: "change-routing", values: (row) => ({ group: row?.name }) },
+    { title: "Spread", kind: "widen-spread", values: (row) => ({ group: row?.name }) },
+  ],
+  states: [
+    { title: "Stop", kind: "set-trading-state", values: () => stop("tenant", "", "halted") },
+    { title: "Reopen", key: "r", kind: "set-trading-state", needsRow: true, values: (row) => stop(row.scope, row.key.split(":").slice(1).join(":"), "active") },
+  ],
+  changes: [
+    { title: "Routing", kind: "change-routing", values: () => ({}) },
+    { title: "Spread", kind: "widen-spread", values: () => ({}) },
+    { title: "Limits", kind: "change-limits", values: () => ({}) },
+    { title: "Approve", key: "c", kind: "approve-change", needsRow: true, fits: (row) => row.state === "asked", values: (row) => ({ change_id: row.id }) },
+    { title: "Refuse", key: "x", kind: "reject-change", needsRow: true, fits: (row) => row.state === "asked", values: (row) => ({ change_id: row.id }) },
+    { title: "Put back", kind: "end-change", needsRow: true, fits: (row) => ["live", "asked"].includes(row.state), values: (row) => ({ change_id: row.id }) },
+  ],
+};
+
+/** Put a panel's buttons into its header and return what its keys do: {key: run}. */
+export const furnish = ({ panel, dialog, say }) => {
+  const header = panel.host.closest(".panel").querySelector("[data-tools]");
+  const keys = {};
+  for (const tool of TOOLS[panel.name] ?? []) {
+    if (!dialog.can(tool.kind)) continue;
+    const run = () => {
+      const row = panel.grid.chosen;
+      if (tool.needsRow && !row) return say("warn", `${tool.title}: choose a row first.`);
+      if (tool.fits && !tool.fits(row)) return say("warn", `${tool.title}: not for this row.`);
+      dialog.open(tool.kind, tool.values(row, panel));
+    };
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "button small", textContent: tool.title, title: tool.key ? `${tool.title} (${tool.key})` : tool.title });
+    button.dataset.kind = tool.kind;
+    button.addEventListener("click", run);
+    header.append(button);
+    if (tool.key) keys[tool.key] = run;
+  }
+  return keys;
+};

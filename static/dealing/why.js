@@ -1,0 +1,57 @@
+// Why a number is what it is: for each figure of a row how it is worked out, and from which inputs.
+import { money, net } from "./format.js";
+
+const lots = (name, value, how, inputs) => ({ name, value: net(value), how, inputs });
+
+const exposure = (row) => [
+  lots("Client net", row.client_net, "Clients' long lots less their short lots.", [["Long", row.client_long], ["Short", row.client_short], ["Positions", row.positions]]),
+  lots("A-book", row.a_net, "The part of clients' positions whose opening was passed to an LP.", [["Client net", row.client_net], ["B-book", row.b_net]]),
+  lots("B-book", row.b_net, "The part that the house kept.", [["Client net", row.client_net], ["A-book", row.a_net]]),
+  lots("LP net", row.venue_net, "What all LPs hold for the house: every fill of theirs, bought less sold.", []),
+  lots("Uncovered", row.uncovered, "Client net less LP net: the house is short what is above zero.", [["Client net", row.client_net], ["LP net", row.venue_net]]),
+  { name: "Limit use", value: row.limit_percent === null || row.limit_percent === undefined ? null : `${row.limit_percent} %`, how: "Uncovered over the threshold of the symbol's hedging policy.", inputs: [["Uncovered", row.uncovered], ["Threshold", row.limit]] },
+  { name: "VWAP", value: row.vwap, how: "Cost of all positions over client net.", inputs: [["Cost (lots × price)", row.cost], ["Client net", row.client_net]] },
+  { name: "Mark", value: row.mark, how: "The mid of the consolidated best bid and ask.", inputs: [["Age ms", row.age_ms]] },
+  { name: "Floating P&L", value: money(row.floating), how: "Longs at the bid, shorts at the ask, less their cost, times the contract size; in the quote currency, clients' side.", inputs: [["Long", row.client_long], ["Short", row.client_short], ["Cost", row.cost], ["Contract size", row.contract_size]] },
+  { name: "Notional", value: row.notional, how: "Client net times contract size times mark.", inputs: [["Client net", row.client_net], ["Contract size", row.contract_size], ["Mark", row.mark]] },
+];
+
+const quotes = (row) => [
+  { name: "Bid", value: row.bid, how: "The highest live bid; its LP is beside it.", inputs: (row.venues ?? []).map((each) => [each.venue, each.bid]) },
+  { name: "Ask", value: row.ask, how: "The lowest live ask.", inputs: (row.venues ?? []).map((each) => [each.venue, each.ask]) },
+  { name: "Spread", value: row.spread_points, how: "Ask less bid in points, raw: groups' markup comes on top.", inputs: [["Bid", row.bid], ["Ask", row.ask]] },
+];
+
+const venues = (row) => [
+  { name: "Reject %", value: row.reject_percent, how: "Rejected orders over all orders sent to it.", inputs: [["Rejects", row.rejects], ["Orders", row.orders]] },
+  { name: "In doubt", value: String(row.in_doubt), how: "Legs of which it has not said what became of them.", inputs: [] },
+];
+
+const margin = (row) => [
+  { name: "Margin level", value: row.level_percent, how: "Equity over used margin, in percent.", inputs: [["Equity", row.equity], ["Used margin", row.used_margin]] },
+  { name: "Equity", value: row.equity, how: "Balance and floating profit at the live quotes.", inputs: [["Balance", row.balance], ["Floating", row.floating]] },
+  { name: "To stop-out", value: money(row.distance), how: "Equity less the equity at which the stop-out level is reached.", inputs: [["Equity", row.equity], ["Used margin", row.used_margin], ["Stop-out %", row.stop_out_percent]] },
+  { name: "Free margin", value: row.free_margin, how: "Equity less used margin and what working orders reserve.", inputs: [["Equity", row.equity], ["Used margin", row.used_margin]] },
+];
+
+const hedges = (row) => (row.kind === "policy" ? [
+  { name: "Risk", value: row.risk, how: "Uncovered lots (or units of the currency) less what is pending.", inputs: [["Pending", row.pending]] },
+  { name: "Used", value: row.use_percent, how: "Risk over the threshold; past it the policy hedges back to its target.", inputs: [["Risk", row.risk], ["Threshold", row.threshold], ["Target", row.target], ["Band", row.band], ["Version", row.version]] },
+] : [{ name: "Lots", value: row.quantity, how: "What brings the policy's risk back to its target, at most its largest hedge.", inputs: [["Filled", row.filled]] }]);
+
+const books = (row) => (row.kind === "open" ? [{ name: "Clients' open profit", value: money(row.floating), how: "This book's share of every position at the mid, in USD.", inputs: [] }] : [
+  { name: "House", value: money(row.house), how: row.book === "B" ? "The house is the other side: what clients lost, and commission. Markup is part of what they lost." : "Markup and commission; the LP bears the rest.", inputs: [["Clients made", row.realised], ["Markup", row.markup], ["Commission", row.commission]] },
+  { name: "Per million", value: money(row.per_million), how: "House over volume, times a million.", inputs: [["House", row.house], ["Volume", row.volume]] },
+]);
+
+const spread = (row) => [
+  { name: "Client net", value: net(row.client), how: row.rate !== undefined ? "Both legs of every symbol in units of the currency: long EURUSD is long EUR and short USD." : "Positions at the live mid, in USD.", inputs: [["Long", row.long], ["Short", row.short], ["USD per unit", row.rate]].filter(([, value]) => value !== undefined) },
+  { name: "Limit use", value: row.limit_percent ?? null, how: "Gross over the account's largest exposure (P-19).", inputs: [["Gross", row.gross], ["Limit", row.limit]] },
+];
+
+const orders = (row) => [
+  { name: "Average price", value: row.average_price, how: "Value of all fills over filled lots.", inputs: [["Filled", row.filled]] },
+  { name: "Open lots", value: row.leaves, how: "Lots asked for less filled ones, none once the order is over.", inputs: [["Lots", row.quantity], ["Filled", row.filled]] },
+];
+
+export const WHY = { exposure, quotes, venues, margin, hedges, books, spread, orders };

@@ -1,0 +1,115 @@
+"""Panels read from the tables: exposure by owner and currency, books, the journal, the file of an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from apps.dealing.api.pages import FACTS
+from apps.instruments import services as instruments
+from apps.tenants.services import in_tenant
+from piggy import projector
+from piggy.messaging import streams
+from tests.apps import records
+from tests.apps.dealing.desk_floor import Dealer, symbol
+
+QUOTE = {"symbol": "EURUSD", "bid": "1.10000", "ask": "1.10020"}
+EXPOSURE = {
+    "symbol": "EURUSD",
+    "base": "EUR",
+    "currency": "USD",
+    "contract_size": "100000",
+    "client_net": "1.00",
+    "a_net": "0.40",
+    "b_net": "0.60",
+    "venue_net": "0.40",
+    "uncovered": "0.60",
+}
+
+
+def told(server: Any, panel: str, rows: dict[str, Any]) -> None:
+    frame = {"panel": panel, "seq": 1, "snapshot": True, "at_us": 0, "rows": rows}
+    server.set(streams.desk_snapshot_key(tenant="acorn", panel=panel), msgspec.json.encode(frame))
+
+
+@pytest.fixture
+def dora(acorn: Any, redis_server: Any) -> Iterator[Dealer]:
+    with in_tenant("acorn"):
+        records.client()
+        instruments.save_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
+        records.write(records.credited(), records.accepted(), records.filled())
+        projector.catch_up(tenant="acorn")
+    told(redis_server, "quotes", {"EURUSD": QUOTE})
+    told(redis_server, "exposure", {"EURUSD": EXPOSURE})
+    return Dealer()
+
+
+def rows(dealer: Dealer, name: str) -> list[dict[str, Any]]:
+    answer = dealer.http.get(f"/desk/facts/{name}")
+    assert answer.status_code == 200, answer.content
+    return list(answer.json())
+
+
+def test_a_long_pair_is_long_its_base_and_short_its_quote(dora: Dealer) -> None:
+    found = {row["key"]: row for row in rows(dora, "exposure-currency")}
+    assert (found["EUR"]["client"], found["EUR"]["uncovered"]) == ("100000.00", "60000.00")
+    assert (found["USD"]["client"], found["USD"]["b"]) == ("-110010.00", "-66006.00")
+    assert found["EUR"]["usd"] == "66006.00"
+
+
+@pytest.mark.parametrize(("what", "key"), [("group", "b-book"), ("account", "A1")])
+def test_positions_are_summed_by_who_owns_them_at_the_live_mid(dora: Dealer, what: str, key: str) -> None:
+    (row,) = rows(dora, f"exposure-{what}")
+    with in_tenant("acorn"):
+        from apps.trading.models import Position
+
+        held = Position.objects.get()
+    worth = held.quantity * 100_000 * Decimal("1.1001")
+    assert (row["key"], Decimal(row["long"]), row["positions"]) == (key, worth, 1)
+    assert Decimal(row["a"]) + Decimal(row["b"]) + Decimal(row["cross"]) == worth
+    assert (row["limit_percent"] is not None) == (what == "account")
+
+
+def test_each_book_says_what_it_earned_and_from_what(dora: Dealer) -> None:
+    found = rows(dora, "books")
+    assert {row["kind"] for row in found} <= {"today", "open"}
+    for row in found:
+        if row["kind"] == "today":
+            earned = Decimal(row["commission"]) + (
+                -Decimal(row["realised"]) if row["book"] == "B" else Decimal(row["markup"])
+            )
+            assert Decimal(row["house"]) == earned
+
+
+def test_the_journal_says_what_became_of_each_action(dora: Dealer) -> None:
+    dora.act("change-routing", group="b-book", book_mode="A", minutes=5)
+    (row,) = rows(dora, "journal")
+    assert (row["kind"], row["by"], row["subject"], row["outcome"]) == (
+        "change-routing",
+        "dora",
+        "group:b-book",
+        "done",
+    )
+    (change,) = rows(dora, "changes")
+    assert (change["state"], change["before"]["book_mode"], change["after"]["book_mode"]) == ("live", "B", "A")
+
+
+def test_the_file_of_an_order_holds_every_check_and_fill(dora: Dealer) -> None:
+    file = dora.http.get("/desk/orders/O1").json()
+    assert file["order"]["order_id"] == "O1"
+    assert file["order"]["verdict"]["checks"]
+    assert len(file["fills"]) == 1
+    assert file["actions"] == []
+    assert dora.http.get("/desk/orders/O9").status_code == 404
+
+
+def test_only_the_desk_reads_them(acorn: Any, redis_server: Any) -> None:
+    nosy = Dealer(role="support", username="sam")
+    for name in FACTS:
+        assert nosy.http.get(f"/desk/facts/{name}").status_code == 403
+    assert nosy.http.get("/desk/orders/O1").status_code == 403
+    assert Dealer().http.get("/desk/facts/secrets").status_code == 404

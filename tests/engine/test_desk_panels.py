@@ -1,0 +1,127 @@
+"""The slow panels of the dealer's page: every row has the inputs of its figures, and says what a person should see."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.accounts import TradingState
+from piggy.core.orders import Side
+from piggy.engine import desk_panels
+from piggy.engine.desk_focus import focus_rows
+from tests.core.floor import SECOND_US, Floor, only
+from tests.core.hedging_floor import House
+
+
+def panels(floor: Floor) -> dict[str, dict[str, dict[str, Any]]]:
+    moment = floor.desk.moment(now_us=floor.now_us)
+    scan = desk_panels.MarginScan()
+    scan.step(desk=floor.desk, moment=moment)
+    return {
+        "hedges": desk_panels.hedge_rows(desk=floor.desk, moment=moment),
+        "margin": scan.shown(),
+        "doubts": desk_panels.doubt_rows(desk=floor.desk),
+        "states": desk_panels.state_rows(desk=floor.desk),
+    }
+
+
+def alerts(floor: Floor, before: Any = ()) -> dict[str, dict[str, Any]]:
+    return desk_panels.alert_rows(desk=floor.desk, panels=panels(floor), before=dict(before), now_us=floor.now_us)
+
+
+def test_a_queued_hedge_waits_in_the_queue_with_the_risk_that_its_policy_sees() -> None:
+    floor = House(automatic=False)
+    (proposed,) = floor.clients_buy("5")
+    rows = panels(floor)["hedges"]
+    assert (rows["policy:EURUSD"]["risk"], rows["policy:EURUSD"]["pending"]) == (1, 4)
+    queued = rows[proposed.hedge_id]
+    assert (queued["state"], queued["queued"], queued["quantity"]) == ("queued", True, 4)
+    floor.do(cmd.RejectHedge(hedge_id=proposed.hedge_id, by="dora", reason="later"))
+    rows = panels(floor)["hedges"]
+    assert (rows[proposed.hedge_id]["state"], rows[proposed.hedge_id]["queued"]) == ("rejected", False)
+    assert (rows["policy:EURUSD"]["risk"], rows["policy:EURUSD"]["use_percent"]) == (5, Decimal("166.7"))
+
+
+def test_the_margin_watch_shows_the_parts_of_each_level() -> None:
+    floor = Floor()
+    assert panels(floor)["margin"] == {}
+    floor.place("b1", Side.BUY, "3")
+    (row,) = panels(floor)["margin"].values()
+    funds = floor.desk.moment(now_us=floor.now_us).funds("b1")
+    assert row["equity"] == row["balance"] + row["floating"] == funds.equity
+    assert row["level_percent"] == (row["equity"] / row["used_margin"] * 100).quantize(Decimal("0.1"))
+    assert row["distance"] == (funds.equity - funds.used_margin / 2).quantize(Decimal("0.01"))
+    floor.place("b1", Side.SELL, "3")
+    assert panels(floor)["margin"] == {}, "nothing held, nothing to watch"
+
+
+def test_the_scan_comes_to_every_account_and_keeps_the_worst_in_sight() -> None:
+    floor = Floor()
+    count = desk_panels.ACCOUNTS_PER_STEP * 2
+    for number in range(count):
+        floor.open_account(f"n{number:03}", group="b", amount=100_000 + number)
+        floor.place(f"n{number:03}", Side.BUY, "0.1")
+    scan = desk_panels.MarginScan()
+    for _ in range(3):
+        scan.step(desk=floor.desk, moment=floor.desk.moment(now_us=floor.now_us))
+    assert len(scan.rows) == count
+    assert len(scan.shown()) == min(count, desk_panels.ACCOUNTS_SHOWN)
+    assert next(iter(scan.shown())) == "n000", "the least money, the same position"
+
+
+def test_a_leg_in_doubt_is_shown_with_what_it_may_still_become() -> None:
+    floor = House()
+    (leg, *_) = only(floor.clients_buy("4"), ev.ChildOrderCreated)
+    floor.doubt(leg)
+    row = panels(floor)["doubts"][leg.cl_ord_id]
+    assert (row["venue"], row["whose"], row["leaves"]) == (leg.venue, "house", leg.quantity)
+    assert alerts(floor)[f"doubt:{leg.cl_ord_id}"]["tone"] == "serious"
+
+
+def test_a_stopped_scope_is_shown_with_whoever_stopped_it() -> None:
+    floor = Floor()
+    floor.do(cmd.SetTradingState(scope="group", key="b", state=TradingState.HALTED, reason="news", by="dora"))
+    assert panels(floor)["states"] == {
+        "group:b": {"scope": "group", "key": "b", "state": TradingState.HALTED, "by": "dora"}
+    }
+    assert alerts(floor)["state:group:b"]["title"] == "group b is halted"
+    floor.do(cmd.SetTradingState(scope="group", key="b", state=TradingState.ACTIVE, reason="over", by="rick"))
+    assert panels(floor)["states"] == {}
+
+
+def test_an_alert_keeps_the_time_when_it_began() -> None:
+    floor = Floor()
+    first = alerts(floor)
+    assert set(first) == {"venue:LP1", "venue:LP2", "venue:LP3"}, "nobody has logged on"
+    began_us = floor.now_us
+    floor.now_us += 9 * SECOND_US
+    assert {row["since"] for row in alerts(floor, first).values()} == {began_us}
+
+
+def test_the_ladder_shows_whose_each_level_is_and_what_clients_rest() -> None:
+    floor = Floor(internal_cross=False)
+    floor.place("b1", Side.BUY, "0.5", limit_price="1.09000")
+    floor.place("b2", Side.BUY, "0.7", limit_price="1.09000")
+    names = ["depth:EURUSD", "depth:NOTHING", "stopout:nobody", "rubbish"]
+    rows = focus_rows(desk=floor.desk, names=names, now_us=floor.now_us)
+    assert [*rows] == ["depth:EURUSD"]
+    depth = rows["depth:EURUSD"]
+    assert [level["venue"] for level in depth["asks"]] == ["LP1", "LP2", "LP3"]
+    assert depth["book_bids"] == [{"price": Decimal("1.09000"), "size": Decimal("1.20"), "orders": 2}]
+    assert depth["book_asks"] == []
+
+
+def test_the_stop_out_preview_names_what_would_be_closed() -> None:
+    floor = Floor()
+    floor.open_account("poor", group="b", amount=4_000)
+    floor.place("poor", Side.BUY, "1")
+    look = "stopout:poor"
+    calm = focus_rows(desk=floor.desk, names=[look], now_us=floor.now_us)[look]
+    assert calm["rungs"] == ()
+    floor.quotes(shift="-0.025")
+    floor.now_us += SECOND_US
+    row = focus_rows(desk=floor.desk, names=[look], now_us=floor.now_us)[look]
+    assert row["before"] < 50 <= (row["after"] or Decimal(1000))
+    assert [(rung.symbol, rung.side) for rung in row["rungs"]] == [("EURUSD", Side.SELL)]
