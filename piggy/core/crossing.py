@@ -25,6 +25,7 @@ from piggy.core.execution import Execution
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention
 from piggy.core.pricing import at_least_as_good
+from piggy.core.standing import may_deal
 from piggy.core.state import Order, State
 
 _price = itemgetter(1)
@@ -111,6 +112,8 @@ def _meet_level(
         resting = state.orders[order_id]
         account, open_ = state.accounts[resting.terms.account_id], execution.free(resting)
         if open_ <= 0 or not state.groups[account.group].internal_cross or _other_deals(resting, meeting, state):
+            continue
+        if not may_deal(order=resting, execution=execution):
             continue
         meeting.touched = True
         offered = _offered(resting, open_)

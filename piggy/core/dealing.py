@@ -17,7 +17,6 @@ import msgspec
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.accounts import TradingState
 from piggy.core.aftermath import BRACKET, settled
 from piggy.core.dealer_commands import DealAt, RejectReason
 from piggy.core.dealer_events import DealerOutcome
@@ -26,6 +25,7 @@ from piggy.core.moment import Moment
 from piggy.core.orders import OrderState, OrderTerms, OrderType
 from piggy.core.pricing import at_least_as_good, worst_price
 from piggy.core.routing_rules import Treatment
+from piggy.core.standing import is_stopped
 from piggy.core.state import Held, Order, State
 from piggy.core.working import carry_out, dealable_lots, plan, street_price, treatment_of
 
@@ -34,7 +34,6 @@ CLAIM_US = 30 * 1_000_000
 REQUOTES_MAX = 3
 REQUOTE_MS_MIN, REQUOTE_MS_MAX = 1_000, 30_000
 NEVER_HELD = (BRACKET, "stop_out")
-_STOPPED = (TradingState.HALTED, TradingState.KILLED)
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
@@ -284,9 +283,7 @@ def _decided(
 
 
 def _is_stopped(order: Order, moment: Moment) -> bool:
-    states, terms = moment.state.trading_states, order.terms
-    keys = (("firm", ""), ("tenant", ""), ("group", order.group), ("account", terms.account_id))
-    return any(states.get(key) in _STOPPED for key in (*keys, ("symbol", terms.symbol)))
+    return is_stopped(state=moment.state, account_id=order.terms.account_id, symbol=order.terms.symbol)
 
 
 def _bearable(price: Decimal, held: Held, order: Order, moment: Moment) -> bool:

@@ -19,9 +19,10 @@ from piggy.core.margin_watch import safe_bands
 from piggy.core.margining import open_lot_value, positions_in, terms_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderTerms, Side, TimeInForce
+from piggy.core.orders import OrderTerms, TimeInForce
 from piggy.core.placing import take_on
 from piggy.core.positions import Position, filled
+from piggy.core.standing import is_stopped
 from piggy.core.stopout import Ladder, OpenLine, Rung, ladder, line_floating
 
 STOP_OUT = "stop_out"
@@ -168,15 +169,16 @@ def _line(*, position: Position, moment: Moment) -> OpenLine | None:
         lot_step=instrument.lot_step,
         lot_value=open_lot_value(positions=held, instrument=instrument, account=account, rate=opened),
         terms=terms_of(state=state, account=account, instrument=instrument),
-        trusted=_trusted(
-            symbol=position.symbol, side=position.side.contra, moment=moment, group=moment.group_of(account.account_id)
-        ),
+        trusted=_trusted(position=position, moment=moment, group=moment.group_of(account.account_id)),
     )
 
 
-def _trusted(*, symbol: str, side: Side, moment: Moment, group: Group) -> bool:
+def _trusted(*, position: Position, moment: Moment, group: Group) -> bool:
     """Return whether a close may be dealt at the price there is: live, in session, and agreed on by enough venues."""
+    symbol, side = position.symbol, position.side.contra
     calendar = moment.state.calendars.get(symbol)
+    if is_stopped(state=moment.state, account_id=position.account_id, symbol=symbol):
+        return False
     if not moment.levels(symbol=symbol, side=side) or (calendar and not calendar.is_open(at_us=moment.now_us)):
         return False
     return group.stop_out_quorum <= 1 or moment.market.trusted(

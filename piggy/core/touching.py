@@ -18,6 +18,7 @@ from piggy.core.moment import Moment
 from piggy.core.orders import OrderType, Side, TimeInForce
 from piggy.core.overseeing import limits_due
 from piggy.core.rollover import next_rollover_at_us
+from piggy.core.standing import may_deal
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
 from piggy.core.working import carry_out, marketable, plan, street_price
@@ -87,6 +88,8 @@ def _trigger_stops(*, symbol: str, execution: Execution) -> None:
         return
     for order_id in sorted(moment.state.stops.get(symbol, ()))[:ORDERS_PER_STEP_MAX]:
         order = moment.state.orders[order_id]
+        if not may_deal(order=order, execution=execution):
+            continue
         if order.terms.type is OrderType.TRAILING_STOP:
             _trail(order=order, execution=execution)
         if not _stop_reached(order=order, moment=moment) or execution.waits(order):

@@ -18,11 +18,13 @@ from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
 from piggy.core.pricing import at_least_as_good, client_price, protected_limit, raw_limit
 from piggy.core.ranking import Ranking
-from piggy.core.routing import FREE, Leg, decision, split, spread
+from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
+from piggy.core.standing import may_deal
 from piggy.core.state import Order
 
 WIDE = "the spread is beyond the maximum: no price is shown"
+STOPPED = "trading is stopped here, or only reduces"
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
 _FOK, _AT_ONCE = TimeInForce.FOK, (TimeInForce.IOC, TimeInForce.FOK)
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
@@ -70,6 +72,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     """Return what to do with `quantity` free lots of `order` now, on top of what `execution` has decided."""
     moment, terms = execution.moment, order.terms
+    if not may_deal(order=order, execution=execution):
+        return _nothing(order=order, moment=moment, text=STOPPED)
     account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
     side = terms.side
     position = execution.position(position_id_of(account=account, order=order))
@@ -108,6 +112,10 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     )
     made = Plan(decision=record, meeting=meeting, keeps=keeps, legs=planned_legs, markup=markup or ZERO)
     return _all_or_nothing(order, made)
+
+
+def _nothing(*, order: Order, moment: Moment, text: str) -> Plan:
+    return Plan(decision=waiting(group=moment.group_of(order.terms.account_id), text=text), meeting=Meeting())
 
 
 def dealable_lots(*, order: Order, quantity: Decimal, position: Position | None, execution: Execution) -> Decimal:

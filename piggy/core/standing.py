@@ -1,0 +1,43 @@
+"""Standing: whether an order that works already may deal now. The gate asks when it comes; markets stop later too.
+
+A halt or a kill stops what rests, what a price would trigger, what a venue gave back and what a dealer holds; while a
+scope only reduces, what waits deals only as far as it makes its position smaller.
+"""
+
+from __future__ import annotations
+
+from piggy.core.accounts import TradingState
+from piggy.core.controls_order import STRICTNESS
+from piggy.core.execution import Execution, position_id_of
+from piggy.core.state import Order, State
+
+_ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
+
+
+def strictest_state(*, state: State, group: str, account_id: str, symbol: str) -> TradingState:
+    """Return the strictest of the trading states that firm, tenant, group, account and symbol are in (P-01)."""
+    known = state.trading_states
+    if not known:
+        return _ACTIVE
+    keys = (("firm", ""), ("tenant", ""), ("group", group), ("account", account_id), ("symbol", symbol))
+    return max((known.get(key, _ACTIVE) for key in keys), key=STRICTNESS.__getitem__)
+
+
+def is_stopped(*, state: State, account_id: str, symbol: str) -> bool:
+    """Return whether nothing of the account may be dealt in the symbol now, not even what reduces."""
+    group = state.accounts[account_id].group
+    strictest = strictest_state(state=state, group=group, account_id=account_id, symbol=symbol)
+    return STRICTNESS[strictest] > STRICTNESS[_REDUCING]
+
+
+def may_deal(*, order: Order, execution: Execution) -> bool:
+    """Return whether what is free of a working order may be dealt now."""
+    state, terms = execution.moment.state, order.terms
+    if not state.trading_states:
+        return True
+    account = state.accounts[terms.account_id]
+    now = strictest_state(state=state, group=account.group, account_id=terms.account_id, symbol=terms.symbol)
+    if now is not _REDUCING:
+        return now is _ACTIVE
+    position = execution.position(position_id_of(account=account, order=order))
+    return position is not None and position.side is not terms.side and execution.free(order) <= position.lots
