@@ -104,6 +104,11 @@ class Ground:
         self.driver.stop()
         self.server.stop()
 
+    def heal(self) -> None:
+        """Bring back what a scenario left broken."""
+        self.server.come_back()
+        self.server.resume()
+
     def wait(self, condition: Callable[[], object], what: str) -> None:
         """Return once `condition` holds. Raises UnableToPass."""
         deadline = time.monotonic() + WAIT_S_MAX

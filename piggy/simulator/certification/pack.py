@@ -7,15 +7,33 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from piggy.simulator.certification import fix_scenarios as f
 from piggy.simulator.certification import scenarios as s
-from piggy.simulator.certification.ground import Ground, UnableToPass
+from piggy.simulator.certification.fix_ground import FixGround
+from piggy.simulator.certification.ground import Ground, UnableToPass, home_of
 from piggy.simulator.certification.grounds import GROUNDS
 
 log = logging.getLogger(__name__)
 
-Scenario = Callable[[Ground], None]
+Scenario = Callable[[Any], None]
+FIX: tuple[Scenario, ...] = (
+    f.logon,
+    f.wrong_password,
+    f.quotes,
+    f.submit_and_fill,
+    f.partial,
+    f.reject,
+    f.cancel,
+    f.duplicate_id,
+    f.status_on_doubt,
+    f.sequence_gap,
+    f.filled_while_away,
+    f.lp_killed,
+    f.symbols,
+    f.nothing_missing,
+)
 COMMON: tuple[Scenario, ...] = (
     s.logon,
     s.quotes,
@@ -39,6 +57,7 @@ COMMON: tuple[Scenario, ...] = (
     s.account,
 )
 PACKS: dict[str, tuple[Scenario, ...]] = {
+    "fix": FIX,
     "binance": (*COMMON, s.clock, s.nothing_missing),
     "binance_usdm": (*COMMON, s.clock, s.nothing_missing),
     "oanda": (*COMMON, s.nothing_missing),
@@ -56,11 +75,16 @@ class Result(NamedTuple):
 
 
 def certify(
-    *, venue: str, home: Path, ground: Ground | None = None, told: Callable[[Result], None] = lambda result: None
+    *,
+    venue: str,
+    home: Path,
+    ground: Ground | FixGround | None = None,
+    told: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
     """Run the venue's pack and return every result; `told` hears each as it comes. KeyError for an unknown venue."""
     scenarios = PACKS[venue]
-    ground = ground or GROUNDS[venue](home)
+    if ground is None:
+        ground = FixGround(home=home_of(name=venue, home=home)) if venue == "fix" else GROUNDS[venue](home)
     ground.start()
     results = []
     try:
@@ -73,7 +97,7 @@ def certify(
     return results
 
 
-def _run(scenario: Scenario, ground: Ground) -> Result:
+def _run(scenario: Scenario, ground: Ground | FixGround) -> Result:
     started = time.monotonic()
     text = ""
     try:
@@ -83,6 +107,5 @@ def _run(scenario: Scenario, ground: Ground) -> Result:
     except Exception:
         log.exception("scenario broke", extra={"scenario": scenario.__name__})
         text = traceback.format_exc(limit=-3)
-    ground.server.come_back()
-    ground.server.resume()
+    ground.heal()
     return Result(scenario.__name__, not text, time.monotonic() - started, text)
