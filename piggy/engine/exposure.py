@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 FLUSH_S = 0.2
 SNAPSHOT_S = 1.0
 ORDERS_KEPT = 200
+CROWD_SHOWN = 50
 
 
 @dataclass(slots=True)
@@ -188,7 +189,7 @@ class Marks:
         orders, waiting = screen.panels["orders"], screen.orders
         if screen.crowd:
             shown = [order_id for order_id in screen.crowd if order_id in orders.rows]
-            waiting.append(_order_rows(desk, dict.fromkeys([*shown, *list(screen.crowd)[-ORDERS_KEPT:]])))
+            waiting.append(_order_rows(desk, dict.fromkeys([*shown, *list(screen.crowd)[-CROWD_SHOWN:]])))
         screen.orders, screen.crowd, screen.rows_made = [], {}, 0
         for touched in waiting:
             orders.rows.update(touched)

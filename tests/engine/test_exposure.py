@@ -11,7 +11,7 @@ import redis.asyncio
 
 from piggy.core.desk import Desk
 from piggy.engine.clock import Clock
-from piggy.engine.exposure import ORDERS_KEPT, Marks
+from piggy.engine.exposure import CROWD_SHOWN, ORDERS_KEPT, Marks
 from piggy.engine.journal import Journal, Tip
 from piggy.engine.loop import Done, Item, Loop
 from piggy.messaging import streams
@@ -58,7 +58,7 @@ async def test_the_latest_orders_are_shown_as_they_are_and_a_crowd_costs_no_more
     await asyncio.gather(running, return_exceptions=True)
     await channel.aclose()
     await wire.aclose()
-    latest = [*desk.state.orders][-min(count, ORDERS_KEPT) :]
+    latest = [*desk.state.orders][-min(count, CROWD_SHOWN) :]
     assert [*rows][-len(latest) :] == latest
     assert {rows[order_id]["state"] for order_id in latest} == {"denied"}
     assert sent <= 2 * ORDERS_KEPT
