@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 from piggy.core.accounts import Strategy
 from piggy.core.answers import Answer
 from piggy.core.commands import ActOnTime, Envelope
+from piggy.core.strategies import key_versions
 from piggy.engine import signals
 from piggy.engine.config import EngineConfig
 from piggy.engine.http import Request
@@ -25,6 +28,14 @@ RETRY_S = 1
 STAND_IN = ActOnTime()
 
 Told = Callable[[Answer | None], None]
+
+
+class Pass(NamedTuple):
+    """What a connection proved: which strategy of which tenant, with which version of its secret."""
+
+    tenant: str
+    strategy_id: str
+    key_version: int
 
 
 class Door:
@@ -48,8 +59,15 @@ class Door:
 
     def signal(self, *, request: Request, tenant: str, strategy_id: str, mac: str, told: Told) -> None:
         """Take one signal over HTTP; `told` hears the answer after its commit. Raises UnableToAcceptSignal."""
-        strategy = self.proven(request=request, tenant=tenant, strategy_id=strategy_id, mac=mac)
-        signal = signals.parse(body=request.body)
+        strategy = self._strategy(tenant, strategy_id)
+        with self._guesses(request):
+            if mac:
+                signal = signals.parse(body=request.body)
+                self._prove_capability(request, tenant, strategy, signal, mac)
+            else:
+                self._prove_signed(request, tenant, strategy)
+                signal = signals.parse(body=request.body)
+        assert strategy is not None, "nobody proves to be a strategy that there is not"
         self.take(
             tenant=tenant,
             strategy=strategy,
@@ -59,24 +77,19 @@ class Door:
             told=told,
         )
 
-    def proven(self, *, request: Request, tenant: str, strategy_id: str, mac: str = "") -> Strategy:
-        """Return the strategy that this request proves to come from. Raises UnableToAcceptSignal."""
-        strategy = self.strategy(tenant=tenant, strategy_id=strategy_id)
-        address, now_ns = request.address, time.monotonic_ns()
-        if self._failures.is_spent(name=address, now_ns=now_ns):
-            raise _too_many("Too many proofs from this address were not valid.")
-        try:
-            self._prove(request, tenant, strategy, mac)
-        except UnableToAcceptSignal as error:
-            if error.status == 401:
-                self._failures.take(name=address, now_ns=now_ns)
-            raise
-        assert strategy is not None
-        return strategy
+    def enter(self, *, request: Request, tenant: str, strategy_id: str) -> Pass:
+        """Prove a connection, signed over an empty body, for all that comes over it. Raises UnableToAcceptSignal."""
+        strategy = self._strategy(tenant, strategy_id)
+        with self._guesses(request):
+            version = self._prove_signed(request, tenant, strategy)
+        return Pass(tenant, strategy_id, version)
 
-    def strategy(self, *, tenant: str, strategy_id: str) -> Strategy | None:
-        """Return a strategy as it is configured now. Raises UnableToAcceptSignal 503 while nobody can decide."""
-        return self._loop(tenant).desks[tenant].state.strategies.get(strategy_id)
+    def still_valid(self, *, passed: Pass) -> Strategy:
+        """Return the strategy behind a connection as it is now. Raises UnableToAcceptSignal 401 after a rotation."""
+        strategy, now_us = self._strategy(passed.tenant, passed.strategy_id), time.time_ns() // 1_000
+        if strategy is None or passed.key_version not in key_versions(strategy=strategy, now_us=now_us):
+            raise unauthorised()
+        return strategy
 
     def take(
         self, *, tenant: str, strategy: Strategy, signal: Signal, request_hash: str, request_id: str, told: Told
@@ -121,19 +134,42 @@ class Door:
         elif item.respond is not None:
             item.respond(None)
 
-    def _prove(self, request: Request, tenant: str, strategy: Strategy | None, mac: str) -> None:
+    @contextmanager
+    def _guesses(self, request: Request) -> Iterator[None]:
+        """Count the proofs from an address that fail; past the limit none is looked at."""
+        now_ns = time.monotonic_ns()
+        if self._failures.is_spent(name=request.address, now_ns=now_ns):
+            raise _too_many("Too many proofs from this address were not valid.")
+        try:
+            yield
+        except UnableToAcceptSignal as error:
+            if error.status == 401:
+                self._failures.take(name=request.address, now_ns=now_ns)
+            raise
+
+    def _prove_signed(self, request: Request, tenant: str, strategy: Strategy | None) -> int:
         if strategy is None:
             raise unauthorised()
-        now_s, address = int(time.time()), request.address
-        if mac:
-            signal = signals.parse(body=request.body)
-            self._proofs.capability(
-                mac=mac, signal=signal, strategy=strategy, tenant=tenant, address=address, now_s=now_s
-            )
-            return
-        self._proofs.signed(
-            headers=request.headers, body=request.body, strategy=strategy, tenant=tenant, address=address, now_s=now_s
+        return self._proofs.signed(
+            headers=request.headers,
+            body=request.body,
+            strategy=strategy,
+            tenant=tenant,
+            address=request.address,
+            now_s=int(time.time()),
         )
+
+    def _prove_capability(
+        self, request: Request, tenant: str, strategy: Strategy | None, signal: Signal, mac: str
+    ) -> None:
+        if strategy is None:
+            raise unauthorised()
+        self._proofs.capability(
+            mac=mac, signal=signal, strategy=strategy, tenant=tenant, address=request.address, now_s=int(time.time())
+        )
+
+    def _strategy(self, tenant: str, strategy_id: str) -> Strategy | None:
+        return self._loop(tenant).desks[tenant].state.strategies.get(strategy_id)
 
     def _loop(self, tenant: str) -> Loop:
         loop = self._term.loop

@@ -11,11 +11,13 @@ from piggy.engine.door import Door
 from piggy.engine.http import Connection, Connections, Request, Respond, Response
 from piggy.engine.replies import answered, refusal, said
 from piggy.engine.signals import UnableToAcceptSignal
+from piggy.engine.sockets import SignalSocket
 from piggy.engine.term import Term
 
 log = logging.getLogger(__name__)
 
 HOOKS = "/hooks/tradingview/"
+SOCKETS = "/signals/"
 HOLD_S_MAX = 4.0
 HOLD_STEP_S = 0.05
 
@@ -33,7 +35,10 @@ class Edge:
         """Listen until cancelled."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Connection(handler=self.handle, connections=self._connections), host, port, backlog=1_024
+            lambda: Connection(handler=self.handle, connections=self._connections, upgrade=self.upgrade),
+            host,
+            port,
+            backlog=1_024,
         )
         log.info("edge listening", extra={"host": host, "port": port})
         async with server, asyncio.TaskGroup() as tasks:
@@ -60,6 +65,21 @@ class Edge:
             # The boundary of one request: the engine goes on, the client learns nothing of why.
             log.exception("request failed", extra={"path": request.path})
             respond(said(500, {"error": "INTERNAL"}))
+
+    def upgrade(self, request: Request) -> SignalSocket | Response:
+        """Return the socket of a strategy that proves itself, or the refusal."""
+        try:
+            tenant = self._door.tenant_of(host=request.headers.get("host", ""))
+            if not request.path.startswith(SOCKETS):
+                raise UnableToAcceptSignal(404, "NOT_FOUND", "No such address.")
+            if "origin" in request.headers:
+                # A page of somebody else in somebody's browser is no strategy.
+                raise UnableToAcceptSignal(403, "FORBIDDEN", "Browsers do not signal.")
+            strategy_id = request.path.removeprefix(SOCKETS)
+            passed = self._door.enter(request=request, tenant=tenant, strategy_id=strategy_id)
+        except UnableToAcceptSignal as error:
+            return refusal(error)
+        return SignalSocket(door=self._door, passed=passed, connections=self._connections)
 
     def _page(self, request: Request) -> Response:
         if request.method != "GET":

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
 
@@ -18,7 +18,8 @@ REQUEST_S_MAX = 10
 IDLE_S_MAX = 75
 
 REASONS = {
-    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict",
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 409: "Conflict",
     413: "Content Too Large", 422: "Unprocessable Content", 429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error", 503: "Service Unavailable",
@@ -59,27 +60,46 @@ Respond = Callable[[Response], None]
 Handler = Callable[[Request, Respond], None]
 
 
+class Open(Protocol):
+    """A connection, whatever it speaks."""
+
+    def tick(self, *, now_s: float) -> None:
+        """Do what is due now and then; end what is too slow or too silent."""
+
+
+class Successor(Open, Protocol):
+    """What a connection is handed to after an upgrade."""
+
+    def begin(self, *, transport: asyncio.Transport, handshake: bytes) -> None:
+        """Take the connection over, with the request that asked for it."""
+
+
+# Returns who takes over a connection that asks for another protocol, or the refusal.
+Upgrade = Callable[[Request], "Successor | Response"]
+
+
 class Connections:
     """Every open connection, so that their number and their slowness have a limit."""
 
     def __init__(self) -> None:
-        self.open: set[Connection] = set()
+        self.open: set[Open] = set()
 
     async def watch(self) -> None:
-        """Close, once a second, who is idle or sends a request too slowly."""
+        """Let every connection do, once a second, what is due."""
         while True:
             now_s = time.monotonic()
-            for connection in [each for each in self.open if each.deadline_s < now_s]:
-                connection.abort()
+            for connection in list(self.open):
+                connection.tick(now_s=now_s)
             await asyncio.sleep(1)
 
 
 class Connection(asyncio.Protocol):
     """One client. A request is handled when whole; its answer may come later, but never before an earlier one's."""
 
-    def __init__(self, *, handler: Handler, connections: Connections) -> None:
-        self.deadline_s = time.monotonic() + REQUEST_S_MAX
+    def __init__(self, *, handler: Handler, connections: Connections, upgrade: Upgrade | None = None) -> None:
+        self._deadline_s = time.monotonic() + REQUEST_S_MAX
         self._handler = handler
+        self._upgrade = upgrade
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
@@ -111,21 +131,21 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(400, "NO_UPGRADE")
+        except httptools.HttpParserUpgrade as upgrade:
+            self._switch(data[upgrade.args[0] :])
         except (httptools.HttpParserError, UnicodeDecodeError):
             self._fail(400, "MALFORMED")
 
-    def abort(self) -> None:
-        """Drop the connection."""
-        if self._transport is not None:
+    def tick(self, *, now_s: float) -> None:
+        """Drop who is idle or sends a request too slowly."""
+        if self._deadline_s < now_s and self._transport is not None:
             self._transport.abort()
 
     # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
         self._begin()
-        self.deadline_s = time.monotonic() + REQUEST_S_MAX
+        self._deadline_s = time.monotonic() + REQUEST_S_MAX
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -156,15 +176,41 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._closing or self._parser is None:
             return
-        self.deadline_s = time.monotonic() + IDLE_S_MAX
+        if self._parser.should_upgrade():
+            return
+        self._deadline_s = time.monotonic() + IDLE_S_MAX
         slot: list[bytes] = []
         keep_alive = bool(self._parser.should_keep_alive())
         self._waiting.append(slot)
         if len(self._waiting) >= PIPELINED_MAX and self._transport is not None:
             self._transport.pause_reading()
+        self._handler(self._request(), lambda response: self._answer(slot, response, keep_alive))
+
+    def _request(self) -> Request:
+        assert self._parser is not None
         path = self._url.partition(b"?")[0].decode("ascii")
-        request = Request(self._parser.get_method().decode(), path, self._headers, bytes(self._body), self._address())
-        self._handler(request, lambda response: self._answer(slot, response, keep_alive))
+        return Request(self._parser.get_method().decode(), path, self._headers, bytes(self._body), self._address())
+
+    def _switch(self, rest: bytes) -> None:
+        """Hand the connection over to who speaks what it asks for."""
+        transport = self._transport
+        if self._closing or transport is None:
+            return
+        if self._upgrade is None or self._waiting or self._headers.get("upgrade", "").lower() != "websocket":
+            self._fail(400, "NO_UPGRADE")
+            return
+        request = self._request()
+        successor = self._upgrade(request)
+        if isinstance(successor, Response):
+            self._closing = True
+            self._waiting.append([successor.encode(keep_alive=False)])
+            self._flush()
+            return
+        self._connections.open.discard(self)
+        self._transport = self._parser = None
+        head = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in request.headers.items())
+        handshake = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), request.path.encode(), head)
+        successor.begin(transport=transport, handshake=handshake + rest)
 
     def _begin(self) -> None:
         self._url = b""

@@ -31,8 +31,11 @@ class Proofs:
 
     def signed(
         self, *, headers: Mapping[str, str], body: bytes, strategy: Strategy, tenant: str, address: str, now_s: int
-    ) -> None:
-        """Check the signature over timestamp and raw body, and where it comes from. Raises UnableToAcceptSignal 401."""
+    ) -> int:
+        """Check the signature over timestamp and raw body, and where it comes from; return the secret's version.
+
+        Raises UnableToAcceptSignal 401.
+        """
         timestamp, given = headers.get("x-piggy-timestamp", ""), headers.get("x-piggy-signature", "")
         if not _TIME.fullmatch(timestamp) or abs(now_s - int(timestamp)) > WINDOW_S:
             raise unauthorised()
@@ -41,7 +44,7 @@ class Proofs:
         for version in key_versions(strategy=strategy, now_us=now_s * 1_000_000):
             secret = self._secret(tenant, strategy.strategy_id, version)
             if signing.same(given, signing.signature(secret=secret, timestamp=timestamp, body=body)):
-                return
+                return version
         raise unauthorised()
 
     def capability(

@@ -1,0 +1,155 @@
+"""The fast door over WebSocket: proven once at the handshake, then one signal a message and one answer each.
+
+A message is a signal's body; its answer has the signal's `id` and the `status` that HTTP would have given. What cannot
+be read as JSON ends the connection, and so does a secret that is no longer valid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+from websockets.exceptions import ProtocolError
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request as Handshake
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from piggy.core.answers import Answer
+from piggy.engine import signals
+from piggy.engine.door import Door, Pass
+from piggy.engine.http import Connections, Response
+from piggy.engine.replies import answered, refusal
+from piggy.engine.signals import UnableToAcceptSignal
+
+MESSAGE_BYTES_MAX = 64 * 1024
+UNANSWERED_MAX = 64
+UNSENT_BYTES_MAX = 1024 * 1024
+PING_S = 15.0
+SILENT_S_MAX = 40.0
+
+NOT_TEXT, UNREADABLE, NOT_VALID, SILENT, TOO_MANY = 1003, 4400, 4401, 4408, 4429
+
+
+class SignalSocket(asyncio.Protocol):
+    """One proven client; takes over a connection whose handshake the door let through."""
+
+    def __init__(self, *, door: Door, passed: Pass, connections: Connections) -> None:
+        self._door = door
+        self._pass = passed
+        self._connections = connections
+        self._protocol = ServerProtocol(max_size=MESSAGE_BYTES_MAX)
+        self._transport: asyncio.Transport | None = None
+        self._parts: list[bytes] = []
+        self._unanswered = 0
+        self._heard_s = self._pinged_s = time.monotonic()
+
+    def begin(self, *, transport: asyncio.Transport, handshake: bytes) -> None:
+        """Answer the handshake that was read before this connection was ours."""
+        self._transport = transport
+        self._connections.open.add(self)
+        transport.set_protocol(self)
+        self.data_received(handshake)
+
+    def tick(self, *, now_s: float) -> None:
+        """Ask who is silent whether they are there; let go of who does not say so."""
+        if now_s - self._heard_s > SILENT_S_MAX:
+            self._close(SILENT, "no pong")
+            self.abort()
+        elif now_s - max(self._pinged_s, self._heard_s) > PING_S:
+            self._pinged_s = now_s
+            self._protocol.send_ping(b"")
+            self._flush()
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connections.open.discard(self)
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_s = time.monotonic()
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Handshake):
+                self._protocol.send_response(self._protocol.accept(event))
+            elif isinstance(event, Frame):
+                self._frame(event)
+        self._flush()
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.BINARY:
+            self._close(NOT_TEXT, "signals are text")
+        elif frame.opcode in (Opcode.TEXT, Opcode.CONT) and self._protocol.state is State.OPEN:
+            self._parts.append(bytes(frame.data))
+            if frame.fin:
+                body, self._parts = b"".join(self._parts), []
+                self._message(body)
+
+    def _message(self, body: bytes) -> None:
+        if self._unanswered >= UNANSWERED_MAX:
+            self._close(TOO_MANY, "too many signals are under way")
+            return
+        signal_id = ""
+        try:
+            strategy = self._door.still_valid(passed=self._pass)
+            signal = signals.parse(body=body)
+            signal_id = signal.id
+            self._unanswered += 1
+            self._door.take(
+                tenant=self._pass.tenant,
+                strategy=strategy,
+                signal=signal,
+                request_hash=signals.request_hash(signal=signal, body=body, signed=True),
+                request_id="",
+                told=self._tell(signal_id),
+            )
+        except UnableToAcceptSignal as error:
+            if signal_id:
+                self._unanswered -= 1
+            if error.status == 401:
+                self._close(NOT_VALID, "the secret is no longer valid")
+            elif error.status == 400:
+                self._close(UNREADABLE, "not strict JSON")
+            else:
+                self._send(signal_id, refusal(error))
+
+    def _tell(self, signal_id: str) -> Callable[[Answer | None], None]:
+        def told(answer: Answer | None) -> None:
+            self._unanswered -= 1
+            self._send(signal_id, answered(answer))
+            self._flush()
+
+        return told
+
+    def _send(self, signal_id: str, response: Response) -> None:
+        if self._transport is None or self._protocol.state is not State.OPEN:
+            return
+        head = msgspec.json.encode({"id": signal_id, "status": response.status})
+        self._protocol.send_text(head[:-1] + b"," + response.body[1:])
+
+    def _close(self, code: int, reason: str) -> None:
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code, reason)
+            self._flush()
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        try:
+            for data in self._protocol.data_to_send():
+                if data:
+                    transport.write(data)
+        except ProtocolError:
+            transport.abort()
+            return
+        if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+            transport.abort()  # Who does not read the answers does not get more of them.
+        elif self._protocol.close_expected() or self._protocol.state is State.CLOSED:
+            transport.close()

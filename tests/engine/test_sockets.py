@@ -1,0 +1,116 @@
+"""The fast door over WebSocket: proven at the handshake, one answer a signal, and an end to whoever does not behave."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from piggy.core import commands as cmd
+from piggy.core.accounts import Strategy
+from piggy.engine.sockets import MESSAGE_BYTES_MAX
+from piggy.messaging.client import Client
+from tests.engine.conftest import envelope, opening_commands
+from tests.engine.ground import Ground
+from tests.engine.test_edge import Door, body_of
+
+
+@pytest.fixture(scope="module")
+def door(ground: Ground) -> Iterator[Door]:
+    shard = f"shard-{uuid.uuid4().hex[:8]}"
+    made = Door(ground, ground.add_tenant(shard=shard), shard)
+    made.start(PIGGY_ADDRESS_FAILURES_PER_S_MAX="0")
+    client = Client(redis_url=ground.services.redis_url)
+    for command in opening_commands():
+        assert client.ask(tenant=made.tenant, envelope=envelope(command), wait_s=10)
+    yield made
+    made.stop()
+
+
+def opened(door: Door, *, strategy: str = "mean", more: dict[str, str] | None = None, **proof: Any) -> ClientConnection:
+    headers = door.headers(b"", **proof) | (more or {})
+    host = headers.pop("Host")
+    return connect(
+        f"ws://{host}:{door.port}/signals/{strategy}",
+        additional_headers=headers,
+        address=("127.0.0.1", door.port),
+        proxy=None,
+    )
+
+
+def said(socket: ClientConnection) -> dict[str, Any]:
+    return json.loads(socket.recv(timeout=10))
+
+
+def test_each_signal_is_answered_by_its_id_and_a_repeat_hears_the_first_result(door: Door) -> None:
+    bodies = [body_of(), body_of(), body_of(action="flat")]
+    with opened(door) as socket:
+        for body in bodies:
+            socket.send(body.decode())
+        answers = {answer["id"]: answer for answer in (said(socket) for _ in bodies)}
+        assert [answers[json.loads(body)["id"]]["status"] for body in bodies] == [422, 422, 422]
+        first = answers[json.loads(bodies[0])["id"]]
+        assert first["error"] == "DENIED", "there is no price"
+        assert first["order_id"]
+        socket.send(bodies[0].decode())
+        assert said(socket) == first | {"duplicate": True}
+        socket.send(bodies[0].replace(b"0.10", b"0.20").decode())
+        assert said(socket)["status"] == 409
+    assert door.post(bodies[0]).json()["order_id"] == first["order_id"], "both entrances are one door"
+
+
+def test_a_field_that_is_wrong_is_named_and_the_connection_goes_on(door: Door) -> None:
+    with opened(door) as socket:
+        socket.send(body_of(quantity="-1").decode())
+        told = said(socket)
+        assert (told["status"], told["field"]) == (422, "quantity")
+        socket.send(body_of().decode())
+        assert said(socket)["order_id"]
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [("{", 4400), (b"{}", 1003), ('{"id": "1", "id": "2"}', 4400), ("x" * (MESSAGE_BYTES_MAX + 1), 1009)],
+    ids=["half", "binary", "twice", "large"],
+)
+def test_what_is_no_signal_ends_the_connection(door: Door, message: Any, code: int) -> None:
+    with opened(door) as socket:
+        socket.send(message)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=10)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == code
+
+
+@pytest.mark.parametrize(
+    ("proof", "status"),
+    [
+        ({"secret": "wrong"}, 401),
+        ({"at": 1_700_000_000}, 401),
+        ({"strategy": "nobody"}, 401),
+        ({"more": {"Origin": "https://elsewhere.example"}}, 403),
+    ],
+)
+def test_who_does_not_prove_to_be_a_strategy_is_not_let_in(door: Door, proof: dict[str, Any], status: int) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        opened(door, **proof)
+    assert refused.value.response.status_code == status
+
+
+def test_a_rotation_without_leave_ends_who_came_with_the_old_secret(door: Door) -> None:
+    client = Client(redis_url=door.ground.services.redis_url)
+    with opened(door) as socket:
+        rotated = cmd.ConfigureStrategy(strategy=Strategy(strategy_id="mean", account_id="anna", key_version=2))
+        assert client.ask(tenant=door.tenant, envelope=envelope(rotated), wait_s=10)
+        socket.send(body_of().decode())
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=10)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4401
+    back = cmd.ConfigureStrategy(strategy=Strategy(strategy_id="mean", account_id="anna"))
+    assert client.ask(tenant=door.tenant, envelope=envelope(back), wait_s=10)
