@@ -86,10 +86,10 @@ def test_an_expectation_that_is_not_met_in_time_or_at_once_is_refused(door: Door
 def test_reverse_turns_the_position_over_and_flat_ends_it(door: Door) -> None:
     configure(door)
     assert signal(door, action="buy", quantity="0.30").json()["state"] == "filled"
-    turned = signal(door, action="reverse", before="long", quantity="").json()
-    assert (turned["side"], turned["filled"]) == ("sell", "0.60")
+    turned = signal(door, action="reverse", before="long", quantity="0.20").json()
+    assert (turned["side"], turned["filled"]) == ("sell", "0.50"), "what was open and as much again as was asked"
     ended = signal(door, action="flat", before="short", quantity="").json()
-    assert (ended["side"], ended["filled"]) == ("buy", "0.30")
+    assert (ended["side"], ended["filled"]) == ("buy", "0.20")
     assert signal(door, action="flat", quantity="").json()["error"] == "NO_POSITION"
 
 
