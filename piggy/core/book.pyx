@@ -140,14 +140,14 @@ cdef class Book:
         if order_id == 0 or not are_terms(&self.core, &order) or flags & (IOC | FOK | MARKET) or find_order(&self.core.pool, order_id) >= 0:
             raise UnableToChangeBook(f"order {order_id} cannot be added")
         at = rest_order(&self.core.pool, &order, qty)
-        if 0 < shown < self.core.pool.orders[at].shown:
-            self.core.pool.levels[self.core.pool.orders[at].level].shown -= self.core.pool.orders[at].shown - shown
-            self.core.pool.orders[at].shown = shown
+        if display and 0 < shown < shown_of(&self.core.pool, at):
+            self.core.pool.levels[self.core.pool.orders[at].level].shown -= shown_of(&self.core.pool, at) - shown
+            self.core.pool.extras[at].shown = shown
 
     def take(self, *, int64_t order_id, int64_t qty):
         """Apply a fill of a resting order: an iceberg shows its next part at the back of the queue."""
         cdef int32_t at = self._required(order_id)
-        if not 0 < qty <= self.core.pool.orders[at].shown:
+        if not 0 < qty <= shown_of(&self.core.pool, at):
             raise UnableToChangeBook(f"order {order_id} does not show {qty}")
         take_shown(&self.core.pool, at, qty)
 
@@ -200,7 +200,7 @@ cdef class Book:
                 if len(rows) == limit:
                     return rows
                 rows.append(self._row(at))
-                at = self.core.pool.links[at].after
+                at = self.core.pool.orders[at].after
             level = worse_level(&self.core.pool, level, side & 1)
         return rows
 
@@ -218,7 +218,7 @@ cdef class Book:
     cdef tuple _row(self, int32_t at):
         cdef Order *order = &self.core.pool.orders[at]
         cdef int64_t owner = self.core.pool.extras[at].owner if order.terms & OWNED else 0
-        return (order.id, self.core.pool.levels[order.level].price, order.shown, order.leaves, owner)
+        return (order.id, self.core.pool.levels[order.level].price, shown_of(&self.core.pool, at), order.leaves, owner)
 
     cdef list _events(self):
         cdef Py_ssize_t at

@@ -120,13 +120,13 @@ cdef inline int64_t trade_through(Core *self, Incoming *order) except -1:
     while rest and level >= 0 and crosses(self, order, level):
         at = self.pool.levels[level].head
         while at >= 0 and rest:
-            after = self.pool.links[at].after
+            after = self.pool.orders[at].after
             if self.pool.orders[at].terms & ALL_OR_NONE and self.pool.orders[at].leaves > rest:
                 skipped, passed = True, self.pool.levels[level].price
             elif order.owner and is_owned(self, at, order.owner):
                 rest = prevent(self, order, at, rest)
             else:
-                rest -= fill(self, order, at, min(rest, self.pool.orders[at].shown), &after)
+                rest -= fill(self, order, at, min(rest, shown_of(&self.pool, at)), &after)
             at = after
         # All-or-none orders that were passed over keep their level; the next one lies behind the last of those.
         level = tree_next(&self.pool.trees[opposite], passed, opposite == SELL) if skipped else self.pool.best_level[opposite]
@@ -140,7 +140,6 @@ cdef inline int64_t fill(Core *self, Incoming *order, int32_t at, int64_t qty, i
         after[0] = at  # An iceberg alone at the back: its next part is the next to trade.
     if after[0] >= 0:  # Whoever is now first will be wanted soon.
         pb_prefetch(&self.pool.orders[after[0]])
-        pb_prefetch(&self.pool.links[after[0]])
     return qty
 
 
@@ -182,10 +181,10 @@ cdef inline int64_t walk_through(Core *self, Incoming *order, bint record) excep
             elif order.owner and is_owned(self, at, order.owner):
                 rest = walk_prevented(self, order, at, rest, record)
             else:
-                qty = min(rest, self.pool.orders[at].shown)
+                qty = min(rest, shown_of(&self.pool, at))
                 rest -= qty
                 last = walk_filled(self, order, at, qty, self.pool.orders[at].leaves - qty, last, record)
-            at = self.pool.links[at].after
+            at = self.pool.orders[at].after
         while first < last and rest:
             at = self.hidden[first].at
             qty = min(rest, self.pool.extras[at].display, self.hidden[first].leaves)

@@ -1,5 +1,6 @@
 # The resting orders of a book: a pool of orders, a queue per price, trees of prices, a map of ids; no matching.
-# Memory is chosen for a million orders at random: 32 bytes of order and 8 of links are all that a cancel touches.
+# Memory is chosen for a million orders at random: a cancel touches its slot in the map, half a cache line of its own
+# and half a line of each neighbour.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport free
 from piggy.core.idmap cimport IdMap, hashed, map_put, map_remove, map_resize
@@ -21,17 +22,15 @@ cdef enum:
 cdef struct Order:  # 32 bytes: two to a cache line
     int64_t id
     int64_t leaves
-    int64_t shown
     int32_t level
     int32_t terms  # flags, side and self-trade mode in one word
+    int32_t before
+    int32_t after
 
 cdef struct Extra:  # read only where the order's terms say so
     int64_t display
+    int64_t shown
     int64_t owner
-
-cdef struct Link:
-    int32_t before
-    int32_t after
 
 cdef struct Level:
     int64_t price
@@ -55,7 +54,6 @@ cdef struct Incoming:
 cdef struct Pool:
     Order *orders
     Extra *extras
-    Link *links
     Level *levels
     IdMap ids
     PriceTree trees[2]
@@ -77,7 +75,6 @@ cdef inline int pool_open(Pool *self, int32_t capacity) except -1:
 cdef inline void pool_close(Pool *self) noexcept:
     free(self.orders)
     free(self.extras)
-    free(self.links)
     free(self.levels)
     free(self.ids.slots)
     free(self.trees[0].nodes)
@@ -88,7 +85,6 @@ cdef inline int grow_orders(Pool *self, int32_t capacity) except -1:
     cdef size_t used = self.order_used
     self.orders = <Order *>grown(self.orders, used * sizeof(Order), capacity * sizeof(Order))
     self.extras = <Extra *>grown(self.extras, used * sizeof(Extra), capacity * sizeof(Extra))
-    self.links = <Link *>grown(self.links, used * sizeof(Link), capacity * sizeof(Link))
     self.order_capacity = capacity
     return 0
 
@@ -104,7 +100,7 @@ cdef inline int32_t rest_order(Pool *self, Incoming *order, int64_t qty) except 
     cdef int64_t shown = order.display if 0 < order.display < qty else qty
     cdef int terms = order.flags | (order.stp << STP_SHIFT) | (ON_SELL if order.side else 0)
     if at >= 0:
-        self.order_vacant = self.links[at].after
+        self.order_vacant = self.orders[at].after
     else:
         if self.order_used == self.order_capacity:
             grow_orders(self, self.order_capacity * 2)
@@ -113,8 +109,8 @@ cdef inline int32_t rest_order(Pool *self, Incoming *order, int64_t qty) except 
     map_put(&self.ids, order.id, at)
     if order.display or order.owner:
         terms |= (ICEBERG if order.display else 0) | (OWNED if order.owner else 0)
-        self.extras[at] = Extra(order.display, order.owner)
-    self.orders[at] = Order(order.id, qty, shown, level, terms)
+        self.extras[at] = Extra(order.display, shown, order.owner)
+    self.orders[at] = Order(order.id, qty, level, terms, -1, -1)
     append_order(self, at, level)
     self.levels[level].count += 1
     self.levels[level].leaves += qty
@@ -123,43 +119,52 @@ cdef inline int32_t rest_order(Pool *self, Incoming *order, int64_t qty) except 
     return at
 
 
+cdef inline int64_t shown_of(Pool *self, int32_t at) noexcept:
+    # What others see of an order: all of it, unless it is an iceberg.
+    return self.extras[at].shown if self.orders[at].terms & ICEBERG else self.orders[at].leaves
+
+
 cdef inline void append_order(Pool *self, int32_t at, int32_t level) noexcept:
     cdef Level *queue = &self.levels[level]
-    self.links[at] = Link(queue.tail, -1)
+    self.orders[at].before, self.orders[at].after = queue.tail, -1
     if queue.tail >= 0:
-        self.links[queue.tail].after = at
+        self.orders[queue.tail].after = at
     else:
         queue.head = at
     queue.tail = at
 
 
 cdef inline void unlink_order(Pool *self, int32_t at, Level *queue) noexcept:
-    cdef Link link = self.links[at]
-    if link.before >= 0:
-        self.links[link.before].after = link.after
+    cdef int32_t before = self.orders[at].before, after = self.orders[at].after
+    if before >= 0:
+        self.orders[before].after = after
     else:
-        queue.head = link.after
-    if link.after >= 0:
-        self.links[link.after].before = link.before
+        queue.head = after
+    if after >= 0:
+        self.orders[after].before = before
     else:
-        queue.tail = link.before
+        queue.tail = before
 
 
 cdef inline bint take_shown(Pool *self, int32_t at, int64_t qty) noexcept:
     # Take `qty` from what the order shows; tell whether it showed a further part at the back of its queue.
     cdef Order *order = &self.orders[at]
     cdef Level *queue = &self.levels[order.level]
+    cdef Extra *extra
     if qty == order.leaves:
         remove_order(self, at)
         return False
     order.leaves -= qty
-    order.shown -= qty
     queue.leaves -= qty
     queue.shown -= qty
-    if order.shown:
+    if not order.terms & ICEBERG:
         return False
-    order.shown = min(self.extras[at].display, order.leaves)
-    queue.shown += order.shown
+    extra = &self.extras[at]
+    extra.shown -= qty
+    if extra.shown:
+        return False
+    extra.shown = min(extra.display, order.leaves)
+    queue.shown += extra.shown
     unlink_order(self, at, queue)
     append_order(self, at, order.level)
     return True
@@ -168,15 +173,17 @@ cdef inline bint take_shown(Pool *self, int32_t at, int64_t qty) noexcept:
 cdef inline void shrink_order(Pool *self, int32_t at, int64_t leaves) noexcept:
     cdef Order *order = &self.orders[at]
     cdef Level *queue = &self.levels[order.level]
+    cdef int64_t shown = shown_of(self, at)
     if leaves == 0:
         remove_order(self, at)
         return
     queue.leaves -= order.leaves - leaves
     order.leaves = leaves
-    if order.shown > leaves:
+    if shown > leaves:
         if not order.terms & ALL_OR_NONE:
-            queue.shown -= order.shown - leaves
-        order.shown = leaves
+            queue.shown -= shown - leaves
+        if order.terms & ICEBERG:
+            self.extras[at].shown = leaves
 
 
 cdef inline void remove_order(Pool *self, int32_t at) noexcept:
@@ -184,12 +191,12 @@ cdef inline void remove_order(Pool *self, int32_t at) noexcept:
     cdef Level *queue = &self.levels[order.level]
     map_remove(&self.ids, slot_of(self, order.id))
     unlink_order(self, at, queue)
-    self.links[at].after = self.order_vacant
+    order.after = self.order_vacant
     self.order_vacant = at
     queue.count -= 1
     queue.leaves -= order.leaves
     if not order.terms & ALL_OR_NONE:
-        queue.shown -= order.shown
+        queue.shown -= shown_of(self, at)
     if queue.count == 0:
         close_level(self, order.level, 1 if order.terms & ON_SELL else 0)
 
@@ -245,24 +252,31 @@ cdef inline int32_t find_order(Pool *self, int64_t order_id) noexcept:
     return -1 if slot < 0 else self.ids.slots[slot].index
 
 
+cdef inline int32_t likely(Pool *self, int64_t order_id) noexcept:
+    # Where an order most likely lies, by its hash alone; -1 where it is not here.
+    cdef uint32_t tag = hashed(order_id), at = tag & self.ids.mask
+    while self.ids.slots[at].index >= 0 and self.ids.slots[at].tag != tag:
+        at = (at + 1) & self.ids.mask
+    return self.ids.slots[at].index
+
+
 cdef inline void prefetch_order(Pool *self, int64_t order_id) noexcept:
-    cdef int32_t at = self.ids.slots[hashed(order_id) & self.ids.mask].index
+    cdef int32_t at = likely(self, order_id)
     if at >= 0:
         pb_prefetch(&self.orders[at])
-        pb_prefetch(&self.links[at])
 
 
 cdef inline void prefetch_neighbours(Pool *self, int64_t order_id) noexcept:
-    cdef int32_t at = self.ids.slots[hashed(order_id) & self.ids.mask].index
+    cdef int32_t at = likely(self, order_id)
     if at >= 0:
-        if self.links[at].before >= 0:
-            pb_prefetch(&self.links[self.links[at].before])
-        if self.links[at].after >= 0:
-            pb_prefetch(&self.links[self.links[at].after])
+        if self.orders[at].before >= 0:
+            pb_prefetch(&self.orders[self.orders[at].before])
+        if self.orders[at].after >= 0:
+            pb_prefetch(&self.orders[self.orders[at].after])
         pb_prefetch(&self.levels[self.orders[at].level])
 
 
 cdef inline void prefetch_tail(Pool *self, int side, int64_t price) noexcept:
     cdef int32_t level = tree_find(&self.trees[side], price)
     if level >= 0 and self.levels[level].tail >= 0:
-        pb_prefetch(&self.links[self.levels[level].tail])
+        pb_prefetch(&self.orders[self.levels[level].tail])
