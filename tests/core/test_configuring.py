@@ -45,7 +45,7 @@ def test_what_is_already_so_is_no_event(floor: Floor) -> None:
     state = floor.desk.state
     strategy = Strategy(strategy_id="s1", account_id="a1")
     assert names(floor.do(cmd.ConfigureStrategy(strategy=strategy))) == ["StrategyConfigured"]
-    assert state.strategies["s1"] == strategy
+    strategy = state.strategies["s1"]
     limits = state.limits.get("a", Limits())
     floor.do(cmd.ConfigureLimits(group="a", limits=limits))
     repeats: list[Any] = [
