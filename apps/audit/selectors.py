@@ -11,6 +11,7 @@ import psycopg
 from django.db import connection
 from psycopg import sql
 
+from apps.audit.models import DeadLetter
 from apps.tenants.services import in_tenant
 from piggy.core import ledger
 from piggy.core.events import AccountConfigured
@@ -150,6 +151,30 @@ def consistency(*, tenant: str, seq: int, later: int) -> dict[str, Any]:
 def told(*, head: tree_heads.Head) -> dict[str, Any]:
     """Return a head as JSON can hold it."""
     return {**msgspec.to_builtins(head), "root": head.root.hex(), "signature": head.signature.hex()}
+
+
+def dead_letters(*, tenant: str) -> list[dict[str, Any]]:
+    """Return what nobody could carry out, oldest first, decoded where it is a command at all."""
+    with in_tenant(tenant):
+        rows = list(DeadLetter.objects.order_by("id"))
+    return [
+        {
+            "stream": row.stream,
+            "entry": row.entry,
+            "reason": row.reason,
+            "deliveries": row.deliveries,
+            "buried_at": row.buried_at.isoformat(),
+            "message": _message(bytes(row.payload)),
+        }
+        for row in rows
+    ]
+
+
+def _message(payload: bytes) -> Any:
+    try:
+        return msgspec.msgpack.decode(payload)
+    except msgspec.DecodeError:
+        return payload.hex()
 
 
 def _pages(*, tenant: str, after: int = 0, until: int = NO_END) -> Iterator[bytes]:

@@ -87,6 +87,9 @@ class Edge:
         status = self._status
         if request.path == "/healthz":
             return said(200, {"status": "ok", "state": status.state})
+        if request.path == "/warmz":
+            # While one engine serves and another says this, either may be ended.
+            return said(200 if status.state in ("ACTIVE", "STANDBY") else 503, {"state": status.state})
         if request.path == "/readyz":
             ready = status.state == "ACTIVE"
             told = {

@@ -6,12 +6,14 @@ import logging
 import uuid
 from typing import Any
 
+import psycopg
 import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
 from piggy.core.answers import Answer
 from piggy.core.commands import ActOnPrices, Envelope
 from piggy.engine.clock import Clock, is_wanted, pause
+from piggy.engine.dead_letters import DeadLetters
 from piggy.engine.loop import Done, Item, Loop
 from piggy.messaging import codec, lanes, streams
 
@@ -30,8 +32,11 @@ BACKLOG_MAX = 1_000
 class Intake:
     """Reads every tenant the loop has a desk for; the consumer is named after the shard, so a successor inherits it."""
 
-    def __init__(self, *, connection: redis.asyncio.Redis, loop: Loop, clock: Clock, shard: str) -> None:
+    def __init__(
+        self, *, connection: redis.asyncio.Redis, loop: Loop, clock: Clock, shard: str, letters: DeadLetters
+    ) -> None:
         self.dead = 0
+        self._letters = letters
         self._redis: Any = connection
         self._loop = loop
         self._clock = clock
@@ -127,7 +132,7 @@ class Intake:
             if not fields:
                 await self._redis.xack(key, streams.ENGINE_GROUP, entry_id)
             elif deliveries >= DELIVERIES_MAX:
-                await self._bury(key, entry_id, fields, f"not carried out in {deliveries} deliveries")
+                await self._bury(key, entry_id, fields, f"not carried out in {deliveries} deliveries", deliveries)
             else:
                 await self._accept(key, entry_id, fields, redelivered=True)
 
@@ -136,17 +141,30 @@ class Intake:
             envelope = codec.decode_envelope(fields.get(streams.FIELD, b""))
             uuid.UUID(envelope.command_id)
         except ValueError as error:
-            await self._bury(key, entry_id, fields, f"not understood: {error}")
+            await self._bury(key, entry_id, fields, f"not understood: {error}", 1)
             return
         self._in_flight.add((key, entry_id))
         tenant = streams.tenant_of(key=key)
         self._loop.submit(item=Item(tenant, envelope, entry_key=key, entry_id=entry_id, redelivered=redelivered))
 
-    async def _bury(self, key: str, entry_id: bytes, fields: dict[bytes, bytes], reason: str) -> None:
+    async def _bury(self, key: str, entry_id: bytes, fields: dict[bytes, bytes], reason: str, deliveries: int) -> None:
         tenant = streams.tenant_of(key=key)
         log.error("command is a dead letter", extra={"tenant": tenant, "reason": reason})
+        payload = fields.get(streams.FIELD, b"")
+        try:
+            await self._letters.bury(
+                tenant=tenant,
+                stream=key,
+                entry=entry_id.decode(),
+                payload=payload,
+                reason=reason,
+                deliveries=deliveries,
+            )
+        except psycopg.Error as error:
+            # It stays on the stream and comes again: better twice than gone.
+            log.warning("dead letter not kept", extra={"tenant": tenant, "error": str(error)})
+            return
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.xadd(streams.dead_key(tenant=tenant), {**fields, b"reason": reason, b"entry": entry_id})
             pipe.xack(key, streams.ENGINE_GROUP, entry_id)
             pipe.xdel(key, entry_id)
             await pipe.execute()

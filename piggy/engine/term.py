@@ -14,6 +14,7 @@ import redis.asyncio
 from piggy.engine import exposure, scorecards
 from piggy.engine.clock import Clock
 from piggy.engine.config import EngineConfig
+from piggy.engine.dead_letters import DeadLetters
 from piggy.engine.dispatch import Dispatch
 from piggy.engine.housekeeping import Housekeeping
 from piggy.engine.intake import Intake
@@ -128,7 +129,8 @@ class Term:
         dispatch = self._dispatch = Dispatch(connection=wire, desks=loop.desks, settled=loop.settled)
         marks = exposure.Marks(connection=wire, desks=loop.desks, clock=self._clock)
         cards = scorecards.Scorecards(connection=wire, desks=loop.desks, clock=self._clock)
-        intake = Intake(connection=wire, loop=loop, clock=self._clock, shard=lease.shard)
+        letters = DeadLetters(config=self._config)
+        intake = Intake(connection=wire, loop=loop, clock=self._clock, shard=lease.shard, letters=letters)
         feed = MarketFeed(connection=wire, desks=loop.desks, saw=marks.saw)
         self.status.state = "RECOVERING"
         async with asyncio.TaskGroup() as tasks:

@@ -32,11 +32,6 @@ def urgent_key(*, tenant: str) -> str:
     return f"{{{tenant}}}:urgent"
 
 
-def dead_key(*, tenant: str) -> str:
-    """Return the stream of commands that could not be carried out after several deliveries."""
-    return f"{{{tenant}}}:dead"
-
-
 def reply_key(*, tenant: str, request_id: str) -> str:
     """Return the list on which one asker waits for its answer."""
     return f"{{{tenant}}}:reply:{request_id}"

@@ -83,6 +83,12 @@ class Ground:
             query = sql.SQL("SELECT seq, command_id::text, position, type FROM {}.event_log ORDER BY seq")
             return everything.execute(query.format(sql.Identifier(tenant))).fetchall()
 
+    def dead_letters(self, *, tenant: str) -> list[tuple]:
+        """Return (payload, reason, deliveries) of what nobody could carry out."""
+        with psycopg.connect(self.services.postgres.url(role="postgres")) as everything:
+            query = sql.SQL("SELECT payload, reason, deliveries FROM {}.dead_letter ORDER BY id")
+            return everything.execute(query.format(sql.Identifier(tenant))).fetchall()
+
     def tamper(self, *, tenant: str, statement: str) -> None:
         """Do as a superuser, its triggers taken off, what the database refuses everybody else."""
         with psycopg.connect(self.services.postgres.url(role="postgres"), autocommit=True) as everything:

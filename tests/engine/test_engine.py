@@ -10,11 +10,12 @@ import pytest
 import redis
 
 from piggy.core import commands as cmd
+from piggy.core import desk
 from piggy.core.accounts import TradingState
 from piggy.core.answers import Answer
 from piggy.core.orders import OrderState
 from piggy.engine import intake
-from piggy.messaging import codec, streams
+from piggy.messaging import codec, lanes, streams
 from piggy.messaging.client import Client
 from piggy.messaging.subscriber import VenueOrders
 from tests.engine.conftest import buy, envelope, opening_commands, running_engine, until
@@ -108,8 +109,34 @@ async def test_a_poison_message_is_a_dead_letter_and_the_others_go_on(ground: Gr
     async with running_engine(ground, shard):
         wire.xadd(streams.commands_key(tenant=tenant), {streams.FIELD: b"\xc1 no message"})
         await open_desk(client, tenant)
-        await until(lambda: wire.xlen(streams.dead_key(tenant=tenant)) == 1)
         await until(lambda: wire.xlen(streams.commands_key(tenant=tenant)) == 0)
+    ((payload, reason, deliveries),) = ground.dead_letters(tenant=tenant)
+    assert (bytes(payload), deliveries) == (b"\xc1 no message", 1)
+    assert "not understood" in reason
+
+
+async def test_f_24_a_command_that_always_fails_is_a_dead_letter_after_five_deliveries(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: Any) -> list[Any]:
+        raise ZeroDivisionError("a defect in deciding")
+
+    monkeypatch.setitem(desk.DECISIONS, cmd.ReportConnection, fail)
+    monkeypatch.setattr(intake, "PENDING_IDLE_MS", 50)
+    client = Client(redis_url=ground.services.redis_url)
+    wire = redis.Redis.from_url(ground.services.redis_url)
+    poison = envelope(cmd.ReportConnection(account_id="anna", connected=True))
+    async with running_engine(ground, shard) as term:
+        await open_desk(client, tenant)
+        await asyncio.to_thread(client.tell, tenant=tenant, envelope=poison)
+        began_s = asyncio.get_running_loop().time()
+        await ask(client, tenant, envelope(buy()))
+        assert asyncio.get_running_loop().time() - began_s < 1, "the others go on"
+        await until(lambda: sum(wire.xlen(key) for key in lanes.keys(tenant=tenant)) == 0)
+        assert term.status.state == "ACTIVE"
+    ((payload, reason, deliveries),) = ground.dead_letters(tenant=tenant)
+    assert codec.decode_envelope(bytes(payload)) == poison
+    assert deliveries == 5, reason
 
 
 async def test_inv_26_a_kill_comes_through_while_nothing_else_is_read(

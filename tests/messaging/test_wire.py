@@ -66,7 +66,6 @@ def test_every_key_carries_its_tenant() -> None:
     keys = [
         streams.commands_key(tenant="acorn"),
         streams.urgent_key(tenant="acorn"),
-        streams.dead_key(tenant="acorn"),
         streams.reply_key(tenant="acorn", request_id="r"),
         streams.venue_key(tenant="acorn", venue="LP1"),
         streams.quotes_channel(tenant="acorn"),

@@ -25,7 +25,7 @@ BAD = 3
 
 
 class Command(BaseCommand):
-    help = "log verify | show | export | heads | prove | rebuild, of one broker (--tenant) or of all."
+    help = "log verify | show | export | balance | heads | prove | dead | rebuild, of one broker (--tenant) or of all."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -44,6 +44,7 @@ class Command(BaseCommand):
         balance = verbs.add_parser("balance", help="Print the trial balance as it was, late corrections included.")
         for verb in (read, verbs.choices["show"], balance):
             verb.add_argument("--as-of", default="", help="A seq or an ISO time: what was true then, nothing later.")
+        verbs.add_parser("dead", help="Print messages that nobody could carry out.")
         verbs.add_parser("heads", help="Print every signed head as a line of JSON.")
         prove = verbs.add_parser("prove", help="Print the proof that an event is in the log, or one head in another.")
         prove.add_argument("--seq", type=int, required=True)
@@ -98,6 +99,10 @@ class Command(BaseCommand):
         seq = _seq(tenant, options["as_of"])
         for line in selectors.trial_balance(tenant=tenant, seq=seq):
             self.stdout.write(json.dumps({"tenant": tenant, "as_of": seq, **line}))
+
+    def _dead(self, tenant: str, options: dict[str, Any]) -> None:
+        for told in selectors.dead_letters(tenant=tenant):
+            self.stdout.write(json.dumps({"tenant": tenant, **told}, default=str))
 
     def _heads(self, tenant: str, options: dict[str, Any]) -> None:
         for head in selectors.signed_heads(tenant=tenant):
