@@ -1,5 +1,6 @@
 """Marks: the desk's hot picture to Redis for the screens, conflated, each panel a snapshot and numbered deltas.
 
+The desk is ahead of the log by the commit under way; where that fails the next desk draws everything anew from its log.
 The snapshot key is always at least as new as the last delta sent, so who reads it after subscribing misses nothing.
 """
 
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 FLUSH_S = 0.2
 SNAPSHOT_S = 1.0
 ORDERS_KEPT = 200
+# So many changes in one flush are each seen; of more, the latest are.
+CROWD_BEGINS = 100
 CROWD_SHOWN = 50
 
 
@@ -249,7 +252,7 @@ def _take_note(desk: Desk, screen: Screen, touched: dict[str, None]) -> None:
     Nobody reads thousands of rows a second, and making them would keep orders waiting.
     """
     screen.orders_seen += len(touched)
-    if screen.crowd or screen.rows_made >= ORDERS_KEPT:
+    if screen.crowd or screen.rows_made >= CROWD_BEGINS:
         for order_id in touched:
             screen.crowd.pop(order_id, None)
         screen.crowd.update(touched)
