@@ -28,6 +28,10 @@ def in_tenant(schema: str) -> Iterator[None]:
     """
     if not schema or schema in settings.TENANT_NAMES_RESERVED:
         raise ValueError(f"{schema!r} is not a broker's schema.")
+    if connection.schema_name == schema and connection.include_public_schema:
+        # Already there, as in a thread that works for one broker only: nothing to set, and nothing to clear.
+        yield
+        return
     before, included = connection.tenant, connection.include_public_schema
     connection.set_schema(schema)
     try:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from apps.liquidity import selectors
@@ -25,6 +25,15 @@ from piggy.messaging.client import Client, UnableToTell, command_id_of
 RETELL_AFTER_S = 3
 SWEEP_ROWS_MAX = 500
 TOLD_MAX = 50
+NOTE_MAX = 300
+# One round trip for what is nearly always new; a repeat is counted by the same statement (its row is then not new).
+INSERT_REPORT = """
+insert into liquidity_venuereport
+  (venue, key, kind, cl_ord_id, raw, note, repeats, command_id, envelope, told_count, received_at)
+values (%s, %s, %s, %s, %s, %s, 0, %s, %s, 0, now())
+on conflict (venue, key) do update set repeats = liquidity_venuereport.repeats + 1
+returning id, xmax = 0
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -38,21 +47,30 @@ class Told(NamedTuple):
 
 def record_report(*, tenant: str, venue: str, report: Report, raw: str, now_us: int) -> Told:
     """Keep a report and bring its order up to date, in one transaction; a repeat only counts. Committed on return."""
+    # All but answers to our own questions say by themselves what the desk is to be told.
+    is_answer = report.kind is ReportKind.STATUS
+    envelope = None if is_answer or report.command is None else _envelope(tenant, venue, report.key, report.command)
     with transaction.atomic():
-        row, created = VenueReport.objects.get_or_create(
-            venue=venue,
-            key=report.key,
-            defaults={"kind": report.kind, "cl_ord_id": report.cl_ord_id, "raw": raw, "note": report.text},
-        )
-        if not created:
-            VenueReport.objects.filter(pk=row.pk).update(repeats=F("repeats") + 1)
+        row_id = _insert(venue=venue, report=report, raw=raw, envelope=envelope)
+        if row_id is None:
             return Told()
         order = VenueOrder.objects.select_for_update().filter(venue=venue, cl_ord_id=report.cl_ord_id).first()
         command = tracking.take(order=order, report=report, venue=venue, now_us=now_us)
         if order is not None:
-            order.save()
-        ask = report.kind is ReportKind.DOUBT
-        return Told(_keep_command(tenant, row, command) if command else None, ask)
+            order.save(update_fields=["state", "filled", "doubts", "updated_at"])
+        if is_answer and command is not None:
+            envelope = _keep_command(tenant, VenueReport(pk=row_id, venue=venue, key=report.key), command)
+        return Told(envelope, report.kind is ReportKind.DOUBT)
+
+
+def _insert(*, venue: str, report: Report, raw: str, envelope: Envelope | None) -> int | None:
+    """Write a report with what the engine is to be told of it; None, and one more repeat, where it is known already."""
+    command_id = envelope.command_id if envelope else None
+    values = [venue, report.key, report.kind, report.cl_ord_id, raw, report.text[:NOTE_MAX], command_id]
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT_REPORT, [*values, codec.encode(envelope) if envelope else None])
+        row_id, is_new = cursor.fetchone()
+    return int(row_id) if is_new else None
 
 
 def record_doubt(*, tenant: str, order: VenueOrder, text: str, now_us: int) -> Told:
@@ -118,13 +136,17 @@ def _own(tenant: str, order: VenueOrder, kind: str, key: str, text: str, command
 
 
 def _keep_command(tenant: str, row: VenueReport, command: AnyCommand) -> Envelope:
-    if isinstance(command, RecordVenueFill):
-        command_id = command_id_of("fill", tenant, row.venue, command.fill_id)
-    else:
-        command_id = command_id_of("report", tenant, row.venue, row.key)
-    envelope = Envelope(command_id=command_id, command=command, principal=f"venue:{row.venue}")
-    VenueReport.objects.filter(pk=row.pk).update(command_id=command_id, envelope=codec.encode(envelope))
+    envelope = _envelope(tenant, row.venue, row.key, command)
+    VenueReport.objects.filter(pk=row.pk).update(command_id=envelope.command_id, envelope=codec.encode(envelope))
     return envelope
+
+
+def _envelope(tenant: str, venue: str, key: str, command: AnyCommand) -> Envelope:
+    if isinstance(command, RecordVenueFill):
+        command_id = command_id_of("fill", tenant, venue, command.fill_id)
+    else:
+        command_id = command_id_of("report", tenant, venue, key)
+    return Envelope(command_id=command_id, command=command, principal=f"venue:{venue}")
 
 
 @cache

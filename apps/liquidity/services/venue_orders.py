@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+
 from apps.liquidity.models import VenueOrder
 from piggy.core.events import ChildOrderCreated
+
+# One statement that commits by itself: whoever gets a row back made it.
+CLAIM = """
+insert into liquidity_venueorder
+  (venue, cl_ord_id, client_id, order_id, symbol, side, quantity, limit_price, time_in_force, state, filled, doubts,
+   created_at, updated_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, now(), now())
+on conflict (venue, cl_ord_id) do nothing returning id
+"""
 
 
 def claim_order(*, child: ChildOrderCreated, client_id: str) -> tuple[VenueOrder, bool]:
@@ -11,23 +25,29 @@ def claim_order(*, child: ChildOrderCreated, client_id: str) -> tuple[VenueOrder
 
     `client_id` is what the LP will know the order by.
     """
-    return VenueOrder.objects.get_or_create(
+    row = VenueOrder(
         venue=child.venue,
         cl_ord_id=child.cl_ord_id,
-        defaults={
-            "client_id": client_id,
-            "order_id": child.order_id,
-            "symbol": child.symbol,
-            "side": child.side,
-            "quantity": child.quantity,
-            "limit_price": child.limit_price,
-            "time_in_force": child.time_in_force,
-        },
+        client_id=client_id,
+        order_id=child.order_id,
+        symbol=child.symbol,
+        side=child.side,
+        quantity=child.quantity,
+        limit_price=child.limit_price,
+        time_in_force=child.time_in_force,
     )
+    terms: list[Any] = [row.symbol, str(row.side), row.quantity, row.limit_price, row.time_in_force, row.state]
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, [row.venue, row.cl_ord_id, row.client_id, row.order_id, *terms])
+        made = cursor.fetchone()
+    if made is None:
+        return VenueOrder.objects.get(venue=child.venue, cl_ord_id=child.cl_ord_id), False
+    row.pk = made[0]
+    return row, True
 
 
-def mark_sent(*, venue: str, cl_ord_id: str) -> None:
-    """Note that the order left, unless its report was quicker."""
-    VenueOrder.objects.filter(venue=venue, cl_ord_id=cl_ord_id, state=VenueOrder.State.PERSISTED).update(
+def mark_sent(*, venue: str, cl_ord_ids: Sequence[str]) -> None:
+    """Note that the orders left, except those whose report was quicker."""
+    VenueOrder.objects.filter(venue=venue, cl_ord_id__in=cl_ord_ids, state=VenueOrder.State.PERSISTED).update(
         state=VenueOrder.State.SENT
     )

@@ -71,7 +71,10 @@ class Link:
         self._turns: SimpleQueue[VenueState] = SimpleQueue()
         self._asks: SimpleQueue[str] = SimpleQueue()
         self._stopping = threading.Event()
-        self._keeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"{self._tenant}-{self._venue}-reports")
+        self._keeper = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix=f"{self._tenant}-{self._venue}-reports", initializer=self._settle_in
+        )
+        self._left: list[str] = []
         self._ask_again_at = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{self._tenant}-{self._venue}", daemon=True)
 
@@ -129,7 +132,12 @@ class Link:
                 connection.close()
                 time.sleep(RETRY_S)
 
+    def _settle_in(self) -> None:
+        # A link's own threads work for one broker all their life: going in and out for each report costs round trips.
+        connection.set_schema(self._tenant)  # type: ignore[attr-defined]
+
     def _run(self) -> None:
+        self._settle_in()
         while not self._stopping.is_set():
             try:
                 with in_tenant(self._tenant):
@@ -139,6 +147,7 @@ class Link:
                     with in_tenant(self._tenant):
                         self._handle(delivery)
                         self._turn()
+                self._mark_sent()
             except Error as error:
                 # Nothing unacknowledged is lost: the entry comes again and its row says how far it got.
                 log.warning("fix_waits_for_database", tenant=self._tenant, venue=self._venue, error=str(error))
@@ -176,7 +185,14 @@ class Link:
         except (UnableToSend, UnableToTranslate) as error:
             self._refuse(row, str(error))
         else:
-            services.mark_sent(venue=self._venue, cl_ord_id=child.cl_ord_id)
+            self._left.append(child.cl_ord_id)
+
+    def _mark_sent(self) -> None:
+        """Note what left, once the whole batch is gone: until then it counts as perhaps sent, which asks the LP too."""
+        if self._left:
+            with in_tenant(self._tenant):
+                services.mark_sent(venue=self._venue, cl_ord_ids=self._left)
+            self._left = []
 
     def _client_id(self, cl_ord_id: str) -> str:
         """Return the id under which the LP will know the order."""
