@@ -7,11 +7,13 @@ then least surplus, then market pressure, then nearest to the reference price.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
 
 BPS = 10_000
+CALL_S_MAX = 86_400
 
 
 class AuctionPhase(StrEnum):
@@ -22,6 +24,31 @@ class AuctionPhase(StrEnum):
     VOLATILITY_CALL = "volatility_call"
     CLOSING_CALL = "closing_call"
     CLOSED = "closed"
+
+
+CALLS = (AuctionPhase.OPENING_CALL, AuctionPhase.VOLATILITY_CALL, AuctionPhase.CLOSING_CALL)
+
+
+class AuctionRules(msgspec.Struct, frozen=True, kw_only=True):
+    """When clients crossing a symbol are interrupted: further than so many basis points from the last price that
+    clients met at (dynamic), or from the last auction's (static). The call lasts `call_s` seconds."""
+
+    symbol: str
+    dynamic_bps: int = 100
+    static_bps: int = 300
+    call_s: int = 120
+
+
+class SymbolPhase(msgspec.Struct, frozen=True, kw_only=True):
+    phase: AuctionPhase
+    ends_at_us: int | None = None
+
+
+class CrossedAt(msgspec.Struct, frozen=True, kw_only=True):
+    """The prices that clients met at: the last one, and the last auction's (or the first ever)."""
+
+    last: Decimal
+    static: Decimal
 
 
 class AuctionOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +73,15 @@ class AuctionFill(msgspec.Struct, frozen=True, kw_only=True):
     sell_order_id: int
     price: int
     qty: int
+
+
+def rules_fault(*, rules: AuctionRules) -> str | None:
+    """Return what is wrong with auction rules, None for those that can be used."""
+    if not (0 < rules.dynamic_bps < BPS and 0 < rules.static_bps < BPS):
+        return f"corridors are above 0 and below {BPS} basis points"
+    if not 1 <= rules.call_s <= CALL_S_MAX:
+        return f"a call lasts from 1 to {CALL_S_MAX} seconds"
+    return None
 
 
 def uncross(*, orders: Iterable[AuctionOrder], reference: int) -> Uncross | None:

@@ -16,6 +16,8 @@ from piggy.core.clearance import Calendar, Permissions
 from piggy.core.command import Command as Command
 from piggy.core.control_commands import ActOnLimits as ActOnLimits
 from piggy.core.control_commands import ChangeLimits as ChangeLimits
+from piggy.core.control_commands import ChangePhase as ChangePhase
+from piggy.core.control_commands import ConfigureAuctions as ConfigureAuctions
 from piggy.core.control_commands import ControlCommand
 from piggy.core.control_commands import RecordDailyVolume as RecordDailyVolume
 from piggy.core.control_commands import RecordLocate as RecordLocate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from piggy.core.auctions import AuctionPhase, AuctionRules
 from piggy.core.command import Command
 from piggy.core.limits import Limits
 
@@ -56,4 +57,20 @@ class ActOnLimits(Command, frozen=True, kw_only=True):
     accounts: tuple[str, ...]
 
 
-ControlCommand = RecordDailyVolume | RecordLocate | SignReview | ChangeLimits | ActOnLimits
+class ConfigureAuctions(Command, frozen=True, kw_only=True):
+    rules: AuctionRules
+
+
+class ChangePhase(Command, frozen=True, kw_only=True):
+    """Begin or end a call of a symbol, open or close it; a call of `call_s` seconds ends by itself."""
+
+    symbol: str
+    phase: AuctionPhase
+    reason: str
+    by: str
+    call_s: int | None = None
+
+
+ControlCommand = (
+    RecordDailyVolume | RecordLocate | SignReview | ChangeLimits | ActOnLimits | ConfigureAuctions | ChangePhase
+)

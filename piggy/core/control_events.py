@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from piggy.core.auctions import AuctionPhase, AuctionRules
 from piggy.core.clearance import Calendar, Locate, Override, Permissions
 from piggy.core.limits import LimitChange
 from piggy.core.margin import MarginSettings
@@ -142,8 +143,34 @@ class LimitUseChanged(Event, frozen=True, kw_only=True):
     text: str
 
 
+class AuctionsConfigured(Event, frozen=True, kw_only=True):
+    rules: AuctionRules
+
+
+class PhaseChanged(Event, frozen=True, kw_only=True):
+    """A symbol's call began or ended, or it opened or closed; `by` is empty where the desk did it itself."""
+
+    symbol: str
+    phase: AuctionPhase
+    ends_at_us: int | None
+    reason: str
+    by: str
+
+
+class AuctionUncrossed(Event, frozen=True, kw_only=True):
+    """A call was matched at one price; its fills follow. `surplus` above nothing is of buyers, in lots."""
+
+    symbol: str
+    price: Decimal
+    lots: Decimal
+    surplus: Decimal
+
+
 ControlEvent = (
-    CalendarConfigured
+    AuctionUncrossed
+    | AuctionsConfigured
+    | PhaseChanged
+    | CalendarConfigured
     | ClientConnectionChanged
     | DailyVolumeRecorded
     | LimitUseChanged

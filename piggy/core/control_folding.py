@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from piggy.core import events as ev
+from piggy.core.auctions import CrossedAt, SymbolPhase
 from piggy.core.events import Recorded
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.money import ZERO
@@ -109,6 +110,19 @@ def _limit_use(state: State, event: ev.LimitUseChanged, recorded: Recorded) -> N
         del state.alert_levels[event.account_id]
 
 
+def _auctions(state: State, event: ev.AuctionsConfigured, recorded: Recorded) -> None:
+    state.auction_rules[event.rules.symbol] = event.rules
+    state.config_version += 1
+
+
+def _phase(state: State, event: ev.PhaseChanged, recorded: Recorded) -> None:
+    state.phases[event.symbol] = SymbolPhase(phase=event.phase, ends_at_us=event.ends_at_us)
+
+
+def _uncrossed(state: State, event: ev.AuctionUncrossed, recorded: Recorded) -> None:
+    state.crossed_at[event.symbol] = CrossedAt(last=event.price, static=event.price)
+
+
 def set_limits(*, state: State, group: str) -> None:
     """Work out once what a group's orders are held against: its limits of today, with what the group itself sets."""
     if group in state.groups:
@@ -134,4 +148,7 @@ CONTROL_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.LimitsChanged: _limits_changed,
     ev.LimitsReverted: _limits_reverted,
     ev.LimitUseChanged: _limit_use,
+    ev.AuctionsConfigured: _auctions,
+    ev.PhaseChanged: _phase,
+    ev.AuctionUncrossed: _uncrossed,
 }

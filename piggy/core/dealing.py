@@ -48,7 +48,7 @@ def hold_for(*, order: Order, moment: Moment) -> Hold | None:
     terms, policy = order.terms, moment.state.policy
     if policy is None or not any(rule.dealer for rule in policy.rules) or order.source in NEVER_HELD:
         return None
-    if terms.type not in (OrderType.MARKET, OrderType.LIMIT) or terms.post_only:
+    if terms.type not in (OrderType.MARKET, OrderType.LIMIT) or terms.post_only or _is_stopped(order, moment):
         return None
     treated, price = treatment_of(terms=terms, moment=moment), street_price(terms=terms, moment=moment)
     if treated.dealer is None or price is None or not _inside(price, terms):

@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from piggy.core import commands as cmd
 from piggy.core import (
+    auctioning,
     configuring,
     corrections,
     covering,
@@ -31,6 +31,7 @@ from piggy.core import (
     touching,
     venue_reports,
 )
+from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand
@@ -84,6 +85,8 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.SignReview: overseeing.sign_review,
     cmd.ChangeLimits: overseeing.change_limits,
     cmd.ActOnLimits: overseeing.act_on_limits,
+    cmd.ConfigureAuctions: auctioning.configure_auctions,
+    cmd.ChangePhase: auctioning.change_phase,
     cmd.SetTradingState: supervising.set_trading_state,
     cmd.CreditAccount: configuring.credit,
     cmd.DebitAccount: configuring.debit,

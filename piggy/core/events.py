@@ -11,6 +11,8 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
+from piggy.core.control_events import AuctionsConfigured as AuctionsConfigured
+from piggy.core.control_events import AuctionUncrossed as AuctionUncrossed
 from piggy.core.control_events import CalendarConfigured as CalendarConfigured
 from piggy.core.control_events import ClientConnectionChanged as ClientConnectionChanged
 from piggy.core.control_events import ControlEvent
@@ -24,6 +26,7 @@ from piggy.core.control_events import OptionModelConfigured as OptionModelConfig
 from piggy.core.control_events import OrderShadowed as OrderShadowed
 from piggy.core.control_events import OverrideGranted as OverrideGranted
 from piggy.core.control_events import PermissionsConfigured as PermissionsConfigured
+from piggy.core.control_events import PhaseChanged as PhaseChanged
 from piggy.core.control_events import RestrictionsConfigured as RestrictionsConfigured
 from piggy.core.control_events import ReviewSigned as ReviewSigned
 from piggy.core.control_events import SymbolMarginChanged as SymbolMarginChanged

@@ -14,6 +14,7 @@ import msgspec
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.activity import Activity
+from piggy.core.auctions import CrossedAt
 from piggy.core.control_folding import CONTROL_HANDLERS, set_limits
 from piggy.core.correction_folding import CORRECTION_HANDLERS
 from piggy.core.dealer_folding import DEALER_HANDLERS
@@ -207,6 +208,9 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     order.filled += event.quantity
     order.notional += event.quantity * event.price
     order.fills += 1
+    if event.maker:
+        known = state.crossed_at.get(event.symbol)
+        state.crossed_at[event.symbol] = CrossedAt(last=event.price, static=known.static if known else event.price)
     order.commission += event.commission
     order.commission_accrued += event.commission_accrued
     count_turnover(state=state, event=event, at_us=recorded.recorded_at_us)

@@ -9,6 +9,7 @@ import msgspec
 from piggy.core import risk
 from piggy.core.accounts import Account, PositionMode, TradingState
 from piggy.core.activity import Activity, fingerprint
+from piggy.core.auctions import CALLS, AuctionPhase
 from piggy.core.crossing import meets_itself
 from piggy.core.events import Check, Verdict
 from piggy.core.execution import Execution
@@ -20,8 +21,9 @@ from piggy.core.market import BestQuote
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
 from piggy.core.option_margin import option_margin
-from piggy.core.orders import OrderTerms, OrderType, Side
+from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
+from piggy.core.standing import phase_of
 from piggy.core.state import Order, State
 from piggy.core.working import street_price
 
@@ -182,6 +184,11 @@ def _heed_people(*, context: GateContext, state: State, replaces: Order | None) 
         context.restricted = _restricted(state=state, owner_id=context.account.owner_id)
     if calendar := state.calendars.get(context.instrument.symbol):
         context.session_open = calendar.is_open(at_us=context.now_us)
+    if state.phases:
+        phase, terms = phase_of(state=state, symbol=context.terms.symbol), context.terms
+        # A call collects what can wait; a closed symbol takes nothing.
+        waits = terms.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK)
+        context.session_open &= phase is AuctionPhase.CONTINUOUS or (phase in CALLS and waits)
     if state.volume_averages:
         context.daily_volume_lots = state.volume_averages.get(context.instrument.symbol)
     if state.locates:

@@ -74,7 +74,7 @@ def take_on(*, order_id: str, terms: OrderTerms, source: str, admission: Admissi
         execution.events += held_events(order=order, accepted=accepted, hold=hold, now_us=moment.now_us)
         return
     made = plan(order=order, quantity=terms.quantity, execution=execution)
-    if order.rests and made.lots <= 0 and not marketable(order=order, moment=moment):
+    if order.rests and not made.acts and not marketable(order=order, moment=moment):
         made = msgspec.structs.replace(made, decision=msgspec.structs.replace(made.decision, text=_rests(order)))
     execution.events.append(_accepted(order=order, admission=admission, routing=made.decision))
     if terms.post_only and made.takes:

@@ -1,16 +1,19 @@
 """Standing: whether an order that works already may deal now. The gate asks when it comes; markets stop later too.
 
 A halt or a kill stops what rests, what a price would trigger, what a venue gave back and what a dealer holds; while a
-scope only reduces, what waits deals only as far as it makes its position smaller.
+scope only reduces, what waits deals only as far as it makes its position smaller. In a call, or closed, a symbol deals
+nothing until its auction.
 """
 
 from __future__ import annotations
 
 from piggy.core.accounts import TradingState
+from piggy.core.auctions import AuctionPhase
 from piggy.core.controls_order import STRICTNESS
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.state import Order, State
 
+_CONTINUOUS = AuctionPhase.CONTINUOUS
 _ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 
 
@@ -23,9 +26,17 @@ def strictest_state(*, state: State, group: str, account_id: str, symbol: str) -
     return max((known.get(key, _ACTIVE) for key in keys), key=STRICTNESS.__getitem__)
 
 
+def phase_of(*, state: State, symbol: str) -> AuctionPhase:
+    """Return where in its day a symbol is; one that nobody ever put elsewhere is traded continuously."""
+    known = state.phases.get(symbol)
+    return known.phase if known else _CONTINUOUS
+
+
 def is_stopped(*, state: State, account_id: str, symbol: str) -> bool:
     """Return whether nothing of the account may be dealt in the symbol now, not even what reduces."""
     group = state.accounts[account_id].group
+    if phase_of(state=state, symbol=symbol) is not _CONTINUOUS:
+        return True
     strictest = strictest_state(state=state, group=group, account_id=account_id, symbol=symbol)
     return STRICTNESS[strictest] > STRICTNESS[_REDUCING]
 
@@ -33,6 +44,8 @@ def is_stopped(*, state: State, account_id: str, symbol: str) -> bool:
 def may_deal(*, order: Order, execution: Execution) -> bool:
     """Return whether what is free of a working order may be dealt now."""
     state, terms = execution.moment.state, order.terms
+    if phase_of(state=state, symbol=terms.symbol) is not _CONTINUOUS:
+        return False
     if not state.trading_states:
         return True
     account = state.accounts[terms.account_id]

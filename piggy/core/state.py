@@ -11,6 +11,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.activity import Activity
 from piggy.core.answers import OrderView
+from piggy.core.auctions import AuctionRules, CrossedAt, SymbolPhase
 from piggy.core.clearance import Calendar, Locate, Override, Permissions
 from piggy.core.correction_events import VenueReportParked
 from piggy.core.events import Check, RoutingDecision
@@ -232,6 +233,9 @@ class State:
     orders: dict[str, Order] = field(default_factory=dict)
     open_orders: dict[str, set[str]] = field(default_factory=dict)
     resting: dict[str, RestingOrders] = field(default_factory=dict)
+    auction_rules: dict[str, AuctionRules] = field(default_factory=dict)
+    phases: dict[str, SymbolPhase] = field(default_factory=dict)
+    crossed_at: dict[str, CrossedAt] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
     stops: dict[str, set[str]] = field(default_factory=dict)
     expiring: set[str] = field(default_factory=set)

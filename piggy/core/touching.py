@@ -9,6 +9,7 @@ import copy
 
 from piggy.core import events as ev
 from piggy.core.aftermath import settled
+from piggy.core.auctioning import calls_due, end_calls
 from piggy.core.commands import ActOnPrices, ActOnTime
 from piggy.core.dealing import answer_overdue, is_overdue
 from piggy.core.execution import Execution
@@ -55,6 +56,7 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
         if now_us >= expires_at_us(order=order) and not order.routed and execution.leaves(order) > 0:
             execution.cancel(order=order, outcome="expired", reason=f"{order.terms.time_in_force.value} ended")
     answer_overdue(execution=execution)
+    end_calls(execution=execution)
     execution.events += [ev.LimitsReverted(group=group) for group in limits_due(state=state, now_us=now_us)]
     for (account_id, symbol), until_us in sorted(state.news_until.items()):
         if now_us >= until_us:
@@ -68,6 +70,7 @@ def time_is_up(*, state: State, now_us: int) -> bool:
     return (
         any(now_us >= expires_at_us(order=state.orders[order_id]) for order_id in state.expiring)
         or any(now_us >= until_us for until_us in state.news_until.values())
+        or bool(state.phases and calls_due(state=state, now_us=now_us))
         or is_overdue(state=state, now_us=now_us)
         or bool(state.limit_changes and limits_due(state=state, now_us=now_us))
         or bool(state.disconnected and left_behind(state=state, now_us=now_us))
@@ -157,6 +160,6 @@ def _reachable(*, order: Order, execution: Execution) -> bool:
 
 def _work(*, order: Order, execution: Execution) -> None:
     made = plan(order=order, quantity=execution.free(order), execution=execution)
-    if made.lots > 0 or not order.rests:
+    if made.lots > 0 or made.interrupts or not order.rests:
         execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
         carry_out(order=order, plan=made, execution=execution)

@@ -8,8 +8,9 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import TradingState
+from piggy.core.auctions import CALLS, AuctionPhase, AuctionRules, interrupts
 from piggy.core.crossing import Meeting, meet
-from piggy.core.events import RoutingDecision
+from piggy.core.events import PhaseChanged, RoutingDecision
 from piggy.core.execution import Execution, opening_lots, position_id_of
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
@@ -20,11 +21,11 @@ from piggy.core.pricing import at_least_as_good, client_price, protected_limit, 
 from piggy.core.ranking import Ranking
 from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
-from piggy.core.standing import may_deal
+from piggy.core.standing import may_deal, phase_of
 from piggy.core.state import Order
 
 WIDE = "the spread is beyond the maximum: no price is shown"
-STOPPED = "trading is stopped here, or only reduces"
+STOPPED = "nothing deals here now: halted, only reducing, or in a call"
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
 _FOK, _AT_ONCE = TimeInForce.FOK, (TimeInForce.IOC, TimeInForce.FOK)
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
@@ -51,10 +52,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     keeps: tuple[Keep, ...] = ()
     legs: tuple[Leg, ...] = ()
     markup: Decimal = ZERO
+    interrupts: AuctionRules | None = None
 
     @property
     def acts(self) -> bool:
         """Whether it would change anything now."""
+        if self.interrupts:
+            return True
         return bool(self.lots or self.meeting.cancels or self.meeting.reductions or self.meeting.ends_incoming)
 
     @property
@@ -86,6 +90,9 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     meeting = Meeting()
     if treated.internal_cross:
         meeting = meet(terms=terms, quantity=quantity, street=street, execution=execution)
+        if rules := _interrupted(terms=terms, meeting=meeting, moment=moment):
+            made = _nothing(order=order, moment=moment, text="clients would meet too far away: a call begins")
+            return msgspec.structs.replace(made, interrupts=rules)
     left = ZERO if meeting.ends_incoming else quantity - meeting.lots - meeting.reduced
     a_lots, b_lots, why = split(
         treatment=treated,
@@ -150,6 +157,8 @@ def treatment_of(*, terms: OrderTerms, moment: Moment) -> Treatment:
 
 def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
     """Turn a plan into events, then rest or end what is left."""
+    if plan.interrupts is not None:
+        execution.events.append(_call(rules=plan.interrupts, moment=execution.moment))
     _meet(order=order, meeting=plan.meeting, execution=execution)
     for keep in plan.keeps:
         price = client_price(raw=keep.raw, markup=plan.markup, side=order.terms.side)
@@ -174,12 +183,53 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
     leaves = execution.leaves(order)
     if leaves <= 0 or execution.free(order) < leaves:
         return
+    if _waits_for_auction(order=order, execution=execution):
+        return
     if may_rest(order) and order.attempts < ATTEMPTS_MAX:
         return
     if order.refused_by and not execution.filled(order):
         execution.cancel(order=order, outcome="rejected", reason="refused by " + ", ".join(sorted(order.refused_by)))
     else:
         execution.cancel(order=order, outcome="cancelled", reason=_nothing_left(order))
+
+
+def _interrupted(*, terms: OrderTerms, meeting: Meeting, moment: Moment) -> AuctionRules | None:
+    """Return the rules of the volatility call that must begin before clients meet at these prices."""
+    rules, known = moment.state.auction_rules.get(terms.symbol), moment.state.crossed_at.get(terms.symbol)
+    if rules is None or known is None:
+        return None
+    tick = moment.instrument(terms.symbol).tick_size
+    far = any(
+        interrupts(
+            price=int(cross.price / tick),
+            reference=int(known.last / tick),
+            static_reference=int(known.static / tick),
+            dynamic_bps=rules.dynamic_bps,
+            static_bps=rules.static_bps,
+        )
+        for cross in meeting.crosses
+    )
+    return rules if far else None
+
+
+def _call(*, rules: AuctionRules, moment: Moment) -> PhaseChanged:
+    return PhaseChanged(
+        symbol=rules.symbol,
+        phase=AuctionPhase.VOLATILITY_CALL,
+        ends_at_us=moment.now_us + rules.call_s * 1_000_000,
+        reason="clients would meet outside of the corridors",
+        by="",
+    )
+
+
+def _waits_for_auction(*, order: Order, execution: Execution) -> bool:
+    """Whether a market order is collected by a call, also one that has just begun."""
+    terms, moment = order.terms, execution.moment
+    if terms.type is not OrderType.MARKET or terms.time_in_force in _AT_ONCE:
+        return False
+    begins = any(isinstance(event, PhaseChanged) and event.symbol == terms.symbol for event in execution.events)
+    in_call = phase_of(state=moment.state, symbol=terms.symbol) in CALLS
+    return (begins or in_call) and moment.group_of(terms.account_id).internal_cross
 
 
 def may_rest(order: Order) -> bool:

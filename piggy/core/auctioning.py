@@ -1,0 +1,194 @@
+"""Auctioning: a symbol's calls on the desk, when they begin and end, and the one price that their orders meet at.
+
+In a call orders are collected and nothing deals: what rests, market orders that may wait, stops that would trigger. At
+its end clients meet at the price of auctions.py. Nobody meets himself: of a client's own orders that would, the later
+is cancelled before. All-or-none and minimum orders sit it out. Market orders that found nobody end with the call.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.accounts import TradingState
+from piggy.core.aftermath import settled
+from piggy.core.auctions import CALL_S_MAX, CALLS, AuctionOrder, AuctionPhase, matched, rules_fault, uncross
+from piggy.core.execution import Execution, position_id_of
+from piggy.core.moment import Moment
+from piggy.core.orders import OrderType, Side
+from piggy.core.standing import phase_of, strictest_state
+from piggy.core.state import Order, State
+from piggy.core.working import dealable_lots
+
+Events = list[ev.AnyEvent]
+AFTER = {
+    AuctionPhase.OPENING_CALL: AuctionPhase.CONTINUOUS,
+    AuctionPhase.VOLATILITY_CALL: AuctionPhase.CONTINUOUS,
+    AuctionPhase.CLOSING_CALL: AuctionPhase.CLOSED,
+}
+
+
+def configure_auctions(*, command: cmd.ConfigureAuctions, moment: Moment) -> Events:
+    """Take when continuous crossing of a symbol is interrupted, and for how long."""
+    rules = command.rules
+    if rules.symbol not in moment.state.instruments:
+        return [_refused("SYMBOL_UNKNOWN", "symbol", f"no symbol is called {rules.symbol}")]
+    if fault := rules_fault(rules=rules):
+        return [_refused("RULES_UNUSABLE", "rules", fault)]
+    same = moment.state.auction_rules.get(rules.symbol) == rules
+    return [] if same else [ev.AuctionsConfigured(rules=rules)]
+
+
+def change_phase(*, command: cmd.ChangePhase, moment: Moment) -> Events:
+    """Begin or end a call, open or close a symbol; leaving a call is its auction. A call may end by itself."""
+    state, symbol, phase = moment.state, command.symbol, command.phase
+    if symbol not in state.instruments:
+        return [_refused("SYMBOL_UNKNOWN", "symbol", f"no symbol is called {symbol}")]
+    if not (command.by and command.reason):
+        return [_refused("REASON_MISSING", "reason", "who changes it, and why, is recorded")]
+    if command.call_s is not None and not (phase in CALLS and 1 <= command.call_s <= CALL_S_MAX):
+        return [_refused("CALL_INVALID", "call_s", f"a call, and no other phase, lasts from 1 to {CALL_S_MAX} seconds")]
+    if phase_of(state=state, symbol=symbol) is phase:
+        return []
+    execution = Execution(moment=moment)
+    ends_at_us = None if command.call_s is None else moment.now_us + command.call_s * 1_000_000
+    _leave(symbol=symbol, execution=execution)
+    execution.events.append(
+        ev.PhaseChanged(symbol=symbol, phase=phase, ends_at_us=ends_at_us, reason=command.reason, by=command.by)
+    )
+    return settled(execution=execution)
+
+
+def calls_due(*, state: State, now_us: int) -> list[str]:
+    """Return the symbols whose call ends now."""
+    ending = state.phases.items()
+    return sorted(symbol for symbol, now in ending if now.ends_at_us is not None and now_us >= now.ends_at_us)
+
+
+def end_calls(*, execution: Execution) -> None:
+    """End the calls whose time is over with their auctions."""
+    moment = execution.moment
+    for symbol in calls_due(state=moment.state, now_us=moment.now_us):
+        phase = AFTER[phase_of(state=moment.state, symbol=symbol)]
+        _leave(symbol=symbol, execution=execution)
+        execution.events.append(
+            ev.PhaseChanged(symbol=symbol, phase=phase, ends_at_us=None, reason="the call is over", by="")
+        )
+
+
+def _leave(*, symbol: str, execution: Execution) -> None:
+    """Hold the auction of a call that ends; market orders that found nobody end with it."""
+    if phase_of(state=execution.moment.state, symbol=symbol) not in CALLS:
+        return
+    collected = _collected(symbol=symbol, execution=execution)
+    _uncross(symbol=symbol, orders=_without_own(collected, execution), execution=execution)
+    for order in collected:
+        if order.terms.type is OrderType.MARKET and execution.leaves(order) > 0:
+            execution.cancel(order=order, outcome="cancelled", reason="the auction left it unfilled")
+
+
+def _collected(*, symbol: str, execution: Execution) -> list[Order]:
+    """Return the orders that take part, the earliest first."""
+    state = execution.moment.state
+    found: list[Order] = []
+    for account_id, order_ids in state.open_orders.items():
+        account = state.accounts[account_id]
+        standing = strictest_state(state=state, group=account.group, account_id=account_id, symbol=symbol)
+        if standing is not TradingState.ACTIVE or not state.groups[account.group].internal_cross:
+            continue
+        orders = (state.orders[order_id] for order_id in order_ids)
+        found += [order for order in orders if order.terms.symbol == symbol and _takes_part(order, state, execution)]
+    return sorted(found, key=lambda order: (order.seq, order.order_id))
+
+
+def _takes_part(order: Order, state: State, execution: Execution) -> bool:
+    terms = order.terms
+    is_market = terms.type is OrderType.MARKET and order.order_id not in state.held
+    whole = terms.all_or_none or terms.minimum_quantity is not None
+    return (order.rests or is_market) and not whole and execution.free(order) > 0
+
+
+def _without_own(orders: list[Order], execution: Execution) -> list[Order]:
+    """Cancel the later of two orders of one owner that could meet; return what is left."""
+    kept: list[Order] = []
+    by_owner: dict[str, list[Order]] = {}
+    for order in orders:
+        mine = by_owner.setdefault(execution.moment.account(order.terms.account_id).owner_id, [])
+        if any(_could_meet(order, other) for other in mine):
+            execution.cancel(order=order, outcome="cancelled", reason="self-trade prevention")
+            continue
+        mine.append(order)
+        kept.append(order)
+    return kept
+
+
+def _could_meet(order: Order, other: Order) -> bool:
+    mine, its = order.terms, other.terms
+    if mine.side is its.side:
+        return False
+    return (
+        mine.limit_price is None
+        or its.limit_price is None
+        or mine.side.sign * (mine.limit_price - its.limit_price) >= 0
+    )
+
+
+def _uncross(*, symbol: str, orders: list[Order], execution: Execution) -> None:
+    """Fill the orders that meet, all at the one price."""
+    instrument, reference = execution.moment.instrument(symbol), _reference(symbol, orders, execution.moment)
+    if reference is None:
+        return
+    tick, step = instrument.tick_size, instrument.lot_step
+    collected = [
+        AuctionOrder(
+            order_id=number,
+            side=0 if order.terms.side is Side.BUY else 1,
+            qty=int(_lots(order, execution) / step),
+            price=None if order.terms.limit_price is None else int(order.terms.limit_price / tick),
+        )
+        for number, order in enumerate(orders)
+    ]
+    collected = [one for one in collected if one.qty]
+    result = uncross(orders=collected, reference=int(reference / tick)) if collected else None
+    if result is None:
+        return
+    price = result.price * tick
+    execution.events.append(
+        ev.AuctionUncrossed(symbol=symbol, price=price, lots=result.volume * step, surplus=result.surplus * step)
+    )
+    for fill in matched(orders=collected, reference=int(reference / tick)):
+        buy, sell = orders[fill.buy_order_id], orders[fill.sell_order_id]
+        for mine, other in ((buy, sell), (sell, buy)):
+            execution.fill(
+                order=mine,
+                quantity=fill.qty * step,
+                raw=price,
+                price=price,
+                book="CROSS",
+                counterparty=other.order_id,
+                reason=f"auction with order {other.order_id}",
+            )
+
+
+def _lots(order: Order, execution: Execution) -> Decimal:
+    account = execution.moment.account(order.terms.account_id)
+    position = execution.position(position_id_of(account=account, order=order))
+    return max(
+        Decimal(0), dealable_lots(order=order, quantity=execution.free(order), position=position, execution=execution)
+    )
+
+
+def _reference(symbol: str, orders: list[Order], moment: Moment) -> Decimal | None:
+    """Return the price that ties are decided by: the last that clients met at, else the market's middle."""
+    known, mark = moment.state.crossed_at.get(symbol), moment.marks.get(symbol)
+    if known is not None:
+        return known.last
+    if mark is not None:
+        return (mark.bid + mark.ask) / 2
+    limits = [order.terms.limit_price for order in orders if order.terms.limit_price is not None]
+    return limits[0] if limits else None
+
+
+def _refused(code: str, field: str, text: str) -> ev.CommandRefused:
+    return ev.CommandRefused(code=code, field=field, text=text)
