@@ -55,14 +55,17 @@ def key_versions(*, strategy: Strategy, now_us: int) -> tuple[int, ...]:
 
 def net_lots(*, state: State, account_id: str, symbol: str) -> Decimal:
     """Return the signed lots that an account holds of a symbol."""
-    held = (state.positions[position_id] for position_id in state.positions_of.get(account_id, ()))
-    return sum((position.quantity for position in held if position.symbol == symbol), ZERO)
+    net = ZERO
+    for position_id in state.positions_of.get(account_id, ()):
+        position = state.positions[position_id]
+        if position.symbol == symbol:
+            net += position.quantity
+    return net
 
 
 def expects(*, state: State, strategy: Strategy, symbol: str, before: str) -> bool:
     """Return whether the account holds what a signal says it does: long, short, flat, or '' for whatever it is."""
-    net = net_lots(state=state, account_id=strategy.account_id, symbol=symbol)
-    return before in ("", "long" if net > 0 else "short" if net < 0 else "flat")
+    return not before or before == _way(net_lots(state=state, account_id=strategy.account_id, symbol=symbol))
 
 
 def refusal(
@@ -71,21 +74,27 @@ def refusal(
     """Return why a strategy may not send this order, None where it may; what only reduces is always let through."""
     account_id, symbol = strategy.account_id, terms.symbol
     net = net_lots(state=state, account_id=account_id, symbol=symbol)
-    if not expects(state=state, strategy=strategy, symbol=symbol, before=before):
+    if before and before != _way(net):
         return _refused("POSITION_UNEXPECTED", "before", f"The signal expects {before}, the account holds {net} lots.")
     if net and (net > 0) is (terms.side.sign < 0) and terms.quantity <= abs(net):
         return None
     stopped = state.trading_states.get(("strategy", strategy.strategy_id), TradingState.ACTIVE)
     if stopped is not TradingState.ACTIVE:
         return _refused("STRATEGY_STOPPED", "strategy", f"The strategy is {stopped.value}.")
-    after = abs(net + terms.side.sign * (terms.quantity + _working(state, terms)))
-    if strategy.position_lots_max is not None and after > strategy.position_lots_max:
-        text = f"{after} lots would be more than the strategy's {strategy.position_lots_max}."
-        return _refused("POSITION_MAX", "quantity", text)
-    loss = state.activity.get(account_id, UNTOUCHED).loss_today(now_us=now_us)
-    if strategy.loss_day_max is not None and loss >= strategy.loss_day_max:
-        return _refused("LOSS_DAY_MAX", "strategy", f"{loss} lost today, {strategy.loss_day_max} is the most.")
+    if strategy.position_lots_max is not None:
+        after = abs(net + terms.side.sign * (terms.quantity + _working(state, terms)))
+        if after > strategy.position_lots_max:
+            text = f"{after} lots would be more than the strategy's {strategy.position_lots_max}."
+            return _refused("POSITION_MAX", "quantity", text)
+    if strategy.loss_day_max is not None:
+        loss = state.activity.get(account_id, UNTOUCHED).loss_today(now_us=now_us)
+        if loss >= strategy.loss_day_max:
+            return _refused("LOSS_DAY_MAX", "strategy", f"{loss} lost today, {strategy.loss_day_max} is the most.")
     return None
+
+
+def _way(net: Decimal) -> str:
+    return "long" if net > 0 else "short" if net < 0 else "flat"
 
 
 def _working(state: State, terms: OrderTerms) -> Decimal:
