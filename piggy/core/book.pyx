@@ -85,7 +85,7 @@ cdef class Book:
         self.core.event_count = 0
         for at in range(size):
             # What a later command will touch is fetched in three steps, each of which needs the one before it.
-            far, near, next_ = min(at + 12, size - 1), min(at + 8, size - 1), min(at + 4, size - 1)
+            far, near, next_ = min(at + 24, size - 1), min(at + 16, size - 1), min(at + 8, size - 1)
             pb_prefetch(&self.core.pool.ids.slots[hashed(order_id[far]) & self.core.pool.ids.mask])
             if op[near] != NEW:
                 prefetch_order(&self.core.pool, order_id[near])

@@ -25,7 +25,7 @@ UNSCORED = VenueScore()
 FREE = CostModel()
 _BUY = Side.BUY
 _A, _B = BookMode.A, BookMode.B
-Usable = tuple[tuple[Decimal, Decimal, Decimal, int, str], AttributedLevel, Decimal]
+Usable = tuple[Decimal, Decimal, Decimal, int, str, AttributedLevel, Decimal]
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,29 +92,28 @@ def rank(
     usable: list[Usable] = []
     passed: list[VenueConsidered] = []
     for name, venue in venues.items():
-        found = best.get(name)
-        refusal = excluded.get(name) or _refusal(venue=venue, level=found, limit=limit, side=side)
-        score = scores.get(name, UNSCORED)
+        found, score = best.get(name), scores.get(name, UNSCORED)
+        refusal = excluded.get(name) or _refusal(venue, found, limit, buying)
         if refusal or found is None:
-            passed.append(_considered(venue, found, score, 0, refusal))
+            passed.append(_considered(name, found, score.reject_rate, venue.priority, 0, None, refusal))
             continue
         cost, price = ZERO, found.price
         if not free:
             cost = venue_cost(model=cost_model, price=price, fee_per_million=venue.commission_per_million, score=score)
         dealt = price + cost if buying else cost - price
-        usable.append(((dealt, -found.size, score.reject_rate, venue.priority, name), found, cost))
-    usable.sort(key=_key)
+        usable.append((dealt, -found.size, score.reject_rate, venue.priority, name, found, cost))
+    usable.sort()
     ranked: list[VenueConsidered] = []
     place = 0
-    for key, level, cost in usable:
-        venue, score = venues[key[4]], scores.get(key[4], UNSCORED)
-        if venue.shadow:
+    for _, _, reject_rate, priority, name, level, cost in usable:
+        if venues[name].shadow:
             # It is ranked and recorded as if it were asked, and never is.
-            ranked.append(_considered(venue, level, score, 0, f"shadow: would be choice {place + 1}", cost))
+            told = f"shadow: would be choice {place + 1}"
+            ranked.append(_considered(name, level, reject_rate, priority, 0, cost, told))
             continue
         place += 1
         text = f"choice {place}" if place > 1 else "best price"
-        ranked.append(_considered(venue, level, score, place, text, cost))
+        ranked.append(_considered(name, level, reject_rate, priority, place, cost, text))
     return (*ranked, *sorted(passed, key=_name))
 
 
@@ -223,34 +222,29 @@ def _inside(price: Decimal, limit: Decimal, side: Side) -> bool:
     return price <= limit if side is _BUY else price >= limit
 
 
-def _refusal(*, venue: Venue, level: AttributedLevel | None, limit: Decimal | None, side: Side) -> str:
+def _refusal(venue: Venue, level: AttributedLevel | None, limit: Decimal | None, buying: bool) -> str:
     if not venue.enabled:
         return "switched off"
     if level is None:
         return "no live quote"
-    if limit is not None and not _inside(level.price, limit, side):
+    if limit is not None and (level.price > limit if buying else level.price < limit):
         return f"quotes {level.price}, beyond the limit {limit}"
     return ""
 
 
 def _considered(
-    venue: Venue, level: AttributedLevel | None, score: VenueScore, place: int, text: str, cost: Decimal | None = None
+    venue: str,
+    level: AttributedLevel | None,
+    reject_rate: Decimal,
+    priority: int,
+    rank: int,
+    cost: Decimal | None,
+    text: str,
 ) -> VenueConsidered:
-    return VenueConsidered(
-        venue=venue.name,
-        price=level.price if level else None,
-        size=level.size if level else None,
-        received_at_us=level.received_at_us if level else None,
-        reject_rate=score.reject_rate,
-        priority=venue.priority,
-        rank=place,
-        cost=cost,
-        text=text,
-    )
-
-
-def _key(usable: Usable) -> tuple[Decimal, Decimal, Decimal, int, str]:
-    return usable[0]
+    if level is None:
+        return VenueConsidered(venue, None, None, None, reject_rate, priority, rank, cost, text)
+    at_us = level.received_at_us
+    return VenueConsidered(venue, level.price, level.size, at_us, reject_rate, priority, rank, cost, text)
 
 
 def _name(seen: VenueConsidered) -> str:

@@ -47,7 +47,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(check for check in self.checks if not check.passed)
 
 
-class VenueConsidered(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class VenueConsidered(msgspec.Struct, frozen=True, array_like=True):
     """One venue that routing looked at, with what it knew; `rank` 0 means it was passed over, `text` says why."""
 
     venue: str
