@@ -34,6 +34,7 @@ class DeskAction(models.Model):
             ("stop_trading", "Can halt, reduce, kill and reopen"),
             ("deal_for_client", "Can place orders for clients"),
             ("cancel_for_client", "Can cancel clients' orders"),
+            ("answer_request", "Can answer orders that wait for a dealer"),
             ("deal_for_house", "Can hedge and flatten by hand"),
             ("decide_hedge", "Can approve and reject queued hedges"),
             ("change_terms", "Can change routing and spread for a while"),

@@ -16,6 +16,7 @@ from piggy.core.market import VenueState
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.state import Hedge
+from piggy.core.working import street_price
 from piggy.engine.desk_rows import MONEY_STEP, Row, lots
 
 HEDGES_KEPT = 30
@@ -54,6 +55,38 @@ class MarginScan:
         """Return the accounts nearest to their stop-out."""
         worst = sorted(self.rows.values(), key=_level)[:ACCOUNTS_SHOWN]
         return {row["account_id"]: row for row in worst}
+
+
+def request_rows(*, desk: Desk, moment: Moment) -> Rows:
+    """Return the orders that wait for a dealer, with what the client asked for and where the market is now.
+
+    `slippage_points` above zero: the market has moved against the client since.
+    """
+    rows: Rows = {}
+    for held in desk.state.held.values():
+        order = desk.state.orders[held.order_id]
+        terms, instrument = order.terms, desk.state.instruments[order.terms.symbol]
+        now = street_price(terms=terms, moment=moment)
+        moved = None if now is None else (now - held.price) * terms.side.sign / instrument.point
+        rows[held.order_id] = {
+            "order_id": held.order_id,
+            "account_id": terms.account_id,
+            "group": order.group,
+            "symbol": terms.symbol,
+            "side": terms.side,
+            "type": terms.type,
+            "quantity": lots(order.leaves, instrument.lot_digits),
+            "requested": held.price,
+            "current": now,
+            "slippage_points": None if moved is None else f"{moved.normalize():f}",
+            "held_at": held.held_at_us,
+            "expires_at": held.expires_at_us,
+            "passes_on": held.passes_on,
+            "claimed_by": held.claimed_by if held.claimed_until_us > moment.now_us else "",
+            "requote": held.requote,
+            "requotes": held.requotes,
+        }
+    return rows
 
 
 def hedge_rows(*, desk: Desk, moment: Moment) -> Rows:
@@ -134,7 +167,8 @@ def state_rows(*, desk: Desk) -> Rows:
 def alert_rows(*, desk: Desk, panels: Mapping[str, Rows], before: Rows, now_us: int) -> Rows:
     """Return what somebody should look at now; `since` stays that of an alert that was there before."""
     found: Rows = {}
-    for key, alert in [*_venue_alerts(desk), *_panel_alerts(panels), *_limit_alerts(desk)][:ALERTS_MAX]:
+    known = [*_venue_alerts(desk), *_request_alerts(desk), *_panel_alerts(panels), *_limit_alerts(desk)]
+    for key, alert in known[:ALERTS_MAX]:
         found[key] = alert | {"key": key, "since": before[key]["since"] if key in before else now_us}
     return found
 
@@ -191,6 +225,13 @@ def _venue_alerts(desk: Desk) -> Iterable[tuple[str, Row]]:
         if venue.enabled and (status is None or status.state is not VenueState.READY):
             text = f"{status.state.value}: {status.text}" if status else "nothing heard from it yet"
             yield f"venue:{name}", _alert(LOUD, "lp", f"{name} is down", text)
+
+
+def _request_alerts(desk: Desk) -> Iterable[tuple[str, Row]]:
+    for order_id in desk.state.held:
+        terms = desk.state.orders[order_id].terms
+        text = f"{terms.side.value} {terms.quantity} {terms.symbol} of {terms.account_id} waits for a dealer"
+        yield f"request:{order_id}", _alert(RAISED, "request", f"Request {order_id}", text)
 
 
 def _panel_alerts(panels: Mapping[str, Rows]) -> Iterable[tuple[str, Row]]:

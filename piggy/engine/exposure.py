@@ -230,6 +230,7 @@ class Marks:
                 for name, watch in venues.items()
             },
             "summary": {"desk": summary},
+            "requests": desk_panels.request_rows(desk=desk, moment=desk.moment(now_us=now_us)),
             "focus": desk_focus.focus_rows(desk=desk, names=screen.focus, now_us=now_us),
         }
 

@@ -12,6 +12,7 @@ PANELS = (
     "venues",
     "orders",
     "summary",
+    "requests",
     "hedges",
     "margin",
     "doubts",

@@ -11,6 +11,7 @@ import { exposure } from "./panels/exposure.js";
 import { ladder } from "./panels/ladder.js";
 import { orders } from "./panels/orders.js";
 import { quotes } from "./panels/quotes.js";
+import { requests } from "./panels/requests.js";
 import { alerts, books, doubts, hedges, margin, spread } from "./panels/risk.js";
 import { venues } from "./panels/venues.js";
 import { Facts, saveLayout } from "./server.js";
@@ -22,7 +23,7 @@ import { furnish } from "./tools.js";
 import { WHY } from "./why.js";
 
 // A new panel is one entry here, one in selectors.PANELS, and one stream of the engine or one of the facts.
-const MAKERS = { exposure, quotes, orders, venues, ladder, hedges, margin, doubts, alerts, spread, books, states, changes, journal };
+const MAKERS = { exposure, quotes, requests, orders, venues, ladder, hedges, margin, doubts, alerts, spread, books, states, changes, journal };
 const FACTS = { books: () => "books", changes: () => "changes", journal: () => "journal", spread: () => `exposure-${spreadOf.value}` };
 const FOCUS_MS = 5_000;
 const MESSAGE_MS = 8_000;
@@ -139,7 +140,7 @@ const palette = new Palette({
   entries: () => [
     ...[...titles].map(([name, { title }]) => ({ title: `Go to ${title.toLowerCase()}`, run: () => page.goTo(name) })),
     ...WORKSPACES.map((name) => ({ title: `Workspace ${name}`, run: () => layout.show(name) })),
-    ...Object.entries(dialog.forms).filter(([kind]) => dialog.can(kind) && !["cancel-order", "approve-hedge", "reject-hedge", "approve-change", "reject-change", "end-change"].includes(kind)).map(([kind, { title }]) => ({ title, run: () => dialog.open(kind) })),
+    ...Object.entries(dialog.forms).filter(([kind]) => dialog.can(kind) && !["cancel-order", "claim-request", "fill-request", "requote-request", "pass-request", "reject-request", "approve-hedge", "reject-hedge", "approve-change", "reject-change", "end-change"].includes(kind)).map(([kind, { title }]) => ({ title, run: () => dialog.open(kind) })),
   ],
 });
 

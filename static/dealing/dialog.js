@@ -22,7 +22,7 @@ export class ActionDialog {
     this.form = el("form", "action-form");
     this.form.noValidate = true;
     this.fields = new Map(spec.fields.map((field) => [field.name, this.field(field, values[field.name])]));
-    this.fields.set("reason", this.field({ name: "reason", title: "Reason" }, values.reason));
+    this.fields.set("reason", this.field({ name: "reason", title: spec.quick ? "Note" : "Reason", optional: spec.quick }, values.reason));
     this.note = el("p", "form-note", spec.note ?? "");
     this.fault = el("p", "form-fault");
     this.fault.setAttribute("role", "alert");
@@ -42,7 +42,8 @@ export class ActionDialog {
     this.refresh();
     this.element.showModal();
     const first = [...this.fields.values()].find((each) => !each.input.readOnly && !each.input.value);
-    (first ?? this.fields.get("reason")).input.focus();
+    if (spec.quick) this.done.focus();
+    else (first ?? this.fields.get("reason")).input.focus();
   }
 
   field(spec, given) {
@@ -97,7 +98,7 @@ export class ActionDialog {
       if (label.hidden || spec.check) continue;
       if (!given && !spec.optional) return [input, `${spec.title} is missing.`];
       if (given && spec.pattern && !new RegExp(`^(?:${spec.pattern})$`).test(given)) return [input, `${spec.title}: write a number, with a point.`];
-      if (spec.name === "reason" && given.length < REASON_MIN) return [input, "Give the reason in words."];
+      if (spec.name === "reason" && !spec.optional && given.length < REASON_MIN) return [input, "Give the reason in words."];
     }
     return null;
   }

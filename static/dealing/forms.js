@@ -34,6 +34,11 @@ export const forms = ({ tenant, limits }) => ({
     says: (values) => `${values.side.toUpperCase()} ${inWords(values.quantity)} lots of ${values.symbol} for ${values.account_id}, ${values.type}`,
   },
   "cancel-order": { title: "Cancel an order", fields: [fixed("order_id", "Order")] },
+  "claim-request": { title: "Claim a request", quick: true, fields: [fixed("order_id", "Order")] },
+  "fill-request": { title: "Fill a request", quick: true, fields: [fixed("order_id", "Order"), choice("at", "At", [["requested", "what the client asked for, or better"], ["market", "the market now"]])] },
+  "requote-request": { title: "Requote", note: "Firm for its time, and never worse than the market.", fields: [fixed("order_id", "Order"), number("price", "Price"), number("valid_ms", "Firm for ms", { value: "5000", whole: true })] },
+  "pass-request": { title: "Pass on as its rule would", quick: true, fields: [fixed("order_id", "Order")] },
+  "reject-request": { title: "Reject a request", note: "A reason that can be checked must be true.", fields: [fixed("order_id", "Order"), choice("code", "Reason", ["price_moved", "off_quotes", "risk_limit", "news", "suspected_abuse"].map((code) => [code, words(code)]))] },
   cover: {
     title: "Hedge or flatten",
     note: "Without a side and lots, all that is uncovered is dealt.",

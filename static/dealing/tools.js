@@ -3,6 +3,8 @@
 const symbolOf = (row) => (row ? { symbol: row.symbol } : {});
 const stop = (scope, key, state) => ({ scope, key, state });
 
+const ofRequest = (row) => ({ order_id: row.order_id });
+
 // `values(row)` fills the form in, null where the row is not one for this. Keys are listed in the overlay.
 const TOOLS = {
   exposure: [
@@ -17,6 +19,13 @@ const TOOLS = {
   orders: [
     { title: "Cancel", key: "x", kind: "cancel-order", needsRow: true, values: (row) => ({ order_id: row.order_id }) },
     { title: "Halt account", kind: "set-trading-state", needsRow: true, values: (row) => stop("account", row.account_id, "halted") },
+  ],
+  requests: [
+    { title: "Claim", key: "c", kind: "claim-request", needsRow: true, fits: (row) => !row.claimed_by, values: ofRequest },
+    { title: "Fill", key: "Space", kind: "fill-request", needsRow: true, values: (row) => ({ ...ofRequest(row), at: "market" }) },
+    { title: "Requote", key: "r", kind: "requote-request", needsRow: true, values: (row) => ({ ...ofRequest(row), price: row.current }) },
+    { title: "Pass on", key: "b", kind: "pass-request", needsRow: true, values: ofRequest },
+    { title: "Reject", key: "x", kind: "reject-request", needsRow: true, values: ofRequest },
   ],
   venues: [
     { title: "Halt LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "halted") },

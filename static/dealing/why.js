@@ -54,4 +54,9 @@ const orders = (row) => [
   { name: "Open lots", value: row.leaves, how: "Lots asked for less filled ones, none once the order is over.", inputs: [["Lots", row.quantity], ["Filled", row.filled]] },
 ];
 
-export const WHY = { exposure, quotes, venues, margin, hedges, books, spread, orders };
+const requests = (row) => [
+  { name: "Slippage", value: row.slippage_points, how: "The market now less what the client asked for, in points against the client.", inputs: [["Now", row.current], ["Asked", row.requested]] },
+  { name: "Now", value: row.current, how: "What the client would deal at now: the consolidated price with the group's markup.", inputs: [] },
+];
+
+export const WHY = { requests, exposure, quotes, venues, margin, hedges, books, spread, orders };

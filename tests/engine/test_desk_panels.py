@@ -7,8 +7,9 @@ from typing import Any
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.accounts import TradingState
+from piggy.core.accounts import BookMode, TradingState
 from piggy.core.orders import Side
+from piggy.core.routing_rules import DealerWait, RoutingPolicy, RoutingRule
 from piggy.engine import desk_panels
 from piggy.engine.desk_focus import focus_rows
 from tests.core.floor import SECOND_US, Floor, only
@@ -125,3 +126,24 @@ def test_the_stop_out_preview_names_what_would_be_closed() -> None:
     row = focus_rows(desk=floor.desk, names=[look], now_us=floor.now_us)[look]
     assert row["before"] < 50 <= (row["after"] or Decimal(1000))
     assert [(rung.symbol, rung.side) for rung in row["rungs"]] == [("EURUSD", Side.SELL)]
+
+
+def test_an_order_that_waits_for_a_dealer_shows_how_far_the_market_went() -> None:
+    floor = Floor()
+    rule = RoutingRule(name="ask", priority=1, book_mode=BookMode.B, dealer=DealerWait(timeout_s=20))
+    floor.do(cmd.ConfigureRouting(policy=RoutingPolicy(version=1, rules=(rule,))))
+    floor.place("b1", Side.BUY, "1")
+    ((order_id, row),) = requests(floor).items()
+    assert (row["requested"], row["current"], row["slippage_points"]) == (Decimal("1.10013"), Decimal("1.10013"), "0")
+    assert (row["claimed_by"], row["expires_at"] - row["held_at"]) == ("", 20 * SECOND_US)
+    floor.do(cmd.ClaimOrder(order_id=order_id, by="dora"))
+    floor.quotes(shift="0.00007")
+    row = requests(floor)[order_id]
+    assert (row["claimed_by"], row["slippage_points"]) == ("dora", "7"), "against the buyer"
+    assert f"request:{order_id}" in alerts(floor)
+    floor.do(cmd.FillByDealer(order_id=order_id, by="dora"))
+    assert requests(floor) == {}
+
+
+def requests(floor: Floor) -> dict[str, dict[str, Any]]:
+    return desk_panels.request_rows(desk=floor.desk, moment=floor.desk.moment(now_us=floor.now_us))

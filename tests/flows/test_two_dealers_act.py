@@ -26,6 +26,25 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 GRIDSTACK = Path(__file__).resolve().parents[2] / "static/vendor/gridstack/gridstack-all.js"
 ROWS: dict[str, dict[str, Any]] = {
+    "requests": {
+        "O7": {
+            "order_id": "O7",
+            "account_id": "A1",
+            "symbol": "EURUSD",
+            "side": "buy",
+            "type": "market",
+            "quantity": "2.00",
+            "requested": "1.08440",
+            "current": "1.08447",
+            "slippage_points": "7",
+            "held_at": 1_700_000_000_000_000,
+            "expires_at": 4_000_000_000_000_000,
+            "passes_on": False,
+            "claimed_by": "",
+            "requote": None,
+            "requotes": 0,
+        }
+    },
     "hedges": {
         "H000000001": {
             "kind": "hedge",
@@ -169,8 +188,13 @@ def test_a_dealer_walks_through_the_actions(desk: Callable[[str], Page], heard: 
     assert asked(heard) == [], "the first press only asks again"
     submit(page)
     expect(page.locator("#messages")).to_contain_text("Order for a client")
-    page.keyboard.press("j")
-    page.keyboard.press("h")
+    expect(page.locator("#grid-requests .tabulator-row")).to_contain_text("▲ 7")
+    for key in ("g", "r", "j", "Space"):
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    expect(page.locator("#action")).to_be_hidden()
+    for key in ("g", "e", "j", "h"):
+        page.keyboard.press(key)
     submit(page)
     expect(page.locator(".form-fault")).to_contain_text("Reason is missing")
     fill_in(page)
@@ -194,10 +218,10 @@ def test_a_dealer_walks_through_the_actions(desk: Callable[[str], Page], heard: 
     page.locator("#action [name=confirm]").fill("EURUSD")
     submit(page)
     expect(page.locator("#action")).to_be_hidden()
-    assert asked(heard) == ["PlaceOrder", "CoverByHand", "ApproveHedge", "SetTradingState"]
+    assert asked(heard) == ["PlaceOrder", "FillByDealer", "CoverByHand", "ApproveHedge", "SetTradingState"]
     page.keyboard.press("3")
-    expect(page.locator("#grid-journal .tabulator-row")).to_have_count(4, timeout=10_000)
-    assert in_acorn(DeskAction.objects.count) == 4
+    expect(page.locator("#grid-journal .tabulator-row")).to_have_count(5, timeout=10_000)
+    assert in_acorn(DeskAction.objects.count) == 5
     assert [text for text in page.said if "422" not in text] == []  # type: ignore[attr-defined]
 
 

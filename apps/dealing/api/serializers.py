@@ -9,6 +9,8 @@ from rest_framework import serializers
 
 from apps.common.api import StrictInput
 from piggy.core.accounts import BookMode, TradingState
+from piggy.core.dealer_commands import DealAt, RejectReason
+from piggy.core.dealing import REQUOTE_MS_MAX, REQUOTE_MS_MIN
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 
 REASON_MIN, REASON_MAX = 3, 500
@@ -78,6 +80,36 @@ class OrderIn(Reasoned):
 
 class CancelIn(Reasoned):
     order_id = serializers.CharField(max_length=60)
+
+
+class RequestIn(StrictInput):
+    """Seconds count: claiming, filling and passing on need no words."""
+
+    order_id = serializers.CharField(max_length=60)
+    reason = serializers.CharField(max_length=REASON_MAX, allow_blank=True, default="")
+
+
+class FillIn(RequestIn):
+    at = _choice(DealAt, default=DealAt.REQUESTED.value)
+
+    def validate_at(self, value: str) -> DealAt:
+        """Return at which price."""
+        return DealAt(value)
+
+
+class RequoteIn(Reasoned):
+    order_id = serializers.CharField(max_length=60)
+    price = _number(min_value=0)
+    valid_ms = serializers.IntegerField(min_value=REQUOTE_MS_MIN, max_value=REQUOTE_MS_MAX, default=5_000)
+
+
+class RejectIn(Reasoned):
+    order_id = serializers.CharField(max_length=60)
+    code = _choice(RejectReason)
+
+    def validate_code(self, value: str) -> RejectReason:
+        """Return the coded reason."""
+        return RejectReason(value)
 
 
 class CoverIn(Reasoned):

@@ -3,6 +3,7 @@
 from apps.dealing.services.acting import Outcome, UnableToAct, UnableToReachDesk, Wish
 from apps.dealing.services.engine import cancel_order, cover, decide_hedge, place_order, set_trading_state
 from apps.dealing.services.layouts import save_layout
+from apps.dealing.services.requests import claim_request, fill_request, pass_request, reject_request, requote_request
 from apps.dealing.services.terms import (
     approve_change,
     change_limits,
@@ -21,10 +22,15 @@ __all__ = [
     "cancel_order",
     "change_limits",
     "change_routing",
+    "claim_request",
     "cover",
     "decide_hedge",
     "end_change",
+    "fill_request",
+    "pass_request",
     "place_order",
+    "reject_request",
+    "requote_request",
     "revert_due",
     "save_layout",
     "set_trading_state",

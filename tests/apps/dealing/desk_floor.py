@@ -61,15 +61,16 @@ def engine(server: Any, owner_sql: Any, reply: Callable[[Envelope], Answer]) -> 
 
 
 def _answer(server: Any, heard: list[Envelope], stopped: threading.Event, reply: Callable[[Envelope], Answer]) -> None:
-    seen = "0"
+    seen = dict.fromkeys((streams.commands_key(tenant="acorn"), streams.urgent_key(tenant="acorn")), "0")
     while not stopped.wait(0.005):
-        for entry_id, fields in server.xrange(streams.commands_key(tenant="acorn"), min=f"({seen}"):
-            seen = entry_id.decode()
-            envelope = codec.decode_envelope(fields[streams.FIELD])
-            heard.append(envelope)
-            if envelope.reply_to:
-                key = streams.reply_key(tenant="acorn", request_id=envelope.reply_to)
-                server.rpush(key, codec.encode(reply(envelope)))
+        for stream, last in seen.items():
+            for entry_id, fields in server.xrange(stream, min=f"({last}"):
+                seen[stream] = entry_id.decode()
+                envelope = codec.decode_envelope(fields[streams.FIELD])
+                heard.append(envelope)
+                if envelope.reply_to:
+                    key = streams.reply_key(tenant="acorn", request_id=envelope.reply_to)
+                    server.rpush(key, codec.encode(reply(envelope)))
 
 
 def symbol(name: str) -> Instrument:

@@ -18,6 +18,15 @@ from piggy import projector
 from piggy.core.accounts import TradingState
 from piggy.core.answers import Answer
 from piggy.core.commands import ApproveHedge, CancelOrder, CoverByHand, Envelope, PlaceOrder, RejectHedge
+from piggy.core.dealer_commands import (
+    ClaimOrder,
+    DealAt,
+    FillByDealer,
+    PassOrderOn,
+    RejectByDealer,
+    RejectReason,
+    RequoteOrder,
+)
 from piggy.core.events import CommandRefused
 from piggy.core.orders import Side
 from tests.apps import records
@@ -33,6 +42,11 @@ BODIES: dict[str, dict[str, Any]] = {
         "confirm": "buy 1.50 EURUSD",
     },
     "cancel-order": {"order_id": "O1"},
+    "claim-request": {"order_id": "O1"},
+    "fill-request": {"order_id": "O1", "at": "market"},
+    "requote-request": {"order_id": "O1", "price": "1.10010", "valid_ms": 5_000},
+    "pass-request": {"order_id": "O1"},
+    "reject-request": {"order_id": "O1", "code": "news"},
     "cover": {"symbol": "EURUSD", "confirm": "flatten EURUSD"},
     "approve-hedge": {"hedge_id": "H000000001"},
     "reject-hedge": {"hedge_id": "H000000001"},
@@ -54,7 +68,7 @@ def floor(acorn: Any, redis_server: Any, owner_sql: Any) -> Iterator[list[Envelo
         records.write(records.credited(), records.accepted())
         projector.catch_up(tenant="acorn")
         OutboxCommand.objects.all().delete()
-    for name in redis_server.scan_iter("{acorn}:commands"):
+    for name in redis_server.scan_iter("{acorn}:*"):
         redis_server.delete(name)
     with engine(redis_server, owner_sql, done) as heard:
         yield heard
@@ -119,6 +133,18 @@ def test_the_engine_hears_what_was_asked_and_by_whom(dora: Dealer, floor: list[E
     assert flat == CoverByHand(symbol="EURUSD", by="dora", reason="because of the news")
     assert approved == ApproveHedge(hedge_id="H000000001", by="dora")
     assert rejected == RejectHedge(hedge_id="H000000001", by="dora", reason="because of the news")
+
+
+def test_answers_to_a_request_reach_the_core_as_they_were_given(dora: Dealer, floor: list[Envelope]) -> None:
+    for kind in ("claim-request", "fill-request", "requote-request", "pass-request", "reject-request"):
+        assert dora.act(kind, **BODIES[kind]).status_code == 200
+    claimed, filled, requoted, passed, rejected = (envelope.command for envelope in floor if envelope.reply_to)
+    assert claimed == ClaimOrder(order_id="O1", by="dora")
+    assert filled == FillByDealer(order_id="O1", by="dora", at=DealAt.MARKET)
+    why = "because of the news"
+    assert requoted == RequoteOrder(order_id="O1", by="dora", price=Decimal("1.10010"), valid_ms=5_000, reason=why)
+    assert passed == PassOrderOn(order_id="O1", by="dora")
+    assert rejected == RejectByDealer(order_id="O1", by="dora", reason=RejectReason.NEWS, text=why)
 
 
 def test_a_halt_reaches_the_engine_also_when_it_is_away_and_an_order_does_not(
