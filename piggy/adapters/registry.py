@@ -7,19 +7,24 @@ from typing import cast
 
 from piggy.adapters.driver import Driver, Listener
 from piggy.adapters.interface import VenueConfig, VenueSession
+from piggy.adapters.transport import HttpTransport, Transport
 
 SESSIONS = {
     "binance": ("piggy.adapters.binance.session", "BinanceSession"),
     "binance_usdm": ("piggy.adapters.binance.session", "BinanceSession"),
-    "alpaca": ("piggy.adapters.alpaca.session", "AlpacaSession"),
     "oanda": ("piggy.adapters.oanda.session", "OandaSession"),
+    "alpaca": ("piggy.adapters.alpaca.session", "AlpacaSession"),
+    "ccxt": ("piggy.adapters.ccxt.session", "CcxtSession"),
 }
+# Venues that are not reached by plain HTTP and WebSockets.
+TRANSPORTS = {"ccxt": ("piggy.adapters.ccxt.transport", "CcxtTransport")}
 KINDS = {
     "fix": "FIX 4.4",
     "binance": "Binance spot",
     "binance_usdm": "Binance USD-M",
     "oanda": "OANDA v20",
     "alpaca": "Alpaca",
+    "ccxt": "Any exchange of ccxt",
 }
 
 
@@ -35,6 +40,14 @@ def session_of(*, config: VenueConfig) -> VenueSession:
     return cast("VenueSession", getattr(import_module(module), name)(config=config))
 
 
+def transport_of(*, config: VenueConfig) -> Transport:
+    """Return how requests reach this kind of venue."""
+    if config.kind not in TRANSPORTS:
+        return HttpTransport()
+    module, name = TRANSPORTS[config.kind]
+    return cast("Transport", getattr(import_module(module), name)(config=config))
+
+
 def driver_of(*, config: VenueConfig, listener: Listener) -> Driver:
     """Return what runs an account, not yet started. Raises UnableToFindAdapter."""
-    return Driver(session=session_of(config=config), listener=listener)
+    return Driver(session=session_of(config=config), listener=listener, transport=transport_of(config=config))

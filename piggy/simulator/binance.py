@@ -176,7 +176,8 @@ class BinanceServer(VenueServer):
         return self._answer(self.wire.order(order=reports[0].order, fills=not self.usdm), WEIGHTS["order"])
 
     async def _cancel(self, request: web.Request, query: dict[str, str]) -> web.Response:
-        reports = self.exchange.cancel(cl_ord_id=query["origClientOrderId"])
+        named = self.exchange.find(cl_ord_id=query.get("origClientOrderId", ""), order_id=query.get("orderId", ""))
+        reports = self.exchange.cancel(cl_ord_id=named.cl_ord_id if named else "")
         if reports[0].kind == "cancel_rejected":
             return self._refusal(-2011, "Unknown order sent.", 400)
         return self._answer(self.wire.cancelled(order=reports[0].order), 1)

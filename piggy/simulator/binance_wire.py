@@ -45,7 +45,11 @@ class BinanceWire:
             rows.append(
                 {"symbol": symbol.symbol, "status": "TRADING", "baseAsset": symbol.symbol[:-4], "quoteAsset": "USDT"}
                 | {"orderTypes": ["LIMIT", "MARKET"], "filters": filters, "permissions": ["SPOT"]}
-                | {"isSpotTradingAllowed": True, "contractType": "PERPETUAL", "marginAsset": "USDT"}
+                | (
+                    {"contractType": "PERPETUAL", "marginAsset": "USDT"}
+                    if self._usdm
+                    else {"isSpotTradingAllowed": True}
+                )
                 | {
                     "pricePrecision": symbol.digits,
                     "quantityPrecision": 5,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from piggy.adapters.driver import Driver
 from piggy.adapters.interface import Order, ReportKind, Said, SymbolMapping, VenueConfig, VenueSession
-from piggy.adapters.transport import Transport
+from piggy.adapters.registry import transport_of
 from piggy.core.commands import RecordVenueFill
 from piggy.core.events import ChildOrderCreated
 from piggy.core.market import Level, VenueQuote, VenueState, VenueStatus
@@ -75,14 +75,12 @@ class Ground:
         server: VenueServer,
         config: VenueConfig,
         session_class: Callable[..., VenueSession],
-        transport: Callable[[], Transport] | None = None,
         lots: Decimal = Decimal("0.5"),
     ) -> None:
         self.server = server
         self.config = config
         self.session_class = session_class
         self.lots = lots
-        self._transport = transport
         self.mapping: SymbolMapping = config.symbols[0]
         self.symbol = self.mapping.symbol
         self.kept = Kept()
@@ -92,7 +90,7 @@ class Ground:
 
     def make_driver(self, config: VenueConfig, kept: Kept) -> Driver:
         """Return another driver of the same venue."""
-        transport = self._transport() if self._transport else None
+        transport = transport_of(config=config)
         return Driver(session=self.session_class(config=config), listener=kept, transport=transport)
 
     def start(self) -> None:
@@ -143,7 +141,7 @@ class Ground:
 
     def server_symbol(self, mapping: SymbolMapping) -> str:
         """Return what the server calls a symbol inside."""
-        return mapping.venue_symbol
+        return mapping.venue_symbol.replace("/", "")
 
     def books_agree(self) -> bool:
         """Whether every book equals the server's."""

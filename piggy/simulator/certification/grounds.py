@@ -8,6 +8,7 @@ from pathlib import Path
 
 from piggy.adapters.alpaca.session import AlpacaSession
 from piggy.adapters.binance.session import BinanceSession
+from piggy.adapters.ccxt.session import CcxtSession
 from piggy.adapters.interface import SymbolMapping, VenueConfig
 from piggy.adapters.oanda.session import OandaSession
 from piggy.simulator.alpaca import AlpacaServer
@@ -112,9 +113,35 @@ def alpaca(home: Path) -> Ground:
     return Ground(server=server, config=config, session_class=AlpacaSession)
 
 
+def ccxt(home: Path) -> Ground:
+    """An exchange through ccxt: its own Binance, sent to ours."""
+    server = BinanceServer(symbols=CRYPTO, home=home_of(name="ccxt", home=home), key=KEY, secret=SECRET)
+    server.start()
+    config = VenueConfig(
+        tenant=TENANT,
+        venue="CCX1",
+        kind="ccxt",
+        symbols=(
+            SymbolMapping(symbol="BTCUSD", venue_symbol="BTC/USDT", units_per_lot=Decimal(1)),
+            SymbolMapping(symbol="ETHUSD", venue_symbol="ETH/USDT", units_per_lot=Decimal(1)),
+        ),
+        rest_url=f"http://{server.address}",
+        settings={
+            "exchange": "binance",
+            "options": '{"fetchMarkets":{"types":["spot"]},"fetchMargins":false}',
+            "requests_per_s": "200",
+        },
+        key=KEY,
+        secret=SECRET,
+        depth=10,
+    )
+    return Ground(server=server, config=config, session_class=CcxtSession)
+
+
 GROUNDS: dict[str, Callable[[Path], Ground]] = {
     "binance": binance,
     "binance_usdm": binance_usdm,
     "oanda": oanda,
     "alpaca": alpaca,
+    "ccxt": ccxt,
 }

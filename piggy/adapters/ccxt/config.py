@@ -1,0 +1,24 @@
+"""Any exchange through ccxt. `settings`: `exchange` (ccxt's id), `lookup`, `options` (JSON), `requests_per_s`.
+
+`lookup` says how an order is found by our id: `client_id` where the exchange takes it, else `list`: among open and
+closed orders. ccxt is imported when the first account starts (it takes seconds), and nothing is asked at import.
+"""
+
+from __future__ import annotations
+
+from piggy.adapters.interface import BudgetRule, VenueConfig
+
+CLIENT_ID_MAX = 32
+REQUESTS_PER_S = "8"
+BOOK_LEVELS = 20
+TRADES_MAX = 500
+UNKNOWN_AFTER_US = 5_000_000
+POLL_FILLS_US = 1_000_000
+# ccxt's classes of refusal that are none.
+DUPLICATE = "DuplicateOrderId"
+LOOKUPS = ("client_id", "list")
+
+
+def budget_of(*, config: VenueConfig) -> tuple[BudgetRule, ...]:
+    """Return the budget of one account: ccxt knows no weights, so requests are counted."""
+    return (BudgetRule(int(config.settings.get("requests_per_s", REQUESTS_PER_S)), 1.0),)

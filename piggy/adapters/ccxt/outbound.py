@@ -1,0 +1,62 @@
+"""What we ask ccxt: the name of one of its unified methods and its arguments. Nothing here calls."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b32encode
+from typing import Any
+
+import msgspec
+
+from piggy.adapters.ccxt.config import BOOK_LEVELS, CLIENT_ID_MAX, TRADES_MAX
+from piggy.adapters.interface import Request, Symbol, VenueConfig
+from piggy.adapters.terms import check_notional, price_of, units_of
+from piggy.core.events import ChildOrderCreated
+
+_CLIENT_ID = re.compile(rf"[A-Za-z0-9_-]{{1,{CLIENT_ID_MAX}}}\Z")
+_TIMES_IN_FORCE = {"gtc": "GTC", "ioc": "IOC", "fok": "FOK", "day": "GTC", "gtd": "GTC"}
+
+
+def client_id(*, cl_ord_id: str) -> str:
+    """Return the id itself where most exchanges take it, else one that follows from it."""
+    if _CLIENT_ID.match(cl_ord_id):
+        return cl_ord_id
+    return "pb" + b32encode(hashlib.sha256(cl_ord_id.encode()).digest()[:18]).decode().lower()[:28]
+
+
+def call(name: str, *arguments: Any, places_order: bool = False) -> Request:
+    """Return a call of one unified method."""
+    body = msgspec.json.encode(arguments).decode()
+    return Request(method="CALL", url=name, body=body, label=name, places_order=places_order)
+
+
+def new_order(*, child: ChildOrderCreated, config: VenueConfig, terms: Symbol | None) -> Request:
+    """A limit order. Raises UnableToTranslate."""
+    mapping = config.mapping_of(symbol=child.symbol)
+    units = units_of(lots=child.quantity, mapping=mapping, terms=terms)
+    price = price_of(price=child.limit_price, side=child.side, terms=terms)
+    check_notional(units=units, price=price, terms=terms)
+    more = {"clientOrderId": client_id(cl_ord_id=child.cl_ord_id), "timeInForce": _TIMES_IN_FORCE[child.time_in_force]}
+    name = mapping.venue_symbol
+    return call("create_order", name, "limit", child.side.value, units, price, more, places_order=True)
+
+
+def order_by_client_id(*, name: str, client_id: str) -> Request:
+    """One order by our id."""
+    return call("fetch_order", "", name, {"clientOrderId": client_id})
+
+
+def order(*, name: str, number: str) -> Request:
+    """One order by the exchange's id."""
+    return call("fetch_order", number, name)
+
+
+def book(*, name: str) -> Request:
+    """The best levels of one symbol."""
+    return call("fetch_order_book", name, BOOK_LEVELS)
+
+
+def trades(*, name: str, since_us: int) -> Request:
+    """Our fills in one symbol since an instant."""
+    return call("fetch_my_trades", name, since_us // 1_000, TRADES_MAX)

@@ -1,0 +1,81 @@
+"""How calls reach an exchange through ccxt's own HTTP; its exceptions become statuses. ccxt is imported here, late."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from piggy.adapters.interface import Request, Response, Stream, VenueConfig
+from piggy.adapters.transport import CALL_S_MAX, Channel, StreamEnded
+
+# The first class that fits counts: some of ccxt's refusals are kinds of network errors.
+_STATUSES = (
+    ("RateLimitExceeded", 429),
+    ("DDoSProtection", 429),
+    ("OrderNotFound", 404),
+    ("DuplicateOrderId", 409),
+    ("AuthenticationError", 401),
+    ("OnMaintenance", 503),
+    ("ExchangeNotAvailable", 503),
+    ("NetworkError", 0),
+    ("ExchangeError", 400),
+    ("BaseError", 500),
+)
+
+
+class CcxtTransport:
+    """One exchange object, asked by one thread at a time; numbers come as text."""
+
+    def __init__(self, *, config: VenueConfig) -> None:
+        self._ccxt = import_module("ccxt")
+        self._lock = threading.Lock()
+        options = msgspec.json.decode(config.settings.get("options", "{}"))
+        self._exchange = getattr(self._ccxt, config.settings["exchange"])(
+            {"apiKey": config.key, "secret": config.secret, "timeout": int(CALL_S_MAX * 1_000), "options": options}
+        )
+        self._exchange.number = str
+        # Currencies need rights that a trading key should not have.
+        self._exchange.has["fetchCurrencies"] = False
+        if config.rest_url:
+            self._exchange.urls["api"] = _moved(self._exchange.urls["api"], config.rest_url)
+            self._exchange.session.trust_env = False
+
+    def call(self, *, request: Request) -> Response:
+        """Call the method that the request names."""
+        arguments = msgspec.json.decode(request.body)
+        try:
+            with self._lock:
+                value = (
+                    self._markets() if request.url == "markets" else getattr(self._exchange, request.url)(*arguments)
+                )
+        except self._ccxt.BaseError as error:
+            status = next(status for name, status in _STATUSES if isinstance(error, getattr(self._ccxt, name)))
+            doc = {"code": type(error).__name__, "msg": str(error)[:400]}
+            return Response(status=status, text=msgspec.json.encode(doc).decode())
+        return Response(status=200, text=msgspec.json.encode(value, enc_hook=str).decode())
+
+    def open(self, *, stream: Stream) -> Channel:
+        """Raises StreamEnded: the unified REST has no streams."""
+        raise StreamEnded("ccxt has no stream here")
+
+    def close(self) -> None:
+        """Close ccxt's HTTP session."""
+        self._exchange.session.close()
+
+    def _markets(self) -> dict[str, Any]:
+        markets = self._exchange.load_markets(True)
+        kept = ("symbol", "active", "precision", "limits")
+        rows = {name: {field: market.get(field) for field in kept} for name, market in markets.items()}
+        return {"mode": self._exchange.precisionMode, "markets": rows}
+
+
+def _moved(urls: Any, base: str) -> Any:
+    """Return addresses with another scheme and host, their paths kept."""
+    if isinstance(urls, dict):
+        return {name: _moved(url, base) for name, url in urls.items()}
+    there = urlsplit(base)
+    return urlunsplit(urlsplit(str(urls))._replace(scheme=there.scheme, netloc=there.netloc))
