@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -20,6 +21,7 @@ from tests.apps.liquidity.worker_process import WorkerProcess
 from tests.simulator.lp_range import MAPPINGS, LpRange, units
 
 LP = LpConfig(name="LP1", latency_ms=2, quotes_per_s=10, depth=3, level_lots=Decimal(10))
+KILLS = int(os.environ.get("PIGGY_TEST_FIX_KILLS", "1"))  # At each point.
 POINTS = (
     "before persist",
     "persisted, not sent",
@@ -145,11 +147,15 @@ def test_an_order_that_waited_too_long_for_its_session_is_refused_and_never_leav
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("round_number", range(KILLS))
 @pytest.mark.parametrize("point", POINTS)
 def test_a_worker_killed_at_any_point_doubles_nothing_and_loses_nothing(
-    point: str, engine: Engine, provider: Any, lp_range: LpRange, tmp_path: Path
+    point: str, round_number: int, engine: Engine, provider: Any, lp_range: LpRange, tmp_path: Path
 ):
-    """INV-03, in small: at each of six points the LP has each order at most once, and all that it did is told."""
+    """INV-03: at each of six points the LP has each order at most once, and all that it did is told.
+
+    PIGGY_TEST_FIX_KILLS=34 is the nightly size: some two hundred kills.
+    """
     doomed = WorkerProcess(home=tmp_path, die_at=point)
     if point != "in logon":
         wait_for_quotes(engine)
