@@ -2,7 +2,7 @@
 
 Real engine, Redis, FIX worker and simulated LP, each a process on this machine. The round trip is read from the log:
 from the event ChildOrderCreated to the event ChildOrderFilled, the LP answering at once. Then the LP quotes as fast as
-it can, and the session's own sequence number tells how many market data messages the worker took.
+it can from prepared text, and the worker tells how many market data entries it took into the book.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from piggy.simulator.config import LpConfig
 
 ACCOUNTS = 50
 WORKER = ("celery", "-A", "piggy.celery", "worker", "--fix", "-P", "threads", "-Q", "fix", "--without-gossip")
-CALM_PER_S, FLOOD_PER_S = 5, 5_000
+CALM_PER_S = 5
 ORDER_S = 0.05
 READY_S_MAX = 60.0
 LP = VENUES[0]
@@ -57,14 +57,14 @@ def run(*, seconds: float, scale: float) -> dict[str, object]:
                 _wait_for_quotes(broker)
                 _trade(broker, seconds=seconds / 2, pause_s=ORDER_S / scale)
             trips_ms = _round_trips_ms(broker)
-            with _simulator(broker, port, FLOOD_PER_S):
+            with _flood(broker, port):
                 _wait_for_quotes(broker)
-                messages, entries = _updates_per_s(broker, seconds=seconds / 2)
+                entries, quotes = _updates_per_s(broker, seconds=seconds / 2)
     return {
         "round_trip_p50_ms": round(statistics.median(trips_ms), 2),
         "round_trip_p99_ms": round(statistics.quantiles(trips_ms, n=100)[-1], 2),
-        "updates_per_s": round(messages),
-        "conflated_quotes_per_s": round(entries),
+        "updates_per_s": round(entries),
+        "conflated_quotes_per_s": round(quotes),
         "load": f"{scale / ORDER_S:.0f} A-book orders/s, {len(SYMBOLS)} symbols x {CALM_PER_S} quotes/s; then flat out",
         "runs": len(trips_ms),
         **busy,
@@ -80,6 +80,15 @@ def _simulator(broker: Broker, port: int, quotes_per_s: int) -> Iterator[None]:
         PIGGY_LPS=msgspec.json.encode(lps).decode(),
         PIGGY_LP_TENANTS=broker.tenant.upper(),
     ):
+        yield
+
+
+@contextmanager
+def _flood(broker: Broker, port: int) -> Iterator[None]:
+    """Put an LP in the simulator's place that sends prepared quotes flat out, from the sequence number expected on."""
+    heard = (each for each in _heard(broker, seconds=READY_S_MAX) if isinstance(each, VenueStatus))
+    first = next((each.sequence_in for each in heard if each.state is not VenueState.READY), 0)
+    with broker.program("piggy.bench.flood", str(port), LP, broker.tenant.upper(), str(first)):
         yield
 
 
@@ -151,15 +160,15 @@ def _round_trips_ms(broker: Broker) -> list[float]:
 
 
 def _updates_per_s(broker: Broker, *, seconds: float) -> tuple[float, float]:
-    """Return market data messages taken in a second, and quotes published after conflation."""
+    """Return market data entries taken in a second, and quotes published after conflation."""
     numbers: list[tuple[float, int]] = []
     quotes = 0
     for each in _heard(broker, seconds=seconds):
         if isinstance(each, VenueQuote):
             quotes += 1
-        elif each.state is VenueState.READY and each.sequence_in:
-            numbers.append((time.monotonic(), each.sequence_in))
+        elif each.state is VenueState.READY and each.entries_in:
+            numbers.append((each.at_us / 1e6, each.entries_in))
     if len(numbers) < 2:
-        raise UnableToMeasure("The worker told no sequence numbers.")
+        raise UnableToMeasure("The worker took no market data.")
     (first_s, first), (last_s, last) = numbers[0], numbers[-1]
     return (last - first) / (last_s - first_s), quotes / seconds

@@ -36,7 +36,10 @@ class VenueState(StrEnum):
 
 
 class VenueStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A venue's session changed state, or is still in it (sent every second); DOWN withdraws all its quotes."""
+    """A venue's session changed state, or is still in it (sent every second); DOWN withdraws all its quotes.
+
+    `entries_in` counts the market data entries taken since the worker began.
+    """
 
     venue: str
     state: VenueState
@@ -44,6 +47,7 @@ class VenueStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     at_us: int
     sequence_in: int = 0
     sequence_out: int = 0
+    entries_in: int = 0
 
 
 class AttributedLevel(msgspec.Struct, frozen=True, kw_only=True):

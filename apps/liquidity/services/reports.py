@@ -28,11 +28,20 @@ TOLD_MAX = 50
 NOTE_MAX = 300
 # One round trip for what is nearly always new; a repeat is counted by the same statement (its row is then not new).
 INSERT_REPORT = """
-insert into liquidity_venuereport
-  (venue, key, kind, cl_ord_id, raw, note, repeats, command_id, envelope, told_count, received_at)
-values (%s, %s, %s, %s, %s, %s, 0, %s, %s, 0, now())
-on conflict (venue, key) do update set repeats = liquidity_venuereport.repeats + 1
-returning id, xmax = 0
+with report as (
+  insert into liquidity_venuereport
+    (venue, key, kind, cl_ord_id, raw, note, repeats, command_id, envelope, told_count, received_at)
+  values (%s, %s, %s, %s, %s, %s, 0, %s, %s, 0, now())
+  on conflict (venue, key) do update set repeats = liquidity_venuereport.repeats + 1
+  returning id, xmax = 0 as is_new
+), ordered as (
+  select id, state, quantity, filled, doubts from liquidity_venueorder
+   where venue = %s and cl_ord_id = %s for update
+)
+select report.id, report.is_new, ordered.* from report left join ordered on true
+"""
+UPDATE_ORDER = """
+update liquidity_venueorder set state = %s, filled = %s, doubts = %s, updated_at = now() where id = %s
 """
 
 log = structlog.get_logger(__name__)
@@ -51,26 +60,35 @@ def record_report(*, tenant: str, venue: str, report: Report, raw: str, now_us: 
     is_answer = report.kind is ReportKind.STATUS
     envelope = None if is_answer or report.command is None else _envelope(tenant, venue, report.key, report.command)
     with transaction.atomic():
-        row_id = _insert(venue=venue, report=report, raw=raw, envelope=envelope)
+        row_id, order = _insert(venue=venue, report=report, raw=raw, envelope=envelope)
         if row_id is None:
             return Told()
-        order = VenueOrder.objects.select_for_update().filter(venue=venue, cl_ord_id=report.cl_ord_id).first()
         command = tracking.take(order=order, report=report, venue=venue, now_us=now_us)
         if order is not None:
-            order.save(update_fields=["state", "filled", "doubts", "updated_at"])
+            with connection.cursor() as cursor:
+                cursor.execute(UPDATE_ORDER, [order.state, order.filled, order.doubts, order.pk])
         if is_answer and command is not None:
             envelope = _keep_command(tenant, VenueReport(pk=row_id, venue=venue, key=report.key), command)
         return Told(envelope, report.kind is ReportKind.DOUBT)
 
 
-def _insert(*, venue: str, report: Report, raw: str, envelope: Envelope | None) -> int | None:
-    """Write a report with what the engine is to be told of it; None, and one more repeat, where it is known already."""
+def _insert(*, venue: str, report: Report, raw: str, envelope: Envelope | None) -> tuple[int | None, VenueOrder | None]:
+    """Write a report with what the engine is to be told of it; return its id and its order, locked.
+
+    Where the report is known already there is no id, and one more repeat.
+    """
     command_id = envelope.command_id if envelope else None
     values = [venue, report.key, report.kind, report.cl_ord_id, raw, report.text[:NOTE_MAX], command_id]
     with connection.cursor() as cursor:
-        cursor.execute(INSERT_REPORT, [*values, codec.encode(envelope) if envelope else None])
-        row_id, is_new = cursor.fetchone()
-    return int(row_id) if is_new else None
+        cursor.execute(INSERT_REPORT, [*values, codec.encode(envelope) if envelope else None, venue, report.cl_ord_id])
+        row_id, is_new, *found = cursor.fetchone()
+    if found[0] is None:
+        return (row_id if is_new else None), None
+    pk, state, quantity, filled, doubts = found
+    order = VenueOrder(
+        pk=pk, venue=venue, cl_ord_id=report.cl_ord_id, state=state, quantity=quantity, filled=filled, doubts=doubts
+    )
+    return (row_id if is_new else None), order
 
 
 def record_doubt(*, tenant: str, order: VenueOrder, text: str, now_us: int) -> Told:

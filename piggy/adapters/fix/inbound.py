@@ -210,6 +210,7 @@ class MarketDataBook:
         self._books: dict[str, _SymbolBook] = {name: _SymbolBook() for name in self._mappings}
         self._names = {mapping.symbol: name for name, mapping in self._mappings.items()}
         self._levels: dict[tuple[str, str, str], Level] = {}
+        self.taken = 0
 
     def clear(self) -> None:
         """Forget every quote: the session ended."""
@@ -263,7 +264,9 @@ class MarketDataBook:
         book = self._books[name]
         book.entries.clear()
         book.at = heads["52"]
-        for number, entry in enumerate(_entries(rest, "269")):
+        found = _entries(rest, "269")
+        self.taken += len(found)
+        for number, entry in enumerate(found):
             self._put(name, book, entry, f"{entry['269']}.{number}")
         return {self._mappings[name].symbol}
 
@@ -272,7 +275,9 @@ class MarketDataBook:
         sent_at = next(part[3:] for part in parts if part.startswith("52="))
         start = next(i for i, part in enumerate(parts) if part.startswith("268=")) + 1
         name = ""
-        for entry in _entries(parts[start:], "279"):
+        found = _entries(parts[start:], "279")
+        self.taken += len(found)
+        for entry in found:
             name = entry.get(self._symbol_tag, name)
             book = self._books[name]
             book.at = sent_at

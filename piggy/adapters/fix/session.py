@@ -133,6 +133,7 @@ class FixSession(fix.Application):
             at_us=self._clock(),
             sequence_in=session.getExpectedTargetNum() if session else 0,
             sequence_out=session.getExpectedSenderNum() if session else 0,
+            entries_in=self._book.taken,
         )
 
     def changed_quotes(self) -> list[VenueQuote]:
