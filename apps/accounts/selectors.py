@@ -29,7 +29,7 @@ def account_of(*, user: Any, account_id: str) -> Account | None:
 
 def currencies_of(*, account_ids: set[str]) -> dict[str, str]:
     """Return the currency of each account id that exists."""
-    return dict(Account.objects.filter(account_id__in=account_ids).values_list("account_id", "currency"))
+    return dict(Account.objects.filter(account_id__any_of=account_ids).values_list("account_id", "currency"))
 
 
 def client_of(*, user: Any) -> Client | None:

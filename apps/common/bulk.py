@@ -6,6 +6,7 @@ Columns go over as arrays by the server's own parameters; JSON columns as text t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -17,14 +18,22 @@ from psycopg import sql
 ARRAY_TYPES = {"varchar": "text", "jsonb": "text", "numeric": "numeric"}
 
 
-def insert(*, rows: Sequence[Model], repeatable: bool = False) -> None:
-    """Insert `rows` of one model in one statement; `repeatable` leaves out those whose key is there already."""
-    if not rows:
-        return
-    model = type(rows[0])
+def insert(*, rows: Sequence[Any], model: type[Model] | None = None, repeatable: bool = False) -> None:
+    """Insert `rows` of one model in one statement; `repeatable` leaves out those whose key is there already.
+
+    With `model` a row is anything that has the model's columns as attributes: an instance takes far longer to make.
+    """
+    if rows:
+        kind: Any = model or type(rows[0])
+        statement, fields = _insertion(kind, repeatable)
+        _run(statement, fields, rows)
+
+
+@cache
+def _insertion(model: Any, repeatable: bool) -> tuple[sql.Composed, list[Any]]:
     fields = [field for field in model._meta.concrete_fields if not isinstance(field, AutoField | BigAutoField)]
     statement = sql.SQL("insert into {table} ({columns}) select {values} from unnest({arrays}) as v({columns}){end}")
-    _run(
+    return (
         statement.format(
             table=sql.Identifier(model._meta.db_table),
             columns=_joined(_column(field) for field in fields),
@@ -33,7 +42,6 @@ def insert(*, rows: Sequence[Model], repeatable: bool = False) -> None:
             end=sql.SQL(" on conflict do nothing" if repeatable else ""),
         ),
         fields,
-        rows,
     )
 
 
@@ -64,7 +72,7 @@ def update(*, rows: Sequence[Model], names: Sequence[str]) -> None:
     )
 
 
-def _run(statement: sql.Composed, fields: Sequence[Any], rows: Sequence[Model]) -> None:
+def _run(statement: sql.Composed, fields: Sequence[Any], rows: Sequence[Any]) -> None:
     values = [[getattr(row, field.attname) for row in rows] for field in fields]
     with connection.cursor():  # Opens the connection and puts the tenant's context on it.
         psycopg.Cursor(connection.connection).execute(statement, values)

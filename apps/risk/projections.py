@@ -63,7 +63,7 @@ def _load(batch: Sequence[Recorded]) -> Rows:
     account_ids = {
         event.account.account_id if isinstance(event, ev.AccountConfigured) else event.account_id for event in events
     }
-    return Rows(accounts=AccountMargin.objects.in_bulk(account_ids))
+    return Rows(accounts={row.account_id: row for row in AccountMargin.objects.filter(account_id__any_of=account_ids)})
 
 
 def _configured(rows: Rows, event: ev.AccountConfigured, recorded: Recorded) -> None:

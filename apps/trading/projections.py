@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -51,7 +52,7 @@ class Rows:
     orders: dict[str, Order]
     children: dict[str, ChildOrder]
     positions: dict[str, Position]
-    fills: dict[int, Fill] = field(default_factory=dict)
+    fills: dict[int, SimpleNamespace] = field(default_factory=dict)
     changed: dict[int, Order | ChildOrder | Position] = field(default_factory=dict)
     added: dict[int, Order | ChildOrder | Position] = field(default_factory=dict)
 
@@ -72,7 +73,7 @@ class Rows:
             bulk.insert(rows=[row for row in self.added.values() if isinstance(row, kind)])
             known = self.changed.keys() - self.added.keys()
             bulk.update(rows=[row for key in known if isinstance(row := self.changed[key], kind)], names=names)
-        bulk.insert(rows=list(self.fills.values()), repeatable=True)
+        bulk.insert(rows=list(self.fills.values()), model=Fill, repeatable=True)
 
 
 def _load(batch: Sequence[Recorded]) -> Rows:
@@ -80,11 +81,12 @@ def _load(batch: Sequence[Recorded]) -> Rows:
     order_ids = {event.order_id for event in events}
     legs = {event.order_id for event in events if hasattr(event, "cl_ord_id")}
     position_ids = {event.position_id for event in events if isinstance(event, ev.OrderFilled | OrderFillBusted)}
-    children = ChildOrder.objects.filter(order_id__in=legs) if legs else ()
+    children = ChildOrder.objects.filter(order_id__any_of=legs) if legs else ()
+    orders = Order.objects.filter(order_id__any_of=order_ids).defer("terms", "verdict", "routing")
     return Rows(
-        orders=Order.objects.defer("terms", "verdict", "routing").in_bulk(order_ids),
+        orders={order.order_id: order for order in orders},
         children={child.cl_ord_id: child for child in children},
-        positions=Position.objects.in_bulk(position_ids),
+        positions={row.position_id: row for row in Position.objects.filter(position_id__any_of=position_ids)},
     )
 
 
@@ -197,8 +199,8 @@ def _busted(rows: Rows, event: OrderFillBusted, recorded: Recorded) -> None:
         _hold(row, event.position, event)
 
 
-def _fill(event: ev.OrderFilled | OrderFillBusted, recorded: Recorded, sign: int) -> Fill:
-    return Fill(
+def _fill(event: ev.OrderFilled | OrderFillBusted, recorded: Recorded, sign: int) -> SimpleNamespace:
+    return SimpleNamespace(
         seq=recorded.seq,
         fill_id=event.fill_id,
         order_id=event.order_id,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
 
 from apps.accounts import selectors as accounts
 from apps.common import bulk
@@ -15,6 +18,26 @@ from piggy.core.events import OrderFilled, Recorded
 TABLES = (JournalEntry, Posting)
 
 
+class EntryRow(NamedTuple):
+    """A journal entry's columns."""
+
+    seq: int
+    event_type: str
+    reference: str
+    booked_at: datetime
+
+
+class PostingRow(NamedTuple):
+    """A posting's columns."""
+
+    entry_id: int
+    line: int
+    gl_account_id: str
+    owner: str
+    currency: str
+    amount: Decimal
+
+
 class UnableToBook(Exception):
     """An event names an account that the tenant's tables do not know, so its currency is unknown."""
 
@@ -24,7 +47,8 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
     mine = [recorded for recorded in batch if type(recorded.event) in ledger.RULES]
     if not mine:
         return
-    booked = set(JournalEntry.objects.filter(seq__in=[recorded.seq for recorded in mine]).values_list("seq", flat=True))
+    seqs = [recorded.seq for recorded in mine]
+    booked = set(JournalEntry.objects.filter(seq__any_of=seqs).values_list("seq", flat=True))
     currencies = _currencies(mine)
     entries, lines = [], []
     for recorded in mine:
@@ -32,29 +56,22 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
             entry, postings = _entry(recorded, currencies)
             entries.append(entry)
             lines.extend(postings)
-    bulk.insert(rows=entries)
-    bulk.insert(rows=lines)
+    bulk.insert(rows=entries, model=JournalEntry)
+    bulk.insert(rows=lines, model=Posting)
 
 
-def _entry(recorded: Recorded, currencies: dict[str, str]) -> tuple[JournalEntry, list[Posting]]:
+def _entry(recorded: Recorded, currencies: dict[str, str]) -> tuple[EntryRow, list[PostingRow]]:
     event = recorded.event
     account_id: str = getattr(event, "account_id", "")
     lines = ledger.postings(event=event, currency=currencies.get(account_id, ""))
-    entry = JournalEntry(
+    entry = EntryRow(
         seq=recorded.seq,
         event_type=type(event).__name__,
         reference=getattr(event, "fill_id", "") or getattr(event, "reference", ""),
         booked_at=moment(recorded.recorded_at_us),
     )
     return entry, [
-        Posting(
-            entry_id=recorded.seq,
-            line=number,
-            gl_account_id=line.gl_account,
-            owner=line.owner,
-            currency=line.currency,
-            amount=line.amount,
-        )
+        PostingRow(recorded.seq, number, line.gl_account, line.owner, line.currency, line.amount)
         for number, line in enumerate(lines)
     ]
 
