@@ -19,6 +19,7 @@ from piggy.core.control_commands import ChangeLimits as ChangeLimits
 from piggy.core.control_commands import ChangePhase as ChangePhase
 from piggy.core.control_commands import ConfigureAuctions as ConfigureAuctions
 from piggy.core.control_commands import ControlCommand
+from piggy.core.control_commands import FlattenPositions as FlattenPositions
 from piggy.core.control_commands import RecordDailyVolume as RecordDailyVolume
 from piggy.core.control_commands import RecordLocate as RecordLocate
 from piggy.core.control_commands import SignReview as SignReview

@@ -57,6 +57,15 @@ class ActOnLimits(Command, frozen=True, kw_only=True):
     accounts: tuple[str, ...]
 
 
+class FlattenPositions(Command, frozen=True, kw_only=True):
+    """P-25: the second step of a kill: close what a halted or killed scope still holds."""
+
+    scope: str
+    key: str
+    reason: str
+    by: str
+
+
 class ConfigureAuctions(Command, frozen=True, kw_only=True):
     rules: AuctionRules
 
@@ -72,5 +81,12 @@ class ChangePhase(Command, frozen=True, kw_only=True):
 
 
 ControlCommand = (
-    RecordDailyVolume | RecordLocate | SignReview | ChangeLimits | ActOnLimits | ConfigureAuctions | ChangePhase
+    RecordDailyVolume
+    | RecordLocate
+    | SignReview
+    | ChangeLimits
+    | ActOnLimits
+    | ConfigureAuctions
+    | ChangePhase
+    | FlattenPositions
 )

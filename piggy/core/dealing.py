@@ -25,7 +25,7 @@ from piggy.core.moment import Moment
 from piggy.core.orders import OrderState, OrderTerms, OrderType
 from piggy.core.pricing import at_least_as_good, worst_price
 from piggy.core.routing_rules import Treatment
-from piggy.core.standing import is_stopped
+from piggy.core.standing import FLATTEN, is_stopped
 from piggy.core.state import Held, Order, State
 from piggy.core.working import carry_out, dealable_lots, plan, street_price, treatment_of
 
@@ -33,7 +33,7 @@ Events = list[ev.AnyEvent]
 CLAIM_US = 30 * 1_000_000
 REQUOTES_MAX = 3
 REQUOTE_MS_MIN, REQUOTE_MS_MAX = 1_000, 30_000
-NEVER_HELD = (BRACKET, "stop_out")
+NEVER_HELD = (BRACKET, FLATTEN, "stop_out")
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from piggy.core import risk
 from piggy.core.accounts import Account, PositionMode, TradingState
-from piggy.core.activity import Activity, fingerprint
+from piggy.core.activity import SECOND_US, Activity, fingerprint
 from piggy.core.auctions import CALLS, AuctionPhase
 from piggy.core.crossing import meets_itself
 from piggy.core.events import Check, Verdict
@@ -169,6 +169,8 @@ def _heed_activity(*, context: GateContext, state: State) -> None:
         context.duplicate_at_us = activity.latest.get(fingerprint(terms=context.terms))
     context.account_messages = activity.messages_this_second(now_us=now_us)
     context.tenant_messages = tenant.messages_this_second(now_us=now_us)
+    if state.venue_seconds:
+        context.venue_messages = _least_sent(state=state, now_us=now_us)
     context.executions = activity.executions_within(now_us=now_us, window_s=limits.executions_window_s)
     context.throttle_latched = account_id in state.throttled
     if activity.rejected_at_us:
@@ -176,6 +178,19 @@ def _heed_activity(*, context: GateContext, state: State) -> None:
         context.rejects_percent = activity.rejects_percent(now_us=now_us)
     context.loss_today_account = activity.loss_today(now_us=now_us)
     context.loss_today_tenant = tenant.loss_today(now_us=now_us)
+
+
+def _least_sent(*, state: State, now_us: int) -> int:
+    """Return how many orders the venue that has most room was sent in this second (P-14)."""
+    number, least = now_us // SECOND_US, None
+    for name, venue in state.venues.items():
+        if not venue.enabled or venue.shadow:
+            continue
+        second, sent = state.venue_seconds.get(name, (number, 0))
+        if second != number or not sent:
+            return 0
+        least = sent if least is None else min(least, sent)
+    return least or 0
 
 
 def _heed_people(*, context: GateContext, state: State, replaces: Order | None) -> None:

@@ -13,6 +13,7 @@ from piggy.core.controls_order import STRICTNESS
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.state import Order, State
 
+FLATTEN = "flatten"
 _CONTINUOUS = AuctionPhase.CONTINUOUS
 _ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 
@@ -42,8 +43,10 @@ def is_stopped(*, state: State, account_id: str, symbol: str) -> bool:
 
 
 def may_deal(*, order: Order, execution: Execution) -> bool:
-    """Return whether what is free of a working order may be dealt now."""
+    """Return whether what is free of a working order may be dealt now; what flattens a stopped scope always may."""
     state, terms = execution.moment.state, order.terms
+    if order.source == FLATTEN:
+        return True
     if phase_of(state=state, symbol=terms.symbol) is not _CONTINUOUS:
         return False
     if not state.trading_states:

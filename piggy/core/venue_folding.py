@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from piggy.core import events as ev
+from piggy.core.activity import SECOND_US
 from piggy.core.correction_events import VenueFillBusted
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
@@ -29,6 +30,9 @@ def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded
     if order.state is OrderState.WORKING:
         order.state = OrderState.ROUTED
     state.venue_records.setdefault(event.venue, VenueRecord()).orders += 1
+    number = recorded.recorded_at_us // SECOND_US
+    second, sent = state.venue_seconds.get(event.venue, (number, 0))
+    state.venue_seconds[event.venue] = (number, sent + 1 if second == number else 1)
 
 
 def _child_acknowledged(state: State, event: ev.ChildOrderAcknowledged, recorded: Recorded) -> None:

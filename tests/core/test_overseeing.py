@@ -11,6 +11,7 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core.accounts import Venue
 from piggy.core.desk import Desk
 from piggy.core.instruments import AssetClass
 from piggy.core.limits import HOUSE_LIMITS, LimitChange, Limits, UnableToSetLimit
@@ -334,3 +335,19 @@ def test_what_was_recorded_folds_to_the_same_state(shares: Floor) -> None:
         again.apply(recorded=recorded)
     assert canonical(again.state) == canonical(shares.desk.state)
     assert isinstance(shares.desk.state.limit_changes["b"], LimitChange)
+
+
+@pytest.mark.parametrize(("most", "refused"), [(2, []), (1, ["P-14"])])
+def test_an_order_is_refused_when_no_venue_has_room_in_its_rate(floor: Floor, most: int, refused: list[str]) -> None:
+    """P-14: each of the three venues was sent one order in this second."""
+    limits = msgspec.structs.replace(
+        HOUSE_LIMITS, venue_messages_per_s_max=most, duplicate_window_ms=0, window_value_max=D(10**9)
+    )
+    floor.do(cmd.ConfigureLimits(group="a", limits=limits))
+    terms = OrderTerms(account_id="a1", symbol="EURUSD", side=Side.BUY, quantity=D(6))
+    assert len(only(floor.do(cmd.PlaceOrder(terms=terms)), ev.ChildOrderCreated)) == 3
+    assert codes(floor.do(cmd.PlaceOrder(terms=terms))) == refused
+    floor.now_us += SECOND_US
+    assert "P-14" not in codes(floor.do(cmd.PlaceOrder(terms=terms)))
+    floor.do(cmd.ConfigureVenue(venue=Venue(name="LP4", quote_age_ms_max=600_000)))
+    assert "P-14" not in codes(floor.do(cmd.PlaceOrder(terms=terms))), "one that was sent nothing has room"

@@ -1,0 +1,80 @@
+"""Flattening: the second step of a kill. A person asks for it, and what a scope still holds is closed by the desk.
+
+Whoever killed or halted the scope has stopped clients; closing what they hold is another decision and another person's.
+Closes are the desk's own orders: no gate, no halt and no dealer keeps them waiting. A position without a price stays.
+"""
+
+from __future__ import annotations
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.accounts import TradingState
+from piggy.core.aftermath import settled
+from piggy.core.execution import Execution
+from piggy.core.gatekeeping import Admission
+from piggy.core.moment import Moment
+from piggy.core.orders import OrderTerms, TimeInForce
+from piggy.core.oversight import kill_plan
+from piggy.core.placing import take_on
+from piggy.core.positions import Position
+from piggy.core.standing import FLATTEN
+from piggy.core.state import State
+
+Events = list[ev.AnyEvent]
+POSITIONS_PER_STEP_MAX = 500
+SCOPES = ("account", "firm", "group", "symbol", "tenant")
+STOPPED = (TradingState.HALTED, TradingState.KILLED)
+
+
+def flatten(*, command: cmd.FlattenPositions, moment: Moment) -> Events:
+    """Close the positions of a scope that is halted or killed (P-25), at most 500 at once: asking again goes on."""
+    state, key = moment.state, (command.scope, command.key)
+    if command.scope not in SCOPES:
+        return [_refused("SCOPE_UNKNOWN", "scope", f"one of {', '.join(SCOPES)}")]
+    if not (command.by and command.reason):
+        return [_refused("REASON_MISSING", "reason", "who closes, and why, is recorded")]
+    if state.trading_states.get(key) not in STOPPED:
+        return [_refused("NOT_STOPPED", "scope", "only what is halted or killed is flattened")]
+    if command.by == state.stopped_by[key]:
+        return [_refused("FOUR_EYES", "by", f"{command.by} stopped it: another closes what it holds")]
+    open_ = (key for key, position in state.positions.items() if _in_scope(position, command, state))
+    execution = Execution(moment=moment)
+    for position_id in kill_plan(working=(), open_positions=open_, flatten=True).flatten[:POSITIONS_PER_STEP_MAX]:
+        _close(position=state.positions[position_id], command=command, execution=execution)
+    return settled(execution=execution)
+
+
+def _close(*, position: Position, command: cmd.FlattenPositions, execution: Execution) -> None:
+    lots = position.lots - execution.under_way(position=position)
+    symbol, side = position.symbol, position.side.contra
+    if lots <= 0 or not execution.moment.levels(symbol=symbol, side=side):
+        return
+    terms = OrderTerms(
+        account_id=position.account_id,
+        symbol=symbol,
+        side=side,
+        quantity=lots,
+        time_in_force=TimeInForce.IOC,
+        reduce_only=True,
+        position_id=position.position_id,
+        tag=FLATTEN,
+    )
+    text = f"closed by {command.by}: {command.reason}"
+    verdict = ev.Verdict(
+        terms_hash="",
+        config_version=execution.moment.state.config_version,
+        checks=(ev.Check(code="FLATTEN", passed=True, text=text),),
+    )
+    order_id, admission = execution.new_order_id(), Admission(verdict=verdict)
+    take_on(order_id=order_id, terms=terms, source=FLATTEN, admission=admission, execution=execution)
+
+
+def _in_scope(position: Position, command: cmd.FlattenPositions, state: State) -> bool:
+    if command.scope in ("firm", "tenant"):
+        return True
+    group = state.accounts[position.account_id].group
+    return command.key == {"group": group, "account": position.account_id, "symbol": position.symbol}[command.scope]
+
+
+def _refused(code: str, field: str, text: str) -> ev.CommandRefused:
+    return ev.CommandRefused(code=code, field=field, text=text)
