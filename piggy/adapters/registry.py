@@ -15,6 +15,7 @@ SESSIONS = {
     "oanda": ("piggy.adapters.oanda.session", "OandaSession"),
     "alpaca": ("piggy.adapters.alpaca.session", "AlpacaSession"),
     "ccxt": ("piggy.adapters.ccxt.session", "CcxtSession"),
+    "generic": ("piggy.adapters.generic.session", "GenericSession"),
 }
 # Venues that are not reached by plain HTTP and WebSockets.
 TRANSPORTS = {"ccxt": ("piggy.adapters.ccxt.transport", "CcxtTransport")}
@@ -25,6 +26,7 @@ KINDS = {
     "oanda": "OANDA v20",
     "alpaca": "Alpaca",
     "ccxt": "Any exchange of ccxt",
+    "generic": "Described by a mapping",
 }
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from piggy.adapters import telling
 from piggy.adapters.answers import document, good
 from piggy.adapters.books import Books, lots
-from piggy.adapters.ccxt import inbound, outbound
+from piggy.adapters.ccxt import inbound
 from piggy.adapters.ccxt.config import UNKNOWN_AFTER_US, budget_of
+from piggy.adapters.ccxt.outbound import Asker, PolledAsks, client_id
 from piggy.adapters.interface import (
     NOTHING,
     Balance,
@@ -17,6 +18,7 @@ from piggy.adapters.interface import (
     Order,
     Position,
     Reports,
+    Request,
     Response,
     Steps,
     Stream,
@@ -34,6 +36,7 @@ class CcxtSession:
     def __init__(self, *, config: VenueConfig) -> None:
         self.config = config
         self.budget = budget_of(config=config)
+        self._ask: PolledAsks = Asker(config=config)
         self._books = Books(config=config)
         self._terms: dict[str, Symbol] = {}
         self._client_ids: dict[str, str] = {}
@@ -41,10 +44,11 @@ class CcxtSession:
 
     def client_id(self, *, cl_ord_id: str) -> str:
         """At most 32 letters, digits, - and _."""
-        return outbound.client_id(cl_ord_id=cl_ord_id)
+        return client_id(cl_ord_id=cl_ord_id)
 
     def connect(self, *, now_us: int) -> Steps[tuple[Stream, ...]]:
         """Markets, and the balance, which a wrong key does not get. Raises UnableToConnect."""
+        self._ask.now_us = now_us
         yield from self.symbols(now_us=now_us)
         yield from self.balances(now_us=now_us)
         yield from self._ask_books(now_us)
@@ -61,11 +65,15 @@ class CcxtSession:
 
     def resync(self, *, symbol: str, now_us: int) -> Steps[None]:
         """Ask for the book again."""
+        self._ask.now_us = now_us
         name = self.config.mapping_of(symbol=symbol).venue_symbol
-        inbound.book(doc=good((yield outbound.book(name=name))), symbol=symbol, books=self._books, now_us=now_us)
+        inbound.book(
+            doc=good((yield from self._say(self._ask.book(name=name)))), symbol=symbol, books=self._books, now_us=now_us
+        )
 
     def tend(self, *, now_us: int) -> Steps[Reports]:
         """Ask for every book and for what became of orders that work. Raises UnableToConnect."""
+        self._ask.now_us = now_us
         yield from self._ask_books(now_us)
         said: Reports = ()
         for order in list(self._working.values()):
@@ -80,9 +88,10 @@ class CcxtSession:
 
     def submit(self, *, child: ChildOrderCreated, now_us: int) -> Steps[Reports]:
         """Place a limit order. Raises UnableToTranslate."""
+        self._ask.now_us = now_us
         mapping = self.config.mapping_of(symbol=child.symbol)
         terms = self._terms.get(mapping.venue_symbol)
-        answer = yield outbound.new_order(child=child, config=self.config, terms=terms)
+        answer = yield from self._say(self._ask.new_order(child=child, terms=terms))
         name = self.client_id(cl_ord_id=child.cl_ord_id)
         said = inbound.order_answer(response=answer, client_id=name, config=self.config, now_us=now_us)
         if not answer.ok:
@@ -103,11 +112,13 @@ class CcxtSession:
 
     def cancel(self, *, order: Order, now_us: int) -> Steps[Reports]:
         """End an order; how it ended is asked for."""
+        self._ask.now_us = now_us
         found = yield from self._look_up(order)
         refused: Reports = ()
         if found is not None and found.ok:
             name = self.config.mapping_of(symbol=order.symbol).venue_symbol
-            answer = yield outbound.call("cancel_order", str(document(found.text)["id"]), name)
+            number = str(document(found.text)["id"])
+            answer = yield from self._say(self._ask.cancel(name=name, number=number))
             again = yield from self._look_up(order)
             if answer.ok and again is not None and again.ok:
                 return (yield from self._told_by(document(again.text), order, now_us))
@@ -124,6 +135,7 @@ class CcxtSession:
 
     def status(self, *, order: Order, now_us: int) -> Steps[Reports]:
         """Missing fills, then the standing; nothing while the venue cannot tell or may still get the order."""
+        self._ask.now_us = now_us
         found = yield from self._look_up(order)
         if found is None or found.status == 404:
             if now_us - order.created_at_us <= UNKNOWN_AFTER_US:
@@ -148,6 +160,7 @@ class CcxtSession:
 
     def fills(self, *, since_us: int, now_us: int) -> Steps[Reports]:
         """Every fill of the mapped symbols since an instant; unknown orders are looked up by number."""
+        self._ask.now_us = now_us
         said: Reports = ()
         for name in sorted(self.config.from_venue):
             said += yield from self._trades(name, since_us)
@@ -155,15 +168,17 @@ class CcxtSession:
 
     def open_orders(self, *, now_us: int) -> Steps[tuple[str, ...]]:
         """Client ids of what works in the mapped symbols."""
+        self._ask.now_us = now_us
         found: list[str] = []
         for name in sorted(self.config.from_venue):
-            rows = good((yield outbound.call("fetch_open_orders", name)))
+            rows = good((yield from self._say(self._ask.open_orders(name=name))))
             found += [str(row.get("clientOrderId")) for row in rows]
         return tuple(found)
 
     def symbols(self, *, now_us: int) -> Steps[tuple[Symbol, ...]]:
         """Terms of the mapped markets, kept for the checks of every order."""
-        found = inbound.symbols(doc=good((yield outbound.call("markets"))), config=self.config)
+        self._ask.now_us = now_us
+        found = inbound.symbols(doc=good((yield from self._say(self._ask.markets()))), config=self.config)
         self._terms = {terms.venue_symbol: terms for terms in found}
         return found
 
@@ -174,7 +189,8 @@ class CcxtSession:
 
     def balances(self, *, now_us: int) -> Steps[tuple[Balance, ...]]:
         """Every currency that the account holds."""
-        return inbound.balances(doc=good((yield outbound.call("fetch_balance"))))
+        self._ask.now_us = now_us
+        return inbound.balances(doc=good((yield from self._say(self._ask.balance()))))
 
     def changed_quotes(self) -> list[VenueQuote]:
         """Books that changed since the last call."""
@@ -184,6 +200,11 @@ class CcxtSession:
         """Every book."""
         return self._books.all()
 
+    def _say(self, request: Request) -> Steps[Response]:
+        """Ask, and return the answer in unified words."""
+        answer = yield request
+        return self._ask.read(response=answer, asked=request.label)
+
     def _ask_books(self, now_us: int) -> Steps[None]:
         for symbol in self._books.of:
             yield from self.resync(symbol=symbol, now_us=now_us)
@@ -192,12 +213,12 @@ class CcxtSession:
         """Return the order as the exchange shows it; None where it is in none of its lists."""
         name = self.config.mapping_of(symbol=order.symbol).venue_symbol
         if self.config.settings.get("lookup", "client_id") == "client_id":
-            return (yield outbound.order_by_client_id(name=name, client_id=order.client_id))
-        for listing in ("fetch_open_orders", "fetch_closed_orders"):
-            answer = yield outbound.call(listing, name)
+            return (yield from self._say(self._ask.order_by_client_id(name=name, client_id=order.client_id)))
+        for listing in (self._ask.open_orders(name=name), self._ask.closed_orders(name=name)):
+            answer = yield from self._say(listing)
             rows = [row for row in good(answer) if row.get("clientOrderId") == order.client_id]
             if rows:
-                return (yield outbound.order(name=name, number=str(rows[0]["id"])))
+                return (yield from self._say(self._ask.order(name=name, number=str(rows[0]["id"]))))
         return None
 
     def _told_by(self, doc: Any, order: Order, now_us: int, *, done: bool = True) -> Steps[Reports]:
@@ -225,10 +246,11 @@ class CcxtSession:
         return said
 
     def _trades(self, name: str, since_us: int) -> Steps[Reports]:
-        answer = yield outbound.trades(name=name, since_us=since_us)
+        answer = yield from self._say(self._ask.trades(name=name, since_us=since_us))
         rows = good(answer)
         for number in sorted({str(row["order"]) for row in rows} - self._client_ids.keys()):
-            self._client_ids[number] = str(good((yield outbound.order(name=name, number=number)))["clientOrderId"])
+            found = yield from self._say(self._ask.order(name=name, number=number))
+            self._client_ids[number] = str(good(found)["clientOrderId"])
         return inbound.trades(rows=rows, client_ids=self._client_ids, config=self.config, raw=answer.text)
 
     def _filled(self, doc: Any, order: Order) -> Decimal:

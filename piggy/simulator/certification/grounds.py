@@ -9,6 +9,7 @@ from pathlib import Path
 from piggy.adapters.alpaca.session import AlpacaSession
 from piggy.adapters.binance.session import BinanceSession
 from piggy.adapters.ccxt.session import CcxtSession
+from piggy.adapters.generic.session import GenericSession
 from piggy.adapters.interface import SymbolMapping, VenueConfig
 from piggy.adapters.oanda.session import OandaSession
 from piggy.simulator.alpaca import AlpacaServer
@@ -16,6 +17,7 @@ from piggy.simulator.binance import BinanceServer
 from piggy.simulator.certification.ground import Ground, home_of
 from piggy.simulator.config import SymbolConfig
 from piggy.simulator.oanda import OandaServer
+from piggy.simulator.toy import MAPPING, ToyServer
 
 TENANT = "acorn"
 KEY, SECRET = "range-key", "range-secret"
@@ -138,10 +140,28 @@ def ccxt(home: Path) -> Ground:
     return Ground(server=server, config=config, session_class=CcxtSession)
 
 
+def generic(home: Path) -> Ground:
+    """A venue that its mapping file describes."""
+    server = ToyServer(symbols=CRYPTO, home=home_of(name="generic", home=home), key=KEY, secret=SECRET)
+    server.start()
+    config = VenueConfig(
+        tenant=TENANT,
+        venue="TOY1",
+        kind="generic",
+        symbols=CRYPTO_MAPPINGS,
+        rest_url=f"http://{server.address}",
+        settings={"mapping": MAPPING.read_text(), "requests_per_s": "200"},
+        key=KEY,
+        secret=SECRET,
+    )
+    return Ground(server=server, config=config, session_class=GenericSession)
+
+
 GROUNDS: dict[str, Callable[[Path], Ground]] = {
     "binance": binance,
     "binance_usdm": binance_usdm,
     "oanda": oanda,
     "alpaca": alpaca,
     "ccxt": ccxt,
+    "generic": generic,
 }

@@ -57,13 +57,15 @@ COMMON: tuple[Scenario, ...] = (
     s.account,
 )
 STREAMED = (s.replace, s.gap_and_resync, s.repeated_depth, s.repeated_events)
+# Without a stream there is no depth to lose updates of, and no event to repeat.
+POLLED = (*(one for one in COMMON if one not in STREAMED), s.replace_refused, s.nothing_missing)
 PACKS: dict[str, tuple[Scenario, ...]] = {
     "fix": FIX,
     "binance": (*COMMON, s.clock, s.nothing_missing),
     "binance_usdm": (*COMMON, s.clock, s.nothing_missing),
     "oanda": (*COMMON, s.nothing_missing),
-    # Without a stream there is no depth to lose updates of, and no event to repeat.
-    "ccxt": (*(one for one in COMMON if one not in STREAMED), s.replace_refused, s.nothing_missing),
+    "ccxt": POLLED,
+    "generic": POLLED,
     "alpaca": (*(one for one in COMMON if one is not s.replace), s.replace_refused, s.nothing_missing),
 }
 

@@ -78,7 +78,7 @@ def test_a_refusal_is_told_from_a_doubt(status: int, code: str, kind: ReportKind
 
 
 def test_an_order_is_one_call_with_our_id_and_numbers_as_text():
-    request = outbound.new_order(child=child_of("BTCUSD", lots="0.5", price="100.10"), config=CONFIG, terms=None)
+    request = outbound.Asker(config=CONFIG).new_order(child=child_of("BTCUSD", lots="0.5", price="100.10"), terms=None)
     assert (request.url, request.places_order) == ("create_order", True)
     assert json.loads(request.body) == [
         "BTC/USDT",
