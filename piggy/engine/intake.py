@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -33,9 +34,17 @@ class Intake:
     """Reads every tenant the loop has a desk for; the consumer is named after the shard, so a successor inherits it."""
 
     def __init__(
-        self, *, connection: redis.asyncio.Redis, loop: Loop, clock: Clock, shard: str, letters: DeadLetters
+        self,
+        *,
+        connection: redis.asyncio.Redis,
+        loop: Loop,
+        clock: Clock,
+        shard: str,
+        letters: DeadLetters,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self.dead = 0
+        self._new_id = new_id
         self._letters = letters
         self._redis: Any = connection
         self._loop = loop
@@ -100,7 +109,7 @@ class Intake:
                         # An expiry by a clock that jumped could not be taken back.
                         continue
                     self._due.add(tenant)
-                    envelope = Envelope(command_id=str(uuid.uuid4()), command=command, principal="engine")
+                    envelope = Envelope(command_id=self._new_id(), command=command, principal="engine")
                     self._loop.submit(item=Item(tenant, envelope, respond=self._acted(tenant)))
             await pause(TIMER_S)
 

@@ -125,6 +125,7 @@ class Loop:
         tell: Callable[[list[Done]], None],
         figures: Figures | None = None,
         look_up: Callable[[Item], None] | None = None,
+        slice_s: float = SLICE_S,
     ) -> None:
         self.desks: dict[str, Desk] = {}
         self.figures = figures or Figures()
@@ -133,6 +134,7 @@ class Loop:
         self._batch_max = batch_max
         self._tell = tell
         self._look_up = look_up
+        self._slice_s = slice_s
         self._inbox: deque[Item] = deque()
         self._urgent: deque[Item] = deque()
         self._wake = asyncio.Event()
@@ -228,8 +230,8 @@ class Loop:
         return len(batch.done) < self._batch_max and not (lane[0].redelivered or batch.done[-1].item.redelivered)
 
     def _decide_slice(self, batch: Batch) -> None:
-        """Decide what waits for SLICE_S, or until the batch is full."""
-        until_s = time.perf_counter() + SLICE_S
+        """Decide what waits, for one slice of time or until the batch is full."""
+        until_s = time.perf_counter() + self._slice_s
         while True:
             item = (self._urgent or self._inbox).popleft()
             # Noted before it is decided, for an error there must not forget who asked.

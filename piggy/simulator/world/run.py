@@ -1,0 +1,216 @@
+"""One life of the world: trouble while clients trade, then healing; all must come to rest and every rule must hold."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+
+from piggy.core.desk import Desk
+from piggy.core.market import VenueState, VenueStatus
+from piggy.messaging.identity import command_id_of
+from piggy.simulator.config import LpConfig
+from piggy.simulator.world.checks import RuleBroken, arrived_once, check
+from piggy.simulator.world.clients import Client
+from piggy.simulator.world.engine import SimulatedEngine
+from piggy.simulator.world.lp import SimulatedLp
+from piggy.simulator.world.opening import ACCOUNTS, LPS, opening
+from piggy.simulator.world.redis_stub import RedisStub
+from piggy.simulator.world.store import LogIsBroken, Store
+from piggy.simulator.world.timeloop import SimulatedClock, SimulatedLoop
+from piggy.simulator.world.trouble import Trouble
+from piggy.simulator.world.worker import SimulatedWorker
+
+TENANT = "acorn"
+QUOTE_S = 0.1
+ORDERS_AN_HOUR = 3_600
+TROUBLE_S = 20.0
+HEALED_S = 60.0
+REST_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What a seed led to; `trace` is the last hash of the log, the same for the same seed."""
+
+    seed: int
+    trace: str
+    events: int
+    fills: int
+    simulated_s: float
+    terms: int
+    old_tokens_refused: int
+    repeats: int
+    trouble: Counter[str]
+
+
+def live(*, seed: int, hours: float = TROUBLE_S / 3_600) -> Life:
+    """Run one world and check it. Raises RuleBroken or LogIsBroken, with the seed in the text."""
+    loop = SimulatedLoop()
+    # Logs of many small catastrophes would hide the one that matters.
+    logging.disable(logging.CRITICAL)
+    try:
+        return loop.run_until_complete(_World(seed=seed, loop=loop).live(trouble_s=hours * 3_600))
+    except (RuleBroken, LogIsBroken) as error:
+        raise type(error)(f"seed {seed}: {error}") from error
+    finally:
+        logging.disable(logging.NOTSET)
+        _end_all(loop)
+
+
+def _end_all(loop: SimulatedLoop) -> None:
+    """End what a broken rule left running, so that it does not outlive its world."""
+    left = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+class _World:
+    def __init__(self, *, seed: int, loop: SimulatedLoop) -> None:
+        asyncio.set_event_loop(loop)
+        self._seed, self._loop = seed, loop
+        self._store = Store(luck=self._luck("store"))
+        self._redis = RedisStub(luck=self._luck("redis"), now_us=lambda: loop.now_us)
+        clock = self._clock = SimulatedClock(loop=loop)
+        self._engines = [
+            SimulatedEngine(
+                name=name, tenant=TENANT, store=self._store, redis=self._redis, clock=clock, luck=self._luck(name)
+            )
+            for name in ("engine-1", "engine-2")
+        ]
+        self._lps = [
+            SimulatedLp(
+                config=LpConfig(name=name, reject_rate=Decimal("0.1"), partial_rate=Decimal("0.3"), seed=seed),
+                tenant=TENANT,
+                loop=loop,
+                luck=self._luck(name),
+            )
+            for name in LPS
+        ]
+        self._workers = [
+            SimulatedWorker(
+                tenant=TENANT,
+                lp=lp,
+                store=self._store,
+                redis=self._redis,
+                loop=loop,
+                luck=self._luck(f"worker of {lp.name}"),
+            )
+            for lp in self._lps
+        ]
+        self._clients = [
+            Client(account_id=account_id, tenant=TENANT, redis=self._redis, luck=self._luck(account_id))
+            for account_id in ACCOUNTS
+        ]
+
+    async def live(self, *, trouble_s: float) -> Life:
+        quoting = self._loop.create_task(self._quote())
+        self._engines[0].start()
+        for worker in self._workers:
+            worker.start()
+        teller = Client(account_id="staff", tenant=TENANT, redis=self._redis, luck=self._luck("staff"))
+        for number, command in enumerate(opening(now_us=self._loop.now_us)):
+            await teller.ask(command_id_of("sim opening", str(number)), command)
+        trouble = Trouble(
+            engines=self._engines,
+            workers=self._workers,
+            redis=self._redis,
+            store=self._store,
+            clock=self._clock,
+            luck=self._luck("trouble"),
+        )
+        orders = max(10, int(trouble_s * ORDERS_AN_HOUR / 3_600))
+        trading = [self._loop.create_task(client.trade(orders=orders)) for client in self._clients]
+        await trouble.make(until_s=self._loop.time() + trouble_s)
+        await self._come_to_rest(trading)
+        live = self._desk()
+        assert live is not None
+        replayed, _ = self._store.recover(tenant=TENANT)
+        log = [recorded.event for recorded in self._store.events(tenant=TENANT)]
+        check(log=log, live=live, replayed=replayed, clients=self._clients, lps=self._lps, workers=self._workers)
+        quoting.cancel()
+        for worker in self._workers:
+            await worker.kill()
+        for engine in self._engines:
+            await engine.kill()
+        rows = self._store.rows[TENANT]
+        trace = hashlib.sha256(rows[-1].hash + repr(sorted(trouble.met.items())).encode()).hexdigest()
+        return Life(
+            seed=self._seed,
+            trace=trace,
+            events=len(rows),
+            fills=sum(len(order.fills) for lp in self._lps for order in lp.truth.orders.values()),
+            simulated_s=self._loop.time(),
+            terms=sum(engine.terms for engine in self._engines),
+            old_tokens_refused=self._store.refused_old_tokens,
+            repeats=sum(worker.kept.repeats for worker in self._workers),
+            trouble=trouble.met,
+        )
+
+    async def _come_to_rest(self, trading: list[asyncio.Task[None]]) -> None:
+        """The world is healed: within HEALED_S everybody has an answer and nothing is in doubt (liveness)."""
+        until_s = self._loop.time() + HEALED_S
+        quiet_since = self._loop.time()
+        before = -1
+        while self._loop.time() < until_s:
+            await asyncio.sleep(0.25)
+            for engine in self._engines:
+                engine.raise_failure()
+            for worker in self._workers:
+                worker.raise_failure()
+            for task in trading:
+                if task.done():
+                    task.result()
+            events = len(self._store.rows.get(TENANT, []))
+            if events != before or not all(task.done() for task in trading) or not self._is_settled():
+                before, quiet_since = events, self._loop.time()
+            elif self._loop.time() - quiet_since >= REST_S:
+                return
+        arrived_once(lps=self._lps)
+        waiting = sum(not task.done() for task in trading)
+        desk = self._desk()
+        legs = list(desk.state.open_children.values())[:3] if desk else "no desk"
+        raise RuleBroken(f"liveness: {HEALED_S} s after healing {waiting} clients wait, open legs {legs}")
+
+    def _is_settled(self) -> bool:
+        desk = self._desk()
+        if desk is None or any(child.in_doubt or not child.acknowledged for child in desk.state.open_children.values()):
+            return False
+        return all(
+            row.state not in ("doubt", "persisted", "sent")
+            for worker in self._workers
+            for row in worker.kept.orders.values()
+        )
+
+    def _desk(self) -> Desk | None:
+        for engine in self._engines:
+            if engine.loop is not None:
+                return engine.loop.desks.get(TENANT)
+        return None
+
+    async def _quote(self) -> None:
+        while True:
+            for lp, worker in zip(self._lps, self._workers, strict=True):
+                quote = lp.quote()
+                status = VenueStatus(
+                    venue=lp.name,
+                    state=VenueState.READY if worker.connected else VenueState.DOWN,
+                    text="simulated",
+                    at_us=self._loop.now_us,
+                )
+                for engine in self._engines:
+                    if engine.loop is not None and TENANT in engine.loop.desks:
+                        engine.loop.desks[TENANT].status(status=status)
+                        if worker.connected:
+                            engine.loop.desks[TENANT].quote(quote=quote)
+            await asyncio.sleep(QUOTE_S)
+
+    def _luck(self, name: str) -> random.Random:
+        return random.Random(f"{self._seed}/{name}")

@@ -1,0 +1,111 @@
+"""The event log of this world: what is in it survives everything, and only the holder of the lease adds to it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from piggy.core.desk import Desk
+from piggy.core.events import Recorded
+from piggy.engine.journal import Journal, Row, UnableToWrite
+from piggy.messaging import codec
+from piggy.messaging.chain import Tip, event_hash
+
+
+class LogIsBroken(Exception):
+    """The log has a gap, a repeat or a hash that does not fit: INV-09."""
+
+
+@dataclass(slots=True)
+class Store:
+    """PostgreSQL: `away` refuses, `torn` is the share of commits that are done though the writer hears an error."""
+
+    luck: random.Random
+    away: bool = False
+    torn: float = 0.0
+    token: int = 0
+    refused_old_tokens: int = 0
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    command_ids: set[str] = field(default_factory=set)
+
+    def take_lease(self) -> int:
+        """Return a token higher than any before; writers with an older one are shut out from now on."""
+        self.token += 1
+        return self.token
+
+    def append(self, *, token: int, rows: dict[str, list[Row]]) -> None:
+        """Commit all or nothing. Raises UnableToWrite."""
+        if self.away:
+            raise UnableToWrite("PostgreSQL is away.")
+        if token != self.token:
+            self.refused_old_tokens += 1
+            raise UnableToWrite(f"Token {token} is old.")
+        for tenant, batch in rows.items():
+            # As the unique key of the table: a command's events are written once.
+            repeated = {row.recorded.command_id for row in batch} & self.command_ids
+            if repeated:
+                raise LogIsBroken(f"{tenant}: {sorted(repeated)} would be written twice.")
+        for tenant, batch in rows.items():
+            self.rows.setdefault(tenant, []).extend(batch)
+            self.command_ids |= {row.recorded.command_id for row in batch}
+        if self.luck.random() < self.torn:
+            raise UnableToWrite("The connection broke after the commit.")
+
+    def events(self, *, tenant: str) -> Iterator[Recorded]:
+        """Yield the log, decoded from its bytes, every hash checked. Raises LogIsBroken."""
+        tip = Tip()
+        for row in self.rows.get(tenant, []):
+            at = row.recorded
+            digest = event_hash(
+                prev_hash=tip.hash,
+                seq=at.seq,
+                command_id=at.command_id,
+                position=at.position,
+                type_name=row.type,
+                version=row.version,
+                principal=at.principal,
+                request_hash=at.request_hash,
+                occurred_at_us=at.occurred_at_us,
+                recorded_at_us=at.recorded_at_us,
+                recorded_mono_ns=at.recorded_mono_ns,
+                payload=row.payload,
+            )
+            if at.seq != tip.seq + 1 or digest != row.hash:
+                raise LogIsBroken(f"{tenant}: {at.seq} does not follow {tip.seq}.")
+            tip.seq, tip.hash = at.seq, row.hash
+            yield Recorded(
+                seq=at.seq,
+                command_id=at.command_id,
+                position=at.position,
+                principal=at.principal,
+                request_hash=at.request_hash,
+                occurred_at_us=at.occurred_at_us,
+                recorded_at_us=at.recorded_at_us,
+                recorded_mono_ns=at.recorded_mono_ns,
+                event=codec.decode_event(row.payload),
+            )
+
+    def recover(self, *, tenant: str) -> tuple[Desk, Tip]:
+        """Return the desk as its log makes it, and where the log ends."""
+        desk = Desk(tenant=tenant)
+        for recorded in self.events(tenant=tenant):
+            desk.apply(recorded=recorded)
+        rows = self.rows.get(tenant, [])
+        return desk, Tip(len(rows), rows[-1].hash) if rows else Tip()
+
+
+class SimulatedJournal(Journal):
+    """The engine's pen on this store; chaining and encoding are the real ones."""
+
+    def __init__(self, *, store: Store, token: int) -> None:
+        self.tips = {}
+        self._store = store
+        self._token = token
+
+    async def append(self, *, rows: dict[str, list[Row]]) -> None:
+        """Commit the rows of every tenant. Raises UnableToWrite."""
+        await asyncio.sleep(self._store.luck.uniform(0.0005, 0.004))
+        self._store.append(token=self._token, rows=rows)
+        await asyncio.sleep(self._store.luck.uniform(0.0, 0.002))
