@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -25,6 +26,7 @@ RATE_MIN = Decimal("0.0001")
 # most e x (1.22 worth + 2.2 |profit|), for a rate over two legs then moves by at most 2.2 e. The rest is slack.
 PLAIN, CONVERTED, CONVERTED_PROFIT = Decimal("1.01"), Decimal("1.3"), Decimal(3)
 STALE_MAX = 1_000
+BANDS_KEPT = 1_024
 
 Entry = tuple[Decimal, int, str]
 
@@ -52,11 +54,17 @@ class MarginWatch:
 
     def trust(self, *, account_id: str, bands: Iterable[Band]) -> None:
         """Take an account as safe while prices stay within its bands."""
-        self._number += 1
-        self._safe[account_id] = self._number
+        self._number = number = self._number + 1
+        self._safe[account_id] = number
+        entries_max = STALE_MAX + 2 * len(self._safe)
         for band in bands:
-            self._push(self._floors, band.symbol, (-band.floor, self._number, account_id))
-            self._push(self._ceilings, band.symbol, (band.ceiling, self._number, account_id))
+            floors, ceilings = self._entries(band.symbol)
+            heappush(floors, (-band.floor, number, account_id))
+            heappush(ceilings, (band.ceiling, number, account_id))
+            if len(floors) > entries_max:
+                self._tidy(floors)
+            if len(ceilings) > entries_max:
+                self._tidy(ceilings)
 
     def moved(self, *, symbol: str, touch: Touch) -> None:
         """A price moved: accounts whose band it left are no longer safe."""
@@ -79,12 +87,16 @@ class MarginWatch:
             if self._safe.get(account_id) == number:
                 del self._safe[account_id]
 
-    def _push(self, sides: dict[str, list[Entry]], symbol: str, entry: Entry) -> None:
-        entries = sides.setdefault(symbol, [])
-        heappush(entries, entry)
-        if len(entries) > STALE_MAX + 2 * len(self._safe):
-            entries[:] = [kept for kept in entries if self._safe.get(kept[2]) == kept[1]]
-            heapify(entries)
+    def _entries(self, symbol: str) -> tuple[list[Entry], list[Entry]]:
+        floors = self._floors.get(symbol)
+        if floors is None:
+            floors, self._ceilings[symbol] = self._floors.setdefault(symbol, []), []
+        return floors, self._ceilings[symbol]
+
+    def _tidy(self, entries: list[Entry]) -> None:
+        """Throw away what no longer speaks for anybody."""
+        entries[:] = [kept for kept in entries if self._safe.get(kept[2]) == kept[1]]
+        heapify(entries)
 
 
 def safe_bands(
@@ -116,9 +128,9 @@ def _weight(
     """Return what a share of price movement is multiplied with to bound a position's loss; add the prices it needs."""
     position = state.positions[position_id]
     account, instrument = state.accounts[position.account_id], state.instruments[position.symbol]
-    mark = marks[position.symbol]
+    bid, ask, _ = marks[position.symbol]
     symbols.add(position.symbol)
-    worth = position.lots * instrument.contract_size * max(mark.bid, mark.ask)
+    worth = abs(position.quantity) * instrument.contract_size * (ask if ask > bid else bid)
     if instrument.quote == account.currency:
         return worth * PLAIN
     rates: list[Decimal] = []
@@ -136,11 +148,18 @@ def _weight(
 def _bands(symbols: Iterable[str], share: Decimal, marks: Mapping[str, Touch]) -> tuple[Band, ...] | None:
     bands: list[Band] = []
     for symbol in sorted(symbols):
-        touch = marks[symbol]
-        low, high = min(touch.bid, touch.ask), max(touch.bid, touch.ask)
-        # Reckoned from the far side, so that neither bid nor ask may move by more than the share.
-        band = Band(symbol, high * (1 - share), low * (1 + share))
-        if low < band.floor or high > band.ceiling:
+        band = _band(symbol, share, marks[symbol])
+        if band is None:
             return None
         bands.append(band)
     return tuple(bands)
+
+
+# Most accounts are far from danger, so that they share the widest band around the same prices.
+@lru_cache(maxsize=BANDS_KEPT)
+def _band(symbol: str, share: Decimal, touch: Touch) -> Band | None:
+    bid, ask, _ = touch
+    low, high = (bid, ask) if bid <= ask else (ask, bid)
+    # Reckoned from the far side, so that neither bid nor ask may move by more than the share.
+    band = Band(symbol, high * (1 - share), low * (1 + share))
+    return None if low < band.floor or high > band.ceiling else band
