@@ -115,6 +115,8 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
 }
 
 _WORKED = (ev.OrderAccepted, ev.OrderAmended)
+# The events of a leg's way, most of the log; the desk itself has nothing to do with them.
+_PASSED_ON = frozenset({ev.ChildOrderCreated, ev.ChildOrderAcknowledged, ev.ChildOrderFilled})
 _USED = (ev.OrderAccepted, ev.OrderFilled)
 # P-27 allows an alert five seconds; few accounts at a time, so that no order waits for them.
 LIMITS_EVERY_US, ALERTED_EVERY_US, ACCOUNTS_PER_LOOK_MAX = 100_000, 1_000_000, 50
@@ -229,6 +231,8 @@ class Desk:
         fold(state=self.state, recorded=recorded)
         self._remember(recorded)
         self._doubt(event, configured=self.state.config_version != before)
+        if type(event) in _PASSED_ON:
+            return
         if isinstance(event, ev.InstrumentConfigured):
             self._pairs = currency_pairs(instruments=self.state.instruments.values())
             if option := event.instrument.option:

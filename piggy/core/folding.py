@@ -13,7 +13,6 @@ import msgspec
 
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
-from piggy.core.activity import Activity
 from piggy.core.auctions import CrossedAt
 from piggy.core.control_folding import CONTROL_HANDLERS, set_limits
 from piggy.core.correction_folding import CORRECTION_HANDLERS
@@ -25,7 +24,7 @@ from piggy.core.orders import OrderState, OrderTerms, TimeInForce
 from piggy.core.position_folding import count_turnover, move_position, reserve
 from piggy.core.resting import RestingOrders
 from piggy.core.rollover import ONE_DAY, business_date
-from piggy.core.state import Exposure, Order, State, VenueRecord, accepted_order
+from piggy.core.state import Exposure, Order, State, accepted_order, activity_of, record_of
 from piggy.core.venue_folding import VENUE_HANDLERS, score_venue
 
 _ENDING = (TimeInForce.GTD, TimeInForce.DAY)
@@ -61,7 +60,7 @@ def _account(state: State, event: ev.AccountConfigured, recorded: Recorded) -> N
 
 def _venue(state: State, event: ev.VenueConfigured, recorded: Recorded) -> None:
     state.venues[event.venue.name] = event.venue
-    state.venue_records.setdefault(event.venue.name, VenueRecord())
+    record_of(state=state, venue=event.venue.name)
     state.config_version += 1
 
 
@@ -166,7 +165,7 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
 
 
 def _count_message(state: State, terms: OrderTerms, recorded: Recorded, notional: Decimal) -> None:
-    activity = state.activity.setdefault(terms.account_id, Activity())
+    activity = activity_of(state=state, account_id=terms.account_id)
     activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=notional)
     state.tenant_activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=ZERO)
 
@@ -219,7 +218,7 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
         reserve(state=state, order=order, lots=-event.quantity)
     result = event.realised - event.commission
     state.balances[account_id] = state.balances.get(account_id, ZERO) + result
-    state.activity.setdefault(account_id, Activity()).execution(at_us=recorded.recorded_at_us, result=result)
+    activity_of(state=state, account_id=account_id).execution(at_us=recorded.recorded_at_us, result=result)
     state.tenant_activity.execution(at_us=recorded.recorded_at_us, result=result)
     state.rates[(state.instruments[event.symbol].quote, state.accounts[account_id].currency)] = event.conversion_rate
     move_position(state=state, event=event, at_us=recorded.occurred_at_us)

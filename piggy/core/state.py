@@ -297,6 +297,22 @@ def parent_of(*, state: State, order_id: str) -> Order | Hedge:
     return state.orders.get(order_id) or state.hedges[order_id]
 
 
+def activity_of(*, state: State, account_id: str) -> Activity:
+    """Return what counts an account's orders and fills, the same from its first on."""
+    found = state.activity.get(account_id)
+    if found is None:
+        found = state.activity[account_id] = Activity()
+    return found
+
+
+def record_of(*, state: State, venue: str) -> VenueRecord:
+    """Return a venue's record, the same from its first event on."""
+    found = state.venue_records.get(venue)
+    if found is None:
+        found = state.venue_records[venue] = VenueRecord()
+    return found
+
+
 def accepted_order(*, event: ev.OrderAccepted, at_us: int, seq: int) -> Order:
     """Return the order that `event` brings to life."""
     terms, routing = event.terms, event.routing

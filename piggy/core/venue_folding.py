@@ -17,7 +17,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderState
 from piggy.core.routing import FREE, UNSCORED, share
 from piggy.core.routing_rules import VenueScore
-from piggy.core.state import Child, Dealt, State, VenueRecord, parent_of
+from piggy.core.state import Child, Dealt, State, parent_of, record_of
 from piggy.core.storms import NOT_SENT
 
 
@@ -29,7 +29,7 @@ def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded
     order.attempts = max(order.attempts, event.attempt)
     if order.state is OrderState.WORKING:
         order.state = OrderState.ROUTED
-    state.venue_records.setdefault(event.venue, VenueRecord()).orders += 1
+    record_of(state=state, venue=event.venue).orders += 1
     number = recorded.recorded_at_us // SECOND_US
     second, sent = state.venue_seconds.get(event.venue, (number, 0))
     state.venue_seconds[event.venue] = (number, sent + 1 if second == number else 1)
@@ -108,7 +108,7 @@ def _close(state: State, child: Child, recorded: Recorded, *, rejected: bool = F
 
 def score_venue(state: State, venue: str) -> None:
     """Work out anew what routing knows of a venue's service."""
-    record = state.venue_records.setdefault(venue, VenueRecord())
+    record = record_of(state=state, venue=venue)
     before = state.scores.get(venue, UNSCORED)
     score = state.scores[venue] = VenueScore(
         reject_rate=share(values=record.outcomes),
