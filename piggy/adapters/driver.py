@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from piggy.adapters import telling
 from piggy.adapters.budget import Budget
 from piggy.adapters.interface import (
+    TEXT_MAX,
     Order,
     Reports,
     Request,
@@ -29,6 +30,7 @@ from piggy.adapters.interface import (
     UnableToTranslate,
     VenueSession,
 )
+from piggy.adapters.terms import mismatches
 from piggy.adapters.transport import Channel, HttpTransport, StreamEnded, Transport
 from piggy.core.events import ChildOrderCreated
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
@@ -44,6 +46,8 @@ CALL_WAIT_S_MAX = 65.0
 RETRY_AFTER_S = 1.0
 THROTTLED = (418, 429)
 RESYNC_AGAIN_S = 1.0
+# What the desk trades in; `settings["lot_step"]` says otherwise.
+LOT_STEP = "0.01"
 
 
 def wall_us() -> int:
@@ -242,7 +246,7 @@ class Driver:
             self._mend()
             if self._state is not VenueState.READY:
                 if self._settled():
-                    self._turn(VenueState.READY, "streams are open")
+                    self._turn(VenueState.READY, self._check_symbols() or "streams are open")
                 elif time.monotonic() > settle_by:
                     raise StreamEnded("the streams did not settle in time")
             if time.monotonic() >= tend_at:
@@ -256,6 +260,15 @@ class Driver:
         """Hand reports to the listener, in their order."""
         for said in reports:
             self._listener.on_said(said=said)
+
+    def _check_symbols(self) -> str:
+        """Return in words what the venue's own terms do not bear out of our mapping; shown on the desk and logged."""
+        terms = self.run(self.venue.symbols(now_us=self._clock()))
+        step = Decimal(self.config.settings.get("lot_step", LOT_STEP))
+        found = mismatches(mappings=self.config.from_venue, symbols=terms, lot_step=step)
+        for text in found:
+            log.error("symbol mapping is wrong", extra={"venue": self.config.venue, "why": text})
+        return "; ".join(found)[:TEXT_MAX]
 
     def _settled(self) -> bool:
         with self._lock:
