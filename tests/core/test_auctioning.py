@@ -206,3 +206,39 @@ def test_auctions_fold_to_the_same_state(floor: Floor) -> None:
     for recorded in floor.log:
         again.apply(recorded=recorded)
     assert canonical(again.state) == canonical(floor.desk.state)
+
+
+def test_two_orders_of_one_owner_on_one_side_are_no_wash(floor: Floor) -> None:
+    limit(floor, "b1", Side.BUY, "1", "1.10010")
+    limit(floor, "b1", Side.BUY, "1", "1.10005")
+    limit(floor, "b2", Side.SELL, "2", "1.10000")
+    assert filled(phase(floor, CONTINUOUS)) == {"b1": D(2), "b2": D(2)}
+
+
+@pytest.mark.parametrize("with_limit", [False, True])
+def test_without_any_price_the_first_limit_decides_and_market_orders_alone_do_not_meet(
+    floor: Floor, with_limit: bool
+) -> None:
+    floor.place("b1", Side.BUY, "1")
+    if with_limit:
+        limit(floor, "b2", Side.SELL, "1", "1.10007")
+    else:
+        floor.place("b2", Side.SELL, "1")
+    floor.desk.marks.clear()
+    events = phase(floor, CONTINUOUS)
+    assert {fill.price for fill in only(events, ev.OrderFilled)} == ({D("1.10007")} if with_limit else set())
+    assert len(only(events, ev.OrderCancelled)) == (0 if with_limit else 2)
+
+
+def test_a_stop_out_waits_for_the_call_to_end() -> None:
+    """G18."""
+    floor = Floor()
+    floor.open_account("poor", group="b", amount=4_000)
+    floor.place("poor", Side.BUY, "1")
+    phase(floor, OPENING)
+    for _ in range(4):
+        floor.quotes("-0.02500")
+    assert only(floor.act(), ev.StoppedOut) == []
+    phase(floor, CONTINUOUS)
+    floor.quotes("-0.02501")
+    assert only(floor.act(), ev.StoppedOut)
