@@ -41,7 +41,7 @@ class UnableToConnect(Exception):
 
 
 class ReportKind(StrEnum):
-    """`STATUS` answers a question of ours; `IGNORED` changes nothing (pending states, cancel rejects)."""
+    """`STATUS` answers a question of ours; `UNCANCEL` refuses a cancel; `IGNORED` changes nothing (pending states)."""
 
     ACK = "ack"
     FILL = "fill"
@@ -51,6 +51,7 @@ class ReportKind(StrEnum):
     BUST = "bust"
     CORRECTION = "correction"
     STATUS = "status"
+    UNCANCEL = "uncancel"
     IGNORED = "ignored"
 
 

@@ -66,6 +66,15 @@ class FlattenPositions(Command, frozen=True, kw_only=True):
     by: str
 
 
+class RecordVenueCancelReject(Command, frozen=True, kw_only=True):
+    """The venue does not cancel the order: too late, unknown to it, or it may not (OrderCancelReject)."""
+
+    venue: str
+    cl_ord_id: str
+    text: str
+    occurred_at_us: int
+
+
 class ConfigureAuctions(Command, frozen=True, kw_only=True):
     rules: AuctionRules
 
@@ -82,6 +91,7 @@ class ChangePhase(Command, frozen=True, kw_only=True):
 
 ControlCommand = (
     RecordDailyVolume
+    | RecordVenueCancelReject
     | RecordLocate
     | SignReview
     | ChangeLimits

@@ -30,6 +30,7 @@ from piggy.core import (
     placing,
     supervising,
     touching,
+    venue_cancels,
     venue_reports,
 )
 from piggy.core import commands as cmd
@@ -93,7 +94,7 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.CreditAccount: configuring.credit,
     cmd.DebitAccount: configuring.debit,
     cmd.PlaceOrder: placing.place,
-    cmd.CancelOrder: placing.cancel,
+    cmd.CancelOrder: venue_cancels.cancel,
     cmd.AmendOrder: placing.amend,
     cmd.ClaimOrder: dealing.claim,
     cmd.FillByDealer: dealing.fill_by_dealer,
@@ -110,6 +111,7 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.RecordVenueReject: venue_reports.record_reject,
     cmd.RecordVenueDone: venue_reports.record_done,
     cmd.RecordVenueDoubt: venue_reports.record_doubt,
+    cmd.RecordVenueCancelReject: venue_cancels.record_cancel_reject,
     cmd.RecordVenueBust: corrections.record_bust,
     cmd.RecordVenueCorrection: corrections.record_correction,
 }
@@ -307,6 +309,10 @@ class Desk:
             child for child in self.state.open_children.values() if not child.acknowledged and not child.in_doubt
         )
         return tuple(child.created for child in waiting)
+
+    def unanswered_cancels(self) -> tuple[ev.ChildCancelRequested, ...]:
+        """Return the cancels of legs that still live; a worker asks a venue once, however often it is told."""
+        return tuple(child.cancel for child in self.state.open_children.values() if child.cancel is not None)
 
     def moment(self, *, now_us: int) -> Moment:
         """Return all that the desk knows at `now_us`."""

@@ -11,6 +11,8 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
+from piggy.core.cancel_events import ChildCancelRejected as ChildCancelRejected
+from piggy.core.cancel_events import ChildCancelRequested as ChildCancelRequested
 from piggy.core.control_events import AuctionsConfigured as AuctionsConfigured
 from piggy.core.control_events import AuctionUncrossed as AuctionUncrossed
 from piggy.core.control_events import CalendarConfigured as CalendarConfigured
@@ -346,6 +348,8 @@ AnyEvent = (
     | ChildOrderFilled
     | ChildOrderClosed
     | ChildOrderInDoubt
+    | ChildCancelRequested
+    | ChildCancelRejected
     | VenueReportSuspended
     | OrderFilled
     | OrderAmended

@@ -8,7 +8,7 @@ import msgspec
 
 from piggy.core import events as ev
 from piggy.core.aftermath import settled
-from piggy.core.commands import AmendOrder, CancelOrder, PlaceOrder
+from piggy.core.commands import AmendOrder, PlaceOrder
 from piggy.core.dealing import held_events, hold_for
 from piggy.core.execution import Execution
 from piggy.core.gatekeeping import Admission, admit
@@ -141,20 +141,6 @@ def _entered_anew(*, order: Order, terms: OrderTerms, amended: ev.OrderAmended, 
         execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
         carry_out(order=changed, plan=made, execution=execution)
     return settled(execution=execution)
-
-
-def cancel(*, command: CancelOrder, moment: Moment) -> Events:
-    """Cancel what is unfilled; an order with a leg at a venue is refused until the leg has ended."""
-    order = moment.state.orders.get(command.order_id)
-    if order is None or order.terms.account_id != command.account_id:
-        return [_refused("ORDER_UNKNOWN", "order_id", "no such order in this account")]
-    if order.state.final:
-        return [_refused("ORDER_NOT_OPEN", "order_id", f"the order is {order.state.value}")]
-    if order.routed:
-        return [_refused("ORDER_AT_VENUE", "order_id", f"{order.routed} lots are out at a venue")]
-    execution = Execution(moment=moment)
-    execution.cancel(order=order, outcome="cancelled", reason=command.reason)
-    return execution.events
 
 
 def _latch(*, verdict: ev.Verdict, account_id: str) -> Events:

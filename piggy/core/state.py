@@ -60,6 +60,7 @@ class Order:
     reasons: tuple[Check, ...] = ()
     text: str = ""
     refused_by: frozenset[str] = frozenset()
+    cancelling: str = ""
 
     @property
     def leaves(self) -> Decimal:
@@ -156,6 +157,7 @@ class Child:
     in_doubt: bool = False
     venue_order_id: str = ""
     filled_at_venue: Decimal | None = None
+    cancel: ev.ChildCancelRequested | None = None
     dealt: dict[str, Dealt] = field(default_factory=dict)
     superseded: dict[str, str] = field(default_factory=dict)
 

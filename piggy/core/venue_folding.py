@@ -81,6 +81,24 @@ def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) 
     settle_doubt(state=state, order_id=event.order_id)
 
 
+def _cancel_requested(state: State, event: ev.ChildCancelRequested, recorded: Recorded) -> None:
+    state.children[event.cl_ord_id].cancel = event
+    order = state.orders[event.order_id]
+    order.cancelling = event.reason
+    state.resting[order.terms.symbol].remove(order_id=order.order_id)
+
+
+def _cancel_rejected(state: State, event: ev.ChildCancelRejected, recorded: Recorded) -> None:
+    state.children[event.cl_ord_id].cancel = None
+    order = state.orders[event.order_id]
+    mine = (child for child in state.open_children.values() if child.created.order_id == event.order_id)
+    if order.state.final or any(child.cancel for child in mine):
+        return
+    order.cancelling = ""
+    if order.rests:
+        state.resting[order.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=order.seq)
+
+
 def _child_in_doubt(state: State, event: ev.ChildOrderInDoubt, recorded: Recorded) -> None:
     child = state.children[event.cl_ord_id]
     child.in_doubt, child.filled_at_venue = True, event.filled
@@ -138,5 +156,7 @@ VENUE_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.ChildOrderFilled: _child_filled,
     ev.ChildOrderClosed: _child_closed,
     ev.ChildOrderInDoubt: _child_in_doubt,
+    ev.ChildCancelRequested: _cancel_requested,
+    ev.ChildCancelRejected: _cancel_rejected,
     ev.VenueReportSuspended: _suspended,
 }

@@ -20,6 +20,7 @@ from piggy.core.orders import Side
 from piggy.core.pricing import client_price
 from piggy.core.state import Child, Hedge, Order
 from piggy.core.storms import NOT_SENT, storm
+from piggy.core.venue_cancels import end_if_asked
 from piggy.core.working import ATTEMPTS_MAX, PRICED, carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
@@ -77,6 +78,7 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
     fill_client(order=order, child=child, command=command, lots=lots, execution=execution)
     closing = _missing_fill_came(command, child)
     if not closing:
+        end_if_asked(order=order, execution=execution)
         return settled(execution=execution)
     left = child.leaves - command.quantity
     execution.events += closing
@@ -150,6 +152,8 @@ def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> 
 
 def work_on(*, order: Order, lots: Decimal, execution: Execution) -> Events:
     """Work the lots that came back from a venue elsewhere; an order that nobody takes and that may not rest ends."""
+    if end_if_asked(order=order, execution=execution):
+        return settled(execution=execution)
     lots = min(lots, execution.free(order))
     if lots > 0 and order.attempts < ATTEMPTS_MAX:
         again = plan(order=order, quantity=lots, execution=execution)

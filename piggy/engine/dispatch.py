@@ -17,10 +17,11 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from piggy.core.desk import Desk
-from piggy.core.events import ChildOrderCreated
+from piggy.core.events import ChildCancelRequested, ChildOrderCreated
 from piggy.engine.clock import is_wanted, pause
 from piggy.engine.loop import Done
 from piggy.messaging import codec, streams
+from piggy.messaging.codec import CancelChild, VenueOrder
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ PUT_AGAIN_MAX = 500
 class Outbound:
     """What committed batches left to be sent: child orders, entries and askers to settle, and where each log ends."""
 
-    children: list[tuple[str, ChildOrderCreated]] = field(default_factory=list)
+    children: list[tuple[str, VenueOrder]] = field(default_factory=list)
     settled: list[Done] = field(default_factory=list)
     tips: dict[str, int] = field(default_factory=dict)
 
@@ -69,6 +70,8 @@ class Dispatch:
                 outbound.tips[item.tenant] = recorded.seq
                 if isinstance(recorded.event, ChildOrderCreated):
                     outbound.children.append((item.tenant, recorded.event))
+                elif isinstance(recorded.event, ChildCancelRequested):
+                    outbound.children.append((item.tenant, _cancel(recorded.event)))
             if each.answer is not None and (item.entry_id is not None or item.envelope.reply_to):
                 outbound.settled.append(each)
         if outbound.children or outbound.settled:
@@ -117,7 +120,7 @@ class Dispatch:
             results = await pipe.execute(raise_on_error=False)
         for (tenant, child), entry_id in zip(children, results, strict=False):
             if isinstance(entry_id, bytes):
-                self._entries[(tenant, child.cl_ord_id)] = entry_id
+                self._entries[(tenant, _name(child))] = entry_id
                 self.sent += 1
 
     async def drained(self) -> None:
@@ -129,28 +132,28 @@ class Dispatch:
             pass
 
     async def _put_missing(self, tenant: str, desk: Desk) -> None:
-        unsent = {child.cl_ord_id: child for child in desk.unsent_children()[:PUT_AGAIN_MAX]}
+        unsent = dict(list(_unsent(desk).items())[:PUT_AGAIN_MAX])
         # The desk is ahead of the log, and what was just committed is on its way.
         await self._settled()
         await self.drained()
-        waiting = {child.cl_ord_id for child in desk.unsent_children()}
+        waiting = _unsent(desk).keys()
         for key in [key for key in self._entries if key[0] == tenant and key[1] not in waiting]:
             del self._entries[key]
             self._gone_since_s.pop(key, None)
-        unsent = {cl_ord_id: child for cl_ord_id, child in unsent.items() if cl_ord_id in waiting}
+        unsent = {name: child for name, child in unsent.items() if name in waiting}
         if not unsent:
             return
         async with self._redis.pipeline(transaction=False) as pipe:
-            for cl_ord_id, child in unsent.items():
-                entry_id = self._entries.get((tenant, cl_ord_id), b"0-0")
+            for name, child in unsent.items():
+                entry_id = self._entries.get((tenant, name), b"0-0")
                 pipe.xrange(streams.venue_key(tenant=tenant, venue=child.venue), entry_id, entry_id)
             found = await pipe.execute()
         gone = [child for child, entries in zip(unsent.values(), found, strict=True) if not entries]
-        missing = [child for child in gone if self._is_overdue((tenant, child.cl_ord_id))]
+        missing = [child for child in gone if self._is_overdue((tenant, _name(child)))]
         for child in missing:
             entry_id = await self._redis.xadd(streams.venue_key(tenant=tenant, venue=child.venue), _entry(child))
-            self._entries[(tenant, child.cl_ord_id)] = entry_id
-            self._gone_since_s.pop((tenant, child.cl_ord_id), None)
+            self._entries[(tenant, _name(child))] = entry_id
+            self._gone_since_s.pop((tenant, _name(child)), None)
         if missing:
             log.info("child orders put again", extra={"tenant": tenant, "count": len(missing)})
 
@@ -175,3 +178,24 @@ def _settle(pipe: Any, each: Done) -> None:
 
 def _entry(message: object) -> dict[Any, Any]:
     return {streams.FIELD: codec.encode(message)}
+
+
+def _unsent(desk: Desk) -> dict[str, VenueOrder]:
+    """Return what venues should have heard of and have not answered; an order and its cancel have different names."""
+    asked: list[VenueOrder] = [*desk.unsent_children(), *map(_cancel, desk.unanswered_cancels())]
+    return {_name(each): each for each in asked}
+
+
+def _name(order: VenueOrder) -> str:
+    return f"cancel {order.cl_ord_id}" if isinstance(order, CancelChild) else order.cl_ord_id
+
+
+def _cancel(event: ChildCancelRequested) -> CancelChild:
+    return CancelChild(
+        order_id=event.order_id,
+        cl_ord_id=event.cl_ord_id,
+        venue=event.venue,
+        symbol=event.symbol,
+        side=event.side,
+        quantity=event.quantity,
+    )

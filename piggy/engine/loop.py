@@ -45,6 +45,7 @@ URGENT = frozenset(
         cmd.RecordVenueReject,
         cmd.RecordVenueDone,
         cmd.RecordVenueDoubt,
+        cmd.RecordVenueCancelReject,
     }
 )
 

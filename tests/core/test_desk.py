@@ -311,11 +311,6 @@ def test_an_order_is_amended_cancelled_and_not_by_others(floor: Floor) -> None:
     assert floor.desk.state.reserved["b1"] == 0
 
 
-def test_an_order_at_a_venue_is_not_cancelled_under_it(floor: Floor) -> None:
-    floor.place("a1", Side.BUY, "1")
-    assert floor.do(cmd.CancelOrder(order_id="O000000001", account_id="a1"))[0].code == "ORDER_AT_VENUE"
-
-
 @pytest.mark.parametrize("wrong", ["unknown", "overfill", "side", "venue"])
 def test_a_report_that_fits_no_order_is_suspended_never_dropped(floor: Floor, wrong: str) -> None:
     """F-14."""

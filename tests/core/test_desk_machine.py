@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import ledger
 from piggy.core.desk import Desk
@@ -58,6 +59,23 @@ class DeskMachine(RuleBasedStateMachine):
         else:
             part = data.draw(st.integers(1, open_points)) if answer == "part" else open_points
             self.floor.fill(leg, str(leg.limit_price), lots=str(Decimal(part) / 100))
+
+    @rule(data=st.data())
+    def a_client_cancels(self, data: st.DataObject) -> None:
+        open_ = sorted(order_id for ids in self.floor.desk.state.open_orders.values() for order_id in ids)
+        if not open_:
+            return
+        order_id = data.draw(st.sampled_from(open_))
+        account_id = self.floor.desk.state.orders[order_id].terms.account_id
+        self.floor.do(cmd.CancelOrder(order_id=order_id, account_id=account_id))
+        asked = self.floor.desk.unanswered_cancels()
+        if asked and data.draw(st.booleans()):
+            leg = data.draw(st.sampled_from(asked))
+            self.floor.do(
+                cmd.RecordVenueCancelReject(
+                    venue=leg.venue, cl_ord_id=leg.cl_ord_id, text="too late", occurred_at_us=self.floor.now_us
+                )
+            )
 
     @rule(data=st.data())
     def a_venue_repeats_or_contradicts_itself(self, data: st.DataObject) -> None:

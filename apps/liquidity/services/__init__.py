@@ -10,7 +10,7 @@ from apps.liquidity.services.credentials import (
 from apps.liquidity.services.execution import keep_scorecards, review_canaries, set_stage, tell_policy
 from apps.liquidity.services.providers import SymbolTerms, add_provider, save_provider, sync_engine, tell_provider
 from apps.liquidity.services.reports import Told, park_report, record_doubt, record_refusal, record_report, sweep, tell
-from apps.liquidity.services.venue_orders import claim_order, mark_sent
+from apps.liquidity.services.venue_orders import claim_cancel, claim_order, mark_sent, unclaim_cancel
 
 __all__ = [
     "SECRET_CHARACTERS_MAX",
@@ -20,6 +20,7 @@ __all__ = [
     "UnableToRequestCredential",
     "add_provider",
     "approve_credential",
+    "claim_cancel",
     "claim_order",
     "keep_scorecards",
     "mark_sent",
@@ -38,4 +39,5 @@ __all__ = [
     "tell",
     "tell_policy",
     "tell_provider",
+    "unclaim_cancel",
 ]

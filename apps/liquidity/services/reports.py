@@ -69,7 +69,8 @@ def record_report(*, tenant: str, venue: str, report: Report, raw: str, now_us: 
                 cursor.execute(UPDATE_ORDER, [order.state, order.filled, order.doubts, order.pk])
         if is_answer and command is not None:
             envelope = _keep_command(tenant, VenueReport(pk=row_id, venue=venue, key=report.key), command)
-        return Told(envelope, report.kind is ReportKind.DOUBT)
+        # A cancel that came too late: what became of the order is the answer to that.
+        return Told(envelope, report.kind in (ReportKind.DOUBT, ReportKind.UNCANCEL))
 
 
 def _insert(*, venue: str, report: Report, raw: str, envelope: Envelope | None) -> tuple[int | None, VenueOrder | None]:

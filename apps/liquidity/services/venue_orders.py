@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db import connection
 
-from apps.liquidity.models import VenueOrder
+from apps.liquidity.models import VenueOrder, VenueReport
+from piggy.adapters.interface import ReportKind
 from piggy.core.events import ChildOrderCreated
 
 # One statement that commits by itself: whoever gets a row back made it.
@@ -51,3 +52,24 @@ def mark_sent(*, venue: str, cl_ord_ids: Sequence[str]) -> None:
     VenueOrder.objects.filter(venue=venue, cl_ord_id__in=cl_ord_ids, state=VenueOrder.State.PERSISTED).update(
         state=VenueOrder.State.SENT
     )
+
+
+def claim_cancel(*, venue: str, cl_ord_id: str) -> int | None:
+    """Return how often the LP refused to cancel the order, where it may be asked now; None while it is being asked.
+
+    Committed before the request leaves, so that an LP is not asked twice at once and refuses the second.
+    """
+    refusals = VenueReport.objects.filter(cl_ord_id=cl_ord_id, venue=venue, kind=ReportKind.UNCANCEL).count()
+    _, is_new = VenueReport.objects.get_or_create(
+        venue=venue, key=_cancel_key(cl_ord_id, refusals), defaults={"kind": "cancel", "cl_ord_id": cl_ord_id}
+    )
+    return refusals if is_new else None
+
+
+def unclaim_cancel(*, venue: str, cl_ord_id: str, attempt: int) -> None:
+    """Note that the request did not leave."""
+    VenueReport.objects.filter(venue=venue, key=_cancel_key(cl_ord_id, attempt)).delete()
+
+
+def _cancel_key(cl_ord_id: str, attempt: int) -> str:
+    return f"cancel:{cl_ord_id}:{attempt}"

@@ -35,7 +35,7 @@ class FixLink(Link):
         if not self.session.send(outbound.new_order(child=child, config=self.config, at_us=wall_us())):
             raise UnableToSend("the session is down")
 
-    def _send_cancel(self, order: CancelChild, row: VenueOrder | None) -> bool:
+    def _send_cancel(self, order: CancelChild, row: VenueOrder | None, attempt: int) -> bool:
         return self.session.send(
             outbound.cancel(
                 cl_ord_id=order.cl_ord_id,
@@ -44,6 +44,7 @@ class FixLink(Link):
                 quantity=order.quantity,
                 config=self.config,
                 at_us=wall_us(),
+                attempt=attempt,
             )
         )
 

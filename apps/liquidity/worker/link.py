@@ -202,8 +202,8 @@ class Link:
         """Let one order leave. Raises UnableToSend, UnableToTranslate: nothing of it left."""
         raise NotImplementedError
 
-    def _send_cancel(self, order: CancelChild, row: VenueOrder | None) -> bool:
-        """Ask for an order's end; False where the LP cannot be asked now."""
+    def _send_cancel(self, order: CancelChild, row: VenueOrder | None, attempt: int) -> bool:
+        """Ask for an order's end, after `attempt` refusals; False where the LP cannot be asked now."""
         raise NotImplementedError
 
     def _ask_status(self, row: VenueOrder) -> None:
@@ -220,7 +220,13 @@ class Link:
         row = VenueOrder.objects.filter(venue=self._venue, cl_ord_id=order.cl_ord_id).first()
         if row is not None and row.state not in selectors.OPEN_STATES:
             return True
-        return self._send_cancel(order, row)
+        if not self.session.ready:
+            return False
+        attempt = services.claim_cancel(venue=self._venue, cl_ord_id=order.cl_ord_id)
+        if attempt is None or self._send_cancel(order, row, attempt):
+            return True
+        services.unclaim_cancel(venue=self._venue, cl_ord_id=order.cl_ord_id, attempt=attempt)
+        return False
 
     def _turn(self) -> None:
         """Act on what became of the session since last time."""

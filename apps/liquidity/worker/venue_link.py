@@ -61,7 +61,7 @@ class VenueLink(Link):
     def _send(self, child: ChildOrderCreated) -> None:
         self.session.place(child=child, wait_s=self._age_ms_max / 1_000)
 
-    def _send_cancel(self, order: CancelChild, row: VenueOrder | None) -> bool:
+    def _send_cancel(self, order: CancelChild, row: VenueOrder | None, attempt: int) -> bool:
         # Without a row the order never came here, and so never left.
         return True if row is None else self.session.cancel(order=_order(row))
 

@@ -12,6 +12,7 @@ from piggy.core.commands import (
     AnyCommand,
     RecordVenueAck,
     RecordVenueBust,
+    RecordVenueCancelReject,
     RecordVenueCorrection,
     RecordVenueDone,
     RecordVenueDoubt,
@@ -36,7 +37,7 @@ def read_report(*, text: str, config: SessionConfig) -> VenueReport:
         if values["35"] == "8":
             return _execution(values, config)
         if values["35"] == "9":
-            return _cancel_reject(values)
+            return _cancel_reject(values, config)
     except (KeyError, ValueError, InvalidOperation) as error:
         raise UnableToReadReport(f"{type(error).__name__} {error}") from error
     raise UnableToReadReport(f"A message of type {values['35']} is no report: {values.get('58', '')}")
@@ -165,12 +166,17 @@ def _status(values: dict[str, str], key: str, cl_ord_id: str, filled: Decimal) -
     )
 
 
-def _cancel_reject(values: dict[str, str]) -> VenueReport:
+def _cancel_reject(values: dict[str, str], config: SessionConfig) -> VenueReport:
+    text = values.get("58", "")[:_TEXT_MAX]
+    command = RecordVenueCancelReject(
+        venue=config.venue, cl_ord_id=values["41"], text=text, occurred_at_us=at_us(values.get("60") or values["52"])
+    )
     return VenueReport(
-        kind=ReportKind.IGNORED,
+        kind=ReportKind.UNCANCEL,
         key=f"9:{values['11']}:{values['34']}",
         cl_ord_id=values["41"],
-        text=values.get("58", "")[:_TEXT_MAX],
+        command=command,
+        text=text,
     )
 
 

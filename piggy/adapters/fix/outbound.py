@@ -26,12 +26,17 @@ def new_order(*, child: ChildOrderCreated, config: SessionConfig, at_us: int) ->
     )
 
 
-def cancel(*, cl_ord_id: str, symbol: str, side: Side, quantity: Decimal, config: SessionConfig, at_us: int) -> str:
-    """Return an OrderCancelRequest (35=F) whose own id follows from the order's. Raises UnableToTranslate."""
+def cancel(
+    *, cl_ord_id: str, symbol: str, side: Side, quantity: Decimal, config: SessionConfig, at_us: int, attempt: int = 0
+) -> str:
+    """Return an OrderCancelRequest (35=F) whose own id follows from the order's. Raises UnableToTranslate.
+
+    An LP that refused one sees the next `attempt` under another id.
+    """
     units = _units(config, symbol, quantity)
     return message(
         "F",
-        f"41={cl_ord_id}{SOH}11={cl_ord_id}-C{SOH}{_instrument(config, symbol)}54={_SIDES[side]}{SOH}"
+        f"41={cl_ord_id}{SOH}11={cl_ord_id}-C{attempt or ''}{SOH}{_instrument(config, symbol)}54={_SIDES[side]}{SOH}"
         f"60={stamp(at_us)}{SOH}38={units}{SOH}",
     )
 

@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueFill, RecordVenueReject
+from piggy.core.commands import (
+    RecordVenueAck,
+    RecordVenueCancelReject,
+    RecordVenueDone,
+    RecordVenueFill,
+    RecordVenueReject,
+)
 from piggy.core.events import ChildOrderCreated
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
 from piggy.core.orders import Side
@@ -52,6 +58,18 @@ class Engine:
             attempt=1,
         )
         self._redis.xadd(streams.venue_key(tenant="acorn", venue="LP1"), {streams.FIELD: codec.encode(child)})
+
+    def cancel(self, cl_ord_id: str) -> None:
+        """Ask for the end of an order of one lot."""
+        asked = codec.CancelChild(
+            order_id=cl_ord_id.rsplit("-", 2)[0],
+            cl_ord_id=cl_ord_id,
+            venue="LP1",
+            symbol="EURUSD",
+            side=Side.BUY,
+            quantity=Decimal(1),
+        )
+        self._redis.xadd(streams.venue_key(tenant="acorn", venue="LP1"), {streams.FIELD: codec.encode(asked)})
 
     def hear(self) -> dict[str, Any]:
         """Every command told so far, once each."""
@@ -144,6 +162,35 @@ def test_an_order_that_waited_too_long_for_its_session_is_refused_and_never_leav
     engine.order("o4-LP1-1")
     engine.wait(lambda: engine.settled("o4-LP1-1"))
     assert ("ACORN", "o3-LP1-1") not in lp_range.truth("LP1")
+
+
+def test_a_cancel_reaches_the_lp_once_and_its_answer_ends_the_leg(
+    engine: Engine, worker: WorkerProcess, lp_range: LpRange
+):
+    wait_for_quotes(engine)
+    engine.order("c1-LP1-1", limit="1.0", force="gtc")
+    engine.wait(lambda: engine.of("c1-LP1-1", RecordVenueAck))
+    for _ in range(3):
+        engine.cancel("c1-LP1-1")
+    engine.wait(lambda: engine.of("c1-LP1-1", RecordVenueDone))
+    assert engine.of("c1-LP1-1", RecordVenueDone)[0].filled == 0
+    engine.order("c2-LP1-1")
+    engine.wait(lambda: engine.settled("c2-LP1-1"))
+    assert lp_range.log("LP1").count("|35=F|") == 1
+    assert not engine.of("c1-LP1-1", RecordVenueCancelReject)
+
+
+def test_a_cancel_that_the_lp_refuses_is_told_and_may_be_asked_again(
+    engine: Engine, worker: WorkerProcess, lp_range: LpRange
+):
+    wait_for_quotes(engine)
+    for asked in (1, 2):
+        engine.cancel("never-LP1-1")
+        engine.wait(lambda: len(engine.of("never-LP1-1", RecordVenueCancelReject)) == asked)  # noqa: B023
+    assert engine.of("never-LP1-1", RecordVenueCancelReject)[0].text == "Unknown order"
+    log = lp_range.log("LP1")
+    assert "|11=never-LP1-1-C|" in log
+    assert "|11=never-LP1-1-C1|" in log
 
 
 @pytest.mark.slow

@@ -1,0 +1,30 @@
+"""Events of cancelling what lives at a venue: asking is ours, the end of the leg is the venue's to say."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from piggy.core.orders import Side
+from piggy.core.verdicts import Event
+
+
+class ChildCancelRequested(Event, frozen=True, kw_only=True):
+    """A client wants the order gone; `quantity` is the leg's whole quantity in lots. Nothing of it is worked again."""
+
+    order_id: str
+    cl_ord_id: str
+    venue: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    reason: str
+
+
+class ChildCancelRejected(Event, frozen=True, kw_only=True):
+    """The venue keeps the leg; the order works on as if nobody had asked."""
+
+    order_id: str
+    cl_ord_id: str
+    venue: str
+    text: str
+    occurred_at_us: int
