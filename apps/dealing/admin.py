@@ -30,7 +30,9 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Groups", "accounts.group", "tune"),
             ("Symbols", "instruments.instrument", "candlestick_chart"),
-            ("Price profiles", "pricing.priceprofile", "price_change"),
+            ("Price profiles", "policies.priceprofilepolicy", "price_change"),
+            ("Swap rates", "policies.swappolicy", "nights_stay"),
+            ("Swap-free groups", "policies.swapfreepolicy", "mosque"),
         ),
     ),
     (
@@ -49,6 +51,9 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "Risk",
         (
+            ("Routing rules", "policies.routingrules", "alt_route"),
+            ("Hedging", "policies.hedgingpolicy", "shield"),
+            ("Margin and news", "policies.marginpolicy", "newspaper"),
             ("Group limits", "risk.grouplimits", "speed"),
             ("Controls reviews", "risk.controlsreview", "verified"),
             ("Account margins", "risk.accountmargin", "percent"),

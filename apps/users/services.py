@@ -14,15 +14,37 @@ from apps.users.selectors import ROLES
 
 # Apps whose rows a role may change; every role may look at all of the apps in _VIEWED except as said.
 _CHANGED: dict[str, tuple[str, ...]] = {
-    "dealer": ("trading", "risk", "dealing", "liquidity", "hedging", "pricing", "instruments", "accounts", "swaps"),
-    "risk": ("risk", "hedging"),
+    "dealer": (
+        "trading",
+        "risk",
+        "dealing",
+        "liquidity",
+        "hedging",
+        "pricing",
+        "instruments",
+        "accounts",
+        "swaps",
+        "policies",
+    ),
+    "risk": ("risk", "hedging", "policies"),
     "watcher": (),
     "compliance": ("kyc", "surveillance", "accounts"),
     "treasury": ("treasury",),
     "support": (),
     "auditor": (),
 }
-_VIEWED = ("trading", "risk", "dealing", "liquidity", "hedging", "pricing", "instruments", "accounts", "swaps")
+_VIEWED = (
+    "trading",
+    "risk",
+    "dealing",
+    "liquidity",
+    "hedging",
+    "pricing",
+    "instruments",
+    "accounts",
+    "swaps",
+    "policies",
+)
 _VIEWED_ALSO: dict[str, tuple[str, ...]] = {
     "dealer": ("audit",),
     "risk": ("audit", "reports"),

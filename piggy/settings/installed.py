@@ -40,6 +40,7 @@ OUR_APPS = (
     "liquidity",
     "hedging",
     "treasury",
+    "policies",
     "swaps",
     "dealing",
     "terminal",

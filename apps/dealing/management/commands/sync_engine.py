@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from apps.accounts import services as accounts
 from apps.instruments import services as instruments
 from apps.liquidity import services as liquidity
+from apps.policies import services as policies
 from apps.risk import services as risk
 from apps.tenants.selectors import active_schemas
 from apps.tenants.services import in_tenant
@@ -32,6 +33,6 @@ class Command(BaseCommand):
             with in_tenant(tenant):
                 told = sum(
                     app.sync_engine(tenant=tenant, by="sync_engine", mark=mark)
-                    for app in (instruments, liquidity, accounts, risk, trading)
+                    for app in (instruments, liquidity, accounts, risk, trading, policies)
                 )
             self.stdout.write(f"{tenant}: {told} commands")

@@ -1,0 +1,199 @@
+"""Screens of the policies: write a draft, see what it changes and what the linter says, let another's draft in."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apps.accounts import selectors as accounts
+from apps.common.admin import KeptAdmin, badge
+from apps.policies import models, selectors, services
+from apps.policies.models import FROM_ROW, OF_GROUP, OF_SYMBOL, STRUCTS, Policy, UnableToReadPolicy
+
+
+class PolicyForm(forms.ModelForm):
+    """A draft; the body is checked as the engine would read it. `KIND` is that of its screen."""
+
+    KIND: ClassVar[models.Kind]
+
+    class Meta:
+        model = Policy
+        fields = ("group", "symbol", "body", "reason")
+        widgets = {"body": forms.Textarea(attrs={"rows": 18, "spellcheck": "false"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.kind = self.KIND
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what the core would refuse, naming the field."""
+        values = super().clean() or {}
+        if not self.errors:
+            for name, value in values.items():
+                setattr(self.instance, name, value)
+            services.check_draft(policy=self.instance)
+        return values
+
+
+class PolicyAdmin(KeptAdmin):
+    """One kind of policy."""
+
+    list_display = ("__str__", badge("state"), "reason", "written_by", "decided_by", "decided_at")
+    list_filter = ("state", "group", "symbol")
+    search_fields = ("group", "symbol", "reason", "written_by")
+    ordering = ("group", "symbol", "-version")
+    readonly_fields = ("version", "state", "written_by", "decided_by", "difference", "linted", "reference_of_fields")
+    actions = ("approve", "withdraw")
+
+    @property
+    def kind(self) -> models.Kind:
+        """The kind of policy on this screen."""
+        return self.model.KIND  # type: ignore[attr-defined, no-any-return]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
+        """Return policies of this kind."""
+        return super().get_queryset(request).filter(kind=self.kind)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show what names this kind, the body, what it changes, and what there is to write."""
+        names = tuple(name for name, kinds in (("group", OF_GROUP), ("symbol", OF_SYMBOL)) if self.kind in kinds)
+        shown = ("difference", "linted") if self.kind == models.Kind.ROUTING else ("difference",)
+        says = "Nothing is live before another person approves it; then the next order sees it, without a restart."
+        return [
+            (None, {"fields": (*((names,) if names else ()), "body", "reason"), "description": says}),
+            ("What this version changes", {"fields": shown}),
+            ("What may be written", {"fields": ("reference_of_fields",)}),
+            ("History", {"fields": (("version", "state"), ("written_by", "decided_by"))}),
+        ]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Take over the live version that the address names."""
+        given: dict[str, Any] = dict(super().get_changeform_initial_data(request))
+        live = selectors.live_version(kind=self.kind, group=given.get("group", ""), symbol=given.get("symbol", ""))
+        return given | ({"body": live.body} if live else {})
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only drafts are changed."""
+        is_draft = obj is None or obj.state == Policy.State.DRAFT
+        return is_draft and super().has_change_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Policy, form: Any, change: bool) -> None:
+        """Write the draft."""
+        services.save_draft(policy=obj, by=request.user.get_username())
+
+    @admin.action(description="Approve: make it live", permissions=["change"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[Policy]) -> None:
+        """Let drafts in as their second person."""
+        for policy in queryset:
+            try:
+                services.approve(
+                    tenant=request.tenant.schema_name,  # type: ignore[attr-defined]
+                    policy_id=policy.pk,
+                    by=request.user.get_username(),
+                    at=timezone.now(),
+                )
+            except services.UnableToDecidePolicy as error:
+                messages.error(request, f"{policy}: {error}")
+            else:
+                messages.success(request, f"{policy} is live.")
+
+    @admin.action(description="Withdraw the draft", permissions=["change"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Policy]) -> None:
+        """Drop drafts."""
+        for policy in queryset:
+            try:
+                services.withdraw(policy_id=policy.pk, by=request.user.get_username(), at=timezone.now())
+            except services.UnableToDecidePolicy as error:
+                messages.error(request, f"{policy}: {error}")
+
+    @admin.display(description="Against the live version")
+    def difference(self, row: Policy) -> SafeString | str:
+        """Say each field that differs from the live version."""
+        if not row.is_saved:
+            return "Saved drafts are compared here with what is live."
+        live = selectors.live_version(kind=row.kind, group=row.group, symbol=row.symbol)
+        before: dict[str, Any] = live.body if live else {}
+        lines = [
+            (name, _shown(before.get(name)), _shown(row.body.get(name)))
+            for name in sorted({*before, *row.body})
+            if before.get(name) != row.body.get(name)
+        ]
+        if not lines:
+            return "Nothing."
+        body = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", lines)
+        return format_html('<table class="decision"><tr><th>Field</th><th>Live</th><th>This</th></tr>{}</table>', body)
+
+    @admin.display(description="Linter")
+    def linted(self, row: Policy) -> SafeString | str:
+        """Say which rules can never decide, and which meet."""
+        if not row.is_saved:
+            return "Saved drafts are looked at here."
+        try:
+            found = selectors.findings(policy=row)
+        except UnableToReadPolicy as error:
+            return str(error)
+        lines = [(each.fault.value, each.rule, each.text) for each in found]
+        shown = format_html_join("", "<p><strong>{}</strong> {}: {}</p>", lines)
+        return shown or "Every rule can decide, and no two meet."
+
+    @admin.display(description="Fields")
+    def reference_of_fields(self, row: Policy) -> SafeString:
+        """List the fields of the body with their defaults."""
+        struct = STRUCTS[self.kind]
+        defaults = {each.name: each.default for each in msgspec.structs.fields(struct)}
+        lines = [
+            (name, "needed" if default is msgspec.NODEFAULT else _shown(msgspec.to_builtins(default, str_keys=True)))
+            for name, default in defaults.items()
+            if name not in FROM_ROW
+        ]
+        return format_html(
+            '<p>{}</p><table class="decision">{}</table>',
+            (struct.__doc__ or "").strip(),
+            format_html_join("", "<tr><td>{}</td><td>{}</td></tr>", lines),
+        )
+
+    def get_urls(self) -> list[Any]:
+        """Add the page of effective values."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_effective"
+        return [path("effective/", self.admin_site.admin_view(self.effective), name=name), *super().get_urls()]
+
+    def effective(self, request: HttpRequest) -> HttpResponse:
+        """Show what holds for each symbol of a group, and where it comes from."""
+        groups = list(accounts.all_groups().values_list("name", flat=True))
+        chosen = request.GET.get("group") or (groups[0] if groups else "")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Effective values",
+            "groups": groups,
+            "chosen": chosen,
+            "rows": selectors.effective(group=chosen),
+        }
+        return render(request, "policies/effective.html", context)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
+
+
+for screen in (
+    models.PriceProfilePolicy,
+    models.MarginPolicy,
+    models.SwapPolicy,
+    models.SwapFreePolicy,
+    models.HedgingPolicy,
+    models.RoutingRules,
+):
+    form = type(f"{screen.__name__}Form", (PolicyForm,), {"KIND": screen.KIND})  # type: ignore[attr-defined]
+    admin.site.register(screen, PolicyAdmin, form=form)

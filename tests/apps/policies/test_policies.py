@@ -1,0 +1,163 @@
+"""Policies: drafted by one person, live by another, told to the engine, and every version kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts import services as accounts
+from apps.accounts.models import Group
+from apps.instruments import services as instruments
+from apps.outbox.models import OutboxCommand
+from apps.policies import selectors, services
+from apps.policies.models import Kind, Policy
+from apps.tenants.services import in_tenant
+from piggy.bench.desk_ground import seat_staff
+from piggy.core import commands as cmd
+from piggy.messaging import codec
+from tests.apps.dealing.desk_floor import symbol
+
+BODIES: dict[str, tuple[str, str, dict[str, Any], type]] = {
+    Kind.PRICING: ("b-book", "*", {"bands": [{"bid": "3", "ask": "4"}]}, cmd.ConfigurePricing),
+    Kind.MARGIN: ("b-book", "EURUSD", {"percent": "10"}, cmd.ConfigureMargin),
+    Kind.SWAPS: ("", "EURUSD", {"long": "-6.2", "short": "1.1", "triple_weekday": 2}, cmd.ConfigureSwaps),
+    Kind.SWAP_FREE: ("b-book", "", {"grace_days": 5, "fee_per_lot": "2"}, cmd.ConfigureSwapFree),
+    Kind.HEDGING: ("", "EURUSD", {"threshold": "10", "target": "2"}, cmd.ConfigureHedging),
+    Kind.ROUTING: ("", "", {"rules": [{"name": "vip", "priority": 1, "book_mode": "A"}]}, cmd.ConfigureRouting),
+}
+
+
+@pytest.fixture
+def broker(acorn: Any, redis_server: Any) -> Iterator[None]:
+    with in_tenant("acorn"):
+        accounts.save_group(tenant="acorn", group=Group(name="b-book"), by="test")
+        instruments.save_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
+        yield
+
+
+def draft(kind: str, by: str = "dora", **changes: Any) -> Policy:
+    group, name, body, _ = BODIES[kind]
+    policy = Policy(kind=kind, group=group, symbol=name, body=body | changes, reason="a new day")
+    return services.save_draft(policy=policy, by=by)
+
+
+def approve(policy: Policy, by: str = "rick") -> Policy:
+    return services.approve(tenant="acorn", policy_id=policy.pk, by=by, at=timezone.now())
+
+
+def told() -> list[Any]:
+    rows = OutboxCommand.objects.filter(reference__startswith="policy:").order_by("id")
+    return [codec.decode_envelope(bytes(row.payload)).command for row in rows]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_draft_is_live_and_told_once_another_person_approved_it(broker: None, kind: str) -> None:
+    made = draft(kind)
+    assert told() == [], "a draft is nobody's"
+    with pytest.raises(services.UnableToDecidePolicy, match="second pair"):
+        approve(made, by="dora")
+    assert approve(made).state == "live"
+    (command,) = told()
+    assert type(command) is BODIES[kind][3]
+    with pytest.raises(services.UnableToDecidePolicy, match="no draft"):
+        approve(made)
+
+
+def test_the_next_version_replaces_the_one_before_and_both_are_kept(broker: None) -> None:
+    approve(draft(Kind.HEDGING))
+    second = approve(draft(Kind.HEDGING, threshold="20"))
+    assert list(Policy.objects.order_by("version").values_list("version", "state")) == [(1, "replaced"), (2, "live")]
+    assert [(each.policy.version, each.policy.threshold) for each in told()] == [(1, Decimal(10)), (2, Decimal(20))]
+    assert selectors.live_version(kind=Kind.HEDGING, group="", symbol="EURUSD") == second
+    assert services.sync_engine(tenant="acorn", by="test", mark="-again") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "field"),
+    [
+        (Kind.HEDGING, {"threshold": "1", "target": "2"}, "body"),
+        (Kind.HEDGING, {"treshold": "1"}, "body"),
+        (Kind.SWAPS, {"long": "much"}, "body"),
+        (Kind.PRICING, {"bands": [{"bid": "1", "ask": "1", "from_lots": "5"}]}, "body"),
+        (Kind.ROUTING, {"rules": [{"name": "a", "priority": 1}]}, "body"),
+    ],
+)
+def test_what_the_engine_would_refuse_is_refused_when_it_is_written(
+    broker: None, kind: str, changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        draft(kind, **changes)
+    assert list(refused.value.message_dict) == [field]
+
+
+def test_a_policy_of_nobodys_group_or_symbol_is_refused(broker: None) -> None:
+    for group, name in (("nobody", "*"), ("b-book", "NOTHING"), ("", "*"), ("b-book", "")):
+        with pytest.raises(ValidationError):
+            services.save_draft(policy=Policy(kind=Kind.PRICING, group=group, symbol=name, reason="x"), by="dora")
+
+
+def test_the_database_too_wants_two_people_and_one_live_version(broker: None) -> None:
+    made = approve(draft(Kind.SWAPS))
+    with pytest.raises(IntegrityError, match="two_people"):
+        Policy.objects.filter(pk=made.pk).update(decided_by="dora")
+    other = draft(Kind.SWAPS)
+    with pytest.raises(IntegrityError, match="one_live"):
+        Policy.objects.filter(pk=other.pk).update(state="live")
+
+
+def test_a_withdrawn_draft_stays_in_the_history(broker: None) -> None:
+    made = services.withdraw(policy_id=draft(Kind.SWAPS).pk, by="dora", at=timezone.now())
+    assert (made.state, told()) == ("withdrawn", [])
+
+
+def test_each_effective_value_says_where_it_comes_from(broker: None) -> None:
+    (row,) = selectors.effective(group="b-book")
+    assert row["values"]["bid markup"] == ("0 points", "group b-book v1")
+    for kind in (Kind.PRICING, Kind.MARGIN, Kind.SWAPS, Kind.HEDGING):
+        approve(draft(kind))
+    (row,) = selectors.effective(group="b-book")
+    assert row["values"]["bid markup"] == ("3 points", "pricing b-book * v1")
+    assert row["values"]["margin"] == ("at least 10 %", "margin b-book EURUSD v1")
+    assert row["values"]["hedging"] == ("past 10 lots", "hedging  EURUSD v1")
+    approve(draft(Kind.SWAP_FREE))
+    assert selectors.effective(group="b-book")[0]["values"]["swap"][0] == "swap-free"
+
+
+SCREENS = ("priceprofilepolicy", "marginpolicy", "swappolicy", "swapfreepolicy", "hedgingpolicy", "routingrules")
+
+
+def staff(role: str, username: str) -> Client:
+    browser = Client(headers={"host": "acorn.localhost"})
+    browser.cookies[settings.SESSION_COOKIE_NAME] = seat_staff(tenant="acorn", role=role, username=username)
+    return browser
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_screen_opens(broker: None, screen: str) -> None:
+    dealer = staff("dealer", "dora")
+    for page in ("", "add/", "effective/?group=b-book"):
+        assert dealer.get(f"/admin/policies/{screen}/{page}").status_code == 200, page
+    assert staff("treasury", "tess").get(f"/admin/policies/{screen}/add/").status_code == 403
+
+
+def test_the_form_writes_a_draft_and_shows_what_the_linter_says(broker: None) -> None:
+    dealer = staff("dealer", "dora")
+    rules = [{"name": "all", "priority": 1, "book_mode": "A"}, {"name": "never", "priority": 2, "book_mode": "B"}]
+    form = {"body": codec.msgspec.json.encode({"rules": rules}).decode(), "reason": "a new day"}
+    answer = dealer.post("/admin/policies/routingrules/add/", form)
+    assert answer.status_code == 302, answer.content.decode()[-2000:]
+    with in_tenant("acorn"):
+        made = Policy.objects.get()
+    assert (made.kind, made.state, made.written_by) == ("routing", "draft", "dora")
+    page = dealer.get(f"/admin/policies/routingrules/{made.pk}/change/").content.decode()
+    assert "shadowed" in page and "is taken by all before it" in page
+    wrong = dealer.post("/admin/policies/routingrules/add/", form | {"body": '{"rules": 3}'})
+    assert wrong.status_code == 200 and "rules" in wrong.content.decode()
