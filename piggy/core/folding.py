@@ -20,7 +20,7 @@ from piggy.core.dealer_folding import DEALER_HANDLERS
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
-from piggy.core.orders import OrderState, OrderTerms, TimeInForce
+from piggy.core.orders import OrderState, OrderTerms, OrderType, TimeInForce
 from piggy.core.position_folding import count_turnover, move_position, reserve
 from piggy.core.resting import RestingOrders
 from piggy.core.rollover import ONE_DAY, business_date
@@ -160,7 +160,7 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
         state.expiring.add(order.order_id)
     if order.rests:
         state.resting[event.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=order.seq)
-    elif event.terms.stop_price is not None:
+    elif event.terms.stop_price is not None or event.terms.type is OrderType.TRAILING_STOP:
         state.stops.setdefault(event.terms.symbol, set()).add(order.order_id)
 
 

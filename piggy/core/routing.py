@@ -57,7 +57,7 @@ def split(
         closing = min(quantity, held)
     if position is not None and closing:
         share = _on_step(closing * position.a_lots / held, instrument)
-        a_closing = min(position.a_lots, max(closing - position.b_lots, share))
+        a_closing = max(closing - position.b_lots, share)
     opening = quantity - closing
     a_opening = _on_step(opening * treatment.a_percent / HUNDRED, instrument)
     why = _why(treatment=treatment, closing=closing, opening=opening)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 from piggy.core.booktypes import Flag, Kind, Op, Reason, Stp
 
 Event = tuple[int, int, int, int, int, int]
-NEVER_RESTS = Flag.IOC | Flag.FOK | Flag.MARKET
+# Plain integers: an enum's own operators would be most of the time.
+IOC, FOK, MARKET, POST_ONLY, ALL_OR_NONE = map(int, (Flag.IOC, Flag.FOK, Flag.MARKET, Flag.POST_ONLY, Flag.ALL_OR_NONE))
+NEVER_RESTS = IOC | FOK | MARKET
 FAR = (1 << 58) - 1
 
 
@@ -24,6 +25,9 @@ class Order:
     display: int = 0
     minimum: int = 0
     shown: int = 0
+
+    def copied(self) -> Order:
+        return Order(**vars(self))
 
     def reaches(self, price: int) -> bool:
         return self.price >= price if self.side == 0 else self.price <= price
@@ -46,7 +50,7 @@ class NaiveBook:
         return next((order for side in self.sides for order in side if order.id == order_id), None)
 
     def submit(self, order: Order) -> list[Event]:
-        if order.flags & Flag.MARKET:
+        if order.flags & MARKET:
             order.price = FAR if order.side == 0 else -FAR
         if not self.are_terms(order):
             return [(Kind.REJECTED, order.id, 0, order.price, order.leaves, Reason.BAD_TERMS)]
@@ -57,24 +61,26 @@ class NaiveBook:
         return self.enter(order)
 
     def must_not_trade(self, order: Order) -> bool:
-        return bool(order.flags & Flag.POST_ONLY) and any(order.reaches(x.price) for x in self.sides[1 - order.side])
+        return bool(order.flags & POST_ONLY) and any(order.reaches(x.price) for x in self.sides[1 - order.side])
 
     def are_terms(self, order: Order) -> bool:
-        contradiction = order.display and order.flags & Flag.ALL_OR_NONE
-        contradiction = contradiction or (order.flags & Flag.POST_ONLY and order.flags & NEVER_RESTS)
+        contradiction = order.display and order.flags & ALL_OR_NONE
+        contradiction = contradiction or (order.flags & POST_ONLY and order.flags & NEVER_RESTS)
         return order.leaves > 0 and order.id > 0 and not contradiction
 
     def enter(self, order: Order) -> list[Event]:
-        before = copy.deepcopy(self.sides)
+        # Only these conditions may undo what was matched; copying for the others would be most of the time.
+        undoes = order.minimum or order.flags & (FOK | ALL_OR_NONE)
+        before = ([o.copied() for o in self.sides[0]], [o.copied() for o in self.sides[1]]) if undoes else self.sides
         asked = order.leaves
         events = self.match(order)
         filled = sum(event[4] for event in events if event[0] == Kind.FILLED)
-        killed = order.flags & Flag.FOK and filled < asked
+        killed = order.flags & FOK and filled < asked
         if killed or filled < order.minimum:
             self.sides = before
             reason = Reason.FILL_OR_KILL if killed else Reason.MINIMUM
             return [(Kind.CANCELLED, order.id, 0, order.price, asked, reason)]
-        if order.flags & Flag.ALL_OR_NONE and filled < asked:
+        if order.flags & ALL_OR_NONE and filled < asked:
             self.sides, order.leaves, events = before, asked, []
         if order.leaves and order.flags & NEVER_RESTS:
             events.append((Kind.CANCELLED, order.id, 0, order.price, order.leaves, Reason.IMMEDIATE))
@@ -89,7 +95,7 @@ class NaiveBook:
         passed = 0
         while order.leaves and passed < len(book) and order.reaches(book[passed].price):
             other = book[passed]
-            if other.flags & Flag.ALL_OR_NONE and other.leaves > order.leaves:
+            if other.flags & ALL_OR_NONE and other.leaves > order.leaves:
                 passed += 1
             elif order.owner and other.owner == order.owner:
                 events += self.prevent(order, other)

@@ -10,7 +10,7 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.accounts import PositionMode, Strategy, Venue
+from piggy.core.accounts import ClientCategory, PositionMode, Strategy, Venue
 from piggy.core.limits import Limits
 from piggy.core.orders import Side
 from tests.core.floor import EURUSD, Floor, names
@@ -100,3 +100,18 @@ def test_no_more_goes_out_than_is_free(floor: Floor) -> None:
 def test_a_venue_that_is_switched_off_is_remembered_so(floor: Floor) -> None:
     floor.do(cmd.ConfigureVenue(venue=Venue(name="LP1", enabled=False)))
     assert not floor.desk.state.venues["LP1"].enabled
+
+
+def test_clients_of_two_categories_in_one_group_are_margined_each_by_his_own(floor: Floor) -> None:
+    state = floor.desk.state
+    professional = msgspec.structs.replace(
+        state.accounts["b1"], account_id="p1", owner_id="p1", category=ClientCategory.PROFESSIONAL
+    )
+    floor.do(cmd.ConfigureAccount(account=professional))
+    floor.do(cmd.CreditAccount(account_id="p1", amount=D(100_000), reference="p"))
+    floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, margin_percent=D(1))))
+    floor.do(cmd.ConfigureGroup(group=msgspec.structs.replace(state.groups["b"], leverage_max=D(500))))
+    for account_id in ("b1", "p1", "b1"):
+        floor.place(account_id, Side.BUY, "0.5")
+    retail, own = state.used_margin["b1"] / 2, state.used_margin["p1"]
+    assert own < retail, "a retail client is margined at no less than the cap of his category"

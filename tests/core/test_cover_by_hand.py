@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from piggy.core import commands as cmd
+from piggy.core import covering
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
+from piggy.core.hedging import HedgeScope
 from piggy.core.orders import Side
 from tests.core.floor import names, only
-from tests.core.hedging_floor import House
+from tests.core.hedging_floor import House, policy
 
 
 def by_hand(floor: House, **changes: Any) -> list[ev.AnyEvent]:
@@ -84,3 +86,16 @@ def test_nothing_is_dealt_while_trading_or_every_venue_is_stopped() -> None:
     floor.do(cmd.SetTradingState(scope="symbol", key="EURUSD", state=TradingState.HALTED, reason="news", by="dora"))
     (refused,) = by_hand(floor, side=Side.BUY, quantity=Decimal(1))
     assert refused.code == "TRADING_STOPPED"
+
+
+def test_the_risk_that_a_policy_looks_at_counts_what_is_under_way_and_needs_a_price() -> None:
+    floor = House(threshold=Decimal(50))
+    floor.clients_buy("3")
+    moment = floor.desk.moment(now_us=floor.now_us)
+    assert covering.open_risk(policy=policy(), moment=moment) == 3
+    in_dollars = policy(key="USD", scope=HedgeScope.CURRENCY)
+    assert covering.open_risk(policy=in_dollars, moment=moment) < 0
+    by_hand(floor)
+    assert covering.open_risk(policy=policy(), moment=floor.desk.moment(now_us=floor.now_us)) == 0
+    floor.desk.marks.clear()
+    assert covering.open_risk(policy=in_dollars, moment=floor.desk.moment(now_us=floor.now_us)) is None

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import ledger
+from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.desk import Desk
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
@@ -87,6 +88,30 @@ class DeskMachine(RuleBasedStateMachine):
         else:
             self.floor.fill(leg, str(leg.limit_price), lots="0.01", fill_id="again")
 
+    @rule(data=st.data(), points=st.integers(1, 200), shift=SHIFTS)
+    def a_venue_takes_back_or_restates_a_fill(self, data: st.DataObject, points: int, shift: str) -> None:
+        """F-15, F-16: of a fill long done, of one already taken back, or of one not heard of yet."""
+        fills = [recorded.event for recorded in self.floor.log if isinstance(recorded.event, ev.ChildOrderFilled)]
+        if not fills:
+            return
+        fill = data.draw(st.sampled_from(fills))
+        named = {
+            "venue": fill.venue,
+            "cl_ord_id": fill.cl_ord_id,
+            "report_id": f"R{len(self.floor.log)}",
+            "ref_fill_id": data.draw(st.sampled_from([fill.fill_id] * 5 + ["not heard of"])),
+            "text": "",
+            "occurred_at_us": self.floor.now_us,
+        }
+        if data.draw(st.booleans()):
+            self.floor.do(cmd.RecordVenueBust(**named))
+        else:
+            lots, price = Decimal(points) / 100, fill.price + Decimal(shift)
+            self.floor.do(
+                cmd.RecordVenueCorrection(symbol=fill.symbol, side=fill.side, quantity=lots, price=price, **named)
+            )
+        self.floor.act()
+
     @invariant()
     def order_quantities_add_up(self) -> None:
         """INV-05: CumQty + LeavesQty = OrderQty while live; terminal leaves nothing; never negative."""
@@ -102,8 +127,37 @@ class DeskMachine(RuleBasedStateMachine):
             event = recorded.event
             if isinstance(event, ev.OrderFilled):
                 sums[event.position_id] = sums.get(event.position_id, ZERO) + event.side.sign * event.quantity
+            elif isinstance(event, OrderFillBusted):
+                sums[event.position_id] -= event.side.sign * event.quantity
         held = {key: position.quantity for key, position in self.floor.desk.state.positions.items()}
         assert held == {key: lots for key, lots in sums.items() if lots}
+
+    @invariant()
+    def every_life_is_its_position(self) -> None:
+        """What is kept of a position's fills adds up to it, so that any of them can be taken out."""
+        state = self.floor.desk.state
+        assert state.lives.keys() == state.positions.keys()
+        for key, life in state.lives.items():
+            kept = sum(
+                (fill.side.sign * fill.quantity for fill in life.fills), life.base.quantity if life.base else ZERO
+            )
+            assert kept == state.positions[key].quantity
+
+    @invariant()
+    def venues_hold_what_stands(self) -> None:
+        state, net = self.floor.desk.state, ZERO
+        for recorded in self.floor.log:
+            event = recorded.event
+            if isinstance(event, ev.ChildOrderFilled):
+                net += event.side.sign * event.quantity
+            elif isinstance(event, VenueFillBusted):
+                net -= event.side.sign * event.quantity
+        assert state.exposure["EURUSD"].venue_net == net == sum(state.venue_nets.values(), ZERO)
+        for child in state.children.values():
+            standing = sum(
+                (dealt.venue.quantity for name, dealt in child.dealt.items() if name not in child.superseded), ZERO
+            )
+            assert child.filled == standing
 
     @invariant()
     def exposure_is_the_sum_of_positions(self) -> None:

@@ -119,6 +119,15 @@ def test_a_news_window_taxes_new_net_volume_until_it_ends(floor: Floor) -> None:
     assert floor.act() == []
 
 
+def test_time_that_ends_something_else_leaves_a_news_window_open(floor: Floor) -> None:
+    window = NewsWindow(symbol="EURUSD", from_us=0, until_us=floor.now_us + 600 * SECOND_US, percent=D(20))
+    configure(floor, news=(window,))
+    floor.place("b1", Side.BUY, "1")
+    bound = used(floor, "b1")
+    floor.now_us += 60 * SECOND_US
+    assert floor.do(cmd.ActOnTime()) == [] and used(floor, "b1") == bound
+
+
 def test_unwinding_inside_a_news_window_pays_nothing_new(floor: Floor) -> None:
     floor.place("b1", Side.BUY, "1")
     window = NewsWindow(symbol="EURUSD", from_us=0, until_us=floor.now_us + 60 * SECOND_US, percent=D(20))

@@ -272,3 +272,25 @@ def test_a_sibling_that_its_own_pair_met_and_cancelled_is_not_cancelled_twice(fl
     )
     assert [event.order_id for event in only(events, ev.OrderCancelled)] == ["O000000001"]
     assert floor.order(3).state == "filled"
+
+
+def test_what_is_under_way_against_another_position_leaves_this_one_to_close(floor: Floor) -> None:
+    """A hedging account closes one of two positions while the other's close is out at a venue."""
+    floor.open_account("hedger", group="a", hedging=True)
+    for _ in range(2):
+        floor.place("hedger", Side.BUY, "1")
+        (leg,) = floor.children()
+        floor.fill(leg, "1.10010")
+    for position_id in ("O000000001", "O000000002"):
+        floor.place("hedger", Side.SELL, "1", position_id=position_id, reduce_only=True)
+    assert [leg.quantity for leg in floor.children()] == [1, 1]
+
+
+def test_crossing_a_hedging_client_margins_each_of_the_two_by_his_own(floor: Floor) -> None:
+    for name in ("hedger", "other"):
+        floor.open_account(name, group="b", hedging=True)
+    floor.place("other", Side.SELL, "1", limit_price="1.10008")
+    floor.place("hedger", Side.BUY, "1", limit_price="1.10008")
+    used = floor.desk.state.used_margin
+    assert used["hedger"] == used["other"] > 0
+    assert len(floor.desk.state.positions) == 2

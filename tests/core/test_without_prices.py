@@ -10,11 +10,13 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core.bookbuild import SpreadAction, SpreadProfile
 from piggy.core.desk import Desk
 from piggy.core.limits import Limits
 from piggy.core.market import VenueState, VenueStatus
-from piggy.core.orders import OrderTerms, OrderType, Side
-from tests.core.floor import EURUSD, Floor, canonical, names, only
+from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
+from piggy.core.profiles import PriceProfile
+from tests.core.floor import EURUSD, SECOND_US, START_US, Floor, canonical, names, only
 
 D = Decimal
 GBPUSD = msgspec.structs.replace(EURUSD, symbol="GBPUSD", base="GBP")
@@ -161,3 +163,69 @@ def test_the_latest_65_orders_are_remembered_for_duplicates(floor: Floor) -> Non
     for number in range(70):
         floor.place("b1", Side.BUY, "0.01", limit_price=str(D("1.09000") + D(number) / 100_000))
     assert len(floor.desk.state.activity["b1"].latest) == 64
+
+
+NO_PRICE = PriceProfile(spread=SpreadProfile(max_points=1, action=SpreadAction.REJECT))
+
+
+def shown(floor: Floor, profile: PriceProfile) -> None:
+    """From now on group b sees EURUSD so."""
+    floor.do(cmd.ConfigurePricing(group="b", symbol="EURUSD", profile=profile))
+
+
+def test_a_stop_is_not_reached_while_its_client_is_shown_no_price(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1", type=OrderType.STOP, stop_price=D("1.10100"))
+    shown(floor, NO_PRICE)
+    floor.quotes("0.00200")
+    assert not only(floor.act(), ev.OrderTriggered)
+    shown(floor, PriceProfile())
+    floor.quotes("0.00201")
+    assert only(floor.act(), ev.OrderTriggered)
+
+
+def test_a_trailing_stop_does_not_follow_a_price_that_its_client_is_not_shown(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1")
+    floor.place("b1", Side.SELL, "1", type=OrderType.TRAILING_STOP, trailing_distance=D("0.00050"))
+    before = floor.order(2).terms.stop_price
+    shown(floor, NO_PRICE)
+    floor.quotes("0.00200")
+    floor.act()
+    assert floor.order(2).terms.stop_price == before
+
+
+def test_a_trailing_stop_placed_while_no_price_is_shown_starts_with_the_first_one(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1")
+    shown(floor, NO_PRICE)
+    (accepted,) = floor.place("b1", Side.SELL, "1", type=OrderType.TRAILING_STOP, trailing_distance=D("0.00050"))
+    assert isinstance(accepted, ev.OrderAccepted) and accepted.terms.stop_price is None
+    floor.quotes("0.00001")
+    assert not only(floor.act(), ev.OrderAmended)
+    shown(floor, PriceProfile())
+    floor.quotes()
+    floor.act()
+    assert floor.order(2).terms.stop_price is not None
+
+
+def test_without_a_rate_nothing_is_filled_and_nothing_amended(floor: Floor) -> None:
+    """The symbol's quote currency turns into one that no rate leads from while an order waits."""
+    floor.place("b1", Side.BUY, "1", limit_price="1.09990")
+    floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, quote="SEK")))
+    floor.desk.state.rates.clear()
+    (refused,) = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=D("0.5")))
+    assert isinstance(refused, ev.CommandRefused)
+    floor.quotes("-0.00100")
+    (no_rate,) = floor.do(cmd.ActOnPrices(symbols=("EURUSD",)))
+    assert isinstance(no_rate, ev.CommandRefused) and no_rate.code == "NO_RATE"
+    assert floor.order(1).filled == 0
+
+
+def test_time_ends_what_is_due_and_leaves_what_is_not(floor: Floor) -> None:
+    """Two orders with an end of their own: at the end of the first the second works on."""
+    for seconds in (100, 200):
+        floor.place(
+            "b1", Side.BUY, "1", limit_price="1.09900", time_in_force=TimeInForce.GTD,
+            expires_at_us=START_US + seconds * SECOND_US,
+        )  # fmt: skip
+    floor.now_us = START_US + 150 * SECOND_US
+    floor.act()
+    assert (floor.order(1).state, floor.order(2).state) == ("expired", "working")

@@ -17,5 +17,8 @@ EXPLAINED: dict[str, str] = {
     "in sane: bool = False": "worked out on construction whatever the default",
     "(terms.limit_price - touch) * terms.side.sign` became": "a sign divides as it multiplies",
     "`light and terms.hedged_ratio` became": "without hedged lots, or without a ratio, the share is nothing",
+    "in news_until_us: int = 0": "without news lots nobody looks until when",
+    "`left <= 0` became `left < 0` in if left <= 0:": "of nothing that is left no level takes anything",
+    "`tier.percent > charged` became `tier.percent >= charged`": "a band that costs the same adds nothing",
     "`min(news_lots, opened)` became": "news lots above what was opened are cut again when they are charged",
 }

@@ -1,0 +1,92 @@
+"""Margin to the last unit: hedged weights, news volume, rates, searches and bounds, each with one number worked out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from piggy.core.leverage_rules import CategoryRules
+from piggy.core.margin import (
+    Holding,
+    MarginSettings,
+    MarginTerms,
+    NewsWindow,
+    required_for,
+    settings_fault,
+    symbol_margin,
+)
+from piggy.core.orders import Side
+from piggy.core.positions import Position
+from piggy.core.protection import write_off
+from piggy.core.stopout import OpenLine, line_floating, stop_out_price
+
+D = Decimal
+TERMS = MarginTerms(percent=D(10))
+
+
+def line(*, quantity: str = "2", price: str = "100", now: str = "101", rate: str = "1") -> OpenLine:
+    lots, terms = D(quantity), TERMS
+    position = Position(
+        account_id="a", symbol="X", position_id="p", quantity=lots, cost=lots * D(price), rate_weight=abs(lots) * 10
+    )
+    return OpenLine(
+        position=position,
+        close_price=D(now),
+        rate=D(rate),
+        contract_size=D(1),
+        lot_step=D(1),
+        lot_value=D(100),
+        terms=terms,
+    )
+
+
+def test_hedged_lots_pay_their_share_of_the_dearer_side() -> None:
+    """4 long at 10 %, 3 short at 8 %: one net lot at 10, and half of 3 x 10 for what is hedged."""
+    holding = Holding(long_lots=D(4), long_weight=D(40), short_lots=D(3), short_weight=D(24))
+    terms = MarginTerms(percent=D(10), hedged_ratio=D("0.5"))
+    assert symbol_margin(holding=holding, terms=terms, lot_value=D(1_000)) == (10 + D("0.5") * 30) * 10
+
+
+@pytest.mark.parametrize(("quantity", "taxed"), [("0.5", "0.5"), ("3", "3")])
+def test_a_news_window_taxes_the_lots_of_the_order(quantity: str, taxed: str) -> None:
+    more = required_for(
+        holding=Holding(), terms=TERMS, lot_value=D(1_000), side=Side.BUY, quantity=D(quantity), news_percent=D(30)
+    )
+    assert more == (D(quantity) * 10 + D(taxed) * 20) * 10
+
+
+def test_a_lines_profit_is_in_the_accounts_currency() -> None:
+    assert line_floating(line=line(rate="0.8")) == D("1.6")
+
+
+def test_the_price_of_a_stop_out_is_the_first_tick_that_reaches_it() -> None:
+    """2 lots from 100, a balance of 30, a tenth of the price as margin: 30 + 2 (p - 100) < p / 10 below 89.4736."""
+    found = stop_out_price(
+        lines=[line(now="100")], symbol="X", balance=D(30), currency="USD", level_percent=D(50), now_us=0,
+        tick_size=D("0.01"), worst=D(1),
+    )  # fmt: skip
+    assert found == D("89.47")
+
+
+@pytest.mark.parametrize("balance", ["0", "0.50", "1"])
+def test_a_balance_that_is_not_negative_is_not_written_off(balance: str) -> None:
+    assert write_off(balance=D(balance), open_positions=0, protected=True) == 0
+
+
+def test_a_negative_balance_is_lifted_to_nothing() -> None:
+    assert write_off(balance=D("-0.50"), open_positions=0, protected=True) == D("0.50")
+
+
+@pytest.mark.parametrize(
+    ("window", "sound"),
+    [((1, 2, "5"), True), ((2, 2, "5"), False), ((3, 2, "5"), False), ((1, 2, "-1"), False), ((1, 2, "NaN"), False)],
+)
+def test_a_news_window_has_a_beginning_an_end_and_a_percent(window: tuple[int, int, str], sound: bool) -> None:
+    from_us, until_us, percent = window
+    news = NewsWindow(symbol="X", from_us=from_us, until_us=until_us, percent=D(percent))
+    assert (settings_fault(settings=MarginSettings(news=(news,))) is None) is sound
+
+
+def test_a_category_without_a_rule_of_its_own_is_not_warned() -> None:
+    assert not CategoryRules().risk_warning

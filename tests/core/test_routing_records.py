@@ -1,0 +1,74 @@
+"""What routing decides and writes down, to the last word: how a close is shared, who is asked first, why."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from piggy.core.accounts import BookMode, Venue
+from piggy.core.orders import Side
+from piggy.core.positions import Position
+from piggy.core.routing import decision, split
+from piggy.core.routing_rules import Treatment
+from tests.core.floor import EURUSD
+from tests.core.test_routing import level, ranked
+
+D = Decimal
+KEPT = Treatment(rule="group:b", version=1, book_mode=BookMode.B, a_percent=D(0), internal_cross=False)
+
+
+def closing(quantity: str, a_lots: str, b_lots: str, treatment: Treatment = KEPT) -> tuple[Decimal, Decimal, str]:
+    lots = D(a_lots) + D(b_lots)
+    position = Position(
+        account_id="a1", symbol="EURUSD", position_id="p", quantity=lots, cost=lots, a_lots=D(a_lots), b_lots=D(b_lots)
+    )
+    return split(treatment=treatment, instrument=EURUSD, quantity=D(quantity), side=Side.SELL, position=position)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "a_lots", "b_lots", "a_closed"),
+    [
+        ("1", "1", "1", "0.5"),
+        ("2", "1", "1", "1"),
+        ("0.03", "1", "2", "0.01"),
+        ("0.05", "1", "2", "0.01"),
+        ("3", "1", "0", "1"),
+        ("3", "0", "1", "0"),
+    ],
+)
+def test_a_close_is_shared_as_the_position_is_and_what_is_more_is_new(
+    quantity: str, a_lots: str, b_lots: str, a_closed: str
+) -> None:
+    a, b, _ = closing(quantity, a_lots, b_lots)
+    assert (a, b) == (D(a_closed), D(quantity) - D(a_closed))
+
+
+def test_why_says_what_closes_and_what_is_new() -> None:
+    assert closing("1", "1", "1")[2] == "1 lots close a position and follow the book of its open"
+    assert closing("3", "1", "1")[2] == (
+        "2 lots close a position and follow the book of its open; the other 1 are new: kept"
+    )
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "cross", "mode"),
+    [
+        (1, 0, 0, "A"), (0, 1, 0, "B"), (0, 0, 1, "CROSS"), (1, 1, 0, "MIXED"), (1, 0, 1, "MIXED"), (0, 1, 1, "MIXED"),
+        (1, 1, 1, "MIXED"), (0, 0, 0, "REST"),
+    ],
+)  # fmt: skip
+def test_the_mode_says_where_the_lots_went(a: int, b: int, cross: int, mode: str) -> None:
+    made = decision(
+        treatment=KEPT, a_quantity=D(a), b_quantity=D(b), cross_quantity=D(cross), venues=b"", text="", at_us=0
+    )
+    assert made.mode == mode
+
+
+def test_a_seller_is_taken_to_the_dearest_bid_first_and_the_others_are_numbered() -> None:
+    venues = tuple(Venue(name=name) for name in ("LP1", "LP2", "LP3"))
+    levels = (level("LP1", "1.10001"), level("LP2", "1.10003"), level("LP3", "1.10002"))
+    found = ranked(*levels, venues=venues, side=Side.SELL)
+    assert [(seen.venue, seen.text) for seen in found] == [
+        ("LP2", "best price"), ("LP3", "choice 2"), ("LP1", "choice 3")
+    ]  # fmt: skip
