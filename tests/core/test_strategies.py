@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from piggy.core import commands as cmd
@@ -12,7 +13,7 @@ from piggy.core import events as ev
 from piggy.core import strategies
 from piggy.core.accounts import Strategy, TradingState
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
-from tests.core.floor import SECOND_US, Floor, names
+from tests.core.floor import EURUSD, SECOND_US, Floor, names
 
 DAY_US = 24 * 3_600 * SECOND_US
 
@@ -135,3 +136,19 @@ def test_what_is_decided_in_shadow_is_recorded_and_changes_nothing(floor: Floor)
     assert isinstance(denied, ev.OrderShadowed)
     assert not denied.verdict.passed
     assert denied.routing is None
+
+
+def test_what_a_signal_expects_is_held_against_its_own_symbol_alone(floor: Floor) -> None:
+    gbpusd = msgspec.structs.replace(EURUSD, symbol="GBPUSD", base="GBP")
+    floor.do(cmd.ConfigureInstrument(instrument=gbpusd))
+    floor.quote("LP1", "1.25000", "1.25010", symbol="GBPUSD")
+    floor.do(cmd.PlaceOrder(terms=msgspec.structs.replace(terms(Side.SELL), symbol="GBPUSD")))
+    floor.place("b1", Side.BUY, "1")
+    strategy, state = configure(floor), floor.desk.state
+    assert strategies.net_lots(state=state, account_id="b1", symbol="EURUSD") == 1
+    assert strategies.net_lots(state=state, account_id="b1", symbol="GBPUSD") == -1
+    assert strategies.expects(state=state, strategy=strategy, symbol="EURUSD", before="long")
+    assert strategies.expects(state=state, strategy=strategy, symbol="GBPUSD", before="short")
+    assert strategies.expects(state=state, strategy=strategy, symbol="XAUUSD", before="flat")
+    assert not strategies.expects(state=state, strategy=strategy, symbol="EURUSD", before="flat")
+    assert strategies.expects(state=state, strategy=strategy, symbol="EURUSD", before="")

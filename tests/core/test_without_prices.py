@@ -229,3 +229,11 @@ def test_time_ends_what_is_due_and_leaves_what_is_not(floor: Floor) -> None:
     floor.now_us = START_US + 150 * SECOND_US
     floor.act()
     assert (floor.order(1).state, floor.order(2).state) == ("expired", "working")
+
+
+def test_a_doubt_told_twice_is_one_doubt(floor: Floor) -> None:
+    floor.place("a1", Side.BUY, "1")
+    (leg,) = floor.children()
+    doubt = cmd.RecordVenueDoubt(venue=leg.venue, cl_ord_id=leg.cl_ord_id, text="lost", occurred_at_us=floor.now_us)
+    assert names(floor.do(doubt)) == ["ChildOrderInDoubt"]
+    assert floor.do(doubt) == []
