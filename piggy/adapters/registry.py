@@ -16,9 +16,13 @@ SESSIONS = {
     "alpaca": ("piggy.adapters.alpaca.session", "AlpacaSession"),
     "ccxt": ("piggy.adapters.ccxt.session", "CcxtSession"),
     "generic": ("piggy.adapters.generic.session", "GenericSession"),
+    "mt5": ("piggy.adapters.mt5.session", "Mt5Session"),
 }
 # Venues that are not reached by plain HTTP and WebSockets.
-TRANSPORTS = {"ccxt": ("piggy.adapters.ccxt.transport", "CcxtTransport")}
+TRANSPORTS = {
+    "ccxt": ("piggy.adapters.ccxt.transport", "CcxtTransport"),
+    "mt5": ("piggy.adapters.mt5.transport", "BridgeTransport"),
+}
 KINDS = {
     "fix": "FIX 4.4",
     "binance": "Binance spot",
@@ -27,6 +31,7 @@ KINDS = {
     "alpaca": "Alpaca",
     "ccxt": "Any exchange of ccxt",
     "generic": "Described by a mapping",
+    "mt5": "MetaTrader 5 (agent)",
 }
 
 

@@ -13,6 +13,7 @@ SIGNS = {
     ENCRYPTS,
     "piggy/messaging/signing.py",
     "piggy/messaging/context.py",
+    "piggy/adapters/mt5/agent.py",  # Copied alone to another machine.
     "piggy/adapters/signing.py",  # What venues ask of every request.
     "piggy/engine/proofs.py",  # Proves signals; the fast path of signing.py.
     "apps/tenants/backend/guard.py",  # In SQL: the database checks what context.py signed.

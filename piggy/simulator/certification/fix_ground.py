@@ -60,7 +60,7 @@ class FixGround:
         self.home = home
         self._serial = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._port_base = _free_ports(len(LPS))
+        self._port_base = free_ports(len(LPS))
         (home / "secrets.json").write_text(json.dumps({f"{TENANT}/LP1": AGREED}))
         self.kept: dict[str, FixKept] = {lp.name: FixKept() for lp in LPS}
         self.sessions: dict[str, FixSession] = {}
@@ -230,7 +230,7 @@ class FixGround:
         return order.filled / UNITS if order else Decimal(0)
 
 
-def _free_ports(count: int) -> int:
+def free_ports(count: int) -> int:
     """Return the first of `count` ports in a row that nobody listens on."""
     for _ in range(100):
         with socket.socket() as probe:

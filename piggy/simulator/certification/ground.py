@@ -15,6 +15,7 @@ from piggy.core.commands import RecordVenueFill
 from piggy.core.events import ChildOrderCreated
 from piggy.core.market import Level, VenueQuote, VenueState, VenueStatus
 from piggy.core.orders import Side
+from piggy.simulator.mt5 import Mt5Server
 from piggy.simulator.server import VenueServer
 from piggy.simulator.truth import TruthOrder
 
@@ -72,7 +73,7 @@ class Ground:
     def __init__(
         self,
         *,
-        server: VenueServer,
+        server: VenueServer | Mt5Server,
         config: VenueConfig,
         session_class: Callable[..., VenueSession],
         lots: Decimal = Decimal("0.5"),

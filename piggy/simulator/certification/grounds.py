@@ -11,11 +11,14 @@ from piggy.adapters.binance.session import BinanceSession
 from piggy.adapters.ccxt.session import CcxtSession
 from piggy.adapters.generic.session import GenericSession
 from piggy.adapters.interface import SymbolMapping, VenueConfig
+from piggy.adapters.mt5.session import Mt5Session
 from piggy.adapters.oanda.session import OandaSession
 from piggy.simulator.alpaca import AlpacaServer
 from piggy.simulator.binance import BinanceServer
+from piggy.simulator.certification.fix_ground import free_ports
 from piggy.simulator.certification.ground import Ground, home_of
 from piggy.simulator.config import SymbolConfig
+from piggy.simulator.mt5 import Mt5Server
 from piggy.simulator.oanda import OandaServer
 from piggy.simulator.toy import MAPPING, ToyServer
 
@@ -53,6 +56,13 @@ SHARES = (symbol("AAPL", "161.10", 2, 2, 100, 3), symbol("TSLA", "840.50", 2, 10
 SHARES_MAPPINGS = (
     SymbolMapping(symbol="AAPL", venue_symbol="AAPL", units_per_lot=Decimal(100)),
     SymbolMapping(symbol="TSLA", venue_symbol="TSLA", units_per_lot=Decimal(100)),
+)
+
+
+METALS = (symbol("EURUSD", "1.08500", 5, 8, 1, 3), symbol("XAUUSD", "2350.00", 2, 20, 1, 8))
+METALS_MAPPINGS = (
+    SymbolMapping(symbol="EURUSD", venue_symbol="EURUSD", units_per_lot=Decimal(1)),
+    SymbolMapping(symbol="XAUUSD", venue_symbol="XAUUSD", units_per_lot=Decimal(1)),
 )
 
 
@@ -157,6 +167,20 @@ def generic(home: Path) -> Ground:
     return Ground(server=server, config=config, session_class=GenericSession)
 
 
+def mt5(home: Path) -> Ground:
+    """A terminal with the real agent beside it, dialling in to the adapter."""
+    url = f"ws://127.0.0.1:{free_ports(1)}"
+    server = Mt5Server(
+        symbols=METALS, home=home_of(name="mt5", home=home), url=f"{url}/agents/{TENANT}/MT51", secret=SECRET
+    )
+    config = VenueConfig(
+        tenant=TENANT, venue="MT51", kind="mt5", symbols=METALS_MAPPINGS, stream_url=url, secret=SECRET, depth=1
+    )
+    ground = Ground(server=server, config=config, session_class=Mt5Session)
+    server.start()
+    return ground
+
+
 GROUNDS: dict[str, Callable[[Path], Ground]] = {
     "binance": binance,
     "binance_usdm": binance_usdm,
@@ -164,4 +188,5 @@ GROUNDS: dict[str, Callable[[Path], Ground]] = {
     "alpaca": alpaca,
     "ccxt": ccxt,
     "generic": generic,
+    "mt5": mt5,
 }

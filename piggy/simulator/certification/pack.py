@@ -66,6 +66,7 @@ PACKS: dict[str, tuple[Scenario, ...]] = {
     "oanda": (*COMMON, s.nothing_missing),
     "ccxt": POLLED,
     "generic": POLLED,
+    "mt5": (s.agent_logon, *(one for one in POLLED if one is not s.logon)),
     "alpaca": (*(one for one in COMMON if one is not s.replace), s.replace_refused, s.nothing_missing),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from piggy.adapters.terms import mismatches
 from piggy.core.market import VenueState
 from piggy.simulator.certification.ground import Ground, Kept, UnableToPass
 from piggy.simulator.faults import Fault
+from piggy.simulator.mt5 import Mt5Server
 
 QUIET_S = 0.3
 RATE_S = 1.5
@@ -32,6 +34,23 @@ def logon(ground: Ground) -> None:
     ground.wait(lambda: VenueState.DOWN in kept.states, "a wrong key was not refused")
     check(not stranger.ready, "a wrong key became ready")
     stranger.stop()
+
+
+def agent_logon(ground: Ground) -> None:
+    """The agent is let in; one that signs with another secret never is."""
+    ground.wait_ready()
+    assert isinstance(ground.server, Mt5Server)
+    ground.server.go_away()
+    ground.wait(lambda: not ground.driver.ready, "the agent's going was not noticed")
+    stranger = ground.server.agent("wrong")
+    thread = threading.Thread(target=stranger.run, daemon=True)
+    thread.start()
+    time.sleep(QUIET_S)
+    check(not ground.driver.ready, "a stranger was let in")
+    stranger.stopping.set()
+    thread.join(5)
+    ground.server.come_back()
+    ground.wait_ready()
 
 
 def quotes(ground: Ground) -> None:

@@ -1,0 +1,86 @@
+"""What we ask a bridge agent: the name of a question and its arguments, as the protocol page says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from piggy.adapters.ccxt.outbound import client_id as short_id
+from piggy.adapters.interface import Request, Response, Symbol, VenueConfig
+from piggy.adapters.mt5 import inbound
+from piggy.adapters.mt5.config import COMMENT_MAX
+from piggy.adapters.terms import price_of, units_of
+from piggy.core.events import ChildOrderCreated
+
+
+def client_id(*, cl_ord_id: str) -> str:
+    """Return an id that fits an order's comment."""
+    return short_id(cl_ord_id=cl_ord_id if len(cl_ord_id) <= COMMENT_MAX else f"#{cl_ord_id}")
+
+
+class Asker:
+    """Names the questions of one account; `now_us` is when the conversation began."""
+
+    def __init__(self, *, config: VenueConfig) -> None:
+        self.config = config
+        self.now_us = 0
+
+    def read(self, *, response: Response, asked: str) -> Response:
+        """Return an answer in the words that the session understands."""
+        return inbound.unified(response=response, asked=asked, config=self.config)
+
+    def markets(self) -> Request:
+        """Terms of the mapped symbols."""
+        return _ask("markets", names=sorted(self.config.from_venue))
+
+    def balance(self) -> Request:
+        """The account's money."""
+        return _ask("balance")
+
+    def new_order(self, *, child: ChildOrderCreated, terms: Symbol | None) -> Request:
+        """A limit order. Raises UnableToTranslate."""
+        mapping = self.config.mapping_of(symbol=child.symbol)
+        return _ask(
+            "submit",
+            places_order=True,
+            name=mapping.venue_symbol,
+            side=child.side.value,
+            volume=units_of(lots=child.quantity, mapping=mapping, terms=terms),
+            price=price_of(price=child.limit_price, side=child.side, terms=terms),
+            force=child.time_in_force,
+            client_id=client_id(cl_ord_id=child.cl_ord_id),
+        )
+
+    def cancel(self, *, name: str, number: str) -> Request:
+        """End an order by its ticket."""
+        return _ask("cancel", ticket=int(number))
+
+    def order_by_client_id(self, *, name: str, client_id: str) -> Request:
+        """One order by our id."""
+        return _ask("order", client_id=client_id)
+
+    def order(self, *, name: str, number: str) -> Request:
+        """One order by its ticket."""
+        return _ask("order", ticket=int(number))
+
+    def open_orders(self, *, name: str) -> Request:
+        """What works in one symbol."""
+        return _ask("open_orders", name=name)
+
+    def closed_orders(self, *, name: str) -> Request:
+        """An agent finds every order by our id."""
+        return self.open_orders(name=name)
+
+    def book(self, *, name: str) -> Request:
+        """The current prices of one symbol."""
+        return _ask("book", name=name)
+
+    def trades(self, *, name: str, since_us: int) -> Request:
+        """Deals of one symbol since an instant."""
+        return _ask("trades", name=name, since_s=since_us // 1_000_000)
+
+
+def _ask(question: str, *, places_order: bool = False, **arguments: Any) -> Request:
+    body = msgspec.json.encode(arguments).decode()
+    return Request(method="ASK", url=question, body=body, label=question, places_order=places_order)
