@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.dealing.api import actions, pages
+from apps.dealing.api import actions, pages, reports
 
 app_name = "dealing"
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("desk/snapshot/<slug:panel>", pages.panel_snapshot, name="snapshot"),
     path("desk/facts/<slug:name>", pages.facts, name="facts"),
     path("desk/orders/<str:order_id>", pages.order_file, name="order-file"),
+    path("desk/reports/<slug:name>.<slug:kind>", reports.desk_report, name="report"),
     path("desk/actions/<slug:kind>", actions.Act.as_view(), name="act"),
     path("desk/layout", actions.Layout.as_view(), name="layout"),
 ]

@@ -49,6 +49,7 @@ def desk(request: HttpRequest) -> HttpResponse:
         "tenant": request.tenant.schema_name,  # type: ignore[attr-defined]
         "user": request.user.get_username(),
         "limits": selectors.CHANGEABLE,
+        "reports": list(selectors.REPORTS),
     }
     context = {"panels": selectors.PANELS, "login_url": settings.LOGIN_URL, "remembered": remembered}
     return render(request, "dealing/desk.html", context)

@@ -4,6 +4,8 @@ from apps.dealing.selectors.books import books
 from apps.dealing.selectors.exposures import exposure_by
 from apps.dealing.selectors.journal import actions_done, changes, order_file
 from apps.dealing.selectors.queues import Queue, venues_down, work_queues
+from apps.dealing.selectors.reports import COLUMNS as REPORTS
+from apps.dealing.selectors.reports import Report, report
 from apps.dealing.selectors.seats import (
     CHANGEABLE,
     PANELS,
@@ -20,8 +22,10 @@ from apps.dealing.selectors.seats import (
 __all__ = [
     "CHANGEABLE",
     "PANELS",
+    "REPORTS",
     "RIGHTS",
     "Queue",
+    "Report",
     "actions_done",
     "actions_of",
     "books",
@@ -32,6 +36,7 @@ __all__ = [
     "may_watch_desk",
     "order_file",
     "panel_snapshot",
+    "report",
     "seat_of_session",
     "seated_sessions",
     "venues_down",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import zipfile
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -113,3 +116,29 @@ def test_only_the_desk_reads_them(acorn: Any, redis_server: Any) -> None:
         assert nosy.http.get(f"/desk/facts/{name}").status_code == 403
     assert nosy.http.get("/desk/orders/O1").status_code == 403
     assert Dealer().http.get("/desk/facts/secrets").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["exposure", "accounts", "venues", "books", "dealers"])
+def test_every_report_comes_as_csv_and_xlsx(dora: Dealer, name: str) -> None:
+    table = dora.http.get(f"/desk/reports/{name}.csv")
+    assert table.status_code == 200
+    assert table["Content-Disposition"].startswith(f'attachment; filename="acorn-{name}-')
+    book = dora.http.get(f"/desk/reports/{name}.xlsx")
+    assert zipfile.ZipFile(io.BytesIO(book.content)).testzip() is None
+    assert dora.http.get(f"/desk/reports/{name}.doc").status_code == 404
+
+
+def test_no_cell_of_a_report_is_a_formula(dora: Dealer) -> None:
+    dora.act("change-routing", reason="=1+1", group="b-book", book_mode="A", minutes=5)
+    rows = list(csv.reader(io.StringIO(dora.http.get("/desk/reports/dealers.csv").content.decode())))
+    assert rows[0] == ["Who", "What", "Of", "Why", "Outcome"]
+    assert rows[1][3] == "'=1+1"
+
+
+def test_a_report_is_printed_where_pango_is_there(dora: Dealer) -> None:
+    try:
+        import weasyprint  # noqa: F401
+    except OSError:
+        pytest.skip("Pango is not on this machine")
+    answer = dora.http.get("/desk/reports/exposure.pdf")
+    assert (answer.status_code, answer.content[:5]) == (200, b"%PDF-")
