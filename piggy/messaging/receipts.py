@@ -1,5 +1,8 @@
 """An order's execution receipt, and its check offline: `python receipts.py receipt.json`. Standard library only.
 
+A receipt that passes agrees with itself. That it is also the log's own, and not made up whole, is shown by its events'
+log hashes: `manage.py log` proves any of them under a signed head.
+
 A receipt holds the order's events as the log holds them: header, payload (msgpack, hex) and log hash. Each entry is
 chained to the one before by SHA-256; the last link is the receipt's hash. What people read, what every LP quoted, legs,
 fills, delays and slippage in parts, is worked out from the payloads alone, here and again by whoever checks.

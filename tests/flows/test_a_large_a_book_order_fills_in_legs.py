@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from piggy.adapters.fix.messages import SOH
+from piggy.messaging import receipts
 from tests.flows.venue import LPS, RunningVenue, wait
 
 LOGIN, ACCOUNT = "judy", "A1010"
@@ -59,6 +60,12 @@ def test_legs_at_several_lps_fill_one_order(running: RunningVenue) -> None:
     assert sorted(seen["venue"] for seen in routing["considered"]) == NAMES
     assert all(seen["price"] and seen["size"] and seen["text"] for seen in routing["considered"])
     assert shown(running, order_id)["reason"]
+
+    with running.web(LOGIN) as web:
+        receipt = web.get(f"/api/v1/orders/{order_id}/receipt").json()
+    assert receipts.faults(told=receipt) == [], "its events are chained as the engine wrote them"
+    assert sorted(leg["venue"] for leg in receipt["execution"]["legs"]) == sorted(venue for venue, _, _ in legs)
+    assert Decimal(receipt["execution"]["totals"]["filled"]) == LOTS
 
     with running.web(LOGIN) as web:
         (position,) = [row for row in web.get("/api/v1/positions").json()["results"] if row["symbol"] == "EURUSD"]

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 # QuickFIX's threads call into the session; one that is collected while they run takes the process down.
 _started: set[FixSession] = set()
 PROBE_S = 0.3
+TOO_LOW = "MsgSeqNum too low"
 _LOGON, _LOGOUT, _REJECT, _HEARTBEAT = "A", "5", "3", "0"
 
 
@@ -201,7 +202,10 @@ class FixSession(fix.Application):
         if message.getHeader().getField(35) == _LOGON and self.config.password:
             message.setField(553, self.config.username or self.config.sender_comp_id)
             message.setField(554, self.config.password)
-        self._log.write("OUT", message.toString())
+        text = message.toString()
+        self._log.write("OUT", text)
+        if message.getHeader().getField(35) == _LOGOUT and TOO_LOW in text:
+            self._stand_apart(f"the LP's numbers are behind ours: {fields(text).get('58', '')}")
 
     @_caught
     def fromAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
@@ -211,7 +215,11 @@ class FixSession(fix.Application):
         self._log.write("IN ", text)
         kind = message.getHeader().getField(35)
         if kind == _LOGOUT:
-            self._turn(VenueState.DOWN, f"the LP logged us out: {fields(text).get('58', 'no reason given')}")
+            reason = fields(text).get("58", "no reason given")
+            if TOO_LOW in text:
+                self._stand_apart(f"our numbers are behind the LP's: {reason}")
+            else:
+                self._turn(VenueState.DOWN, f"the LP logged us out: {reason}")
         elif kind == _HEARTBEAT and self._probe_id and fields(text).get("112") == self._probe_id:
             self._be_ready()
         elif kind == _REJECT:
@@ -249,6 +257,11 @@ class FixSession(fix.Application):
                 if not self._conflate:
                     self._every.append(self._book.quote(symbol=symbol, received_at_us=received_at_us))
         self.market_data_messages += 1
+
+    def _stand_apart(self, text: str) -> None:
+        """One side lost its sequence numbers (F-05, F-10): nothing is reset, fills would be lost; a person decides."""
+        log.critical("sequence numbers differ", extra={"venue": self.config.venue, "text": text})
+        self._turn(VenueState.DOWN, f"{text}; nothing is reset without a person")
 
     def _turn(self, state: VenueState, text: str) -> None:
         self._state, self._text = state, text

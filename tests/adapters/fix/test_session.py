@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -199,6 +200,38 @@ def test_fills_that_happened_while_away_come_after_logon_and_only_then(lp_range)
     session, hearer = connect(lp_range)
     try:
         wait(lambda: hearer.kinds("away").count(ReportKind.FILL) == 1)
+    finally:
+        session.stop()
+
+
+def test_f_10_an_lp_that_lost_its_numbers_is_not_followed_and_a_person_is_told(joined, lp_range: LpRange):
+    """The LP begins at 1 again in the middle of the day: no reset, no order, the reason on the screen."""
+    session, hearer = joined
+    before = session.status()
+    lp_range.kill()
+    wait(lambda: not session.ready)
+    shutil.rmtree(lp_range.home / "simulator" / "LP1" / "store")
+    lp_range.start()
+    wait(lambda: any("behind ours" in status.text for status in hearer.states))
+    assert any("nothing is reset without a person" in status.text for status in hearer.states)
+    assert not session.ready
+    assert not say(session, order("after-reset"))
+    assert session.status().sequence_in >= before.sequence_in, "what we expect next is remembered"
+    assert ("ACORN", "after-reset") not in lp_range.truth("LP1")
+
+
+def test_f_05_a_store_older_than_reality_stops_the_session_and_a_person_is_told(lp_range: LpRange):
+    """Power was lost and with it our last numbers: the LP says so, and we do not begin again by ourselves."""
+    session, _ = connect(lp_range)
+    wait(lambda: session.ready)
+    home = session.config.home
+    session.stop()
+    shutil.rmtree(home / "store")
+    session, hearer = connect(lp_range)
+    try:
+        wait(lambda: any("behind the LP's" in status.text for status in hearer.states))
+        assert not session.ready
+        assert not say(session, order("after-loss"))
     finally:
         session.stop()
 
