@@ -26,9 +26,6 @@ class Order:
     minimum: int = 0
     shown: int = 0
 
-    def copied(self) -> Order:
-        return Order(**vars(self))
-
     def reaches(self, price: int) -> bool:
         return self.price >= price if self.side == 0 else self.price <= price
 
@@ -42,9 +39,7 @@ class NaiveBook:
     def run(self, op: int, order: Order) -> list[Event]:
         if op == Op.NEW:
             return self.submit(order)
-        if op == Op.CANCEL:
-            return self.cancel(order.id)
-        return self.amend(order.id, order.price, order.leaves)
+        return self.cancel(order.id) if op == Op.CANCEL else self.amend(order.id, order.price, order.leaves)
 
     def find(self, order_id: int) -> Order | None:
         return next((order for side in self.sides for order in side if order.id == order_id), None)
@@ -52,13 +47,10 @@ class NaiveBook:
     def submit(self, order: Order) -> list[Event]:
         if order.flags & MARKET:
             order.price = FAR if order.side == 0 else -FAR
-        if not self.are_terms(order):
-            return [(Kind.REJECTED, order.id, 0, order.price, order.leaves, Reason.BAD_TERMS)]
-        if self.find(order.id):
-            return [(Kind.REJECTED, order.id, 0, order.price, order.leaves, Reason.DUPLICATE)]
-        if self.must_not_trade(order):
-            return [(Kind.REJECTED, order.id, 0, order.price, order.leaves, Reason.POST_ONLY)]
-        return self.enter(order)
+        fault = Reason.POST_ONLY if self.must_not_trade(order) else 0
+        fault = Reason.DUPLICATE if self.find(order.id) else fault
+        fault = fault if self.are_terms(order) else Reason.BAD_TERMS
+        return [(Kind.REJECTED, order.id, 0, order.price, order.leaves, fault)] if fault else self.enter(order)
 
     def must_not_trade(self, order: Order) -> bool:
         return bool(order.flags & POST_ONLY) and any(order.reaches(x.price) for x in self.sides[1 - order.side])
@@ -71,7 +63,8 @@ class NaiveBook:
     def enter(self, order: Order) -> list[Event]:
         # Only these conditions may undo what was matched; copying for the others would be most of the time.
         undoes = order.minimum or order.flags & (FOK | ALL_OR_NONE)
-        before = ([o.copied() for o in self.sides[0]], [o.copied() for o in self.sides[1]]) if undoes else self.sides
+        bids, asks = self.sides
+        before = ([Order(**vars(o)) for o in bids], [Order(**vars(o)) for o in asks]) if undoes else self.sides
         asked = order.leaves
         events = self.match(order)
         filled = sum(event[4] for event in events if event[0] == Kind.FILLED)
