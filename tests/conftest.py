@@ -17,9 +17,14 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import django
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
+
+# A machine under load, or coverage, must not make a property look broken.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = "piggy_test"
