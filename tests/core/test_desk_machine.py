@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import ledger
+from piggy.core.auctions import AuctionPhase
 from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.desk import Desk
 from piggy.core.money import ZERO
@@ -24,7 +25,7 @@ SHIFTS = st.integers(-60, 60).map(lambda n: f"{n / 100000:.5f}")
 
 
 class DeskMachine(RuleBasedStateMachine):
-    """Clients trade, venues fill, reject, repeat and end, prices move, time passes."""
+    """Clients trade and amend, calls begin and end, venues fill, reject, repeat and end, prices move, time passes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,6 +39,25 @@ class DeskMachine(RuleBasedStateMachine):
     @rule(account=ACCOUNTS, side=SIDES, lots=LOTS, shift=SHIFTS)
     def limit_order(self, account: str, side: Side, lots: str, shift: str) -> None:
         self.floor.place(account, side, lots, limit_price=str(Decimal("1.10005") + Decimal(shift)))
+
+    @rule(data=st.data(), lots=LOTS, shift=SHIFTS)
+    def an_order_is_amended(self, data: st.DataObject, lots: str, shift: str) -> None:
+        waiting = [order for order in self.floor.desk.state.orders.values() if order.rests]
+        if waiting:
+            order = data.draw(st.sampled_from(waiting))
+            price = Decimal("1.10005") + Decimal(shift)
+            self.floor.do(
+                cmd.AmendOrder(
+                    order_id=order.order_id,
+                    account_id=order.terms.account_id,
+                    quantity=order.filled + Decimal(lots),
+                    limit_price=price,
+                )
+            )
+
+    @rule(phase=st.sampled_from([AuctionPhase.OPENING_CALL, AuctionPhase.CONTINUOUS]))
+    def a_call_begins_or_ends(self, phase: AuctionPhase) -> None:
+        self.floor.do(cmd.ChangePhase(symbol="EURUSD", phase=phase, reason="drill", by="ann"))
 
     @rule(shift=SHIFTS)
     def prices_move(self, shift: str) -> None:
@@ -184,10 +204,15 @@ class DeskMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_limit_is_honoured(self) -> None:
-        orders = self.floor.desk.state.orders
-        for recorded in self.floor.log[-20:]:
+        """A fill keeps the limit of its moment, so an amendment excuses those before it."""
+        orders, amended = self.floor.desk.state.orders, set[str]()
+        for recorded in reversed(self.floor.log[-20:]):
             event = recorded.event
-            if isinstance(event, ev.OrderFilled) and (limit := orders[event.order_id].terms.limit_price):
+            if isinstance(event, ev.OrderAmended):
+                amended.add(event.order_id)
+            if not isinstance(event, ev.OrderFilled) or event.order_id in amended:
+                continue
+            if limit := orders[event.order_id].terms.limit_price:
                 assert event.side.sign * (limit - event.price) >= 0
 
     def teardown(self) -> None:
