@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -161,7 +160,7 @@ class Dispatch:
         """A worker that took an entry needs a moment until the venue's answer is here; what was never put has none."""
         if name not in self._entries:
             return True
-        now_s = time.monotonic()
+        now_s = asyncio.get_running_loop().time()
         return now_s - self._gone_since_s.setdefault(name, now_s) >= GRACE_S
 
 
