@@ -84,8 +84,18 @@ export class Grid {
     this.due = false;
     if (!whole) this.flashChanges(keys);
     this.painted = new Map(rows);
+    this.nameHolder();
     this.host.dispatchEvent(new CustomEvent("painted", { detail: { count: this.shown(rows) } }));
     if (this.dirty.size || this.whole) this.schedule();
+  }
+
+  /** A group of rows must have rows: while there are none, the holder of the table is nothing by itself. */
+  nameHolder() {
+    const holder = this.host.querySelector(".tabulator-tableholder");
+    const isEmpty = !this.table.getDataCount("active");
+    holder.setAttribute("role", isEmpty ? "none" : "rowgroup");
+    if (isEmpty) holder.removeAttribute("tabindex");
+    else holder.tabIndex = 0;
   }
 
   shown(rows) {
@@ -181,6 +191,7 @@ export class Grid {
     if (wanted) this.table.setFilter((row) => this.matches(row).some((value) => String(value ?? "").toLowerCase().includes(wanted)));
     else if (this.idle) this.table.setFilter((row) => !this.idle(row));
     else this.table.clearFilter();
+    this.nameHolder();
   }
 }
 

@@ -287,3 +287,33 @@ def test_a_figure_says_why_it_is_what_it_is(desk: Callable[[str], Page]) -> None
     page.keyboard.press("Escape")
     expect(page.locator("#drawer")).to_be_hidden()
     assert page.said == []  # type: ignore[attr-defined]
+
+
+def serious_faults(page: Page) -> list[str]:
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{fault['id']}: {node['html'][:160]}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"][:3]
+    ]
+
+
+def test_no_workspace_dialog_or_drawer_keeps_anybody_out(desk: Callable[[str], Page]) -> None:
+    page = desk("dora")
+    page.add_script_tag(url="/static/vendor/axe/axe.min.js")
+    for theme in ("dark", "light"):
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        for number in "23":
+            page.keyboard.press(number)
+            page.wait_for_timeout(500)
+            assert serious_faults(page) == [], (theme, number)
+        page.keyboard.press("Shift+K")
+        assert serious_faults(page) == [], (theme, "dialog")
+        page.keyboard.press("Escape")
+        for key in ("1", "j", "w"):
+            page.keyboard.press(key)
+        expect(page.locator("#drawer")).to_be_visible()
+        assert serious_faults(page) == [], (theme, "drawer")
+        page.keyboard.press("Escape")
+    assert page.said == []  # type: ignore[attr-defined]
