@@ -81,7 +81,7 @@ def cancel(ground: FixGround) -> None:
     ground.cancel(cl_ord_id)
     ground.wait(lambda: ground.has(cl_ord_id, ReportKind.DONE), "the end was not heard of")
     ground.cancel(cl_ord_id)
-    ground.wait(lambda: ground.has(cl_ord_id, ReportKind.IGNORED), "the late cancel was not answered")
+    ground.wait(lambda: ground.has(cl_ord_id, ReportKind.UNCANCEL), "the late cancel was not answered")
     check(len(ground.kept["LP1"].of(cl_ord_id, ReportKind.DONE)) == 1, "it ended twice")
 
 
