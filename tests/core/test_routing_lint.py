@@ -73,3 +73,14 @@ def test_each_finding_says_with_which_rule_and_why() -> None:
         name="never", priority=1, book_mode=BookMode.A, conditions=Conditions(from_minute=5, to_minute=5)
     )
     assert lint(policy=RoutingPolicy(version=1, rules=(empty,)))[0].fault is Fault.UNREACHABLE
+
+
+def test_a_rule_with_hours_hides_only_a_rule_with_the_same_hours() -> None:
+    def faults(minutes: tuple[int, int]) -> set[Fault]:
+        day = Conditions(from_minute=60, to_minute=120)
+        made = policy_of(
+            [(day, BookMode.A, True), (Conditions(from_minute=minutes[0], to_minute=minutes[1]), BookMode.B, True)]
+        )
+        return {finding.fault for finding in lint(policy=made)}
+
+    assert faults((60, 120)) and faults((60, 120)) != faults((70, 110))
