@@ -84,3 +84,8 @@ def test_a_rule_with_hours_hides_only_a_rule_with_the_same_hours() -> None:
         return {finding.fault for finding in lint(policy=made)}
 
     assert faults((60, 120)) and faults((60, 120)) != faults((70, 110))
+
+
+def test_rules_for_different_groups_never_meet() -> None:
+    made = policy_of([(Conditions(groups=("x",)), BookMode.A, True), (Conditions(groups=("y",)), BookMode.B, True)])
+    assert lint(policy=made) == ()
