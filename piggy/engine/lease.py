@@ -24,6 +24,9 @@ UPDATE public.engine_lease SET expires_at = clock_timestamp() + make_interval(se
 RELEASE = "UPDATE public.engine_lease SET expires_at = clock_timestamp() WHERE shard = %(shard)s AND token = %(token)s"
 
 
+TRANSACTION_TIMEOUT_SINCE = 170_000
+
+
 class UnableToHoldLease(Exception):
     """Another engine holds the shard."""
 
@@ -54,3 +57,13 @@ class Lease:
     async def release(self) -> None:
         """Let the next engine take over at once; the token stays used."""
         await self._connection.execute(RELEASE, self._parameters)
+
+
+async def bound_writer(*, connection: psycopg.AsyncConnection[Any], life_s: int) -> None:
+    """Let PostgreSQL (from 17) end a transaction of this connection that lasts longer than a lease.
+
+    A write keeps the lease's row locked until its commit. A holder that is stopped in the midst of one would keep it
+    locked, and every successor waiting, for as long as it sleeps (F-29).
+    """
+    if connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+        await connection.execute("SELECT set_config('transaction_timeout', %s, false)", (f"{life_s * 1_000}",))

@@ -19,7 +19,7 @@ from piggy.engine.dispatch import Dispatch
 from piggy.engine.housekeeping import Housekeeping
 from piggy.engine.intake import Intake
 from piggy.engine.journal import Journal
-from piggy.engine.lease import Lease, UnableToHoldLease
+from piggy.engine.lease import Lease, UnableToHoldLease, bound_writer
 from piggy.engine.loop import Done, Loop
 from piggy.engine.market_feed import MarketFeed
 from piggy.engine.recall import Recall
@@ -56,6 +56,7 @@ class Term:
             await self._connect("read") as reader,
             await self._connect("recall") as finder,
         ):
+            await bound_writer(connection=second, life_s=self._config.lease_life_s)
             lease = Lease(
                 connection=first, shard=self._config.shard, holder=self._config.holder, life_s=self._config.lease_life_s
             )

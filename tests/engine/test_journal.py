@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from psycopg import errors
+from psycopg import OperationalError, errors
 
 from piggy.core.events import AccountCredited, Recorded
 from piggy.engine import recovery
 from piggy.engine.journal import Journal, Tip, UnableToWrite
-from piggy.engine.lease import Lease, UnableToHoldLease
+from piggy.engine.lease import Lease, UnableToHoldLease, bound_writer
 from tests.engine.ground import Ground
 
 
@@ -81,6 +82,26 @@ async def test_a_lease_is_refused_until_it_expires_and_then_the_token_grows(conn
     assert await second.acquire() == 2
     with pytest.raises(UnableToHoldLease):
         await first.renew()
+
+
+async def test_a_successor_does_not_wait_for_a_holder_that_stopped_in_the_midst_of_a_write(
+    connect: Any, shard: str
+) -> None:
+    """F-29: what it had sent of its transaction keeps the lease's row locked, and its sync never comes."""
+    writer, life_s = await connect(), 1
+    await bound_writer(connection=writer, life_s=life_s)
+    first = Lease(connection=await connect(), shard=shard, holder="first", life_s=life_s)
+    second = Lease(connection=await connect(), shard=shard, holder="second", life_s=life_s)
+    await first.acquire()
+    pipeline = writer.pipeline()
+    await pipeline.__aenter__()
+    locked = await writer.execute("SELECT token FROM public.engine_lease WHERE shard = %s FOR SHARE", (shard,))
+    assert await locked.fetchone() == (1,)
+    await asyncio.sleep(life_s + 0.1)
+    async with asyncio.timeout(5):
+        assert await second.acquire() == 2
+    with pytest.raises(OperationalError):
+        await pipeline.__aexit__(None, None, None)
 
 
 async def test_nothing_of_a_batch_is_kept_when_one_row_is_refused(

@@ -203,7 +203,7 @@ def test_inv_27_a_holder_that_was_stopped_and_goes_on_writes_nothing(pair: Pair)
             time.sleep(3.2)
             pair.until(other, "ACTIVE", seconds=RTO_S)
             active.process.send_signal(signal.SIGCONT)
-            pair.until(active, "STANDBY")
+            pair.until(active, "STANDBY", seconds=20)
             time.sleep(0.3)
         assert pair.state(other) == "ACTIVE"
         ids = pair.command_ids()
