@@ -68,6 +68,18 @@ def test_an_order_in_two_legs_ends_when_both_have(floor: Floor) -> None:
     assert names(floor.done(second)) == ["ChildOrderClosed", "OrderCancelled"]
 
 
+def test_an_order_works_on_only_when_no_leg_is_being_cancelled_any_more(floor: Floor) -> None:
+    floor.place("a1", Side.BUY, "6", limit_price="1.10014")
+    legs = floor.children()
+    assert names(floor.do(cancel_of())) == ["ChildCancelRequested"] * len(legs) and len(legs) > 1
+    for number, leg in enumerate(legs, 1):
+        refused = cmd.RecordVenueCancelReject(
+            venue=leg.venue, cl_ord_id=leg.cl_ord_id, text="too late", occurred_at_us=floor.now_us
+        )
+        assert names(floor.do(refused)) == ["ChildCancelRejected"]
+        assert len(floor.desk.state.resting["EURUSD"]) == (number == len(legs))
+
+
 def test_lots_that_rest_beside_a_leg_are_not_dealt_while_their_order_is_being_cancelled(floor: Floor) -> None:
     floor.place("a1", Side.BUY, "6", limit_price="1.10014")
     assert len(floor.desk.state.resting["EURUSD"]) == 1
