@@ -9,7 +9,16 @@ from __future__ import annotations
 from decimal import Decimal
 
 from piggy.adapters.interface import TEXT_MAX, ReportKind, Said, UnableToReadReport, VenueReport
-from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
+from piggy.core.commands import (
+    RecordVenueAck,
+    RecordVenueBust,
+    RecordVenueCancelReject,
+    RecordVenueCorrection,
+    RecordVenueDone,
+    RecordVenueDoubt,
+    RecordVenueFill,
+    RecordVenueReject,
+)
 from piggy.core.orders import Side
 
 
@@ -123,8 +132,95 @@ def status(
     )
 
 
+def uncancel(*, venue: str, client_id: str, text: str, at_us: int, raw: str = "") -> Said:
+    """The venue did not end the order as asked: the desk may ask again; an order that had ended says so by itself."""
+    command = RecordVenueCancelReject(venue=venue, cl_ord_id=client_id, text=text[:TEXT_MAX], occurred_at_us=at_us)
+    return Said(
+        VenueReport(
+            kind=ReportKind.UNCANCEL,
+            key=f"U:{client_id}:{at_us}",
+            cl_ord_id=client_id,
+            command=command,
+            text=text[:TEXT_MAX],
+        ),
+        raw,
+    )
+
+
+def bust(
+    *,
+    venue: str,
+    client_id: str,
+    report_id: str,
+    ref_fill_id: str,
+    cumulative: Decimal,
+    text: str,
+    at_us: int,
+    raw: str = "",
+) -> Said:
+    """The venue took an execution back; `cumulative` is what is left filled of the order."""
+    command = RecordVenueBust(
+        venue=venue,
+        cl_ord_id=client_id,
+        report_id=report_id,
+        ref_fill_id=ref_fill_id,
+        text=text[:TEXT_MAX],
+        occurred_at_us=at_us,
+    )
+    return _restated(ReportKind.BUST, command, cumulative, raw)
+
+
+def correction(
+    *,
+    venue: str,
+    client_id: str,
+    report_id: str,
+    ref_fill_id: str,
+    symbol: str,
+    side: Side,
+    lots: Decimal,
+    price: Decimal,
+    cumulative: Decimal,
+    text: str,
+    at_us: int,
+    raw: str = "",
+) -> Said:
+    """The venue put other numbers in an execution's place. Raises UnableToReadReport for numbers that cannot be."""
+    if lots <= 0 or price <= 0:
+        raise UnableToReadReport(f"A fill of {lots} lots at {price} cannot be.")
+    command = RecordVenueCorrection(
+        venue=venue,
+        cl_ord_id=client_id,
+        report_id=report_id,
+        ref_fill_id=ref_fill_id,
+        symbol=symbol,
+        side=side,
+        quantity=lots,
+        price=price,
+        text=text[:TEXT_MAX],
+        occurred_at_us=at_us,
+    )
+    return _restated(ReportKind.CORRECTION, command, cumulative, raw)
+
+
+def _restated(
+    kind: ReportKind, command: RecordVenueBust | RecordVenueCorrection, cumulative: Decimal, raw: str
+) -> Said:
+    return Said(
+        VenueReport(
+            kind=kind,
+            key=f"{kind.value}:{command.report_id}",
+            cl_ord_id=command.cl_ord_id,
+            command=command,
+            cumulative=cumulative,
+            text=command.text,
+        ),
+        raw,
+    )
+
+
 def note(*, client_id: str, what: str, text: str, at_us: int, raw: str = "") -> Said:
-    """Something that changes nothing here, as a refused cancel or an accepted replace."""
+    """Something that changes nothing here, as an accepted replace."""
     return Said(
         VenueReport(
             kind=ReportKind.IGNORED,

@@ -20,7 +20,7 @@ from piggy.simulator.venue import BUY, FOK, GTC, IOC, Report
 
 ROUND_LOT = 100
 _FORCES = {"gtc": GTC, "ioc": IOC, "fok": FOK, "day": GTC}
-_EVENTS = {"new": "new", "trade": "fill", "cancelled": "canceled"}
+_EVENTS = {"new": "new", "trade": "fill", "cancelled": "canceled", "busted": "trade_bust", "corrected": "trade_correct"}
 Doc = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -69,7 +69,10 @@ class AlpacaServer(VenueServer):
         if report.fill is not None:
             update |= {"price": _text(report.fill.price), "qty": _text(report.fill.quantity)}
             update |= {"execution_id": report.fill.exec_id, "position_qty": "0"}
-            update["event"] = "fill" if report.filled == report.order.quantity else "partial_fill"
+            if report.ref_exec_id:
+                update["previous_execution_id"] = report.ref_exec_id
+            else:
+                update["event"] = "fill" if report.filled == report.order.quantity else "partial_fill"
         elif event == "canceled" and report.order.time_in_force != GTC:
             update["event"] = "expired"
         return update

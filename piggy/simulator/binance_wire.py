@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from piggy.simulator.exchange import DepthChange, Exchange, now_us, number_of
+from piggy.simulator.exchange import DepthChange, Exchange, now_us
 from piggy.simulator.quotes import LpBook, Rung
-from piggy.simulator.truth import TruthOrder
+from piggy.simulator.truth import TruthOrder, number_of
 from piggy.simulator.venue import GTC, IOC, Report
 
 USDM_PREFIX = "/fapi/v1"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from piggy.simulator.config import LpConfig, SymbolConfig
 from piggy.simulator.faults import Fault, Faults
 from piggy.simulator.quotes import Generator, LpBook, Rung
-from piggy.simulator.truth import FILE_NAME, Truth, TruthFill, TruthOrder
+from piggy.simulator.truth import FILE_NAME, Truth, TruthFill, TruthOrder, number_of
 from piggy.simulator.venue import GTC, Report, Venue
 
 OWNER = "ACCOUNT"
@@ -97,6 +97,8 @@ class Exchange:
         """Take a cancel."""
         with self._lock:
             blank = _blank(cl_ord_id)
+            if self.faults.take(Fault.REFUSE_CANCEL):
+                return [Report("cancel_rejected", self.find(cl_ord_id=cl_ord_id) or blank, text="Not now")]
             return self._tell(
                 self._venue.cancel(owner=OWNER, cl_ord_id=cl_ord_id, orig_cl_ord_id=cl_ord_id, blank=blank)
             )
@@ -138,6 +140,16 @@ class Exchange:
                 self.truth.end(order=order, how="filled")
             self._tell([report])
 
+    def restate(self, *, cl_ord_id: str, quantity: Decimal, price: Decimal = Decimal(0)) -> None:
+        """Put other numbers in the place of an order's first execution; quantity 0 busts it."""
+        with self._lock:
+            order = self.find(cl_ord_id=cl_ord_id)
+            assert order is not None
+            before = order.fills[0]
+            fill = self.truth.restate(order=order, fill=before, quantity=quantity, price=price, venue=self.config.name)
+            kind = "corrected" if quantity else "busted"
+            self._tell([Report(kind, order, fill=fill, filled=order.filled, ref_exec_id=before.exec_id)])
+
     def fills(self) -> list[tuple[TruthOrder, TruthFill]]:
         """Return every execution with its order, oldest first."""
         found = [(order, fill) for order in self.orders() for fill in order.fills]
@@ -153,11 +165,6 @@ class Exchange:
         if reports:
             self.on_reports(reports)
         return reports
-
-
-def number_of(fill: TruthFill) -> int:
-    """Return an execution's number, counted per venue."""
-    return int(fill.exec_id.rpartition("-E")[2])
 
 
 def now_us() -> int:

@@ -12,6 +12,7 @@ class Fault(StrEnum):
     REJECT = "reject"
     CUT_BEFORE = "cut_before"
     CUT_AFTER = "cut_after"
+    REFUSE_CANCEL = "refuse_cancel"
     THROTTLE = "throttle"
     SERVER_ERROR = "server_error"
     CLOCK = "clock"

@@ -11,9 +11,9 @@ from typing import Any
 
 from piggy.adapters.mt5.agent import DEAL, MAGIC, PENDING, REMOVE, Agent
 from piggy.simulator.config import LpConfig, SymbolConfig
-from piggy.simulator.exchange import Exchange, number_of
+from piggy.simulator.exchange import Exchange
 from piggy.simulator.faults import Fault, Faults
-from piggy.simulator.truth import TruthOrder
+from piggy.simulator.truth import TruthOrder, number_of
 from piggy.simulator.venue import BUY, FOK, GTC, IOC
 
 REJECT, DONE, PLACED, PARTIAL, TIMEOUT, INVALID_ORDER, TOO_MANY = 10006, 10009, 10008, 10010, 10012, 10035, 10024

@@ -11,11 +11,11 @@ import msgspec
 from aiohttp import web
 
 from piggy.adapters.signing import mac_matches
-from piggy.simulator.exchange import DepthChange, now_us, number_of
+from piggy.simulator.exchange import DepthChange, now_us
 from piggy.simulator.faults import Fault
 from piggy.simulator.quotes import Rung
 from piggy.simulator.server import VenueServer
-from piggy.simulator.truth import TruthOrder
+from piggy.simulator.truth import TruthOrder, number_of
 from piggy.simulator.venue import BUY, FOK, GTC, IOC
 
 MAPPING = Path(__file__).with_name("toy.json")

@@ -57,6 +57,7 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     ended: str = ""
     quantity: Decimal | None = None
     price: Decimal | None = None
+    restated: str = ""
 
 
 class Truth:
@@ -65,7 +66,7 @@ class Truth:
     def __init__(self, *, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.orders = read(path=path)
-        self._executions = sum(len(order.fills) for order in self.orders.values())
+        self._executions = max((number_of(fill) for o in self.orders.values() for fill in o.fills), default=0)
         self._file = path.open("ab")
         self._lock = Lock()
 
@@ -87,6 +88,15 @@ class Truth:
         fill = TruthFill(exec_id=f"{venue}-E{self._executions}", quantity=quantity, price=price)
         self._write(_Line(owner=order.owner, cl_ord_id=order.cl_ord_id, fill=fill))
         return fill
+
+    def restate(
+        self, *, order: TruthOrder, fill: TruthFill, quantity: Decimal, price: Decimal, venue: str
+    ) -> TruthFill:
+        """Put other numbers in an execution's place under a new ExecID; quantity 0 takes it back. Returns it."""
+        self._executions += 1
+        other = TruthFill(exec_id=f"{venue}-E{self._executions}", quantity=quantity, price=price)
+        self._write(_Line(owner=order.owner, cl_ord_id=order.cl_ord_id, fill=other, restated=fill.exec_id))
+        return other
 
     def end(self, *, order: TruthOrder, how: str) -> None:
         """Note that nothing of the order works any more: cancelled, rejected or filled."""
@@ -124,9 +134,18 @@ def _fold(orders: dict[tuple[str, str], TruthOrder], line: _Line) -> None:
     elif line.again:
         orders[line.owner, line.again].received += 1
     elif line.fill is not None:
-        orders[line.owner, line.cl_ord_id].fills.append(line.fill)
+        fills = orders[line.owner, line.cl_ord_id].fills
+        if line.restated:
+            fills[:] = [fill for fill in fills if fill.exec_id != line.restated]
+        if line.fill.quantity:
+            fills.append(line.fill)
     elif line.quantity is not None:
         order = orders[line.owner, line.cl_ord_id]
         order.quantity, order.price = line.quantity, line.price
     elif line.ended:
         orders[line.owner, line.cl_ord_id].ended = line.ended
+
+
+def number_of(fill: TruthFill) -> int:
+    """Return an execution's number, counted per venue."""
+    return int(fill.exec_id.rpartition("-E")[2])

@@ -18,7 +18,8 @@ DUPLICATE_ORDER, UNKNOWN_ORDER, BROKER_OPTION = "6", "5", "0"
 class Report(NamedTuple):
     """What the LP says of an order.
 
-    `kind` is new, trade, replaced, cancelled, rejected, status, unknown or cancel_rejected.
+    `kind` is new, trade, replaced, cancelled, rejected, status, unknown, cancel_rejected, busted or corrected; the last
+    two name the execution whose place `fill` takes.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Report(NamedTuple):
     reason: str = ""
     text: str = ""
     orig_cl_ord_id: str = ""
+    ref_exec_id: str = ""
 
 
 class Venue:

@@ -10,6 +10,7 @@ from msgspec import structs
 from apps.liquidity import selectors
 from apps.liquidity.models import VenueOrder
 from apps.liquidity.worker.link import Link
+from piggy.adapters import telling
 from piggy.adapters.driver import Driver, wall_us
 from piggy.adapters.interface import Order, ReportKind, Said, VenueConfig, VenueReport
 from piggy.adapters.registry import driver_of
@@ -62,8 +63,12 @@ class VenueLink(Link):
         self.session.place(child=child, wait_s=self._age_ms_max / 1_000)
 
     def _send_cancel(self, order: CancelChild, row: VenueOrder | None, attempt: int) -> bool:
-        # Without a row the order never came here, and so never left.
-        return True if row is None else self.session.cancel(order=_order(row))
+        if row is not None:
+            return self.session.cancel(order=_order(row))
+        names = {"venue": self._venue, "client_id": order.cl_ord_id, "text": "the order never came here"}
+        said = telling.uncancel(at_us=wall_us(), **names)
+        self._keep_report(said.report, said.raw)
+        return True
 
     def _ask_status(self, row: VenueOrder) -> None:
         self.session.ask_status(order=_order(row))

@@ -22,4 +22,6 @@ TICK, SHARE_STEP = Decimal("0.01"), Decimal(1)
 
 ENDED = frozenset({"canceled", "expired", "rejected", "done_for_day", "replaced", "suspended"})
 DONE_EVENTS = frozenset({"canceled", "expired", "done_for_day"})
-CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
+BUST = "trade_bust"
+CORRECTIONS = frozenset({BUST, "trade_correct"})
+CANCEL_REFUSED = "order_cancel_rejected"

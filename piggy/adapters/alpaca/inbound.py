@@ -11,7 +11,17 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from piggy.adapters import telling
-from piggy.adapters.alpaca.config import CORRECTIONS, DONE_EVENTS, DUPLICATE_TEXT, ENDED, QUOTE_UNITS, SHARE_STEP, TICK
+from piggy.adapters.alpaca.config import (
+    BUST,
+    CANCEL_REFUSED,
+    CORRECTIONS,
+    DONE_EVENTS,
+    DUPLICATE_TEXT,
+    ENDED,
+    QUOTE_UNITS,
+    SHARE_STEP,
+    TICK,
+)
 from piggy.adapters.answers import at_us, document, fields_of, is_doubtful
 from piggy.adapters.books import Books, lots
 from piggy.adapters.interface import Balance, Position, Reports, Response, Said, Symbol, UnableToReadReport, VenueConfig
@@ -35,17 +45,47 @@ def quote(*, doc: Doc, books: Books, config: VenueConfig, now_us: int) -> None:
         raise UnableToReadReport(f"{type(error).__name__} {error}") from error
 
 
-def trade_update(*, doc: Doc, config: VenueConfig, raw: str) -> Reports:
-    """Return what an update says; a bust or correction is for a person. Raises UnableToReadReport."""
+class Executions:
+    """Which fill of ours each execution of the stream is, as busts and corrections name executions."""
+
+    def __init__(self) -> None:
+        self._fill_ids: dict[str, str] = {}
+        self._told: dict[str, str] = {}
+
+    def fill(self, *, execution_id: str, number: str, cumulative: str) -> str:
+        """Note a fill of the stream and return its id; after a bust an order may come to the same count again."""
+        name = fill_id(number, cumulative)
+        if not execution_id:
+            return name
+        if self._told.setdefault(name, execution_id) != execution_id:
+            name = f"{name}#{execution_id}"
+        self._fill_ids[execution_id] = name
+        return name
+
+    def restated(self, *, execution_id: str, report_id: str) -> None:
+        """Note the execution that stands in another's place: it may be restated in its turn."""
+        self._fill_ids[execution_id] = report_id
+
+    def fill_id(self, *, execution_id: str) -> str:
+        """Return the fill of an execution. Raises UnableToReadReport: a person must say which is meant."""
+        if execution_id not in self._fill_ids:
+            raise UnableToReadReport(f"no fill is known as execution {execution_id!r}")
+        return self._fill_ids[execution_id]
+
+
+def trade_update(*, doc: Doc, executions: Executions, config: VenueConfig, raw: str) -> Reports:
+    """Return what an update says; `executions` learns from it. Raises UnableToReadReport."""
     event = doc.get("event")
-    if event in CORRECTIONS:
-        raise UnableToReadReport(f"{event}: the venue changed a trade after the fact")
     try:
         order = doc["order"]
         names: dict[str, Any] = {"venue": config.venue, "client_id": str(order["client_order_id"]), "raw": raw}
         happened_us = at_us(doc.get("timestamp") or order["updated_at"])
         if event in ("fill", "partial_fill"):
-            return (_fill(doc, order, config, happened_us, raw),)
+            return (_fill(doc, order, executions, config, happened_us, raw),)
+        if event in CORRECTIONS:
+            return (_restated(doc, order, executions, config, happened_us, raw),)
+        if event == CANCEL_REFUSED:
+            return (telling.uncancel(text=str(doc.get("reason") or event), at_us=happened_us, **names),)
         if event in ("new", "accepted"):
             return (telling.ack(venue_order_id=str(order["id"]), at_us=happened_us, **names),)
         if event == "rejected":
@@ -58,13 +98,41 @@ def trade_update(*, doc: Doc, config: VenueConfig, raw: str) -> Reports:
     return ()
 
 
-def _fill(doc: Doc, order: Doc, config: VenueConfig, happened_us: int, raw: str) -> Said:
+def _restated(doc: Doc, order: Doc, executions: Executions, config: VenueConfig, happened_us: int, raw: str) -> Said:
     mapping = config.mapping_from(name=order["symbol"])
+    ref = executions.fill_id(execution_id=str(doc["previous_execution_id"]))
+    report_id = f"{doc['event']}/{doc['execution_id']}"
+    names: dict[str, Any] = {
+        "venue": config.venue,
+        "client_id": str(order["client_order_id"]),
+        "report_id": report_id,
+        "ref_fill_id": ref,
+        "cumulative": filled_of(order, config),
+        "text": str(doc.get("reason") or doc["event"]),
+        "at_us": happened_us,
+        "raw": raw,
+    }
+    if doc["event"] == BUST:
+        return telling.bust(**names)
+    said = telling.correction(
+        symbol=mapping.symbol,
+        side=Side(order["side"]),
+        lots=lots(units=Decimal(doc["qty"]), mapping=mapping),
+        price=Decimal(doc["price"]),
+        **names,
+    )
+    executions.restated(execution_id=str(doc["execution_id"]), report_id=report_id)
+    return said
+
+
+def _fill(doc: Doc, order: Doc, executions: Executions, config: VenueConfig, happened_us: int, raw: str) -> Said:
+    mapping = config.mapping_from(name=order["symbol"])
+    names = {"number": str(order["id"]), "cumulative": str(order["filled_qty"])}
     return telling.fill(
         venue=config.venue,
         client_id=str(order["client_order_id"]),
         venue_order_id=str(order["id"]),
-        fill_id=fill_id(order["id"], order["filled_qty"]),
+        fill_id=executions.fill(execution_id=str(doc.get("execution_id", "")), **names),
         symbol=mapping.symbol,
         side=Side(order["side"]),
         lots=lots(units=Decimal(doc["qty"]), mapping=mapping),

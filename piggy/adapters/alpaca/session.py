@@ -44,6 +44,7 @@ class AlpacaSession:
         self._terms: dict[str, Symbol] = {}
         self._client_ids: dict[str, str] = {}
         self._greeted: set[str] = set()
+        self._executions = inbound.Executions()
 
     def client_id(self, *, cl_ord_id: str) -> str:
         """Alpaca takes any id of up to 128 characters."""
@@ -77,7 +78,8 @@ class AlpacaSession:
             self._greeted.add(TRADES)
         if what != "trade_updates":
             return NOTHING
-        return Heard(reports=inbound.trade_update(doc=doc["data"], config=self.config, raw=text))
+        said = inbound.trade_update(doc=doc["data"], executions=self._executions, config=self.config, raw=text)
+        return Heard(reports=said)
 
     def _hear_quotes(self, rows: list[dict[str, Any]], now_us: int) -> Heard:
         for row in rows:
@@ -113,15 +115,14 @@ class AlpacaSession:
 
     def cancel(self, *, order: Order, now_us: int) -> Steps[Reports]:
         """End an order; the stream tells of the end, the status of one that had ended already."""
-        found = yield self._ask.order(client_id=order.client_id)
-        if found.ok:
-            answer = yield self._ask.cancel(number=str(document(found.text)["id"]))
+        answer = yield self._ask.order(client_id=order.client_id)
+        if answer.ok:
+            answer = yield self._ask.cancel(number=str(document(answer.text)["id"]))
             if answer.ok:
                 return ()
-            text = str(fields_of(answer).get("message", answer.status))
-            refused = telling.note(client_id=order.client_id, what="cancel_refused", text=text, at_us=now_us)
-            return (refused, *(yield from self.status(order=order, now_us=now_us)))
-        return (yield from self.status(order=order, now_us=now_us))
+        text = str(fields_of(answer).get("message", answer.status))
+        refused = telling.uncancel(venue=self.config.venue, client_id=order.client_id, text=text, at_us=now_us)
+        return (refused, *(yield from self.status(order=order, now_us=now_us)))
 
     def replace(self, *, order: Order, quantity: Decimal, limit_price: Decimal, now_us: int) -> Steps[Reports]:
         """Raises UnableToTranslate, always: Alpaca makes another order of it, with another client id."""

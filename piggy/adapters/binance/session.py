@@ -134,8 +134,8 @@ class BinanceSession:
         """End an order; one that is no longer there is asked for its status."""
         answer = yield self._ask.cancel(order=order, now_us=now_us)
         if not answer.ok:
-            refused = telling.note(
-                client_id=order.client_id, what="cancel_refused", text=inbound.text_of(answer), at_us=now_us
+            refused = telling.uncancel(
+                venue=self.config.venue, client_id=order.client_id, text=inbound.text_of(answer), at_us=now_us
             )
             if inbound.is_unknown(answer):
                 return (refused, *(yield from self.status(order=order, now_us=now_us)))

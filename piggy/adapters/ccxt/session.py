@@ -113,20 +113,19 @@ class CcxtSession:
     def cancel(self, *, order: Order, now_us: int) -> Steps[Reports]:
         """End an order; how it ended is asked for."""
         self._ask.now_us = now_us
-        found = yield from self._look_up(order)
-        refused: Reports = ()
-        if found is not None and found.ok:
+        answer = yield from self._look_up(order)
+        if answer is not None and answer.ok:
             name = self.config.mapping_of(symbol=order.symbol).venue_symbol
-            number = str(document(found.text)["id"])
+            number = str(document(answer.text)["id"])
             answer = yield from self._say(self._ask.cancel(name=name, number=number))
-            again = yield from self._look_up(order)
-            if answer.ok and again is not None and again.ok:
-                return (yield from self._told_by(document(again.text), order, now_us))
-            if not answer.ok:
-                refused = (
-                    telling.note(client_id=order.client_id, what="cancel_refused", text=answer.text, at_us=now_us),
-                )
-        return refused + (yield from self.status(order=order, now_us=now_us))
+            if answer.ok:
+                again = yield from self._look_up(order)
+                if again is not None and again.ok:
+                    return (yield from self._told_by(document(again.text), order, now_us))
+                return (yield from self.status(order=order, now_us=now_us))
+        text = "the venue does not know the order" if answer is None else answer.text
+        refused = telling.uncancel(venue=self.config.venue, client_id=order.client_id, text=text, at_us=now_us)
+        return (refused, *(yield from self.status(order=order, now_us=now_us)))
 
     def replace(self, *, order: Order, quantity: Decimal, limit_price: Decimal, now_us: int) -> Steps[Reports]:
         """Raises UnableToTranslate, always: ccxt's edits are a cancel and another order on many exchanges."""

@@ -122,7 +122,7 @@ class OandaSession:
         if answer.ok:
             return said
         reason = str(fields_of(answer).get("errorCode", answer.status))
-        return (telling.note(client_id=order.client_id, what="cancel_refused", text=reason, at_us=now_us), *said)
+        return (telling.uncancel(venue=self.config.venue, client_id=order.client_id, text=reason, at_us=now_us), *said)
 
     def replace(self, *, order: Order, quantity: Decimal, limit_price: Decimal, now_us: int) -> Steps[Reports]:
         """Change an order; the venue gives it a new number under the same client id. Raises UnableToTranslate."""

@@ -67,7 +67,7 @@ PACKS: dict[str, tuple[Scenario, ...]] = {
     "ccxt": POLLED,
     "generic": POLLED,
     "mt5": (s.agent_logon, *(one for one in POLLED if one is not s.logon)),
-    "alpaca": (*(one for one in COMMON if one is not s.replace), s.replace_refused, s.nothing_missing),
+    "alpaca": (*(one for one in COMMON if one is not s.replace), s.replace_refused, s.restated, s.nothing_missing),
 }
 
 

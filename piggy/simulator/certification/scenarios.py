@@ -10,6 +10,7 @@ import msgspec
 
 from piggy.adapters.interface import ReportKind, UnableToSend, UnableToTranslate
 from piggy.adapters.terms import mismatches
+from piggy.core.commands import RecordVenueBust, RecordVenueCorrection
 from piggy.core.market import VenueState
 from piggy.simulator.certification.ground import Ground, Kept, UnableToPass
 from piggy.simulator.faults import Fault
@@ -141,6 +142,7 @@ def cancel(ground: Ground) -> None:
     check(order is not None and order.ended == "cancelled", "the venue did not end it")
     ground.driver.cancel(order=ground.order(cl_ord_id))
     check(len(ground.kept.of(client_id, ReportKind.DONE)) == 1, "it ended twice")
+    check(ground.has(cl_ord_id, ReportKind.UNCANCEL), "the refused second cancel was not told")
 
 
 def replace(ground: Ground) -> None:
@@ -287,6 +289,24 @@ def repeated_events(ground: Ground) -> None:
     time.sleep(QUIET_S)
     ground.server.faults.disarm(Fault.REPEAT_EVENT)
     check(ground.filled(cl_ord_id) == ground.lots, f"{ground.filled(cl_ord_id)} lots were counted")
+
+
+def restated(ground: Ground) -> None:
+    """Executions that the venue corrects and takes back later are told so, by the name that we gave them (F-15)."""
+    for price, kind in ((Decimal(1), ReportKind.CORRECTION), (Decimal(0), ReportKind.BUST)):
+        cl_ord_id = ground.place()
+        ground.wait(lambda: ground.filled(cl_ord_id) == ground.lots, "the fill was not heard of")  # noqa: B023
+        first = ground.kept.fills(ground.client_id(cl_ord_id))[0]
+        left = first.quantity * ground.mapping.units_per_lot / 2 if price else Decimal(0)
+        ground.server.exchange.restate(cl_ord_id=ground.client_id(cl_ord_id), quantity=left, price=price)
+        ground.wait(lambda: ground.has(cl_ord_id, kind), f"the {kind.value} was not heard of")  # noqa: B023
+        said = ground.kept.of(ground.client_id(cl_ord_id), kind)[0].report
+        assert isinstance(said.command, RecordVenueBust | RecordVenueCorrection)
+        check(said.command.ref_fill_id == first.fill_id, f"it restates {said.command.ref_fill_id}, not {first.fill_id}")
+        truth = ground.truth_lots(cl_ord_id)
+        check(said.cumulative == truth, f"we heard of {said.cumulative} lots, the venue has {truth}")
+        # What was restated is compared here; the last scenario compares fills.
+        del ground.created[cl_ord_id]
 
 
 def symbols(ground: Ground) -> None:

@@ -67,11 +67,12 @@ def test_a_quote_is_read_without_a_float_and_in_lots():
         ("pending_new", None),
         ("pending_cancel", None),
         ("replaced", None),
-        ("order_cancel_rejected", None),
+        ("order_cancel_rejected", ReportKind.UNCANCEL),
     ],
 )
 def test_every_event_of_an_order_is_read(event: str, kind: ReportKind | None):
-    said = inbound.trade_update(doc=update(event, filled_qty="40"), config=CONFIG, raw="")
+    doc = update(event, filled_qty="40")
+    said = inbound.trade_update(doc=doc, executions=inbound.Executions(), config=CONFIG, raw="")
     assert [one.report.kind for one in said] == ([kind] if kind else [])
     if kind is ReportKind.DONE:
         assert said[0].report.cumulative == Decimal("0.4")
@@ -84,17 +85,39 @@ def test_the_stream_and_the_activities_name_a_fill_alike():
     assert len({one.report.key for one in said}) == len(rows) == 5
     first = rows[0]
     order = order_doc(id=first["order_id"], symbol="AMZN", filled_qty=first["cum_qty"] + "00", side="buy")
-    heard = inbound.trade_update(
-        doc=update("partial_fill", price=first["price"], qty=first["qty"]) | {"order": order}, config=CONFIG, raw=""
-    )
-    assert heard[0].report.key == said[0].report.key
-    assert heard[0].report.command.price == Decimal("2907.15")
+    heard = hear(update("partial_fill", price=first["price"], qty=first["qty"]) | {"order": order})
+    assert heard.key == said[0].report.key
+    assert heard.command.price == Decimal("2907.15")
+
+
+def restating(event: str, ref: str, **changed: str) -> dict[str, Any]:
+    return update(event, price="150", qty="40", filled_qty="40") | {"previous_execution_id": ref} | changed
+
+
+def test_a_bust_and_a_correction_name_the_fill_that_we_told():
+    """F-15: the venue names an execution; a correction may be corrected in its turn."""
+    executions = inbound.Executions()
+    fill = update("fill", price="160", qty="100", filled_qty="100") | {"execution_id": "E1"}
+    told = hear(fill, executions)
+    first = hear(restating("trade_correct", "E1", execution_id="E2"), executions)
+    second = hear(restating("trade_bust", "E2", execution_id="E3"), executions)
+    assert first.command.ref_fill_id == told.command.fill_id
+    assert (first.kind, first.command.quantity, first.command.price) == (ReportKind.CORRECTION, Decimal("0.4"), 150)
+    assert (second.kind, second.command.ref_fill_id) == (ReportKind.BUST, first.command.report_id)
+    assert second.cumulative == Decimal("0.4")
+    again = hear(fill | {"execution_id": "E4"}, executions)
+    assert again.key != told.key, "after a bust the order came to the same count again"
 
 
 @pytest.mark.parametrize("event", ["trade_bust", "trade_correct"])
-def test_a_bust_is_parked_for_a_person(event: str):
+def test_a_bust_of_an_execution_that_nobody_heard_is_for_a_person(event: str):
     with pytest.raises(UnableToReadReport):
-        inbound.trade_update(doc=update(event), config=CONFIG, raw="")
+        hear(restating(event, "E9", execution_id="E10"))
+
+
+def hear(doc: dict[str, Any], executions: inbound.Executions | None = None) -> Any:
+    executions = executions or inbound.Executions()
+    return inbound.trade_update(doc=doc, executions=executions, config=CONFIG, raw="")[0].report
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
+from piggy.core.commands import (
+    RecordVenueAck,
+    RecordVenueCancelReject,
+    RecordVenueDone,
+    RecordVenueDoubt,
+    RecordVenueFill,
+    RecordVenueReject,
+)
 from piggy.simulator.binance import BinanceServer
 from piggy.simulator.certification.grounds import symbol
 from piggy.simulator.faults import Fault
@@ -144,7 +151,7 @@ def test_the_end_of_an_order_waits_for_its_missing_fills(
     ]
 
 
-def test_an_order_off_the_venues_steps_is_refused_here(
+def test_what_the_venue_or_its_steps_forbid_is_told_and_a_cancel_may_be_asked_again(
     engine: Engine,  # noqa: F811
     worker: WorkerProcess,
     venue: BinanceServer,
@@ -153,6 +160,16 @@ def test_an_order_off_the_venues_steps_is_refused_here(
     engine.order("o5-LP1-1", lots="0.000000001")
     engine.wait(lambda: engine.of("o5-LP1-1", RecordVenueReject))
     assert venue.exchange.orders() == []
+    engine.cancel("never-LP1-1")
+    engine.wait(lambda: engine.of("never-LP1-1", RecordVenueCancelReject))
+    engine.order("o6-LP1-1", limit="1.0", force="gtc")
+    engine.wait(lambda: engine.of("o6-LP1-1", RecordVenueAck))
+    venue.faults.arm(Fault.REFUSE_CANCEL)
+    engine.cancel("o6-LP1-1")
+    engine.wait(lambda: engine.of("o6-LP1-1", RecordVenueCancelReject))
+    assert not engine.of("o6-LP1-1", RecordVenueDone)
+    engine.cancel("o6-LP1-1")
+    engine.wait(lambda: engine.of("o6-LP1-1", RecordVenueDone))
 
 
 @pytest.mark.slow
