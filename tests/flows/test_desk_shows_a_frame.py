@@ -33,11 +33,17 @@ def voice(acorn: Any, redis_server: Any) -> EngineVoice:
     return voice
 
 
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
+    with WebProcess(log=tmp_path_factory.mktemp("web") / "web.log") as process:
+        yield process
+
+
 @pytest.fixture
-def page(voice: EngineVoice, tmp_path: Path) -> Iterator[Page]:
+def page(voice: EngineVoice, web: WebProcess) -> Iterator[Page]:
     """The open desk of a dealer; what the console said is in `page.said`."""
     key = seat_staff(tenant="acorn", role="dealer", username="dora")
-    with WebProcess(log=tmp_path / "web.log") as web, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         context = browser.new_context(viewport={"width": 1366, "height": 768})
         cookie = {"name": "sessionid", "value": key, "domain": "acorn.localhost", "path": "/"}
