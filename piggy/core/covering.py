@@ -15,6 +15,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.correction_events import HedgeFillBusted, VenueFillBusted
+from piggy.core.entry import CLOSED
 from piggy.core.hedging import HedgePolicy, HedgeScope, hedge_lots, lots_to_target, policy_fault
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
@@ -330,6 +331,7 @@ def _legs(policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment) -> tup
     excluded = {name: "not for hedges" for name in state.venues if policy.venues and name not in policy.venues} | {
         key: f"trading state {s.value}" for (scope, key), s in state.trading_states.items() if _is_off(scope, s)
     }
+    excluded |= dict.fromkeys(moment.closed, CLOSED)
     levels = _within_limits(policy, side, moment)
     if not levels:
         return ()

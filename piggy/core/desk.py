@@ -39,6 +39,7 @@ from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Touch, currency_pairs
 from piggy.core.correction_events import OrderFillBusted
+from piggy.core.entry import Entry
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.execution import Execution, UnableToConvert
 from piggy.core.folding import fold
@@ -150,6 +151,7 @@ class Desk:
         self.state = State(tenant=tenant)
         self.market = Market()
         self.statuses: dict[str, VenueStatus] = {}
+        self.entry = Entry()
         self.marks: dict[str, Touch] = {}
         self._pairs: dict[tuple[str, str], str] = {}
         self._answered: OrderedDict[str, _Answered] = OrderedDict()
@@ -256,6 +258,7 @@ class Desk:
     def status(self, *, status: VenueStatus) -> None:
         """Take a venue's session state; a session that is down quotes nothing."""
         self.statuses[status.venue] = status
+        self.entry.hear(status=status, state=self.state)
         if status.state is not VenueState.READY:
             self.market.withdraw(venue=status.venue)
 
@@ -317,9 +320,8 @@ class Desk:
     def moment(self, *, now_us: int) -> Moment:
         """Return all that the desk knows at `now_us`."""
         self._mark(now_us)
-        return Moment(
-            self.state, self.market, self.marks, self._pairs, now_us, self._rankings, self._margins, self._watch
-        )
+        known = (self.state, self.market, self.marks, self._pairs, now_us, self._rankings, self._margins, self._watch)
+        return Moment(*known, self.entry.closed)
 
     def _mark(self, now_us: int) -> None:
         for symbol in self.market.changed():

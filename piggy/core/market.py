@@ -38,7 +38,8 @@ class VenueState(StrEnum):
 class VenueStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A venue's session changed state, or is still in it (sent every second); DOWN withdraws all its quotes.
 
-    `entries_in` counts the market data entries taken since the worker began.
+    `entries_in` counts the market data entries taken since the worker began. `unreconciled` counts what its worker does
+    not know: orders in doubt, fills that are not in the log yet; not 0 before all orders found open are settled.
     """
 
     venue: str
@@ -48,6 +49,7 @@ class VenueStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     sequence_in: int = 0
     sequence_out: int = 0
     entries_in: int = 0
+    unreconciled: int = 0
 
 
 class AttributedLevel(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from decimal import Decimal
 
 import msgspec
@@ -28,7 +28,10 @@ _BUY = Side.BUY
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """`marks` are the last best bid and ask of every symbol, kept when stale too, to value what is held."""
+    """`marks` are the last best bid and ask of every symbol, kept when stale too, to value what is held.
+
+    `closed` are the venues that take no new risk yet.
+    """
 
     state: State
     market: Market
@@ -38,6 +41,7 @@ class Moment(msgspec.Struct, frozen=True):
     rankings: Rankings
     margins: MarginTermsKept
     watch: MarginWatch
+    closed: Set[str] = frozenset()
 
     def account(self, account_id: str) -> Account:
         return self.state.accounts[account_id]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from piggy.core.accounts import TradingState
 from piggy.core.auctions import CALLS, AuctionPhase, AuctionRules, interrupts
 from piggy.core.crossing import Meeting, meet
+from piggy.core.entry import CLOSED
 from piggy.core.events import PhaseChanged, RoutingDecision
 from piggy.core.execution import Execution, opening_lots, position_id_of
 from piggy.core.market import AttributedLevel
@@ -102,7 +103,8 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         position=position,
         b_net_lots=moment.state.exposure[terms.symbol].b_net,
     )
-    ranking = _ranking(order=order, limit=limit, levels=levels, moment=moment)
+    opens = opening_lots(position=position, side=side, quantity=quantity) > 0
+    ranking = _ranking(order=order, limit=limit, levels=levels, closed=moment.closed if opens else (), moment=moment)
     planned_legs: tuple[Leg, ...] = ()
     keeps: tuple[Keep, ...] = ()
     if limit is not None:
@@ -272,13 +274,15 @@ def _raw_limit(
     return protected_limit(price=levels[0].price, group=group, instrument=instrument, side=terms.side)
 
 
-def _ranking(*, order: Order, limit: Decimal | None, levels: tuple[AttributedLevel, ...], moment: Moment) -> Ranking:
+def _ranking(
+    *, order: Order, limit: Decimal | None, levels: tuple[AttributedLevel, ...], closed: Collection[str], moment: Moment
+) -> Ranking:
     state = moment.state
     excluded = _switched_off(state.trading_states) if state.trading_states else {}
-    # Whom an order was refused by concerns no other order.
+    # Whom an order was refused by concerns no other order; what is closed for entry is not for a close.
     version = None
-    if order.refused_by:
-        excluded |= dict.fromkeys(order.refused_by, "refused this order")
+    if order.refused_by or closed:
+        excluded |= dict.fromkeys(closed, CLOSED) | dict.fromkeys(order.refused_by, "refused this order")
     else:
         spared = moment.rankings.spared(
             order_id=order.order_id, venues=state.venues, config_version=state.config_version

@@ -19,7 +19,8 @@ class UnableToReadConfig(Exception):
 class EngineConfig:
     """What one engine process needs to know; keys are raw bytes and never printed.
 
-    A rate of 0 is no limit. Past `signals_waiting_max` the fast door answers 503 until fewer wait.
+    A rate of 0 is no limit. `reconcile_ms_max` is how long a start waits for venues before it goes on without some.
+    Past `signals_waiting_max` the fast door answers 503 until fewer wait.
     """
 
     database_url: str = field(repr=False)
@@ -32,6 +33,7 @@ class EngineConfig:
     edge_port: int = 8010
     batch_max: int = 500
     lease_life_s: int = 3
+    reconcile_ms_max: int = 1_000
     strategy_signals_per_s_max: int = 100
     tenant_signals_per_s_max: int = 5_000
     address_failures_per_s_max: int = 20
@@ -55,6 +57,7 @@ class EngineConfig:
             tenant_signals_per_s_max=_number(env, "PIGGY_TENANT_SIGNALS_PER_S_MAX", 5_000),
             address_failures_per_s_max=_number(env, "PIGGY_ADDRESS_FAILURES_PER_S_MAX", 20),
             signals_waiting_max=_number(env, "PIGGY_SIGNALS_WAITING_MAX", 1_000),
+            reconcile_ms_max=_number(env, "PIGGY_RECONCILE_MS_MAX", 1_000),
             snapshot_events=_number(env, "PIGGY_SNAPSHOT_EVENTS", 50_000),
             home=Path(env.get("PIGGY_HOME", ".run")).absolute(),
         )

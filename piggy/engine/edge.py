@@ -98,6 +98,11 @@ class Edge:
                     tenant: {"seq": seq, "of": max(seq, status.goals.get(tenant, 0))}
                     for tenant, seq in status.progress.items()
                 },
+                "venues": {
+                    "reconciled": status.venues - len(status.unreconciled),
+                    "of": status.venues,
+                    "closed_for_entry": status.unreconciled,
+                },
                 "halted": sorted(status.halted),
             }
             return said(200 if ready else 503, told)

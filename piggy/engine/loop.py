@@ -54,7 +54,8 @@ URGENT = frozenset(
 CommandMaker = Callable[[Desk, int], AnyCommand | CommandRefused]
 
 
-# What a clock that nobody can trust keeps out (INV-20); cancels and closes by the desk itself stay.
+# What a clock that nobody can trust keeps out (INV-20), and a start that is not over; cancels and closes by the desk
+# itself stay.
 NEW_RISK = (PlaceOrder, AmendOrder)
 
 
@@ -138,6 +139,7 @@ class Loop:
         self._slice_s = slice_s
         self._inbox: deque[Item] = deque()
         self._urgent: deque[Item] = deque()
+        self._held: list[Item] | None = None
         self._wake = asyncio.Event()
         self._untold: deque[Batch] = deque()
         self._decided = 0
@@ -147,7 +149,7 @@ class Loop:
     @property
     def backlog(self) -> int:
         """How many items wait, those of the urgent lane not counted."""
-        return len(self._inbox)
+        return len(self._inbox) + len(self._held or ())
 
     def submit(self, *, item: Item) -> None:
         """Queue a command for the next batch; one that cannot wait goes past all that can.
@@ -163,8 +165,21 @@ class Loop:
             if desk is not None and desk.perhaps_forgotten(command_id=item.envelope.command_id):
                 self._look_up(item)
                 return
+        if self._held is not None and (item.make is not None or type(item.envelope.command) in NEW_RISK):
+            self._held.append(item)
+            return
         urgent = item.make is None and type(item.envelope.command) in URGENT
         (self._urgent if urgent else self._inbox).append(item)
+        self._wake.set()
+
+    def hold(self) -> None:
+        """Keep what brings new risk until `release`; all else is decided."""
+        self._held = []
+
+    def release(self) -> None:
+        """Take what was held, in its order."""
+        held, self._held = self._held or [], None
+        self._inbox.extend(held)
         self._wake.set()
 
     async def run(self) -> None:
@@ -260,7 +275,7 @@ class Loop:
     def _abandon(self) -> None:
         """Tell who waits here that nobody knows; entries of streams stay pending and come again."""
         decided = [each.item for batch in self._untold for each in batch.done]
-        for item in (*decided, *self._urgent, *self._inbox):
+        for item in (*decided, *self._urgent, *self._inbox, *(self._held or ())):
             if item.respond is not None:
                 item.respond(None)
         self._untold.clear()

@@ -11,7 +11,8 @@ from piggy.engine.loop import Figures
 class Status:
     """`state` is STARTING, STANDBY, RECOVERING, ACTIVE or DRAINING; `halted` maps a tenant to what is wrong there.
 
-    `progress` is how far each tenant's log is folded, `goals` where it ended when that began.
+    `progress` is how far each tenant's log is folded, `goals` where it ended when that began. Of `venues` those in
+    `unreconciled` (tenant/venue) are closed for entry until their workers know what became of all they had.
     """
 
     state: str = "STARTING"
@@ -19,6 +20,8 @@ class Status:
     progress: dict[str, int] = field(default_factory=dict)
     goals: dict[str, int] = field(default_factory=dict)
     halted: dict[str, str] = field(default_factory=dict)
+    venues: int = 0
+    unreconciled: list[str] = field(default_factory=list)
     domains: dict[str, str] = field(default_factory=dict)
     clock_steps: int = 0
     figures: Figures = field(default_factory=Figures)

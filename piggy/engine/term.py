@@ -23,6 +23,7 @@ from piggy.engine.lease import Lease, UnableToHoldLease, bound_writer
 from piggy.engine.loop import Done, Loop
 from piggy.engine.market_feed import MarketFeed
 from piggy.engine.recall import Recall
+from piggy.engine.reconciliation import Reconciliation
 from piggy.engine.standby import Warm
 from piggy.engine.status import Status
 
@@ -133,14 +134,13 @@ class Term:
         letters = DeadLetters(config=self._config)
         intake = Intake(connection=wire, loop=loop, clock=self._clock, shard=lease.shard, letters=letters)
         feed = MarketFeed(connection=wire, desks=loop.desks, saw=marks.saw)
+        entry = Reconciliation(desks=loop.desks, status=self.status)
         self.status.state = "RECOVERING"
         async with asyncio.TaskGroup() as tasks:
             # Recovery may outlast the lease's life, so the lease is renewed from the first moment.
             tasks.create_task(self._renew(lease))
-            await self._follow_tenants(journal, loop, reader, warm)
-            self.loop = loop
-            self.status.state = "ACTIVE"
-            log.info("active", extra={"tenants": sorted(loop.desks), "token": lease.token})
+            await self._follow_tenants(journal, loop, reader, warm, entry)
+            loop.hold()
             for work in (
                 loop.run(),
                 recall.run(loop=loop, tell=tell),
@@ -149,10 +149,19 @@ class Term:
                 intake.read_commands(),
                 intake.claim_pending(),
                 feed.run(),
+            ):
+                tasks.create_task(work)
+            await entry.wait(seconds=self._config.reconcile_ms_max / 1_000)
+            loop.release()
+            self.loop = loop
+            self.status.state = "ACTIVE"
+            log.info("active", extra={"tenants": sorted(loop.desks), "token": lease.token})
+            for work in (
                 intake.watch_timers(),
                 marks.run(),
                 cards.run(),
-                self._keep_following(journal, loop, reader, warm),
+                entry.watch(every_s=RENEW_S),
+                self._keep_following(journal, loop, reader, warm, entry),
             ):
                 tasks.create_task(work)
 
@@ -167,19 +176,19 @@ class Term:
                 log.error("clock stepped", extra={"off_ms": off_ms})
 
     async def _keep_following(
-        self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm
+        self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm, entry: Reconciliation
     ) -> None:
         housekeeping = Housekeeping(config=self._config)
         try:
             while True:
                 await asyncio.sleep(TENANTS_S)
-                await self._follow_tenants(journal, loop, reader, warm)
+                await self._follow_tenants(journal, loop, reader, warm, entry)
                 await housekeeping.look(connection=reader, tips=journal.tips)
         finally:
             await housekeeping.stop()
 
     async def _follow_tenants(
-        self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm
+        self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm, entry: Reconciliation
     ) -> None:
         """Take desks of new tenants, drop those of tenants that left the shard."""
         tenants = await warm.tenants(connection=reader)
@@ -187,7 +196,9 @@ class Term:
             found = await warm.take(connection=reader, tenant=tenant)
             if found is not None:
                 loop.desks[tenant], journal.tips[tenant] = found
+                entry.begin(tenant=tenant)
         for tenant in set(loop.desks) - tenants:
+            entry.end(tenant=tenant)
             del loop.desks[tenant]
 
     async def _connect(self, purpose: str) -> psycopg.AsyncConnection[Any]:

@@ -109,6 +109,7 @@ class Ground:
             edge_port=edge_port,
             holder=holder,
             lease_life_s=2,
+            reconcile_ms_max=100,
         )
 
 

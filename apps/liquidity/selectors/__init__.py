@@ -9,6 +9,7 @@ from apps.liquidity.selectors.execution import (
     scorecards,
 )
 from apps.liquidity.selectors.sessions import (
+    FACTS,
     FIX,
     OPEN_STATES,
     change_place,
@@ -23,12 +24,14 @@ from apps.liquidity.selectors.sessions import (
     place_of,
     providers,
     session_configs,
+    unreconciled,
     unsettled_orders,
     untold_reports,
     venue_configs,
 )
 
 __all__ = [
+    "FACTS",
     "FIX",
     "OPEN_STATES",
     "Card",
@@ -51,6 +54,7 @@ __all__ = [
     "providers",
     "scorecards",
     "session_configs",
+    "unreconciled",
     "unsettled_orders",
     "untold_reports",
     "venue_configs",

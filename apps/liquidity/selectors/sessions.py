@@ -18,10 +18,14 @@ from apps.liquidity.models import (
     VenueOrder,
     VenueReport,
 )
+from apps.outbox.selectors import commands_in_log
+from piggy.adapters import tracking
 from piggy.adapters.fix.config import DIALECTS, SessionConfig
-from piggy.adapters.interface import SymbolMapping, VenueConfig
+from piggy.adapters.interface import ReportKind, SymbolMapping, VenueConfig
 
 FIX = "fix"
+# What changes what we hold; of all else the desk may have had nothing to record.
+FACTS = (ReportKind.FILL, *tracking.RESTATING)
 OPEN_STATES = (VenueOrder.State.PERSISTED, VenueOrder.State.SENT, VenueOrder.State.WORKING, VenueOrder.State.DOUBT)
 
 
@@ -44,6 +48,14 @@ def unsettled_orders(*, venue: str, silent_s: float) -> QuerySet[VenueOrder]:
 def untold_reports() -> QuerySet[VenueReport]:
     """Return reports whose command is not known to be in the log, oldest first."""
     return VenueReport.objects.filter(heard_at__isnull=True, command_id__isnull=False).order_by("id")
+
+
+def unreconciled(*, venue: str) -> int:
+    """Return how many orders are in doubt and how many of the LP's facts are not in the event log yet."""
+    facts = untold_reports().filter(venue=venue, kind__in=FACTS)
+    told = [command_id for command_id in facts.values_list("command_id", flat=True) if command_id]
+    doubts = VenueOrder.objects.filter(venue=venue, state=VenueOrder.State.DOUBT).count()
+    return doubts + len(set(told) - commands_in_log(command_ids=told))
 
 
 def session_configs(*, tenant: str, home: Path) -> dict[str, SessionConfig]:

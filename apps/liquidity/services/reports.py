@@ -144,7 +144,7 @@ def sweep(*, tenant: str, now: datetime) -> int:
         assert row.envelope is not None
         _client().tell(tenant=tenant, envelope=codec.decode_envelope(bytes(row.envelope)))
     # Fills and what restates them are told for ever; of the rest the desk may have had nothing to record.
-    told_again = [row.pk for row in missing if row.kind not in (ReportKind.FILL, *tracking.RESTATING)]
+    told_again = [row.pk for row in missing if row.kind not in selectors.FACTS]
     VenueReport.objects.filter(pk__in=told_again).update(told_count=F("told_count") + 1)
     return len(missing)
 

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import structlog
 from django.db import connection
 from django.db.utils import Error
+from msgspec import structs
 
 from apps.liquidity import selectors, services
 from apps.liquidity.models import VenueOrder
@@ -30,6 +31,9 @@ WAIT_S = 0.02
 ASK_AGAIN_S = 5.0
 STOP_S_MAX = 8.0
 EXIT_UNSAVED = 75
+# How often the worker looks what it does not know: soon again while there is something, else for the next engine.
+COUNT_S, COUNT_AGAIN_S = 1.0, 0.1
+UNKNOWN = 1
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -75,6 +79,9 @@ class Link:
             max_workers=1, thread_name_prefix=f"{self._tenant}-{self._venue}-reports", initializer=self._settle_in
         )
         self._left: list[str] = []
+        self._asked_all = False
+        self._unreconciled = UNKNOWN
+        self._count_at = 0.0
         self._ask_again_at = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{self._tenant}-{self._venue}", daemon=True)
 
@@ -97,11 +104,16 @@ class Link:
         self._keeper.shutdown()
         self._orders.close()
 
+    def status(self) -> VenueStatus:
+        """Return the session's state with what the worker does not know of its orders."""
+        return structs.replace(self.session.status(), unreconciled=self._unreconciled if self._asked_all else UNKNOWN)
+
     def on_state(self, *, status: VenueStatus) -> None:
         """The session came up or went down; the sending thread acts on it."""
         log.info("fix_session", tenant=self._tenant, venue=self._venue, state=status.state, text=status.text)
         self.status_changed = True
         self._turns.put(status.state)
+        self._asked_all = False
 
     def _keep_report(self, report: VenueReport, raw: str) -> None:
         """Keep what the LP said, however long PostgreSQL takes, then tell the engine."""
@@ -143,6 +155,7 @@ class Link:
                 with in_tenant(self._tenant):
                     self._turn()
                     self._ask()
+                    self._count()
                 for delivery in self._orders.read(count=50, block_ms=100):
                     with in_tenant(self._tenant):
                         self._handle(delivery)
@@ -242,6 +255,21 @@ class Link:
             self._doubt(row, "the session was lost" if state is VenueState.DOWN else "found open at logon")
             if state is VenueState.READY:
                 self._ask_status(row)
+        self._unreconciled = UNKNOWN
+        self._asked_all = state is VenueState.READY and self._turns.empty()
+
+    def _count(self) -> None:
+        """Find out what is not known of this venue's orders; nothing is known before all were asked about."""
+        if time.monotonic() < self._count_at:
+            return
+        found = selectors.unreconciled(venue=self._venue) if self._knows_all() else UNKNOWN
+        self._count_at = time.monotonic() + (COUNT_AGAIN_S if found else COUNT_S)
+        self.status_changed |= (found == 0) != (self._unreconciled == 0)
+        self._unreconciled = found
+
+    def _knows_all(self) -> bool:
+        """Whether every order that the session found open was asked about; the answers may still be on their way."""
+        return self._asked_all and self.session.ready
 
     def _ask(self) -> None:
         while not self._asks.empty():

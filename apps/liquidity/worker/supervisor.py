@@ -30,6 +30,8 @@ from piggy.messaging.client import Client, UnableToTell
 WATCH_S = 1.0
 PUBLISH_S = 0.01
 REFRESH_S = 1.0
+# An engine that begins waits for it.
+STATE_S = 0.25
 
 log = structlog.get_logger(__name__)
 Name = tuple[str, str]
@@ -122,17 +124,18 @@ class Supervisor:
         log.info("fix_link_started", tenant=name[0], venue=name[1])
 
     def _publish(self) -> None:
-        refresh_at = 0.0
+        refresh_at = state_at = 0.0
         while not self._stopping.wait(PUBLISH_S):
-            whole = time.monotonic() >= refresh_at
-            if whole:
-                refresh_at = time.monotonic() + REFRESH_S
+            now_s = time.monotonic()
+            whole, stated = now_s >= refresh_at, now_s >= state_at
+            refresh_at = now_s + REFRESH_S if whole else refresh_at
+            state_at = now_s + STATE_S if stated else state_at
             batches: dict[str, list[VenueQuote | VenueStatus]] = {}
             for (tenant, _), link in self._links.items():
                 batch = batches.setdefault(tenant, [])
-                if whole or link.status_changed:
+                if stated or link.status_changed:
                     link.status_changed = False
-                    batch.append(link.session.status())
+                    batch.append(link.status())
                 changed = link.session.changed_quotes()
                 batch.extend(link.session.all_quotes() if whole else changed)
             self._send(batches)

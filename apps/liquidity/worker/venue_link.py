@@ -9,7 +9,7 @@ from msgspec import structs
 
 from apps.liquidity import selectors
 from apps.liquidity.models import VenueOrder
-from apps.liquidity.worker.link import Link
+from apps.liquidity.worker.link import ASK_AGAIN_S, Link
 from piggy.adapters import telling
 from piggy.adapters.driver import Driver, wall_us
 from piggy.adapters.interface import Order, ReportKind, Said, VenueConfig, VenueReport
@@ -35,6 +35,7 @@ class VenueLink(Link):
         self.config = config
         self.session: Driver = driver_of(config=config, listener=self)
         self._reconcile_at = 0.0
+        self._caught_up = False
 
     def on_said(self, *, said: Said) -> None:
         """Keep and tell a report under our own id of its order; missing fills go before the end of an order."""
@@ -78,6 +79,9 @@ class VenueLink(Link):
         if state is VenueState.READY:
             self._reconcile()
 
+    def _knows_all(self) -> bool:
+        return super()._knows_all() and self._caught_up
+
     def _ask(self) -> None:
         super()._ask()
         if self.session.ready and time.monotonic() > self._reconcile_at:
@@ -87,7 +91,9 @@ class VenueLink(Link):
         """Ask for every fill since the last one heard of, the gap of an outage included; each counts once."""
         self._reconcile_at = time.monotonic() + RECONCILE_S
         since_us = selectors.heard_until_us(venue=self._venue, now_us=wall_us()) - OVERLAP_US
-        if not self.session.reconcile(since_us=since_us):
+        self._caught_up = self.session.reconcile(since_us=since_us)
+        if not self._caught_up:
+            self._reconcile_at = time.monotonic() + ASK_AGAIN_S
             log.warning("venue_not_reconciled", tenant=self._tenant, venue=self._venue)
 
 

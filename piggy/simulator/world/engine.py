@@ -99,6 +99,8 @@ class SimulatedEngine:
             new_id=lambda: str(uuid.UUID(int=self._luck.getrandbits(128))),
         )
         loop.desks[self._tenant], journal.tips[self._tenant] = self._store.recover(tenant=self._tenant)
+        desk = loop.desks[self._tenant]
+        desk.entry.close(state=desk.state)
         await asyncio.sleep(self._luck.uniform(0.01, 0.3))
         self.loop = loop
         running = asyncio.get_running_loop()

@@ -204,6 +204,7 @@ class _World:
                     state=VenueState.READY if worker.connected else VenueState.DOWN,
                     text="simulated",
                     at_us=self._loop.now_us,
+                    unreconciled=worker.unreconciled(),
                 )
                 for engine in self._engines:
                     if engine.loop is not None and TENANT in engine.loop.desks:

@@ -15,7 +15,7 @@ from piggy.adapters.fix import outbound
 from piggy.adapters.fix.inbound import read_report
 from piggy.adapters.interface import VenueReport
 from piggy.adapters.tracking import OrderStage
-from piggy.core.commands import AnyCommand, Envelope, RecordVenueFill
+from piggy.core.commands import AnyCommand, Envelope, RecordVenueBust, RecordVenueCorrection, RecordVenueFill
 from piggy.core.events import ChildOrderCreated
 from piggy.core.orders import Side
 from piggy.messaging import codec, lanes, streams
@@ -31,6 +31,7 @@ RETELL_AFTER_US = 3_000_000
 RECONNECT_S = 0.5
 IDLE_MS = 5_000
 TOLD_MAX = 50
+FACTS = (RecordVenueFill, RecordVenueBust, RecordVenueCorrection)
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class SimulatedWorker:
         self, *, tenant: str, lp: SimulatedLp, store: Store, redis: RedisStub, loop: SimulatedLoop, luck: random.Random
     ) -> None:
         self.kept = Kept()
-        self.connected = False
+        self.connected = self._asked_all = False
         self._tenant, self._lp, self._store, self._redis = tenant, lp, store, redis
         self._loop, self._luck = loop, luck
         self._key = streams.venue_key(tenant=tenant, venue=lp.name)
@@ -103,8 +104,17 @@ class SimulatedWorker:
 
     def cut(self) -> None:
         """Lose the connection to the LP; what is under way on it never arrives, what the LP said it says again."""
-        self.connected = False
+        self.connected = self._asked_all = False
         self._lp.hearer = None
+
+    def unreconciled(self) -> int:
+        """Return how much of its orders the worker does not know; 1 before it asked about all."""
+        doubts = sum(row.state == OrderStage.DOUBT for row in self.kept.orders.values())
+        facts = (row.envelope for row in self.kept.reports.values() if row.envelope is not None and not row.heard)
+        untold = sum(
+            isinstance(told.command, FACTS) and told.command_id not in self._store.command_ids for told in facts
+        )
+        return doubts + untold if self._asked_all else 1
 
     def hear_again(self, *, luck: random.Random) -> None:
         """The LP repeats what it said so far, in any order."""
@@ -138,6 +148,7 @@ class SimulatedWorker:
         for row in self._open():
             await self._doubt(row, "found open at logon")
             self._ask(row)
+        self._asked_all = self.connected
 
     async def _read(self, *, first: bool) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -153,15 +153,22 @@ def test_a_second_delivery_is_a_question_never_a_second_order(engine: Engine, wo
 def test_an_order_that_waited_too_long_for_its_session_is_refused_and_never_leaves(
     engine: Engine, worker: WorkerProcess, lp_range: LpRange
 ):
+    """What the worker does not know is in its status: nothing while all is settled, and not nothing before (INV-28)."""
     wait_for_quotes(engine)
+    engine.order("w3-LP1-1", limit="1.0", force="gtc")
+    engine.wait(lambda: engine.of("w3-LP1-1", RecordVenueAck))
+    assert wait_for_state(engine, VenueState.READY, lambda unknown: unknown == 0)
     lp_range.kill()
+    assert wait_for_state(engine, VenueState.DOWN, lambda unknown: unknown > 0)
     engine.order("o3-LP1-1")
     engine.wait(lambda: engine.of("o3-LP1-1", RecordVenueReject))
     lp_range.start()
-    wait_for_quotes(engine)
+    assert wait_for_state(engine, VenueState.READY, lambda unknown: unknown == 0)
+    assert "|35=H|" in lp_range.log("LP1"), "it asked before it said so"
     engine.order("o4-LP1-1")
     engine.wait(lambda: engine.settled("o4-LP1-1"))
     assert ("ACORN", "o3-LP1-1") not in lp_range.truth("LP1")
+    assert wait_for_state(engine, VenueState.READY, lambda unknown: unknown > 0), "no engine recorded the fill"
 
 
 def test_a_cancel_reaches_the_lp_once_and_its_answer_ends_the_leg(
@@ -222,6 +229,23 @@ def test_a_worker_killed_at_any_point_doubles_nothing_and_loses_nothing(
             assert order is not None or engine.of(name, RecordVenueReject)
     finally:
         again.stop()
+
+
+def wait_for_state(engine: Engine, state: VenueState, knows: Callable[[int], bool]) -> bool:
+    """Return whether the worker says within 30 s that its session is in `state`, with so much that it does not know."""
+    listener = engine._redis.pubsub()
+    listener.subscribe(streams.quotes_channel(tenant="acorn"))
+    deadline = time.monotonic() + 30
+    try:
+        while time.monotonic() < deadline:
+            message = listener.get_message(timeout=1)
+            if message and message["type"] == "message":
+                for each in codec.decode_market_data(message["data"]):
+                    if isinstance(each, VenueStatus) and each.state is state and knows(each.unreconciled):
+                        return True
+    finally:
+        listener.close()
+    return False
 
 
 def wait_for_quotes(engine: Engine) -> list[Any]:
