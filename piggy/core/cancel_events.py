@@ -9,7 +9,10 @@ from piggy.core.verdicts import Event
 
 
 class ChildCancelRequested(Event, frozen=True, kw_only=True):
-    """A client wants the order gone; `quantity` is the leg's whole quantity in lots. Nothing of it is worked again."""
+    """A leg is to end; `quantity` is its whole quantity in lots. Its order is not worked again and ends as `outcome`.
+
+    Where the order is kept, only the leg is to go: the desk wants nothing at that venue, or nothing of the house's own.
+    """
 
     order_id: str
     cl_ord_id: str
@@ -18,6 +21,8 @@ class ChildCancelRequested(Event, frozen=True, kw_only=True):
     side: Side
     quantity: Decimal
     reason: str
+    outcome: str = "cancelled"
+    keeps_order: bool = False
 
 
 class ChildCancelRejected(Event, frozen=True, kw_only=True):

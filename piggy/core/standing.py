@@ -11,6 +11,8 @@ from piggy.core.accounts import TradingState
 from piggy.core.auctions import AuctionPhase
 from piggy.core.controls_order import STRICTNESS
 from piggy.core.execution import Execution, position_id_of
+from piggy.core.orders import TimeInForce
+from piggy.core.rollover import next_rollover_at_us
 from piggy.core.state import Order, State
 
 FLATTEN = "flatten"
@@ -40,6 +42,13 @@ def is_stopped(*, state: State, account_id: str, symbol: str) -> bool:
         return True
     strictest = strictest_state(state=state, group=group, account_id=account_id, symbol=symbol)
     return STRICTNESS[strictest] > STRICTNESS[_REDUCING]
+
+
+def expires_at_us(*, order: Order) -> int:
+    """Return when the order ends by itself: its own time, or the end of the trading day it came in."""
+    if order.terms.time_in_force is TimeInForce.GTD and order.terms.expires_at_us is not None:
+        return order.terms.expires_at_us
+    return next_rollover_at_us(at_us=order.accepted_at_us)
 
 
 def may_deal(*, order: Order, execution: Execution) -> bool:

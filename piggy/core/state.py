@@ -61,6 +61,8 @@ class Order:
     text: str = ""
     refused_by: frozenset[str] = frozenset()
     cancelling: str = ""
+    ends_as: str = "cancelled"
+    cancels_refused: int = 0
 
     @property
     def leaves(self) -> Decimal:

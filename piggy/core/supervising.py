@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core import venue_cancels
 from piggy.core.accounts import TradingState
 from piggy.core.clearance import Override, calendar_fault
 from piggy.core.controls_order import STRICTNESS
@@ -15,6 +16,7 @@ from piggy.core.orders import OrderState
 from piggy.core.oversight import OVERRIDE_US_MAX, disconnect_due, kill_plan, override_holds
 from piggy.core.risk import OVERRIDABLE, terms_hash
 from piggy.core.state import Order, State
+from piggy.core.venue_cancels import is_asked
 
 Events = list[ev.AnyEvent]
 SCOPES = ("account", "firm", "group", "strategy", "symbol", "tenant", "venue")
@@ -127,8 +129,8 @@ def report_connection(*, command: cmd.ReportConnection, moment: Moment) -> Event
 def set_trading_state(*, command: cmd.SetTradingState, moment: Moment) -> Events:
     """Change the trading state of a scope; the strictest of all that apply wins (P-01).
 
-    What one person stopped only another opens again. A kill cancels the scope's working orders that are not out at a
-    venue, unless told not to (P-25).
+    What one person stopped only another opens again. A kill cancels the scope's working orders, unless told not to
+    (P-25); legs at venues are asked to end, the house's own hedges too. What a killed venue gives back goes elsewhere.
     """
     state, key = moment.state, (command.scope, command.key)
     if command.scope not in SCOPES:
@@ -143,12 +145,22 @@ def set_trading_state(*, command: cmd.SetTradingState, moment: Moment) -> Events
             scope=command.scope, key=command.key, state=command.state, reason=command.reason, by=command.by
         )
     )
-    if command.state is TradingState.KILLED:
-        working = (order.order_id for order in _working(state) if _in_scope(order, command.scope, command.key))
-        plan = kill_plan(working=working, open_positions=(), cancel_working=command.cancel_working)
-        for order_id in plan.cancel:
-            execution.cancel(order=state.orders[order_id], outcome="cancelled", reason=f"killed: {command.reason}")
+    if command.state is TradingState.KILLED and command.cancel_working:
+        _clear(command=command, execution=execution)
     return execution.events
+
+
+def _clear(*, command: cmd.SetTradingState, execution: Execution) -> None:
+    moment, reason = execution.moment, f"killed: {command.reason}"
+    if command.scope == "venue":
+        execution.events += venue_cancels.leave(venue=command.key, reason=reason, moment=moment)
+        return
+    working = (order.order_id for order in _working(moment.state) if _in_scope(order, command.scope, command.key))
+    plan = kill_plan(working=working, open_positions=())
+    orders = (moment.state.orders[order_id] for order_id in plan.cancel)
+    venue_cancels.end(orders=orders, outcome="cancelled", reason=reason, execution=execution)
+    if command.scope in ("firm", "tenant", "symbol"):
+        execution.events += venue_cancels.recall_hedges(symbol=command.key, reason=reason, moment=moment)
 
 
 def left_behind(*, state: State, now_us: int) -> list[Order]:
@@ -158,13 +170,12 @@ def left_behind(*, state: State, now_us: int) -> list[Order]:
         grace_s = state.effective_limits[state.accounts[account_id].group].disconnect_grace_s
         if disconnect_due(disconnected_at_us=at_us, grace_s=grace_s, now_us=now_us):
             orders = (state.orders[order_id] for order_id in sorted(state.open_orders.get(account_id, ())))
-            gone += [order for order in orders if not order.routed and not order.terms.reduce_only]
+            gone += [order for order in orders if not order.terms.reduce_only and not is_asked(order=order)]
     return gone
 
 
 def _working(state: State) -> list[Order]:
-    open_ = (state.orders[order_id] for ids in state.open_orders.values() for order_id in ids)
-    return [order for order in open_ if not order.routed]
+    return [state.orders[order_id] for ids in state.open_orders.values() for order_id in ids]
 
 
 def _in_scope(order: Order, scope: str, key: str) -> bool:

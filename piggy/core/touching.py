@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 
 from piggy.core import events as ev
+from piggy.core import venue_cancels
 from piggy.core.aftermath import settled
 from piggy.core.auctioning import calls_due, end_calls
 from piggy.core.commands import ActOnPrices, ActOnTime
@@ -18,8 +19,7 @@ from piggy.core.margining import margin_now
 from piggy.core.moment import Moment
 from piggy.core.orders import OrderType, Side, TimeInForce
 from piggy.core.overseeing import limits_due
-from piggy.core.rollover import next_rollover_at_us
-from piggy.core.standing import may_deal
+from piggy.core.standing import expires_at_us, may_deal
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
 from piggy.core.working import carry_out, marketable, plan, street_price
@@ -43,18 +43,19 @@ def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
 
 
 def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
-    """Expire what is due; lots out at a venue are waited for. Ended news windows tax no more (P-17).
+    """Expire what is due; legs at venues are asked to end first. Ended news windows tax no more (P-17).
 
     Intraday limits that end give way to the group's own (P-28).
     """
     state, now_us = moment.state, moment.now_us
     execution = Execution(moment=moment)
-    for order in left_behind(state=state, now_us=now_us):
-        execution.cancel(order=order, outcome="cancelled", reason="the client's connection was lost")
-    for order_id in sorted(state.expiring):
-        order = state.orders[order_id]
-        if now_us >= expires_at_us(order=order) and not order.routed and execution.leaves(order) > 0:
-            execution.cancel(order=order, outcome="expired", reason=f"{order.terms.time_in_force.value} ended")
+    lost, reason = left_behind(state=state, now_us=now_us), "the client's connection was lost"
+    venue_cancels.end(orders=lost, outcome="cancelled", reason=reason, execution=execution)
+    for force in (TimeInForce.DAY, TimeInForce.GTD):
+        expiring = (state.orders[order_id] for order_id in sorted(state.expiring))
+        over = (order for order in expiring if order.terms.time_in_force is force and execution.leaves(order) > 0)
+        ended = [order for order in over if _is_over(order=order, now_us=now_us)]
+        venue_cancels.end(orders=ended, outcome="expired", reason=f"{force.value} ended", execution=execution)
     answer_overdue(execution=execution)
     end_calls(execution=execution)
     execution.events += [ev.LimitsReverted(group=group) for group in limits_due(state=state, now_us=now_us)]
@@ -68,7 +69,7 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
 def time_is_up(*, state: State, now_us: int) -> bool:
     """Return whether ActOnTime has something to do."""
     return (
-        any(now_us >= expires_at_us(order=state.orders[order_id]) for order_id in state.expiring)
+        any(_is_over(order=state.orders[order_id], now_us=now_us) for order_id in state.expiring)
         or any(now_us >= until_us for until_us in state.news_until.values())
         or bool(state.phases and calls_due(state=state, now_us=now_us))
         or is_overdue(state=state, now_us=now_us)
@@ -77,11 +78,9 @@ def time_is_up(*, state: State, now_us: int) -> bool:
     )
 
 
-def expires_at_us(*, order: Order) -> int:
-    """Return when the order ends by itself: its own time, or the end of the trading day it came in."""
-    if order.terms.time_in_force is TimeInForce.GTD and order.terms.expires_at_us is not None:
-        return order.terms.expires_at_us
-    return next_rollover_at_us(at_us=order.accepted_at_us)
+def _is_over(*, order: Order, now_us: int) -> bool:
+    """Whether the order's time is up and anything is left to be done about it."""
+    return now_us >= expires_at_us(order=order) and not venue_cancels.is_asked(order=order)
 
 
 def _trigger_stops(*, symbol: str, execution: Execution) -> None:

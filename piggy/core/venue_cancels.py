@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
+
 from piggy.core import events as ev
+from piggy.core.accounts import TradingState
 from piggy.core.commands import CancelOrder, RecordVenueCancelReject
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
-from piggy.core.state import Order
+from piggy.core.standing import expires_at_us, strictest_state
+from piggy.core.state import Child, Order
 
 Events = list[ev.AnyEvent]
 
@@ -19,11 +23,40 @@ def cancel(*, command: CancelOrder, moment: Moment) -> Events:
     if order.state.final:
         return [_refused("ORDER_NOT_OPEN", f"the order is {order.state.value}")]
     if order.routed:
-        asked = _asked(order, command.reason, moment)
+        asked = _asked((order.order_id,), "cancelled", command.reason, moment)
         return asked or [_refused("CANCEL_PENDING", f"{order.routed} lots are out at a venue that was asked already")]
     execution = Execution(moment=moment)
     execution.cancel(order=order, outcome="cancelled", reason=command.reason)
     return execution.events
+
+
+def end(*, orders: Iterable[Order], outcome: str, reason: str, execution: Execution) -> None:
+    """End orders that may not go on: at once, or where legs of them live at venues as soon as those have ended."""
+    routed: dict[str, Order] = {}
+    for order in orders:
+        if order.routed:
+            routed[order.order_id] = order
+        else:
+            execution.cancel(order=order, outcome=outcome, reason=reason)
+    execution.events += _asked(routed, outcome, reason, execution.moment)
+
+
+def leave(*, venue: str, reason: str, moment: Moment) -> Events:
+    """Return the cancels of every leg at a venue that nothing is to live at; their orders are worked on elsewhere."""
+    legs = (child for child in moment.state.open_children.values() if child.created.venue == venue)
+    return [_ask(child, reason, keeps_order=True) for child in legs if child.cancel is None]
+
+
+def recall_hedges(*, symbol: str, reason: str, moment: Moment) -> Events:
+    """Return the cancels of the house's own legs in a symbol, '' in all; what they did not fill is not covered."""
+    hedges, children = moment.state.hedges, moment.state.open_children.values()
+    legs = (child for child in children if child.created.order_id in hedges and child.cancel is None)
+    return [_ask(child, reason, keeps_order=True) for child in legs if symbol in ("", child.created.symbol)]
+
+
+def is_asked(*, order: Order) -> bool:
+    """Return whether the venues of an order were asked to end its legs: all that can be done until they answer."""
+    return bool(order.routed and (order.cancelling or order.cancels_refused))
 
 
 def record_cancel_reject(*, command: RecordVenueCancelReject, moment: Moment) -> Events:
@@ -43,26 +76,54 @@ def record_cancel_reject(*, command: RecordVenueCancelReject, moment: Moment) ->
 
 
 def end_if_asked(*, order: Order, execution: Execution) -> bool:
-    """Cancel an order that somebody wants gone once no leg of it is left; tell whether it is such an order."""
-    if order.cancelling and execution.free(order) == execution.leaves(order) > 0:
-        execution.cancel(order=order, outcome="cancelled", reason=order.cancelling)
-    return bool(order.cancelling)
+    """End an order that is not to go on once no leg of it is left; tell whether it is such an order.
+
+    Somebody wants it gone, or its time is up, or a venue refused to let it go when its scope was killed.
+    """
+    outcome, reason = order.ends_as, order.cancelling
+    if not reason:
+        outcome, reason = _over(order, execution.moment)
+    if reason and execution.free(order) == execution.leaves(order) > 0:
+        execution.cancel(order=order, outcome=outcome, reason=reason)
+    return bool(reason)
 
 
-def _asked(order: Order, reason: str, moment: Moment) -> Events:
-    return [
-        ev.ChildCancelRequested(
-            order_id=order.order_id,
-            cl_ord_id=leg.cl_ord_id,
-            venue=leg.venue,
-            symbol=leg.symbol,
-            side=leg.side,
-            quantity=leg.quantity,
-            reason=reason,
-        )
-        for child in moment.state.open_children.values()
-        if (leg := child.created).order_id == order.order_id and child.cancel is None
-    ]
+def _over(order: Order, moment: Moment) -> tuple[str, str]:
+    state, terms = moment.state, order.terms
+    if order.order_id in state.expiring and moment.now_us >= expires_at_us(order=order):
+        return "expired", f"{terms.time_in_force.value} ended"
+    if order.cancels_refused:
+        place = {"group": order.group, "account_id": terms.account_id, "symbol": terms.symbol}
+        if strictest_state(state=state, **place) is TradingState.KILLED:
+            return "cancelled", "killed"
+    return "", ""
+
+
+def _asked(orders: Container[str], outcome: str, reason: str, moment: Moment) -> Events:
+    legs = (child for child in moment.state.open_children.values() if child.created.order_id in orders)
+    return [_ask(child, reason, outcome=outcome) for child in legs if _may_ask(child)]
+
+
+def _may_ask(child: Child) -> bool:
+    """Whether nobody asked for the end of its order yet."""
+    return child.cancel is None or child.cancel.keeps_order
+
+
+def _ask(
+    child: Child, reason: str, *, outcome: str = "cancelled", keeps_order: bool = False
+) -> ev.ChildCancelRequested:
+    leg = child.created
+    return ev.ChildCancelRequested(
+        order_id=leg.order_id,
+        cl_ord_id=leg.cl_ord_id,
+        venue=leg.venue,
+        symbol=leg.symbol,
+        side=leg.side,
+        quantity=leg.quantity,
+        reason=reason,
+        outcome=outcome,
+        keeps_order=keeps_order,
+    )
 
 
 def _refused(code: str, text: str) -> ev.CommandRefused:

@@ -83,14 +83,19 @@ def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) 
 
 def _cancel_requested(state: State, event: ev.ChildCancelRequested, recorded: Recorded) -> None:
     state.children[event.cl_ord_id].cancel = event
+    if event.keeps_order:
+        return
     order = state.orders[event.order_id]
-    order.cancelling = event.reason
+    order.cancelling, order.ends_as = event.reason, event.outcome
     state.resting[order.terms.symbol].remove(order_id=order.order_id)
 
 
 def _cancel_rejected(state: State, event: ev.ChildCancelRejected, recorded: Recorded) -> None:
     state.children[event.cl_ord_id].cancel = None
-    order = state.orders[event.order_id]
+    order = state.orders.get(event.order_id)
+    if order is None or not order.cancelling:
+        return
+    order.cancels_refused += 1
     mine = (child for child in state.open_children.values() if child.created.order_id == event.order_id)
     if order.state.final or any(child.cancel for child in mine):
         return
