@@ -165,7 +165,8 @@ class OrderAccepted(Event, frozen=True, kw_only=True):
     """The desk took the order. `book_mode` is what a later close follows.
 
     `conversion_rate` is the account's money for one unit of the symbol's quote currency at that moment: a fill that
-    comes while nothing quotes, as after a restart, is booked at it.
+    comes while nothing quotes, as after a restart, is booked at it. `arrival_bid` and `arrival_ask` are the last best
+    prices of then, before markup: what slippage is measured from.
     """
 
     order_id: str
@@ -177,6 +178,8 @@ class OrderAccepted(Event, frozen=True, kw_only=True):
     margin_reserved: Decimal = ZERO
     notional: Decimal = ZERO
     conversion_rate: Decimal | None = None
+    arrival_bid: Decimal | None = None
+    arrival_ask: Decimal | None = None
 
 
 class OrderRerouted(Event, frozen=True, kw_only=True):

@@ -65,25 +65,26 @@ def take_on(*, order_id: str, terms: OrderTerms, source: str, admission: Admissi
     )
     if terms.type in TRIGGERED_TYPES:
         waits = waiting(group=group, text="waits for its price")
-        accepted = _accepted(order=order, admission=admission, routing=waits)
+        accepted = _accepted(order=order, admission=admission, routing=waits, moment=moment)
         execution.events.append(msgspec.structs.replace(accepted, terms=_with_stop(terms=terms, moment=moment)))
         return
     if hold := hold_for(order=order, moment=moment):
         waits = waiting(group=group, text="waits for its price")
-        accepted = _accepted(order=order, admission=admission, routing=waits)
+        accepted = _accepted(order=order, admission=admission, routing=waits, moment=moment)
         execution.events += held_events(order=order, accepted=accepted, hold=hold, now_us=moment.now_us)
         return
     made = plan(order=order, quantity=terms.quantity, execution=execution)
     if order.rests and not made.acts and not marketable(order=order, moment=moment):
         made = msgspec.structs.replace(made, decision=msgspec.structs.replace(made.decision, text=_rests(order)))
-    execution.events.append(_accepted(order=order, admission=admission, routing=made.decision))
+    execution.events.append(_accepted(order=order, admission=admission, routing=made.decision, moment=moment))
     if terms.post_only and made.takes:
         execution.cancel(order=order, outcome="cancelled", reason="post only: it would have taken liquidity")
         return
     carry_out(order=order, plan=made, execution=execution)
 
 
-def _accepted(*, order: Order, admission: Admission, routing: ev.RoutingDecision) -> ev.OrderAccepted:
+def _accepted(*, order: Order, admission: Admission, routing: ev.RoutingDecision, moment: Moment) -> ev.OrderAccepted:
+    mark = moment.marks.get(order.terms.symbol)
     return ev.OrderAccepted(
         order_id=order.order_id,
         terms=order.terms,
@@ -94,6 +95,8 @@ def _accepted(*, order: Order, admission: Admission, routing: ev.RoutingDecision
         margin_reserved=admission.margin_required,
         notional=admission.notional,
         conversion_rate=admission.conversion_rate,
+        arrival_bid=mark.bid if mark else None,
+        arrival_ask=mark.ask if mark else None,
     )
 
 

@@ -222,6 +222,7 @@ CELERY_BEAT_SCHEDULE = {
     "outbox-sweep": {"task": "outbox.sweep", "schedule": 10.0},
     "execution-watch": {"task": "liquidity.watch_execution", "schedule": 2.0},
     "desk-revert": {"task": "dealing.revert_due", "schedule": 5.0},
+    "log-export": {"task": "reports.export_logs", "schedule": 900.0},
 }
 CELERY_REDBEAT_REDIS_URL = REDIS_URL
 CELERY_REDBEAT_KEY_PREFIX = "celery:redbeat:"

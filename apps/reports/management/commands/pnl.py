@@ -1,0 +1,121 @@
+"""Profit and loss from the command line: the log to Parquet, tables out of it, brokers' statements against it."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.table import Table
+
+from apps.reports import selectors, services
+from apps.tenants.selectors import active_schemas
+from piggy.core.money import plain, round_money
+from piggy.messaging.log_pages import UnableToRead
+
+Row = tuple[str, ...]
+PROFIT_HEADS = (
+    "Date", "Account", "Group", "Symbol", "In", "Fills", "Dealt lots", "Holds lots",
+    "Realised", "Swap", "Commission", "Markup", "Floating", "Net",
+)  # fmt: skip
+SLIPPAGE_HEADS = ("Date", "Account", "Symbol", "In", "Fills", "Lots", "Spread", "Market", "Latency", "Markup", "Total")
+DAYS_BACK = 7
+WIDTH_PLAIN = 200
+
+
+class Command(BaseCommand):
+    help = "pnl export | show, of one broker (--tenant) or of all."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The verbs and what they take."""
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs.add_parser("export", help="Add to the files what the event log holds beyond them; safe to repeat.")
+        show = verbs.add_parser("show", help="Print profit and loss, or slippage, by date, account and symbol.")
+        show.add_argument("what", nargs="?", choices=("profit", "slippage"), default="profit")
+        show.add_argument("--since", type=date.fromisoformat, default=None, help="A business date; a week back.")
+        show.add_argument("--until", type=date.fromisoformat, default=date.max)
+        show.add_argument("--as-of", type=int, default=selectors.NO_END, help="As it was when the log ended there.")
+        show.add_argument("--csv", action="store_true")
+        for verb in verbs.choices.values():
+            verb.add_argument("--tenant", default="")
+            verb.add_argument("--folder", type=Path, default=None, help="Where the files are; $PIGGY_HOME/pnl.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do the verb for one broker or for each."""
+        known = active_schemas()
+        if options["tenant"] and options["tenant"] not in known:
+            raise CommandError(f"There is no broker {options['tenant']!r}.", returncode=2)
+        options["folder"] = options["folder"] or selectors.default_folder()
+        for tenant in [options["tenant"]] if options["tenant"] else known:
+            try:
+                getattr(self, f"_{options['verb']}")(tenant, options)
+            except (
+                services.UnableToExport,
+                services.UnableToTabulate,
+                selectors.UnableToReadFiles,
+                UnableToRead,
+                OSError,
+            ) as error:
+                raise CommandError(f"{tenant}: {error}", returncode=1) from error
+
+    def _export(self, tenant: str, options: dict[str, Any]) -> None:
+        made = services.export(tenant=tenant, folder=options["folder"])
+        self.stdout.write(f"{tenant}: {made.events} events in {made.files} files, the log up to {made.seq}")
+
+    def _show(self, tenant: str, options: dict[str, Any]) -> None:
+        with selectors.opened(folder=options["folder"], tenant=tenant, as_of=options["as_of"]) as log:
+            last = log.last_date()
+            until = min(options["until"], last)
+            asked = {"since": options["since"] or until - timedelta(days=DAYS_BACK), "until": until}
+            if options["what"] == "profit":
+                found = map(_profit, selectors.profits(log=log, tenant=tenant, **asked))
+                self._print(f"{tenant}: profit and loss as of event {log.seq}", PROFIT_HEADS, found, options)
+            else:
+                lost = map(_slippage, selectors.slippages(log=log, tenant=tenant, **asked))
+                title = f"{tenant}: slippage against the arrival mid, above zero worse for the client"
+                self._print(title, SLIPPAGE_HEADS, lost, options)
+
+    def _print(self, title: str, heads: Row, rows: Iterable[Row], options: dict[str, Any]) -> None:
+        if options["csv"]:
+            writer = csv.writer(self.stdout)
+            writer.writerows([heads, *rows])
+            return
+        shown = Table(title=title, title_justify="left", row_styles=("", "dim"))
+        words = {"Date", "Account", "Group", "Symbol", "In"}
+        for head in heads:
+            shown.add_column(head, justify="left" if head in words else "right", no_wrap=True)
+        for row in rows:
+            shown.add_row(*row)
+        out = StringIO()
+        Console(file=out, width=None if sys.stdout.isatty() else WIDTH_PLAIN).print(shown)
+        self.stdout.write(out.getvalue())
+
+
+def _profit(row: selectors.Profit) -> Row:
+    amounts = (row.realised, row.swap, row.commission, row.markup, row.floating, row.net)
+    return (
+        row.day.isoformat(), row.account_id, row.group, row.symbol, row.currency, str(row.fills),
+        plain(row.dealt), plain(row.lots), *(_money(amount, row.currency) for amount in amounts),
+    )  # fmt: skip
+
+
+def _slippage(row: selectors.Slippage) -> Row:
+    fills = f"{row.fills}*" if row.blind else str(row.fills)
+    amounts = (*row.money.values(), row.total)
+    return (
+        row.day.isoformat(), row.account_id, row.symbol, row.currency, fills, plain(row.lots),
+        *(_money(amount, row.currency) for amount in amounts),
+    )  # fmt: skip
+
+
+def _money(amount: Decimal | None, currency: str) -> str:
+    return "no price" if amount is None else f"{round_money(amount=amount, currency=currency):,f}"

@@ -1,0 +1,18 @@
+"""What the exported log says: profit and loss, slippage, and which files there are."""
+
+from apps.reports.selectors.files import NO_END, UnableToReadFiles, default_folder, opened, pieces
+from apps.reports.selectors.profit import Profit, profits
+from apps.reports.selectors.slippage import PARTS, Slippage, slippages
+
+__all__ = [
+    "NO_END",
+    "PARTS",
+    "Profit",
+    "Slippage",
+    "UnableToReadFiles",
+    "default_folder",
+    "opened",
+    "pieces",
+    "profits",
+    "slippages",
+]
