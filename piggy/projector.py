@@ -85,6 +85,7 @@ def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> 
     """
     from django.db import transaction
 
+    from apps.common import bulk
     from apps.tenants.services import in_tenant
 
     wanted = {key: value for key, value in projections().items() if name in ("", key)}
@@ -94,9 +95,10 @@ def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> 
         batch = _read(after=first, limit=rows_max)
         if not batch:
             return 0
-        for key, project in wanted.items():
-            project(tenant=tenant, batch=[recorded for recorded in batch if recorded.seq > cursors[key]])
-        _move(cursors, to=batch[-1].seq)
+        with bulk.unawaited():
+            for key, project in wanted.items():
+                project(tenant=tenant, batch=[recorded for recorded in batch if recorded.seq > cursors[key]])
+            _move(cursors, to=batch[-1].seq)
     return len(batch)
 
 

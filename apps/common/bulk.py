@@ -1,21 +1,59 @@
-"""Many rows in one statement: INSERT or UPDATE from arrays. Four times as fast as rows of parameters.
+"""Many rows in one statement: INSERT or UPDATE from arrays. Several times as fast as rows of parameters.
 
-Columns go over as arrays by the server's own parameters; JSON columns as text that is JSON already.
+Columns go over as arrays in the binary protocol; JSON columns as text that is JSON already, and the server makes
+numbers out of their digits. Inside `unawaited` a statement is on its way while the next one is being made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import psycopg
 from django.db import connection
 from django.db.models import AutoField, BigAutoField, Field, Model
 from psycopg import sql
 
-# PostgreSQL has no array of a length-limited type worth casting to; the column checks its own length.
-ARRAY_TYPES = {"varchar": "text", "jsonb": "text", "numeric": "numeric"}
+from apps.common.times import microseconds
+from piggy.messaging import binary_arrays
+
+# How a column of a type is sent; others go over as psycopg sends a list.
+ARRAYS: dict[str, tuple[str, Callable[[Sequence[Any]], Any]]] = {
+    "varchar": ("text", binary_arrays.texts_or_nulls),
+    "text": ("text", binary_arrays.texts_or_nulls),
+    "jsonb": ("text", binary_arrays.texts_or_nulls),
+    "numeric": ("text", binary_arrays.texts_or_nulls),
+    "bigint": ("bigint", binary_arrays.bigints),
+    "integer": ("integer", binary_arrays.ints),
+    "smallint": ("smallint", binary_arrays.smallints),
+    "timestamp with time zone": (
+        "timestamptz",
+        lambda values: binary_arrays.timestamps([at if type(at) is int else microseconds(at) for at in values]),
+    ),
+}
+# What a value of a nullable column is sent by: these know no NULL.
+NEVER_NULL = ("bigint", "integer", "smallint", "timestamp with time zone")
+CAST = ("jsonb", "numeric")
+
+Pack = Callable[[Sequence[Any]], Any]
+
+
+class Statement(NamedTuple):
+    """SQL with a place for each column, and how to send each."""
+
+    text: bytes
+    columns: list[tuple[str, Pack]]
+
+
+def new(model: type[Model], /, **values: Any) -> Any:
+    """Return a row for `insert` with the model's defaults: as an instance, made in a tenth of its time.
+
+    Times may be integer UTC microseconds.
+    """
+    return SimpleNamespace(**{**_defaults(model), **values})
 
 
 def insert(*, rows: Sequence[Any], model: type[Model] | None = None, repeatable: bool = False) -> None:
@@ -25,15 +63,27 @@ def insert(*, rows: Sequence[Any], model: type[Model] | None = None, repeatable:
     """
     if rows:
         kind: Any = model or type(rows[0])
-        statement, fields = _insertion(kind, repeatable)
-        _run(statement, fields, rows)
+        _run(_insertion(kind, repeatable), rows)
+
+
+def update(*, rows: Sequence[Model], names: Sequence[str]) -> None:
+    """Set the fields `names` of `rows` (one model, found by primary key) in one statement."""
+    if rows:
+        _run(_change(type(rows[0]), tuple(names)), rows)
+
+
+@contextmanager
+def unawaited() -> Iterator[None]:
+    """Send what is written in the block without waiting for each answer; whatever failed is raised at the end."""
+    with connection.cursor(), connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 @cache
-def _insertion(model: Any, repeatable: bool) -> tuple[sql.Composed, list[Any]]:
+def _insertion(model: Any, repeatable: bool) -> Statement:
     fields = [field for field in model._meta.concrete_fields if not isinstance(field, AutoField | BigAutoField)]
     statement = sql.SQL("insert into {table} ({columns}) select {values} from unnest({arrays}) as v({columns}){end}")
-    return (
+    return _made(
         statement.format(
             table=sql.Identifier(model._meta.db_table),
             columns=_joined(_column(field) for field in fields),
@@ -45,20 +95,15 @@ def _insertion(model: Any, repeatable: bool) -> tuple[sql.Composed, list[Any]]:
     )
 
 
-def update(*, rows: Sequence[Model], names: Sequence[str]) -> None:
-    """Set the fields `names` of `rows` (one model, found by primary key) in one statement."""
-    if not rows:
-        return
-    model = type(rows[0])
+@cache
+def _change(model: Any, names: tuple[str, ...]) -> Statement:
     key = model._meta.pk
-    assert key is not None
-    changed = [model._meta.get_field(name) for name in names]
-    fields: list[Any] = [key, *changed]
+    fields: list[Any] = [key, *(model._meta.get_field(name) for name in names)]
     statement = sql.SQL(
         "update {table} as t set {changes} from (select {values} from unnest({arrays}) as v({columns})) as v"
         " where t.{key} = v.{key}"
     )
-    _run(
+    return _made(
         statement.format(
             table=sql.Identifier(model._meta.db_table),
             changes=_joined(sql.SQL("{column} = v.{column}").format(column=_column(field)) for field in fields[1:]),
@@ -68,31 +113,49 @@ def update(*, rows: Sequence[Model], names: Sequence[str]) -> None:
             key=_column(key),
         ),
         fields,
-        rows,
     )
 
 
-def _run(statement: sql.Composed, fields: Sequence[Any], rows: Sequence[Any]) -> None:
-    values = [[getattr(row, field.attname) for row in rows] for field in fields]
+def _made(statement: sql.Composed, fields: Sequence[Any]) -> Statement:
+    return Statement(statement.as_bytes(None), [(field.attname, _sending(field)[1]) for field in fields])
+
+
+def _run(statement: Statement, rows: Sequence[Any]) -> None:
+    values = [pack([getattr(row, name) for row in rows]) for name, pack in statement.columns]
     with connection.cursor():  # Opens the connection and puts the tenant's context on it.
-        psycopg.Cursor(connection.connection).execute(statement, values)
+        cursor = psycopg.Cursor(connection.connection)
+        binary_arrays.register(adapters=cursor.adapters)
+        with connection.wrap_database_errors:
+            cursor.execute(statement.text, values)
+
+
+def _sending(field: Field[Any, Any]) -> tuple[str, Pack]:
+    kind = _type(field).split("(")[0]
+    if kind not in ARRAYS or (field.null and kind in NEVER_NULL):
+        return kind, list
+    return ARRAYS[kind]
 
 
 def _array(field: Field[Any, Any]) -> sql.Composable:
-    return sql.SQL("%b::{}[]").format(sql.SQL(_base(field)))  # type: ignore[arg-type]
+    return sql.SQL("%b::{}[]").format(sql.SQL(_sending(field)[0]))  # type: ignore[arg-type]
 
 
 def _value(field: Field[Any, Any]) -> sql.Composable:
-    column = sql.SQL("v.{}").format(_column(field))
-    return sql.SQL("{}::jsonb").format(column) if _type(field) == "jsonb" else column
-
-
-def _base(field: Field[Any, Any]) -> str:
-    return ARRAY_TYPES.get(_type(field).split("(")[0], _type(field))
+    column, kind = sql.SQL("v.{}").format(_column(field)), _type(field).split("(")[0]
+    return sql.SQL("{}::{}").format(column, sql.SQL(kind)) if kind in CAST else column  # type: ignore[arg-type]
 
 
 def _type(field: Field[Any, Any]) -> str:
     return str(field.rel_db_type(connection) if field.is_relation else field.db_type(connection))
+
+
+@cache
+def _defaults(model: Any) -> dict[str, Any]:
+    fields = model._meta.concrete_fields
+    assert not any(field.has_default() and callable(field.default) for field in fields), (
+        "a default that is made anew cannot be shared"
+    )
+    return {field.attname: field.get_default() for field in fields if not isinstance(field, AutoField | BigAutoField)}
 
 
 def _column(field: Any) -> sql.Identifier:

@@ -9,7 +9,6 @@ from typing import Any
 from django.db.models import F
 
 from apps.common import bulk
-from apps.common.times import moment
 from apps.liquidity.models import RouteQuote
 from piggy.core import events as ev
 from piggy.core.events import Recorded, RoutingDecision, VenueConsidered
@@ -21,7 +20,7 @@ TABLES = (RouteQuote,)
 
 def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
     """Fold `batch` (rising seq, inside the caller's transaction) into the tables; repeating changes nothing."""
-    rows: list[RouteQuote] = []
+    rows: list[Any] = []
     sides = _sides(batch)
     for recorded in batch:
         event: Any = recorded.event
@@ -29,7 +28,7 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
             rows += _quotes(event.routing, event.order_id, event.terms.symbol, event.terms.side, recorded)
         elif isinstance(event, ev.OrderRerouted) and event.order_id in sides:
             rows += _quotes(event.routing, event.order_id, *sides[event.order_id], recorded)
-    bulk.insert(rows=rows, repeatable=True)
+    bulk.insert(rows=rows, model=RouteQuote, repeatable=True)
     for recorded in batch:
         if isinstance(recorded.event, ev.ChildOrderFilled):
             _filled(recorded.event, recorded.seq)
@@ -47,12 +46,13 @@ def _sides(batch: Sequence[Recorded]) -> dict[str, tuple[str, Side]]:
     return found
 
 
-def _quotes(routing: RoutingDecision, order_id: str, symbol: str, side: Side, recorded: Recorded) -> list[RouteQuote]:
+def _quotes(routing: RoutingDecision, order_id: str, symbol: str, side: Side, recorded: Recorded) -> list[Any]:
     best = next((seen for seen in routing.considered if seen.rank == 1), None)
     if best is None or best.price is None or not routing.a_quantity:
         return []
     return [
-        RouteQuote(
+        bulk.new(
+            RouteQuote,
             seq=recorded.seq,
             last_seq=recorded.seq,
             venue=seen.venue,
@@ -66,7 +66,7 @@ def _quotes(routing: RoutingDecision, order_id: str, symbol: str, side: Side, re
             cost=seen.cost or ZERO,
             best_price=best.price,
             best_cost=best.cost or ZERO,
-            decided_at=moment(recorded.recorded_at_us),
+            decided_at=recorded.recorded_at_us,
         )
         for seen in routing.considered
         if seen.price is not None and _was_ranked(seen)

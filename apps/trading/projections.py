@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from apps.common import bulk
-from apps.common.times import moment
 from apps.trading.models import ChildOrder, Fill, Order, Position
 from piggy.core import events as ev
 from piggy.core import positions
@@ -54,25 +53,27 @@ class Rows:
     positions: dict[str, Position]
     fills: dict[int, SimpleNamespace] = field(default_factory=dict)
     changed: dict[int, Order | ChildOrder | Position] = field(default_factory=dict)
-    added: dict[int, Order | ChildOrder | Position] = field(default_factory=dict)
+    added: dict[type, dict[int, Any]] = field(default_factory=lambda: {kind: {} for kind in UPDATES})
 
-    def touch(self, row: Order | ChildOrder | Position | None, recorded: Recorded) -> bool:
+    def touch(self, row: Any, recorded: Recorded) -> bool:
         """Note that `recorded` changes `row`; False where it is unknown or the event is already in it."""
         if row is None or row.last_seq >= recorded.seq:
             return False
-        row.last_seq, row.updated_at = recorded.seq, moment(recorded.recorded_at_us)
+        row.last_seq, row.updated_at = recorded.seq, recorded.recorded_at_us
         self.changed[id(row)] = row
         return True
 
-    def add(self, row: Order | ChildOrder | Position) -> None:
-        self.added[id(row)] = row
+    def add(self, kind: type[Any], /, **values: Any) -> Any:
+        """Return a new row of a table."""
+        row = bulk.new(kind, **values)
+        self.added[kind][id(row)] = row
+        return row
 
     def save(self) -> None:
         """Write what is new in one statement per table, and what changed in another."""
         for kind, names in UPDATES.items():
-            bulk.insert(rows=[row for row in self.added.values() if isinstance(row, kind)])
-            known = self.changed.keys() - self.added.keys()
-            bulk.update(rows=[row for key in known if isinstance(row := self.changed[key], kind)], names=names)
+            bulk.insert(rows=list(self.added[kind].values()), model=kind)
+            bulk.update(rows=[row for row in self.changed.values() if isinstance(row, kind)], names=names)
         bulk.insert(rows=list(self.fills.values()), model=Fill, repeatable=True)
 
 
@@ -115,8 +116,9 @@ def _new_order(
     if event.order_id in rows.orders:
         return
     terms: OrderTerms = event.terms
-    at = moment(recorded.recorded_at_us)
-    rows.orders[event.order_id] = order = Order(
+    at_us = recorded.recorded_at_us
+    rows.orders[event.order_id] = rows.add(
+        Order,
         order_id=event.order_id,
         seq=recorded.seq,
         last_seq=recorded.seq,
@@ -134,11 +136,10 @@ def _new_order(
         client_order_id=terms.client_order_id,
         terms=_told(msgspec.structs.asdict(terms)),
         verdict=_told(told_verdict(verdict=event.verdict)),
-        created_at=at,
-        updated_at=at,
+        created_at=at_us,
+        updated_at=at_us,
         **more,
     )
-    rows.add(order)
 
 
 def _rerouted(rows: Rows, event: ev.OrderRerouted, recorded: Recorded) -> None:
@@ -146,7 +147,7 @@ def _rerouted(rows: Rows, event: ev.OrderRerouted, recorded: Recorded) -> None:
     if rows.touch(order, recorded):
         assert order is not None
         order.mode, order.text = event.routing.mode, event.routing.text
-        if id(order) in rows.added:
+        if id(order) in rows.added[Order]:
             order.routing = _told(told_decision(decision=event.routing))
         else:  # Rare, so the other updates need not carry this wide column.
             told = msgspec.json.decode(_told(told_decision(decision=event.routing)))
@@ -218,7 +219,7 @@ def _fill(event: ev.OrderFilled | OrderFillBusted, recorded: Recorded, sign: int
         conversion_rate=event.conversion_rate,
         position_id=event.position_id,
         reason=event.reason,
-        filled_at=moment(recorded.occurred_at_us),
+        filled_at=recorded.occurred_at_us,
     )
 
 
@@ -228,13 +229,12 @@ def _position(rows: Rows, event: ev.OrderFilled | OrderFillBusted, recorded: Rec
     if row is not None and row.last_seq >= recorded.seq:
         return None
     if row is None:
-        row = Position(position_id=event.position_id, account_id=event.account_id, symbol=event.symbol)
-        row.quantity, row.last_seq, row.realised, row.opened_at = ZERO, 0, ZERO, moment(recorded.recorded_at_us)
+        row = rows.add(Position, position_id=event.position_id, account_id=event.account_id, symbol=event.symbol)
+        row.quantity, row.last_seq, row.opened_at = ZERO, 0, recorded.recorded_at_us
         rows.positions[event.position_id] = row
-        rows.add(row)
     rows.touch(row, recorded)
     if not row.quantity:
-        row.opened_at = moment(recorded.recorded_at_us)
+        row.opened_at = recorded.recorded_at_us
     return row
 
 
@@ -295,8 +295,9 @@ def _child_created(rows: Rows, event: ev.ChildOrderCreated, recorded: Recorded) 
         order.state = OrderState.ROUTED.value
     if event.cl_ord_id in rows.children:
         return
-    at = moment(recorded.recorded_at_us)
-    rows.children[event.cl_ord_id] = child = ChildOrder(
+    at_us = recorded.recorded_at_us
+    rows.children[event.cl_ord_id] = rows.add(
+        ChildOrder,
         cl_ord_id=event.cl_ord_id,
         last_seq=recorded.seq,
         order_id=event.order_id,
@@ -308,10 +309,9 @@ def _child_created(rows: Rows, event: ev.ChildOrderCreated, recorded: Recorded) 
         time_in_force=event.time_in_force,
         attempt=event.attempt,
         state="sent",
-        created_at=at,
-        updated_at=at,
+        created_at=at_us,
+        updated_at=at_us,
     )
-    rows.add(child)
 
 
 def _child_acknowledged(rows: Rows, event: ev.ChildOrderAcknowledged, recorded: Recorded) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from apps.accounts import selectors as accounts
 from apps.common import bulk
-from apps.common.times import moment
 from apps.treasury.models import JournalEntry, Posting
 from piggy.core import ledger
 from piggy.core.correction_events import OrderFillBusted
@@ -19,12 +17,12 @@ TABLES = (JournalEntry, Posting)
 
 
 class EntryRow(NamedTuple):
-    """A journal entry's columns."""
+    """A journal entry's columns; `booked_at` in UTC microseconds."""
 
     seq: int
     event_type: str
     reference: str
-    booked_at: datetime
+    booked_at: int
 
 
 class PostingRow(NamedTuple):
@@ -68,7 +66,7 @@ def _entry(recorded: Recorded, currencies: dict[str, str]) -> tuple[EntryRow, li
         seq=recorded.seq,
         event_type=type(event).__name__,
         reference=getattr(event, "fill_id", "") or getattr(event, "reference", ""),
-        booked_at=moment(recorded.recorded_at_us),
+        booked_at=recorded.recorded_at_us,
     )
     return entry, [
         PostingRow(recorded.seq, number, line.gl_account, line.owner, line.currency, line.amount)

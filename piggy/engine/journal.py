@@ -9,9 +9,8 @@ import psycopg
 from psycopg import sql
 
 from piggy.core.events import AnyEvent, Recorded
-from piggy.engine import binary_arrays
 from piggy.engine.context import TenantContext
-from piggy.messaging import codec
+from piggy.messaging import binary_arrays, codec
 from piggy.messaging.chain import EVENT_VERSION, event_hash
 from piggy.messaging.chain import Row as Row
 from piggy.messaging.chain import Tip as Tip
@@ -46,7 +45,7 @@ class Journal:
         self._inserts: dict[str, sql.Composed] = {}
         self.tips: dict[str, Tip] = {}
         connection.prepared_max = PREPARED_MAX
-        binary_arrays.register(connection=connection)
+        binary_arrays.register(adapters=connection.adapters)
 
     def chain(self, *, tenant: str, recorded: Recorded) -> Row:
         """Return the row that follows the tenant's tip, and move the tip; it is true only after `append`."""

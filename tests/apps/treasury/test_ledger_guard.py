@@ -6,13 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from apps.common import bulk
 from apps.outbox.models import OutboxCommand
 from apps.treasury import services
-from apps.treasury.models import Deposit, JournalEntry, Posting
+from apps.treasury.models import Deposit, GlAccount, JournalEntry, Posting
 from apps.users.services import create_staff
 from piggy import projector
 from piggy.core.commands import CreditAccount
@@ -46,6 +46,20 @@ def test_a_balanced_entry_is_kept_and_never_changed(books: Any) -> None:
     bulk.insert(rows=_lines("5", "-5"))
     with pytest.raises(IntegrityError, match="corrected by new entries"):
         Posting.objects.filter(line=0).update(amount=Decimal(6))
+
+
+def test_a_line_names_an_entry_and_an_account_that_are_there_and_stay(books: Any) -> None:
+    with pytest.raises(IntegrityError, match="names no journal entry"), transaction.atomic():
+        bulk.insert(rows=_lines("5", "-5"))
+    JournalEntry.objects.create(seq=1, event_type="Test", booked_at=timezone.now())
+    elsewhere = _lines("5", "-5")
+    elsewhere[1].gl_account_id = "nowhere"
+    with pytest.raises(IntegrityError, match="names no account of the ledger"), transaction.atomic():
+        bulk.insert(rows=elsewhere)
+    with pytest.raises(IntegrityError, match="account bank stays"), transaction.atomic():
+        GlAccount.objects.filter(code="bank").update(code="vault")
+    with pytest.raises(IntegrityError, match="account bank stays"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("delete from treasury_glaccount where code = 'bank'")
 
 
 def test_inv_29_a_deposit_needs_a_second_person_and_is_credited_once(books: Any) -> None:

@@ -6,8 +6,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-import psycopg
-from psycopg.adapt import Dumper
+from psycopg.adapt import AdaptersMap, Dumper
 from psycopg.pq import Format
 
 # Microseconds from 1970 to 2000, where PostgreSQL's timestamps begin.
@@ -15,6 +14,7 @@ EPOCH_2000_US = 946_684_800_000_000
 
 _HEADER = struct.Struct(">iiIii")
 _LENGTH = struct.Struct(">i")
+_NULL = _LENGTH.pack(-1)
 
 
 class BinaryArray:
@@ -28,6 +28,10 @@ class BinaryArray:
 
 class SmallIntArray(BinaryArray):
     """smallint[]"""
+
+
+class IntArray(BinaryArray):
+    """integer[]"""
 
 
 class BigIntArray(BinaryArray):
@@ -55,6 +59,11 @@ def smallints(values: Sequence[int]) -> SmallIntArray:
     return SmallIntArray(_fixed(21, "ih", 2, values))
 
 
+def ints(values: Sequence[int]) -> IntArray:
+    """Return integer[]."""
+    return IntArray(_fixed(23, "ii", 4, values))
+
+
 def bigints(values: Sequence[int]) -> BigIntArray:
     """Return bigint[]."""
     return BigIntArray(_fixed(20, "iq", 8, values))
@@ -67,12 +76,29 @@ def timestamps(values_us: Sequence[int]) -> TimestampArray:
 
 def texts(values: Sequence[str]) -> TextArray:
     """Return text[]."""
-    return TextArray(_sized(25, [value.encode() for value in values]))
+    return TextArray(_sized(25, list(map(str.encode, values))))
+
+
+def texts_or_nulls(values: Sequence[object | None]) -> TextArray:
+    """Return text[] of what each value reads as, NULL for None."""
+    if None not in values:
+        return texts(list(map(str, values)))
+    parts = []
+    for value in values:
+        if value is None:
+            parts.append(_NULL)
+        else:
+            data = str(value).encode()
+            parts += (_LENGTH.pack(len(data)), data)
+    return TextArray(_header(25, len(values), has_nulls=1) + b"".join(parts))
 
 
 def uuids(values: Sequence[str]) -> UuidArray:
     """Return uuid[] of UUID texts."""
-    return UuidArray(_equal(2950, 16, [bytes.fromhex(value.replace("-", "")) for value in values]))
+    digits = "".join(values).replace("-", "")
+    assert len(digits) == 32 * len(values), "not all values are UUIDs"
+    data = bytes.fromhex(digits)
+    return UuidArray(_equal(2950, 16, [data[at : at + 16] for at in range(0, len(data), 16)]))
 
 
 def byteas(values: Sequence[bytes]) -> ByteaArray:
@@ -85,20 +111,10 @@ def hashes(values: Sequence[bytes]) -> ByteaArray:
     return ByteaArray(_equal(17, 32, values))
 
 
-def register(*, connection: psycopg.AsyncConnection[Any]) -> None:
-    """Teach one connection to send these arrays."""
-    for kind, type_oid in _ARRAY_OIDS.items():
-        connection.adapters.register_dumper(kind, _dumper(type_oid))
-
-
-_ARRAY_OIDS = {
-    SmallIntArray: 1005,
-    BigIntArray: 1016,
-    TextArray: 1009,
-    UuidArray: 2951,
-    ByteaArray: 1001,
-    TimestampArray: 1185,
-}
+def register(*, adapters: AdaptersMap) -> None:
+    """Teach a connection, or one cursor, to send these arrays."""
+    for kind, dumper in _DUMPERS.items():
+        adapters.register_dumper(kind, dumper)
 
 
 def _dumper(type_oid: int) -> type[Dumper]:
@@ -110,6 +126,20 @@ def _dumper(type_oid: int) -> type[Dumper]:
             return bytes(obj.data)
 
     return ArrayDumper
+
+
+_DUMPERS = {
+    kind: _dumper(type_oid)
+    for kind, type_oid in (
+        (SmallIntArray, 1005),
+        (IntArray, 1007),
+        (BigIntArray, 1016),
+        (TextArray, 1009),
+        (UuidArray, 2951),
+        (ByteaArray, 1001),
+        (TimestampArray, 1185),
+    )
+}
 
 
 def _fixed(element_oid: int, layout: str, width: int, values: Sequence[int]) -> bytes:
@@ -133,5 +163,5 @@ def _equal(element_oid: int, width: int, values: Sequence[bytes]) -> bytes:
     return _header(element_oid, len(values)) + body
 
 
-def _header(element_oid: int, length: int) -> bytes:
-    return _HEADER.pack(1, 0, element_oid, length, 1)
+def _header(element_oid: int, length: int, *, has_nulls: int = 0) -> bytes:
+    return _HEADER.pack(1, has_nulls, element_oid, length, 1)
