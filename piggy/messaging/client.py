@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
@@ -44,6 +45,16 @@ class Client:
             self._redis.xadd(key, _entry(codec.encode(envelope)))
         except redis.RedisError as error:
             raise UnableToTell(f"The command could not be sent: {error}") from error
+
+    def tell_all(self, *, tenant: str, envelopes: Sequence[Envelope]) -> None:
+        """Put commands on their lanes in one round trip, in their order. Raises UnableToTell as `tell` does."""
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                for envelope in envelopes:
+                    pipe.xadd(lanes.key_of(tenant=tenant, command=envelope.command), _entry(codec.encode(envelope)))
+                pipe.execute()
+        except redis.RedisError as error:
+            raise UnableToTell(f"The commands could not be sent: {error}") from error
 
     def publish_market_data(self, *, tenant: str, batch: list[codec.MarketData]) -> None:
         """Send quotes and venue states to the engine; lost where nobody listens. Raises UnableToTell."""

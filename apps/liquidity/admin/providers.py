@@ -9,7 +9,7 @@ from unfold.admin import TabularInline
 
 from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, number
 from apps.liquidity import selectors, services
-from apps.liquidity.models import LiquidityProvider, LpSymbol, VenueOrder, VenueReport
+from apps.liquidity.models import FixMessage, FixNumbers, LiquidityProvider, LpSymbol, VenueOrder, VenueReport
 from apps.tenants.selectors import current_schema
 
 
@@ -107,3 +107,18 @@ class VenueReportAdmin(ReadOnlyAdmin):
     search_fields = ("cl_ord_id", "key")
     ordering = ("-id",)
     exclude = ("envelope",)
+
+
+@admin.register(FixNumbers)
+class FixNumbersAdmin(ReadOnlyAdmin):
+    list_display = ("venue", "incoming", "outgoing", "updated_at")
+    search_fields = ("venue",)
+    ordering = ("venue",)
+
+
+@admin.register(FixMessage)
+class FixMessageAdmin(ReadOnlyAdmin):
+    list_display = ("at", "venue", "way", "text")
+    list_filter = ("venue", "way")
+    search_fields = ("text",)
+    ordering = ("-id",)

@@ -9,11 +9,24 @@ from apps.liquidity.services.credentials import (
 )
 from apps.liquidity.services.execution import keep_scorecards, review_canaries, set_stage, tell_policy
 from apps.liquidity.services.providers import SymbolTerms, add_provider, save_provider, sync_engine, tell_provider
-from apps.liquidity.services.reports import Told, park_report, record_doubt, record_refusal, record_report, sweep, tell
+from apps.liquidity.services.reports import (
+    Heard,
+    Told,
+    park_report,
+    record_doubt,
+    record_refusal,
+    record_report,
+    record_reports,
+    sweep,
+    tell,
+    tell_all,
+)
+from apps.liquidity.services.sessions import close_numbers, fix_numbers, keep_messages, note_heard, set_numbers_aside
 from apps.liquidity.services.venue_orders import claim_cancel, claim_order, mark_sent, unclaim_cancel
 
 __all__ = [
     "SECRET_CHARACTERS_MAX",
+    "Heard",
     "SymbolTerms",
     "Told",
     "UnableToDecideCredential",
@@ -22,21 +35,28 @@ __all__ = [
     "approve_credential",
     "claim_cancel",
     "claim_order",
+    "close_numbers",
+    "fix_numbers",
+    "keep_messages",
     "keep_scorecards",
     "mark_sent",
+    "note_heard",
     "park_report",
     "record_doubt",
     "record_refusal",
     "record_report",
+    "record_reports",
     "reject_credential",
     "request_credential",
     "review_canaries",
     "rotate_keys",
     "save_provider",
+    "set_numbers_aside",
     "set_stage",
     "sweep",
     "sync_engine",
     "tell",
+    "tell_all",
     "tell_policy",
     "tell_provider",
     "unclaim_cancel",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from django.db.models import F
 
 from apps.liquidity import selectors
 from apps.liquidity.models import VenueOrder, VenueReport
+from apps.liquidity.services.sessions import note_heard
 from apps.outbox.selectors import commands_in_log
 from piggy.adapters import tracking
 from piggy.adapters.interface import ReportKind
@@ -48,29 +50,56 @@ log = structlog.get_logger(__name__)
 
 
 class Told(NamedTuple):
-    """What a report led to: the envelope for the engine if any, and whether the LP should be asked for a status."""
+    """What a report led to: the envelope for the engine if any, and the order whose status is to be asked for."""
 
     envelope: Envelope | None = None
-    ask_status: bool = False
+    ask_about: str = ""
+
+
+class Heard(NamedTuple):
+    """A message of an LP with its sequence number; `report` is what it says, None where nobody can read it."""
+
+    number: int
+    raw: str
+    report: Report | None
+    error: str = ""
 
 
 def record_report(*, tenant: str, venue: str, report: Report, raw: str, now_us: int) -> Told:
     """Keep a report and bring its order up to date, in one transaction; a repeat only counts. Committed on return."""
+    with transaction.atomic():
+        return _record(tenant, venue, report, raw, now_us)
+
+
+def record_reports(*, tenant: str, venue: str, heard: Sequence[Heard], now_us: int) -> list[Told]:
+    """Keep what an LP said, in its order, and that it was heard: one transaction, committed on return."""
+    with transaction.atomic():
+        told = []
+        for each in heard:
+            if each.report is None:
+                park_report(venue=venue, raw=each.raw, error=each.error)
+            else:
+                told.append(_record(tenant, venue, each.report, each.raw, now_us))
+        note_heard(venue=venue, incoming=max(each.number for each in heard) + 1)
+    return told
+
+
+def _record(tenant: str, venue: str, report: Report, raw: str, now_us: int) -> Told:
     # All but answers to our own questions say by themselves what the desk is to be told.
     is_answer = report.kind is ReportKind.STATUS
     envelope = None if is_answer or report.command is None else _envelope(tenant, venue, report.key, report.command)
-    with transaction.atomic():
-        row_id, order = _insert(venue=venue, report=report, raw=raw, envelope=envelope)
-        if row_id is None:
-            return Told()
-        command = tracking.take(order=order, report=report, venue=venue, now_us=now_us)
-        if order is not None:
-            with connection.cursor() as cursor:
-                cursor.execute(UPDATE_ORDER, [order.state, order.filled, order.doubts, order.pk])
-        if is_answer and command is not None:
-            envelope = _keep_command(tenant, VenueReport(pk=row_id, venue=venue, key=report.key), command)
-        # A cancel that came too late: what became of the order is the answer to that.
-        return Told(envelope, report.kind in (ReportKind.DOUBT, ReportKind.UNCANCEL))
+    row_id, order = _insert(venue=venue, report=report, raw=raw, envelope=envelope)
+    if row_id is None:
+        return Told()
+    command = tracking.take(order=order, report=report, venue=venue, now_us=now_us)
+    if order is not None:
+        with connection.cursor() as cursor:
+            cursor.execute(UPDATE_ORDER, [order.state, order.filled, order.doubts, order.pk])
+    if is_answer and command is not None:
+        envelope = _keep_command(tenant, VenueReport(pk=row_id, venue=venue, key=report.key), command)
+    # A cancel that came too late, or an id that came twice: what became of the order is the answer to that.
+    asks = report.kind in (ReportKind.DOUBT, ReportKind.UNCANCEL)
+    return Told(envelope, report.cl_ord_id if asks else "")
 
 
 def _insert(*, venue: str, report: Report, raw: str, envelope: Envelope | None) -> tuple[int | None, VenueOrder | None]:
@@ -114,6 +143,7 @@ def record_refusal(*, tenant: str, order: VenueOrder, text: str, now_us: int) ->
 
 def park_report(*, venue: str, raw: str, error: str) -> None:
     """Keep a message that nobody could read, for a person to look at."""
+    raw = raw.replace("\0", "\ufffd")  # PostgreSQL keeps no zero byte in a text.
     key = "parked:" + hashlib.sha256(raw.encode()).hexdigest()
     VenueReport.objects.get_or_create(
         venue=venue, key=key, defaults={"kind": "parked", "raw": raw, "note": error[:300]}
@@ -123,10 +153,16 @@ def park_report(*, venue: str, raw: str, error: str) -> None:
 
 def tell(*, tenant: str, told: Told) -> None:
     """Tell the engine now; where Redis is away the sweep does it later."""
-    if told.envelope is None:
+    tell_all(tenant=tenant, told=[told])
+
+
+def tell_all(*, tenant: str, told: Sequence[Told]) -> None:
+    """As `tell`, all in one round trip, so that the engine may record them in one commit."""
+    envelopes = [each.envelope for each in told if each.envelope is not None]
+    if not envelopes:
         return
     try:
-        _client().tell(tenant=tenant, envelope=told.envelope)
+        _client().tell_all(tenant=tenant, envelopes=envelopes)
     except UnableToTell as error:
         log.warning("report_waits_for_redis", tenant=tenant, error=str(error))
 

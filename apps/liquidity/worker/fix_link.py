@@ -1,35 +1,150 @@
-"""A link over FIX: orders and questions leave as messages, reports come in the LP's own sequence."""
+"""A link over FIX: orders and questions leave as messages, reports come in the LP's own sequence.
+
+Reports are kept together, as many as came while the last ones were being written. That QuickFIX counts one as received
+before it is kept loses none: the number expected next is written with them, and a session begins with that.
+"""
 
 from __future__ import annotations
 
+import os
+import threading
+import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotDone
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+
+import structlog
+
+from apps.liquidity import services
 from apps.liquidity.models import VenueOrder
-from apps.liquidity.worker.link import Link
+from apps.liquidity.worker.link import EXIT_UNSAVED, STOP_S_MAX, Link
 from piggy.adapters.fix import outbound
 from piggy.adapters.fix.config import SessionConfig
 from piggy.adapters.fix.inbound import read_report
+from piggy.adapters.fix.messages import fields
+from piggy.adapters.fix.numbers import Next, of_file_store
 from piggy.adapters.fix.session import FixSession, wall_us
 from piggy.adapters.interface import UnableToReadReport, UnableToSend
 from piggy.core.events import ChildOrderCreated
 from piggy.core.orders import Side
 from piggy.messaging.codec import CancelChild
 
+UNKEPT_MAX = 1_000
+BATCH_MAX = 200
+NOTE_S = 1.0
+JOURNAL_MAX = 500
+
+log = structlog.get_logger(__name__)
+
 
 class FixLink(Link):
-    """One FIX session with its orders."""
+    """One FIX session with its orders; its own sequence numbers are in PostgreSQL."""
 
     def __init__(self, *, config: SessionConfig, redis_url: str) -> None:
         super().__init__(config=config, redis_url=redis_url)
         self.config = config
-        self.session: FixSession = FixSession(config=config, listener=self)
+        self._unkept: SimpleQueue[services.Heard] = SimpleQueue()
+        self._room = threading.Semaphore(UNKEPT_MAX)
+        self._heard = self._kept = 0
+        self._noted = 0
+        self._note_at = 0.0
+        self._said: SimpleQueue[tuple[datetime, str, str]] = SimpleQueue()
+        self.session: FixSession = FixSession(config=config, listener=self, numbers=self, journal=self._write_down)
+
+    def begin(self) -> Next:
+        """Return the numbers with which the session begins."""
+        first = of_file_store(home=self.config.home)
+        return self._durably(lambda: services.fix_numbers(venue=self._venue, first=first))
+
+    def set_aside(self, *, below: int) -> None:
+        """Let the session use numbers below this one."""
+        self._durably(lambda: services.set_numbers_aside(venue=self._venue, below=below))
 
     def on_report(self, *, text: str) -> None:
-        """Read, keep and tell what the LP said; what cannot be read is parked."""
+        """Read what the LP said and have it kept; blocks while too much waits for that."""
+        number = int(fields(text)["34"])
         try:
-            report = read_report(text=text, config=self.config)
+            heard = services.Heard(number, text, read_report(text=text, config=self.config))
         except UnableToReadReport as error:
-            self.on_parked(text=text, error=str(error))
+            heard = services.Heard(number, text, None, str(error))
+        self._room.acquire()
+        self._heard += 1
+        self._unkept.put(heard)
+        self._keeper.submit(self._keep_heard)
+
+    def _keep_heard(self) -> None:
+        """Keep all that waits in one transaction, then tell it."""
+        batch: list[services.Heard] = []
+        while len(batch) < BATCH_MAX and not self._unkept.empty():
+            batch.append(self._unkept.get_nowait())
+        if not batch:
             return
-        self._keep_report(report, text)
+        try:
+            self._tell(self._record(batch))
+        except Exception:
+            # One of them meets a fault of ours. Each by itself, so that the others are kept.
+            log.exception("fix_reports_not_kept_together", tenant=self._tenant, venue=self._venue)
+            for each in batch:
+                self._keep_alone(each)
+        self._kept += len(batch)
+        self._room.release(len(batch))
+
+    def _keep_alone(self, heard: services.Heard) -> None:
+        try:
+            self._tell(self._record([heard]))
+        except Exception as error:
+            log.exception("fix_report_parked", tenant=self._tenant, venue=self._venue)
+            self._record([heard._replace(report=None, error=repr(error))])
+
+    def _record(self, batch: list[services.Heard]) -> list[services.Told]:
+        return self._keep(
+            lambda: services.record_reports(tenant=self._tenant, venue=self._venue, heard=batch, now_us=wall_us())
+        )
+
+    def _look_after(self) -> None:
+        """Set numbers aside early, note how far quotes have come, keep what was said."""
+        self.session.set_numbers_aside()
+        self._keep_said()
+        if time.monotonic() < self._note_at:
+            return
+        self._note_at = time.monotonic() + NOTE_S
+        # In this order: of what was heard below this number nothing may still wait to be kept.
+        incoming, heard = self.session.next_numbers().incoming, self._heard
+        if incoming > self._noted and self._kept == heard:
+            services.note_heard(venue=self._venue, incoming=incoming)
+            self._noted = incoming
+
+    def _last_words(self) -> None:
+        """Keep every report, then the exact numbers. Ends the process where that cannot be done."""
+        done: Future[None] = self._keeper.submit(self._close)
+        try:
+            done.result(STOP_S_MAX)
+        except NotDone:
+            log.critical("fix_report_unsaved_at_stop", tenant=self._tenant, venue=self._venue)
+            os._exit(EXIT_UNSAVED)
+
+    def _close(self) -> None:
+        while not self._unkept.empty():
+            self._keep_heard()
+        if (last := self.session.last) is not None:
+            self._keep(lambda: services.close_numbers(venue=self._venue, last=last))
+        self._keep(self._keep_said)
+
+    def _write_down(self, way: str, text: str) -> None:
+        # Reports are kept whole as what they are.
+        if way != "IN" or text.split("|", 3)[2] not in ("35=8", "35=9"):
+            self._said.put((datetime.now(UTC), way, text))
+
+    def _keep_said(self) -> None:
+        messages: list[tuple[datetime, str, str]] = []
+        while len(messages) < JOURNAL_MAX:
+            try:
+                messages.append(self._said.get_nowait())
+            except Empty:
+                break
+        if messages:
+            services.keep_messages(venue=self._venue, messages=messages)
 
     def _send(self, child: ChildOrderCreated) -> None:
         if not self.session.send(outbound.new_order(child=child, config=self.config, at_us=wall_us())):

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 from django.db import connection
-from django.db.utils import Error
+from django.db.utils import Error, InterfaceError, OperationalError
 from msgspec import structs
 
 from apps.liquidity import selectors, services
@@ -100,6 +100,7 @@ class Link:
             log.critical("fix_report_unsaved_at_stop", tenant=self._tenant, venue=self._venue)
             os._exit(EXIT_UNSAVED)
         self._thread.join(STOP_S_MAX)
+        self._last_words()
         self._keeper.submit(connection.close)
         self._keeper.shutdown()
         self._orders.close()
@@ -107,6 +108,12 @@ class Link:
     def status(self) -> VenueStatus:
         """Return the session's state with what the worker does not know of its orders."""
         return structs.replace(self.session.status(), unreconciled=self._unreconciled if self._asked_all else UNKNOWN)
+
+    def _last_words(self) -> None:
+        """Write down what the next session must know; this one has ended."""
+
+    def _look_after(self) -> None:
+        """Do what nobody waits for; called all the time, in the broker's schema."""
 
     def on_state(self, *, status: VenueStatus) -> None:
         """The session came up or went down; the sending thread acts on it."""
@@ -122,9 +129,13 @@ class Link:
                 tenant=self._tenant, venue=self._venue, report=report, raw=raw, now_us=wall_us()
             )
         )
-        services.tell(tenant=self._tenant, told=told)
-        if told.ask_status:
-            self._asks.put(report.cl_ord_id)
+        self._tell([told])
+
+    def _tell(self, told: list[services.Told]) -> None:
+        services.tell_all(tenant=self._tenant, told=told)
+        for each in told:
+            if each.ask_about:
+                self._asks.put(each.ask_about)
 
     def on_parked(self, *, text: str, error: str) -> None:
         """Keep a message that nobody could read."""
@@ -139,7 +150,7 @@ class Link:
             try:
                 with in_tenant(self._tenant):
                     return work()
-            except Error as error:
+            except (OperationalError, InterfaceError) as error:
                 log.warning("fix_waits_for_database", tenant=self._tenant, venue=self._venue, error=str(error))
                 connection.close()
                 time.sleep(RETRY_S)
@@ -156,6 +167,7 @@ class Link:
                     self._turn()
                     self._ask()
                     self._count()
+                    self._look_after()
                 for delivery in self._orders.read(count=50, block_ms=100):
                     with in_tenant(self._tenant):
                         self._handle(delivery)

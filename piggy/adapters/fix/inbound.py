@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from piggy.adapters.fix.config import Dialect, FillRule, SessionConfig
 from piggy.adapters.fix.messages import SOH, at_us, fields
+from piggy.adapters.fix.refresh import Refresher
 from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport, VenueReport
 from piggy.core.commands import (
     AnyCommand,
@@ -28,6 +29,8 @@ _RESTATING = frozenset("HG")  # Trade cancel and trade correct.
 _SIDES = {"1": Side.BUY, "2": Side.SELL}
 _DUPLICATE_ORDER, _UNKNOWN_ORDER = "6", "5"
 _TEXT_MAX = 200
+# 8, 9 and 35 come first, in this order.
+_REFRESH, HEAD_CHARACTERS = f"{SOH}35=X{SOH}", 32
 
 
 def read_report(*, text: str, config: SessionConfig) -> VenueReport:
@@ -216,6 +219,12 @@ class MarketDataBook:
         self._books: dict[str, _SymbolBook] = {name: _SymbolBook() for name in self._mappings}
         self._names = {mapping.symbol: name for name, mapping in self._mappings.items()}
         self._levels: dict[tuple[str, str, str], Level] = {}
+        self._refresher = Refresher(
+            books=self._books,
+            ours={name: mapping.symbol for name, mapping in self._mappings.items()},
+            spot_units=self._spot_units,
+            symbol_tag=config.dialect.symbol_tag,
+        )
         self.taken = 0
 
     def clear(self) -> None:
@@ -225,9 +234,12 @@ class MarketDataBook:
 
     def apply(self, text: str) -> set[str]:
         """Take a snapshot or refresh (35=W, X); return which of our symbols changed. Raises UnableToReadReport."""
-        parts = text.split(SOH)
         try:
-            return self._snapshot(parts) if parts[2] == "35=W" else self._refresh(parts)
+            if _REFRESH in text[:HEAD_CHARACTERS]:
+                changed, count = self._refresher.take(text)
+                self.taken += count
+                return changed
+            return self._snapshot(text.split(SOH))
         except (KeyError, ValueError, IndexError) as error:
             raise UnableToReadReport(f"{type(error).__name__} {error}") from error
 
@@ -275,27 +287,6 @@ class MarketDataBook:
         for number, entry in enumerate(found):
             self._put(name, book, entry, f"{entry['269']}.{number}")
         return {self._mappings[name].symbol}
-
-    def _refresh(self, parts: list[str]) -> set[str]:
-        changed = set()
-        sent_at = next(part[3:] for part in parts if part.startswith("52="))
-        start = next(i for i, part in enumerate(parts) if part.startswith("268=")) + 1
-        name = ""
-        found = _entries(parts[start:], "279")
-        self.taken += len(found)
-        for entry in found:
-            name = entry.get(self._symbol_tag, name)
-            book = self._books[name]
-            book.at = sent_at
-            known = book.entries.get(entry.get("278", ""))
-            side = entry.get("269") or (known[0] if known else "")
-            if entry["279"] == "2":
-                book.entries.pop(entry.get("278", ""), None)
-            else:
-                entry["269"] = side
-                self._put(name, book, entry, f"{side}@{entry.get('270', '')}")
-            changed.add(self._mappings[name].symbol)
-        return changed
 
     def _put(self, name: str, book: _SymbolBook, entry: dict[str, str], spare_id: str) -> None:
         key = entry.get("278", spare_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,10 +47,11 @@ def message(kind: str, body: str) -> str:
 
 
 class MessageLog:
-    """Every message but quotes and heartbeats, one a line, secrets masked."""
+    """Every message but quotes and heartbeats, one a line, secrets masked; `journal` hears them too."""
 
-    def __init__(self, *, path: Path) -> None:
+    def __init__(self, *, path: Path, journal: Callable[[str, str], None] | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._journal = journal
         self._file = path.open("a", buffering=1)
         self._lock = threading.Lock()
 
@@ -58,9 +60,12 @@ class MessageLog:
         parts = text.split(SOH, 3)
         if len(parts) > 2 and parts[2] in _NOT_KEPT:
             return
+        line = masked(text)
         with self._lock:
             if not self._file.closed:
-                self._file.write(f"{datetime.now(UTC):%Y%m%d-%H:%M:%S.%f} {way} {masked(text)}\n")
+                self._file.write(f"{datetime.now(UTC):%Y%m%d-%H:%M:%S.%f} {way} {line}\n")
+        if self._journal is not None:
+            self._journal(way.strip(), line)
 
     def close(self) -> None:
         """Close the file; later messages are dropped."""

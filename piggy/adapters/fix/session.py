@@ -22,6 +22,7 @@ from piggy.adapters.fix.dictionary import write_loose
 from piggy.adapters.fix.inbound import MarketDataBook
 from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
 from piggy.adapters.fix.messages import message as text_of
+from piggy.adapters.fix.numbers import SET_ASIDE, Next, Numbers
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
 
 log = logging.getLogger(__name__)
@@ -67,10 +68,19 @@ class FixSession(fix.Application):
     """A session with one LP; `clock` gives the arrival time of quotes in UTC microseconds.
 
     With `conflate` only the latest book of a symbol is kept between two calls of `changed_quotes`, else every one.
+    Without `numbers` QuickFIX's own files keep the sequence numbers. `journal` hears every message but quotes and
+    heartbeats, masked, with the way it went.
     """
 
     def __init__(
-        self, *, config: SessionConfig, listener: Listener, clock: Callable[[], int] = wall_us, conflate: bool = True
+        self,
+        *,
+        config: SessionConfig,
+        listener: Listener,
+        clock: Callable[[], int] = wall_us,
+        conflate: bool = True,
+        numbers: Numbers | None = None,
+        journal: Callable[[str, str], None] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -88,29 +98,53 @@ class FixSession(fix.Application):
         self._subscriptions = 0
         self._probe_id = ""
         self.market_data_messages = 0
-        (config.home / "store").mkdir(parents=True, exist_ok=True)
-        self._log = MessageLog(path=config.home / "messages.log")
+        self.last: Next | None = None
+        self._numbers = numbers
+        self._set_aside = 0
+        self._log = MessageLog(path=config.home / "messages.log", journal=journal)
         settings_path = config.home / "initiator.cfg"
         settings_path.write_text(settings_text(config=config))
         self._session_id = fix.SessionID("FIX.4.4", config.sender_comp_id, config.target_comp_id)
         write_loose(path=config.home / DICTIONARY_NAME)
         self._dictionary = fix.DataDictionary(str(config.home / DICTIONARY_NAME))
         self._settings = fix.SessionSettings(str(settings_path))
-        self._store = fix.FileStoreFactory(str(config.home / "store"))
+        self._store = fix.MemoryStoreFactory() if numbers else fix.FileStoreFactory(str(config.home / "store"))
         self._initiator = fix.SocketInitiator(self, self._store, self._settings)
 
     def start(self) -> None:
         """Connect, and go on connecting, on QuickFIX's own thread."""
         _started.add(self)
+        if self._numbers is not None:
+            first = self._numbers.begin()
+            session = fix.Session.lookupSession(self._session_id)
+            session.setNextTargetMsgSeqNum(first.incoming)
+            session.setNextSenderMsgSeqNum(first.outgoing)
+            self._set_aside = first.outgoing
         self._initiator.start()
 
     def stop(self) -> None:
-        """Log out and close. Blocks while a report cannot be made durable."""
+        """Log out and close; `last` then holds the numbers to begin with again. Blocks while its listener does."""
         self._initiator.stop()
+        self.last = self.next_numbers()
         # Its destructor unregisters the session; a later one of the same name would else be taken down with it.
         del self._initiator
         self._log.close()
         _started.discard(self)
+
+    def next_numbers(self) -> Next:
+        """Return the numbers expected and used next; every message below the former was heard."""
+        session = fix.Session.lookupSession(self._session_id)
+        return Next(session.getExpectedTargetNum(), session.getExpectedSenderNum()) if session else Next(0, 0)
+
+    def set_numbers_aside(self, *, number: int | None = None) -> None:
+        """See that the next numbers may be used; blocks where `number` is about to be. Early, nobody waits for it."""
+        if self._numbers is None:
+            return
+        if number is None:
+            number = self.next_numbers().outgoing + SET_ASIDE // 2
+        if number >= self._set_aside:
+            self._numbers.set_aside(below=number + SET_ASIDE)
+            self._set_aside = number + SET_ASIDE
 
     @property
     def ready(self) -> bool:
@@ -126,14 +160,14 @@ class FixSession(fix.Application):
 
     def status(self) -> VenueStatus:
         """Return the session's state with its next sequence numbers."""
-        session = fix.Session.lookupSession(self._session_id)
+        numbers = self.next_numbers()
         return VenueStatus(
             venue=self.config.venue,
             state=self._state,
             text=self._text,
             at_us=self._clock(),
-            sequence_in=session.getExpectedTargetNum() if session else 0,
-            sequence_out=session.getExpectedSenderNum() if session else 0,
+            sequence_in=numbers.incoming,
+            sequence_out=numbers.outgoing,
             entries_in=self._book.taken,
         )
 
@@ -199,6 +233,7 @@ class FixSession(fix.Application):
     @_caught
     def toAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """A session message leaves; a Logon is given its credentials here and nowhere else."""
+        self.set_numbers_aside(number=int(message.getHeader().getField(34)))
         if message.getHeader().getField(35) == _LOGON and self.config.password:
             message.setField(553, self.config.username or self.config.sender_comp_id)
             message.setField(554, self.config.password)
@@ -228,6 +263,7 @@ class FixSession(fix.Application):
     @_caught
     def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """An order or request leaves; one that QuickFIX would repeat does not."""
+        self.set_numbers_aside(number=int(message.getHeader().getField(34)))
         repeated = message.getHeader().isSetField(43)
         self._log.write("NOT" if repeated else "OUT", message.toString())
         if repeated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -208,6 +209,8 @@ def test_a_worker_killed_at_any_point_doubles_nothing_and_loses_nothing(
 ):
     """INV-03: at each of six points the LP has each order at most once, and all that it did is told.
 
+    Its files are gone with it: sequence numbers are in PostgreSQL, and nobody's numbers are found too low.
+
     PIGGY_TEST_FIX_KILLS=34 is the nightly size: some two hundred kills.
     """
     doomed = WorkerProcess(home=tmp_path, die_at=point)
@@ -217,6 +220,7 @@ def test_a_worker_killed_at_any_point_doubles_nothing_and_loses_nothing(
     for name in names:
         engine.order(name)
     assert doomed.wait_dead() == -9
+    shutil.rmtree(tmp_path / "fix")
     again = WorkerProcess(home=tmp_path)
     try:
         engine.wait(lambda: all(engine.settled(name) for name in names))
@@ -227,6 +231,8 @@ def test_a_worker_killed_at_any_point_doubles_nothing_and_loses_nothing(
             assert order is None or order.received == 1
             assert engine.filled(name) * units("1") == (order.filled if order else 0)
             assert order is not None or engine.of(name, RecordVenueReject)
+        assert "MsgSeqNum too low" not in lp_range.log("LP1")
+        assert lp_range.log("LP1").count("|35=A|34=1|") <= 2, "ours and the LP's first logon, none begins anew"
     finally:
         again.stop()
 

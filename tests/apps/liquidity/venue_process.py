@@ -48,7 +48,7 @@ def main() -> None:
     elif point == "one report committed":
         Driver.tell = tell_and_die
     elif point == "committed, not told":
-        services.tell = die
+        services.tell_all = die
     signal.signal(signal.SIGTERM, lambda *_: None)
     worker.run()
     signal.pause()

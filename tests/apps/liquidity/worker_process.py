@@ -68,9 +68,9 @@ def main() -> None:
     elif point == "sent, not committed":
         services.mark_sent = die
     elif point == "report not committed":
-        services.record_report = die
+        services.record_reports = die
     elif point == "committed, not told":
-        services.tell = die
+        services.tell_all = die
     elif point == "in logon":
         FixSession.onLogon = on_logon_and_die
     signal.signal(signal.SIGTERM, lambda *_: None)

@@ -1,0 +1,43 @@
+"""What a FIX session's worker writes down: sequence numbers and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import connection
+
+from apps.liquidity.models import FixMessage, FixNumbers
+from piggy.adapters.fix.numbers import Next
+
+# Reports are handled in the LP's sequence: a later number is never replaced by an earlier one.
+HEARD = "update liquidity_fixnumbers set incoming = %s, updated_at = now() where venue = %s and incoming < %s"
+
+
+def fix_numbers(*, venue: str, first: Next) -> Next:
+    """Return the numbers of the LP's session, `first` where it never had any."""
+    row, _ = FixNumbers.objects.get_or_create(
+        venue=venue, defaults={"incoming": first.incoming, "outgoing": first.outgoing}
+    )
+    return Next(row.incoming, row.outgoing)
+
+
+def note_heard(*, venue: str, incoming: int) -> None:
+    """Note that every message below `incoming` is kept, or was a quote."""
+    with connection.cursor() as cursor:
+        cursor.execute(HEARD, [incoming, venue, incoming])
+
+
+def set_numbers_aside(*, venue: str, below: int) -> None:
+    """Note that numbers below this one may be used. Committed on return."""
+    FixNumbers.objects.filter(venue=venue, outgoing__lt=below).update(outgoing=below)
+
+
+def close_numbers(*, venue: str, last: Next) -> None:
+    """Note with which numbers a session that logged out begins again."""
+    FixNumbers.objects.filter(venue=venue).update(incoming=last.incoming, outgoing=last.outgoing)
+
+
+def keep_messages(*, venue: str, messages: Sequence[tuple[datetime, str, str]]) -> None:
+    """Keep messages: when, which way, masked text."""
+    FixMessage.objects.bulk_create([FixMessage(venue=venue, at=at, way=way, text=text) for at, way, text in messages])
