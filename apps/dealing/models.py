@@ -40,6 +40,12 @@ class DeskAction(models.Model):
             ("change_terms", "Can change routing and spread for a while"),
             ("change_limits", "Can ask for other limits for a while"),
             ("approve_change", "Can approve another's change of limits"),
+            ("bust_fill", "Can take fills back and correct them"),
+            ("flatten_clients", "Can close what a stopped scope still holds"),
+            ("run_market", "Can begin and end calls and set auction rules"),
+            ("keep_records", "Can record locates and daily volumes"),
+            ("ask_override", "Can ask to let a denied order through"),
+            ("grant_override", "Can let a denied order through and release a throttle"),
         ]
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.dealing.api import actions, pages, reports
+from apps.dealing.api import actions, pages, previews, reports
 
 app_name = "dealing"
 urlpatterns = [
@@ -15,5 +15,6 @@ urlpatterns = [
     path("desk/orders/<str:order_id>", pages.order_file, name="order-file"),
     path("desk/reports/<slug:name>.<slug:kind>", reports.desk_report, name="report"),
     path("desk/actions/<slug:kind>", actions.Act.as_view(), name="act"),
+    path("desk/previews/<slug:kind>", previews.Preview.as_view(), name="preview"),
     path("desk/layout", actions.Layout.as_view(), name="layout"),
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
+from django.contrib.postgres.indexes import BrinIndex
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 
@@ -55,6 +56,8 @@ class Order(models.Model):
     verdict = models.JSONField()
     routing = models.JSONField(null=True)
     text = models.TextField(blank=True)
+    requote_price = _number(null=True)
+    requote_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -122,7 +125,10 @@ class Fill(models.Model):
     filled_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["account_id", "-seq"], name="fill_of_account")]
+        indexes = [
+            models.Index(fields=["account_id", "-seq"], name="fill_of_account"),
+            BrinIndex(fields=["filled_at"], name="fill_in_time"),
+        ]
 
     def __str__(self) -> str:
         return self.fill_id

@@ -25,7 +25,7 @@ ZERO = Decimal(0)
 ORDER = ("last_seq", "quantity", "limit_price", "stop_price", "state", "filled", "notional", "average_price")
 POSITION = ("last_seq", "quantity", "cost", "a_lots", "cross_lots", "b_lots", "realised", "margin", "opened_at")
 UPDATES: dict[type, tuple[str, ...]] = {
-    Order: (*ORDER, "mode", "text", "updated_at"),
+    Order: (*ORDER, "mode", "text", "requote_price", "requote_until", "updated_at"),
     ChildOrder: ("last_seq", "state", "filled", "notional", "venue_order_id", "code", "text", "updated_at"),
     Position: (*POSITION, "updated_at"),
 }
@@ -62,6 +62,11 @@ class Rows:
         row.last_seq, row.updated_at = recorded.seq, recorded.recorded_at_us
         self.changed[id(row)] = row
         return True
+
+    def order(self, order_id: str, recorded: Recorded) -> Order | None:
+        """Return the order's row to change, None where there is none or the event is already in it."""
+        row = self.orders.get(order_id)
+        return row if self.touch(row, recorded) else None
 
     def add(self, kind: type[Any], /, **values: Any) -> Any:
         """Return a new row of a table."""
@@ -143,9 +148,7 @@ def _new_order(
 
 
 def _rerouted(rows: Rows, event: ev.OrderRerouted, recorded: Recorded) -> None:
-    order = rows.orders.get(event.order_id)
-    if rows.touch(order, recorded):
-        assert order is not None
+    if (order := rows.order(event.order_id, recorded)) is not None:
         order.mode, order.text = event.routing.mode, event.routing.text
         if id(order) in rows.added[Order]:
             order.routing = _told(told_decision(decision=event.routing))
@@ -155,23 +158,17 @@ def _rerouted(rows: Rows, event: ev.OrderRerouted, recorded: Recorded) -> None:
 
 
 def _amended(rows: Rows, event: ev.OrderAmended, recorded: Recorded) -> None:
-    order = rows.orders.get(event.order_id)
-    if rows.touch(order, recorded):
-        assert order is not None
+    if (order := rows.order(event.order_id, recorded)) is not None:
         order.quantity, order.limit_price, order.stop_price = event.quantity, event.limit_price, event.stop_price
 
 
 def _cancelled(rows: Rows, event: ev.OrderCancelled, recorded: Recorded) -> None:
-    order = rows.orders.get(event.order_id)
-    if rows.touch(order, recorded):
-        assert order is not None
+    if (order := rows.order(event.order_id, recorded)) is not None:
         order.state, order.text = event.outcome, event.reason
 
 
 def _filled(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
-    order = rows.orders.get(event.order_id)
-    if rows.touch(order, recorded):
-        assert order is not None
+    if (order := rows.order(event.order_id, recorded)) is not None:
         order.filled += event.quantity
         order.notional += event.quantity * event.price
         order.average_price = order.notional / order.filled
@@ -184,16 +181,15 @@ def _filled(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
 
 def _busted(rows: Rows, event: OrderFillBusted, recorded: Recorded) -> None:
     """A fill is taken back: a row of minus its lots and money is added, so that sums are right and the past stays."""
-    order = rows.orders.get(event.order_id)
-    if rows.touch(order, recorded):
-        assert order is not None
+    if (order := rows.order(event.order_id, recorded)) is not None:
         order.filled -= event.quantity
         order.notional -= event.quantity * event.price
         order.average_price = order.notional / order.filled if order.filled else ZERO
         if order.state == OrderState.FILLED:
             order.state, order.text = OrderState.CANCELLED.value, event.reason
         elif not OrderState(order.state).final and order.state != OrderState.IN_DOUBT:
-            order.state = (OrderState.PARTIALLY_FILLED if order.filled else OrderState.ROUTED).value
+            open_ = OrderState.WORKING if event.by else OrderState.ROUTED
+            order.state = (OrderState.PARTIALLY_FILLED if order.filled else open_).value
     rows.fills[recorded.seq] = _fill(event, recorded, -1)
     row = _position(rows, event, recorded)
     if row is not None:
@@ -278,15 +274,19 @@ def _as_core(row: Position) -> positions.Position:
 
 
 def _held(rows: Rows, event: ev.OrderHeld, recorded: Recorded) -> None:
-    order = rows.orders.get(event.order_id)
-    if rows.touch(order, recorded) and order is not None:
+    if (order := rows.order(event.order_id, recorded)) is not None:
         order.state = OrderState.WITH_DEALER.value
 
 
+def _requoted(rows: Rows, event: ev.OrderRequoted, recorded: Recorded) -> None:
+    if (order := rows.order(event.order_id, recorded)) is not None:
+        order.requote_price, order.requote_until = event.price, event.valid_until_us
+
+
 def _dealer_decided(rows: Rows, event: ev.DealerDecided, recorded: Recorded) -> None:
-    order = rows.orders.get(event.order_id)
-    if rows.touch(order, recorded) and order is not None:
+    if (order := rows.order(event.order_id, recorded)) is not None:
         order.state, order.text = OrderState.WORKING.value, event.reason
+        order.requote_price = order.requote_until = None
 
 
 def _child_created(rows: Rows, event: ev.ChildOrderCreated, recorded: Recorded) -> None:
@@ -385,6 +385,7 @@ EVENT_HANDLERS: dict[type, Callable[[Rows, Any, Recorded], None]] = {
     ev.OrderCancelled: _cancelled,
     ev.OrderFilled: _filled,
     ev.OrderHeld: _held,
+    ev.OrderRequoted: _requoted,
     ev.DealerDecided: _dealer_decided,
     OrderFillBusted: _busted,
     VenueFillBusted: _child_busted,

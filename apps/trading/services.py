@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -12,7 +14,7 @@ from apps.outbox.services import retell_settings, save_setting
 from apps.trading import selectors
 from apps.trading.models import Strategy
 from piggy.core.answers import Answer
-from piggy.core.commands import AnyCommand, CancelOrder, Envelope, PlaceOrder
+from piggy.core.commands import AmendOrder, AnswerRequote, AnyCommand, CancelOrder, Envelope, PlaceOrder
 from piggy.core.orders import OrderTerms
 from piggy.messaging.client import Client, UnableToTell, command_id_of
 
@@ -69,6 +71,62 @@ def cancel_order(
         command_id=command_id_of("api", tenant, _principal(user), f"DELETE /orders/{order_id}", key),
         user=user,
         request_hash=order_id,
+        request_id=request_id,
+        wait_s=wait_s,
+        now_us=now_us,
+    )
+
+
+def answer_requote(
+    *,
+    tenant: str,
+    user: Any,
+    order_id: str,
+    accept: bool,
+    key: str,
+    request_hash: str,
+    request_id: str,
+    wait_s: float,
+    now_us: int,
+) -> Answer | None:
+    """Take or decline the price that a dealer offered; answers and errors as place_order."""
+    order = selectors.order_of(user=user, order_id=order_id)
+    if order is None:
+        raise UnableToTrade("There is no such order.")
+    return _ask(
+        tenant=tenant,
+        command=AnswerRequote(order_id=order_id, account_id=order.account_id, accept=accept),
+        command_id=command_id_of("api", tenant, _principal(user), f"POST /orders/{order_id}/requote", key),
+        user=user,
+        request_hash=request_hash,
+        request_id=request_id,
+        wait_s=wait_s,
+        now_us=now_us,
+    )
+
+
+def amend_order(
+    *,
+    tenant: str,
+    user: Any,
+    order_id: str,
+    changes: Mapping[str, Decimal | None],
+    key: str,
+    request_hash: str,
+    request_id: str,
+    wait_s: float,
+    now_us: int,
+) -> Answer | None:
+    """Ask for another quantity, limit or stop price of a working order; answers and errors as place_order."""
+    order = selectors.order_of(user=user, order_id=order_id)
+    if order is None:
+        raise UnableToTrade("There is no such order.")
+    return _ask(
+        tenant=tenant,
+        command=AmendOrder(order_id=order_id, account_id=order.account_id, **changes),
+        command_id=command_id_of("api", tenant, _principal(user), f"PATCH /orders/{order_id}", key),
+        user=user,
+        request_hash=request_hash,
         request_id=request_id,
         wait_s=wait_s,
         now_us=now_us,

@@ -58,7 +58,16 @@ _VIEWED_ALSO: dict[str, tuple[str, ...]] = {
 
 # Single rights beyond those: risk managers stop and decide but never deal, watchers only look.
 _GRANTED: dict[str, tuple[str, ...]] = {
-    "risk": ("watch_desk", "stop_trading", "decide_hedge", "change_limits", "approve_change"),
+    "risk": (
+        "watch_desk",
+        "stop_trading",
+        "decide_hedge",
+        "change_limits",
+        "approve_change",
+        "bust_fill",
+        "flatten_clients",
+        "grant_override",
+    ),
     "watcher": ("watch_desk",),
 }
 

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from piggy.core.auctions import AuctionPhase, AuctionRules
+from piggy.core.bust_commands import BustCommand
 from piggy.core.command import Command
 from piggy.core.limits import Limits
 
@@ -99,4 +100,5 @@ ControlCommand = (
     | ConfigureAuctions
     | ChangePhase
     | FlattenPositions
+    | BustCommand
 )

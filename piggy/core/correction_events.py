@@ -32,7 +32,8 @@ class OrderFillBusted(Event, frozen=True, kw_only=True):
     """A client's fill is taken back: `position` is what he holds without it, None when flat.
 
     `side`, `quantity` and prices are the fill's. `realised` and `realised_quote` are added to what was booked,
-    `commission` is given back and `markup_revenue` given up, all at the rate of the fill.
+    `commission` is given back and `markup_revenue` given up, all at the rate of the fill. `by` is whoever took it back,
+    '' where a venue did; then margin and news fields and `filled_at_us` are the fill's own, and `batch` links busts.
     """
 
     order_id: str
@@ -58,6 +59,13 @@ class OrderFillBusted(Event, frozen=True, kw_only=True):
     symbol_margin: Decimal = ZERO
     margin_per_lot: Decimal = ZERO
     reason: str = ""
+    by: str = ""
+    batch: str = ""
+    margin_percent: Decimal = ZERO
+    news_lots: Decimal = ZERO
+    news_percent: Decimal = ZERO
+    news_until_us: int = 0
+    filled_at_us: int = 0
 
 
 class HedgeFillBusted(Event, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from piggy.core.orders import OrderState
 from piggy.core.position_folding import reserve, restate_position, worth_of
 from piggy.core.positions import filled
 from piggy.core.rollover import month_of
-from piggy.core.state import Dealt, State, parent_of
+from piggy.core.state import State, parent_of
 from piggy.core.venue_folding import count_dealt
 
 
@@ -34,8 +34,7 @@ def _venue_fill_busted(state: State, event: VenueFillBusted, recorded: Recorded)
 
 def _order_fill_busted(state: State, event: OrderFillBusted, recorded: Recorded) -> None:
     order, account_id = state.orders[event.order_id], event.account_id
-    dealt = state.children[event.cl_ord_id].dealt[event.venue_fill_id]
-    assert dealt.client is not None, "only a fill that the client was given can be taken back from him"
+    client, at_us = _taken_from(state, event)
     order.filled -= event.quantity
     order.notional -= event.quantity * event.price
     order.commission -= event.commission
@@ -44,21 +43,34 @@ def _order_fill_busted(state: State, event: OrderFillBusted, recorded: Recorded)
     state.balances[account_id] += result
     state.activity[account_id].result(at_us=recorded.recorded_at_us, amount=result)
     state.tenant_activity.result(at_us=recorded.recorded_at_us, amount=result)
-    _uncount_turnover(state, dealt.client, dealt)
-    restate_position(state=state, event=event, client=dealt.client)
-    dealt.client = None
+    _uncount_turnover(state, client, at_us)
+    restate_position(state=state, event=event, client=client)
     if order.state is OrderState.FILLED:
         # It is over all the same: what a venue takes back later is not asked for again.
         order.state, order.text = OrderState.CANCELLED, event.reason
     elif not order.state.final:
         reserve(state=state, order=order, lots=event.quantity)
         if order.state is not OrderState.IN_DOUBT:
-            order.state = OrderState.PARTIALLY_FILLED if order.filled else OrderState.ROUTED
+            open_ = OrderState.WORKING if event.by else OrderState.ROUTED
+            order.state = OrderState.PARTIALLY_FILLED if order.filled else open_
 
 
-def _uncount_turnover(state: State, client: OrderFilled, dealt: Dealt) -> None:
+def _taken_from(state: State, event: OrderFillBusted) -> tuple[OrderFilled | OrderFillBusted, int]:
+    """Return the fill that is taken back, and our time of it; what a venue dealt is not the client's any more."""
+    client, at_us = None, event.filled_at_us
+    if event.venue_fill_id:
+        dealt = state.children[event.cl_ord_id].dealt[event.venue_fill_id]
+        client, at_us, dealt.client = dealt.client, dealt.at_us, None
+    if event.by:
+        state.busted.add(event.fill_id)
+        return client or event, at_us
+    assert client is not None, "only a fill that the client was given can be taken back from him"
+    return client, at_us
+
+
+def _uncount_turnover(state: State, client: OrderFilled | OrderFillBusted, at_us: int) -> None:
     month, turnover = state.turnover[client.account_id]
-    if month == month_of(at_us=dealt.at_us):
+    if month == month_of(at_us=at_us):
         state.turnover[client.account_id] = (month, turnover - worth_of(state=state, event=client))
 
 

@@ -114,7 +114,8 @@ def _taken_back(given: ev.OrderFilled, seq: int, text: str, execution: Execution
     """Return the reversal of a client's fill, at the rate it was booked at; its margin is worked out later."""
     moment = execution.moment
     position = execution.position(given.position_id)
-    restated = taken_out(state=moment.state, client=given, position=position)
+    life = moment.state.lives.get(given.position_id)
+    restated = taken_out(state=moment.state, client=given, position=position, life=life)
     currency = moment.account(given.account_id).currency
     return OrderFillBusted(
         supersedes=seq,

@@ -18,6 +18,7 @@ import msgspec
 
 from piggy.core import (
     auctioning,
+    busting,
     configuring,
     corrections,
     covering,
@@ -36,6 +37,7 @@ from piggy.core import (
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.answers import Answer
+from piggy.core.bust_commands import BustFills, CorrectFill
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Touch, currency_pairs
 from piggy.core.correction_events import OrderFillBusted
@@ -115,6 +117,8 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.RecordVenueCancelReject: venue_cancels.record_cancel_reject,
     cmd.RecordVenueBust: corrections.record_bust,
     cmd.RecordVenueCorrection: corrections.record_correction,
+    BustFills: busting.bust_fills,
+    CorrectFill: busting.correct_fill,
 }
 
 _WORKED = (ev.OrderAccepted, ev.OrderAmended)

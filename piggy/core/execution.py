@@ -18,8 +18,8 @@ from piggy.core.margin import MarginTerms
 from piggy.core.margining import News, margin_of, news_of, positions_in, window_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
-from piggy.core.orders import OrderTerms, Side
-from piggy.core.positions import COST_STEP, Fold, Position, filled, netted_id
+from piggy.core.orders import OrderTerms
+from piggy.core.positions import COST_STEP, Fold, Life, Position, filled, netted_id
 from piggy.core.pricing import commission_plan
 from piggy.core.routing import Leg
 from piggy.core.state import Order
@@ -44,6 +44,7 @@ class Execution:
         self._cancelled: set[str] = set()
         self._orders: dict[str, Order] = {}
         self._positions: dict[str, Position | None] = {}
+        self._lives: dict[str, Life | None] = {}
         self._balances: dict[str, Decimal] = {}
         self._charges: dict[str, Charge] = {}
         self._turnover: dict[str, Decimal] = {}
@@ -91,6 +92,12 @@ class Execution:
         if position_id in self._positions:
             return self._positions[position_id]
         return self.moment.state.positions.get(position_id)
+
+    def life(self, *, position_id: str) -> Life | None:
+        """Return the fills of a position's present life after what has been decided."""
+        if position_id in self._lives:
+            return self._lives[position_id]
+        return self.moment.state.lives.get(position_id)
 
     def under_way(self, *, position: Position) -> Decimal:
         """Return the lots of a position that orders against it have out at venues now, in no order's favour."""
@@ -299,14 +306,14 @@ class Execution:
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) + quantity
         self._positions[position_id] = position
 
-    def take_back(self, *, order: Order, event: OrderFillBusted) -> None:
-        """Undo a client's fill: what it did to lots, position and money is undone after this."""
+    def take_back(self, *, order: Order, event: OrderFillBusted, life: Life | None = None) -> None:
+        """Undo a client's fill: what it did to lots, position (whose `life` it leaves) and money is undone after."""
         self._orders[order.order_id] = order
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) - event.quantity
         self._positions[event.position_id] = event.position
-        self._charges[order.order_id] = Charge(
-            order.commission_accrued - event.commission_accrued, order.commission - event.commission
-        )
+        self._lives[event.position_id] = life if event.position else None
+        before = self._charges.get(order.order_id, Charge(order.commission_accrued, order.commission))
+        self._charges[order.order_id] = Charge(before.accrued - event.commission_accrued, before.due - event.commission)
         account = self.moment.account(event.account_id)
         instrument = self.moment.instrument(event.symbol)
         margin, _ = self.moment.margins.of(state=self.moment.state, account=account, instrument=instrument)
@@ -369,12 +376,15 @@ class Execution:
         """Move the balance; write a negative one off when nothing is open any more (negative-balance protection)."""
         state, account_id = self.moment.state, account.account_id
         balance = self._balances.get(account_id, state.balances.get(account_id, ZERO)) + amount
-        if balance < 0 and self.moment.group_of(account_id).negative_balance_protection and self._is_flat(account_id):
-            self.events.append(
-                ev.NegativeBalanceWrittenOff(account_id=account_id, amount=-balance, currency=account.currency)
-            )
-            balance = ZERO
         self._balances[account_id] = balance
+        if balance < 0 and self.moment.group_of(account_id).negative_balance_protection and self._is_flat(account_id):
+            self.write_off(account_id=account_id, amount=-balance)
+
+    def write_off(self, *, account_id: str, amount: Decimal) -> None:
+        """Give an account what it is short of, at the house's cost; below zero: take back what was given."""
+        currency = self.moment.account(account_id).currency
+        self.events.append(ev.NegativeBalanceWrittenOff(account_id=account_id, amount=amount, currency=currency))
+        self._balances[account_id] += amount
 
     def _is_flat(self, account_id: str) -> bool:
         held = self.moment.state.positions_of.get(account_id, set())
@@ -387,10 +397,3 @@ def position_id_of(*, account: Account, order: Order) -> str:
     if account.position_mode is PositionMode.NETTING:
         return netted_id(account_id=account.account_id, symbol=order.terms.symbol)
     return order.terms.position_id or order.order_id
-
-
-def opening_lots(*, position: Position | None, side: Side, quantity: Decimal) -> Decimal:
-    """Return how many of `quantity` lots would open rather than close."""
-    if position is None or position.side is side:
-        return quantity
-    return max(ZERO, quantity - position.lots)

@@ -102,10 +102,7 @@ def _debited(event: AccountDebited, currency: str) -> tuple[Posting, ...]:
 
 
 def _filled(event: OrderFilled, currency: str) -> tuple[Posting, ...]:
-    if event.book not in CONTRA_OF_BOOK:
-        raise UnableToPost(f"Book {event.book!r} has no account to post against.")
-    client = (CLIENT_MONEY, event.account_id)
-    contra = (CONTRA_OF_BOOK[event.book], event.counterparty if event.book == "A" else "")
+    client, contra = (CLIENT_MONEY, event.account_id), _contra(event)
     return (
         *_move(event.realised, currency, debit=contra, credit=client),
         *_move(event.commission, currency, debit=client, credit=(COMMISSION_INCOME, "")),
@@ -115,12 +112,18 @@ def _filled(event: OrderFilled, currency: str) -> tuple[Posting, ...]:
 
 def _bust(event: OrderFillBusted, currency: str) -> tuple[Posting, ...]:
     """Return the reversal of the fill's postings, with what the position without it comes to."""
-    client, contra = (CLIENT_MONEY, event.account_id), (LP_SETTLEMENT, event.counterparty)
+    client, contra = (CLIENT_MONEY, event.account_id), _contra(event)
     return (
         *_move(event.realised, currency, debit=contra, credit=client),
         *_move(event.commission, currency, debit=(COMMISSION_INCOME, ""), credit=client),
         *_move(event.markup_revenue, currency, debit=(MARKUP_INCOME, ""), credit=contra),
     )
+
+
+def _contra(event: OrderFilled | OrderFillBusted) -> tuple[str, str]:
+    if event.book not in CONTRA_OF_BOOK:
+        raise UnableToPost(f"Book {event.book!r} has no account to post against.")
+    return CONTRA_OF_BOOK[event.book], event.counterparty if event.book == "A" else ""
 
 
 def _written_off(event: NegativeBalanceWrittenOff, currency: str) -> tuple[Posting, ...]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 from piggy.core import events as ev
+from piggy.core.bust_commands import FillOnRecord
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.money import ZERO
 from piggy.core.positions import Fill, Life, Names, Position, Restated, filled, without
 from piggy.core.rollover import month_of
 from piggy.core.state import Exposure, Order, State
+
+Dealing = ev.OrderFilled | OrderFillBusted | FillOnRecord
 
 
 def move_position(*, state: State, event: ev.OrderFilled, at_us: int) -> None:
@@ -45,17 +48,18 @@ def move_position(*, state: State, event: ev.OrderFilled, at_us: int) -> None:
         state.news_until[key] = max(event.news_until_us, state.news_until.get(key, 0))
 
 
-def restate_position(*, state: State, event: OrderFillBusted, client: ev.OrderFilled) -> None:
+def restate_position(*, state: State, event: OrderFillBusted, client: Dealing) -> None:
     """Take a fill out of the position that it named."""
     before = state.positions.get(event.position_id)
-    state.lives[event.position_id] = taken_out(state=state, client=client, position=before).life
+    life = state.lives.get(event.position_id)
+    state.lives[event.position_id] = taken_out(state=state, client=client, position=before, life=life).life
     _hold(state, event, before, event.position, event.symbol_margin)
 
 
-def taken_out(*, state: State, client: ev.OrderFilled, position: Position | None) -> Restated:
+def taken_out(*, state: State, client: Dealing, position: Position | None, life: Life | None) -> Restated:
     """Return a client's `position` as it is without a fill of his."""
     return without(
-        life=state.lives.get(client.position_id) or Life(),
+        life=life or Life(),
         gone=fill_of(event=client, at_us=0),
         position=position,
         contract_size=state.instruments[client.symbol].contract_size,
@@ -63,7 +67,7 @@ def taken_out(*, state: State, client: ev.OrderFilled, position: Position | None
     )
 
 
-def fill_of(*, event: ev.OrderFilled, at_us: int) -> Fill:
+def fill_of(*, event: Dealing, at_us: int) -> Fill:
     """Return a fill as the history of its position keeps it."""
     return Fill(
         fill_id=event.fill_id,
@@ -79,7 +83,7 @@ def fill_of(*, event: ev.OrderFilled, at_us: int) -> Fill:
     )
 
 
-def worth_of(*, state: State, event: ev.OrderFilled) -> Decimal:
+def worth_of(*, state: State, event: ev.OrderFilled | OrderFillBusted) -> Decimal:
     """Return what a fill was worth in the account's currency, as turnover counts it."""
     return state.instruments[event.symbol].notional(lots=event.quantity, price=event.price) * event.conversion_rate
 

@@ -246,6 +246,13 @@ def close_split(*, position: Position, quantity: Decimal) -> dict[str, Decimal]:
     return split
 
 
+def opening_lots(*, position: Position | None, side: Side, quantity: Decimal) -> Decimal:
+    """Return how many of `quantity` lots would open rather than close."""
+    if position is None or position.side is side:
+        return quantity
+    return max(ZERO, quantity - position.lots)
+
+
 def _step(position: Position | None, fill: Fill, contract_size: Decimal, names: Names) -> Fold:
     return filled(
         position=position,

@@ -247,6 +247,7 @@ class State:
     children: dict[str, Child] = field(default_factory=dict)
     open_children: dict[str, Child] = field(default_factory=dict)
     venue_fills: set[tuple[str, str]] = field(default_factory=set)
+    busted: set[str] = field(default_factory=set)
     parked: dict[tuple[str, str], VenueReportParked] = field(default_factory=dict)
     venue_seconds: dict[str, tuple[int, int]] = field(default_factory=dict)
     venue_records: dict[str, VenueRecord] = field(default_factory=dict)

@@ -12,12 +12,12 @@ from piggy.core.auctions import CALLS, AuctionPhase, AuctionRules, interrupts
 from piggy.core.crossing import Meeting, meet
 from piggy.core.entry import CLOSED
 from piggy.core.events import PhaseChanged, RoutingDecision
-from piggy.core.execution import Execution, opening_lots, position_id_of
+from piggy.core.execution import Execution, position_id_of
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
-from piggy.core.positions import Position
+from piggy.core.positions import Position, opening_lots
 from piggy.core.pricing import at_least_as_good, client_price, protected_limit, raw_limit
 from piggy.core.ranking import Ranking
 from piggy.core.routing import FREE, Leg, decision, split, spread, waiting

@@ -15,7 +15,7 @@ AT = "2030-01-01T00:00:00.000001Z"
 ROW = (
     "insert into event_log (seq, command_id, position, type, version, principal, request_hash, occurred_at,"
     " recorded_at, recorded_mono_ns, payload, prev_hash, hash)"
-    " values (%s, %s, 0, %s, 2, 'user:1', '', %s, %s, 0, %s, %s, %s)"
+    " values (%s, %s, %s, %s, 2, 'user:1', '', %s, %s, 0, %s, %s, %s)"
 )
 
 
@@ -29,7 +29,9 @@ def write(*events: AnyEvent, first: int | None = None, command_id: str = "") -> 
             first = cursor.fetchone()[0]
         for seq, event in enumerate(events, start=first):
             named, name = command_id or str(uuid.uuid4()), type(event).__name__
-            cursor.execute(ROW, [seq, named, name, AT, AT, codec.encode(event), os.urandom(32), os.urandom(32)])
+            place = seq - first if command_id else 0
+            payload = codec.encode(event)
+            cursor.execute(ROW, [seq, named, place, name, AT, AT, payload, os.urandom(32), os.urandom(32)])
 
 
 def client(*, name: str = "alice", account_id: str = "A1", tenant: str = "acorn", group: str = "b-book") -> Any:

@@ -52,6 +52,17 @@ ACTIONS: dict[str, Action] = {
     "approve-change": Action(serializers.ChangeIn, partial(services.approve_change, approves=True)),
     "reject-change": Action(serializers.ChangeIn, partial(services.approve_change, approves=False)),
     "end-change": Action(serializers.ChangeIn, services.end_change),
+    "bust-fill": Action(serializers.BustIn, services.bust_fill),
+    "correct-fill": Action(serializers.CorrectIn, services.correct_fill),
+    "bust-window": Action(serializers.BustWindowIn, services.bust_window),
+    "flatten": Action(serializers.FlattenIn, services.flatten),
+    "change-phase": Action(serializers.PhaseIn, services.change_phase),
+    "configure-auctions": Action(serializers.AuctionsIn, services.configure_auctions),
+    "record-locates": Action(serializers.LocatesIn, services.record_locates),
+    "record-volumes": Action(serializers.VolumesIn, services.record_volumes),
+    "ask-override": Action(serializers.AskOverrideIn, services.ask_override),
+    "grant-override": Action(serializers.GrantOverrideIn, services.grant_override),
+    "release-throttle": Action(serializers.AccountIn, services.release_throttle),
 }
 assert ACTIONS.keys() == selectors.RIGHTS.keys(), "every action has a right that it needs"
 

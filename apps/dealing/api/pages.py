@@ -72,6 +72,7 @@ FACTS: dict[str, Callable[[str], Any]] = {
     "exposure-account": lambda tenant: selectors.exposure_by(tenant=tenant, what="account"),
     "books": lambda tenant: selectors.books(tenant=tenant),
     "changes": lambda tenant: selectors.changes(),
+    "deals": lambda tenant: selectors.deals(),
     "journal": lambda tenant: selectors.actions_done(),
 }
 

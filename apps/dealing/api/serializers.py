@@ -8,7 +8,11 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.common.api import StrictInput
+from apps.common.times import microseconds
+from apps.dealing.selectors import Window
+from apps.dealing.services import ROWS_MAX
 from piggy.core.accounts import BookMode, TradingState
+from piggy.core.auctions import BPS, CALL_S_MAX, AuctionPhase, AuctionRules
 from piggy.core.dealer_commands import DealAt, RejectReason
 from piggy.core.dealing import REQUOTE_MS_MAX, REQUOTE_MS_MIN
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
@@ -156,3 +160,116 @@ class LimitsIn(_ForAWhile):
 
 class ChangeIn(Reasoned):
     change_id = serializers.IntegerField(min_value=1)
+
+
+class FillNamed(StrictInput):
+    """One fill, by its event."""
+
+    seq = serializers.IntegerField(min_value=1)
+
+
+class BustIn(Reasoned):
+    """`seq` is the fill's event; `confirm` repeats its id as "bust O000000001-1"."""
+
+    seq = serializers.IntegerField(min_value=1)
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+
+class CorrectIn(BustIn):
+    price = _number(min_value=0)
+
+
+class WindowIn(StrictInput):
+    """Where prices were bad; times with their zone, prices as clients or LPs dealt."""
+
+    symbol = serializers.CharField(max_length=40)
+    venue = serializers.CharField(max_length=60, allow_blank=True, default="")
+    price_from = _number(min_value=0)
+    price_to = _number(min_value=0)
+    since = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the window beside reason, digest and confirmation."""
+        values = dict(attrs)
+        window = {name: values.pop(name) for name in Window.__struct_fields__}
+        if window["price_from"] > window["price_to"] or window["since"] > window["until"]:
+            raise serializers.ValidationError("A window goes from the lower to the higher and from early to late.")
+        return values | {"window": Window(**window)}
+
+
+class BustWindowIn(WindowIn, Reasoned):
+    digest = serializers.CharField(max_length=64)
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+
+class FlattenIn(Reasoned):
+    scope = serializers.ChoiceField(("firm", "tenant", "group", "account", "symbol"))
+    key = serializers.CharField(max_length=60, allow_blank=True, default="")
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+
+class PhaseIn(Reasoned):
+    """`confirm` repeats phase and symbol as "closing call EURUSD"."""
+
+    symbol = serializers.CharField(max_length=40)
+    phase = _choice(AuctionPhase)
+    call_s = serializers.IntegerField(min_value=1, max_value=CALL_S_MAX, required=False, allow_null=True, default=None)
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+    def validate_phase(self, value: str) -> AuctionPhase:
+        """Return the phase itself."""
+        return AuctionPhase(value)
+
+
+class AuctionsIn(Reasoned):
+    symbol = serializers.CharField(max_length=40)
+    dynamic_bps = serializers.IntegerField(min_value=1, max_value=BPS - 1)
+    static_bps = serializers.IntegerField(min_value=1, max_value=BPS - 1)
+    call_s = serializers.IntegerField(min_value=1, max_value=CALL_S_MAX)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the rules as the core has them."""
+        values = dict(attrs)
+        reason = values.pop("reason")
+        return {"reason": reason, "rules": AuctionRules(**values)}
+
+
+class _LocateIn(StrictInput):
+    account_id = serializers.CharField(max_length=40)
+    symbol = serializers.CharField(max_length=40)
+    lots = _number(min_value=0)
+    reference = serializers.CharField(max_length=100)
+    until = serializers.DateTimeField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the row as the core has it."""
+        values = dict(attrs)
+        return values | {"until_us": microseconds(values.pop("until"))}
+
+
+class LocatesIn(Reasoned):
+    rows = serializers.ListField(child=_LocateIn(), allow_empty=False, max_length=ROWS_MAX)
+
+
+class _VolumeIn(StrictInput):
+    symbol = serializers.CharField(max_length=40)
+    business_date = serializers.DateField()
+    lots = _number(min_value=0)
+
+
+class VolumesIn(Reasoned):
+    rows = serializers.ListField(child=_VolumeIn(), allow_empty=False, max_length=ROWS_MAX)
+
+
+class AskOverrideIn(Reasoned):
+    order_id = serializers.CharField(max_length=60)
+    codes = serializers.ListField(child=serializers.CharField(max_length=20), allow_empty=False, max_length=20)
+
+
+class GrantOverrideIn(Reasoned):
+    action_id = serializers.IntegerField(min_value=1)
+
+
+class AccountIn(Reasoned):
+    account_id = serializers.CharField(max_length=40)

@@ -2,6 +2,7 @@
 
 from apps.dealing.selectors.books import books
 from apps.dealing.selectors.exposures import exposure_by
+from apps.dealing.selectors.fills import Window, deals, digest_of, fills_in, fills_of, preview
 from apps.dealing.selectors.journal import actions_done, changes, order_file
 from apps.dealing.selectors.queues import Queue, venues_down, work_queues
 from apps.dealing.selectors.reports import COLUMNS as REPORTS
@@ -26,16 +27,22 @@ __all__ = [
     "RIGHTS",
     "Queue",
     "Report",
+    "Window",
     "actions_done",
     "actions_of",
     "books",
     "changes",
+    "deals",
+    "digest_of",
     "exposure_by",
+    "fills_in",
+    "fills_of",
     "layout_of",
     "may_act",
     "may_watch_desk",
     "order_file",
     "panel_snapshot",
+    "preview",
     "report",
     "seat_of_session",
     "seated_sessions",

@@ -35,6 +35,17 @@ RIGHTS = {
     "approve-change": "dealing.approve_change",
     "reject-change": "dealing.approve_change",
     "end-change": "dealing.change_terms",
+    "bust-fill": "dealing.bust_fill",
+    "correct-fill": "dealing.bust_fill",
+    "bust-window": "dealing.bust_fill",
+    "flatten": "dealing.flatten_clients",
+    "change-phase": "dealing.run_market",
+    "configure-auctions": "dealing.run_market",
+    "record-locates": "dealing.keep_records",
+    "record-volumes": "dealing.keep_records",
+    "ask-override": "dealing.ask_override",
+    "grant-override": "dealing.grant_override",
+    "release-throttle": "dealing.grant_override",
 }
 
 _redis = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=2)
@@ -54,6 +65,7 @@ PANELS = (
     PanelInfo(name="quotes", title="Consolidated quotes", key="q", hint="Enter shows each LP"),
     PanelInfo(name="requests", title="Requests", key="r", hint="orders that wait for a dealer"),
     PanelInfo(name="orders", title="Order blotter", key="o", hint="Enter opens the order's file"),
+    PanelInfo(name="deals", title="Deals", key="f", hint="every fill; Enter opens its order's file"),
     PanelInfo(name="venues", title="LP health", key="l", hint=""),
     PanelInfo(name="ladder", title="Ladder", key="d", hint="follows the chosen symbol"),
     PanelInfo(name="hedges", title="Hedging", key="h", hint="queued hedges wait for a dealer"),

@@ -1,6 +1,18 @@
 """What a dealer may do. Every verb writes exactly one DeskAction, in the transaction that does it."""
 
 from apps.dealing.services.acting import Outcome, UnableToAct, UnableToReachDesk, Wish
+from apps.dealing.services.busts import bust_fill, bust_window, correct_fill
+from apps.dealing.services.controls import (
+    ROWS_MAX,
+    ask_override,
+    change_phase,
+    configure_auctions,
+    flatten,
+    grant_override,
+    record_locates,
+    record_volumes,
+    release_throttle,
+)
 from apps.dealing.services.engine import cancel_order, cover, decide_hedge, place_order, set_trading_state
 from apps.dealing.services.layouts import save_layout
 from apps.dealing.services.requests import claim_request, fill_request, pass_request, reject_request, requote_request
@@ -14,22 +26,34 @@ from apps.dealing.services.terms import (
 )
 
 __all__ = [
+    "ROWS_MAX",
     "Outcome",
     "UnableToAct",
     "UnableToReachDesk",
     "Wish",
     "approve_change",
+    "ask_override",
+    "bust_fill",
+    "bust_window",
     "cancel_order",
     "change_limits",
+    "change_phase",
     "change_routing",
     "claim_request",
+    "configure_auctions",
+    "correct_fill",
     "cover",
     "decide_hedge",
     "end_change",
     "fill_request",
+    "flatten",
+    "grant_override",
     "pass_request",
     "place_order",
+    "record_locates",
+    "record_volumes",
     "reject_request",
+    "release_throttle",
     "requote_request",
     "revert_due",
     "save_layout",

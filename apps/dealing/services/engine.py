@@ -26,7 +26,7 @@ def set_trading_state(
 
     A kill cancels working orders, so its target's name must be typed. Raises UnableToAct for an unknown target.
     """
-    _require_target(scope=scope, key=key)
+    require_target(scope=scope, key=key)
     if state is TradingState.KILLED:
         require_confirmation(given=confirm, expected=key or wish.tenant)
     command = SetTradingState(
@@ -37,8 +37,8 @@ def set_trading_state(
 
 def place_order(*, wish: Wish, terms: OrderTerms, confirm: str) -> Outcome:
     """Place an order for a client; every control of the gate holds as for the client. Raises UnableToAct."""
-    _require_target(scope="account", key=terms.account_id)
-    _require_target(scope="symbol", key=terms.symbol)
+    require_target(scope="account", key=terms.account_id)
+    require_target(scope="symbol", key=terms.symbol)
     require_confirmation(given=confirm, expected=f"{terms.side.value} {terms.quantity} {terms.symbol}")
     subject = f"account:{terms.account_id}"
     return perform(wish=wish, subject=subject, command=PlaceOrder(terms=terms, source=SOURCE), waits=False)
@@ -55,7 +55,7 @@ def cancel_order(*, wish: Wish, order_id: str) -> Outcome:
 
 def cover(*, wish: Wish, symbol: str, side: Side | None, quantity: Decimal | None, confirm: str) -> Outcome:
     """Deal for the house: a side and a quantity, or neither, and the symbol is dealt flat. Raises UnableToAct."""
-    _require_target(scope="symbol", key=symbol)
+    require_target(scope="symbol", key=symbol)
     if (side is None) != (quantity is None):
         raise UnableToAct("Give a side and a quantity, or neither.", code="INCOMPLETE", field="quantity")
     expected = f"flatten {symbol}" if side is None else f"{side.value} {quantity} {symbol}"
@@ -80,7 +80,8 @@ def require_confirmation(*, given: str, expected: str) -> None:
         raise UnableToAct(f'Confirm with "{expected}".', code="CONFIRMATION_NEEDED", field="confirm")
 
 
-def _require_target(*, scope: str, key: str) -> None:
+def require_target(*, scope: str, key: str) -> None:
+    """Raise UnableToAct unless there is such a group, account, symbol or venue; firm and tenant have no key."""
     known: dict[str, QuerySet] = {
         "group": accounts.all_groups().filter(name=key),
         "account": accounts.all_accounts().filter(account_id=key),

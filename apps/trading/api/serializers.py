@@ -56,6 +56,24 @@ class OrderIn(StrictInput):
         return OrderTerms(**values)
 
 
+class AmendIn(StrictInput):
+    """What of a working order is to be otherwise; what is left out stays."""
+
+    quantity = DecimalText(required=False)
+    limit_price = DecimalText(required=False)
+    stop_price = DecimalText(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the changes; there must be one."""
+        if not attrs:
+            raise serializers.ValidationError("Name a quantity, a limit price or a stop price.")
+        return attrs
+
+
+class RequoteIn(StrictInput):
+    accept = serializers.BooleanField()
+
+
 KINDS: dict[str, Any] = {"side": Side, "type": OrderType, "time_in_force": TimeInForce, "stp": SelfTradePrevention}
 
 
@@ -88,6 +106,8 @@ class OrderOut(serializers.Serializer):
 
 
 class OrderRowOut(OrderOut):
+    requote_price = DecimalText(allow_null=True)
+    requote_until = ZonedTime(allow_null=True)
     created_at = ZonedTime()
     updated_at = ZonedTime()
     reasons = serializers.SerializerMethodField()  # type: ignore[assignment]

@@ -5,6 +5,7 @@ import json
 import re
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -104,6 +105,35 @@ class Order(ApiView):
             raise _away(error) from error
         return _answered(request, answer, done=status.HTTP_200_OK)
 
+    @extend_schema(
+        operation_id="orders_amend",
+        request=serializers.AmendIn,
+        parameters=[KEY, PREFER],
+        responses={200: serializers.OrderOut, 422: OpenApiResponse(description="Refused with its reason.")},
+    )
+    def patch(self, request: Request, order_id: str) -> Response:
+        """Ask for another quantity or price; a smaller quantity alone keeps the order's place."""
+        changes = serializers.AmendIn(data=request.data)
+        changes.is_valid(raise_exception=True)
+        return _asked(self, request, services.amend_order, order_id=order_id, changes=dict(changes.validated_data))
+
+
+class Requote(ApiView):
+    """The price that a dealer offers in place of the one asked for."""
+
+    @extend_schema(
+        operation_id="orders_answer_requote",
+        request=serializers.RequoteIn,
+        parameters=[KEY, PREFER],
+        responses={200: serializers.OrderOut, 422: OpenApiResponse(description="No price is offered any more.")},
+    )
+    def post(self, request: Request, order_id: str) -> Response:
+        """Take or decline it; accepted, the order is dealt there, or better where the market came back."""
+        given = serializers.RequoteIn(data=request.data)
+        given.is_valid(raise_exception=True)
+        accept = given.validated_data["accept"]
+        return _asked(self, request, services.answer_requote, order_id=order_id, accept=accept)
+
 
 class Fills(ApiView):
     @extend_schema(operation_id="fills_list", responses=serializers.FillOut(many=True))
@@ -125,6 +155,26 @@ class Positions(ApiView):
             key="position_id",
             serializer=serializers.PositionOut,
         )
+
+
+def _asked(view: ApiView, request: Request, ask: Callable[..., Answer | None], **wish: Any) -> Response:
+    """Ask under the caller's key and answer as placing does."""
+    try:
+        answer = ask(
+            tenant=view.tenant(request),
+            user=request.user,
+            key=_key(request),
+            request_hash=_hash(request.data),
+            request_id=_request_id(request),
+            wait_s=_wait_s(request),
+            now_us=time.time_ns() // 1_000,
+            **wish,
+        )
+    except services.UnableToTrade as error:
+        raise NotFound from error
+    except services.UnableToReachDesk as error:
+        raise _away(error) from error
+    return _answered(request, answer, done=status.HTTP_200_OK)
 
 
 def _answered(request: Request, answer: Answer | None, *, done: int) -> Response:

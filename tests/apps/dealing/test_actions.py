@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -32,6 +33,13 @@ from piggy.core.orders import Side
 from tests.apps import records
 from tests.apps.dealing.desk_floor import Dealer, engine, symbol
 
+WINDOW = {
+    "symbol": "EURUSD",
+    "price_from": "1.09",
+    "price_to": "1.11",
+    "since": "2030-01-01T00:00:00Z",
+    "until": "2030-01-01T00:00:01Z",
+}
 BODIES: dict[str, dict[str, Any]] = {
     "set-trading-state": {"scope": "symbol", "key": "EURUSD", "state": "halted"},
     "place-order": {
@@ -53,7 +61,27 @@ BODIES: dict[str, dict[str, Any]] = {
     "change-routing": {"group": "b-book", "book_mode": "A", "minutes": 30},
     "widen-spread": {"group": "b-book", "bid_points": 5, "ask_points": 7, "minutes": 30},
     "change-limits": {"group": "b-book", "changes": {"order_volume_max_lots": "3"}, "minutes": 30},
+    "bust-fill": {"seq": 3, "confirm": "bust O1-1"},
+    "correct-fill": {"seq": 3, "price": "1.09000", "confirm": "correct O1-1 to 1.09000"},
+    "bust-window": WINDOW | {"digest": hashlib.sha256(b"3").hexdigest()[:16], "confirm": "bust 1 fills"},
+    "flatten": {"scope": "group", "key": "b-book", "confirm": "flatten b-book"},
+    "change-phase": {"symbol": "EURUSD", "phase": "closing_call", "call_s": 60, "confirm": "closing call EURUSD"},
+    "configure-auctions": {"symbol": "EURUSD", "dynamic_bps": 50, "static_bps": 200, "call_s": 120},
+    "record-locates": {
+        "rows": [
+            {"account_id": "A1", "symbol": "EURUSD", "lots": lots, "reference": name, "until": "2031-01-01T00:00:00Z"}
+            for name, lots in (("L1", "5"), ("L2", "0"))
+        ]
+    },
+    "record-volumes": {"rows": [{"symbol": "EURUSD", "business_date": "2029-12-31", "lots": "120000.5"}]},
+    "ask-override": {"order_id": "O1", "codes": ["P-07", "P-08"]},
+    "release-throttle": {"account_id": "A1"},
 }
+# What follows on another's action; each has a test of its own.
+FOLLOWING = {"approve-change", "reject-change", "end-change", "grant-override"}
+
+
+assert ACTIONS.keys() == BODIES.keys() | FOLLOWING, "an action without a test of its own"
 
 
 def done(envelope: Envelope) -> Answer:
@@ -65,7 +93,7 @@ def floor(acorn: Any, redis_server: Any, owner_sql: Any) -> Iterator[list[Envelo
     with in_tenant("acorn"):
         records.client()
         instruments.save_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
-        records.write(records.credited(), records.accepted())
+        records.write(records.credited(), records.accepted(), records.filled())
         projector.catch_up(tenant="acorn")
         OutboxCommand.objects.all().delete()
     for name in redis_server.scan_iter("{acorn}:*"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.test import Client
 from apps.users.services import issue_token
 from piggy import projector
 from piggy.core.answers import Answer, OrderView
+from piggy.core.commands import AmendOrder, AnswerRequote, PlaceOrder
 from piggy.core.events import Check
 from piggy.core.orders import OrderState
 from piggy.messaging import codec, streams
@@ -83,6 +85,8 @@ def _answer(server: Any, heard: list[Any], stopped: threading.Event) -> None:
 
 
 def _decided(envelope: Any) -> Answer:
+    if not isinstance(envelope.command, PlaceOrder):
+        return Answer(command_id=envelope.command_id)
     terms = envelope.command.terms
     denied = terms.quantity > 5
     reasons = (
@@ -190,6 +194,33 @@ def test_t_20_what_is_anothers_is_answered_like_what_is_not(alice: Api, as_tenan
     assert bob.place().status_code == 404
     assert bob.http.delete("/api/v1/orders/O1").status_code == 404
     assert bob.get("fills").json()["results"] == bob.get("positions").json()["results"] == []
+
+
+def change(api: Api, method: str, path: str, body: dict[str, Any], key: str = "k1") -> Any:
+    ask = getattr(api.http, method)
+    return ask(
+        f"/api/v1/orders/{path}", json.dumps(body), content_type="application/json", headers={"idempotency-key": key}
+    )
+
+
+def test_a_client_amends_an_order_and_answers_a_requote(alice: Api, desk: list[Any], as_tenant: Any) -> None:
+    with as_tenant("acorn"):
+        records.write(records.credited(), records.accepted("O1"))
+        projector.catch_up(tenant="acorn")
+    assert change(alice, "patch", "O1", {"quantity": "0.10", "limit_price": "1.09"}).status_code == 200
+    assert change(alice, "post", "O1/requote", {"accept": True}).status_code == 200
+    amended, answered = (envelope.command for envelope in desk)
+    assert amended == AmendOrder(order_id="O1", account_id="A1", quantity=Decimal("0.10"), limit_price=Decimal("1.09"))
+    assert answered == AnswerRequote(order_id="O1", account_id="A1", accept=True)
+    assert change(alice, "patch", "O1", {}).status_code == 400
+    assert change(alice, "patch", "O1", {"quantity": 1}).status_code == 400
+    assert change(alice, "post", "O1/requote", {"accept": "perhaps"}).status_code == 400
+    assert change(alice, "post", "O1/requote", {"accept": True}, key="").status_code == 400
+    with as_tenant("acorn"):
+        bob = Api(token=issue_token(user=records.client(name="bob", account_id="B1")))
+    assert change(bob, "patch", "O1", {"quantity": "1"}).status_code == 404
+    assert change(bob, "post", "O1/requote", {"accept": False}).status_code == 404
+    assert len(desk) == 2
 
 
 def test_pages_follow_their_cursor_and_refuse_a_tampered_one(alice: Api, as_tenant: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apps.common.times import moment
 from apps.risk.selectors import money_of
 from apps.trading.models import Fill, Order, Position
 from apps.treasury.selectors import client_balance, trial_balance
@@ -89,10 +90,22 @@ def test_an_order_that_waits_for_a_dealer_is_seen_to_wait(books: Any) -> None:
     )
     projector.catch_up(tenant="acorn")
     assert Order.objects.get(order_id="O2").state == "with_dealer"
+    offered = ev.OrderRequoted(
+        order_id="O2",
+        by="ann",
+        price=Decimal("1.2"),
+        market=Decimal("1.2"),
+        reason="it moved",
+        valid_until_us=5_000_000,
+    )
+    records.write(offered)
+    projector.catch_up(tenant="acorn")
+    requoted = Order.objects.get(order_id="O2")
+    assert (requoted.requote_price, requoted.requote_until) == (Decimal("1.2"), moment(5_000_000))
     decided = ev.DealerDecided(
         order_id="O2", by="ann", outcome=DealerOutcome.PASSED_ON, reason="passed on", asked=Decimal("1.1"), market=None
     )
     records.write(decided)
     projector.catch_up(tenant="acorn")
     order = Order.objects.get(order_id="O2")
-    assert (order.state, order.text) == ("working", "passed on")
+    assert (order.state, order.text, order.requote_price) == ("working", "passed on", None)
