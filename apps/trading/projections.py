@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from apps.common import bulk
+from apps.common.times import moment
 from apps.trading.models import ChildOrder, Fill, Order, Position
 from piggy.core import events as ev
 from piggy.core import positions
@@ -280,7 +281,7 @@ def _held(rows: Rows, event: ev.OrderHeld, recorded: Recorded) -> None:
 
 def _requoted(rows: Rows, event: ev.OrderRequoted, recorded: Recorded) -> None:
     if (order := rows.order(event.order_id, recorded)) is not None:
-        order.requote_price, order.requote_until = event.price, event.valid_until_us
+        order.requote_price, order.requote_until = event.price, moment(event.valid_until_us)
 
 
 def _dealer_decided(rows: Rows, event: ev.DealerDecided, recorded: Recorded) -> None:
