@@ -14,6 +14,7 @@ from psycopg import sql
 from apps.audit.models import DeadLetter
 from apps.tenants.services import in_tenant
 from piggy.core import ledger
+from piggy.core.correction_events import OrderFillBusted
 from piggy.core.events import AccountConfigured
 from piggy.messaging import log_pages, merkle, tree_heads
 from piggy.messaging.chain import Row, Tip
@@ -91,11 +92,18 @@ def seq_at(*, tenant: str, at_us: int) -> int:
 
 
 def trial_balance(*, tenant: str, seq: int) -> list[dict[str, str]]:
-    """Return what every account of the ledger held when the log ended at `seq`, late corrections up to it included."""
+    """Return what every account of the ledger held when the log ended at `seq`, late corrections up to it included.
+
+    A bust posts the reversal of its fill's own postings, so both count; what else supersedes stands in the place.
+    """
     currencies: dict[str, str] = {}
     sums: dict[tuple[str, str, str], Decimal] = {}
-    for row in as_of(tenant=tenant, seq=seq):
+    rows = events(tenant=tenant, until=seq)
+    replaced = {row.recorded.event.supersedes for row in rows if not isinstance(row.recorded.event, OrderFillBusted)}
+    for row in events(tenant=tenant, until=seq):
         event: Any = row.recorded.event
+        if row.recorded.seq in replaced:
+            continue
         if isinstance(event, AccountConfigured):
             currencies[event.account.account_id] = event.account.currency
         currency = currencies.get(getattr(event, "account_id", ""), "")

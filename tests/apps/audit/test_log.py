@@ -25,12 +25,15 @@ from apps.tenants.services import in_tenant
 from apps.trading.models import ChildOrder, Fill, Order, Position
 from apps.treasury.models import JournalEntry, Posting
 from piggy import projector
+from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account
+from piggy.core.orders import Side
 from piggy.messaging import codec, merkle, tree_heads
 from piggy.messaging.chain import EVENT_VERSION, FIRST_HASH, event_hash
 from piggy.messaging.identity import command_id_of
 from tests.apps import records
+from tests.core.floor import Floor
 
 ROOT = Path(__file__).resolve().parents[3]
 START_US = 1_900_000_000_000_000
@@ -272,6 +275,32 @@ def test_inv_23_what_was_true_stays_the_answer_after_a_late_correction(book: Boo
     assert client_money(4) == Decimal(1070)
     assert selectors.seq_at(tenant="acorn", at_us=then_us) == 3
     assert [row.recorded.seq for row in selectors.as_of(tenant="acorn", seq=4)] == [1, 2, 4]
+
+
+def test_inv_23_a_bust_leaves_the_client_what_the_desk_says_and_earlier_answers_as_they_were(book: Book) -> None:
+    floor = Floor(commission_per_lot=Decimal(7))
+    for side, price in ((Side.BUY, "1.10010"), (Side.SELL, "1.10500")):
+        floor.place("a1", side, "1")
+        (leg,) = floor.children()
+        floor.fill(leg, price, fill_id=f"X-{side.value}")
+    told_at, balance = len(floor.log), floor.desk.state.balances["a1"]
+    taken_back = cmd.RecordVenueBust(
+        venue=leg.venue,
+        cl_ord_id=leg.cl_ord_id,
+        report_id="B-1",
+        ref_fill_id="X-sell",
+        text="",
+        occurred_at_us=START_US,
+    )
+    floor.do(taken_back)
+    book.write(*(recorded.event for recorded in floor.log))
+
+    def client_money(seq: int) -> Decimal:
+        lines = selectors.trial_balance(tenant="acorn", seq=seq)
+        return -sum((Decimal(line["amount"]) for line in lines if line["owner"] == "a1"), Decimal(0))
+
+    assert client_money(told_at) == balance != floor.desk.state.balances["a1"]
+    assert client_money(len(floor.log)) == floor.desk.state.balances["a1"]
 
 
 def test_an_event_of_an_older_version_is_read_in_todays_form(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
