@@ -14,7 +14,10 @@ from piggy.simulator.truth import TruthOrder
 from piggy.simulator.venue import Report
 
 _STATUS = {"new": "0", "cancelled": "4", "rejected": "8", "filled": "2", "unknown": "8"}
-_EXEC_TYPE = {"new": "0", "trade": "F", "cancelled": "4", "rejected": "8", "status": "I", "unknown": "I"}
+_EXEC_TYPE = {
+    "new": "0", "trade": "F", "cancelled": "4", "rejected": "8", "status": "I", "unknown": "I", "busted": "H",
+    "corrected": "G",
+}  # fmt: skip
 _CHANGE, _DELETE = "1", "2"
 
 
@@ -89,6 +92,8 @@ def report(*, report: Report, exec_id: str, at_us: int) -> str:
     ]
     if report.fill:
         parts += [f"32={_plain(report.fill.quantity)}", f"31={_plain(report.fill.price)}"]
+    if report.ref_exec_id:
+        parts.append(f"19={report.ref_exec_id}")
     if report.orig_cl_ord_id:
         parts.append(f"41={report.orig_cl_ord_id}")
     if report.reason:
@@ -102,7 +107,7 @@ def _ord_status(report: Report) -> str:
     order = report.order
     if report.kind == "trade":
         return "2" if report.filled == order.quantity else "1"
-    if report.kind == "status":
+    if report.kind in ("status", "busted", "corrected"):
         return _STATUS[order.ended] if order.ended else ("1" if order.fills else "0")
     return _STATUS[report.kind]
 

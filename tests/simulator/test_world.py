@@ -16,8 +16,9 @@ import msgspec
 import pytest
 
 from piggy.adapters.fix.inbound import read_report
-from piggy.core.commands import RecordVenueFill
-from piggy.core.desk import Desk
+from piggy.core import venue_cancels
+from piggy.core.commands import RecordVenueBust, RecordVenueFill
+from piggy.core.desk import DECISIONS, Desk
 from piggy.engine.journal import Row
 from piggy.simulator.world import worker
 from piggy.simulator.world.checks import RuleBroken
@@ -44,7 +45,7 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1, SEEDS + 1, CHUNK))
 def test_every_rule_holds_for_every_seed(first: int) -> None:
-    """INV-01 to 05, 07, 08, 09, 13, 27; F-01 to F-04, F-12, under trouble and healed within 60 simulated seconds."""
+    """INV-01 to 05, 07 to 09, 13, 16, 23, 27; F-01 to F-04, F-12, F-15, F-16: troubled, then healed within a minute."""
     lives = [live(seed=seed, hours=HOURS) for seed in range(first, min(first + CHUNK, SEEDS + 1))]
     assert sum(each.fills for each in lives) > 5 * len(lives), "LPs were really dealt with"
     assert sum(each.repeats for each in lives) > 0, "reports really came again"
@@ -127,6 +128,18 @@ def test_fills_that_are_told_by_no_id_of_their_own_are_found_out(monkeypatch: py
 
     monkeypatch.setattr(worker, "read_report", nameless)
     assert "F-14" in breaks_in_some_world() or "INV-04" in breaks_in_some_world()
+
+
+def test_a_kill_that_leaves_legs_at_venues_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """INV-16: it ends what rests with us, and asks no venue."""
+    monkeypatch.setattr(venue_cancels, "_asked", lambda orders, outcome, reason, moment: [])
+    assert "INV-16" in breaks_in_some_world()
+
+
+def test_a_bust_that_is_not_carried_out_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-15, INV-23: what an LP took back stays in the client's position."""
+    monkeypatch.setitem(DECISIONS, RecordVenueBust, lambda *, command, moment: [])
+    assert "INV-04" in breaks_in_some_world()
 
 
 def test_time_jumps_to_what_is_next() -> None:

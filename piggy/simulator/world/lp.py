@@ -88,6 +88,21 @@ class SimulatedLp:
         for report in reports:
             self._say(report)
 
+    def restate(self) -> None:
+        """Take one execution back, or give it other numbers, as LPs do days later (F-15)."""
+        dealt = [(order, fill) for order in self.truth.orders.values() for fill in order.fills]
+        if not dealt:
+            return
+        order, before = self._luck.choice(dealt)
+        kind = self._luck.choice(("busted", "corrected"))
+        quantity = before.quantity // 2 if self._luck.random() < 0.5 else before.quantity
+        price = before.price + Decimal(self._luck.randint(-20, 20)) / 100_000
+        if kind == "busted" or not quantity:
+            kind, quantity, price = "busted", Decimal(0), Decimal(0)
+        fill = self.truth.restate(order=order, fill=before, quantity=quantity, price=price, venue=self.name)
+        filled, average = order.filled, order.average
+        self._say(Report(kind, order, fill=fill, filled=filled, average=average, ref_exec_id=before.exec_id))
+
     def _say(self, report: Report) -> None:
         number = len(self.said) + 1
         text = wire.report(report=report, exec_id=f"{self.name}-N{number}", at_us=self._loop.now_us)

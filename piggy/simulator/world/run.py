@@ -17,7 +17,9 @@ from piggy.simulator.config import LpConfig
 from piggy.simulator.world.checks import RuleBroken, arrived_once, check
 from piggy.simulator.world.clients import Client
 from piggy.simulator.world.engine import SimulatedEngine
+from piggy.simulator.world.history import Auditor, check_history
 from piggy.simulator.world.lp import SimulatedLp
+from piggy.simulator.world.officers import Officers
 from piggy.simulator.world.opening import ACCOUNTS, LPS, opening
 from piggy.simulator.world.redis_stub import RedisStub
 from piggy.simulator.world.store import LogIsBroken, Store
@@ -121,6 +123,7 @@ class _World:
         trouble = Trouble(
             engines=self._engines,
             workers=self._workers,
+            lps=self._lps,
             redis=self._redis,
             store=self._store,
             clock=self._clock,
@@ -128,13 +131,20 @@ class _World:
         )
         orders = max(10, int(trouble_s * ORDERS_AN_HOUR / 3_600))
         trading = [self._loop.create_task(client.trade(orders=orders)) for client in self._clients]
-        await trouble.make(until_s=self._loop.time() + trouble_s)
-        await self._come_to_rest(trading)
+        until_s = self._loop.time() + trouble_s
+        officers = Officers(tenant=TENANT, redis=self._redis, luck=self._luck("officers"))
+        auditor = Auditor(tenant=TENANT, store=self._store)
+        watching = [self._loop.create_task(each) for each in (officers.watch(until_s=until_s), auditor.watch())]
+        await trouble.make(until_s=until_s)
+        await self._come_to_rest([*trading, watching[0]])
+        watching[1].cancel()
         live = self._desk()
         assert live is not None
         replayed, _ = self._store.recover(tenant=TENANT)
         log = [recorded.event for recorded in self._store.events(tenant=TENANT)]
         check(log=log, live=live, replayed=replayed, clients=self._clients, lps=self._lps, workers=self._workers)
+        check_history(log=list(self._store.events(tenant=TENANT)))
+        auditor.ask_again()
         quoting.cancel()
         for worker in self._workers:
             await worker.kill()

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from piggy.simulator.world.engine import SimulatedEngine
+from piggy.simulator.world.lp import SimulatedLp
 from piggy.simulator.world.redis_stub import RedisStub
 from piggy.simulator.world.store import Store
 from piggy.simulator.world.timeloop import SimulatedClock
@@ -24,13 +25,14 @@ class Trouble:
         *,
         engines: list[SimulatedEngine],
         workers: list[SimulatedWorker],
+        lps: list[SimulatedLp],
         redis: RedisStub,
         store: Store,
         clock: SimulatedClock,
         luck: random.Random,
     ) -> None:
         self.met: Counter[str] = Counter()
-        self._engines, self._workers, self._redis, self._store = engines, workers, redis, store
+        self._engines, self._workers, self._lps, self._redis, self._store = engines, workers, lps, redis, store
         self._clock, self._luck = clock, luck
         self._active = 0
 
@@ -42,6 +44,8 @@ class Trouble:
             self.kill_worker,
             self.cut_session,
             self.replay_day,
+            self.restate,
+            self.restate,
             self.flush_redis,
             self.lose_redis,
             self.lose_database,
@@ -86,6 +90,10 @@ class Trouble:
         worker = self._luck.choice(self._workers)
         if worker.connected:
             worker.hear_again(luck=self._luck)
+
+    async def restate(self) -> None:
+        """An LP takes an execution back, or corrects it (F-15)."""
+        self._luck.choice(self._lps).restate()
 
     async def flush_redis(self) -> None:
         """FLUSHALL (INV-13)."""

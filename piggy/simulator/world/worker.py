@@ -311,7 +311,7 @@ class SimulatedWorker:
                 if row.envelope is None or row.heard or row.at_us > self._loop.now_us - RETELL_AFTER_US:
                     continue
                 row.heard = row.envelope.command_id in self._store.command_ids
-                if not row.heard and (row.told < TOLD_MAX or isinstance(row.envelope.command, RecordVenueFill)):
+                if not row.heard and (row.told < TOLD_MAX or isinstance(row.envelope.command, FACTS)):
                     row.told += 1
                     await self._tell(row.envelope)
 

@@ -1,0 +1,128 @@
+"""What must hold of the log all the way, not only at its end: kills reach what works, corrections append."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from decimal import Decimal
+from itertools import groupby
+
+from piggy.core import events as ev
+from piggy.core import ledger
+from piggy.core.accounts import TradingState
+from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
+from piggy.core.desk import Desk
+from piggy.core.events import Recorded
+from piggy.core.money import ZERO
+from piggy.core.state import Order
+from piggy.simulator.world.checks import RuleBroken, canonical
+from piggy.simulator.world.store import Store
+
+ASK_S = 3.0
+
+
+class Auditor:
+    """Asks now and then what is true as of now, and in the end the same questions again (INV-23)."""
+
+    def __init__(self, *, tenant: str, store: Store) -> None:
+        self._tenant, self._store = tenant, store
+        self._heard: dict[int, str] = {}
+
+    async def watch(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            await asyncio.sleep(ASK_S)
+            seq = len(self._store.rows.get(self._tenant, []))
+            self._heard[seq] = self._answers({seq})[seq]
+
+    def ask_again(self) -> None:
+        """Raises RuleBroken where an answer is not what it was."""
+        now = self._answers(set(self._heard))
+        changed = [seq for seq, heard in self._heard.items() if now[seq] != heard]
+        if changed:
+            raise RuleBroken(f"INV-23 as of the same event the same answer: {changed}")
+
+    def _answers(self, seqs: set[int]) -> dict[int, str]:
+        """Return a digest of balances and positions after each of `seqs` events, out of the log alone."""
+        desk, found = Desk(tenant=self._tenant), {}
+        for recorded in self._store.events(tenant=self._tenant):
+            desk.apply(recorded=recorded)
+            if recorded.seq in seqs:
+                told = canonical((desk.state.balances, desk.state.positions))
+                found[recorded.seq] = hashlib.sha256(repr(told).encode()).hexdigest()
+        return found | dict.fromkeys(seqs - found.keys(), "")
+
+
+def check_history(*, log: list[Recorded]) -> None:
+    """Check kills and corrections event by event. Raises RuleBroken."""
+    desk = Desk(tenant="history")
+    by_seq = {recorded.seq: recorded.event for recorded in log}
+    superseded: set[int] = set()
+    money: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+    for _, command in groupby(log, key=lambda recorded: recorded.command_id):
+        kill: ev.TradingStateChanged | None = None
+        for recorded in command:
+            event = recorded.event
+            if isinstance(event, ev.ChildOrderCreated):
+                _require("INV-16 nothing new goes out of a killed scope", not _is_killed(desk, event), event)
+            desk.apply(recorded=recorded)
+            if event.supersedes:
+                _require("INV-23 corrected once", event.supersedes not in superseded, event)
+                _require("INV-23 it names what it corrects", _corrects(event, by_seq[event.supersedes]), event)
+                superseded.add(event.supersedes)
+            if isinstance(event, ev.TradingStateChanged) and event.state is TradingState.KILLED:
+                kill = event
+            _book(event, desk, money)
+        wrong = {name: amount for name, amount in money.items() if desk.state.balances.get(name, ZERO) != amount}
+        _require("INV-07 the ledger is the balance after every command", not wrong, (recorded.seq, wrong))
+        if kill is not None:
+            _reaches_all(desk, kill)
+
+
+def _reaches_all(desk: Desk, kill: ev.TradingStateChanged) -> None:
+    """Nothing of the scope works any more but what a venue was asked to end."""
+    state = desk.state
+    for child in state.open_children.values():
+        leg, order = child.created, state.orders.get(child.created.order_id)
+        if _is_in(kill.scope, kill.key, leg, order):
+            _require("INV-16 a kill reaches the legs at venues", child.cancel is not None, leg)
+    for order_id in (order_id for ids in state.open_orders.values() for order_id in ids):
+        order = state.orders[order_id]
+        place = {"group": order.group, "account": order.terms.account_id, "symbol": order.terms.symbol, "tenant": ""}
+        if place.get(kill.scope) == kill.key:
+            _require("INV-16 a kill ends what works", bool(order.cancelling), order)
+
+
+def _is_killed(desk: Desk, leg: ev.ChildOrderCreated) -> bool:
+    order = desk.state.orders.get(leg.order_id)
+    killed = (key for key, state in desk.state.trading_states.items() if state is TradingState.KILLED)
+    return any(_is_in(scope, key, leg, order) for scope, key in killed)
+
+
+def _is_in(scope: str, key: str, leg: ev.ChildOrderCreated, order: Order | None) -> bool:
+    if scope == "tenant":
+        return True
+    if scope in ("symbol", "venue"):
+        return key == {"symbol": leg.symbol, "venue": leg.venue}[scope]
+    return order is not None and key == {"group": order.group, "account": order.terms.account_id}[scope]
+
+
+def _corrects(event: ev.AnyEvent, earlier: ev.AnyEvent) -> bool:
+    if isinstance(event, VenueFillBusted):
+        return isinstance(earlier, ev.ChildOrderFilled) and earlier.fill_id == event.fill_id
+    if isinstance(event, OrderFillBusted):
+        return isinstance(earlier, ev.OrderFilled) and earlier.fill_id == event.fill_id
+    return False
+
+
+def _book(event: ev.AnyEvent, desk: Desk, money: defaultdict[str, Decimal]) -> None:
+    account = desk.state.accounts.get(getattr(event, "account_id", ""))
+    for line in ledger.postings(event=event, currency=account.currency if account else "USD"):
+        if line.gl_account == ledger.CLIENT_MONEY:
+            money[line.owner] -= line.amount
+
+
+def _require(rule: str, holds: bool, found: object) -> None:
+    if not holds:
+        raise RuleBroken(f"{rule}: {str(found)[:600]}")
