@@ -67,6 +67,9 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Journal", "treasury.journalentry", "menu_book"),
             ("Postings", "treasury.posting", "format_list_numbered"),
             ("Ledger accounts", "treasury.glaccount", "account_tree"),
+            ("Breaks with LPs", "reports.break", "difference"),
+            ("Statements", "reports.reconciliation", "fact_check"),
+            ("Statement formats", "reports.statementformat", "table_view"),
         ),
     ),
     (

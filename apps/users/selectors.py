@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from apps.users.models import User
 
 ROLES = ("admin", "dealer", "risk", "watcher", "compliance", "treasury", "support", "auditor")
@@ -22,6 +24,11 @@ def is_verified_staff(user: Any, *roles: str) -> bool:
         return False
     is_verified = getattr(user, "is_verified", None)
     return bool(is_verified and is_verified()) and (not roles or has_role(user, *roles))
+
+
+def staff() -> QuerySet[User]:
+    """Return the broker's active staff by name."""
+    return User.objects.filter(is_staff=True, is_active=True).order_by("username")
 
 
 def user_named(*, username: str) -> User | None:

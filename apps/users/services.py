@@ -29,7 +29,7 @@ _CHANGED: dict[str, tuple[str, ...]] = {
     "risk": ("risk", "hedging", "policies"),
     "watcher": (),
     "compliance": ("kyc", "surveillance", "accounts"),
-    "treasury": ("treasury",),
+    "treasury": ("treasury", "reports"),
     "support": (),
     "auditor": (),
 }

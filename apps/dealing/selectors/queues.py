@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.dealing.selectors.seats import panel_snapshot
 from apps.liquidity import selectors as liquidity
 from apps.outbox import selectors as outbox
+from apps.reports import selectors as reports
 from apps.risk import selectors as risk
 from apps.trading import selectors as trading
 from apps.treasury import selectors as treasury
@@ -74,6 +75,13 @@ def work_queues(*, tenant: str) -> list[Queue]:
             model="treasury.deposit",
             note="entered, and not yet approved or rejected",
             query="?state__exact=requested",
+        ),
+        Queue(
+            title="Breaks with LPs",
+            count=reports.open_breaks().count(),
+            model="reports.break",
+            note="a statement and our log differ, and nobody has said why",
+            query="?state__exact=open",
         ),
         Queue(
             title="Commands unheard",

@@ -3,10 +3,13 @@ from apps.liquidity.selectors.execution import (
     Cards,
     Comparison,
     Cost,
+    VenueSymbol,
+    VenueTerms,
     comparisons,
     execution_cost,
     policy,
     scorecards,
+    venue_terms,
 )
 from apps.liquidity.selectors.sessions import (
     FACTS,
@@ -38,6 +41,8 @@ __all__ = [
     "Cards",
     "Comparison",
     "Cost",
+    "VenueSymbol",
+    "VenueTerms",
     "change_place",
     "comparisons",
     "credential_place",
@@ -58,4 +63,5 @@ __all__ = [
     "unsettled_orders",
     "untold_reports",
     "venue_configs",
+    "venue_terms",
 ]

@@ -14,7 +14,7 @@ from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 
 from apps.common.times import moment
-from apps.liquidity.models import ExecutionPolicy, RouteQuote
+from apps.liquidity.models import ExecutionPolicy, LiquidityProvider, RouteQuote
 from piggy.messaging import streams
 
 ZERO, BPS = Decimal(0), Decimal(10_000)
@@ -34,6 +34,20 @@ class Cost(NamedTuple):
 
     bps: Decimal
     fills: int
+
+
+class VenueSymbol(NamedTuple):
+    """Our name of a venue's symbol, and how many of its units one lot is."""
+
+    symbol: str
+    units_per_lot: Decimal
+
+
+class VenueTerms(NamedTuple):
+    """What a venue calls our symbols and what it takes for a million dealt."""
+
+    symbols: dict[str, VenueSymbol]
+    commission_per_million: Decimal
 
 
 class Comparison(NamedTuple):
@@ -61,6 +75,15 @@ def scorecards(*, tenant: str) -> Cards | None:
 def policy() -> ExecutionPolicy:
     """Return the broker's policy, the default one where none was written."""
     return ExecutionPolicy.objects.first() or ExecutionPolicy()
+
+
+def venue_terms(*, venue: str) -> VenueTerms | None:
+    """Return a venue's terms, None where there is none of that name; symbols that were switched off count too."""
+    provider = LiquidityProvider.objects.filter(name=venue).first()
+    if provider is None:
+        return None
+    symbols = {row.venue_symbol: VenueSymbol(row.symbol, row.units_per_lot) for row in provider.symbols.all()}
+    return VenueTerms(symbols, provider.commission_per_million)
 
 
 def execution_cost(*, venues: Sequence[str], since: datetime | None) -> Cost:

@@ -1,5 +1,6 @@
-"""What the exported log says: profit and loss, slippage, and which files there are."""
+"""What the exported log says: profit and loss, slippage, an LP's executions; and which files and breaks there are."""
 
+from apps.reports.selectors.breaks import open_breaks, venue_names
 from apps.reports.selectors.files import NO_END, UnableToReadFiles, default_folder, opened, pieces
 from apps.reports.selectors.profit import Profit, profits
 from apps.reports.selectors.slippage import PARTS, Slippage, slippages
@@ -11,8 +12,10 @@ __all__ = [
     "Slippage",
     "UnableToReadFiles",
     "default_folder",
+    "open_breaks",
     "opened",
     "pieces",
     "profits",
     "slippages",
+    "venue_names",
 ]

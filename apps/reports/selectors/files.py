@@ -10,7 +10,6 @@ from decimal import Context, Decimal, Inexact
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import duckdb
 from django.conf import settings
 
 NAME = re.compile(r"^(\d{12})-(\d{12})\.parquet$")
@@ -65,6 +64,9 @@ def opened(*, folder: Path, tenant: str, as_of: int = NO_END) -> Iterator[Log]:
     wanted = [piece for piece in pieces(folder=folder, tenant=tenant) if piece.first <= as_of]
     if not wanted:
         raise UnableToReadFiles(f"{tenant}: nothing is exported yet; run `manage.py pnl export`")
+    # Its import takes a quarter of a second, which no other request should pay.
+    import duckdb
+
     connection = duckdb.connect(":memory:", config={"threads": THREADS, "memory_limit": MEMORY_MAX})
     try:
         connection.execute("SET autoinstall_known_extensions = false")

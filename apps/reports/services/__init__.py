@@ -2,5 +2,19 @@
 
 from apps.reports.services.columns import UnableToTabulate
 from apps.reports.services.exporting import Exported, UnableToExport, export
+from apps.reports.services.reconciling import Outcome, UnableToDecideBreak, assign, close, explain, reconcile
+from apps.reports.services.statements import UnableToReadStatement
 
-__all__ = ["Exported", "UnableToExport", "UnableToTabulate", "export"]
+__all__ = [
+    "Exported",
+    "Outcome",
+    "UnableToDecideBreak",
+    "UnableToExport",
+    "UnableToReadStatement",
+    "UnableToTabulate",
+    "assign",
+    "close",
+    "explain",
+    "export",
+    "reconcile",
+]

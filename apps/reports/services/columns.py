@@ -7,35 +7,31 @@ refused, never rounded. A column that an event has no field for is null.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
-
-import pyarrow as pa
 
 from piggy.core.events import OrderAccepted, RoutingDecision
 from piggy.core.rollover import business_date
 from piggy.messaging.chain import Row
 
-LOTS = pa.decimal128(28, 10)
-MONEY = pa.decimal128(38, 18)
-TEXT = pa.string()
-AT = pa.timestamp("us", tz="UTC")
+TEXT, LOTS, MONEY, AT = "string", "lots", "money", "at"
 
-HEAD: tuple[tuple[str, Any], ...] = (
-    ("seq", pa.int64()),
+HEAD: tuple[tuple[str, str], ...] = (
+    ("seq", "int64"),
     ("command_id", TEXT),
-    ("position", pa.int16()),
+    ("position", "int16"),
     ("type", TEXT),
-    ("version", pa.int16()),
+    ("version", "int16"),
     ("principal", TEXT),
     ("occurred_at", AT),
     ("recorded_at", AT),
-    ("business_date", pa.date32()),
-    ("hash", pa.binary(32)),
-    ("payload", pa.binary()),
+    ("business_date", "date32"),
+    ("hash", "hash"),
+    ("payload", "bytes"),
 )
 # Taken from the event's field of that name, or from the terms of the order that it holds.
-FIELDS: tuple[tuple[str, Any], ...] = (
-    ("supersedes", pa.int64()),
+FIELDS: tuple[tuple[str, str], ...] = (
+    ("supersedes", "int64"),
     ("order_id", TEXT),
     ("account_id", TEXT),
     ("group", TEXT),
@@ -71,16 +67,37 @@ FIELDS: tuple[tuple[str, Any], ...] = (
     ("amount", MONEY),
 )
 # Of the LP that routing put first when an order came.
-FIRST: tuple[tuple[str, Any], ...] = (("first_venue", TEXT), ("first_price", LOTS))
-SCHEMA = pa.schema([*HEAD, *FIELDS, *FIRST])
+FIRST: tuple[tuple[str, str], ...] = (("first_venue", TEXT), ("first_price", LOTS))
 
 
 class UnableToTabulate(Exception):
     """An event holds a number or a text that its column cannot take exactly; the message names event and column."""
 
 
-def table(*, rows: Sequence[Row]) -> pa.Table:
-    """Return rows of the log as a table of SCHEMA. Raises UnableToTabulate."""
+@cache
+def schema() -> Any:
+    """Return the Arrow schema of an exported file."""
+    # Arrow's import takes most of a second, which only an export should pay.
+    import pyarrow as pa
+
+    kinds = {
+        TEXT: pa.string(),
+        LOTS: pa.decimal128(28, 10),
+        MONEY: pa.decimal128(38, 18),
+        AT: pa.timestamp("us", tz="UTC"),
+        "int64": pa.int64(),
+        "int16": pa.int16(),
+        "date32": pa.date32(),
+        "hash": pa.binary(32),
+        "bytes": pa.binary(),
+    }
+    return pa.schema([(name, kinds[kind]) for name, kind in (*HEAD, *FIELDS, *FIRST)])
+
+
+def table(*, rows: Sequence[Row]) -> Any:
+    """Return rows of the log as an Arrow table of `schema`. Raises UnableToTabulate."""
+    import pyarrow as pa
+
     heads = zip(*(_head(row) for row in rows), strict=True)
     events: list[Any] = [row.recorded.event for row in rows]
     terms = [getattr(event, "terms", None) for event in events]
@@ -94,8 +111,8 @@ def table(*, rows: Sequence[Row]) -> pa.Table:
             columns[name] = [value if isinstance(value, str) else None for value in columns[name]]
     first = [_first(event) for event in events]
     columns["first_venue"], columns["first_price"] = [each[0] for each in first], [each[1] for each in first]
-    arrays = [_array(field.name, field.type, columns[field.name], rows) for field in SCHEMA]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+    arrays = [_array(field.name, field.type, columns[field.name], rows) for field in schema()]
+    return pa.Table.from_arrays(arrays, schema=schema())
 
 
 def _head(row: Row) -> tuple[Any, ...]:
@@ -124,6 +141,8 @@ def _first(event: Any) -> tuple[str | None, Any]:
 
 
 def _array(name: str, kind: Any, values: list[Any], rows: Sequence[Row]) -> Any:
+    import pyarrow as pa
+
     try:
         return pa.array(values, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError) as error:
@@ -132,6 +151,8 @@ def _array(name: str, kind: Any, values: list[Any], rows: Sequence[Row]) -> Any:
 
 def _culprit(kind: Any, values: list[Any], rows: Sequence[Row]) -> int:
     """Return the seq of the first row whose value is refused."""
+    import pyarrow as pa
+
     for row, value in zip(rows, values, strict=True):
         try:
             pa.array([value], kind)

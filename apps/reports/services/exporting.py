@@ -14,10 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any, NamedTuple
 
 from apps.audit import selectors as audit
 from apps.reports.selectors.files import Piece, folder_of, pieces
@@ -84,7 +81,9 @@ def _runs(rows: Iterable[Row]) -> Iterator[tuple[date, list[Row]]]:
         yield today, run
 
 
-def _write(day: Path, seqs: tuple[int, int], made: pa.Table, tip: bytes) -> None:
+def _write(day: Path, seqs: tuple[int, int], made: Any, tip: bytes) -> None:
+    import pyarrow.parquet as pq
+
     day.mkdir(mode=0o700, exist_ok=True)
     final = day / f"{seqs[0]:012d}-{seqs[1]:012d}.parquet"
     part = final.with_suffix(UNFINISHED)
@@ -108,6 +107,8 @@ def _settle(day: Path) -> None:
 
 def _must_continue(tenant: str, last: Piece) -> None:
     """The last exported event has to be the log's own, else these files belong to another log."""
+    import pyarrow.parquet as pq
+
     kept = pq.read_schema(last.path).metadata[TIP].decode()
     row = next(audit.events(tenant=tenant, after=last.last - 1, until=last.last), None)
     if row is None or row.hash.hex() != kept:

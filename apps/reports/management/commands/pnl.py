@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import getpass
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
 from apps.reports import selectors, services
 from apps.tenants.selectors import active_schemas
+from apps.tenants.services import in_tenant
 from piggy.core.money import plain, round_money
 from piggy.messaging.log_pages import UnableToRead
 
@@ -27,12 +30,16 @@ PROFIT_HEADS = (
     "Realised", "Swap", "Commission", "Markup", "Floating", "Net",
 )  # fmt: skip
 SLIPPAGE_HEADS = ("Date", "Account", "Symbol", "In", "Fills", "Lots", "Spread", "Market", "Latency", "Markup", "Total")
+BREAK_HEADS = ("Class", "Reference", "Symbol", "Ours", "Theirs", "Trade date", "Line", "State", "Owner", "Age")
 DAYS_BACK = 7
+DIFFERS = 3
+# Columns of words; figures stand to the right.
+WORDS = {"Date", "Account", "Group", "Symbol", "In", *BREAK_HEADS} - {"Line", "Age"}
 WIDTH_PLAIN = 200
 
 
 class Command(BaseCommand):
-    help = "pnl export | show, of one broker (--tenant) or of all."
+    help = "pnl export | show | reconcile STATEMENT.csv --venue LP, of one broker (--tenant) or of all."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -45,8 +52,13 @@ class Command(BaseCommand):
         show.add_argument("--until", type=date.fromisoformat, default=date.max)
         show.add_argument("--as-of", type=int, default=selectors.NO_END, help="As it was when the log ended there.")
         show.add_argument("--csv", action="store_true")
+        held = verbs.add_parser("reconcile", help="Hold an LP's statement against the log; exit 3 where they differ.")
+        held.add_argument("statement", type=Path)
+        held.add_argument("--venue", required=True)
+        held.add_argument("--since", type=date.fromisoformat, default=None, help="Its first trade date, if not told.")
+        held.add_argument("--until", type=date.fromisoformat, default=None)
         for verb in verbs.choices.values():
-            verb.add_argument("--tenant", default="")
+            verb.add_argument("--tenant", default="", required=verb is held)
             verb.add_argument("--folder", type=Path, default=None, help="Where the files are; $PIGGY_HOME/pnl.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,6 +72,7 @@ class Command(BaseCommand):
                 getattr(self, f"_{options['verb']}")(tenant, options)
             except (
                 services.UnableToExport,
+                services.UnableToReadStatement,
                 services.UnableToTabulate,
                 selectors.UnableToReadFiles,
                 UnableToRead,
@@ -70,6 +83,29 @@ class Command(BaseCommand):
     def _export(self, tenant: str, options: dict[str, Any]) -> None:
         made = services.export(tenant=tenant, folder=options["folder"])
         self.stdout.write(f"{tenant}: {made.events} events in {made.files} files, the log up to {made.seq}")
+
+    def _reconcile(self, tenant: str, options: dict[str, Any]) -> None:
+        with in_tenant(tenant):
+            made = services.reconcile(
+                tenant=tenant,
+                venue=options["venue"],
+                content=options["statement"].read_bytes(),
+                file_name=options["statement"].name,
+                folder=options["folder"],
+                by=f"pnl of {getpass.getuser()}",
+                at=timezone.now(),
+                since=options["since"],
+                until=options["until"],
+            )
+            rows = [_break(each) for each in made.breaks]
+        run = made.run
+        title = (
+            f"{tenant}: {run.venue} {run.since} to {run.until}, {run.lines} lines against {run.ours} executions: "
+            f"{run.breaks_new} new breaks, {run.breaks_known} known, {run.breaks_gone} gone"
+        )
+        self._print(title, BREAK_HEADS, rows, {"csv": False})
+        if rows:
+            raise CommandError(f"{len(rows)} breaks stand.", returncode=DIFFERS)
 
     def _show(self, tenant: str, options: dict[str, Any]) -> None:
         with selectors.opened(folder=options["folder"], tenant=tenant, as_of=options["as_of"]) as log:
@@ -90,14 +126,22 @@ class Command(BaseCommand):
             writer.writerows([heads, *rows])
             return
         shown = Table(title=title, title_justify="left", row_styles=("", "dim"))
-        words = {"Date", "Account", "Group", "Symbol", "In"}
         for head in heads:
-            shown.add_column(head, justify="left" if head in words else "right", no_wrap=True)
+            shown.add_column(head, justify="left" if head in WORDS else "right", no_wrap=True)
         for row in rows:
             shown.add_row(*row)
         out = StringIO()
         Console(file=out, width=None if sys.stdout.isatty() else WIDTH_PLAIN).print(shown)
         self.stdout.write(out.getvalue())
+
+
+def _break(row: Any) -> Row:
+    days = (timezone.now() - row.opened_at).days
+    owner = row.owner.get_username() if row.owner else "nobody"
+    return (
+        row.get_kind_display(), row.reference, row.symbol, row.ours, row.theirs, row.traded_on.isoformat(),
+        str(row.line or ""), row.state, owner, f"{days} d",
+    )  # fmt: skip
 
 
 def _profit(row: selectors.Profit) -> Row:

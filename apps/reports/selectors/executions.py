@@ -1,0 +1,61 @@
+"""What an LP did for us as our log has it: executions that stand, corrected ones as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from apps.common.times import microseconds, moment
+from apps.reports.selectors.files import Log, exact
+from apps.reports.selectors.settings import Settings
+from piggy.core.money import round_money
+from piggy.core.orders import Side
+from piggy.core.reconciliation import Execution
+
+MILLION = Decimal(1_000_000)
+STANDING = """
+SELECT fill_id, symbol, side, quantity, price, epoch_us(occurred_at) AS at_us
+FROM log WHERE type = 'ChildOrderFilled' AND venue = $venue
+  AND seq NOT IN (SELECT supersedes FROM log WHERE type = 'VenueFillBusted')
+  AND (epoch_us(occurred_at) >= $from_us AND epoch_us(occurred_at) < $to_us
+       OR fill_id IN (SELECT unnest($also::VARCHAR[])))
+ORDER BY seq
+"""
+
+
+def venue_executions(
+    *, log: Log, tenant: str, venue: str, zone: ZoneInfo, since: date, until: date, also: Collection[str], fee: Decimal
+) -> list[Execution]:
+    """Return an LP's standing executions of these days in its zone, and those whose references are in `also`.
+
+    A date may differ, hence `also`; `fee` is what the LP takes for a million of the quote currency.
+    """
+    state = Settings(log=log, tenant=tenant).move_to(date.max)
+    asked = {
+        "venue": venue,
+        "from_us": _midnight_us(since, zone),
+        "to_us": _midnight_us(until + timedelta(days=1), zone),
+        "also": sorted(also),
+    }
+    found = []
+    for reference, symbol, side, quantity, price, at_us in log.rows(STANDING, asked):
+        instrument, lots, at = state.instruments[symbol], exact(quantity), exact(price)
+        paid = instrument.notional(lots=lots, price=at) * fee / MILLION
+        found.append(
+            Execution(
+                reference=reference,
+                symbol=symbol,
+                side=Side(side),
+                quantity=lots,
+                price=at,
+                traded_on=moment(at_us).astimezone(zone).date(),
+                fee=round_money(amount=paid, currency=instrument.quote),
+            )
+        )
+    return found
+
+
+def _midnight_us(day: date, zone: ZoneInfo) -> int:
+    return microseconds(datetime(day.year, day.month, day.day, tzinfo=zone))

@@ -1,0 +1,162 @@
+"""Hold a statement against the log: breaks are opened, kept open, or closed as gone; every step leaves a note.
+
+A run never changes what an earlier one wrote of itself. The same statement again finds the same breaks and opens none;
+after a late correction on either side, what no longer differs is closed and says in which run it went (INV-22, INV-23).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+
+from apps.liquidity import selectors as liquidity
+from apps.reports.models import Break, BreakNote, Reconciliation, StatementFormat
+from apps.reports.selectors.executions import venue_executions
+from apps.reports.selectors.files import opened
+from apps.reports.services.exporting import export
+from apps.reports.services.statements import UnableToReadStatement, executions, period
+from piggy.core import reconciliation as core
+
+AUTOMATIC = "automatic"
+State, Act = Break.State, BreakNote.Act
+Key = tuple[str, str, str, str, int]
+
+
+class UnableToDecideBreak(Exception):
+    """The break stays as it is; the message may be shown to staff."""
+
+
+class Outcome(NamedTuple):
+    """A run and all the breaks of its days that are not closed."""
+
+    run: Reconciliation
+    breaks: list[Break]
+
+
+def reconcile(
+    *,
+    tenant: str,
+    venue: str,
+    content: bytes,
+    file_name: str,
+    folder: Path,
+    by: str,
+    at: datetime,
+    since: date | None = None,
+    until: date | None = None,
+) -> Outcome:
+    """Read a whole statement, bring the exported log up to date, and write down what differs, all of it or nothing.
+
+    The days are the statement's own unless given. Raises UnableToReadStatement, and what `export` raises.
+    """
+    terms = liquidity.venue_terms(venue=venue)
+    if terms is None:
+        raise UnableToReadStatement(f"there is no LP {venue}")
+    named = StatementFormat.objects.filter(venue=venue).first() or StatementFormat(venue=venue)
+    theirs = executions(content=content, written=named, terms=terms)
+    first, last = (since, until) if since and until else period(lines=theirs)
+    outside = [line for line in theirs if not first <= line.traded_on <= last]
+    if outside:
+        raise UnableToReadStatement(f"line {outside[0].line}: {outside[0].traded_on} is not in {first} to {last}")
+    export(tenant=tenant, folder=folder)
+    with opened(folder=folder, tenant=tenant) as log:
+        ours = venue_executions(
+            log=log,
+            tenant=tenant,
+            venue=venue,
+            zone=named.zone,
+            since=first,
+            until=last,
+            also={line.reference for line in theirs},
+            fee=terms.commission_per_million,
+        )
+        seq = log.seq
+    tolerance = core.Tolerance(price=named.price_tolerance, fee=named.fee_tolerance)
+    found = core.breaks(ours=ours, theirs=theirs, tolerance=tolerance)
+    run = Reconciliation(
+        venue=venue, file_name=file_name[:200], sha256=hashlib.sha256(content).hexdigest(), since=first, until=last,
+        lines=len(theirs), ours=len(ours), seq=seq, by=by, at=at,
+    )  # fmt: skip
+    return _write(run, found)
+
+
+@transaction.atomic
+def _write(run: Reconciliation, found: Iterable[core.Break]) -> Outcome:
+    now = _numbered(found)
+    with connection.cursor() as cursor:
+        # Two runs of one LP take turns, else both would open the same breaks.
+        cursor.execute("select pg_advisory_xact_lock(hashtext(current_schema() || %s))", [f":break:{run.venue}"])
+    mine = Break.objects.select_for_update().filter(venue=run.venue).exclude(state=State.CLOSED)
+    # A break of a day out of this statement is another statement's, unless this one names it again.
+    known = {_key(each): each for each in mine if run.since <= each.traded_on <= run.until or _key(each) in now}
+    fresh, gone = now.keys() - known.keys(), known.keys() - now.keys()
+    run.breaks_new, run.breaks_known, run.breaks_gone = len(fresh), len(now) - len(fresh), len(gone)
+    run.save()
+    made = [_opened(run, now[key], key[-1]) for key in now if key in fresh]
+    Break.objects.bulk_create(made)
+    _note(made, Act.FOUND, f"in {run.file_name}, event {run.seq}", run.by, run.at)
+    over = [known[key] for key in gone]
+    Break.objects.filter(pk__in=[each.pk for each in over]).update(state=State.CLOSED, closed_at=run.at)
+    _note(over, Act.GONE, f"no longer differs in {run.file_name}, event {run.seq}", AUTOMATIC, run.at)
+    return Outcome(run, [*(each for key, each in known.items() if key in now), *made])
+
+
+def assign(*, break_id: int, owner: Any, by: Any, at: datetime) -> Break:
+    """Give a break to somebody. Raises UnableToDecideBreak where it is closed."""
+    return _decide(break_id, Act.ASSIGNED, f"to {owner.get_username()}", by, at, owner=owner)
+
+
+def explain(*, break_id: int, text: str, by: Any, at: datetime) -> Break:
+    """Say why it differs; it stays until it is closed. Raises UnableToDecideBreak."""
+    return _decide(break_id, Act.EXPLAINED, text, by, at, state=State.EXPLAINED)
+
+
+def close(*, break_id: int, text: str, by: Any, at: datetime) -> Break:
+    """Close a break for good, with the reason. Raises UnableToDecideBreak."""
+    return _decide(break_id, Act.CLOSED, text, by, at, state=State.CLOSED, closed_at=at)
+
+
+def _decide(break_id: int, act: str, text: str, by: Any, at: datetime, **changes: Any) -> Break:
+    if not text.strip():
+        raise UnableToDecideBreak("Say why.")
+    with transaction.atomic():
+        found = Break.objects.select_for_update().filter(pk=break_id).first()
+        if found is None or found.state == State.CLOSED:
+            raise UnableToDecideBreak("This break is closed, or there is none.")
+        for name, value in changes.items():
+            setattr(found, name, value)
+        found.save()
+        _note([found], act, text.strip(), by.get_username(), at)
+    return found
+
+
+def _numbered(found: Iterable[core.Break]) -> dict[Key, core.Break]:
+    """Return breaks by key; of several that say the same each is one more occurrence."""
+    times: Counter[tuple[str, str, str, str]] = Counter()
+    numbered: dict[Key, core.Break] = {}
+    for each in found:
+        said = (each.kind.value, each.reference, each.ours, each.theirs)
+        times[said] += 1
+        numbered[*said, times[said]] = each
+    return numbered
+
+
+def _key(each: Break) -> Key:
+    return (each.kind, each.reference, each.ours, each.theirs, each.occurrence)
+
+
+def _opened(run: Reconciliation, each: core.Break, occurrence: int) -> Break:
+    return Break(
+        venue=run.venue, kind=each.kind.value, reference=each.reference, occurrence=occurrence, symbol=each.symbol,
+        ours=each.ours, theirs=each.theirs, traded_on=each.traded_on, line=each.line, found_in=run, opened_at=run.at,
+    )  # fmt: skip
+
+
+def _note(rows: Iterable[Break], act: str, text: str, by: str, at: datetime) -> None:
+    BreakNote.objects.bulk_create([BreakNote(of=each, act=act, text=text[:500], by=by, at=at) for each in rows])
