@@ -3,7 +3,8 @@
 Struct of arrays, one block per symbol and account currency. Money is int64 in millionths of the account's currency;
 prices are points, quantities lot points, so floating profit is exact before one conversion factor of eight digits. What
 comes out is a superset of the accounts at or below their level (the slack covers the factor's last digit);
-`stopout.ladder` then decides in Decimal. Ranges are checked before multiplying: a block that could wrap refuses.
+`stopout.ladder` then decides in Decimal. Ranges are checked before multiplying: a block that could wrap refuses. The
+dealers' margin watch (engine/margin_scan.py) finds the lowest levels of all accounts here, once a second.
 Without tiers and news windows, which move a row's weight, `used` is exact too; with them weights are renewed on fills.
 """
 
@@ -24,6 +25,7 @@ FACTOR_DIGITS = 8
 RANGE_MAX = 2**62
 SLACK_SHIFT = 23  # A 2 ** -23 part, a little above the 1e-8 that a factor can be off, twice.
 ROWS_AT_FIRST = 64
+LEVEL_AT_FIRST = 5_000
 
 
 class UnableToScreen(Exception):
@@ -109,10 +111,21 @@ class MarginScreen:
         self.balance = _zeros(accounts)
         self.floating = _zeros(accounts)
         self.used = _zeros(accounts)
-        self.level = np.full(accounts, 5_000, dtype=np.int64)
+        self.level = np.full(accounts, LEVEL_AT_FIRST, dtype=np.int64)
         self.blocks: dict[tuple[str, str], Block] = {}
         self.keys: list[tuple[str, str]] = []
         self._by_symbol: dict[str, list[Block]] = {}
+
+    def room(self, *, accounts: int) -> None:
+        """Make room for so many accounts, at least doubling, so that adding stays cheap."""
+        known = len(self.balance)
+        if accounts <= known:
+            return
+        more = max(accounts, 2 * known) - known
+        self.balance, self.floating, self.used = (
+            np.concatenate((each, _zeros(more))) for each in (self.balance, self.floating, self.used)
+        )
+        self.level = np.concatenate((self.level, np.full(more, LEVEL_AT_FIRST, dtype=np.int64)))
 
     def add_block(self, *, instrument: Instrument, currency: str, rate: Decimal) -> Block:
         """Make the block of a symbol and an account currency at `rate` account currency per quote currency."""
@@ -169,6 +182,15 @@ class MarginScreen:
             accounts = block.account[: block.rows]
             np.add.at(self.floating, accounts, floating)
             np.add.at(self.used, accounts, used)
+
+    def lowest(self, *, count: int) -> Ints:
+        """Return at most `count` accounts that use margin, the lowest level (to a tenth of a percent) first."""
+        accounts = np.flatnonzero(self.used > 0)
+        tenths = (self.balance[accounts] + self.floating[accounts]) // (self.used[accounts] // 1_000 + 1)
+        if len(accounts) > count:
+            near = np.argpartition(tenths, count - 1)[:count]
+            accounts, tenths = accounts[near], tenths[near]
+        return accounts[np.lexsort((accounts, tenths))]
 
     def sweep(self) -> Liquidations:
         """Find every account at or below its level and order its positions for closing."""

@@ -6,7 +6,6 @@ Each row carries the inputs of its figures, so that the page can say why a numbe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 from piggy.core.accounts import TradingState
@@ -17,44 +16,15 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.state import Hedge
 from piggy.core.working import street_price
-from piggy.engine.desk_rows import MONEY_STEP, Row, lots
+from piggy.engine.desk_rows import Row, lots
 
 HEDGES_KEPT = 30
-ACCOUNTS_SHOWN = 60
-ACCOUNTS_PER_STEP, WORST_PER_STEP = 20, 10
 ALERTS_MAX = 100
 HUNDRED = Decimal(100)
 PERCENT_STEP = Decimal("0.1")
 LOUD, RAISED, NOTED = "serious", "warning", "info"
 
 Rows = dict[str, Row]
-
-
-@dataclass(slots=True)
-class MarginScan:
-    """Margin levels of all accounts with positions, a few at each step, so that no order ever waits for them."""
-
-    rows: Rows = field(default_factory=dict)
-    _queue: list[str] = field(default_factory=list)
-
-    def step(self, *, desk: Desk, moment: Moment) -> None:
-        """Look at the most endangered again, and at the next few of the others."""
-        state = desk.state
-        if not self._queue:
-            self._queue = [account_id for account_id, held in state.positions_of.items() if held]
-            self.rows = {key: row for key, row in self.rows.items() if state.positions_of.get(key)}
-        turn, self._queue = self._queue[:ACCOUNTS_PER_STEP], self._queue[ACCOUNTS_PER_STEP:]
-        worst = sorted(self.rows.values(), key=_level)[:WORST_PER_STEP]
-        for account_id in dict.fromkeys([*(row["account_id"] for row in worst), *turn]):
-            if state.positions_of.get(account_id):
-                self.rows[account_id] = _margin_row(desk, moment, account_id)
-            else:
-                self.rows.pop(account_id, None)
-
-    def shown(self) -> Rows:
-        """Return the accounts nearest to their stop-out."""
-        worst = sorted(self.rows.values(), key=_level)[:ACCOUNTS_SHOWN]
-        return {row["account_id"]: row for row in worst}
 
 
 def request_rows(*, desk: Desk, moment: Moment) -> Rows:
@@ -171,35 +141,6 @@ def alert_rows(*, desk: Desk, panels: Mapping[str, Rows], before: Rows, now_us: 
     for key, alert in known[:ALERTS_MAX]:
         found[key] = alert | {"key": key, "since": before[key]["since"] if key in before else now_us}
     return found
-
-
-def _margin_row(desk: Desk, moment: Moment, account_id: str) -> Row:
-    account = desk.state.accounts[account_id]
-    group, funds = desk.state.groups[account.group], moment.funds(account_id)
-    at_stop_out = funds.used_margin * group.stop_out_percent / HUNDRED
-    level = funds.level_percent
-    return {
-        "account_id": account_id,
-        "group": account.group,
-        "currency": account.currency,
-        "balance": funds.balance.quantize(MONEY_STEP),
-        "floating": funds.floating.quantize(MONEY_STEP),
-        "equity": funds.equity.quantize(MONEY_STEP),
-        "used_margin": funds.used_margin.quantize(MONEY_STEP),
-        "free_margin": funds.free_margin.quantize(MONEY_STEP),
-        "level_percent": level.quantize(PERCENT_STEP) if level is not None else None,
-        "call_percent": group.margin_call_percent,
-        "stop_out_percent": group.stop_out_percent,
-        "distance": (funds.equity - at_stop_out).quantize(MONEY_STEP),
-        "called": account_id in desk.state.margin_called,
-        "priced": funds.priced,
-        "positions": len(desk.state.positions_of.get(account_id, ())),
-    }
-
-
-def _level(row: Row) -> Decimal:
-    level = row["level_percent"]
-    return Decimal("Infinity") if level is None else Decimal(level)
 
 
 def _hedge_row(desk: Desk, hedge: Hedge) -> Row:

@@ -18,12 +18,13 @@ from redis.exceptions import RedisError
 
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.desk import Desk
-from piggy.core.events import OrderFilled
+from piggy.core.events import AccountConfigured, OrderFilled
 from piggy.core.market import VenueQuote
 from piggy.engine import desk_focus, desk_panels, desk_rows
 from piggy.engine.clock import Clock, is_wanted, pause
 from piggy.engine.desk_rows import Costs, Row, VenueWatch
 from piggy.engine.loop import Done
+from piggy.engine.margin_scan import MarginScan
 from piggy.messaging import streams
 from piggy.messaging.codec import MarketData
 
@@ -74,7 +75,7 @@ class Screen:
     orders_seen: int = 0
     orders_per_s: int = 0
     known: bool = False
-    margins: desk_panels.MarginScan = field(default_factory=desk_panels.MarginScan)
+    margins: MarginScan = field(default_factory=MarginScan)
     focus: list[str] = field(default_factory=list)
 
 
@@ -101,6 +102,10 @@ class Marks:
                 event = recorded.event
                 if isinstance(event, OrderFilled | OrderFillBusted):
                     screen.costs.pop(event.symbol, None)
+                if isinstance(event, AccountConfigured):
+                    screen.margins.forget(account_id=event.account.account_id)
+                elif account_id := getattr(event, "account_id", ""):
+                    screen.margins.forget(account_id=account_id)
                 order_id = getattr(event, "order_id", "")
                 if order_id in desk.state.orders:
                     touched[order_id] = None
@@ -141,7 +146,7 @@ class Marks:
 
     async def _flush(self, tenant: str, desk: Desk, *, is_second: bool) -> None:
         screen = self._screen(tenant)
-        screen.margins.step(desk=desk, moment=desk.moment(now_us=self._clock.now_us()))
+        screen.margins.step(desk=desk)
         if not screen.known:
             await self._continue(tenant, desk, screen)
         if is_second:
@@ -239,7 +244,7 @@ class Marks:
         moment = desk.moment(now_us=now_us)
         panels = {
             "hedges": desk_panels.hedge_rows(desk=desk, moment=moment),
-            "margin": screen.margins.shown(),
+            "margin": screen.margins.shown(desk=desk, moment=moment),
             "doubts": desk_panels.doubt_rows(desk=desk),
             "states": desk_panels.state_rows(desk=desk),
         }

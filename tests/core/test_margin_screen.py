@@ -102,6 +102,21 @@ def test_a_sweep_orders_the_lowest_level_and_the_largest_loss_first():
     assert [screen.keys[index] for index in found.block] == [("EURUSD", "USD")] * 3
 
 
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(-(10**12), 10**12)), max_size=30), st.integers(1, 12))
+def test_the_lowest_are_those_that_sorting_everybody_puts_first(accounts, count):
+    screen = MarginScreen(accounts=1)
+    screen.room(accounts=len(accounts))
+    screen.room(accounts=1)  # There is enough already.
+    for number, (used, balance) in enumerate(accounts):
+        screen.used[number], screen.balance[number] = used * 1_000, balance
+    holders = [number for number, (used, _) in enumerate(accounts) if used]
+    first = sorted(holders, key=lambda number: (accounts[number][1] // (accounts[number][0] + 1), number))[:count]
+    found = screen.lowest(count=count).tolist()
+    assert len(found) == len(first)
+    tenths = [[accounts[number][1] // (accounts[number][0] + 1) for number in each] for each in (found, first)]
+    assert tenths[0] == tenths[1], "of equals any may be left out"
+
+
 def test_what_could_leave_64_bits_is_refused():
     screen = screen_of([(0, 10**9, 110_000)], accounts=1)
     with pytest.raises(UnableToScreen, match="64 bits"):

@@ -12,17 +12,18 @@ from piggy.core.orders import Side
 from piggy.core.routing_rules import DealerWait, RoutingPolicy, RoutingRule
 from piggy.engine import desk_panels
 from piggy.engine.desk_focus import focus_rows
+from piggy.engine.margin_scan import MarginScan
 from tests.core.floor import SECOND_US, Floor, only
 from tests.core.hedging_floor import House
 
 
 def panels(floor: Floor) -> dict[str, dict[str, dict[str, Any]]]:
     moment = floor.desk.moment(now_us=floor.now_us)
-    scan = desk_panels.MarginScan()
-    scan.step(desk=floor.desk, moment=moment)
+    scan = MarginScan()
+    scan.step(desk=floor.desk)
     return {
         "hedges": desk_panels.hedge_rows(desk=floor.desk, moment=moment),
-        "margin": scan.shown(),
+        "margin": scan.shown(desk=floor.desk, moment=moment),
         "doubts": desk_panels.doubt_rows(desk=floor.desk),
         "states": desk_panels.state_rows(desk=floor.desk),
     }
@@ -56,20 +57,6 @@ def test_the_margin_watch_shows_the_parts_of_each_level() -> None:
     assert row["distance"] == (funds.equity - funds.used_margin / 2).quantize(Decimal("0.01"))
     floor.place("b1", Side.SELL, "3")
     assert panels(floor)["margin"] == {}, "nothing held, nothing to watch"
-
-
-def test_the_scan_comes_to_every_account_and_keeps_the_worst_in_sight() -> None:
-    floor = Floor()
-    count = desk_panels.ACCOUNTS_PER_STEP * 2
-    for number in range(count):
-        floor.open_account(f"n{number:03}", group="b", amount=100_000 + number)
-        floor.place(f"n{number:03}", Side.BUY, "0.1")
-    scan = desk_panels.MarginScan()
-    for _ in range(3):
-        scan.step(desk=floor.desk, moment=floor.desk.moment(now_us=floor.now_us))
-    assert len(scan.rows) == count
-    assert len(scan.shown()) == min(count, desk_panels.ACCOUNTS_SHOWN)
-    assert next(iter(scan.shown())) == "n000", "the least money, the same position"
 
 
 def test_a_leg_in_doubt_is_shown_with_what_it_may_still_become() -> None:
