@@ -17,11 +17,13 @@ SESSIONS = {
     "ccxt": ("piggy.adapters.ccxt.session", "CcxtSession"),
     "generic": ("piggy.adapters.generic.session", "GenericSession"),
     "mt5": ("piggy.adapters.mt5.session", "Mt5Session"),
+    "ibkr": ("piggy.adapters.ibkr.session", "IbkrSession"),
 }
 # Venues that are not reached by plain HTTP and WebSockets.
 TRANSPORTS = {
     "ccxt": ("piggy.adapters.ccxt.transport", "CcxtTransport"),
     "mt5": ("piggy.adapters.mt5.transport", "BridgeTransport"),
+    "ibkr": ("piggy.adapters.ibkr.transport", "TwsTransport"),
 }
 KINDS = {
     "fix": "FIX 4.4",
@@ -32,6 +34,7 @@ KINDS = {
     "ccxt": "Any exchange of ccxt",
     "generic": "Described by a mapping",
     "mt5": "MetaTrader 5 (agent)",
+    "ibkr": "Interactive Brokers",
 }
 
 

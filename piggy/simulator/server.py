@@ -1,13 +1,14 @@
-"""A small venue on a real socket: HTTP, WebSocket and line streams in one asyncio loop on a thread of its own."""
+"""A small venue on a real socket, in one asyncio loop on a thread of its own; most speak HTTP and WebSockets."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
@@ -21,8 +22,8 @@ START_S_MAX = 10.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class VenueServer:
-    """Base of every venue's server: what speaks is a subclass, what happens is the exchange's and the faults'."""
+class SocketServer(ABC):
+    """Base of every venue's server: how it listens and speaks is a subclass's, what happens is the exchange's."""
 
     kind = ""
 
@@ -43,7 +44,6 @@ class VenueServer:
         self.key, self.secret, self.port = key, secret, port
         self.requests: list[str] = []
         self.streams_opened = 0
-        self._sockets: set[Any] = set()
         self._feeding = threading.Event()
         self._away = False
         self._loop = asyncio.new_event_loop()
@@ -52,7 +52,7 @@ class VenueServer:
         self._thread = threading.Thread(target=self._run, name=f"{self.kind}-server", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self) -> VenueServer:
+    def start(self) -> Self:
         """Listen on loopback; the port is `port`."""
         self._feeding.set()
         self._thread.start()
@@ -83,7 +83,7 @@ class VenueServer:
 
     def cut(self) -> None:
         """Break every stream; they may come back at once."""
-        asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(START_S_MAX)
+        asyncio.run_coroutine_threadsafe(self.hang_up(), self._loop).result(START_S_MAX)
 
     def go_away(self) -> None:
         """Break every stream and refuse everything until `come_back`."""
@@ -94,21 +94,107 @@ class VenueServer:
         """End the outage."""
         self._away = False
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return what this venue answers."""
-        raise NotImplementedError
+    @abstractmethod
+    async def listen(self) -> Callable[[], Awaitable[None]]:
+        """Open the port and set `port`; return what closes it."""
 
+    @abstractmethod
+    async def hang_up(self) -> None:
+        """Break every connection."""
+
+    @abstractmethod
     async def show_depth(self, change: DepthChange) -> None:
         """Tell subscribers of a changed book."""
-        raise NotImplementedError
+
+    @abstractmethod
+    async def show_report(self, report: Any) -> None:
+        """Tell the user stream of a report."""
+
+    async def skip_depth(self, change: DepthChange) -> None:  # noqa: B027
+        """Keep a change to itself; a venue that notices such a thing says so."""
 
     def noted(self, report: Report) -> Any:
         """Return what `show_report` will be given; called in the order of the facts, before anybody hears."""
         return report
 
-    async def show_report(self, report: Any) -> None:
-        """Tell the user stream of a report."""
-        raise NotImplementedError
+    def _on_reports(self, reports: list[Report]) -> None:
+        noted = [self.noted(report) for report in reports]
+        if self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._spread, noted)
+
+    def _spread(self, reports: list[Any]) -> None:
+        async def one_after_another() -> None:
+            for report in reports:
+                if self.faults.take(Fault.MUTE_EVENT):
+                    continue
+                await self.show_report(report)
+                if self.faults.take(Fault.REPEAT_EVENT):
+                    await self.show_report(report)
+
+        task = self._loop.create_task(one_after_another())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _feed_once(self) -> None:
+        for symbol in self.exchange.symbols:
+            change = self.exchange.step(symbol=symbol)
+            if self.faults.take(Fault.SKIP_DEPTH):
+                await self.skip_depth(change)
+            else:
+                await self.show_depth(change)
+                if self.faults.take(Fault.REPEAT_DEPTH):
+                    await self.show_depth(change)
+
+    async def _feed(self) -> None:
+        while True:
+            await asyncio.sleep(1 / self.exchange.config.quotes_per_s)
+            if self._feeding.is_set():
+                await self._feed_once()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        close = await self.listen()
+        feed = self._loop.create_task(self._feed())
+        self._started.set()
+        await self._stop.wait()
+        feed.cancel()
+        await self.hang_up()
+        await close()
+
+
+class VenueServer(SocketServer):
+    """A venue that speaks HTTP, WebSockets and endless lines."""
+
+    def __init__(self, **names: Any) -> None:
+        super().__init__(**names)
+        self._sockets: set[Any] = set()
+
+    @abstractmethod
+    def routes(self) -> list[web.RouteDef]:
+        """Return what this venue answers."""
+
+    async def listen(self) -> Callable[[], Awaitable[None]]:
+        """Listen for HTTP."""
+        app = web.Application(middlewares=[self._gate])
+        app.add_routes(self.routes())
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = self.port or int(site._server.sockets[0].getsockname()[1])  # type: ignore[union-attr]
+        return runner.cleanup
+
+    async def hang_up(self) -> None:
+        """Break every connection."""
+        for socket in list(self._sockets):
+            request = getattr(socket, "_req", None)
+            if request is not None and request.transport is not None:
+                request.transport.abort()
+        self._sockets.clear()
 
     async def send(self, socket: Any, text: str) -> None:
         """Send one text on a socket or a line stream; one that is gone is forgotten."""
@@ -150,24 +236,6 @@ class VenueServer:
             request.transport.abort()
         return web.Response(status=500)
 
-    def _on_reports(self, reports: list[Report]) -> None:
-        noted = [self.noted(report) for report in reports]
-        if self._loop.is_running():
-            self._loop.call_soon_threadsafe(self._spread, noted)
-
-    def _spread(self, reports: list[Any]) -> None:
-        async def one_after_another() -> None:
-            for report in reports:
-                if self.faults.take(Fault.MUTE_EVENT):
-                    continue
-                await self.show_report(report)
-                if self.faults.take(Fault.REPEAT_EVENT):
-                    await self.show_report(report)
-
-        task = self._loop.create_task(one_after_another())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     @web.middleware
     async def _gate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path_qs}")
@@ -179,47 +247,6 @@ class VenueServer:
         if _places(request) and self.faults.take(Fault.CUT_AFTER):
             return self.broken(request)
         return answer
-
-    async def _feed_once(self) -> None:
-        for symbol in self.exchange.symbols:
-            change = self.exchange.step(symbol=symbol)
-            if not self.faults.take(Fault.SKIP_DEPTH):
-                await self.show_depth(change)
-                if self.faults.take(Fault.REPEAT_DEPTH):
-                    await self.show_depth(change)
-
-    async def _feed(self) -> None:
-        while True:
-            await asyncio.sleep(1 / self.exchange.config.quotes_per_s)
-            if self._feeding.is_set():
-                await self._feed_once()
-
-    async def _cut(self) -> None:
-        for socket in list(self._sockets):
-            request = getattr(socket, "_req", None)
-            if request is not None and request.transport is not None:
-                request.transport.abort()
-        self._sockets.clear()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
-    async def _serve(self) -> None:
-        app = web.Application(middlewares=[self._gate])
-        app.add_routes(self.routes())
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True)
-        await site.start()
-        self.port = self.port or int(site._server.sockets[0].getsockname()[1])  # type: ignore[union-attr]
-        feed = self._loop.create_task(self._feed())
-        self._started.set()
-        await self._stop.wait()
-        feed.cancel()
-        await self._cut()
-        await runner.cleanup()
 
 
 def _places(request: web.Request) -> bool:

@@ -33,6 +33,9 @@ from piggy.core.market import VenueQuote
 class CcxtSession:
     """`config.settings["exchange"]` names the exchange."""
 
+    # For how long after it was made an order may still arrive.
+    unknown_after_us = UNKNOWN_AFTER_US
+
     def __init__(self, *, config: VenueConfig) -> None:
         self.config = config
         self.budget = budget_of(config=config)
@@ -137,7 +140,7 @@ class CcxtSession:
         self._ask.now_us = now_us
         found = yield from self._look_up(order)
         if found is None or found.status == 404:
-            if now_us - order.created_at_us <= UNKNOWN_AFTER_US:
+            if now_us - order.created_at_us <= self.unknown_after_us:
                 return ()
             return (telling.status(client_id=order.client_id, standing="unknown", at_us=now_us),)
         if not found.ok:
@@ -228,7 +231,7 @@ class CcxtSession:
         filled = self._filled(doc, order)
         if filled > min(known.filled, order.filled):
             name = self.config.mapping_of(symbol=order.symbol).venue_symbol
-            every = yield from self._trades(name, order.created_at_us - UNKNOWN_AFTER_US)
+            every = yield from self._trades(name, order.created_at_us - self.unknown_after_us)
             said = tuple(one for one in every if one.report.cl_ord_id == order.client_id)
         standing = inbound.standing(doc)
         if standing != "working":

@@ -12,6 +12,8 @@ from piggy.adapters.interface import BudgetRule
 QUOTE_LOTS = "10"
 COMMENT_MAX = 31
 CALLS_S_MAX = 5.0
+# An agent answers one thing after another: once it says that it has no order, none is under way.
+UNKNOWN_AFTER_US = 3_000_000
 BUDGET = (BudgetRule(50, 1.0),)
 
 

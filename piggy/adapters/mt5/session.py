@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from piggy.adapters.ccxt.session import CcxtSession
 from piggy.adapters.interface import VenueConfig
-from piggy.adapters.mt5.config import BUDGET
+from piggy.adapters.mt5.config import BUDGET, UNKNOWN_AFTER_US
 from piggy.adapters.mt5.outbound import Asker, client_id
 
 
 class Mt5Session(CcxtSession):
     """`config.stream_url` is where we listen for the agent, `config.secret` what it signs with."""
+
+    unknown_after_us = UNKNOWN_AFTER_US
 
     def __init__(self, *, config: VenueConfig) -> None:
         super().__init__(config=config)

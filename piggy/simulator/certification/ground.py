@@ -8,6 +8,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+from msgspec import structs
+
 from piggy.adapters.driver import Driver
 from piggy.adapters.interface import Order, ReportKind, Said, SymbolMapping, VenueConfig, VenueSession
 from piggy.adapters.registry import transport_of
@@ -16,7 +18,7 @@ from piggy.core.events import ChildOrderCreated
 from piggy.core.market import Level, VenueQuote, VenueState, VenueStatus
 from piggy.core.orders import Side
 from piggy.simulator.mt5 import Mt5Server
-from piggy.simulator.server import VenueServer
+from piggy.simulator.server import SocketServer
 from piggy.simulator.truth import TruthOrder
 
 WAIT_S_MAX = 12.0
@@ -73,11 +75,13 @@ class Ground:
     def __init__(
         self,
         *,
-        server: VenueServer | Mt5Server,
+        server: SocketServer | Mt5Server,
         config: VenueConfig,
         session_class: Callable[..., VenueSession],
         lots: Decimal = Decimal("0.5"),
+        stranger: VenueConfig | None = None,
     ) -> None:
+        self.stranger = stranger or structs.replace(config, key="stranger", secret="wrong")
         self.server = server
         self.config = config
         self.session_class = session_class

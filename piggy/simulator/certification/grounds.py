@@ -6,10 +6,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+from msgspec import structs
+
 from piggy.adapters.alpaca.session import AlpacaSession
 from piggy.adapters.binance.session import BinanceSession
 from piggy.adapters.ccxt.session import CcxtSession
 from piggy.adapters.generic.session import GenericSession
+from piggy.adapters.ibkr.session import IbkrSession
 from piggy.adapters.interface import SymbolMapping, VenueConfig
 from piggy.adapters.mt5.session import Mt5Session
 from piggy.adapters.oanda.session import OandaSession
@@ -18,6 +21,7 @@ from piggy.simulator.binance import BinanceServer
 from piggy.simulator.certification.fix_ground import free_ports
 from piggy.simulator.certification.ground import Ground, home_of
 from piggy.simulator.config import SymbolConfig
+from piggy.simulator.ibkr import TwsServer
 from piggy.simulator.mt5 import Mt5Server
 from piggy.simulator.oanda import OandaServer
 from piggy.simulator.toy import MAPPING, ToyServer
@@ -181,6 +185,31 @@ def mt5(home: Path) -> Ground:
     return ground
 
 
+CASH = (
+    symbol("EUR CASH IDEALPRO USD", "1.08500", 5, 8, 100_000, 3),
+    symbol("USD CASH IDEALPRO JPY", "151.200", 3, 10, 100_000, 3),
+)
+CASH_MAPPINGS = (
+    SymbolMapping(symbol="EURUSD", venue_symbol="EUR CASH IDEALPRO USD", units_per_lot=Decimal(100_000)),
+    SymbolMapping(symbol="USDJPY", venue_symbol="USD CASH IDEALPRO JPY", units_per_lot=Decimal(100_000)),
+)
+
+
+def ibkr(home: Path) -> Ground:
+    """A TWS gateway; who may connect is its own affair, so a stranger is who asks for another account."""
+    server = TwsServer(symbols=CASH, home=home_of(name="ibkr", home=home)).start()
+    config = VenueConfig(
+        tenant=TENANT,
+        venue="IBK1",
+        kind="ibkr",
+        symbols=CASH_MAPPINGS,
+        stream_url=f"tcp://{server.address}",
+        account=server.account,
+    )
+    stranger = structs.replace(config, account="DU0", settings={"client_id": "99"})
+    return Ground(server=server, config=config, session_class=IbkrSession, stranger=stranger)
+
+
 GROUNDS: dict[str, Callable[[Path], Ground]] = {
     "binance": binance,
     "binance_usdm": binance_usdm,
@@ -189,4 +218,5 @@ GROUNDS: dict[str, Callable[[Path], Ground]] = {
     "ccxt": ccxt,
     "generic": generic,
     "mt5": mt5,
+    "ibkr": ibkr,
 }

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from piggy.simulator.certification import fix_scenarios as f
 from piggy.simulator.certification import scenarios as s
+from piggy.simulator.certification import venue_scenarios as v
 from piggy.simulator.certification.fix_ground import FixGround
 from piggy.simulator.certification.ground import Ground, UnableToPass, home_of
 from piggy.simulator.certification.grounds import GROUNDS
@@ -61,13 +62,15 @@ STREAMED = (s.replace, s.gap_and_resync, s.repeated_depth, s.repeated_events)
 POLLED = (*(one for one in COMMON if one not in STREAMED), s.replace_refused, s.nothing_missing)
 PACKS: dict[str, tuple[Scenario, ...]] = {
     "fix": FIX,
-    "binance": (*COMMON, s.clock, s.nothing_missing),
-    "binance_usdm": (*COMMON, s.clock, s.nothing_missing),
+    "binance": (*COMMON, v.clock, s.nothing_missing),
+    "binance_usdm": (*COMMON, v.clock, s.nothing_missing),
     "oanda": (*COMMON, s.nothing_missing),
     "ccxt": POLLED,
     "generic": POLLED,
-    "mt5": (s.agent_logon, *(one for one in POLLED if one is not s.logon)),
-    "alpaca": (*(one for one in COMMON if one is not s.replace), s.replace_refused, s.restated, s.nothing_missing),
+    "mt5": (v.agent_logon, *(one for one in POLLED if one is not s.logon)),
+    # The gateway does not say which message was one too many: our own pace must keep it from happening.
+    "ibkr": (*(one for one in COMMON if one is not s.rate_limit), v.paced, v.restated, s.nothing_missing),
+    "alpaca": (*(one for one in COMMON if one is not s.replace), s.replace_refused, v.restated, s.nothing_missing),
 }
 
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from decimal import Decimal
 
-import msgspec
-
 from piggy.adapters.interface import ReportKind, UnableToSend, UnableToTranslate
 from piggy.adapters.terms import mismatches
-from piggy.core.commands import RecordVenueBust, RecordVenueCorrection
 from piggy.core.market import VenueState
 from piggy.simulator.certification.ground import Ground, Kept, UnableToPass
 from piggy.simulator.faults import Fault
-from piggy.simulator.mt5 import Mt5Server
 
 QUIET_S = 0.3
 RATE_S = 1.5
@@ -30,28 +25,11 @@ def logon(ground: Ground) -> None:
     """The session becomes ready; with a wrong secret it never does."""
     ground.wait_ready()
     kept = Kept()
-    stranger = ground.make_driver(msgspec.structs.replace(ground.config, key="stranger", secret="wrong"), kept)
+    stranger = ground.make_driver(ground.stranger, kept)
     stranger.start()
     ground.wait(lambda: VenueState.DOWN in kept.states, "a wrong key was not refused")
     check(not stranger.ready, "a wrong key became ready")
     stranger.stop()
-
-
-def agent_logon(ground: Ground) -> None:
-    """The agent is let in; one that signs with another secret never is."""
-    ground.wait_ready()
-    assert isinstance(ground.server, Mt5Server)
-    ground.server.go_away()
-    ground.wait(lambda: not ground.driver.ready, "the agent's going was not noticed")
-    stranger = ground.server.agent("wrong")
-    thread = threading.Thread(target=stranger.run, daemon=True)
-    thread.start()
-    time.sleep(QUIET_S)
-    check(not ground.driver.ready, "a stranger was let in")
-    stranger.stopping.set()
-    thread.join(5)
-    ground.server.come_back()
-    ground.wait_ready()
 
 
 def quotes(ground: Ground) -> None:
@@ -291,24 +269,6 @@ def repeated_events(ground: Ground) -> None:
     check(ground.filled(cl_ord_id) == ground.lots, f"{ground.filled(cl_ord_id)} lots were counted")
 
 
-def restated(ground: Ground) -> None:
-    """Executions that the venue corrects and takes back later are told so, by the name that we gave them (F-15)."""
-    for price, kind in ((Decimal(1), ReportKind.CORRECTION), (Decimal(0), ReportKind.BUST)):
-        cl_ord_id = ground.place()
-        ground.wait(lambda: ground.filled(cl_ord_id) == ground.lots, "the fill was not heard of")  # noqa: B023
-        first = ground.kept.fills(ground.client_id(cl_ord_id))[0]
-        left = first.quantity * ground.mapping.units_per_lot / 2 if price else Decimal(0)
-        ground.server.exchange.restate(cl_ord_id=ground.client_id(cl_ord_id), quantity=left, price=price)
-        ground.wait(lambda: ground.has(cl_ord_id, kind), f"the {kind.value} was not heard of")  # noqa: B023
-        said = ground.kept.of(ground.client_id(cl_ord_id), kind)[0].report
-        assert isinstance(said.command, RecordVenueBust | RecordVenueCorrection)
-        check(said.command.ref_fill_id == first.fill_id, f"it restates {said.command.ref_fill_id}, not {first.fill_id}")
-        truth = ground.truth_lots(cl_ord_id)
-        check(said.cumulative == truth, f"we heard of {said.cumulative} lots, the venue has {truth}")
-        # What was restated is compared here; the last scenario compares fills.
-        del ground.created[cl_ord_id]
-
-
 def symbols(ground: Ground) -> None:
     """The venue bears out our mapping; a wrong one is named; an order off its steps never leaves."""
     ground.wait_ready()
@@ -345,16 +305,6 @@ def rate_limit(ground: Ground) -> None:
     time.sleep(RATE_S)
     again = ground.place()
     ground.wait(lambda: ground.filled(again) == ground.lots, "orders did not go on after the throttle")
-
-
-def clock(ground: Ground) -> None:
-    """An order refused for its time is timed anew and goes out once."""
-    ground.wait_ready()
-    ground.server.faults.arm(Fault.CLOCK)
-    cl_ord_id = ground.place()
-    ground.wait(lambda: ground.filled(cl_ord_id) == ground.lots, "the order did not go out")
-    order = ground.truth(cl_ord_id)
-    check(order is not None and order.received == 1, "the order went out twice")
 
 
 def account(ground: Ground) -> None:

@@ -1,0 +1,260 @@
+"""What a gateway says: fields of its messages to quotes, reports and terms, read from their text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from piggy.adapters import telling
+from piggy.adapters.books import lots
+from piggy.adapters.ibkr.config import (
+    CLIENT_ID,
+    ENDED,
+    LAYOUTS,
+    SUMMARY_TAGS,
+    TIMEZONE,
+    WORKING,
+    In,
+    Meaning,
+    meaning_of,
+)
+from piggy.adapters.interface import (
+    Balance,
+    Position,
+    Reports,
+    Response,
+    Symbol,
+    SymbolMapping,
+    UnableToConnect,
+    UnableToReadReport,
+    VenueConfig,
+)
+from piggy.core.orders import Side
+
+SEPARATOR = "\0"
+FIRST = "01"
+_SIDES = {"BOT": Side.BUY, "SLD": Side.SELL}
+_TIMES = ("%Y%m%d-%H:%M:%S", "%Y%m%d %H:%M:%S")
+Fields = dict[str, str]
+
+
+def fields_of(*, text: str) -> Fields:
+    """Return the fields of a message that matter, by name; `kind` is its number. Raises UnableToReadReport."""
+    parts = text.split(SEPARATOR)
+    try:
+        return {"kind": parts[0]} | {name: parts[place] for name, place in LAYOUTS.get(parts[0], {}).items()}
+    except IndexError as error:
+        raise UnableToReadReport(f"message {parts[0]} of {len(parts)} fields") from error
+
+
+def messages(*, response: Response) -> list[str]:
+    """Return the messages that answer a question. Raises UnableToConnect."""
+    if not response.ok:
+        raise UnableToConnect(f"{response.status}: {response.text[:200]}")
+    return msgspec.json.decode(response.text, type=list[str])
+
+
+class Known:
+    """What was learnt of contracts and orders: numbers are ours at the gateway, refs our ids of orders."""
+
+    def __init__(self, *, config: VenueConfig) -> None:
+        self.client_id = config.settings.get("client_id", CLIENT_ID)
+        self.contracts: dict[str, SymbolMapping] = {}
+        self._refs: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._mappings: dict[str, SymbolMapping] = {}
+        self._accepted: set[str] = set()
+        self._told: dict[str, str] = {}
+
+    def learn(self, *, number: int, ref: str, mapping: SymbolMapping | None) -> None:
+        """Note the number of an order."""
+        self._refs[str(number)] = ref
+        self._numbers[ref] = number
+        if mapping is not None:
+            self._mappings[ref] = mapping
+
+    def hear_of(self, *, fields: Fields) -> None:
+        """Note an open or ended order; only one of our own client's has a number that means anything here."""
+        ref = fields["ref"]
+        if fields.get("client") == self.client_id:
+            self.learn(number=int(fields["number"]), ref=ref, mapping=self.contracts.get(fields["con_id"]))
+        else:
+            self._numbers.setdefault(ref, 0)
+
+    def is_known(self, *, ref: str) -> bool:
+        """Whether the gateway has, or had, an order of that name."""
+        return ref in self._numbers
+
+    def number_of(self, *, ref: str) -> int:
+        """Return the order's number, 0 where it is not known."""
+        return self._numbers.get(ref, 0)
+
+    def ref_of(self, *, number: str) -> str:
+        """Return our id of an order, empty for one that is not ours."""
+        return self._refs.get(number, "")
+
+    def lots(self, *, ref: str, units: str) -> Decimal:
+        """Return units of an order as lots. Raises UnableToReadReport."""
+        if (mapping := self._mappings.get(ref)) is None:
+            raise UnableToReadReport(f"order {ref} has no known contract")
+        return lots(units=Decimal(units), mapping=mapping)
+
+    def accept(self, *, ref: str) -> None:
+        """Note that the venue took the order: a refusal heard later is none of the order itself."""
+        self._accepted.add(ref)
+
+    def was_accepted(self, *, ref: str) -> bool:
+        """Whether the venue took it."""
+        return ref in self._accepted
+
+    def executed(self, *, exec_id: str, ref: str) -> None:
+        """Note whose an execution is, as its commission names it only."""
+        self._told[exec_id] = ref
+
+    def executed_by(self, *, exec_id: str) -> str:
+        """Return the order of an execution, empty where it was not heard of."""
+        return self._told.get(exec_id, "")
+
+
+def read(*, text: str, known: Known, config: VenueConfig, now_us: int) -> Reports:
+    """Return what a message says of an order; `known` learns from it. Raises UnableToReadReport."""
+    fields = fields_of(text=text)
+    try:
+        if fields["kind"] == In.OPEN_ORDER:
+            if fields["ref"]:
+                known.hear_of(fields=fields)
+        elif fields["kind"] == In.ORDER_STATUS:
+            return _status(fields, known, config, now_us, text)
+        elif fields["kind"] == In.EXECUTION:
+            return _executed(fields, known, config, text)
+        elif fields["kind"] == In.ERROR:
+            return _error(fields, known, config, now_us, text)
+        elif fields["kind"] == In.COMMISSION:
+            return _commission(fields, known, text)
+    except (KeyError, ValueError, InvalidOperation) as error:
+        raise UnableToReadReport(f"{type(error).__name__} {error}") from error
+    return ()
+
+
+def _status(fields: Fields, known: Known, config: VenueConfig, now_us: int, raw: str) -> Reports:
+    ref = known.ref_of(number=fields["number"]) if fields["client"] == known.client_id else ""
+    status = fields["status"]
+    names: dict[str, Any] = {"venue": config.venue, "client_id": ref, "at_us": now_us, "raw": raw}
+    if not ref:
+        return ()
+    if status in WORKING or status == "Filled":
+        known.accept(ref=ref)
+        return (telling.ack(venue_order_id=fields["perm_id"], **names),)
+    if status in ENDED:
+        return (telling.done(cumulative=known.lots(ref=ref, units=fields["filled"]), how=status, **names),)
+    return ()
+
+
+def _executed(fields: Fields, known: Known, config: VenueConfig, raw: str) -> Reports:
+    mapping = known.contracts.get(fields["con_id"])
+    if mapping is None:
+        raise UnableToReadReport(f"{config.venue} executed contract {fields['con_id']}, which is not mapped.")
+    exec_id, ref = fields["exec_id"], fields["ref"] or f"order-{fields['perm_id']}"
+    base, _, number = exec_id.rpartition(".")
+    first = f"{base}.{FIRST}"
+    known.executed(exec_id=exec_id, ref=ref)
+    names: dict[str, Any] = {
+        "venue": config.venue,
+        "client_id": ref,
+        "cumulative": lots(units=Decimal(fields["cumulative"]), mapping=mapping),
+        "at_us": at_us(text=fields["time"], zone=config.settings.get("timezone", TIMEZONE)),
+        "raw": raw,
+    }
+    dealt: dict[str, Any] = {
+        "symbol": mapping.symbol,
+        "side": _SIDES[fields["side"]],
+        "lots": lots(units=Decimal(fields["units"]), mapping=mapping),
+        "price": Decimal(fields["price"]),
+    }
+    restates: dict[str, Any] = {"report_id": exec_id, "ref_fill_id": first, "text": "restated by the venue"}
+    if int(number) > int(FIRST) and not dealt["lots"]:
+        return (telling.bust(**restates, **names),)
+    # Of an execution made while we were away this may be all that is heard; one heard before counts once.
+    fill = telling.fill(fill_id=first, venue_order_id=fields["perm_id"], **dealt, **names)
+    if int(number) <= int(FIRST):
+        return (fill,)
+    return (fill, telling.correction(**restates, **dealt, **names))
+
+
+def _error(fields: Fields, known: Known, config: VenueConfig, now_us: int, raw: str) -> Reports:
+    ref, code = known.ref_of(number=fields["number"]), int(fields["code"])
+    meaning = meaning_of(code=code)
+    if not ref or meaning in (Meaning.NOTICE, Meaning.KEPT):
+        return ()
+    names: dict[str, Any] = {"venue": config.venue, "client_id": ref, "at_us": now_us, "raw": raw}
+    text = f"{code} {fields['text']}"
+    if meaning is Meaning.REFUSED and not known.was_accepted(ref=ref):
+        return (telling.reject(code=str(code), text=text, **names),)
+    return (telling.doubt(text=text, **names),)
+
+
+def _commission(fields: Fields, known: Known, raw: str) -> Reports:
+    ref, amount = known.executed_by(exec_id=fields["exec_id"]), Decimal(fields["amount"] or "0")
+    if not ref or not amount:
+        return ()
+    text = f"fee {amount:f} {fields['currency']}"
+    return (telling.note(client_id=ref, what=f"fee {fields['exec_id']}", text=text, at_us=0, raw=raw),)
+
+
+def standing(*, status: str, ended: bool = False) -> str:
+    """Return working, filled or ended; what is among ended orders works no more, whatever its state is called."""
+    if status == "Filled":
+        return "filled"
+    return "ended" if ended or status in ENDED else "working"
+
+
+def at_us(*, text: str, zone: str) -> int:
+    """Return a time of the gateway, `20260105-14:30:00` in UTC or with a zone behind it. Raises ValueError."""
+    day_and_time, _, named = text.replace("  ", " ").partition(" ")
+    if named:
+        clock, _, named = named.partition(" ")
+        day_and_time = f"{day_and_time} {clock}"
+    for form, there in ((_TIMES[0], UTC), (_TIMES[1], ZoneInfo(named or zone))):
+        try:
+            return int(datetime.strptime(day_and_time, form).replace(tzinfo=there).timestamp()) * 1_000_000
+        except ValueError:
+            continue
+    raise ValueError(f"no time: {text!r}")
+
+
+def symbol(*, fields: Fields, venue_symbol: str) -> Symbol:
+    """Return the terms of one contract."""
+    return Symbol(
+        venue_symbol=venue_symbol,
+        tick_size=Decimal(fields["tick"]),
+        unit_step=Decimal(fields["step"]),
+        units_min=Decimal(fields["least"]),
+    )
+
+
+def positions(*, texts: Iterable[str], known: Known, config: VenueConfig) -> tuple[Position, ...]:
+    """Return positions of mapped contracts in our account."""
+    found = []
+    for text in texts:
+        row = fields_of(text=text)
+        mapping = known.contracts.get(row.get("con_id", ""))
+        if mapping is not None and row["account"] == config.account and Decimal(row["units"]):
+            held = lots(units=Decimal(row["units"]), mapping=mapping)
+            found.append(Position(mapping.symbol, held, Decimal(row["average"])))
+    return tuple(found)
+
+
+def balances(*, texts: Iterable[str], config: VenueConfig) -> tuple[Balance, ...]:
+    """Return cash and available funds of our account, by currency."""
+    found: dict[str, dict[str, Decimal]] = {}
+    for text in texts:
+        row = fields_of(text=text)
+        if row.get("account") == config.account and row["tag"] in SUMMARY_TAGS:
+            found.setdefault(row["currency"], {})[row["tag"]] = Decimal(row["value"])
+    total, free = SUMMARY_TAGS
+    return tuple(Balance(name, row.get(total, Decimal(0)), row.get(free, Decimal(0))) for name, row in found.items())
