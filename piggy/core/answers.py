@@ -10,7 +10,7 @@ from piggy.core.events import Check, CommandRefused, OrderShadowed, RoutingDecis
 from piggy.core.orders import OrderState, OrderTerms
 
 
-class OrderView(msgspec.Struct, frozen=True, kw_only=True):
+class OrderView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order as of one event; quantities are lots, `average_price` is 0 until the first fill."""
 
     order_id: str
@@ -26,7 +26,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`conflict` is set where another body came under the same command id; `duplicate` where the same came again."""
 
     command_id: str

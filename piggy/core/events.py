@@ -366,7 +366,7 @@ AnyEvent = (
 )
 
 
-class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+class Recorded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event as the log holds it; times are UTC microseconds, `recorded_mono_ns` is the engine's monotonic clock."""
 
     seq: int

@@ -8,14 +8,14 @@ from enum import StrEnum
 import msgspec
 
 
-class Level(msgspec.Struct, frozen=True, array_like=True):
+class Level(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One price level of one venue's side."""
 
     price: Decimal
     size: Decimal
 
 
-class VenueQuote(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class VenueQuote(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """A venue's whole current book of one symbol, best first; an empty side is withdrawn.
 
     `venue_at_us` is the venue's time, `received_at_us` ours, both UTC microseconds.
@@ -52,7 +52,7 @@ class VenueStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     unreconciled: int = 0
 
 
-class AttributedLevel(msgspec.Struct, frozen=True, kw_only=True):
+class AttributedLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A level of the consolidated book: whose it is and how old."""
 
     price: Decimal
@@ -61,7 +61,7 @@ class AttributedLevel(msgspec.Struct, frozen=True, kw_only=True):
     received_at_us: int
 
 
-class BestQuote(msgspec.Struct, frozen=True, kw_only=True):
+class BestQuote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The consolidated best bid and offer of one symbol; a side is None where no live venue quotes it."""
 
     symbol: str

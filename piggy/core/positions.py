@@ -28,7 +28,7 @@ class UnableToFoldFill(Exception):
     """A fill without a positive, finite quantity or without a finite price reached the fold: a defect upstream."""
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
+class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Signed lots of one symbol in one account; never flat (a flat position is None).
 
     `cost` is the sum of signed lots times price of what is open; `rate_weight` the sum of lots times the margin percent
@@ -85,7 +85,7 @@ class Fold(NamedTuple):
     opened_lots: Decimal
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True):
+class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One fill as a history keeps it, so that a bust or a correction can be folded anew."""
 
     fill_id: str

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 YOUNG_MAX = 10_000
 FREEZE_S = 5.0
@@ -15,13 +17,25 @@ NEVER = 1_000_000
 
 async def keep_young() -> None:
     """Every FREEZE_S look through what is new, then set all that is left aside for good; runs until cancelled."""
+    with young_only():
+        while True:
+            set_aside()
+            await asyncio.sleep(FREEZE_S)
+
+
+@contextmanager
+def young_only() -> Iterator[None]:
+    """Within, the collector looks by itself only at what was made lately."""
     before = gc.get_threshold()
     gc.set_threshold(YOUNG_MAX, 5, NEVER)
     try:
-        while True:
-            gc.collect(1)
-            gc.freeze()
-            await asyncio.sleep(FREEZE_S)
+        yield
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+
+
+def set_aside() -> None:
+    """Look through what is new, then leave what is left of it alone for good."""
+    gc.collect(1)
+    gc.freeze()
