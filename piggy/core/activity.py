@@ -89,16 +89,20 @@ class Activity:
         return last.messages if last and last.number == now_us // SECOND_US else 0
 
     def notional_within(self, *, now_us: int, window_s: int) -> Decimal:
-        since = now_us // SECOND_US - window_s
-        if not self.seconds or self.seconds[-1].number <= since:
-            return ZERO
-        return sum([s.notional for s in self.seconds if s.number > since], ZERO)
+        since, total = now_us // SECOND_US - window_s, ZERO
+        for second in reversed(self.seconds):
+            if second.number <= since:
+                break
+            total += second.notional
+        return total
 
     def executions_within(self, *, now_us: int, window_s: int) -> int:
-        since = now_us // SECOND_US - window_s
-        if not self.seconds or self.seconds[-1].number <= since:
-            return 0
-        return sum([s.executions for s in self.seconds if s.number > since])
+        since, total = now_us // SECOND_US - window_s, 0
+        for second in reversed(self.seconds):
+            if second.number <= since:
+                break
+            total += second.executions
+        return total
 
     def loss_today(self, *, now_us: int) -> Decimal:
         return -self.realised_today if self.realised_today < 0 and now_us // DAY_US == self.day else ZERO

@@ -16,35 +16,18 @@ from typing import Any
 
 import msgspec
 
-from piggy.core import (
-    auctioning,
-    busting,
-    configuring,
-    corrections,
-    covering,
-    dealing,
-    flattening,
-    gatekeeping,
-    liquidation,
-    overnight,
-    overseeing,
-    placing,
-    supervising,
-    touching,
-    venue_cancels,
-    venue_reports,
-)
 from piggy.core import commands as cmd
+from piggy.core import corrections, covering, gatekeeping, liquidation, overnight, touching
 from piggy.core import events as ev
 from piggy.core.answers import Answer
-from piggy.core.bust_commands import BustFills, CorrectFill
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Touch, currency_pairs
 from piggy.core.correction_events import OrderFillBusted
+from piggy.core.decisions import DECISIONS
 from piggy.core.entry import Entry
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.execution import Execution, UnableToConvert
-from piggy.core.folding import fold
+from piggy.core.folding import HANDLERS, fold
 from piggy.core.forgotten import Forgotten
 from piggy.core.gatekeeping import WhatIf
 from piggy.core.margin_watch import MarginWatch
@@ -60,74 +43,12 @@ from piggy.core.stopout import Ladder
 
 ANSWERS_KEPT = 200_000  # An older repeat is answered from the log (`perhaps_forgotten`).
 
-DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
-    cmd.ConfigureInstrument: configuring.configure_instrument,
-    cmd.ConfigureGroup: configuring.configure_group,
-    cmd.ConfigureAccount: configuring.configure_account,
-    cmd.ConfigureVenue: configuring.configure_venue,
-    cmd.ConfigureStrategy: configuring.configure_strategy,
-    cmd.ConfigureLimits: configuring.configure_limits,
-    cmd.ConfigurePricing: configuring.configure_pricing,
-    cmd.ConfigureSwaps: overnight.configure_swaps,
-    cmd.ConfigureSwapFree: overnight.configure_swap_free,
-    cmd.ConfigureHedging: covering.configure_hedging,
-    cmd.ApproveHedge: covering.approve_hedge,
-    cmd.RejectHedge: covering.reject_hedge,
-    cmd.CoverByHand: covering.cover_by_hand,
-    cmd.ConfigureRouting: configuring.configure_routing,
-    cmd.ScoreAccount: configuring.score_account,
-    cmd.ScoreVenue: configuring.score_venue,
-    cmd.ConfigureMargin: supervising.configure_margin,
-    cmd.ConfigureOptionModel: supervising.configure_option_model,
-    cmd.ConfigurePermissions: supervising.configure_permissions,
-    cmd.ConfigureRestrictions: supervising.configure_restrictions,
-    cmd.ConfigureCalendar: supervising.configure_calendar,
-    cmd.GrantOverride: supervising.grant_override,
-    cmd.ReleaseThrottle: supervising.release_throttle,
-    cmd.ReportConnection: supervising.report_connection,
-    cmd.RecordDailyVolume: overseeing.record_daily_volume,
-    cmd.RecordLocate: overseeing.record_locate,
-    cmd.SignReview: overseeing.sign_review,
-    cmd.ChangeLimits: overseeing.change_limits,
-    cmd.ActOnLimits: overseeing.act_on_limits,
-    cmd.ConfigureAuctions: auctioning.configure_auctions,
-    cmd.ChangePhase: auctioning.change_phase,
-    cmd.FlattenPositions: flattening.flatten,
-    cmd.SetTradingState: supervising.set_trading_state,
-    cmd.CreditAccount: configuring.credit,
-    cmd.DebitAccount: configuring.debit,
-    cmd.PlaceOrder: placing.place,
-    cmd.CancelOrder: venue_cancels.cancel,
-    cmd.AmendOrder: placing.amend,
-    cmd.ClaimOrder: dealing.claim,
-    cmd.FillByDealer: dealing.fill_by_dealer,
-    cmd.RequoteOrder: dealing.requote,
-    cmd.AnswerRequote: dealing.answer_requote,
-    cmd.PassOrderOn: dealing.pass_on,
-    cmd.RejectByDealer: dealing.reject_by_dealer,
-    cmd.ActOnPrices: touching.act_on_prices,
-    cmd.ActOnTime: touching.act_on_time,
-    cmd.ActOnExposure: covering.act_on_exposure,
-    cmd.RollOver: overnight.roll_over,
-    cmd.RecordVenueAck: venue_reports.record_ack,
-    cmd.RecordVenueFill: venue_reports.record_fill,
-    cmd.RecordVenueReject: venue_reports.record_reject,
-    cmd.RecordVenueDone: venue_reports.record_done,
-    cmd.RecordVenueDoubt: venue_reports.record_doubt,
-    cmd.RecordVenueCancelReject: venue_cancels.record_cancel_reject,
-    cmd.RecordVenueBust: corrections.record_bust,
-    cmd.RecordVenueCorrection: corrections.record_correction,
-    BustFills: busting.bust_fills,
-    CorrectFill: busting.correct_fill,
-}
-
-_WORKED = (ev.OrderAccepted, ev.OrderAmended)
-# The events of a leg's way, most of the log; the desk itself has nothing to do with them.
-_PASSED_ON = frozenset({ev.ChildOrderCreated, ev.ChildOrderAcknowledged, ev.ChildOrderFilled})
-_USED = (ev.OrderAccepted, ev.OrderFilled)
+# The events that name an account, and those that name an order.
+_EVENTS = tuple(kind for kind in HANDLERS if issubclass(kind, ev.Event))
+_OF_ACCOUNTS = frozenset(kind for kind in _EVENTS if "account_id" in kind.__struct_fields__)
+_OF_ORDERS = frozenset(kind for kind in _EVENTS if "order_id" in kind.__struct_fields__)
 # P-27 allows an alert five seconds; few accounts at a time, so that no order waits for them.
 LIMITS_EVERY_US, ALERTED_EVERY_US, ACCOUNTS_PER_LOOK_MAX = 100_000, 1_000_000, 50
-_DEALT = (ev.OrderFilled, OrderFillBusted)
 
 
 @dataclass(slots=True)
@@ -233,27 +154,13 @@ class Desk:
         event = recorded.event
         if recorded.command_id != self._command_id:
             self._settle()
-        if isinstance(event, _USED):
-            self._used[event.terms.account_id if isinstance(event, ev.OrderAccepted) else event.account_id] = None
         before = self.state.config_version
         fold(state=self.state, recorded=recorded)
         self._remember(recorded)
         self._doubt(event, configured=self.state.config_version != before)
-        if type(event) in _PASSED_ON:
-            return
-        if isinstance(event, ev.InstrumentConfigured):
-            self._pairs = currency_pairs(instruments=self.state.instruments.values())
-            if option := event.instrument.option:
-                self._options.setdefault(option.underlying, set()).add(event.instrument.symbol)
-        elif isinstance(event, ev.VenueConfigured):
-            self.market.configure(venue=event.venue)
-        elif isinstance(event, _DEALT):
-            held = self.state.positions_of.get(event.account_id, ())
-            self._due.update(self.state.positions[position_id].symbol for position_id in held)
-        elif isinstance(event, ev.SwapCharged):
-            self._due.add(event.symbol)
-        elif isinstance(event, _WORKED):
-            self._due.add(self.state.orders[event.order_id].terms.symbol)
+        follow = _FOLLOWS.get(type(event))
+        if follow is not None:
+            follow(self, event)
 
     def quote(self, *, quote: VenueQuote) -> None:
         """Take a venue's book of a symbol."""
@@ -328,12 +235,15 @@ class Desk:
         return Moment(*known, self.entry.closed)
 
     def _mark(self, now_us: int) -> None:
-        for symbol in self.market.changed():
+        market = self.market
+        if not market.touched:
+            return
+        for symbol in market.changed():
             self._due.add(symbol)
-            best = self.market.best(symbol=symbol, now_us=now_us)
-            if best and best.bid and best.ask:
-                at_us = min(best.bid.received_at_us, best.ask.received_at_us)
-                self._take_mark(symbol, Touch(best.bid.price, best.ask.price, at_us))
+            best = market.best(symbol=symbol, now_us=now_us)
+            if best is not None and (bid := best.bid) is not None and (ask := best.ask) is not None:
+                older, newer = bid.received_at_us, ask.received_at_us
+                self._take_mark(symbol, Touch(bid.price, ask.price, older if older <= newer else newer))
             for option in self._options.get(symbol, ()):
                 self._mark_option(option, now_us)
 
@@ -357,12 +267,39 @@ class Desk:
 
     def _doubt(self, event: Any, *, configured: bool) -> None:
         """What is true of an account changed, so whether it is safe must be found out anew."""
-        if isinstance(event, ev.AccountConfigured):
-            self._watch.forget(account_id=event.account.account_id)
-        elif configured:
-            self._watch.clear()
-        elif account_id := getattr(event, "account_id", ""):
-            self._watch.forget(account_id=account_id)
+        if configured:
+            if isinstance(event, ev.AccountConfigured):
+                self._watch.forget(account_id=event.account.account_id)
+            else:
+                self._watch.clear()
+        elif type(event) in _OF_ACCOUNTS and event.account_id:
+            self._watch.forget(account_id=event.account_id)
+
+    def _configured_instrument(self, event: ev.InstrumentConfigured) -> None:
+        self._pairs = currency_pairs(instruments=self.state.instruments.values())
+        if option := event.instrument.option:
+            self._options.setdefault(option.underlying, set()).add(event.instrument.symbol)
+
+    def _configured_venue(self, event: ev.VenueConfigured) -> None:
+        self.market.configure(venue=event.venue)
+
+    def _accepted(self, event: ev.OrderAccepted) -> None:
+        self._used[event.terms.account_id] = None
+        self._due.add(event.terms.symbol)
+
+    def _amended(self, event: ev.OrderAmended) -> None:
+        self._due.add(self.state.orders[event.order_id].terms.symbol)
+
+    def _filled(self, event: ev.OrderFilled) -> None:
+        self._used[event.account_id] = None
+        self._dealt(event)
+
+    def _dealt(self, event: ev.OrderFilled | OrderFillBusted) -> None:
+        held = self.state.positions_of.get(event.account_id, ())
+        self._due.update([self.state.positions[position_id].symbol for position_id in held])
+
+    def _charged(self, event: ev.SwapCharged) -> None:
+        self._due.add(event.symbol)
 
     def _remember(self, recorded: Recorded) -> None:
         """Keep the answer as the command's own events leave it, so that a repeat hears the first result."""
@@ -379,8 +316,10 @@ class Desk:
         if isinstance(event, ev.OrderShadowed):
             known.answer = msgspec.structs.replace(known.answer, shadow=event)
             return
-        order_id = getattr(event, "order_id", "")
-        if order_id in self.state.orders and known.order_id in ("", order_id):
+        if type(event) not in _OF_ORDERS:
+            return
+        order_id = event.order_id
+        if known.order_id in ("", order_id) and order_id in self.state.orders:
             known.order_id = order_id
             self._command_id, self._unsettled = recorded.command_id, known
 
@@ -391,6 +330,18 @@ class Desk:
             view = self.state.orders[known.order_id].view()
             known.answer = msgspec.structs.replace(known.answer, order=view)
             self._command_id, self._unsettled = "", None
+
+
+# What the desk itself does after the fold; most events of the log are a leg's way and ask nothing of it.
+_FOLLOWS: dict[type, Callable[[Desk, Any], None]] = {
+    ev.InstrumentConfigured: Desk._configured_instrument,
+    ev.VenueConfigured: Desk._configured_venue,
+    ev.OrderAccepted: Desk._accepted,
+    ev.OrderAmended: Desk._amended,
+    ev.OrderFilled: Desk._filled,
+    OrderFillBusted: Desk._dealt,
+    ev.SwapCharged: Desk._charged,
+}
 
 
 def _without_rate(command: AnyCommand, text: str) -> tuple[AnyEvent, ...]:

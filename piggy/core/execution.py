@@ -57,8 +57,10 @@ class Execution:
 
     def leaves(self, order: Order) -> Decimal:
         """Return the lots of `order` that are still unfilled after what has been decided."""
-        if order.order_id in self._cancelled or order.state.final:
+        if order.state.final or order.order_id in self._cancelled:
             return ZERO
+        if not self._filled and not self._reduced:
+            return order.quantity - order.filled
         gone = self._filled.get(order.order_id, ZERO) + self._reduced.get(order.order_id, ZERO)
         return order.leaves - gone
 
@@ -69,6 +71,10 @@ class Execution:
     def free(self, order: Order) -> Decimal:
         """Return the lots of `order` that are neither filled nor out at a venue."""
         return self.leaves(order) - order.routed - self._routed.get(order.order_id, ZERO)
+
+    def sent(self, order: Order) -> Decimal:
+        """Return the lots of `order` that are out at venues after what has been decided."""
+        return order.routed + self._routed.get(order.order_id, ZERO)
 
     def waits(self, order: Order) -> bool:
         """Return whether the other of an either-or pair was filled by this command, or is out at a venue now."""
@@ -89,9 +95,8 @@ class Execution:
         return self._fills.get(order.order_id, order.fills) - order.fills
 
     def position(self, position_id: str) -> Position | None:
-        if position_id in self._positions:
-            return self._positions[position_id]
-        return self.moment.state.positions.get(position_id)
+        known = self._positions if position_id in self._positions else self.moment.state.positions
+        return known.get(position_id)
 
     def life(self, *, position_id: str) -> Life | None:
         """Return the fills of a position's present life after what has been decided."""
@@ -129,10 +134,7 @@ class Execution:
         dealt: tuple[str, str] = ("", ""),
         maker: bool = False,
     ) -> None:
-        """Fill `quantity` lots of an order at `price`, `raw` before markup.
-
-        `dealt` names leg and execution; `maker`: it rested, and somebody else came.
-        """
+        """Fill lots of an order at `price`, `raw` before markup; `dealt`: leg and execution; `maker`: it had rested."""
         moment, terms = self.moment, order.terms
         account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
         position_id = position_id_of(account=account, order=order)
@@ -167,9 +169,7 @@ class Execution:
             maker=maker,
         )
         self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
-        self._book(self._with_margin(event=event, account=account, terms=margin, news=news), order, account, fold)
-
-    def _book(self, event: ev.OrderFilled, order: Order, account: Account, fold: Fold) -> None:
+        event = self._with_margin(event=event, account=account, terms=margin, news=news)
         event = self._with_money(event=event, order=order, account=account, fold=fold)
         self.events.append(event)
         self._book_money(account=account, amount=event.realised - event.commission)

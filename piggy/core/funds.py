@@ -45,7 +45,7 @@ class Funds(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def free_margin(self) -> Decimal:
-        return self.equity - self.used_margin - self.reserved
+        return self.balance + self.floating - self.used_margin - self.reserved
 
     @property
     def level_percent(self) -> Decimal | None:
@@ -105,9 +105,12 @@ def _profit(
     mark = marks.get(position.symbol)
     if mark is None:
         return None
-    instrument = state.instruments[position.symbol]
-    close = _closing(state, position, group, instrument, mark)
-    profit = (position.quantity * close - position.cost) * instrument.contract_size
+    instrument, quantity = state.instruments[position.symbol], position.quantity
+    if state.profiles or group.bid_markup_points or group.ask_markup_points:
+        close = _closing(state, position, group, instrument, mark)
+    else:
+        close = mark.bid if quantity > 0 else mark.ask
+    profit = (quantity * close - position.cost) * instrument.contract_size
     if instrument.quote == account.currency:
         return profit
     rate = rate_of(

@@ -175,7 +175,7 @@ def symbol_margin(*, holding: Holding, terms: MarginTerms, lot_value: Decimal) -
     """Return the margin that one symbol binds, unrounded; working orders count as filled the dearer way (P-17)."""
     h = holding
     long, long_weight, short, short_weight = h.long_lots, h.long_weight, h.short_lots, h.short_weight
-    most = _margin(long, long_weight, short, short_weight, h, terms, lot_value)
+    most = _margin(long, long_weight, short, short_weight, h, terms, lot_value) if long or short else ZERO
     if h.buy_working:
         bought = long_weight + h.buy_working * terms.percent
         most = max(most, _margin(long + h.buy_working, bought, short, short_weight, h, terms, lot_value))
@@ -198,8 +198,17 @@ def required_for(
 
     The order counts as working beside the others; `news_percent` is that of a window open now (0 without one).
     """
-    field = "buy_working" if side is _BUY else "sell_working"
-    after = msgspec.structs.replace(holding, **{field: getattr(holding, field) + quantity})
+    buying = side is _BUY
+    after = Holding(
+        long_lots=holding.long_lots,
+        long_weight=holding.long_weight,
+        short_lots=holding.short_lots,
+        short_weight=holding.short_weight,
+        buy_working=holding.buy_working + quantity if buying else holding.buy_working,
+        sell_working=holding.sell_working if buying else holding.sell_working + quantity,
+        news_lots=holding.news_lots,
+        news_percent=holding.news_percent,
+    )
     if news_percent:
         net = holding.long_lots - holding.short_lots
         lots = new_net_lots(net_before=net, net_after=net + side.sign * quantity)

@@ -68,8 +68,12 @@ class MarginWatch:
 
     def moved(self, *, symbol: str, touch: Touch) -> None:
         """A price moved: accounts whose band it left are no longer safe."""
-        self._drop(self._floors.get(symbol, []), -min(touch.bid, touch.ask))
-        self._drop(self._ceilings.get(symbol, []), max(touch.bid, touch.ask))
+        bid, ask, _ = touch
+        low, high = (bid, ask) if bid <= ask else (ask, bid)
+        if floors := self._floors.get(symbol):
+            self._drop(floors, -low)
+        if ceilings := self._ceilings.get(symbol):
+            self._drop(ceilings, high)
 
     def forget(self, *, account_id: str) -> None:
         """Something of the account changed."""

@@ -64,7 +64,10 @@ class MarginTermsKept:
         if self._version != state.config_version:
             self._held.clear()
             self._version = state.config_version
-        alike = self._held.setdefault((account.group, instrument.symbol), [])
+        key = (account.group, instrument.symbol)
+        alike = self._held.get(key)
+        if alike is None:
+            alike = self._held[key] = []
         for other, terms, least in alike:
             if other.category is account.category and other.position_mode is account.position_mode:
                 return terms, least

@@ -65,7 +65,7 @@ class Moment(msgspec.Struct, frozen=True):
         self, *, account_id: str, symbol: str, side: Side, lots: Decimal = ZERO, firm: bool = False
     ) -> Decimal | None:
         """Return what an order of `lots` pays over the raw price now; None where the spread is not to be shown."""
-        profiles = self.profiles(account_id=account_id, symbol=symbol)
+        profiles = self.profiles(account_id=account_id, symbol=symbol) if self.state.profiles else ()
         return markup(
             group=self.group_of(account_id),
             profiles=profiles,
@@ -91,6 +91,8 @@ class Moment(msgspec.Struct, frozen=True):
 
     def funds(self, account_id: str) -> Funds:
         funds = funds_of(state=self.state, account_id=account_id, marks=self.marks, pairs=self.pairs)
+        if not self.state.option_models:
+            return funds
         options = self.option_margin(account_id)
         if options:
             maintenance = funds.maintenance + options * AS_EVER.maintenance_percent / HUNDRED

@@ -14,13 +14,13 @@ class Side(StrEnum):
     BUY = "buy"
     SELL = "sell"
 
+    def __init__(self, word: str) -> None:
+        # Each member keeps it: what every order asks for several times is not worked out anew.
+        self.sign = 1 if word == "buy" else -1
+
     @property
     def contra(self) -> Side:
         return _SELL if self is _BUY else _BUY
-
-    @property
-    def sign(self) -> int:
-        return 1 if self is _BUY else -1
 
 
 # Looking a member up in its enum class costs more than a comparison does.
@@ -44,10 +44,13 @@ class TimeInForce(StrEnum):
     FOK = "fok"
 
 
+_FINAL = ("denied", "filled", "cancelled", "expired", "rejected")
+
+
 class OrderState(StrEnum):
     """`IN_DOUBT` is a venue order whose outcome is unknown; it counts worst-case until settled.
 
-    `WITH_DEALER` is an order that waits for a person's answer (dealing.py).
+    `WITH_DEALER` is an order that waits for a person's answer (dealing.py). Nothing happens to a `final` one any more.
     """
 
     DENIED = "denied"
@@ -61,15 +64,8 @@ class OrderState(StrEnum):
     IN_DOUBT = "in_doubt"
     WITH_DEALER = "with_dealer"
 
-    @property
-    def final(self) -> bool:
-        return self in _FINAL
-
-
-FINAL_STATES = frozenset(
-    {OrderState.DENIED, OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED}
-)
-_FINAL = tuple(sorted(FINAL_STATES))  # Membership in a tuple asks identity first; hashing a member costs more.
+    def __init__(self, word: str) -> None:
+        self.final = word in _FINAL
 
 
 class SelfTradePrevention(StrEnum):
@@ -79,7 +75,7 @@ class SelfTradePrevention(StrEnum):
     DECREMENT = "decrement"
 
 
-class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Everything the asker may choose about an order; quantities in lots, prices in the quote currency."""
 
     account_id: str

@@ -40,7 +40,7 @@ class Market(QuoteTable):
 
     def best(self, *, symbol: str, now_us: int) -> BestQuote | None:
         """Return the best live bid and offer, each with its venue; None when no live venue quotes either side."""
-        if cross := self._crosses.get(symbol):
+        if self._crosses and (cross := self._crosses.get(symbol)):
             first = self.best(symbol=cross.first, now_us=now_us)
             second = self.best(symbol=cross.second, now_us=now_us)
             return crossed(cross=cross, first=first, second=second) if first and second else None

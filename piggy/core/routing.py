@@ -87,34 +87,43 @@ def rank(
     """
     best: dict[str, AttributedLevel] = {}
     for level in levels:
-        best.setdefault(level.venue, level)
+        if level.venue not in best:
+            best[level.venue] = level
     buying, free = side is _BUY, cost_model == FREE
     usable: list[Usable] = []
     passed: list[VenueConsidered] = []
     for name, venue in venues.items():
-        found, score = best.get(name), scores.get(name, UNSCORED)
-        refusal = excluded.get(name) or _refusal(venue, found, limit, buying)
-        if refusal or found is None:
-            passed.append(_considered(name, found, score.reject_rate, venue.priority, 0, None, refusal))
+        reject_rate, refusal = scores.get(name, UNSCORED).reject_rate, excluded.get(name, "") if excluded else ""
+        found = best.get(name)
+        if refusal or found is None or not venue.enabled:
+            passed.append(_passed_over(venue, found, reject_rate, refusal or _refusal(venue)))
             continue
-        cost, price = ZERO, found.price
+        price, cost = found.price, ZERO
+        if limit is not None and (price > limit if buying else price < limit):
+            passed.append(_passed_over(venue, found, reject_rate, f"quotes {price}, beyond the limit {limit}"))
+            continue
         if not free:
+            score = scores.get(name, UNSCORED)
             cost = venue_cost(model=cost_model, price=price, fee_per_million=venue.commission_per_million, score=score)
         dealt = price + cost if buying else cost - price
-        usable.append((dealt, -found.size, score.reject_rate, venue.priority, name, found, cost))
+        usable.append((dealt, -found.size, reject_rate, venue.priority, name, found, cost))
     usable.sort()
     ranked: list[VenueConsidered] = []
     place = 0
     for _, _, reject_rate, priority, name, level, cost in usable:
         if venues[name].shadow:
             # It is ranked and recorded as if it were asked, and never is.
-            told = f"shadow: would be choice {place + 1}"
-            ranked.append(_considered(name, level, reject_rate, priority, 0, cost, told))
-            continue
-        place += 1
-        text = f"choice {place}" if place > 1 else "best price"
-        ranked.append(_considered(name, level, reject_rate, priority, place, cost, text))
-    return (*ranked, *sorted(passed, key=_name))
+            rank, text = 0, f"shadow: would be choice {place + 1}"
+        else:
+            place += 1
+            rank, text = place, f"choice {place}" if place > 1 else "best price"
+        ranked.append(
+            VenueConsidered(
+                name, level.price, level.size, level.received_at_us, reject_rate, priority, rank, cost, text
+            )
+        )
+    passed.sort(key=_name)
+    return (*ranked, *passed)
 
 
 def legs(
@@ -140,13 +149,22 @@ def reachable(
     *, levels: Sequence[AttributedLevel], ranked: Sequence[VenueConsidered], side: Side, limit: Decimal | None
 ) -> tuple[AttributedLevel, ...]:
     """Return the levels inside `limit` of the venues that may be asked, in the order that they are dealt at."""
+    buying = side is _BUY
+    level_of = {level.venue: level for level in levels}
+    if len(level_of) == len(levels):
+        # One level each, as venues mostly quote: they are dealt at in the order of their ranks.
+        asked = [level_of[seen.venue] for seen in ranked if seen.rank]
+        if limit is not None:
+            asked = [level for level in asked if (level.price <= limit if buying else level.price >= limit)]
+        return tuple(asked)
     place = {seen.venue: (seen.rank, seen.cost or ZERO) for seen in ranked if seen.rank}
     found: list[tuple[Decimal, int, int, AttributedLevel]] = []
     for at, level in enumerate(levels):
         known = place.get(level.venue)
-        if known is not None and (limit is None or _inside(level.price, limit, side)):
+        inside = limit is None or (level.price <= limit if buying else level.price >= limit)
+        if known is not None and inside:
             rank, cost = known
-            found.append((level.price + cost if side is _BUY else cost - level.price, rank, at, level))
+            found.append((level.price + cost if buying else cost - level.price, rank, at, level))
     found.sort()
     return tuple([level for *_, level in found])
 
@@ -218,33 +236,13 @@ def _on_step(lots: Decimal, instrument: Instrument) -> Decimal:
     return (lots / instrument.lot_step).to_integral_value(rounding=ROUND_FLOOR) * instrument.lot_step
 
 
-def _inside(price: Decimal, limit: Decimal, side: Side) -> bool:
-    return price <= limit if side is _BUY else price >= limit
+def _refusal(venue: Venue) -> str:
+    return "no live quote" if venue.enabled else "switched off"
 
 
-def _refusal(venue: Venue, level: AttributedLevel | None, limit: Decimal | None, buying: bool) -> str:
-    if not venue.enabled:
-        return "switched off"
-    if level is None:
-        return "no live quote"
-    if limit is not None and (level.price > limit if buying else level.price < limit):
-        return f"quotes {level.price}, beyond the limit {limit}"
-    return ""
-
-
-def _considered(
-    venue: str,
-    level: AttributedLevel | None,
-    reject_rate: Decimal,
-    priority: int,
-    rank: int,
-    cost: Decimal | None,
-    text: str,
-) -> VenueConsidered:
-    if level is None:
-        return VenueConsidered(venue, None, None, None, reject_rate, priority, rank, cost, text)
-    at_us = level.received_at_us
-    return VenueConsidered(venue, level.price, level.size, at_us, reject_rate, priority, rank, cost, text)
+def _passed_over(venue: Venue, level: AttributedLevel | None, reject_rate: Decimal, text: str) -> VenueConsidered:
+    price, size, at_us = (level.price, level.size, level.received_at_us) if level else (None, None, None)
+    return VenueConsidered(venue.name, price, size, at_us, reject_rate, venue.priority, 0, None, text)
 
 
 def _name(seen: VenueConsidered) -> str:

@@ -31,6 +31,7 @@ NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, 
 _FOK, _AT_ONCE = TimeInForce.FOK, (TimeInForce.IOC, TimeInForce.FOK)
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 IOC = TimeInForce.IOC.value
+NOBODY = Meeting()
 ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.
 
 
@@ -82,14 +83,15 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
     side = terms.side
     position = execution.position(position_id_of(account=account, order=order))
-    quantity = dealable_lots(order=order, quantity=quantity, position=position, execution=execution)
+    if terms.reduce_only:
+        quantity = dealable_lots(order=order, quantity=quantity, position=position, execution=execution)
     levels = moment.levels(symbol=terms.symbol, side=side)
     markup = moment.markup(account_id=account.account_id, symbol=terms.symbol, side=side, lots=terms.quantity)
     limit = _raw_limit(order=order, moment=moment, levels=levels, markup=markup)
-    street = _marked_up(levels=levels, markup=markup, side=side)
     treated = treatment_of(terms=terms, moment=moment)
-    meeting = Meeting()
+    meeting = NOBODY
     if treated.internal_cross:
+        street = _marked_up(levels=levels, markup=markup, side=side)
         meeting = meet(terms=terms, quantity=quantity, street=street, execution=execution)
         if rules := _interrupted(terms=terms, meeting=meeting, moment=moment):
             made = _nothing(order=order, moment=moment, text="clients would meet too far away: a call begins")
@@ -108,8 +110,10 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     planned_legs: tuple[Leg, ...] = ()
     keeps: tuple[Keep, ...] = ()
     if limit is not None:
-        planned_legs = spread(reachable=ranking.reachable, quantity=a_lots, limit=limit, instrument=instrument)
-        keeps = _keeps(levels=levels, quantity=b_lots, side=side, limit=limit)
+        if a_lots:
+            planned_legs = spread(reachable=ranking.reachable, quantity=a_lots, limit=limit, instrument=instrument)
+        if b_lots:
+            keeps = _keeps(levels=levels, quantity=b_lots, side=side, limit=limit)
     record = decision(
         treatment=treated,
         a_quantity=a_lots,
@@ -124,7 +128,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
 
 
 def _nothing(*, order: Order, moment: Moment, text: str) -> Plan:
-    return Plan(decision=waiting(group=moment.group_of(order.terms.account_id), text=text), meeting=Meeting())
+    return Plan(decision=waiting(group=moment.group_of(order.terms.account_id), text=text), meeting=NOBODY)
 
 
 def dealable_lots(*, order: Order, quantity: Decimal, position: Position | None, execution: Execution) -> Decimal:
@@ -161,7 +165,8 @@ def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
     """Turn a plan into events, then rest or end what is left."""
     if plan.interrupts is not None:
         execution.events.append(_call(rules=plan.interrupts, moment=execution.moment))
-    _meet(order=order, meeting=plan.meeting, execution=execution)
+    if plan.meeting is not NOBODY:
+        _meet(order=order, meeting=plan.meeting, execution=execution)
     for keep in plan.keeps:
         price = client_price(raw=keep.raw, markup=plan.markup, side=order.terms.side)
         execution.fill(
@@ -182,8 +187,7 @@ def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
 
 def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
     """Cancel an order that may not rest once no leg of it lives anywhere."""
-    leaves = execution.leaves(order)
-    if leaves <= 0 or execution.free(order) < leaves:
+    if execution.sent(order) > 0 or execution.leaves(order) <= 0:
         return
     if _waits_for_auction(order=order, execution=execution):
         return
@@ -366,7 +370,7 @@ def _told(*, why: str, meeting: Meeting, planned: tuple[Leg, ...]) -> str:
     parts = [f"{meeting.lots} lots crossed with resting clients"] if meeting.crosses else []
     parts.append("self-trade prevention" if meeting.ends_incoming else why)
     if planned:
-        parts.append(", ".join(f"{leg.quantity} to {leg.venue}" for leg in planned))
+        parts.append(", ".join([f"{leg.quantity} to {leg.venue}" for leg in planned]))
     return "; ".join(parts)
 
 
