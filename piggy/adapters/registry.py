@@ -17,12 +17,14 @@ SESSIONS = {
     "ccxt": ("piggy.adapters.ccxt.session", "CcxtSession"),
     "generic": ("piggy.adapters.generic.session", "GenericSession"),
     "mt5": ("piggy.adapters.mt5.session", "Mt5Session"),
+    "mt4": ("piggy.adapters.mt4.session", "Mt4Session"),
     "ibkr": ("piggy.adapters.ibkr.session", "IbkrSession"),
 }
 # Venues that are not reached by plain HTTP and WebSockets.
 TRANSPORTS = {
     "ccxt": ("piggy.adapters.ccxt.transport", "CcxtTransport"),
     "mt5": ("piggy.adapters.mt5.transport", "BridgeTransport"),
+    "mt4": ("piggy.adapters.mt5.transport", "BridgeTransport"),
     "ibkr": ("piggy.adapters.ibkr.transport", "TwsTransport"),
 }
 KINDS = {
@@ -34,6 +36,7 @@ KINDS = {
     "ccxt": "Any exchange of ccxt",
     "generic": "Described by a mapping",
     "mt5": "MetaTrader 5 (agent)",
+    "mt4": "MetaTrader 4 (agent)",
     "ibkr": "Interactive Brokers",
 }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace as Row
-from typing import Any
+from typing import Any, Self
 
 from piggy.adapters.mt5.agent import DEAL, MAGIC, PENDING, REMOVE, Agent
 from piggy.simulator.config import LpConfig, SymbolConfig
@@ -112,22 +113,32 @@ class Terminal:
         return (deposit, *rows)
 
 
-class Mt5Server:
-    """Terminal and agent; looks to a ground as the servers of other venues do."""
+class TerminalServer(ABC):
+    """A terminal and the agent beside it; looks to a ground as the servers of other venues do."""
+
+    kind = ""
 
     def __init__(self, *, symbols: tuple[SymbolConfig, ...], home: Path, url: str, secret: str) -> None:
         self.faults = Faults()
-        config = LpConfig(name="MT5", depth=3, level_lots=Decimal(10), quotes_per_s=10)
+        config = LpConfig(name=self.kind, depth=3, level_lots=Decimal(10), quotes_per_s=10)
         self.exchange = Exchange(config=config, symbols=symbols, home=home, faults=self.faults)
-        self.terminal = Terminal(exchange=self.exchange, faults=self.faults)
-        self.requests = self.terminal.requests
         self._url, self._secret, self._home = url, secret, home
         self._feeding, self._stopped = threading.Event(), threading.Event()
-        self._feeder = threading.Thread(target=self._feed, name="mt5-feed", daemon=True)
+        self._feeder = threading.Thread(target=self._feed, name=f"{self.kind}-feed", daemon=True)
         self._agent: Agent | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self) -> Mt5Server:
+    @property
+    @abstractmethod
+    def terminal(self) -> Any:
+        """What the agent talks to."""
+
+    @property
+    @abstractmethod
+    def requests(self) -> list[str]:
+        """Every order and cancel that came."""
+
+    def start(self) -> Self:
         """Let the agent dial."""
         self._feeding.set()
         self._feeder.start()
@@ -152,7 +163,7 @@ class Mt5Server:
         """Start the agent unless it runs."""
         if self._agent is None:
             self._agent = self.agent(self._secret)
-            self._thread = threading.Thread(target=self._agent.run, name="mt5-agent", daemon=True)
+            self._thread = threading.Thread(target=self._agent.run, name=f"{self.kind}-agent", daemon=True)
             self._thread.start()
 
     def agent(self, secret: str) -> Agent:
@@ -176,6 +187,26 @@ class Mt5Server:
         """Move every book once."""
         for symbol in self.exchange.symbols:
             self.exchange.step(symbol=symbol)
+
+
+class Mt5Server(TerminalServer):
+    """MetaTrader 5."""
+
+    kind = "MT5"
+
+    def __init__(self, **names: Any) -> None:
+        super().__init__(**names)
+        self._terminal = Terminal(exchange=self.exchange, faults=self.faults)
+
+    @property
+    def terminal(self) -> Terminal:
+        """The module of a terminal."""
+        return self._terminal
+
+    @property
+    def requests(self) -> list[str]:
+        """What order_send was given."""
+        return self._terminal.requests
 
 
 def _row(order: TruthOrder) -> Row:

@@ -1,7 +1,8 @@
-"""The bridge agent: runs beside a MetaTrader 5 terminal on Windows, dials out to us, answers what we ask.
+"""The bridge agent: runs beside a MetaTrader terminal on Windows, dials out to us, answers what we ask.
 
 One file to copy; it needs Python, `websockets` and `MetaTrader5`: `python agent.py wss://broker/agents/TENANT/VENUE
-LEDGER` with the secret in the environment as BRIDGE_SECRET. What it is asked and answers is in README.md beside it.
+LEDGER` with the secret in the environment as BRIDGE_SECRET. For MetaTrader 4 copy terminal.py beside it and name the
+terminal's folder MQL4\\Files\\bridge as a third argument. What it is asked and answers is in README.md beside it.
 """
 
 from __future__ import annotations
@@ -163,7 +164,9 @@ class Agent:
 
 def main(arguments: list[str]) -> None:
     """Run beside the terminal that is logged in on this machine."""
-    terminal = import_module("MetaTrader5")
+    terminal: Any = import_module("terminal" if len(arguments) > 2 else "MetaTrader5")
+    if len(arguments) > 2:
+        terminal = terminal.Terminal(folder=Path(arguments[2]))
     if not terminal.initialize():
         sys.exit(f"The terminal cannot be reached: {terminal.last_error()}")
     secret = os.environ["BRIDGE_SECRET"]

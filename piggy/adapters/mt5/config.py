@@ -26,6 +26,11 @@ class Meaning(StrEnum):
     THROTTLED = "throttled"
 
 
+TOO_MANY = 10024
+# What either terminal says of requests that come too fast.
+THROTTLED_BY = {"mt5": frozenset({TOO_MANY}), "mt4": frozenset({8, 141})}
+
+
 def _refused(*codes: int) -> dict[int, Meaning]:
     return dict.fromkeys(codes, Meaning.REFUSED)
 
@@ -36,7 +41,7 @@ RETCODES: dict[int, Meaning] = {
     # The request may have reached the trade server: a processing error, a timeout, a lost connection.
     **dict.fromkeys((10011, 10012, 10031), Meaning.DOUBT),
     **dict.fromkeys((-10005, -10004, -10003, -10002, -10001, -10000, -1), Meaning.DOUBT),
-    10024: Meaning.THROTTLED,
+    TOO_MANY: Meaning.THROTTLED,
     **_refused(10004, 10006, 10007),
     **_refused(*range(10013, 10024)),
     **_refused(*range(10025, 10031)),

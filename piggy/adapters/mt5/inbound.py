@@ -18,28 +18,26 @@ PLACED, DONE = 10008, 10009
 Doc = Mapping[str, Any]
 
 
-def unified(*, response: Response, asked: str, config: VenueConfig) -> Response:
+def unified(
+    *, response: Response, asked: str, config: VenueConfig, codes: Mapping[int, Meaning] = RETCODES
+) -> Response:
     """Return an answer in unified words; a return code other than done becomes a status. Raises UnableToReadReport."""
     if not response.ok:
         return response
     doc = document(response.text)
     try:
         if asked in ("submit", "cancel"):
-            return _result(doc, asked)
+            return _result(doc, asked, codes)
         value = _value(doc, asked, config)
     except (KeyError, ValueError, TypeError, InvalidOperation) as error:
         raise UnableToReadReport(f"{asked}: {type(error).__name__} {error}") from error
     return _good(value)
 
 
-def meaning_of(*, retcode: int) -> Meaning:
-    """Return what a return code says; one that nobody documented leaves everything open."""
-    return RETCODES.get(retcode, Meaning.DOUBT)
-
-
-def _result(doc: Doc, asked: str) -> Response:
+def _result(doc: Doc, asked: str, codes: Mapping[int, Meaning]) -> Response:
     retcode = int(doc["retcode"])
-    meaning = meaning_of(retcode=retcode)
+    # A code that nobody documented leaves everything open.
+    meaning = codes.get(retcode, Meaning.DOUBT)
     if meaning is not Meaning.DONE:
         refusal = {"code": str(retcode), "msg": str(doc.get("comment", ""))}
         return Response(status=_STATUSES[meaning], text=msgspec.json.encode(refusal).decode())

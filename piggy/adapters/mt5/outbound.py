@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from piggy.adapters.ccxt.outbound import client_id as short_id
 from piggy.adapters.interface import Request, Response, Symbol, VenueConfig
 from piggy.adapters.mt5 import inbound
-from piggy.adapters.mt5.config import COMMENT_MAX
+from piggy.adapters.mt5.config import COMMENT_MAX, RETCODES, Meaning
 from piggy.adapters.terms import price_of, units_of
 from piggy.core.events import ChildOrderCreated
 
@@ -20,15 +21,16 @@ def client_id(*, cl_ord_id: str) -> str:
 
 
 class Asker:
-    """Names the questions of one account; `now_us` is when the conversation began."""
+    """Names the questions of one account; `now_us` is when the conversation began, `codes` the terminal's own."""
 
-    def __init__(self, *, config: VenueConfig) -> None:
+    def __init__(self, *, config: VenueConfig, codes: Mapping[int, Meaning] = RETCODES) -> None:
         self.config = config
+        self._codes = codes
         self.now_us = 0
 
     def read(self, *, response: Response, asked: str) -> Response:
         """Return an answer in the words that the session understands."""
-        return inbound.unified(response=response, asked=asked, config=self.config)
+        return inbound.unified(response=response, asked=asked, config=self.config, codes=self._codes)
 
     def markets(self) -> Request:
         """Terms of the mapped symbols."""

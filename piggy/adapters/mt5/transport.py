@@ -17,7 +17,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from piggy.adapters.answers import document
 from piggy.adapters.interface import Request, Response, Stream, UnableToReadReport, VenueConfig
-from piggy.adapters.mt5.config import CALLS_S_MAX, RETCODES, Meaning
+from piggy.adapters.mt5.config import CALLS_S_MAX, THROTTLED_BY
 from piggy.adapters.signing import mac_matches
 from piggy.adapters.transport import Channel, StreamEnded
 
@@ -33,6 +33,7 @@ class BridgeTransport:
     def __init__(self, *, config: VenueConfig) -> None:
         self._config = config
         there = urlsplit(config.stream_url)
+        self._throttled = THROTTLED_BY[config.kind]
         self.path = f"/agents/{config.tenant}/{config.venue}"
         self._agent: ServerConnection | None = None
         self._numbers = itertools.count(1)
@@ -101,7 +102,7 @@ class BridgeTransport:
         if waiting is not None:
             value = msgspec.json.encode(doc["value"], enc_hook=str).decode()
             status = int(doc["status"])
-            if isinstance(doc["value"], dict) and RETCODES.get(doc["value"].get("retcode", 0)) is Meaning.THROTTLED:
+            if isinstance(doc["value"], dict) and doc["value"].get("retcode", 0) in self._throttled:
                 status = THROTTLED_STATUS
             waiting[1].append(Response(status=status, text=value))
             waiting[0].set()

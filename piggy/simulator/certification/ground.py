@@ -17,7 +17,7 @@ from piggy.core.commands import RecordVenueFill
 from piggy.core.events import ChildOrderCreated
 from piggy.core.market import Level, VenueQuote, VenueState, VenueStatus
 from piggy.core.orders import Side
-from piggy.simulator.mt5 import Mt5Server
+from piggy.simulator.mt5 import TerminalServer
 from piggy.simulator.server import SocketServer
 from piggy.simulator.truth import TruthOrder
 
@@ -75,7 +75,7 @@ class Ground:
     def __init__(
         self,
         *,
-        server: SocketServer | Mt5Server,
+        server: SocketServer | TerminalServer,
         config: VenueConfig,
         session_class: Callable[..., VenueSession],
         lots: Decimal = Decimal("0.5"),

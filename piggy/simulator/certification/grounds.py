@@ -14,6 +14,7 @@ from piggy.adapters.ccxt.session import CcxtSession
 from piggy.adapters.generic.session import GenericSession
 from piggy.adapters.ibkr.session import IbkrSession
 from piggy.adapters.interface import SymbolMapping, VenueConfig
+from piggy.adapters.mt4.session import Mt4Session
 from piggy.adapters.mt5.session import Mt5Session
 from piggy.adapters.oanda.session import OandaSession
 from piggy.simulator.alpaca import AlpacaServer
@@ -22,7 +23,8 @@ from piggy.simulator.certification.fix_ground import free_ports
 from piggy.simulator.certification.ground import Ground, home_of
 from piggy.simulator.config import SymbolConfig
 from piggy.simulator.ibkr import TwsServer
-from piggy.simulator.mt5 import Mt5Server
+from piggy.simulator.mt4 import Mt4Server
+from piggy.simulator.mt5 import Mt5Server, TerminalServer
 from piggy.simulator.oanda import OandaServer
 from piggy.simulator.toy import MAPPING, ToyServer
 
@@ -173,14 +175,22 @@ def generic(home: Path) -> Ground:
 
 def mt5(home: Path) -> Ground:
     """A terminal with the real agent beside it, dialling in to the adapter."""
-    url = f"ws://127.0.0.1:{free_ports(1)}"
-    server = Mt5Server(
-        symbols=METALS, home=home_of(name="mt5", home=home), url=f"{url}/agents/{TENANT}/MT51", secret=SECRET
-    )
+    return _bridged("mt5", Mt5Server, Mt5Session, home)
+
+
+def mt4(home: Path) -> Ground:
+    """The same over the files of an expert."""
+    return _bridged("mt4", Mt4Server, Mt4Session, home)
+
+
+def _bridged(kind: str, server_class: type[TerminalServer], session_class: type[Mt5Session], home: Path) -> Ground:
+    url, venue = f"ws://127.0.0.1:{free_ports(1)}", f"{kind.upper()}1"
+    path = f"/agents/{TENANT}/{venue}"
+    server = server_class(symbols=METALS, home=home_of(name=kind, home=home), url=url + path, secret=SECRET)
     config = VenueConfig(
-        tenant=TENANT, venue="MT51", kind="mt5", symbols=METALS_MAPPINGS, stream_url=url, secret=SECRET, depth=1
+        tenant=TENANT, venue=venue, kind=kind, symbols=METALS_MAPPINGS, stream_url=url, secret=SECRET, depth=1
     )
-    ground = Ground(server=server, config=config, session_class=Mt5Session)
+    ground = Ground(server=server, config=config, session_class=session_class)
     server.start()
     return ground
 
@@ -218,5 +228,6 @@ GROUNDS: dict[str, Callable[[Path], Ground]] = {
     "ccxt": ccxt,
     "generic": generic,
     "mt5": mt5,
+    "mt4": mt4,
     "ibkr": ibkr,
 }

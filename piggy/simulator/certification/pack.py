@@ -68,6 +68,8 @@ PACKS: dict[str, tuple[Scenario, ...]] = {
     "ccxt": POLLED,
     "generic": POLLED,
     "mt5": (v.agent_logon, *(one for one in POLLED if one is not s.logon)),
+    # A ticket is opened whole or not at all.
+    "mt4": (v.agent_logon, v.whole_or_nothing, *(one for one in POLLED if one not in (s.logon, s.partial))),
     # The gateway does not say which message was one too many: our own pace must keep it from happening.
     "ibkr": (*(one for one in COMMON if one is not s.rate_limit), v.paced, v.restated, s.nothing_missing),
     "alpaca": (*(one for one in COMMON if one is not s.replace), s.replace_refused, v.restated, s.nothing_missing),

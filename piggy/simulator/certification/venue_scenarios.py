@@ -13,7 +13,7 @@ from piggy.simulator.certification.ground import Ground
 from piggy.simulator.certification.scenarios import QUIET_S, RATE_S, check
 from piggy.simulator.faults import Fault
 from piggy.simulator.ibkr import TwsServer
-from piggy.simulator.mt5 import Mt5Server
+from piggy.simulator.mt5 import TerminalServer
 
 PACED_ORDERS = 40
 
@@ -21,7 +21,7 @@ PACED_ORDERS = 40
 def agent_logon(ground: Ground) -> None:
     """The agent is let in; one that signs with another secret never is."""
     ground.wait_ready()
-    assert isinstance(ground.server, Mt5Server)
+    assert isinstance(ground.server, TerminalServer)
     ground.server.go_away()
     ground.wait(lambda: not ground.driver.ready, "the agent's going was not noticed")
     stranger = ground.server.agent("wrong")
@@ -33,6 +33,13 @@ def agent_logon(ground: Ground) -> None:
     thread.join(5)
     ground.server.come_back()
     ground.wait_ready()
+
+
+def whole_or_nothing(ground: Ground) -> None:
+    """An order larger than the book is refused, and nothing of it is done."""
+    cl_ord_id = ground.place(lots=ground.lots_offered() * 2)
+    ground.wait(lambda: ground.has(cl_ord_id, ReportKind.REJECT), "the refusal was not heard of")
+    check(not ground.filled(cl_ord_id) and not ground.truth_lots(cl_ord_id), "a part of it was done")
 
 
 def paced(ground: Ground) -> None:
