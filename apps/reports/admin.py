@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import TabularInline
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge
 from apps.reports import selectors, services
@@ -42,7 +42,7 @@ class StatementForm(forms.ModelForm):
     """A statement to be read: of which LP, and the file."""
 
     venue = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
-    statement = forms.FileField(help_text="CSV, as the LP's statement format says.")
+    statement = forms.FileField(widget=UnfoldAdminFileFieldWidget, help_text="CSV, as the LP's statement format says.")
 
     class Meta:
         model = Reconciliation
@@ -151,7 +151,7 @@ class BreakAdmin(ReadOnlyAdmin):
 
     form = BreakForm
     list_display = (
-        badge("state", tones=TONES), badge("get_kind_display", label="Class", tones=TONES), "venue", "reference",
+        badge("state", tones=TONES), badge("kind", label="Class", tones=TONES), "venue", "reference",
         "symbol", "ours", "theirs", "traded_on", "owner", "age",
     )  # fmt: skip
     list_filter = ("state", "kind", "venue", "owner")

@@ -9,6 +9,7 @@ import { Palette } from "./palette.js";
 import { changes, journal, states } from "./panels/control.js";
 import { exposure } from "./panels/exposure.js";
 import { ladder } from "./panels/ladder.js";
+import { marks } from "./panels/marks.js";
 import { orders } from "./panels/orders.js";
 import { quotes } from "./panels/quotes.js";
 import { requests } from "./panels/requests.js";
@@ -23,8 +24,8 @@ import { furnish } from "./tools.js";
 import { WHY } from "./why.js";
 
 // A new panel is one entry here, one in selectors.PANELS, and one stream of the engine or one of the facts.
-const MAKERS = { exposure, quotes, requests, orders, venues, ladder, hedges, margin, doubts, alerts, spread, books, states, changes, journal };
-const FACTS = { books: () => "books", changes: () => "changes", journal: () => "journal", spread: () => `exposure-${spreadOf.value}` };
+const MAKERS = { exposure, quotes, requests, orders, venues, ladder, hedges, margin, doubts, alerts, spread, books, marks, states, changes, journal };
+const FACTS = { books: () => "books", marks: () => "marks", changes: () => "changes", journal: () => "journal", spread: () => `exposure-${spreadOf.value}` };
 const FOCUS_MS = 5_000;
 const MESSAGE_MS = 8_000;
 

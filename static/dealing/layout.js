@@ -12,8 +12,8 @@ const PRESETS = {
     exposure: tile(0, 0, 7, 9), quotes: tile(7, 0, 5, 9), requests: tile(0, 9, 7, 4), orders: tile(0, 13, 7, 11), ladder: tile(7, 9, 5, 9), venues: tile(7, 18, 5, 6),
   },
   Risk: {
-    spread: tile(0, 0, 7, 8), alerts: tile(7, 0, 5, 8), margin: tile(0, 8, 7, 9), hedges: tile(7, 8, 5, 9),
-    books: tile(0, 17, 7, 7), doubts: tile(7, 17, 5, 7),
+    spread: tile(0, 0, 7, 7), alerts: tile(7, 0, 5, 8), margin: tile(0, 7, 7, 7), hedges: tile(7, 8, 5, 9),
+    books: tile(0, 14, 7, 5), marks: tile(0, 19, 7, 5), doubts: tile(7, 17, 5, 7),
   },
   Control: { states: tile(0, 0, 5, 10), changes: tile(5, 0, 7, 10), journal: tile(0, 10, 12, 14) },
 };

@@ -44,6 +44,13 @@ const books = (row) => (row.kind === "open" ? [{ name: "Clients' open profit", v
   { name: "Per million", value: money(row.per_million), how: "House over volume, times a million.", inputs: [["House", row.house], ["Volume", row.volume]] },
 ]);
 
+const marks = (row) => [
+  { name: "Made", value: money(row.actual), how: "Each fill in the book that it was dealt in, at the live mid, in USD.", inputs: [["Fills", row.fills], ["Volume", row.volume], ...(row.unpriced?.length ? [["Left out, no price", row.unpriced.join(", ")]] : [])] },
+  { name: "Under A", value: money(row.under_a), how: "Markup and commission, less the LP's fee: the LP bears the rest.", inputs: [["Per million", row.under_a_rpm]] },
+  { name: "Under B", value: money(row.under_b), how: "What clients paid less what it is worth at the mid now, and commission; filled at the price of arrival.", inputs: [["Per million", row.under_b_rpm]] },
+  { name: "Under MIXED", value: money(row.under_mixed), how: "A share of each, as the group's A-book percent says.", inputs: [["A-book %", row.a_percent], ["Per million", row.under_mixed_rpm]] },
+];
+
 const spread = (row) => [
   { name: "Client net", value: net(row.client), how: row.rate !== undefined ? "Both legs of every symbol in units of the currency: long EURUSD is long EUR and short USD." : "Positions at the live mid, in USD.", inputs: [["Long", row.long], ["Short", row.short], ["USD per unit", row.rate]].filter(([, value]) => value !== undefined) },
   { name: "Limit use", value: row.limit_percent ?? null, how: "Gross over the account's largest exposure (P-19).", inputs: [["Gross", row.gross], ["Limit", row.limit]] },
@@ -59,4 +66,4 @@ const requests = (row) => [
   { name: "Now", value: row.current, how: "What the client would deal at now: the consolidated price with the group's markup.", inputs: [] },
 ];
 
-export const WHY = { requests, exposure, quotes, venues, margin, hedges, books, spread, orders };
+export const WHY = { requests, exposure, quotes, venues, margin, hedges, books, marks, spread, orders };

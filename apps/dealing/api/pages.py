@@ -71,6 +71,7 @@ FACTS: dict[str, Callable[[str], Any]] = {
     "exposure-group": lambda tenant: selectors.exposure_by(tenant=tenant, what="group"),
     "exposure-account": lambda tenant: selectors.exposure_by(tenant=tenant, what="account"),
     "books": lambda tenant: selectors.books(tenant=tenant),
+    "marks": lambda tenant: selectors.counterfactuals(tenant=tenant),
     "changes": lambda tenant: selectors.changes(),
     "deals": lambda tenant: selectors.deals(),
     "journal": lambda tenant: selectors.actions_done(),

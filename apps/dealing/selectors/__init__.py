@@ -1,6 +1,7 @@
 """Who may sit at the desk and do what, what its panels hold now, and what was done there."""
 
 from apps.dealing.selectors.books import books
+from apps.dealing.selectors.counterfactual import counterfactuals
 from apps.dealing.selectors.exposures import exposure_by
 from apps.dealing.selectors.fills import Window, deals, digest_of, fills_in, fills_of, preview
 from apps.dealing.selectors.journal import actions_done, changes, order_file
@@ -32,6 +33,7 @@ __all__ = [
     "actions_of",
     "books",
     "changes",
+    "counterfactuals",
     "deals",
     "digest_of",
     "exposure_by",

@@ -74,6 +74,7 @@ PANELS = (
     PanelInfo(name="alerts", title="Alerts", key="a", hint=""),
     PanelInfo(name="spread", title="Exposure by currency, group, account", key="x", hint="in USD at the live mid"),
     PanelInfo(name="books", title="P&L by book", key="b", hint="today, in the accounts' currency"),
+    PanelInfo(name="marks", title="Under A, B or MIXED", key="w", hint="today's flow at the live mid, in USD"),
     PanelInfo(name="states", title="Trading states", key="s", hint="whatever is not active"),
     PanelInfo(name="changes", title="Changes for a while", key="c", hint="put back by the clock"),
     PanelInfo(name="journal", title="Journal of actions", key="j", hint="append-only"),
