@@ -66,6 +66,27 @@ class EngineSnapshot(models.Model):
         return f"{self.seq}/{self.part}"
 
 
+class EngineTape(models.Model):
+    """A chunk of what the desk decided upon (piggy/messaging/tape.py); times are UTC microseconds.
+
+    One that `starts` begins with where the desk stood. `seq` is the last event decided before the chunk ended.
+    """
+
+    begun_at_us = models.BigIntegerField(primary_key=True)
+    ended_at_us = models.BigIntegerField()
+    seq = models.BigIntegerField()
+    starts = models.BooleanField()
+    version = models.SmallIntegerField()
+    body = models.BinaryField()
+
+    class Meta:
+        db_table = "engine_tape"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"tape from {self.begun_at_us}"
+
+
 class LogCheckpoint(models.Model):
     """A signed head of the log's Merkle tree over its first `seq` events (piggy/messaging/tree_heads.py)."""
 

@@ -90,6 +90,8 @@ class Desk:
         self._due: set[str] = set()
         self._used: dict[str, None] = {}
         self._looked_at_us = self._alerted_looked_at_us = 0
+        # Hears when prices are taken as marks (UTC microseconds), for who must do the same again.
+        self.on_marks: Callable[[int], None] | None = None
 
     @classmethod
     def resumed(cls, *, state: State, memory: Memory) -> Desk:
@@ -238,6 +240,8 @@ class Desk:
         market = self.market
         if not market.touched:
             return
+        if self.on_marks is not None:
+            self.on_marks(now_us)
         for symbol in market.changed():
             self._due.add(symbol)
             best = market.best(symbol=symbol, now_us=now_us)

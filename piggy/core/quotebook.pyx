@@ -50,6 +50,23 @@ cdef class Feed:
         self.filter = quote_filter
         self.bid_low = None
 
+    def dumped(self):
+        """Return all that later quotes are judged by: (quote, reference, fault, good quotes in a row)."""
+        return self.quote, self.reference, self.fault, self.good
+
+    def restore(self, *, quote, reference, fault, good):
+        """Take what `dumped` gave."""
+        self.quote, self.reference, self.fault, self.good = quote, reference, fault, good
+        self.bid_low = self.ranked_bids = self.ranked_asks = None
+        self.bid = self.bid_size = self.ask = self.ask_size = None
+        if quote is None:
+            return
+        self.expires_at_us = quote.received_at_us + self.age_us
+        if quote.bids:
+            self.bid, self.bid_size = quote.bids[0].price, quote.bids[0].size
+        if quote.asks:
+            self.ask, self.ask_size = quote.asks[0].price, quote.asks[0].size
+
     cdef bint is_live(self, int64_t now_us):
         return self.quote is not None and self.enabled and now_us <= self.expires_at_us
 
@@ -293,6 +310,14 @@ cdef class QuoteTable:
         self.filters[symbol] = quote_filter
         for feed in self.book_of(symbol).feeds.values():
             feed.configure_filter(quote_filter=quote_filter)
+
+    def restore(self, *, venue, symbol, quote, reference, fault, good):
+        """Put one venue's feed of a symbol back as it was dumped; it is not a change."""
+        cdef QuoteBook book = self.book_of(symbol)
+        known = self.venues.get(venue) or Venue(name=venue)
+        feed = book.feeds[venue] = Feed(venue=known, quote_filter=self.filters.get(symbol) or QuoteFilter())
+        feed.restore(quote=quote, reference=reference, fault=fault, good=good)
+        book.forget()
 
     def update(self, *, quote):
         """Replace the venue's whole book of the symbol; return why it does not count, None when it does."""

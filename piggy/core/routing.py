@@ -23,6 +23,7 @@ from piggy.core.routing_rules import CostModel, Treatment, VenueScore, venue_cos
 HUNDRED = Decimal(100)
 UNSCORED = VenueScore()
 FREE = CostModel()
+SHARE_STEP = Decimal("0.0001")
 _BUY = Side.BUY
 _A, _B = BookMode.A, BookMode.B
 Usable = tuple[Decimal, Decimal, Decimal, int, str, AttributedLevel, Decimal]
@@ -226,7 +227,10 @@ def share(*, values: Sequence[Decimal | bool]) -> Decimal:
     """Return the mean of a venue's latest figures, to four places; 0 with none yet."""
     if not values:
         return ZERO
-    return (sum((Decimal(value) for value in values), ZERO) / len(values)).quantize(Decimal("0.0001"))
+    total = ZERO
+    for value in values:
+        total += value
+    return (total / len(values)).quantize(SHARE_STEP)
 
 
 def _on_step(lots: Decimal, instrument: Instrument) -> Decimal:

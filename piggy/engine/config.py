@@ -19,6 +19,7 @@ class UnableToReadConfig(Exception):
 class EngineConfig:
     """What one engine process needs to know; keys are raw bytes and never printed.
 
+    `tape_days` is how long the rule lab's tapes are kept, 0 records none; a tenant's has at most `tape_mib_max` a day.
     A rate of 0 is no limit. `reconcile_ms_max` is how long a start waits for venues before it goes on without some.
     Past `signals_waiting_max` the fast door answers 503 until fewer wait.
     """
@@ -39,6 +40,8 @@ class EngineConfig:
     address_failures_per_s_max: int = 20
     signals_waiting_max: int = 1_000
     snapshot_events: int = 50_000
+    tape_days: int = 7
+    tape_mib_max: int = 4_096
     home: Path = Path(".run")
 
     @classmethod
@@ -59,6 +62,8 @@ class EngineConfig:
             signals_waiting_max=_number(env, "PIGGY_SIGNALS_WAITING_MAX", 1_000),
             reconcile_ms_max=_number(env, "PIGGY_RECONCILE_MS_MAX", 1_000),
             snapshot_events=_number(env, "PIGGY_SNAPSHOT_EVENTS", 50_000),
+            tape_days=_number(env, "PIGGY_TAPE_DAYS", 7),
+            tape_mib_max=_number(env, "PIGGY_TAPE_MIB_MAX", 4_096),
             home=Path(env.get("PIGGY_HOME", ".run")).absolute(),
         )
 

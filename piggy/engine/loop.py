@@ -11,7 +11,7 @@ import logging
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from piggy.core import commands as cmd
@@ -21,6 +21,7 @@ from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, CommandRefused, Recorded
 from piggy.engine.clock import Clock
 from piggy.engine.journal import Journal, Row, occurred_at_us
+from piggy.engine.tape import Reel
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,9 @@ URGENT = frozenset(
         cmd.RecordVenueCancelReject,
     }
 )
+
+# What a desk asks of itself; of those that lead to nothing the tape keeps few.
+OWN = frozenset({cmd.ActOnPrices, cmd.ActOnTime, cmd.ActOnExposure, cmd.ActOnLimits, cmd.RollOver})
 
 # Made when it is decided, at that time (UTC microseconds), for what depends on the desk as it then is (flat, reverse);
 # a refusal is recorded as such.
@@ -128,6 +132,7 @@ class Loop:
         figures: Figures | None = None,
         look_up: Callable[[Item], None] | None = None,
         slice_s: float = SLICE_S,
+        reels: Mapping[str, Reel] | None = None,
     ) -> None:
         self.desks: dict[str, Desk] = {}
         self.figures = figures or Figures()
@@ -137,6 +142,7 @@ class Loop:
         self._tell = tell
         self._look_up = look_up
         self._slice_s = slice_s
+        self._reels = reels if reels is not None else {}
         self._inbox: deque[Item] = deque()
         self._urgent: deque[Item] = deque()
         self._held: list[Item] | None = None
@@ -291,7 +297,7 @@ class Loop:
             return Done(item, answer, [])
         started_s = time.perf_counter()
         try:
-            events = self._events(desk, item)
+            events, command, at_us = self._events(desk, item)
         except Exception:
             # The boundary of one command: deciding changed nothing, so the others go on without it.
             log.exception("command not decided", extra={"tenant": item.tenant, "command_id": envelope.command_id})
@@ -299,18 +305,22 @@ class Loop:
             return Done(item, None, [])
         self.figures.took(decide_s=time.perf_counter() - started_s)
         recorded = self._record(desk, item, events, rows)
+        if (reel := self._reels.get(item.tenant)) is not None:
+            _tape(reel, command, at_us, recorded)
         known = desk.answer_of(command_id=envelope.command_id) if recorded else None
         return Done(item, known or Answer(command_id=envelope.command_id), recorded)
 
-    def _events(self, desk: Desk, item: Item) -> tuple[AnyEvent, ...]:
+    def _events(self, desk: Desk, item: Item) -> tuple[tuple[AnyEvent, ...], AnyCommand | None, int]:
+        """Return what comes of the item, what was decided (None: nothing was) and when."""
         now_us = self._clock.now_us()
         command: AnyCommand | CommandRefused = item.make(desk, now_us) if item.make else item.envelope.command
         if isinstance(command, CommandRefused):
-            return (command,)
+            return (command,), None, now_us
         if type(command) in NEW_RISK and (off_ms := self._clock.off_ms()):
             text = f"the clock was stepped by {off_ms} ms; no new orders until it is sane"
-            return (CommandRefused(code="CLOCK_STEPPED", field="", text=text),)
-        return desk.decide(command=command, command_id=item.envelope.command_id, now_us=now_us)
+            return (CommandRefused(code="CLOCK_STEPPED", field="", text=text),), None, now_us
+        events = desk.decide(command=command, command_id=item.envelope.command_id, now_us=now_us)
+        return events, command, now_us
 
     def _record(
         self, desk: Desk, item: Item, events: tuple[AnyEvent, ...], rows: dict[str, list[Row]]
@@ -339,3 +349,18 @@ class Loop:
             except Exception as error:
                 raise UnableToApply(f"{item.tenant}: event {each.seq} ({type(each.event).__name__})") from error
         return recorded
+
+
+def _tape(reel: Reel, command: AnyCommand | None, at_us: int, recorded: list[Recorded]) -> None:
+    if recorded:
+        first = recorded[0]
+        reel.decided(
+            command=command,
+            command_id=first.command_id,
+            at_us=at_us,
+            lag_us=first.recorded_at_us - at_us,
+            first_seq=first.seq,
+            events=len(recorded),
+        )
+    elif type(command) in OWN:
+        reel.looked(at_us)

@@ -22,7 +22,7 @@ RECONNECT_S = 0.5
 
 
 class MarketFeed:
-    """Follows every tenant that `desks` has at the moment; `saw` hears each batch first."""
+    """Follows every tenant that `desks` has at the moment; `taped` hears each message first, then `saw` its batch."""
 
     def __init__(
         self,
@@ -30,10 +30,12 @@ class MarketFeed:
         connection: redis.asyncio.Redis,
         desks: Mapping[str, Desk],
         saw: Callable[[str, list[codec.MarketData]], None] | None = None,
+        taped: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self._redis: Any = connection
         self._desks = desks
         self._saw = saw
+        self._taped = taped
 
     async def run(self) -> None:
         """Hand market data to the desks, for ever."""
@@ -70,6 +72,8 @@ class MarketFeed:
         except msgspec.DecodeError as error:
             log.warning("market data not understood", extra={"tenant": tenant, "error": str(error)})
             return
+        if self._taped is not None:
+            self._taped(tenant, data)
         if self._saw is not None:
             self._saw(tenant, batch)
         for each in batch:

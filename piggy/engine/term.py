@@ -26,6 +26,7 @@ from piggy.engine.recall import Recall
 from piggy.engine.reconciliation import Reconciliation
 from piggy.engine.standby import Warm
 from piggy.engine.status import Status
+from piggy.engine.tape import Tape
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Term:
             await self._connect("log") as second,
             await self._connect("read") as reader,
             await self._connect("recall") as finder,
+            await self._connect("tape") as taper,
         ):
             await bound_writer(connection=second, life_s=self._config.lease_life_s)
             lease = Lease(
@@ -65,7 +67,7 @@ class Term:
             try:
                 await self._win(lease, warm, reader, redis_client)
                 recall = Recall(connection=finder, context_key=self._config.context_key)
-                await self._serve(lease, second, reader, redis_client, recall, warm)
+                await self._serve(lease, second, reader, taper, redis_client, recall, warm)
             finally:
                 self.status.state = "RECOVERING"
                 self.loop = None
@@ -111,11 +113,13 @@ class Term:
         lease: Lease,
         writer: psycopg.AsyncConnection[Any],
         reader: psycopg.AsyncConnection[Any],
+        taper: psycopg.AsyncConnection[Any],
         wire: Any,
         recall: Recall,
         warm: Warm,
     ) -> None:
         journal = Journal(connection=writer, context_key=self._config.context_key, shard=lease.shard, token=lease.token)
+        tape = self._tape(journal)
 
         def tell(done: list[Done]) -> None:
             _tell(done, dispatch, intake, marks, cards)
@@ -127,19 +131,21 @@ class Term:
             tell=tell,
             figures=self.status.figures,
             look_up=recall.look_up,
+            reels=tape.reels,
         )
         dispatch = self._dispatch = Dispatch(connection=wire, desks=loop.desks, settled=loop.settled)
         marks = exposure.Marks(connection=wire, desks=loop.desks, clock=self._clock)
         cards = scorecards.Scorecards(connection=wire, desks=loop.desks, clock=self._clock)
         letters = DeadLetters(config=self._config)
         intake = Intake(connection=wire, loop=loop, clock=self._clock, shard=lease.shard, letters=letters)
-        feed = MarketFeed(connection=wire, desks=loop.desks, saw=marks.saw)
+        feed = MarketFeed(connection=wire, desks=loop.desks, saw=marks.saw, taped=tape.quoted)
         entry = Reconciliation(desks=loop.desks, status=self.status)
         self.status.state = "RECOVERING"
         async with asyncio.TaskGroup() as tasks:
             # Recovery may outlast the lease's life, so the lease is renewed from the first moment.
             tasks.create_task(self._renew(lease))
             await self._follow_tenants(journal, loop, reader, warm, entry)
+            tape.follow(desks=loop.desks)
             loop.hold()
             for work in (
                 loop.run(),
@@ -152,18 +158,31 @@ class Term:
             ):
                 tasks.create_task(work)
             await entry.wait(seconds=self._config.reconcile_ms_max / 1_000)
-            loop.release()
-            self.loop = loop
-            self.status.state = "ACTIVE"
-            log.info("active", extra={"tenants": sorted(loop.desks), "token": lease.token})
+            self._open(loop, lease)
             for work in (
                 intake.watch_timers(),
                 marks.run(),
                 cards.run(),
                 entry.watch(every_s=RENEW_S),
                 self._keep_following(journal, loop, reader, warm, entry),
+                tape.run(connection=taper, desks=loop.desks),
             ):
                 tasks.create_task(work)
+
+    def _open(self, loop: Loop, lease: Lease) -> None:
+        loop.release()
+        self.loop = loop
+        self.status.state = "ACTIVE"
+        log.info("active", extra={"tenants": sorted(loop.desks), "token": lease.token})
+
+    def _tape(self, journal: Journal) -> Tape:
+        return Tape(
+            clock=self._clock,
+            tips=journal.tips,
+            context_key=self._config.context_key,
+            days=self._config.tape_days,
+            mib_max=self._config.tape_mib_max,
+        )
 
     async def _renew(self, lease: Lease) -> None:
         while True:

@@ -365,3 +365,12 @@ def test_the_log_alone_makes_the_same_desk(floor: Floor) -> None:
     for recorded in floor.log:
         again.apply(recorded=recorded)
     assert canonical(again.state) == canonical(floor.desk.state)
+
+
+def test_who_must_do_the_same_again_hears_when_prices_are_taken_as_marks() -> None:
+    floor, heard = Floor(), []
+    floor.desk.on_marks = heard.append
+    floor.quotes("0.0001")
+    floor.desk.moment(now_us=floor.now_us)
+    floor.desk.moment(now_us=floor.now_us + 1)
+    assert heard == [floor.now_us], "nothing moved the second time"

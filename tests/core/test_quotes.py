@@ -259,3 +259,22 @@ def test_what_was_never_quoted_has_no_answer() -> None:
     market.update(quote=quoted("LP1", "1.1"))
     assert market.mid(symbol="EURUSD", now_us=NOW_US) is None
     assert not market.best(symbol="EURUSD", now_us=NOW_US).two_sided  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "shape", [("1.1000", "1.1003"), ("1.1000", ""), ("", "1.1003"), ("1.5000", "1.5003"), ("2", "1")]
+)
+def test_a_market_put_back_judges_what_comes_next_as_the_one_it_was_taken_from(shape: tuple[str, str]) -> None:
+    """The rule lab begins in the middle of a day: with a quote, half of one, or a feed in quarantine."""
+    market = market_of(quoted("LP1", "1.1000", "1.1003"), quoted("LP2", "1.1001", "1.1004"), quoted("LP1", *shape))
+    again = Market()
+    for symbol, book in market.books.items():
+        for venue, feed in book.feeds.items():
+            quote, reference, fault, good = feed.dumped()
+            again.restore(venue=venue, symbol=symbol, quote=quote, reference=reference, fault=fault, good=good)
+    assert best(again) == best(market)
+    assert again.changed() == set()
+    for bid, ask in (("1.1000", "1.1003"), ("1.1002", "1.1003"), ("1.1001", "1.1003"), ("1.1001", "1.1002")):
+        assert again.update(quote=quoted("LP1", bid, ask)) == market.update(quote=quoted("LP1", bid, ask))
+        assert best(again) == best(market)
+        assert again.fault_of(venue="LP1", symbol="EURUSD") == market.fault_of(venue="LP1", symbol="EURUSD")
