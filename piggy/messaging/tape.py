@@ -73,7 +73,10 @@ class FeedKept(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Begun(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """Where replaying may begin: after event `seq`, with this market. `fresh`: an engine had just begun."""
+    """Where replaying may begin: after event `seq`, with this market. `fresh`: an engine had just begun.
+
+    `closed` are the venues that took nothing new yet.
+    """
 
     seq: int
     at_us: int
@@ -81,6 +84,7 @@ class Begun(msgspec.Struct, frozen=True, array_like=True, tag=5):
     feeds: list[FeedKept]
     marks: dict[str, tuple[Decimal, Decimal, int]]
     statuses: list[VenueStatus]
+    closed: list[str]
 
 
 Entry = Quoted | Marked | Looked | Decided | Begun
@@ -113,7 +117,7 @@ def begun(*, desk: Desk, seq: int, at_us: int, fresh: bool) -> Begun:
     desk.moment(now_us=at_us)
     marks = {symbol: (touch.bid, touch.ask, touch.at_us) for symbol, touch in desk.marks.items()}
     statuses = list(desk.statuses.values())
-    return Begun(seq, at_us, fresh, list(_feeds(desk)), marks, statuses)
+    return Begun(seq, at_us, fresh, list(_feeds(desk)), marks, statuses, sorted(desk.entry.closed))
 
 
 def desk_at(*, state: State, begun: Begun) -> Desk:
@@ -134,6 +138,7 @@ def desk_at(*, state: State, begun: Begun) -> Desk:
     desk.market.changed()
     desk.marks.update({symbol: Touch(*touch) for symbol, touch in begun.marks.items()})
     desk.statuses.update({status.venue: status for status in begun.statuses})
+    desk.entry.closed = set(begun.closed)
     return desk
 
 
