@@ -188,7 +188,8 @@ class Desk:
         )
         self._due.clear()
         late = touching.time_is_up(state=state, now_us=now_us)
-        prices: tuple[AnyCommand, ...] = (cmd.ActOnPrices(symbols=touched),) if touched else ()
+        looks = touched or self._watch.has_line
+        prices: tuple[AnyCommand, ...] = (cmd.ActOnPrices(symbols=touched),) if looks else ()
         times: tuple[AnyCommand, ...] = (cmd.ActOnTime(),) if late else ()
         if state.hedge_policies and covering.due(moment=self.moment(now_us=now_us)):
             times = (*times, cmd.ActOnExposure())

@@ -6,11 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core import margin_watch
 from piggy.core.accounts import Account
 from piggy.core.conversion import Touch
 from piggy.core.margin_watch import STALE_MAX, Band, MarginWatch
@@ -135,6 +137,28 @@ def test_an_account_far_from_its_levels_is_not_looked_at_until_a_price_leaves_it
         _quote(floor, "USDJPY", Decimal(price))
         floor.desk.moment(now_us=floor.now_us)
     assert watch.unsafe(accounts={"b1"}) == {"b1"}
+
+
+def test_a_step_looks_at_a_few_accounts_the_called_ones_first_and_the_rest_follow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(margin_watch, "LOOKS_PER_STEP_MAX", 2)
+    floor = _floor(MarginWatch())
+    accounts = [f"n{number}" for number in range(7)]
+    for account_id in accounts:
+        floor.open_account(account_id, group="b", amount=5_000)
+        floor.place(account_id, Side.BUY, "0.1")
+    floor.act()
+    floor.desk._watch, floor.desk._due = MarginWatch(), {"EURUSD"}
+    floor.desk.state.margin_called.add("n6")
+    safe: list[int] = []
+    while due := floor.desk.due(now_us=floor.now_us):
+        (prices,) = (command for command in due if isinstance(command, cmd.ActOnPrices))
+        assert prices.symbols == (() if safe else ("EURUSD",))
+        restored = [event.account_id for event in floor.do(prices) if isinstance(event, ev.MarginRestored)]
+        assert restored == ([] if safe else ["n6"])
+        safe.append(len(accounts) - len(floor.desk._watch.unsafe(accounts=set(accounts))))
+    assert safe == [2, 4, 6]
 
 
 def test_an_account_that_changed_is_looked_at_again() -> None:
