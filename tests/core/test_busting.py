@@ -149,6 +149,20 @@ def test_the_exits_of_a_fill_go_with_it() -> None:
     assert floor.desk.state.positions["b1:EURUSD"].quantity == 1
 
 
+def test_an_exit_that_is_at_a_venue_is_left_to_it() -> None:
+    floor = Floor()
+    floor.place("a1", Side.BUY, "1", stop_loss=D("1.09000"))
+    floor.fill(floor.children()[0], "1.10010")
+    (entry,) = on_record(floor)
+    for _ in range(5):  # A jump is believed only when it is said again.
+        floor.quotes("-0.02")
+    floor.act()
+    (leg,) = floor.children()
+    assert leg.side is Side.SELL and leg.order_id != entry.order_id
+    assert "OrderCancelled" not in names(bust(floor, entry))
+    assert [child.cl_ord_id for child in floor.children()] == [leg.cl_ord_id]
+
+
 def test_a_loss_that_the_house_made_good_is_not_given_twice() -> None:
     """The account fell below zero at the bad price and was made good; without the loss it has what it had before."""
     floor = Floor(slippage_bps_max=D(10_000))
