@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -116,10 +116,13 @@ def host_of(*, tenant: str) -> str:
     return f"{tenant.replace('_', '-')}.localhost"
 
 
-def measured_inside(*, name: str, seconds: float, scale: float) -> dict[str, object]:
+def measured_inside(
+    *, name: str, seconds: float, scale: float, more: Mapping[str, int] | None = None
+) -> dict[str, object]:
     """Run bench `name` again in a process whose environment is a broker of its own; returns its figures."""
     with Broker() as broker:
         asked = ["bench", name, "--seconds", str(seconds), "--scale", str(scale), "--json"]
+        asked += [word for option, value in (more or {}).items() for word in (f"--{option}", str(value))]
         bound = {key: value for key, value in broker.env.items() if key != "DATABASE_OWNER_URL"}
         done = subprocess.run(
             [str(PYTHON), "manage.py", *asked],

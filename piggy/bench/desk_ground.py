@@ -97,6 +97,12 @@ class WebProcess:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._process is not None, "entered before it is asked"
+        return self._process.pid
+
     def _wait_until_up(self) -> None:
         deadline_s = time.monotonic() + START_S_MAX
         while time.monotonic() < deadline_s and self._process and self._process.poll() is None:

@@ -36,12 +36,12 @@ LIMITS = msgspec.structs.replace(
 )
 
 
-def opening(*, accounts: int, mode: BookMode = BookMode.B) -> list[cmd.AnyCommand]:
+def opening(*, accounts: int, mode: BookMode = BookMode.B, symbols: Sequence[str] = SYMBOLS) -> list[cmd.AnyCommand]:
     """Return the commands; account `c7` is traded by strategy `s7`."""
     commands: list[cmd.AnyCommand] = [
         cmd.SignReview(signed_by="bench", reference="bench", signed_at_us=time.time_ns() // 1_000 - HOUR_US)
     ]
-    commands += [cmd.ConfigureInstrument(instrument=_instrument(symbol)) for symbol in SYMBOLS]
+    commands += [cmd.ConfigureInstrument(instrument=_instrument(symbol)) for symbol in symbols]
     commands += [cmd.ConfigureVenue(venue=Venue(name=name)) for name in VENUES]
     commands.append(cmd.ConfigureGroup(group=Group(name=GROUP, book_mode=mode, internal_cross=False)))
     commands.append(cmd.ConfigureLimits(group=GROUP, limits=LIMITS))

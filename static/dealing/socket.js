@@ -18,7 +18,7 @@ export class Line {
     const socket = new WebSocket(this.url);
     this.socket = socket;
     this.heardAt = performance.now();
-    socket.onmessage = (event) => this.heard(JSON.parse(event.data));
+    socket.onmessage = (event) => { for (const message of [JSON.parse(event.data)].flat()) this.heard(message); };
     socket.onclose = (event) => { if (this.socket === socket) this.closed(event.code); };
   }
 

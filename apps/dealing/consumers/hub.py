@@ -1,4 +1,4 @@
-"""One hub per process and tenant: one subscription, one fold, the same encoded text to every socket."""
+"""One hub per process and tenant: one subscription, one fold, and groups of sockets that get the same text."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from django.db import Error as DatabaseError
 
 from apps.common.sockets import tenant_call
 from apps.dealing import selectors
-from apps.dealing.consumers.outbox import Outbox
-from apps.dealing.consumers.panel import Panel, Taken, decode_frame
+from apps.dealing.consumers.groups import MEMBERS_EACH, Group
+from apps.dealing.consumers.outbox import MARKET, Outbox
+from apps.dealing.consumers.panel import Panel, Taken, decode_frame, encode_rows
 from piggy.messaging.desk_feed import DeskFeed
 from piggy.messaging.streams import PANELS
 
@@ -28,6 +29,7 @@ READY_S_MAX = 2.0
 PING_S = 5.0
 RECHECK_S = 2.0
 SLOW_CHECK_S = 1.0
+BEAT_S = 0.05
 PONG_S_MAX = 40.0
 
 CODE_SIGNED_OUT, CODE_SLOW = 4401, 4408
@@ -50,11 +52,11 @@ class Hub:
     def __init__(self, *, tenant: str) -> None:
         self.tenant = tenant
         self.panels = {name: Panel(name=name) for name in PANELS}
-        self.members: set[Member] = set()
+        self.groups: list[Group] = []
         self._feed = DeskFeed(redis_url=settings.REDIS_URL, tenant=tenant)
         self._loaded = asyncio.Event()
         self._gap = asyncio.Event()
-        self._work = (self._listen(), self._fill_gaps(), self._ping(), self._recheck(), self._drop_slow())
+        self._work = (self._listen(), self._beat(), self._fill_gaps(), self._ping(), self._recheck(), self._drop_slow())
         self._tasks = [asyncio.create_task(self._kept_going(each)) for each in self._work]
 
     async def ready(self) -> None:
@@ -64,9 +66,19 @@ class Hub:
         except TimeoutError:
             log.warning("desk without snapshots", extra={"tenant": self.tenant})
 
-    def snapshot_text(self, panel: str) -> str:
-        """Return a panel's whole state, encoded."""
-        return self.panels[panel].snapshot_text()
+    @property
+    def members(self) -> list[Member]:
+        """Every socket of this tenant."""
+        return [member for group in self.groups for member in group.members]
+
+    def seat(self, member: Member) -> Group:
+        """Put a socket into a group that has room, a new one if need be."""
+        group = next((group for group in self.groups if len(group.members) < MEMBERS_EACH), None)
+        if group is None:
+            group = Group(panels=self.panels, number=len(self.groups))
+            self.groups.append(group)
+        group.members.add(member)
+        return group
 
     async def look_at(self, names: list[str]) -> None:
         """Have the engine show these closely for a while."""
@@ -84,7 +96,7 @@ class Hub:
             await work
         except Exception:
             log.exception("desk hub task ended", extra={"tenant": self.tenant})
-            for member in tuple(self.members):
+            for member in self.members:
                 await member.hang_up(1011)
 
     async def _listen(self) -> None:
@@ -104,9 +116,9 @@ class Hub:
             return
         taken = panel.take(frame=frame)
         if taken is Taken.FOLLOWS:
-            text = data.decode()
-            for member in self.members:
-                member.outbox.put(panel=frame.panel, text=text)
+            rows = encode_rows(frame.rows)
+            for group in self.groups:
+                group.take(frame=frame, rows=rows)
         elif taken is Taken.REPLACED:
             self._resync_all(frame.panel)
         elif taken is Taken.GAP:
@@ -134,15 +146,24 @@ class Hub:
                 self._resync_all(name)
 
     def _resync_all(self, name: str) -> None:
-        for member in self.members:
-            member.outbox.resync(panels=[name])
+        for group in self.groups:
+            group.forget(panel=name)
+            for member in group.members:
+                member.outbox.resync(panels=[name])
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            now_s = time.monotonic()
+            for group in self.groups:
+                group.beat(now_s=now_s)
 
     async def _ping(self) -> None:
         while True:
             await asyncio.sleep(PING_S)
             text = f'{{"type":"ping","at_us":{time.time_ns() // 1_000}}}'
             for member in self.members:
-                member.outbox.put(panel="ping", text=text)
+                member.outbox.put(lane=MARKET, text=text)
 
     async def _recheck(self) -> None:
         """Ask again whether each session may still look: revoked staff are gone within five seconds."""
@@ -169,18 +190,19 @@ class Hub:
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Hub]] = WeakKeyDictionary()
 
 
-async def join(*, tenant: str, member: Member) -> Hub:
+async def join(*, tenant: str, member: Member) -> tuple[Hub, Group]:
     """Add a socket to its tenant's hub, which is started for the first."""
     hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
     hub = hubs.get(tenant) or hubs.setdefault(tenant, Hub(tenant=tenant))
-    hub.members.add(member)
+    group = hub.seat(member)
     await hub.ready()
-    return hub
+    return hub, group
 
 
 async def leave(*, hub: Hub, member: Member) -> None:
     """Take a socket out; the last one stops the hub."""
-    hub.members.discard(member)
+    for group in hub.groups:
+        group.members.discard(member)
     hubs = _hubs.get(asyncio.get_running_loop(), {})
     if not hub.members and hubs.get(hub.tenant) is hub:
         del hubs[hub.tenant]

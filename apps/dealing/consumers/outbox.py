@@ -6,22 +6,28 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
-FRAMES_PER_PANEL_MAX = 25
-ORDER_FRAMES_MAX = 1_000
+MARKET_TEXTS_MAX = 50
+ORDER_TEXTS_MAX = 1_000
 LAG_S_MAX = 5.0
 NEVER_CONFLATED = frozenset({"orders"})
+# The lane of all else: a text of it may hold frames of several panels.
+MARKET = "market"
 
 Item = tuple[float, str, str]
 
 
 class Outbox:
-    """Frames in order. Market data too far behind is dropped for one fresh snapshot; orders never are.
+    """Texts in order. Market data too far behind is dropped for fresh snapshots of `panels`; orders never are.
 
     `snapshot_of(panel)` is asked at the moment of sending, so that a snapshot is never older than what follows it.
+    What was queued before it bears older numbers, which a page passes over.
     """
 
-    def __init__(self, *, snapshot_of: Callable[[str], str], now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, *, snapshot_of: Callable[[str], str], now_s: Callable[[], float], panels: Iterable[str] = ()
+    ) -> None:
         self._snapshot_of, self._now_s = snapshot_of, now_s
+        self._conflated = [panel for panel in panels if panel not in NEVER_CONFLATED]
         self._queue: deque[Item] = deque()
         self._counts: Counter[str] = Counter()
         self._wanted: dict[str, None] = {}
@@ -29,28 +35,22 @@ class Outbox:
         self._sending_since_s: float | None = None
         self.overflown = False
 
-    def put(self, *, panel: str, text: str) -> None:
-        """Queue a delta that follows the one before."""
-        if panel in self._wanted:
-            return
-        limit = ORDER_FRAMES_MAX if panel in NEVER_CONFLATED else FRAMES_PER_PANEL_MAX
-        if self._counts[panel] >= limit:
-            if panel in NEVER_CONFLATED:
-                self.overflown = True
-            else:
-                self.resync(panels=[panel])
-            return
-        self._queue.append((self._now_s(), panel, text))
-        self._counts[panel] += 1
-        self._ready.set()
+    def put(self, *, lane: str, text: str) -> None:
+        """Queue a text that follows the one before; `lane` is `MARKET` where all in it may be dropped."""
+        if self._counts[lane] < (ORDER_TEXTS_MAX if lane in NEVER_CONFLATED else MARKET_TEXTS_MAX):
+            self._queue.append((self._now_s(), lane, text))
+            self._counts[lane] += 1
+            self._ready.set()
+        elif lane in NEVER_CONFLATED:
+            self.overflown = True
+        else:
+            self._queue = deque(item for item in self._queue if item[1] != lane)
+            self._counts[lane] = 0
+            self.resync(panels=self._conflated)
 
     def resync(self, *, panels: Iterable[str]) -> None:
-        """Send these panels as a snapshot; whatever of them was queued is in it."""
-        wanted = dict.fromkeys(panels)
-        self._wanted |= wanted
-        self._queue = deque(item for item in self._queue if item[1] not in wanted)
-        for panel in wanted:
-            self._counts[panel] = 0
+        """Send these panels whole, before anything that is queued."""
+        self._wanted |= dict.fromkeys(panels)
         self._ready.set()
 
     async def next(self) -> str:
@@ -64,8 +64,8 @@ class Outbox:
             panel = next(iter(self._wanted))
             del self._wanted[panel]
             return self._snapshot_of(panel)
-        _, panel, text = self._queue.popleft()
-        self._counts[panel] -= 1
+        _, lane, text = self._queue.popleft()
+        self._counts[lane] -= 1
         return text
 
     def too_slow(self) -> bool:

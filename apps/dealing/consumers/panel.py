@@ -20,14 +20,6 @@ class Frame(msgspec.Struct, kw_only=True):
     rows: dict[str, msgspec.Raw]
 
 
-class _Folded(msgspec.Struct, kw_only=True):
-    panel: str
-    seq: int
-    snapshot: bool = True
-    at_us: int
-    rows: dict[str, msgspec.Raw]
-
-
 class Taken(Enum):
     """What became of a frame: pass it on, send everybody a snapshot, fetch a snapshot, or nothing."""
 
@@ -38,6 +30,13 @@ class Taken(Enum):
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+def encode_rows(rows: dict[str, msgspec.Raw]) -> str:
+    """Return rows as JSON."""
+    return _encode(rows).decode()
+
+
 decode_frame = msgspec.json.Decoder(Frame).decode
 
 
@@ -48,7 +47,7 @@ class Panel:
         self.name = name
         self.seq = 0
         self.waiting = False
-        self._at_us = 0
+        self.at_us = 0
         self._rows: dict[str, msgspec.Raw] = {}
         self._ahead: deque[Frame] = deque(maxlen=DELTAS_KEPT_MAX)
         self._text: str | None = None
@@ -82,11 +81,10 @@ class Panel:
             self.take(frame=delta)
         return True
 
-    def snapshot_text(self) -> str:
-        """Return the whole state as one frame, encoded once however many sockets ask."""
+    def rows_text(self) -> str:
+        """Return the whole state's rows as JSON, encoded once however many sockets ask."""
         if self._text is None:
-            folded = _Folded(panel=self.name, seq=self.seq, at_us=self._at_us, rows=self._rows)
-            self._text = _encode(folded).decode()
+            self._text = encode_rows(self._rows)
         return self._text
 
     def _replace(self, frame: Frame) -> None:
@@ -95,7 +93,7 @@ class Panel:
         self._fold(frame)
 
     def _fold(self, frame: Frame) -> None:
-        self.seq, self._at_us, self._text = frame.seq, frame.at_us, None
+        self.seq, self.at_us, self._text = frame.seq, frame.at_us, None
         for key, row in frame.rows.items():
             if bytes(row) == b"null":
                 self._rows.pop(key, None)

@@ -70,8 +70,8 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close()
             return
         await self.accept()
-        self.outbox = Outbox(snapshot_of=self._snapshot_text, now_s=time.monotonic)
-        self.hub = await hubs.join(tenant=self.tenant, member=self)
+        self.outbox = Outbox(snapshot_of=self._snapshot_text, now_s=time.monotonic, panels=PANELS)
+        self.hub, self.group = await hubs.join(tenant=self.tenant, member=self)
         await self.send(text_data=_hello(tenant=self.tenant, user=seat))
         self.outbox.resync(panels=PANELS)
         self.writer = asyncio.create_task(self._write())
@@ -126,8 +126,7 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await hubs.leave(hub=self.hub, member=self)
 
     def _snapshot_text(self, panel: str) -> str:
-        assert self.hub is not None, "frames are queued only after joining"
-        return self.hub.snapshot_text(panel)
+        return self.group.snapshot_text(panel)
 
     async def _write(self) -> None:
         while True:

@@ -14,7 +14,7 @@ def frame(seq: int, rows: dict[str, object], *, snapshot: bool = False) -> Frame
 
 
 def rows_of(panel: Panel) -> dict[str, object]:
-    return dict(msgspec.json.decode(panel.snapshot_text())["rows"])
+    return dict(msgspec.json.decode(panel.rows_text()))
 
 
 def test_a_delta_follows_only_the_one_before() -> None:

@@ -8,9 +8,12 @@ import platform
 from argparse import ArgumentParser
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+
+LOADS = ("sockets", "symbols", "ticks", "orders")
 
 
 class Command(BaseCommand):
@@ -23,13 +26,19 @@ class Command(BaseCommand):
         parser.add_argument("--seconds", type=float, default=10.0)
         parser.add_argument("--scale", type=float, default=1.0)
         parser.add_argument("--json", action="store_true")
+        for name in LOADS:
+            parser.add_argument(f"--{name}", type=int, help="Of the bench that has such a load.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Dispatch to piggy.bench.<name>.run."""
         name = options["name"]
         if not name.isidentifier() or find_spec(f"piggy.bench.{name}") is None:
             raise CommandError(f"There is no bench {name!r}.", returncode=2)
-        figures = import_module(f"piggy.bench.{name}").run(seconds=options["seconds"], scale=options["scale"])
+        run = import_module(f"piggy.bench.{name}").run
+        loads = {load: options[load] for load in LOADS if options[load] is not None}
+        if unknown := loads.keys() - signature(run).parameters.keys():
+            raise CommandError(f"Bench {name} has no {', '.join(sorted(unknown))}.", returncode=2)
+        figures = run(seconds=options["seconds"], scale=options["scale"], **loads)
         result = {"bench": name, **figures, "machine": machine()}
         if options["json"]:
             self.stdout.write(json.dumps(result, default=str))
