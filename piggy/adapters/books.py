@@ -103,6 +103,20 @@ class Books:
         )
 
 
+class BookKeeper:
+    """What every session with books of its own gives out alike."""
+
+    _books: Books
+
+    def changed_quotes(self) -> list[VenueQuote]:
+        """Return books that changed since the last call."""
+        return self._books.changed()
+
+    def all_quotes(self) -> list[VenueQuote]:
+        """Return every whole book."""
+        return self._books.all()
+
+
 def lots(*, units: Decimal, mapping: SymbolMapping) -> Decimal:
     """Return venue units as lots, without the zeros that a division leaves."""
     return Decimal(plain(units / mapping.units_per_lot))

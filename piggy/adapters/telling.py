@@ -21,11 +21,22 @@ from piggy.core.commands import (
 )
 from piggy.core.orders import Side
 
+Told = (
+    RecordVenueAck
+    | RecordVenueBust
+    | RecordVenueCancelReject
+    | RecordVenueCorrection
+    | RecordVenueDone
+    | RecordVenueDoubt
+    | RecordVenueFill
+    | RecordVenueReject
+)
+
 
 def ack(*, venue: str, client_id: str, venue_order_id: str, at_us: int, raw: str = "") -> Said:
     """The venue took the order."""
     command = RecordVenueAck(venue=venue, cl_ord_id=client_id, venue_order_id=venue_order_id, occurred_at_us=at_us)
-    return Said(VenueReport(kind=ReportKind.ACK, key=f"A:{client_id}", cl_ord_id=client_id, command=command), raw)
+    return _said(ReportKind.ACK, f"A:{client_id}", command, raw)
 
 
 def fill(
@@ -58,28 +69,13 @@ def fill(
         occurred_at_us=at_us,
     )
     text = f"fee {fee}" if fee else ""
-    return Said(
-        VenueReport(
-            kind=ReportKind.FILL,
-            key=f"F:{fill_id}",
-            cl_ord_id=client_id,
-            command=command,
-            cumulative=cumulative,
-            text=text,
-        ),
-        raw,
-    )
+    return _said(ReportKind.FILL, f"F:{fill_id}", command, raw, cumulative=cumulative, text=text)
 
 
 def reject(*, venue: str, client_id: str, code: str, text: str, at_us: int, raw: str = "") -> Said:
     """The venue refused the order; nothing of it lives there."""
     command = RecordVenueReject(venue=venue, cl_ord_id=client_id, code=code, text=text[:TEXT_MAX], occurred_at_us=at_us)
-    return Said(
-        VenueReport(
-            kind=ReportKind.REJECT, key=f"R:{client_id}", cl_ord_id=client_id, command=command, text=text[:TEXT_MAX]
-        ),
-        raw,
-    )
+    return _said(ReportKind.REJECT, f"R:{client_id}", command, raw, text=text)
 
 
 def done(*, venue: str, client_id: str, cumulative: Decimal, how: str, at_us: int, raw: str = "") -> Said:
@@ -87,64 +83,34 @@ def done(*, venue: str, client_id: str, cumulative: Decimal, how: str, at_us: in
     command = RecordVenueDone(
         venue=venue, cl_ord_id=client_id, filled=cumulative, text=how[:TEXT_MAX], occurred_at_us=at_us
     )
-    return Said(
-        VenueReport(
-            kind=ReportKind.DONE,
-            key=f"D:{client_id}",
-            cl_ord_id=client_id,
-            command=command,
-            cumulative=cumulative,
-            text=how[:TEXT_MAX],
-        ),
-        raw,
-    )
+    return _said(ReportKind.DONE, f"D:{client_id}", command, raw, cumulative=cumulative, text=how)
 
 
 def doubt(*, venue: str, client_id: str, text: str, at_us: int, raw: str = "") -> Said:
     """Nobody knows; only a status answer may say otherwise."""
     command = RecordVenueDoubt(venue=venue, cl_ord_id=client_id, text=text[:TEXT_MAX], occurred_at_us=at_us)
-    return Said(
-        VenueReport(
-            kind=ReportKind.DOUBT,
-            key=f"?:{client_id}:{at_us}",
-            cl_ord_id=client_id,
-            command=command,
-            text=text[:TEXT_MAX],
-        ),
-        raw,
-    )
+    return _said(ReportKind.DOUBT, f"?:{client_id}:{at_us}", command, raw, text=text)
 
 
 def status(
     *, client_id: str, standing: str, at_us: int, cumulative: Decimal = Decimal(0), text: str = "", raw: str = ""
 ) -> Said:
     """An answer to our question: working, filled, ended or unknown."""
-    return Said(
-        VenueReport(
-            kind=ReportKind.STATUS,
-            key=f"S:{client_id}:{at_us}",
-            cl_ord_id=client_id,
-            cumulative=cumulative,
-            standing=standing,
-            text=text[:TEXT_MAX],
-        ),
-        raw,
+    report = VenueReport(
+        kind=ReportKind.STATUS,
+        key=f"S:{client_id}:{at_us}",
+        cl_ord_id=client_id,
+        cumulative=cumulative,
+        standing=standing,
+        text=text[:TEXT_MAX],
     )
+    return Said(report, raw)
 
 
 def uncancel(*, venue: str, client_id: str, text: str, at_us: int, raw: str = "") -> Said:
     """The venue did not end the order as asked: the desk may ask again; an order that had ended says so by itself."""
     command = RecordVenueCancelReject(venue=venue, cl_ord_id=client_id, text=text[:TEXT_MAX], occurred_at_us=at_us)
-    return Said(
-        VenueReport(
-            kind=ReportKind.UNCANCEL,
-            key=f"U:{client_id}:{at_us}",
-            cl_ord_id=client_id,
-            command=command,
-            text=text[:TEXT_MAX],
-        ),
-        raw,
-    )
+    return _said(ReportKind.UNCANCEL, f"U:{client_id}:{at_us}", command, raw, text=text)
 
 
 def bust(
@@ -167,7 +133,7 @@ def bust(
         text=text[:TEXT_MAX],
         occurred_at_us=at_us,
     )
-    return _restated(ReportKind.BUST, command, cumulative, raw)
+    return _said(ReportKind.BUST, f"bust:{report_id}", command, raw, cumulative=cumulative, text=text)
 
 
 def correction(
@@ -200,34 +166,20 @@ def correction(
         text=text[:TEXT_MAX],
         occurred_at_us=at_us,
     )
-    return _restated(ReportKind.CORRECTION, command, cumulative, raw)
-
-
-def _restated(
-    kind: ReportKind, command: RecordVenueBust | RecordVenueCorrection, cumulative: Decimal, raw: str
-) -> Said:
-    return Said(
-        VenueReport(
-            kind=kind,
-            key=f"{kind.value}:{command.report_id}",
-            cl_ord_id=command.cl_ord_id,
-            command=command,
-            cumulative=cumulative,
-            text=command.text,
-        ),
-        raw,
-    )
+    return _said(ReportKind.CORRECTION, f"correction:{report_id}", command, raw, cumulative=cumulative, text=text)
 
 
 def note(*, client_id: str, what: str, text: str, at_us: int, raw: str = "") -> Said:
     """Something that changes nothing here, as an accepted replace."""
-    return Said(
-        VenueReport(
-            kind=ReportKind.IGNORED,
-            key=f"{what}:{client_id}:{at_us}",
-            cl_ord_id=client_id,
-            standing=what,
-            text=text[:TEXT_MAX],
-        ),
-        raw,
+    key = f"{what}:{client_id}:{at_us}"
+    report = VenueReport(kind=ReportKind.IGNORED, key=key, cl_ord_id=client_id, standing=what, text=text[:TEXT_MAX])
+    return Said(report, raw)
+
+
+def _said(
+    kind: ReportKind, key: str, command: Told, raw: str, *, cumulative: Decimal = Decimal(0), text: str = ""
+) -> Said:
+    report = VenueReport(
+        kind=kind, key=key, cl_ord_id=command.cl_ord_id, command=command, cumulative=cumulative, text=text[:TEXT_MAX]
     )
+    return Said(report, raw)

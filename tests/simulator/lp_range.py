@@ -6,13 +6,21 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
+from piggy.adapters.fix import outbound
 from piggy.adapters.fix.config import SessionConfig
-from piggy.adapters.interface import SymbolMapping
+from piggy.adapters.fix.inbound import read_report
+from piggy.adapters.fix.session import FixSession, wall_us
+from piggy.adapters.interface import ReportKind, SymbolMapping, VenueReport
+from piggy.core.events import ChildOrderCreated
+from piggy.core.market import VenueStatus
+from piggy.core.orders import Side
 from piggy.simulator import truth
 from piggy.simulator.config import SYMBOLS, LpConfig
 
@@ -112,3 +120,57 @@ class LpRange:
 
 def units(lots: str, symbol: str = "EURUSD") -> Decimal:
     return Decimal(lots) * next(m.units_per_lot for m in MAPPINGS if m.symbol == symbol)
+
+
+class Hearer:
+    """Listens to one session; `fail` makes it break once."""
+
+    def __init__(self) -> None:
+        self.session: FixSession
+        self.states: list[VenueStatus] = []
+        self.raw: list[str] = []
+        self.reports: list[VenueReport] = []
+        self.parked: list[str] = []
+        self.fail = False
+
+    def on_state(self, *, status: VenueStatus) -> None:
+        self.states.append(status)
+
+    def on_report(self, *, text: str) -> None:
+        if self.fail:
+            self.fail = False
+            raise KeyError("a bug in the listener")
+        self.raw.append(text)
+        self.reports.append(read_report(text=text, config=self.session.config))
+
+    def on_parked(self, *, text: str, error: str) -> None:
+        self.parked.append(error)
+
+    def kinds(self, cl_ord_id: str) -> list[ReportKind]:
+        return [report.kind for report in list(self.reports) if report.cl_ord_id == cl_ord_id]
+
+
+def child(cl_ord_id: str, *, lots: str = "1", limit: str = "2", force: str = "ioc") -> ChildOrderCreated:
+    return ChildOrderCreated(
+        order_id=cl_ord_id,
+        cl_ord_id=cl_ord_id,
+        venue="LP1",
+        symbol="EURUSD",
+        side=Side.BUY,
+        quantity=Decimal(lots),
+        limit_price=Decimal(limit),
+        time_in_force=force,
+        attempt=1,
+    )
+
+
+def say(session: FixSession, order: ChildOrderCreated) -> bool:
+    """Send an order; False where the session is down."""
+    return session.send(outbound.new_order(child=order, config=session.config, at_us=wall_us()))
+
+
+def wait(condition: Callable[[], object], *, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

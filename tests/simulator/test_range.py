@@ -12,59 +12,15 @@ from pathlib import Path
 import pytest
 
 from piggy.adapters.fix import outbound
-from piggy.adapters.fix.inbound import read_report
-from piggy.adapters.fix.session import FixSession, wall_us
-from piggy.adapters.interface import ReportKind, VenueReport
-from piggy.core.events import ChildOrderCreated
-from piggy.core.market import VenueStatus
+from piggy.adapters.fix.session import FixSession
+from piggy.adapters.interface import ReportKind
 from piggy.core.orders import Side
 from piggy.simulator.config import SYMBOLS, LpConfig, RangeConfig
 from piggy.simulator.feed import TickFeed
 from piggy.simulator.quotes import Generator, LpBook
-from tests.simulator.lp_range import LpRange, units
+from tests.simulator.lp_range import Hearer, LpRange, child, say, units, wait
 
 ORDERS = 40
-
-
-class Hearer:
-    def __init__(self) -> None:
-        self.session: FixSession
-        self.raw: list[str] = []
-
-    def on_state(self, *, status: VenueStatus) -> None: ...
-
-    def on_report(self, *, text: str) -> None:
-        self.raw.append(text)
-
-    def on_parked(self, *, text: str, error: str) -> None: ...
-
-    @property
-    def reports(self) -> list[VenueReport]:
-        return [read_report(text=text, config=self.session.config) for text in list(self.raw)]
-
-    def kinds(self, cl_ord_id: str) -> list[ReportKind]:
-        return [report.kind for report in self.reports if report.cl_ord_id == cl_ord_id]
-
-
-def child(cl_ord_id: str, *, lots: str = "1", limit: str = "2", force: str = "ioc") -> ChildOrderCreated:
-    return ChildOrderCreated(
-        order_id=cl_ord_id,
-        cl_ord_id=cl_ord_id,
-        venue="LP1",
-        symbol="EURUSD",
-        side=Side.BUY,
-        quantity=Decimal(lots),
-        limit_price=Decimal(limit),
-        time_in_force=force,
-        attempt=1,
-    )
-
-
-def wait(condition, *, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def joined(lp_range: LpRange, *, home: Path | None = None) -> Hearer:
@@ -73,10 +29,6 @@ def joined(lp_range: LpRange, *, home: Path | None = None) -> Hearer:
     hearer.session.start()
     wait(lambda: any(quote.symbol == "EURUSD" for quote in hearer.session.all_quotes()))
     return hearer
-
-
-def say(hearer: Hearer, order: ChildOrderCreated) -> None:
-    assert hearer.session.send(outbound.new_order(child=order, config=hearer.session.config, at_us=wall_us()))
 
 
 @pytest.fixture
@@ -105,7 +57,7 @@ def test_rejects_and_part_fills_come_at_their_rates_and_the_truth_agrees_with_ev
     hearer = joined(unsure)
     try:
         for number in range(ORDERS):
-            say(hearer, child(f"o{number}", lots="2"))
+            assert say(hearer.session, child(f"o{number}", lots="2"))
         ends = {ReportKind.REJECT, ReportKind.DONE}
         wait(lambda: all(ended(hearer, f"o{number}", ends) for number in range(ORDERS)))
         rejected = sum(ReportKind.REJECT in hearer.kinds(f"o{number}") for number in range(ORDERS))
@@ -130,7 +82,7 @@ def test_f_02_the_truth_survives_a_kill_and_a_question_after_it_is_answered_from
     hearer = joined(unsure)
     try:
         for number in range(10):
-            say(hearer, child(f"k{number}", limit="1", force="gtc"))
+            assert say(hearer.session, child(f"k{number}", limit="1", force="gtc"))
         wait(lambda: all(hearer.kinds(f"k{number}") for number in range(10)))
         working = [f"k{number}" for number in range(10) if hearer.kinds(f"k{number}") == [ReportKind.ACK]]
         before = unsure.truth("LP1")

@@ -20,8 +20,8 @@ from piggy.core.events import AnyEvent, ChildOrderCreated, ChildOrderFilled, Rec
 from piggy.core.market import VenueQuote
 from piggy.core.orders import OrderTerms, Side
 from piggy.simulator.config import LpConfig
-from tests.simulator.lp_range import LpRange
-from tests.simulator.test_range import Hearer, joined, say, wait
+from tests.simulator.lp_range import Hearer, LpRange, say, wait
+from tests.simulator.test_range import joined
 
 NOW_US = time.time_ns() // 1_000
 ORDERS = 12
@@ -79,7 +79,7 @@ def test_inv_04_every_report_three_times_shuffled_with_possdup_changes_no_sum(lp
     try:
         legs = placed(story)
         for leg in legs:
-            say(hearer, leg)
+            assert say(hearer.session, leg)
         wait(lambda: all(is_over(hearer, leg) for leg in legs))
     finally:
         hearer.session.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
@@ -56,7 +57,7 @@ class Session(Protocol):
     def all_quotes(self) -> list[VenueQuote]: ...
 
 
-class Link:
+class Link(ABC):
     """Sends on one thread only, so that a status request never overtakes the order that it asks about.
 
     A subclass opens the session and says how an order, a cancel and a question leave.
@@ -109,10 +110,10 @@ class Link:
         """Return the session's state with what the worker does not know of its orders."""
         return structs.replace(self.session.status(), unreconciled=self._unreconciled if self._asked_all else UNKNOWN)
 
-    def _last_words(self) -> None:
+    def _last_words(self) -> None:  # noqa: B027 (most have none)
         """Write down what the next session must know; this one has ended."""
 
-    def _look_after(self) -> None:
+    def _look_after(self) -> None:  # noqa: B027 (most have nothing)
         """Do what nobody waits for; called all the time, in the broker's schema."""
 
     def on_state(self, *, status: VenueStatus) -> None:
@@ -223,17 +224,17 @@ class Link:
         """Return the id under which the LP will know the order."""
         return cl_ord_id
 
+    @abstractmethod
     def _send(self, child: ChildOrderCreated) -> None:
         """Let one order leave. Raises UnableToSend, UnableToTranslate: nothing of it left."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _send_cancel(self, order: CancelChild, row: VenueOrder | None, attempt: int) -> bool:
         """Ask for an order's end, after `attempt` refusals; False where the LP cannot be asked now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _ask_status(self, row: VenueOrder) -> None:
         """Ask what became of an order."""
-        raise NotImplementedError
 
     def _again(self, row: VenueOrder) -> None:
         """A second delivery: never a second order, only a question."""

@@ -10,7 +10,7 @@ from piggy.adapters.alpaca import inbound
 from piggy.adapters.alpaca.config import BUDGET, DATA_URL, FEED, FILLS_A_PAGE, STREAM_URL, UNKNOWN_AFTER_US
 from piggy.adapters.alpaca.outbound import Asker
 from piggy.adapters.answers import document, fields_of, good
-from piggy.adapters.books import Books
+from piggy.adapters.books import BookKeeper, Books
 from piggy.adapters.interface import (
     NOTHING,
     Balance,
@@ -26,13 +26,12 @@ from piggy.adapters.interface import (
     VenueConfig,
 )
 from piggy.core.events import ChildOrderCreated
-from piggy.core.market import VenueQuote
 
 TRADES, QUOTES = "trades", "quotes"
 FILLS_BEFORE_US = 60_000_000
 
 
-class AlpacaSession:
+class AlpacaSession(BookKeeper):
     """`config.key` and `config.secret` are the key id and its secret."""
 
     budget: tuple[BudgetRule, ...] = BUDGET
@@ -187,11 +186,3 @@ class AlpacaSession:
     def balances(self, *, now_us: int) -> Steps[tuple[Balance, ...]]:
         """Cash and buying power."""
         return inbound.balances(doc=good((yield self._ask.account())))
-
-    def changed_quotes(self) -> list[VenueQuote]:
-        """Books that changed since the last call."""
-        return self._books.changed()
-
-    def all_quotes(self) -> list[VenueQuote]:
-        """Every book."""
-        return self._books.all()

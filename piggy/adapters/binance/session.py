@@ -9,7 +9,7 @@ from piggy.adapters.answers import document, good
 from piggy.adapters.binance import inbound
 from piggy.adapters.binance.config import CLOCK_AGAIN_S, CODE_CLOCK, LISTEN_KEY_RENEW_S, RECV_WINDOW_MS
 from piggy.adapters.binance.outbound import Asker, client_id
-from piggy.adapters.books import Books, lots
+from piggy.adapters.books import BookKeeper, Books, lots
 from piggy.adapters.interface import (
     NOTHING,
     Balance,
@@ -25,14 +25,13 @@ from piggy.adapters.interface import (
     VenueConfig,
 )
 from piggy.core.events import ChildOrderCreated
-from piggy.core.market import VenueQuote
 
 MARKET, USER = "market", "user"
 # Past its window a request is refused unread, so an order unknown by then will never appear.
 UNKNOWN_AFTER_US = (RECV_WINDOW_MS + 500) * 1_000
 
 
-class BinanceSession:
+class BinanceSession(BookKeeper):
     """Spot (`binance`) or USD-M (`binance_usdm`), as the config's kind says."""
 
     def __init__(self, *, config: VenueConfig) -> None:
@@ -225,14 +224,6 @@ class BinanceSession:
         """Our maker and taker rates in one of our symbols, as fractions."""
         name = self.config.mapping_of(symbol=symbol).venue_symbol
         return inbound.fees(doc=good((yield self._ask.fees(venue_symbol=name, now_us=now_us))))
-
-    def changed_quotes(self) -> list[VenueQuote]:
-        """Books that changed since the last call."""
-        return self._books.changed()
-
-    def all_quotes(self) -> list[VenueQuote]:
-        """Every whole book."""
-        return self._books.all()
 
     def _set_clock(self, now_us: int) -> Steps[None]:
         answer = yield self._ask.server_time()

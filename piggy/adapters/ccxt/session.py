@@ -7,7 +7,7 @@ from typing import Any
 
 from piggy.adapters import telling
 from piggy.adapters.answers import document, good
-from piggy.adapters.books import Books, lots
+from piggy.adapters.books import BookKeeper, Books, lots
 from piggy.adapters.ccxt import inbound
 from piggy.adapters.ccxt.config import UNKNOWN_AFTER_US, budget_of
 from piggy.adapters.ccxt.outbound import Asker, PolledAsks, client_id
@@ -27,10 +27,9 @@ from piggy.adapters.interface import (
     VenueConfig,
 )
 from piggy.core.events import ChildOrderCreated
-from piggy.core.market import VenueQuote
 
 
-class CcxtSession:
+class CcxtSession(BookKeeper):
     """`config.settings["exchange"]` names the exchange."""
 
     # For how long after it was made an order may still arrive.
@@ -193,14 +192,6 @@ class CcxtSession:
         """Every currency that the account holds."""
         self._ask.now_us = now_us
         return inbound.balances(doc=good((yield from self._say(self._ask.balance()))))
-
-    def changed_quotes(self) -> list[VenueQuote]:
-        """Books that changed since the last call."""
-        return self._books.changed()
-
-    def all_quotes(self) -> list[VenueQuote]:
-        """Every book."""
-        return self._books.all()
 
     def _say(self, request: Request) -> Steps[Response]:
         """Ask, and return the answer in unified words."""

@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from piggy.adapters import telling
-from piggy.adapters.books import Books
+from piggy.adapters.books import BookKeeper, Books
 from piggy.adapters.ibkr import inbound
 from piggy.adapters.ibkr.config import BUDGET, LOOK_BACK_US, TICKERS, UNKNOWN_AFTER_US, In, Meaning, meaning_of
 from piggy.adapters.ibkr.ladder import Ladder, Top
@@ -30,12 +30,11 @@ from piggy.adapters.interface import (
 )
 from piggy.adapters.tracking import RESTATING
 from piggy.core.events import ChildOrderCreated
-from piggy.core.market import VenueQuote
 
 _PRICES = frozenset({In.TICK_PRICE, In.TICK_SIZE, In.DEPTH, In.DEPTH_L2})
 
 
-class IbkrSession:
+class IbkrSession(BookKeeper):
     """`config.account` must be one of the gateway's accounts; who may connect is the gateway's own setting."""
 
     budget: tuple[BudgetRule, ...] = BUDGET
@@ -265,14 +264,6 @@ class IbkrSession:
         """Cash and available funds."""
         texts = inbound.messages(response=(yield self._ask.summary()))
         return inbound.balances(texts=texts, config=self.config)
-
-    def changed_quotes(self) -> list[VenueQuote]:
-        """Books that changed since the last call."""
-        return self._books.changed()
-
-    def all_quotes(self) -> list[VenueQuote]:
-        """Every book."""
-        return self._books.all()
 
     def _contract(self, symbol: str) -> Contract:
         name = self.config.mapping_of(symbol=symbol).venue_symbol

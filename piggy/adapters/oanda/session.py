@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from piggy.adapters import telling
 from piggy.adapters.answers import document, fields_of, good
-from piggy.adapters.books import Books, lots
+from piggy.adapters.books import BookKeeper, Books, lots
 from piggy.adapters.interface import (
     NOTHING,
     Balance,
@@ -27,12 +27,11 @@ from piggy.adapters.oanda import inbound
 from piggy.adapters.oanda.config import BUDGET, SILENCE_S_MAX, STREAM_URL, UNKNOWN_AFTER_US
 from piggy.adapters.oanda.outbound import Asker
 from piggy.core.events import ChildOrderCreated
-from piggy.core.market import VenueQuote
 
 PRICES, TRANSACTIONS = "prices", "transactions"
 
 
-class OandaSession:
+class OandaSession(BookKeeper):
     """`config.account` is the account id, `config.secret` the token."""
 
     budget: tuple[BudgetRule, ...] = BUDGET
@@ -185,14 +184,6 @@ class OandaSession:
     def balances(self, *, now_us: int) -> Steps[tuple[Balance, ...]]:
         """The account's balance."""
         return inbound.balances(doc=good((yield self._ask.summary())))
-
-    def changed_quotes(self) -> list[VenueQuote]:
-        """Books that changed since the last call."""
-        return self._books.changed()
-
-    def all_quotes(self) -> list[VenueQuote]:
-        """Every book."""
-        return self._books.all()
 
     def _is_fill_of(self, row: Mapping[str, Any], client_id: str, number: str) -> bool:
         return row["type"] == "ORDER_FILL" and (row.get("clientOrderID") == client_id or row["orderID"] == number)

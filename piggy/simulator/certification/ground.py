@@ -79,9 +79,9 @@ class Ground:
         config: VenueConfig,
         session_class: Callable[..., VenueSession],
         lots: Decimal = Decimal("0.5"),
-        stranger: VenueConfig | None = None,
     ) -> None:
-        self.stranger = stranger or structs.replace(config, key="stranger", secret="wrong")
+        # Who must not be let in.
+        self.stranger = structs.replace(config, key="stranger", secret="wrong")
         self.server = server
         self.config = config
         self.session_class = session_class

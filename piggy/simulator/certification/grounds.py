@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from msgspec import structs
 
@@ -13,7 +14,7 @@ from piggy.adapters.binance.session import BinanceSession
 from piggy.adapters.ccxt.session import CcxtSession
 from piggy.adapters.generic.session import GenericSession
 from piggy.adapters.ibkr.session import IbkrSession
-from piggy.adapters.interface import SymbolMapping, VenueConfig
+from piggy.adapters.interface import SymbolMapping, VenueConfig, VenueSession
 from piggy.adapters.mt4.session import Mt4Session
 from piggy.adapters.mt5.session import Mt5Session
 from piggy.adapters.oanda.session import OandaSession
@@ -26,6 +27,7 @@ from piggy.simulator.ibkr import TwsServer
 from piggy.simulator.mt4 import Mt4Server
 from piggy.simulator.mt5 import Mt5Server, TerminalServer
 from piggy.simulator.oanda import OandaServer
+from piggy.simulator.server import SocketServer
 from piggy.simulator.toy import MAPPING, ToyServer
 
 TENANT = "acorn"
@@ -51,6 +53,11 @@ CRYPTO_MAPPINGS = (
 )
 
 
+PAIR_MAPPINGS = tuple(
+    structs.replace(mapping, venue_symbol=mapping.venue_symbol.replace("USDT", "/USDT")) for mapping in CRYPTO_MAPPINGS
+)
+
+
 FOREX = (symbol("EUR_USD", "1.08500", 5, 8, 100_000, 3), symbol("USD_JPY", "151.200", 3, 10, 100_000, 3))
 FOREX_MAPPINGS = (
     SymbolMapping(symbol="EURUSD", venue_symbol="EUR_USD", units_per_lot=Decimal(100_000)),
@@ -72,105 +79,72 @@ METALS_MAPPINGS = (
 )
 
 
-def binance(home: Path, *, usdm: bool = False) -> Ground:
-    """Binance, spot or USD-M."""
-    kind = "binance_usdm" if usdm else "binance"
-    server = BinanceServer(symbols=CRYPTO, home=home_of(name=kind, home=home), usdm=usdm, key=KEY, secret=SECRET)
-    server.start()
-    config = VenueConfig(
-        tenant=TENANT,
-        venue="BIN1",
-        kind=kind,
-        symbols=CRYPTO_MAPPINGS,
-        rest_url=f"http://{server.address}",
-        stream_url=f"ws://{server.address}",
-        key=KEY,
-        secret=SECRET,
-    )
-    return Ground(server=server, config=config, session_class=BinanceSession)
+def binance(home: Path) -> Ground:
+    """Binance spot."""
+    server = BinanceServer(symbols=CRYPTO, home=home_of(name="binance", home=home), key=KEY, secret=SECRET)
+    return _served("binance", server, CRYPTO_MAPPINGS, BinanceSession, key=KEY)
 
 
 def binance_usdm(home: Path) -> Ground:
-    """USD-M futures."""
-    return binance(home, usdm=True)
+    """Binance USD-M futures."""
+    place = home_of(name="binance_usdm", home=home)
+    server = BinanceServer(symbols=CRYPTO, home=place, usdm=True, key=KEY, secret=SECRET)
+    return _served("binance_usdm", server, CRYPTO_MAPPINGS, BinanceSession, key=KEY)
 
 
 def oanda(home: Path) -> Ground:
-    """OANDA v20."""
+    """OANDA v20: its streams are lines of HTTP."""
     server = OandaServer(symbols=FOREX, home=home_of(name="oanda", home=home), secret=SECRET)
-    server.start()
-    config = VenueConfig(
-        tenant=TENANT,
-        venue="OAN1",
-        kind="oanda",
-        symbols=FOREX_MAPPINGS,
-        rest_url=f"http://{server.address}",
-        stream_url=f"http://{server.address}",
-        account=server.account,
-        secret=SECRET,
-    )
-    return Ground(server=server, config=config, session_class=OandaSession)
+    return _served("oanda", server, FOREX_MAPPINGS, OandaSession, scheme="http", account=server.account)
 
 
 def alpaca(home: Path) -> Ground:
     """Alpaca: one level of depth, shares in lots of a hundred."""
-    server = AlpacaServer(symbols=SHARES, home=home_of(name="alpaca", home=home), key=KEY, secret=SECRET)
-    server.start()
-    config = VenueConfig(
-        tenant=TENANT,
-        venue="ALP1",
-        kind="alpaca",
-        symbols=SHARES_MAPPINGS,
-        rest_url=f"http://{server.address}",
-        stream_url=f"ws://{server.address}",
-        settings={"data_url": f"ws://{server.address}"},
-        key=KEY,
-        secret=SECRET,
-        depth=1,
-    )
-    return Ground(server=server, config=config, session_class=AlpacaSession)
+    server = AlpacaServer(symbols=SHARES, home=home_of(name="alpaca", home=home), key=KEY, secret=SECRET).start()
+    data = {"data_url": f"ws://{server.address}"}
+    return _served("alpaca", server, SHARES_MAPPINGS, AlpacaSession, key=KEY, settings=data, depth=1)
 
 
 def ccxt(home: Path) -> Ground:
     """An exchange through ccxt: its own Binance, sent to ours."""
     server = BinanceServer(symbols=CRYPTO, home=home_of(name="ccxt", home=home), key=KEY, secret=SECRET)
-    server.start()
-    config = VenueConfig(
-        tenant=TENANT,
-        venue="CCX1",
-        kind="ccxt",
-        symbols=(
-            SymbolMapping(symbol="BTCUSD", venue_symbol="BTC/USDT", units_per_lot=Decimal(1)),
-            SymbolMapping(symbol="ETHUSD", venue_symbol="ETH/USDT", units_per_lot=Decimal(1)),
-        ),
-        rest_url=f"http://{server.address}",
-        settings={
-            "exchange": "binance",
-            "options": '{"fetchMarkets":{"types":["spot"]},"fetchMargins":false}',
-            "requests_per_s": "200",
-        },
-        key=KEY,
-        secret=SECRET,
-        depth=10,
-    )
-    return Ground(server=server, config=config, session_class=CcxtSession)
+    settings = {
+        "exchange": "binance",
+        "options": '{"fetchMarkets":{"types":["spot"]},"fetchMargins":false}',
+        "requests_per_s": "200",
+    }
+    return _served("ccxt", server, PAIR_MAPPINGS, CcxtSession, key=KEY, settings=settings, depth=10)
 
 
 def generic(home: Path) -> Ground:
     """A venue that its mapping file describes."""
     server = ToyServer(symbols=CRYPTO, home=home_of(name="generic", home=home), key=KEY, secret=SECRET)
-    server.start()
+    settings = {"mapping": MAPPING.read_text(), "requests_per_s": "200"}
+    return _served("generic", server, CRYPTO_MAPPINGS, GenericSession, key=KEY, settings=settings)
+
+
+def _served(
+    kind: str,
+    server: SocketServer,
+    mappings: tuple[SymbolMapping, ...],
+    session_class: Callable[..., VenueSession],
+    *,
+    scheme: str = "ws",
+    **more: Any,
+) -> Ground:
+    if not server.port:
+        server.start()
     config = VenueConfig(
         tenant=TENANT,
-        venue="TOY1",
-        kind="generic",
-        symbols=CRYPTO_MAPPINGS,
+        venue=f"{kind[:3].upper()}1",
+        kind=kind,
+        symbols=mappings,
         rest_url=f"http://{server.address}",
-        settings={"mapping": MAPPING.read_text(), "requests_per_s": "200"},
-        key=KEY,
+        stream_url=f"{scheme}://{server.address}",
         secret=SECRET,
+        **more,
     )
-    return Ground(server=server, config=config, session_class=GenericSession)
+    return Ground(server=server, config=config, session_class=session_class)
 
 
 def mt5(home: Path) -> Ground:
@@ -207,17 +181,10 @@ CASH_MAPPINGS = (
 
 def ibkr(home: Path) -> Ground:
     """A TWS gateway; who may connect is its own affair, so a stranger is who asks for another account."""
-    server = TwsServer(symbols=CASH, home=home_of(name="ibkr", home=home)).start()
-    config = VenueConfig(
-        tenant=TENANT,
-        venue="IBK1",
-        kind="ibkr",
-        symbols=CASH_MAPPINGS,
-        stream_url=f"tcp://{server.address}",
-        account=server.account,
-    )
-    stranger = structs.replace(config, account="DU0", settings={"client_id": "99"})
-    return Ground(server=server, config=config, session_class=IbkrSession, stranger=stranger)
+    server = TwsServer(symbols=CASH, home=home_of(name="ibkr", home=home))
+    ground = _served("ibkr", server, CASH_MAPPINGS, IbkrSession, scheme="tcp", account=server.account)
+    ground.stranger = structs.replace(ground.config, account="DU0", settings={"client_id": "99"})
+    return ground
 
 
 GROUNDS: dict[str, Callable[[Path], Ground]] = {

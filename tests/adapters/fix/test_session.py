@@ -11,61 +11,14 @@ from pathlib import Path
 import pytest
 
 from piggy.adapters.fix import outbound
-from piggy.adapters.fix.inbound import read_report
 from piggy.adapters.fix.session import FixSession, wall_us
-from piggy.adapters.interface import ReportKind, VenueReport
-from piggy.core.events import ChildOrderCreated
-from piggy.core.market import VenueState, VenueStatus
+from piggy.adapters.interface import ReportKind
+from piggy.core.market import VenueState
 from piggy.core.orders import Side
 from piggy.simulator.config import LpConfig
-from tests.simulator.lp_range import LpRange
+from tests.simulator.lp_range import Hearer, LpRange, child, say, wait
 
 CANARY = "canary-5f1d"
-
-
-class Hearer:
-    def __init__(self) -> None:
-        self.session: FixSession
-        self.states: list[VenueStatus] = []
-        self.reports: list[VenueReport] = []
-        self.parked: list[str] = []
-        self.fail = False
-
-    def on_state(self, *, status: VenueStatus) -> None:
-        self.states.append(status)
-
-    def on_report(self, *, text: str) -> None:
-        if self.fail:
-            self.fail = False
-            raise KeyError("a bug in the listener")
-        self.reports.append(read_report(text=text, config=self.session.config))
-
-    def on_parked(self, *, text: str, error: str) -> None:
-        self.parked.append(error)
-
-    def kinds(self, cl_ord_id: str) -> list[ReportKind]:
-        return [report.kind for report in self.reports if report.cl_ord_id == cl_ord_id]
-
-
-def order(cl_ord_id: str, *, lots: str = "1", limit: str = "2", force: str = "ioc") -> ChildOrderCreated:
-    return ChildOrderCreated(
-        order_id=cl_ord_id,
-        cl_ord_id=cl_ord_id,
-        venue="LP1",
-        symbol="EURUSD",
-        side=Side.BUY,
-        quantity=Decimal(lots),
-        limit_price=Decimal(limit),
-        time_in_force=force,
-        attempt=1,
-    )
-
-
-def wait(condition, *, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -95,10 +48,6 @@ def joined(lp_range: LpRange) -> Iterator[tuple[FixSession, Hearer]]:
     session.stop()
 
 
-def say(session: FixSession, child: ChildOrderCreated) -> bool:
-    return session.send(outbound.new_order(child=child, config=session.config, at_us=wall_us()))
-
-
 def test_quotes_are_whole_books_best_first_in_lots(joined):
     session, _ = joined
     quote = next(quote for quote in session.all_quotes() if quote.symbol == "EURUSD")
@@ -111,7 +60,7 @@ def test_quotes_are_whole_books_best_first_in_lots(joined):
 
 def test_an_order_larger_than_a_level_fills_level_by_level(joined):
     session, hearer = joined
-    assert say(session, order("big", lots="25"))
+    assert say(session, child("big", lots="25"))
     wait(lambda: hearer.kinds("big").count(ReportKind.FILL) == 2)
     fills = [report.command for report in hearer.reports if report.kind is ReportKind.FILL]
     assert [fill.quantity for fill in fills] == [Decimal(10), Decimal(15)]
@@ -121,9 +70,9 @@ def test_an_order_larger_than_a_level_fills_level_by_level(joined):
 
 def test_what_cannot_fill_at_once_is_cancelled_killed_or_rests(joined):
     session, hearer = joined
-    say(session, order("ioc", limit="1"))
-    say(session, order("fok", lots="1000", force="fok"))
-    say(session, order("gtc", limit="1", force="gtc"))
+    say(session, child("ioc", limit="1"))
+    say(session, child("fok", lots="1000", force="fok"))
+    say(session, child("gtc", limit="1", force="gtc"))
     wait(lambda: hearer.kinds("gtc") == [ReportKind.ACK])
     assert hearer.kinds("ioc") == hearer.kinds("fok") == [ReportKind.ACK, ReportKind.DONE]
     config = session.config
@@ -142,8 +91,8 @@ def test_a_status_request_for_an_order_the_lp_never_had_is_answered_unknown(join
 
 def test_an_order_sent_twice_is_refused_and_counted(joined, lp_range):
     session, hearer = joined
-    say(session, order("twice", limit="1", force="gtc"))
-    say(session, order("twice", limit="1", force="gtc"))
+    say(session, child("twice", limit="1", force="gtc"))
+    say(session, child("twice", limit="1", force="gtc"))
     wait(lambda: ReportKind.DOUBT in hearer.kinds("twice"))
     assert lp_range.truth("LP1")["ACORN", "twice"].received == 2
 
@@ -153,7 +102,7 @@ def test_a_reject_is_told_with_its_text(lp_range):
     try:
         wait(lambda: session.all_quotes())
         wait(lambda: any(quote.symbol == "EURUSD" for quote in session.all_quotes()))
-        say(session, order("no"))
+        say(session, child("no"))
         wait(lambda: hearer.kinds("no") == [ReportKind.REJECT])
         assert hearer.reports[0].command.text == "Last look: price moved"
     finally:
@@ -164,8 +113,8 @@ def test_an_exception_in_a_callback_parks_the_message_and_the_session_lives(join
     """D7: QuickFIX would end the process."""
     session, hearer = joined
     hearer.fail = True
-    say(session, order("first"))
-    say(session, order("second"))
+    say(session, child("first"))
+    say(session, child("second"))
     wait(lambda: ReportKind.FILL in hearer.kinds("second"))
     assert hearer.parked == ["KeyError('a bug in the listener')"]
     assert session.ready
@@ -178,10 +127,10 @@ def test_nothing_leaves_while_logged_out_nor_later(joined, lp_range):
     wait(lambda: not session.ready)
     assert hearer.states[-1].state is VenueState.DOWN
     assert session.all_quotes() == []
-    assert not say(session, order("stale"))
+    assert not say(session, child("stale"))
     lp_range.start()
     wait(lambda: session.ready)
-    say(session, order("fresh"))
+    say(session, child("fresh"))
     wait(lambda: ReportKind.FILL in hearer.kinds("fresh"))
     assert ("ACORN", "stale") not in lp_range.truth("LP1")
 
@@ -191,7 +140,7 @@ def test_fills_that_happened_while_away_come_after_logon_and_only_then(lp_range)
     session, hearer = connect(lp_range)
     wait(lambda: any(quote.symbol == "EURUSD" for quote in session.all_quotes()))
     ask = next(q for q in session.all_quotes() if q.symbol == "EURUSD").asks[0].price
-    say(session, order("away", limit=str(ask - Decimal("0.00020")), force="gtc", lots="1"))
+    say(session, child("away", limit=str(ask - Decimal("0.00020")), force="gtc", lots="1"))
     wait(lambda: hearer.kinds("away"))
     session.stop()
     wait(lambda: lp_range.truth("LP1")["ACORN", "away"].fills, seconds=60)
@@ -215,7 +164,7 @@ def test_f_10_an_lp_that_lost_its_numbers_is_not_followed_and_a_person_is_told(j
     wait(lambda: any("behind ours" in status.text for status in hearer.states))
     assert any("nothing is reset without a person" in status.text for status in hearer.states)
     assert not session.ready
-    assert not say(session, order("after-reset"))
+    assert not say(session, child("after-reset"))
     assert session.status().sequence_in >= before.sequence_in, "what we expect next is remembered"
     assert ("ACORN", "after-reset") not in lp_range.truth("LP1")
 
@@ -231,7 +180,7 @@ def test_f_05_a_store_older_than_reality_stops_the_session_and_a_person_is_told(
     try:
         wait(lambda: any("behind the LP's" in status.text for status in hearer.states))
         assert not session.ready
-        assert not say(session, order("after-loss"))
+        assert not say(session, child("after-loss"))
     finally:
         session.stop()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,17 +9,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def main() -> None:
-    sys.path.insert(0, str(ROOT))
-    import django
-
-    django.setup()
-    from apps.liquidity import services, worker
+def kills() -> dict[str, Any]:
     from piggy.adapters.driver import Driver
     from piggy.adapters.interface import Said
-
-    def die(*_args: object, **_kwargs: object) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+    from tests.apps.liquidity.dying import die
 
     call = Driver._call
 
@@ -36,24 +27,15 @@ def main() -> None:
             self._listener.on_said(said=said)
             die()
 
-    point = os.environ["DIE_AT"]
-    if point == "before persist":
-        services.claim_order = die
-    elif point == "persisted, not sent":
-        Driver.place = die
-    elif point == "sent, answer not read":
-        Driver._call = call_and_die
-    elif point == "report not committed":
-        services.record_report = die
-    elif point == "one report committed":
-        Driver.tell = tell_and_die
-    elif point == "committed, not told":
-        services.tell_all = die
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    worker.run()
-    signal.pause()
-    worker.stop()
+    return {
+        "persisted, not sent": lambda: setattr(Driver, "place", die),
+        "sent, answer not read": lambda: setattr(Driver, "_call", call_and_die),
+        "one report committed": lambda: setattr(Driver, "tell", tell_and_die),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    sys.path.insert(0, str(ROOT))
+    from tests.apps.liquidity.dying import run
+
+    run(kills)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -39,16 +39,10 @@ class WorkerProcess:
             raise
 
 
-def main() -> None:
-    sys.path.insert(0, str(ROOT))
-    import django
-
-    django.setup()
-    from apps.liquidity import services, worker
+def kills() -> dict[str, Any]:
+    from apps.liquidity import services
     from piggy.adapters.fix.session import FixSession
-
-    def die(*_args: object, **_kwargs: object) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+    from tests.apps.liquidity.dying import die
 
     send = FixSession.send
 
@@ -60,24 +54,15 @@ def main() -> None:
     def on_logon_and_die(self: FixSession, session_id: object) -> None:
         die()
 
-    point = os.environ["DIE_AT"]
-    if point == "before persist":
-        services.claim_order = die
-    elif point == "persisted, not sent":
-        FixSession.send = send_or_die
-    elif point == "sent, not committed":
-        services.mark_sent = die
-    elif point == "report not committed":
-        services.record_reports = die
-    elif point == "committed, not told":
-        services.tell_all = die
-    elif point == "in logon":
-        FixSession.onLogon = on_logon_and_die
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    worker.run()
-    signal.pause()
-    worker.stop()
+    return {
+        "persisted, not sent": lambda: setattr(FixSession, "send", send_or_die),
+        "sent, not committed": lambda: setattr(services, "mark_sent", die),
+        "in logon": lambda: setattr(FixSession, "onLogon", on_logon_and_die),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    sys.path.insert(0, str(ROOT))
+    from tests.apps.liquidity.dying import run
+
+    run(kills)
