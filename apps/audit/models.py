@@ -27,7 +27,13 @@ class EventLogRow(models.Model):
         ordering = ["seq"]
         default_permissions = ("view",)
         verbose_name = "event"
-        constraints = [models.UniqueConstraint(fields=["command_id", "position"], name="event_log_once")]
+        # All events of a command are written at once and follow each other, so its first one stands for them: ids come
+        # in no order, and every entry in their index costs as much as the rest of a row.
+        constraints = [
+            models.UniqueConstraint(
+                fields=["command_id"], condition=models.Q(position=0), name="event_log_command_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.seq} {self.type}"

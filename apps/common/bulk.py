@@ -82,13 +82,13 @@ def unawaited() -> Iterator[None]:
 @cache
 def _insertion(model: Any, repeatable: bool) -> Statement:
     fields = [field for field in model._meta.concrete_fields if not isinstance(field, AutoField | BigAutoField)]
-    statement = sql.SQL("insert into {table} ({columns}) select {values} from unnest({arrays}) as v({columns}){end}")
+    # Side by side in the list, for the same in FROM is written down as a table first.
+    statement = sql.SQL("insert into {table} ({columns}) select {values}{end}")
     return _made(
         statement.format(
             table=sql.Identifier(model._meta.db_table),
             columns=_joined(_column(field) for field in fields),
-            values=_joined(_value(field) for field in fields),
-            arrays=_joined(_array(field) for field in fields),
+            values=_joined(_cast(sql.SQL("unnest({})").format(_array(field)), field) for field in fields),
             end=sql.SQL(" on conflict do nothing" if repeatable else ""),
         ),
         fields,
@@ -107,7 +107,10 @@ def _change(model: Any, names: tuple[str, ...]) -> Statement:
         statement.format(
             table=sql.Identifier(model._meta.db_table),
             changes=_joined(sql.SQL("{column} = v.{column}").format(column=_column(field)) for field in fields[1:]),
-            values=_joined(sql.SQL("{} as {}").format(_value(field), _column(field)) for field in fields),
+            values=_joined(
+                sql.SQL("{} as {}").format(_cast(sql.SQL("v.{}").format(_column(field)), field), _column(field))
+                for field in fields
+            ),
             arrays=_joined(_array(field) for field in fields),
             columns=_joined(_column(field) for field in fields),
             key=_column(key),
@@ -140,9 +143,9 @@ def _array(field: Field[Any, Any]) -> sql.Composable:
     return sql.SQL("%b::{}[]").format(sql.SQL(_sending(field)[0]))  # type: ignore[arg-type]
 
 
-def _value(field: Field[Any, Any]) -> sql.Composable:
-    column, kind = sql.SQL("v.{}").format(_column(field)), _type(field).split("(")[0]
-    return sql.SQL("{}::{}").format(column, sql.SQL(kind)) if kind in CAST else column  # type: ignore[arg-type]
+def _cast(value: sql.Composable, field: Field[Any, Any]) -> sql.Composable:
+    kind = _type(field).split("(")[0]
+    return sql.SQL("{}::{}").format(value, sql.SQL(kind)) if kind in CAST else value  # type: ignore[arg-type]
 
 
 def _type(field: Field[Any, Any]) -> str:

@@ -20,5 +20,7 @@ def waiting_commands(*, told_before: datetime) -> QuerySet[OutboxCommand]:
 def commands_in_log(*, command_ids: Iterable[UUID]) -> set[UUID]:
     """Return those of `command_ids` that the engine has recorded in the tenant's event log."""
     with connection.cursor() as cursor:
-        cursor.execute("select distinct command_id from event_log where command_id = any(%s)", [list(command_ids)])
+        cursor.execute(
+            "select command_id from event_log where command_id = any(%s) and position = 0", [list(command_ids)]
+        )
         return {row[0] for row in cursor.fetchall()}

@@ -24,9 +24,10 @@ class TenantContext:
 
     async def enter(self, *, tenant: str) -> None:
         """Open the tenant's rows to the rest of the running transaction."""
-        await self._connection.execute(SET_CONTEXT, (self._context(tenant),))
+        await self._connection.execute(SET_CONTEXT, (self.signed(tenant=tenant),))
 
-    def _context(self, tenant: str) -> str:
+    def signed(self, *, tenant: str) -> str:
+        """Return the context that opens the tenant's rows on this connection, good for some minutes."""
         context, expires_at_s = self._signed.get(tenant, ("", 0))
         now_s = int(time.time())
         if expires_at_s - now_s < CONTEXT_LIFE_S // 2:

@@ -185,7 +185,10 @@ class Marks:
             await pipe.execute()
 
     def _screen(self, tenant: str) -> Screen:
-        return self._screens.setdefault(tenant, Screen())
+        screen = self._screens.get(tenant)
+        if screen is None:
+            screen = self._screens[tenant] = Screen()
+        return screen
 
     async def _flush(self, tenant: str, desk: Desk, *, is_second: bool) -> None:
         screen = self._screen(tenant)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import NamedTuple, Protocol, cast
 
 import httptools
@@ -16,6 +17,7 @@ CONNECTIONS_MAX = 2_000
 PIPELINED_MAX = 64
 REQUEST_S_MAX = 10
 IDLE_S_MAX = 75
+HEADER_NAMES_KEPT = 500
 
 REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
@@ -46,14 +48,19 @@ class Response(NamedTuple):
 
     def encode(self, *, keep_alive: bool) -> bytes:
         """Return the bytes to send."""
-        more = "" if keep_alive else "Connection: close\r\n"
-        if self.retry_after_s:
-            more += f"Retry-After: {self.retry_after_s}\r\n"
-        head = (
-            f"HTTP/1.1 {self.status} {REASONS[self.status]}\r\nContent-Type: {self.content_type}\r\n"
-            f"Content-Length: {len(self.body)}\r\n{more}\r\n"
+        return b"%sContent-Length: %d\r\n\r\n%s" % (
+            _head(self.status, self.content_type, self.retry_after_s, keep_alive),
+            len(self.body),
+            self.body,
         )
-        return head.encode() + self.body
+
+
+@cache
+def _head(status: int, content_type: str, retry_after_s: int, keep_alive: bool) -> bytes:
+    more = "" if keep_alive else "Connection: close\r\n"
+    if retry_after_s:
+        more += f"Retry-After: {retry_after_s}\r\n"
+    return f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: {content_type}\r\n{more}".encode()
 
 
 Respond = Callable[[Response], None]
@@ -76,6 +83,11 @@ class Successor(Open, Protocol):
 
 # Returns who takes over a connection that asks for another protocol, or the refusal.
 Upgrade = Callable[[Request], "Successor | Response"]
+
+
+@lru_cache(maxsize=HEADER_NAMES_KEPT)
+def _lower(name: bytes) -> str:
+    return name.decode("ascii").lower()
 
 
 class Connections:
@@ -151,7 +163,7 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key = name.decode("ascii").lower()
+        key = _lower(name)
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > HEADER_BYTES_MAX:
             self._fail(431, "HEADERS_TOO_LARGE")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, LiteralString
 
 import psycopg
@@ -10,6 +10,7 @@ from psycopg import sql
 
 from piggy.core.events import AnyEvent, Recorded
 from piggy.engine.context import TenantContext
+from piggy.engine.pen import Pen, Statement
 from piggy.messaging import binary_arrays, codec
 from piggy.messaging.chain import EVENT_VERSION, event_hash
 from piggy.messaging.chain import Row as Row
@@ -17,17 +18,16 @@ from piggy.messaging.chain import Tip as Tip
 
 # FOR SHARE holds the lease row until the commit: a take-over waits for it, or it inserts nothing.
 INSERT: LiteralString = """
-WITH lease AS MATERIALIZED (
-  SELECT 1 FROM public.engine_lease WHERE shard = %(shard)s AND token = %(token)s FOR SHARE)
+WITH lease AS MATERIALIZED (SELECT 1 FROM public.engine_lease WHERE shard = $1 AND token = $2 FOR SHARE)
 INSERT INTO {schema}.event_log (seq, command_id, position, type, version, principal, request_hash,
                                 occurred_at, recorded_at, recorded_mono_ns, payload, prev_hash, hash)
-SELECT unnest(%(seq)b), unnest(%(command_id)b), unnest(%(position)b), unnest(%(type)b), unnest(%(version)b),
-       unnest(%(principal)b), unnest(%(request_hash)b), unnest(%(occurred_at)b), unnest(%(recorded_at)b),
-       unnest(%(recorded_mono_ns)b), unnest(%(payload)b), unnest(%(prev_hash)b), unnest(%(hash)b)
+SELECT unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8), unnest($9), unnest($10), unnest($11),
+       unnest($12), unnest($13), unnest($14), unnest($15)
   FROM lease
 """
-# One prepared insert a tenant, and the context's.
-PREPARED_MAX = 1_000
+# text, bigint, then arrays of: bigint, uuid, smallint, text, smallint, text, text, timestamptz twice, bigint, bytea.
+INSERT_TYPES = (25, 20, 1016, 2951, 1005, 1009, 1005, 1009, 1009, 1185, 1185, 1016, 1001, 1001, 1001)
+CONTEXT = Statement(b"context", b"SELECT set_config('piggy.tenant', $1, true)", (25,))
 
 
 class UnableToWrite(Exception):
@@ -38,14 +38,13 @@ class Journal:
     """One engine's pen. `tips` holds where each tenant's log ends, as of the last row read or chained."""
 
     def __init__(self, *, connection: psycopg.AsyncConnection[Any], context_key: bytes, shard: str, token: int) -> None:
-        assert connection.autocommit, "append relies on it: a pipeline is the transaction"
         self._connection = connection
+        self._pen = Pen(connection=connection)
         self._context = TenantContext(connection=connection, key=context_key)
-        self._fence = {"shard": shard, "token": token}
-        self._inserts: dict[str, sql.Composed] = {}
+        self._token = token
+        self._fence = (shard.encode(), token.to_bytes(8, "big"))
+        self._inserts: dict[str, Statement] = {}
         self.tips: dict[str, Tip] = {}
-        connection.prepared_max = PREPARED_MAX
-        binary_arrays.register(adapters=connection.adapters)
 
     def chain(self, *, tenant: str, recorded: Recorded) -> Row:
         """Return the row that follows the tenant's tip, and move the tip; it is true only after `append`."""
@@ -58,23 +57,23 @@ class Journal:
 
     async def append(self, *, rows: dict[str, list[Row]]) -> None:
         """Commit the rows of every tenant in one transaction. Raises UnableToWrite; then the tips are worth nothing."""
+        asked = [each for tenant, batch in rows.items() for each in self._asked(tenant, batch)]
         try:
-            # A pipeline on an autocommit connection is one transaction, from its first statement to its sync: all
-            # tenants or none, the context local to it, without the two messages that BEGIN and COMMIT cost.
-            async with self._connection.pipeline():
-                written = [(tenant, len(batch), await self._insert(tenant, batch)) for tenant, batch in rows.items()]
+            written = (await self._pen.write(asked))[1::2]
         except psycopg.Error as error:
             raise UnableToWrite(f"PostgreSQL did not take the batch: {error}") from error
-        for tenant, expected, cursor in written:
-            if cursor.rowcount != expected:
-                raise UnableToWrite(f"{tenant}: token {self._fence['token']} is old, {cursor.rowcount} rows written.")
+        for (tenant, batch), count in zip(rows.items(), written, strict=True):
+            if count != len(batch):
+                raise UnableToWrite(f"{tenant}: token {self._token} is old, {count} rows written.")
 
-    async def _insert(self, tenant: str, batch: Sequence[Row]) -> psycopg.AsyncCursor[Any]:
-        await self._context.enter(tenant=tenant)
+    def _asked(self, tenant: str, batch: Sequence[Row]) -> Iterator[tuple[Statement, Sequence[bytes]]]:
+        """The tenant's context, local to the transaction, and its rows."""
         insert = self._inserts.get(tenant)
         if insert is None:
-            insert = self._inserts[tenant] = sql.SQL(INSERT).format(schema=sql.Identifier(tenant))
-        return await self._connection.execute(insert, {**self._fence, **_columns(batch)})
+            text = sql.SQL(INSERT).format(schema=sql.Identifier(tenant)).as_bytes(self._connection)
+            insert = self._inserts[tenant] = Statement(f"append {tenant}".encode(), text, INSERT_TYPES)
+        yield CONTEXT, (self._context.signed(tenant=tenant).encode(),)
+        yield insert, (*self._fence, *_columns(batch))
 
 
 def occurred_at_us(*, event: AnyEvent, recorded_at_us: int) -> int:
@@ -101,20 +100,21 @@ def chained(recorded: Recorded, type_name: str, version: int, payload: bytes, pr
     return Row(recorded, type_name, version, payload, prev_hash, digest)
 
 
-def _columns(batch: Sequence[Row]) -> dict[str, object]:
+def _columns(batch: Sequence[Row]) -> tuple[bytes, ...]:
     events = [row.recorded for row in batch]
-    return {
-        "seq": binary_arrays.bigints([event.seq for event in events]),
-        "command_id": binary_arrays.uuids([event.command_id for event in events]),
-        "position": binary_arrays.smallints([event.position for event in events]),
-        "type": binary_arrays.texts([row.type for row in batch]),
-        "version": binary_arrays.smallints([row.version for row in batch]),
-        "principal": binary_arrays.texts([event.principal for event in events]),
-        "request_hash": binary_arrays.texts([event.request_hash for event in events]),
-        "occurred_at": binary_arrays.timestamps([event.occurred_at_us for event in events]),
-        "recorded_at": binary_arrays.timestamps([event.recorded_at_us for event in events]),
-        "recorded_mono_ns": binary_arrays.bigints([event.recorded_mono_ns for event in events]),
-        "payload": binary_arrays.byteas([row.payload for row in batch]),
-        "prev_hash": binary_arrays.hashes([row.prev_hash for row in batch]),
-        "hash": binary_arrays.hashes([row.hash for row in batch]),
-    }
+    arrays = (
+        binary_arrays.bigints([event.seq for event in events]),
+        binary_arrays.uuids([event.command_id for event in events]),
+        binary_arrays.smallints([event.position for event in events]),
+        binary_arrays.texts([row.type for row in batch]),
+        binary_arrays.smallints([row.version for row in batch]),
+        binary_arrays.texts([event.principal for event in events]),
+        binary_arrays.texts([event.request_hash for event in events]),
+        binary_arrays.timestamps([event.occurred_at_us for event in events]),
+        binary_arrays.timestamps([event.recorded_at_us for event in events]),
+        binary_arrays.bigints([event.recorded_mono_ns for event in events]),
+        binary_arrays.byteas([row.payload for row in batch]),
+        binary_arrays.hashes([row.prev_hash for row in batch]),
+        binary_arrays.hashes([row.hash for row in batch]),
+    )
+    return tuple(array.data for array in arrays)

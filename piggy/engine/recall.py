@@ -15,11 +15,19 @@ from piggy.engine.context import TenantContext
 from piggy.engine.loop import Done, Item, Loop
 from piggy.messaging.upcasting import event_of
 
+# Only first events are found by their command; the others follow, up to the first one of the next command.
 EVENTS: LiteralString = """
+WITH first AS MATERIALIZED (
+  SELECT seq AS began FROM {schema}.event_log WHERE command_id = ANY(%(ids)s::uuid[]) AND position = 0)
 SELECT seq, command_id::text, position, version, principal, request_hash,
        (extract(epoch from occurred_at) * 1000000)::bigint, (extract(epoch from recorded_at) * 1000000)::bigint,
        recorded_mono_ns, payload
-  FROM {schema}.event_log WHERE command_id = ANY(%(ids)s::uuid[]) ORDER BY seq
+  FROM first CROSS JOIN LATERAL (
+         SELECT * FROM {schema}.event_log
+          WHERE seq >= began AND seq < coalesce(
+                  (SELECT seq FROM {schema}.event_log WHERE seq > began AND position = 0 ORDER BY seq LIMIT 1),
+                  9223372036854775807)) AS its
+ ORDER BY seq
 """
 
 

@@ -26,8 +26,13 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # A socket's path is limited to 107 bytes and homes may be deep; loopback is not.
     "max_connections": str(CONNECTIONS_MAX),
-    "shared_buffers": "128MB",
-    "max_wal_size": "1GB",
+    "shared_buffers": "256MB",
+    # A page that is first changed after a checkpoint goes into the WAL whole, so checkpoints are few; kept segments
+    # need not be filled with zeros again.
+    "max_wal_size": "2GB",
+    "min_wal_size": "512MB",
+    "checkpoint_timeout": "15min",
+    "jit": "off",
     "synchronous_commit": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -12,9 +12,7 @@ from apps.trading import selectors as trading
 
 ACTIONS_MAX = 200
 CHANGES_MAX = 30
-OUTCOMES = """
-select distinct on (command_id) command_id, type from event_log where command_id = any(%s) order by command_id, position
-"""
+OUTCOMES = "select command_id, type from event_log where command_id = any(%s) and position = 0"
 REFUSED = ("CommandRefused", "OrderDenied")
 
 
