@@ -7,11 +7,13 @@ A gap in the log stops the process: rows made from a log with a hole would be wr
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Protocol
 
@@ -89,7 +91,7 @@ def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> 
     from apps.tenants.services import in_tenant
 
     wanted = {key: value for key, value in projections().items() if name in ("", key)}
-    with in_tenant(tenant), transaction.atomic():
+    with _no_collection(), in_tenant(tenant), transaction.atomic():
         cursors = _cursors(wanted)
         first = min(cursors.values())
         batch = _read(after=first, limit=rows_max)
@@ -100,6 +102,16 @@ def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> 
                 project(tenant=tenant, batch=[recorded for recorded in batch if recorded.seq > cursors[key]])
             _move(cursors, to=batch[-1].seq)
     return len(batch)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A batch makes a hundred thousand objects and no garbage; looking for some among them all takes a third of it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def lag_events(*, tenant: str) -> int:

@@ -8,6 +8,7 @@ promise; that one is offered for the time asked. Latency counts from when a requ
 from __future__ import annotations
 
 import statistics
+import subprocess
 import threading
 import time
 import urllib.request
@@ -20,7 +21,7 @@ import redis
 import uvloop
 from psycopg import sql
 
-from piggy.bench.broker import Broker, busy_before, cpu_s, free_port
+from piggy.bench.broker import Broker, busy_before, cpu_s, family_cpu_s, free_port
 from piggy.bench.callers import ANSWER_S_MAX, Tally, offer, requests
 from piggy.bench.opening import market, opening
 from piggy.core.commands import Envelope
@@ -61,9 +62,9 @@ def run(*, seconds: float, scale: float) -> dict[str, object]:
         load = _Load(broker, port, connections)
         with _Quotes(client, broker.tenant):
             found = _search(load, trial_s=min(TRIAL_S, seconds))
-            spent_s = [cpu_s(pid=each.pid) for each in (engine, projector)]
+            began_s = _spent_s(broker, engine, projector)
             tally = load.offer(per_s=found.held, seconds=seconds)
-            spent_s = [cpu_s(pid=each.pid) - before for each, before in zip((engine, projector), spent_s, strict=True)]
+            spent_s = {who: at_s - began_s[who] for who, at_s in _spent_s(broker, engine, projector).items()}
         lag_s, projected = _projector_lag(broker)
         gate_ms = _gate_p99_ms(urllib.request.urlopen(f"{edge}/metrics", timeout=5).read().decode())
     answered = len(tally.latencies_ms)
@@ -80,12 +81,23 @@ def run(*, seconds: float, scale: float) -> dict[str, object]:
         "projected_percent": projected,
         "full_requests_per_s": found.full,
         "p99_passes_38_ms_at_per_s": found.passed,
-        "engine_cpu_us_per_order": round(spent_s[0] / answered * 1e6),
-        "projector_cpu_us_per_order": round(spent_s[1] / answered * 1e6),
+        **{f"{who}_cpu_us_per_order": round(cpu / answered * 1e6) for who, cpu in spent_s.items()},
         "load": f"{connections} connections, up to {DEPTH} requests each; {ACCOUNTS} accounts, B-book, "
         f"3 venues x 4 symbols; {found.held} a second offered",
         "runs": 1,
         **busy,
+    }
+
+
+def _spent_s(broker: Broker, engine: subprocess.Popen[bytes], projector: subprocess.Popen[bytes]) -> dict[str, float]:
+    """Return how long each who takes part in an order has computed; they share the machine, so each counts."""
+    postgres, valkey = (each.child for each in (broker.services.postgres, broker.services.valkey))
+    return {
+        "engine": cpu_s(pid=engine.pid),
+        "projector": cpu_s(pid=projector.pid),
+        "postgres": family_cpu_s(pid=postgres.pid if postgres else 0),
+        "redis": cpu_s(pid=valkey.pid if valkey else 0),
+        "callers": time.process_time(),
     }
 
 
