@@ -9,7 +9,11 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections import deque
 from itertools import islice
+from typing import Any
+
+import psycopg
 
 from piggy.bench.broker import Broker, busy_before, connect, cpu_s
 from piggy.bench.opening import log_of_orders
@@ -35,15 +39,19 @@ def run(*, seconds: float, scale: float) -> dict[str, object]:
 async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str, object]:
     config = broker.config()
     lease = Lease(connection=await connect(config=config), shard=config.shard, holder="bench", life_s=LEASE_S)
-    writer = await connect(config=config)
+    writers = [await connect(config=config) for _ in range(2)]
     journal = Journal(
-        connection=writer, context_key=config.context_key, shard=config.shard, token=await lease.acquire()
+        connection=writers[0],
+        second=writers[1],
+        context_key=config.context_key,
+        shard=config.shard,
+        token=await lease.acquire(),
     )
     journal.tips[broker.tenant] = Tip()
     source = log_of_orders(accounts=ACCOUNTS)
     rates: dict[int, list[float]] = {size: [RATE_GUESSED] for size in SIZES}
     lasting_s = seconds / ROUNDS / len(SIZES)
-    rows, size_bytes, server_s = 0, 0, cpu_s(pid=writer.info.backend_pid)
+    rows, size_bytes, server_s = 0, 0, _server_s(writers)
     for _ in range(ROUNDS):
         for size, known in rates.items():
             rows_each = max(1, int(size * scale))
@@ -53,8 +61,9 @@ async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str,
             size_bytes += await _append(journal, broker.tenant, batches)
             known.append(commits * rows_each / (time.perf_counter() - began))
             rows += commits * rows_each
-    server_s = cpu_s(pid=writer.info.backend_pid) - server_s
-    await writer.close()
+    server_s = _server_s(writers) - server_s
+    for writer in writers:
+        await writer.close()
     medians = {size: round(statistics.median(found[1:])) for size, found in rates.items()}
     return {
         "append_rows_per_s": medians[200],
@@ -62,21 +71,28 @@ async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str,
         "append_rows_per_s_at_1000": medians[1_000],
         "best_rows_per_s": round(max(rates[200][1:])),
         "server_cpu_us_per_row": round(server_s / rows * 1e6, 1),
-        "load": {"rows": rows, "payload_bytes_mean": round(size_bytes / rows), "commit": "fsync, one writer"},
+        "load": {
+            "rows": rows,
+            "payload_bytes_mean": round(size_bytes / rows),
+            "commit": "fsync, one journal with two pens",
+        },
         "runs": ROUNDS,
     }
 
 
+def _server_s(writers: list[psycopg.AsyncConnection[Any]]) -> float:
+    return sum(cpu_s(pid=writer.info.backend_pid) for writer in writers)
+
+
 async def _append(journal: Journal, tenant: str, batches: list[list[Recorded]]) -> int:
-    size, running = 0, None
+    size, running = 0, deque[asyncio.Future[None]]()
     for batch in batches:
         rows: list[Row] = [journal.chain(tenant=tenant, recorded=each) for each in batch]
         size += sum(len(row.payload) for row in rows)
-        if running is not None:
-            await running
-        running = asyncio.ensure_future(journal.append(rows={tenant: rows}))
+        if len(running) == journal.pens:
+            await running.popleft()
+        running.append(asyncio.ensure_future(journal.append(rows={tenant: rows})))
         # Let it put the batch on the wire before the next one is chained.
         await asyncio.sleep(0)
-    if running is not None:
-        await running
+    await asyncio.gather(*running)
     return size

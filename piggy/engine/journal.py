@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -27,6 +29,7 @@ SELECT unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8), u
 """
 # text, bigint, then arrays of: bigint, uuid, smallint, text, smallint, text, text, timestamptz twice, bigint, bytea.
 INSERT_TYPES = (25, 20, 1016, 2951, 1005, 1009, 1005, 1009, 1009, 1185, 1185, 1016, 1001, 1001, 1001)
+BEGIN, COMMIT = Statement(b"begin", b"BEGIN", ()), Statement(b"commit", b"COMMIT", ())
 CONTEXT = Statement(b"context", b"SELECT set_config('piggy.tenant', $1, true)", (25,))
 
 
@@ -34,16 +37,40 @@ class UnableToWrite(Exception):
     """Nothing of the batch is acknowledged: the lease is lost, or PostgreSQL is away. Recover from the log."""
 
 
-class Journal:
-    """One engine's pen. `tips` holds where each tenant's log ends, as of the last row read or chained."""
+class _Hand(NamedTuple):
+    """A connection of the journal's own, the context that PostgreSQL takes on it, and what was made for it."""
 
-    def __init__(self, *, connection: psycopg.AsyncConnection[Any], context_key: bytes, shard: str, token: int) -> None:
-        self._connection = connection
-        self._pen = Pen(connection=connection)
-        self._context = TenantContext(connection=connection, key=context_key)
+    pen: Pen
+    context: TenantContext
+    inserts: dict[str, Statement]
+
+
+class Journal:
+    """One engine's pen. `tips` holds where each tenant's log ends, as of the last row read or chained.
+
+    With a second connection `pens` is two: one batch is written while the one before it is being made durable, and is
+    committed only when that is.
+    """
+
+    pens = 1
+
+    def __init__(
+        self,
+        *,
+        connection: psycopg.AsyncConnection[Any],
+        context_key: bytes,
+        shard: str,
+        token: int,
+        second: psycopg.AsyncConnection[Any] | None = None,
+    ) -> None:
+        links = [connection, second] if second is not None else [connection]
+        self.pens = len(links)
+        self._hands = deque(
+            _Hand(Pen(connection=link), TenantContext(connection=link, key=context_key), {}) for link in links
+        )
+        self._before: asyncio.Future[bool] | None = None
         self._token = token
         self._fence = (shard.encode(), token.to_bytes(8, "big"))
-        self._inserts: dict[str, Statement] = {}
         self.tips: dict[str, Tip] = {}
 
     def chain(self, *, tenant: str, recorded: Recorded) -> Row:
@@ -56,24 +83,53 @@ class Journal:
         return row
 
     async def append(self, *, rows: dict[str, list[Row]]) -> None:
-        """Commit the rows of every tenant in one transaction. Raises UnableToWrite; then the tips are worth nothing."""
-        asked = [each for tenant, batch in rows.items() for each in self._asked(tenant, batch)]
+        """Commit the rows of every tenant in one transaction. Raises UnableToWrite; then the tips are worth nothing.
+
+        At most `pens` at a time, called in the order in which they were chained; they become true in that order.
+        """
+        before, mine = self._before, asyncio.get_running_loop().create_future()
+        self._before = mine
+        self._hands.rotate()
         try:
-            written = (await self._pen.write(asked))[1::2]
+            await self._write(self._hands[0], rows, before)
         except psycopg.Error as error:
             raise UnableToWrite(f"PostgreSQL did not take the batch: {error}") from error
+        else:
+            mine.set_result(True)
+        finally:
+            if not mine.done():
+                mine.set_result(False)
+
+    async def _write(self, hand: _Hand, rows: dict[str, list[Row]], before: asyncio.Future[bool] | None) -> None:
+        asked = [each for tenant, batch in rows.items() for each in self._asked(hand, tenant, batch)]
+        if before is None or before.done():
+            _follow(before)
+            self._check(rows, (await hand.pen.write(asked))[1::2])
+            return
+        self._check(rows, (await hand.pen.write([(BEGIN, ()), *asked]))[2::2])
+        # Without the rows before them these would leave a gap; whatever happens to those is known first.
+        await asyncio.wait([before])
+        _follow(before)
+        await hand.pen.write([(COMMIT, ())])
+
+    def _check(self, rows: dict[str, list[Row]], written: Sequence[int]) -> None:
         for (tenant, batch), count in zip(rows.items(), written, strict=True):
             if count != len(batch):
                 raise UnableToWrite(f"{tenant}: token {self._token} is old, {count} rows written.")
 
-    def _asked(self, tenant: str, batch: Sequence[Row]) -> Iterator[tuple[Statement, Sequence[bytes]]]:
+    def _asked(self, hand: _Hand, tenant: str, batch: Sequence[Row]) -> Iterator[tuple[Statement, Sequence[bytes]]]:
         """The tenant's context, local to the transaction, and its rows."""
-        insert = self._inserts.get(tenant)
+        insert = hand.inserts.get(tenant)
         if insert is None:
-            text = sql.SQL(INSERT).format(schema=sql.Identifier(tenant)).as_bytes(self._connection)
-            insert = self._inserts[tenant] = Statement(f"append {tenant}".encode(), text, INSERT_TYPES)
-        yield CONTEXT, (self._context.signed(tenant=tenant).encode(),)
+            text = sql.SQL(INSERT).format(schema=sql.Identifier(tenant)).as_bytes(None)
+            insert = hand.inserts[tenant] = Statement(f"append {tenant}".encode(), text, INSERT_TYPES)
+        yield CONTEXT, (hand.context.signed(tenant=tenant).encode(),)
         yield insert, (*self._fence, *_columns(batch))
+
+
+def _follow(before: asyncio.Future[bool] | None) -> None:
+    if before is not None and not before.result():
+        raise UnableToWrite("The batch before was not written.")
 
 
 def occurred_at_us(*, event: AnyEvent, recorded_at_us: int) -> int:

@@ -31,6 +31,9 @@ DECIDE_US = (100, 150, 200, 300, 400, 500, 700, 1_000, 2_000, 5_000, 10_000, 100
 # Deciding pauses after this long: who serves the sockets is the same thread, and a commit needs it several times.
 SLICE_S = 0.001
 
+# So many commands are not kept waiting for the disk to be through with those before them.
+WIDE = 100
+
 SETTLED_S = 0.002
 
 # What makes a desk safer does not queue behind what it is to be made safe from (INV-26).
@@ -190,19 +193,20 @@ class Loop:
 
     async def run(self) -> None:
         """Take batches until something breaks. Raises UnableToWrite or UnableToApply; then only the log is true."""
-        commit: asyncio.Task[None] | None = None
+        commits: deque[asyncio.Task[None]] = deque()
         batch: Batch | None = None
         try:
             while True:
                 if self._may_grow(batch):
                     batch = batch or self._open()
                     self._decide_slice(batch)
-                if commit is not None and commit.done():
-                    commit.result()
-                    commit = None
-                if commit is None and batch is not None:
-                    commit, batch = asyncio.create_task(self._commit(batch)), None
-                    commit.add_done_callback(lambda _: self._wake.set())
+                while commits and commits[0].done():
+                    commits.popleft().result()
+                if batch is not None and self._may_commit(batch, len(commits)):
+                    before = commits[-1] if commits else None
+                    commits.append(asyncio.create_task(self._commit(batch, before)))
+                    commits[-1].add_done_callback(lambda _: self._wake.set())
+                    batch = None
                 if self._may_grow(batch):
                     # Sockets and the running commit get their turn; the batch grows until that commit is through.
                     await asyncio.sleep(0)
@@ -210,9 +214,9 @@ class Loop:
                     self._wake.clear()
                     await self._wake.wait()
         except BaseException:
-            if commit is not None:
+            for commit in commits:
                 commit.cancel()
-                await asyncio.gather(commit, return_exceptions=True)
+            await asyncio.gather(*commits, return_exceptions=True)
             self._abandon()
             raise
 
@@ -251,6 +255,10 @@ class Loop:
             return bool(lane)
         return len(batch.done) < self._batch_max and not (lane[0].redelivered or batch.done[-1].item.redelivered)
 
+    def _may_commit(self, batch: Batch, running: int) -> bool:
+        """Whether the batch need not grow on: nothing is being committed, or it is wide and there is a pen for it."""
+        return not running or (running < self._journal.pens and len(batch.done) >= WIDE)
+
     def _decide_slice(self, batch: Batch) -> None:
         """Decide what waits, for one slice of time or until the batch is full."""
         until_s = time.perf_counter() + self._slice_s
@@ -262,7 +270,11 @@ class Loop:
             if not self._may_grow(batch) or time.perf_counter() > until_s:
                 return
 
-    async def _commit(self, batch: Batch) -> None:
+    async def _commit(self, batch: Batch, before: asyncio.Task[None] | None = None) -> None:
+        if not batch.rows and before is not None:
+            # The journal keeps those in order that it hears of.
+            await asyncio.wait([before])
+            before.result()
         if batch.rows:
             started_s = time.perf_counter()
             await self._journal.append(rows=batch.rows)

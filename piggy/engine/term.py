@@ -55,11 +55,13 @@ class Term:
         async with (
             await self._connect("lease") as first,
             await self._connect("log") as second,
+            await self._connect("log") as third,
             await self._connect("read") as reader,
             await self._connect("recall") as finder,
             await self._connect("tape") as taper,
         ):
-            await bound_writer(connection=second, life_s=self._config.lease_life_s)
+            for writer in (second, third):
+                await bound_writer(connection=writer, life_s=self._config.lease_life_s)
             lease = Lease(
                 connection=first, shard=self._config.shard, holder=self._config.holder, life_s=self._config.lease_life_s
             )
@@ -67,7 +69,7 @@ class Term:
             try:
                 await self._win(lease, warm, reader, redis_client)
                 recall = Recall(connection=finder, context_key=self._config.context_key)
-                await self._serve(lease, second, reader, taper, redis_client, recall, warm)
+                await self._serve(lease, (second, third), reader, taper, redis_client, recall, warm)
             finally:
                 self.status.state = "RECOVERING"
                 self.loop = None
@@ -111,14 +113,14 @@ class Term:
     async def _serve(
         self,
         lease: Lease,
-        writer: psycopg.AsyncConnection[Any],
+        writers: tuple[psycopg.AsyncConnection[Any], psycopg.AsyncConnection[Any]],
         reader: psycopg.AsyncConnection[Any],
         taper: psycopg.AsyncConnection[Any],
         wire: Any,
         recall: Recall,
         warm: Warm,
     ) -> None:
-        journal = Journal(connection=writer, context_key=self._config.context_key, shard=lease.shard, token=lease.token)
+        journal = self._journal(lease, writers)
         tape = self._tape(journal)
 
         def tell(done: list[Done]) -> None:
@@ -183,6 +185,13 @@ class Term:
             days=self._config.tape_days,
             mib_max=self._config.tape_mib_max,
         )
+
+    def _journal(
+        self, lease: Lease, writers: tuple[psycopg.AsyncConnection[Any], psycopg.AsyncConnection[Any]]
+    ) -> Journal:
+        first, second = writers
+        key = self._config.context_key
+        return Journal(connection=first, second=second, context_key=key, shard=lease.shard, token=lease.token)
 
     async def _renew(self, lease: Lease) -> None:
         while True:

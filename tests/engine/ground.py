@@ -25,7 +25,8 @@ CREATE TABLE {schema}.event_log (
   seq bigint PRIMARY KEY, command_id uuid NOT NULL, position smallint NOT NULL, type text NOT NULL,
   version smallint NOT NULL, principal text NOT NULL, request_hash text NOT NULL, occurred_at timestamptz NOT NULL,
   recorded_at timestamptz NOT NULL, recorded_mono_ns bigint NOT NULL, payload bytea NOT NULL,
-  prev_hash bytea NOT NULL, hash bytea NOT NULL, UNIQUE (command_id, position));
+  prev_hash bytea NOT NULL, hash bytea NOT NULL);
+CREATE UNIQUE INDEX ON {schema}.event_log (command_id) WHERE position = 0;
 CREATE TABLE {schema}.engine_snapshot (fold text, seq bigint, part int, body bytea NOT NULL, mac bytea NOT NULL,
   created_at timestamptz NOT NULL, PRIMARY KEY (fold, seq, part));
 CREATE TABLE {schema}.engine_tape (begun_at_us bigint PRIMARY KEY, ended_at_us bigint NOT NULL, seq bigint NOT NULL,

@@ -7,8 +7,10 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+import psycopg
 import pytest
-from psycopg import OperationalError, errors
+from psycopg import OperationalError, errors, sql
 
 from piggy.core.events import AccountCredited, Recorded
 from piggy.engine import recovery
@@ -34,10 +36,22 @@ def credited(seq: int) -> Recorded:
     )
 
 
-async def pen(ground: Ground, connect: Any, shard: str, *tenants: str, holder: str = "here") -> Journal:
+# Commands are unique, whoever writes.
+TAKEN = """
+INSERT INTO {}.event_log VALUES (99, %(command_id)s, 0, 'x', 2, '', '', now(), now(), 0, '', '', '')
+"""
+
+
+async def pen(
+    ground: Ground, connect: Any, shard: str, *tenants: str, holder: str = "here", second: Any = None
+) -> Journal:
     lease = Lease(connection=await connect(), shard=shard, holder=holder, life_s=60)
     journal = Journal(
-        connection=await connect(), context_key=ground.context_key, shard=shard, token=await lease.acquire()
+        connection=await connect(),
+        second=second,
+        context_key=ground.context_key,
+        shard=shard,
+        token=await lease.acquire(),
     )
     journal.tips.update({tenant: Tip() for tenant in tenants})
     return journal
@@ -114,6 +128,38 @@ async def test_nothing_of_a_batch_is_kept_when_one_row_is_refused(
     with pytest.raises(UnableToWrite):
         await journal.append(rows={tenant: [good], other: [bad, bad]})
     assert ground.log_rows(tenant=tenant) == ground.log_rows(tenant=other) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_inv_01_a_batch_written_beside_another_is_kept_only_after_that_one(
+    ground: Ground, connect: Any, shard: str, tenant: str, fails: bool
+) -> None:
+    journal = await pen(ground, connect, shard, tenant, second=await connect())
+    first, second = ([journal.chain(tenant=tenant, recorded=credited(seq))] for seq in (1, 2))
+    with psycopg.connect(ground.services.postgres.url(role="postgres")) as everything:
+        # Somebody else's row under the first one's command, neither kept nor gone, makes the first one wait.
+        everything.execute(TAKEN.format(tenant), {"command_id": first[0].recorded.command_id})
+        running = [asyncio.create_task(journal.append(rows={tenant: rows})) for rows in (first, second)]
+        await asyncio.wait(running, timeout=0.3)
+        assert not any(each.done() for each in running)
+        assert ground.log_rows(tenant=tenant) == [], "the second is written, and waits"
+        everything.execute(sql.SQL("COMMIT" if fails else "ROLLBACK"))
+        outcomes = await asyncio.gather(*running, return_exceptions=True)
+    if fails:
+        assert [type(outcome) for outcome in outcomes] == [UnableToWrite, UnableToWrite]
+        assert [row[0] for row in ground.log_rows(tenant=tenant)] == [99]
+    else:
+        assert outcomes == [None, None]
+        assert [row[0] for row in ground.log_rows(tenant=tenant)] == [1, 2]
+
+
+async def test_inv_02_a_command_is_in_the_log_once(ground: Ground, connect: Any, shard: str, tenant: str) -> None:
+    journal = await pen(ground, connect, shard, tenant)
+    rows = [journal.chain(tenant=tenant, recorded=credited(seq)) for seq in (1, 2)]
+    again = msgspec.structs.replace(rows[1].recorded, command_id=rows[0].recorded.command_id)
+    with pytest.raises(UnableToWrite, match="unique"):
+        await journal.append(rows={tenant: [rows[0], rows[1]._replace(recorded=again)]})
+    assert ground.log_rows(tenant=tenant) == []
 
 
 async def test_the_database_refuses_to_change_history(ground: Ground, connect: Any, shard: str, tenant: str) -> None:

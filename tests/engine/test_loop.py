@@ -14,6 +14,7 @@ from piggy.core.accounts import TradingState
 from piggy.core.answers import Answer
 from piggy.core.commands import Envelope
 from piggy.core.desk import Desk
+from piggy.engine import loop as loop_module
 from piggy.engine.clock import Clock
 from piggy.engine.journal import Journal, Row, Tip, UnableToWrite
 from piggy.engine.loop import Item, Loop
@@ -98,6 +99,39 @@ async def test_inv_01_the_next_batch_is_decided_meanwhile_and_nobody_hears_befor
     bank.journal.gate.set()
     await bank.turns()
     assert [command_id for command_id, _ in bank.heard] == bank.told == [first, second]
+
+
+async def test_inv_01_a_wide_batch_does_not_wait_for_the_disk_and_is_told_in_its_turn(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "WIDE", 2)
+    bank.journal.pens = 2
+    asked = [bank.ask(credit("one"), name="one")]
+    await bank.turns()
+    asked += [bank.ask(credit("two")), bank.ask(credit("three"))]
+    await bank.turns()
+    assert len(bank.journal.begun) == 2, "two are on their way"
+    asked += [bank.ask(credit("four")), bank.ask(credit("five"))]
+    await bank.turns()
+    assert len(bank.journal.begun) == 2, "and no more"
+    bank.journal.gate.set()
+    await bank.turns()
+    assert [command_id for command_id, _ in bank.heard] == bank.told == asked
+
+
+async def test_inv_01_a_batch_of_repeats_alone_is_told_after_what_it_repeats(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "WIDE", 2)
+    bank.journal.pens = 2
+    asked = [bank.ask(credit("one"), name="one")]
+    await bank.turns()
+    asked += [bank.ask(credit("one"), name="one"), bank.ask(credit("one"), name="one")]
+    await bank.turns()
+    assert bank.heard == []
+    bank.journal.gate.set()
+    await bank.turns()
+    assert bank.told == asked
 
 
 async def test_a_repeat_of_what_is_not_committed_yet_waits_for_that_commit(bank: Bank) -> None:
