@@ -36,7 +36,8 @@ class Pen:
 
         Raises psycopg.Error, and then nothing of it is kept.
         """
-        link, expected = self._link, []
+        link = self._link
+        expected: list[bytes] = []
         link.enter_pipeline_mode()
         for statement, values in asked:
             if statement.name not in self._prepared and statement.name not in expected:
@@ -55,7 +56,8 @@ class Pen:
 
     async def _results(self) -> list[Any]:
         """Return one result a message, up to the sync."""
-        link, found = self._link, []
+        link = self._link
+        found: list[Any] = []
         while True:
             unsent = link.flush()
             if unsent or link.is_busy():
