@@ -20,11 +20,13 @@ from typing import Any, Protocol
 import django
 
 POLL_S = 0.5
-# A round costs the same for one event as for a hundred, so under load a round waits until there are some.
-ROUND_S = 0.05
+# A round costs the same for one event as for a hundred, so under load a round waits until there are some, and under
+# much load longer: what a round costs is then what its events cost, and people see them as soon as they can look.
+ROUND_S, BUSY_ROUND_S = 0.05, 0.25
+BUSY_EVENTS = 200
 RECONNECT_S = 1.0
 TENANTS_AGE_S = 5.0
-BATCH_ROWS_MAX = 1_000
+BATCH_ROWS_MAX = 4_000
 GAP_EXIT = 3
 
 ROWS = """
@@ -213,15 +215,16 @@ class Follower:
                 if time.monotonic() - looked_at_s > TENANTS_AGE_S:
                     self._look_for_tenants()
                     looked_at_s = time.monotonic()
-                behind = sum(catch_up(tenant=tenant) == BATCH_ROWS_MAX for tenant in self._tenants) > 0
+                found = [catch_up(tenant=tenant) for tenant in self._tenants]
             except (OperationalError, InterfaceError) as error:
                 log.warning("projector_waits_for_database", error=str(error))
                 # Django keeps a connection that broke between transactions, and never asks for another by itself.
                 connection.close()
                 time.sleep(RECONNECT_S)
                 continue
-            if not behind:
-                time.sleep(max(0.0, began_s + ROUND_S - time.monotonic()))
+            if BATCH_ROWS_MAX not in found:
+                round_s = BUSY_ROUND_S if sum(found) >= BUSY_EVENTS else ROUND_S
+                time.sleep(max(0.0, began_s + round_s - time.monotonic()))
                 self._sleep()
 
     def _look_for_tenants(self) -> None:

@@ -44,6 +44,7 @@ class Broker:
         self.home = environment.home(env=os.environ) / "bench"
         self.home.mkdir(parents=True, exist_ok=True)
         self.tenant = f"bench_{secrets.token_hex(4)}"
+        self.tenants = [self.tenant]
         self.host = host_of(tenant=self.tenant)
         self.services = LocalServices(self.home)
         self.env: dict[str, str] = {}
@@ -60,7 +61,7 @@ class Broker:
             }
             self.env = environment.complete(env=own, place=self.home)
             self._migrate()
-            self.manage("tenant", "create", self.tenant, "--domain", self.host, "--shard", self.tenant)
+            self._create(self.tenant)
         except BaseException:
             self.services.stop()
             raise
@@ -69,12 +70,18 @@ class Broker:
     def __exit__(self, *exception: object) -> None:
         try:
             with psycopg.connect(self.services.owner_url, autocommit=True) as owner:
-                owner.execute(
-                    "UPDATE public.tenants_tenant SET is_active = false WHERE schema_name = %s", [self.tenant]
-                )
-                owner.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(self.tenant)))
+                for tenant in self.tenants:
+                    owner.execute("UPDATE public.tenants_tenant SET is_active = false WHERE schema_name = %s", [tenant])
+                    owner.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(tenant)))
         finally:
             self.services.stop()
+
+    def add_tenants(self, *, count: int) -> None:
+        """Make `count` more tenants on the same shard; `tenants` has them all."""
+        for number in range(count):
+            tenant = f"{self.tenant}_{number}"
+            self._create(tenant)
+            self.tenants.append(tenant)
 
     def config(self) -> EngineConfig:
         """Return the settings of an engine of this tenant."""
@@ -103,6 +110,9 @@ class Broker:
                 child.wait(10)
             child.kill()
             child.wait()
+
+    def _create(self, tenant: str) -> None:
+        self.manage("tenant", "create", tenant, "--domain", host_of(tenant=tenant), "--shard", self.tenant)
 
     def _migrate(self) -> None:
         wanted = schema.digest(patterns=schema.SCHEMA_SOURCES)

@@ -10,10 +10,13 @@ import asyncio
 import statistics
 import time
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, LiteralString
 
+import msgspec
 import psycopg
+from psycopg import sql
 
 from piggy.bench.broker import Broker, busy_before, connect, cpu_s
 from piggy.bench.opening import log_of_orders
@@ -25,14 +28,28 @@ SIZES = (200, 50, 1_000)
 ROUNDS = 5
 ACCOUNTS = 200
 LEASE_S = 600
+FILL_BYTES = 700
+FILL: LiteralString = """
+INSERT INTO {} (seq, command_id, position, type, version, principal, request_hash, occurred_at, recorded_at,
+                recorded_mono_ns, payload, prev_hash, hash)
+SELECT seq, gen_random_uuid(), seq %% 2, 'OrderAccepted', 2, 'strategy:s0', repeat('0', 64), now(), now(), seq,
+       decode(repeat('2a', %(bytes)s), 'hex'), sha256(int8send(seq - 1)), sha256(int8send(seq))
+  FROM generate_series(1, %(events)s) AS seq
+"""
 RATE_GUESSED = 5_000.0
 COMMITS_MIN = 5
 
 
-def run(*, seconds: float, scale: float) -> dict[str, object]:
-    """Return append_rows_per_s at 200 rows a commit, and at 50 and 1,000; `scale` multiplies the rows a commit."""
+def run(*, seconds: float, scale: float, tenants: int = 1, events: int = 0) -> dict[str, object]:
+    """Return append_rows_per_s at 200 rows a commit, and at 50 and 1,000; `scale` multiplies the rows a commit.
+
+    Each commit is spread over all `tenants`, each of which has `events` in its log before the first.
+    """
     busy = busy_before()
     with Broker() as broker:
+        broker.add_tenants(count=tenants - 1)
+        for tenant in broker.tenants:
+            _fill(broker, tenant, events)
         return asyncio.run(_measure(broker, seconds=seconds, scale=scale)) | busy
 
 
@@ -47,8 +64,9 @@ async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str,
         shard=config.shard,
         token=await lease.acquire(),
     )
-    journal.tips[broker.tenant] = Tip()
-    source = log_of_orders(accounts=ACCOUNTS)
+    journal.tips |= {tenant: _tip(broker, tenant) for tenant in broker.tenants}
+    sources = {tenant: _after(journal.tips[tenant].seq) for tenant in broker.tenants}
+    before = min(tip.seq for tip in journal.tips.values())
     rates: dict[int, list[float]] = {size: [RATE_GUESSED] for size in SIZES}
     lasting_s = seconds / ROUNDS / len(SIZES)
     rows, size_bytes, server_s = 0, 0, _server_s(writers)
@@ -56,9 +74,9 @@ async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str,
         for size, known in rates.items():
             rows_each = max(1, int(size * scale))
             commits = max(COMMITS_MIN, int(known[-1] * lasting_s / rows_each))
-            batches = [list(islice(source, rows_each)) for _ in range(commits)]
+            batches = [_taken(sources, rows_each) for _ in range(commits)]
             began = time.perf_counter()
-            size_bytes += await _append(journal, broker.tenant, batches)
+            size_bytes += await _append(journal, batches)
             known.append(commits * rows_each / (time.perf_counter() - began))
             rows += commits * rows_each
     server_s = _server_s(writers) - server_s
@@ -72,6 +90,8 @@ async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str,
         "best_rows_per_s": round(max(rates[200][1:])),
         "server_cpu_us_per_row": round(server_s / rows * 1e6, 1),
         "load": {
+            "tenants": len(sources),
+            "events_before": before,
             "rows": rows,
             "payload_bytes_mean": round(size_bytes / rows),
             "commit": "fsync, one journal with two pens",
@@ -84,14 +104,48 @@ def _server_s(writers: list[psycopg.AsyncConnection[Any]]) -> float:
     return sum(cpu_s(pid=writer.info.backend_pid) for writer in writers)
 
 
-async def _append(journal: Journal, tenant: str, batches: list[list[Recorded]]) -> int:
+def _fill(broker: Broker, tenant: str, events: int) -> None:
+    """Put rows in a log that nobody will read: as large as the real ones, and as many."""
+    if not events:
+        return
+    with psycopg.connect(broker.services.postgres.url(role="postgres"), autocommit=True) as everything:
+        table = sql.Identifier(tenant, "event_log")
+        everything.execute(sql.SQL(FILL).format(table), {"events": events, "bytes": FILL_BYTES})
+        everything.execute(sql.SQL("ANALYZE {}").format(table))
+
+
+def _tip(broker: Broker, tenant: str) -> Tip:
+    with psycopg.connect(broker.services.postgres.url(role="postgres")) as everything:
+        query = sql.SQL("SELECT seq, hash FROM {} ORDER BY seq DESC LIMIT 1").format(
+            sql.Identifier(tenant, "event_log")
+        )
+        row = everything.execute(query).fetchone()
+    return Tip(seq=row[0], hash=row[1]) if row else Tip()
+
+
+def _after(seq: int) -> Iterator[Recorded]:
+    """Yield the events of orders as they would follow a log that long."""
+    for recorded in log_of_orders(accounts=ACCOUNTS):
+        yield msgspec.structs.replace(recorded, seq=recorded.seq + seq)
+
+
+def _taken(sources: dict[str, Iterator[Recorded]], rows: int) -> dict[str, list[Recorded]]:
+    """Return the events of one commit, each tenant with its part."""
+    each, more = divmod(rows, len(sources))
+    taken = {name: list(islice(source, each + (at < more))) for at, (name, source) in enumerate(sources.items())}
+    return {name: part for name, part in taken.items() if part}
+
+
+async def _append(journal: Journal, batches: list[dict[str, list[Recorded]]]) -> int:
     size, running = 0, deque[asyncio.Future[None]]()
     for batch in batches:
-        rows: list[Row] = [journal.chain(tenant=tenant, recorded=each) for each in batch]
-        size += sum(len(row.payload) for row in rows)
+        rows: dict[str, list[Row]] = {
+            tenant: [journal.chain(tenant=tenant, recorded=each) for each in part] for tenant, part in batch.items()
+        }
+        size += sum(len(row.payload) for part in rows.values() for row in part)
         if len(running) == journal.pens:
             await running.popleft()
-        running.append(asyncio.ensure_future(journal.append(rows={tenant: rows})))
+        running.append(asyncio.ensure_future(journal.append(rows=rows)))
         # Let it put the batch on the wire before the next one is chained.
         await asyncio.sleep(0)
     await asyncio.gather(*running)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg.pq import ExecStatus, Format
+from psycopg.pq import ConnStatus, ExecStatus, Format
 
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
@@ -66,7 +66,9 @@ class Pen:
                 continue
             result = link.get_result()
             if result is None:
-                # It stands between two results; before the first has come there is nothing to stand between.
+                # It stands between two results, and after the last that a lost connection will ever give.
+                if link.status != ConnStatus.OK:
+                    raise psycopg.OperationalError("the connection is lost")
                 continue
             if result.status == ExecStatus.PIPELINE_SYNC:
                 return found

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-LOADS = ("sockets", "symbols", "ticks", "orders")
+LOADS = ("sockets", "symbols", "ticks", "orders", "tenants", "events")
 
 
 class Command(BaseCommand):
