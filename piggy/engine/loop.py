@@ -31,6 +31,9 @@ DECIDE_US = (100, 150, 200, 300, 400, 500, 700, 1_000, 2_000, 5_000, 10_000, 100
 # Deciding pauses after this long: who serves the sockets is the same thread, and a commit needs it several times.
 SLICE_S = 0.001
 
+# While more waits a batch grows for so long at least: a commit costs as much as two orders, whatever is in it.
+GROW_S = 0.004
+
 # So many commands are not kept waiting for the disk to be through with those before them.
 WIDE = 100
 
@@ -102,6 +105,7 @@ class Batch:
 
     done: list[Done] = field(default_factory=list)
     rows: dict[str, list[Row]] = field(default_factory=dict)
+    opened_s: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(slots=True)
@@ -256,8 +260,10 @@ class Loop:
         return len(batch.done) < self._batch_max and not (lane[0].redelivered or batch.done[-1].item.redelivered)
 
     def _may_commit(self, batch: Batch, running: int) -> bool:
-        """Whether the batch need not grow on: nothing is being committed, or it is wide and there is a pen for it."""
-        return not running or (running < self._journal.pens and len(batch.done) >= WIDE)
+        """Whether the batch need not grow on; beside a commit under way only a wide one goes, if there is a pen."""
+        if running:
+            return running < self._journal.pens and len(batch.done) >= WIDE
+        return not self._may_grow(batch) or time.perf_counter() - batch.opened_s >= GROW_S
 
     def _decide_slice(self, batch: Batch) -> None:
         """Decide what waits, for one slice of time or until the batch is full."""
