@@ -14,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import NamedTuple
 
 import psycopg
@@ -21,7 +22,7 @@ import redis
 import uvloop
 from psycopg import sql
 
-from piggy.bench.broker import Broker, busy_before, cpu_s, family_cpu_s, free_port
+from piggy.bench.broker import Broker, busy_before, cpu_s, family_cpu_s, free_port, host_of
 from piggy.bench.callers import ANSWER_S_MAX, Tally, offer, requests
 from piggy.bench.opening import market, opening
 from piggy.core.commands import Envelope
@@ -29,6 +30,7 @@ from piggy.messaging import streams
 from piggy.messaging.client import Client, command_id_of
 
 ACCOUNTS = 200
+ACCOUNTS_MIN = 4
 CONNECTIONS = 16
 DEPTH = 8
 QUOTES_S = 0.5
@@ -47,25 +49,30 @@ class UnableToMeasure(Exception):
     """The engine did not take the opening commands, or nothing was answered."""
 
 
-def run(*, seconds: float, scale: float) -> dict[str, object]:
-    """Return the highest rate whose p99 keeps P99_MS_MAX and its latencies; `scale` multiplies the connections."""
+def run(*, seconds: float, scale: float, tenants: int = 1) -> dict[str, object]:
+    """Return the highest rate whose p99 keeps P99_MS_MAX and its latencies; `scale` multiplies the connections.
+
+    With more `tenants` the accounts are spread over them and their requests take turns; one engine serves them all.
+    """
     busy, connections, port = busy_before(), max(1, int(CONNECTIONS * scale)), free_port()
+    accounts = max(ACCOUNTS_MIN, ACCOUNTS // tenants)
     edge = f"http://127.0.0.1:{port}"
     with (
         Broker() as broker,
-        _clients(broker),
+        _clients(broker, tenants, accounts),
         broker.program("piggy.engine", ready=f"{edge}/readyz", PIGGY_EDGE_PORT=str(port), **NO_RATES) as engine,
         broker.program("piggy.projector") as projector,
     ):
         client = Client(redis_url=broker.services.redis_url)
-        _open(client, broker.tenant)
-        load = _Load(broker, port, connections)
-        with _Quotes(client, broker.tenant):
+        for tenant in broker.tenants:
+            _open(client, tenant, accounts)
+        load = _Load(broker, port, connections, accounts)
+        with _Quotes(client, broker.tenants):
             found = _search(load, trial_s=min(TRIAL_S, seconds))
             began_s = _spent_s(broker, engine, projector)
             tally = load.offer(per_s=found.held, seconds=seconds)
             spent_s = {who: at_s - began_s[who] for who, at_s in _spent_s(broker, engine, projector).items()}
-        lag_s, projected = _projector_lag(broker)
+        lags = [_projector_lag(broker, tenant) for tenant in broker.tenants]
         gate_ms = _gate_p99_ms(urllib.request.urlopen(f"{edge}/metrics", timeout=5).read().decode())
     answered = len(tally.latencies_ms)
     if not answered:
@@ -77,12 +84,12 @@ def run(*, seconds: float, scale: float) -> dict[str, object]:
         "gate_p99_ms": gate_ms,
         "seconds": round(tally.seconds, 1),
         "errors": tally.errors,
-        "projector_lag_s": lag_s,
-        "projected_percent": projected,
+        "projector_lag_s": max(lag_s for lag_s, _ in lags),
+        "projected_percent": min(percent for _, percent in lags),
         "full_requests_per_s": found.full,
         "p99_passes_38_ms_at_per_s": found.passed,
         **{f"{who}_cpu_us_per_order": round(cpu / answered * 1e6) for who, cpu in spent_s.items()},
-        "load": f"{connections} connections, up to {DEPTH} requests each; {ACCOUNTS} accounts, B-book, "
+        "load": f"{connections} connections, up to {DEPTH} requests each; {tenants} x {accounts} accounts, B-book, "
         f"3 venues x 4 symbols; {found.held} a second offered",
         "runs": 1,
         **busy,
@@ -104,21 +111,26 @@ def _spent_s(broker: Broker, engine: subprocess.Popen[bytes], projector: subproc
 class _Load:
     """The same callers for every run; no two requests share an id."""
 
-    def __init__(self, broker: Broker, port: int, connections: int) -> None:
-        self._broker, self._port, self._connections = broker, port, connections
+    def __init__(self, broker: Broker, port: int, connections: int, accounts: int) -> None:
+        self._broker, self._port, self._connections, self._accounts = broker, port, connections, accounts
         self._runs = 0
 
     def offer(self, *, per_s: int, seconds: float) -> Tally:
         """Sign first, then send; `per_s` 0 keeps every connection full."""
         self._runs += 1
-        batch = requests(
-            key=bytes.fromhex(self._broker.env["PIGGY_SIGNAL_KEY"]),
-            tenant=self._broker.tenant,
-            host=self._broker.host,
-            strategies=ACCOUNTS,
-            label=f"run{self._runs}",
-            count=int((per_s or FULL_PER_S) * seconds) + 1,
-        )
+        tenants = self._broker.tenants
+        parts = [
+            requests(
+                key=bytes.fromhex(self._broker.env["PIGGY_SIGNAL_KEY"]),
+                tenant=tenant,
+                host=host_of(tenant=tenant),
+                strategies=self._accounts,
+                label=f"run{self._runs}",
+                count=int((per_s or FULL_PER_S) * seconds / len(tenants)) + 1,
+            )
+            for tenant in tenants
+        ]
+        batch = list(chain.from_iterable(zip(*parts, strict=True)))
         return uvloop.run(
             offer(
                 port=self._port, connections=self._connections, depth=DEPTH, batch=batch, per_s=per_s, seconds=seconds
@@ -154,17 +166,19 @@ def _p99_ms(tally: Tally) -> float:
 
 
 @contextmanager
-def _clients(broker: Broker) -> Iterator[None]:
-    """Make the people's rows before engine and projector are there."""
-    with broker.program("piggy.bench.clients", broker.tenant, str(ACCOUNTS)) as made:
-        if made.wait(ANSWER_S_MAX):
-            raise UnableToMeasure(f"The accounts were not made, see {broker.home / 'log' / 'clients.log'}.")
-    redis.Redis.from_url(broker.services.redis_url).delete(streams.commands_key(tenant=broker.tenant))
+def _clients(broker: Broker, tenants: int, accounts: int) -> Iterator[None]:
+    """Make the other tenants and everybody's rows before engine and projector are there."""
+    broker.add_tenants(count=tenants - 1)
+    for tenant in broker.tenants:
+        with broker.program("piggy.bench.clients", tenant, str(accounts)) as made:
+            if made.wait(ANSWER_S_MAX):
+                raise UnableToMeasure(f"The accounts were not made, see {broker.home / 'log' / 'clients.log'}.")
+        redis.Redis.from_url(broker.services.redis_url).delete(streams.commands_key(tenant=tenant))
     yield
 
 
-def _open(client: Client, tenant: str) -> None:
-    commands = opening(accounts=ACCOUNTS)
+def _open(client: Client, tenant: str, accounts: int) -> None:
+    commands = opening(accounts=accounts)
     for number, command in enumerate(commands):
         envelope = Envelope(command_id=command_id_of("bench", tenant, str(number)), command=command, principal="bench")
         if number < len(commands) - 1:
@@ -176,8 +190,8 @@ def _open(client: Client, tenant: str) -> None:
 class _Quotes:
     """Keeps every quote fresh from a thread while the block lasts."""
 
-    def __init__(self, client: Client, tenant: str) -> None:
-        self._client, self._tenant = client, tenant
+    def __init__(self, client: Client, tenants: list[str]) -> None:
+        self._client, self._tenants = client, tenants
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -191,12 +205,13 @@ class _Quotes:
 
     def _run(self) -> None:
         while True:
-            self._client.publish_market_data(tenant=self._tenant, batch=market(now_us=time.time_ns() // 1_000))
+            for tenant in self._tenants:
+                self._client.publish_market_data(tenant=tenant, batch=market(now_us=time.time_ns() // 1_000))
             if self._stopped.wait(QUOTES_S):
                 return
 
 
-def _projector_lag(broker: Broker) -> tuple[float, float]:
+def _projector_lag(broker: Broker, tenant: str) -> tuple[float, float]:
     """Return by how many seconds the slowest projection is behind the log's end, and how much of the log it has."""
     query = """
     SELECT extract(epoch FROM (SELECT recorded_at FROM {log} ORDER BY seq DESC LIMIT 1) - coalesce(
@@ -204,7 +219,7 @@ def _projector_lag(broker: Broker) -> tuple[float, float]:
              (SELECT recorded_at FROM {log} ORDER BY seq LIMIT 1))),
            100.0 * coalesce((SELECT min(seq) FROM {cursor}), 0) / (SELECT max(seq) FROM {log})
     """
-    names = {name: sql.Identifier(broker.tenant, table) for name, table in _TABLES.items()}
+    names = {name: sql.Identifier(tenant, table) for name, table in _TABLES.items()}
     with psycopg.connect(broker.services.postgres.url(role="postgres")) as everything:
         row = everything.execute(sql.SQL(query).format(**names)).fetchone()
     assert row is not None

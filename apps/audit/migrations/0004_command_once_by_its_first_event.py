@@ -21,7 +21,7 @@ BACK = "ALTER TABLE event_log ADD CONSTRAINT event_log_once UNIQUE (command_id, 
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0002_durability")]
+    dependencies = [("audit", "0003_engine_tape")]
     operations = [
         migrations.AddConstraint(
             model_name="eventlogrow",
