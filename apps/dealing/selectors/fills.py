@@ -45,10 +45,14 @@ select f.seq from trading_fill f join trading_fill m on m.seq = any(%s)
 where m.book = 'CROSS' and f.book = 'CROSS' and f.order_id = m.counterparty and f.counterparty = m.order_id
   and f.quantity = m.quantity and f.raw_price = m.raw_price and f.filled_at = m.filled_at and {STANDING}
 """
+# A command's events follow each other, from its first to the first one of the next.
 EVENTS = """
+with commands as materialized (select distinct seq - position as began from event_log where seq = any(%s))
 select e.seq, e.version, e.payload, (extract(epoch from e.recorded_at) * 1000000)::bigint
-from event_log e where e.command_id in (select command_id from event_log where seq = any(%s))
-  and e.type in ('OrderFilled', 'NegativeBalanceWrittenOff') order by e.seq
+from commands cross join lateral (
+  select * from event_log where seq >= began and seq < coalesce(
+    (select seq from event_log where seq > began and position = 0 order by seq limit 1), 9223372036854775807)) as e
+where e.type in ('OrderFilled', 'NegativeBalanceWrittenOff') order by e.seq
 """
 HISTORY = """
 select f.position_id, f.fill_id, f.side, f.quantity, f.price, f.book, i.contract_size
