@@ -24,6 +24,8 @@ POLL_S = 0.5
 # much load longer: what a round costs is then what its events cost, and people see them as soon as they can look.
 ROUND_S, BUSY_ROUND_S = 0.05, 0.25
 BUSY_EVENTS = 200
+# Where there are more tasks than processors an order goes first; what people look at may be a moment late.
+NICE = 5
 RECONNECT_S = 1.0
 TENANTS_AGE_S = 5.0
 BATCH_ROWS_MAX = 4_000
@@ -253,6 +255,7 @@ class Follower:
 def main() -> int:
     """Run until SIGTERM or SIGINT; exit 3 when a log has a gap."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"piggy.settings.{os.environ.get('PIGGY_ENV', 'dev')}")
+    os.nice(NICE)
     django.setup()
     import structlog
     from django.conf import settings
