@@ -37,15 +37,6 @@ def generated(*, place: Path) -> dict[str, str]:
     return values
 
 
-def venue_passwords(*, place: Path) -> Path:
-    """Return the file with the simulated LPs' passwords, made on the first day."""
-    path = place / "lp-secrets.json"
-    if not path.exists():
-        wanted = {f"{tenant}/{venue}": keys.password() for tenant in TENANTS for venue in LPS}
-        keys.replace(path=path, text=json.dumps(wanted, indent=1))
-    return path
-
-
 def key_file(*, place: Path) -> Path:
     """Return the file with the root key that seals credentials, made on the first day (0600)."""
     path = place / "keks.json"
@@ -61,7 +52,8 @@ def complete(*, env: Mapping[str, str], place: Path) -> dict[str, str]:
     defaults = {
         "PIGGY_HOME": str(place),
         "PIGGY_ENV": "dev",
-        "PIGGY_LP_SECRETS": str(venue_passwords(place=place)),
+        # The simulated LPs look up in the brokers' vault what a session must log on with.
+        "PIGGY_LP_VAULT": "1",
         "DJANGO_SETTINGS_MODULE": f"piggy.settings.{env.get('PIGGY_ENV') or 'dev'}",
         "PYTHONUNBUFFERED": "1",
         **({} if own_keys else {"PIGGY_KEK_FILE": str(key_file(place=place))}),
@@ -73,7 +65,7 @@ def complete(*, env: Mapping[str, str], place: Path) -> dict[str, str]:
 
 def remember(*, env: Mapping[str, str], place: Path) -> None:
     """Write down the addresses, so that `manage.py` in another terminal finds the running servers."""
-    addresses = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PIGGY_LP_SECRETS", "PIGGY_KEK_FILE")
+    addresses = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "PIGGY_KEK_FILE")
     names = (*addresses, "PIGGY_ENV", *PORTS)
     _write(place / "local.env", {name: env[name] for name in names if env.get(name)})
 

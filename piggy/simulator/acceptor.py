@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -13,6 +12,7 @@ import quickfix as fix
 
 from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
 from piggy.simulator import wire
+from piggy.simulator.agreed import Agreed, AgreedInFile, AgreedInVault
 from piggy.simulator.config import LpConfig, RangeConfig
 from piggy.simulator.quotes import LpBook
 from piggy.simulator.truth import FILE_NAME, Truth
@@ -45,7 +45,8 @@ class Acceptor(fix.Application):
         self._truth = Truth(path=self._home / FILE_NAME)
         self._venue = Venue(config=config, truth=self._truth)
         self._log = MessageLog(path=self._home / "messages.log")
-        self._secrets = _secrets(range_config.secrets)
+        vault, file = range_config.vault, range_config.secrets
+        self._agreed: Agreed = AgreedInVault() if vault else AgreedInFile(path=file)
         self._lock = threading.RLock()
         self._books: dict[str, LpBook] = {}
         self._subscriptions: dict[str, Subscription] = {}
@@ -119,8 +120,16 @@ class Acceptor(fix.Application):
             time.sleep(RESEND_QUIET_S)
             fix.Session.lookupSession(session_id).setPersistMessages(True)
             threading.Timer(RESEND_QUIET_S * 2, self._unquiet).start()
-        agreed = self._secrets.get(f"{values.get('49', '').lower()}/{self._config.name}")
-        if values.get("35") == "A" and agreed is not None and values.get("554") != agreed:
+        if values.get("35") == "A":
+            self._let_in(tenant=values.get("49", "").lower(), given=values.get("554"))
+
+    def _let_in(self, *, tenant: str, given: str | None) -> None:
+        try:
+            agreed = self._agreed.password(tenant=tenant, lp=self._config.name)
+        except Exception as error:
+            log.exception("a logon cannot be checked")
+            raise fix.RejectLogon("The password cannot be checked") from error
+        if agreed is not None and given != agreed:
             raise fix.RejectLogon("Wrong password")
 
     def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
@@ -211,13 +220,6 @@ class Acceptor(fix.Application):
         text: str = message.toString()
         self._log.write(way, text)
         return text
-
-
-def _secrets(path: Path | None) -> dict[str, str]:
-    if path is None or not path.exists():
-        return {}
-    read: dict[str, str] = json.loads(path.read_text())
-    return read
 
 
 def _settings(config: LpConfig, range_config: RangeConfig, dictionary: str, home: Path) -> fix.SessionSettings:

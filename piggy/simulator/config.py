@@ -44,7 +44,10 @@ class LpConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RangeConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole process; `ticks` is a folder of recorded ticks or None, `speed` 0 means driven step by step."""
+    """The whole process; `ticks` is a folder of recorded ticks or None, `speed` 0 means driven step by step.
+
+    Passwords are those of the brokers' `vault`, else those of the file `secrets`, else none are asked for.
+    """
 
     home: Path
     lps: tuple[LpConfig, ...]
@@ -55,6 +58,7 @@ class RangeConfig(msgspec.Struct, frozen=True, kw_only=True):
     ticks_date: str = ""
     speed: int = 1
     secrets: Path | None = None
+    vault: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> RangeConfig:
@@ -71,6 +75,7 @@ class RangeConfig(msgspec.Struct, frozen=True, kw_only=True):
                 ticks_date=env.get("TICKS_DATE", ""),
                 speed=0 if speed == "step" else int(speed),
                 secrets=Path(env["PIGGY_LP_SECRETS"]) if env.get("PIGGY_LP_SECRETS") else None,
+                vault=env.get("PIGGY_LP_VAULT") == "1",
             )
         except (ValueError, msgspec.DecodeError) as error:
             raise UnableToReadRange(f"TICKS_SPEED, PIGGY_LP_PORT_BASE or PIGGY_LPS cannot be read: {error}") from error

@@ -12,8 +12,9 @@ def test_keys_are_made_once_and_private(home: Path) -> None:
     again = environment.complete(env={}, place=home)
     assert first["PIGGY_CONTEXT_KEY"] == again["PIGGY_CONTEXT_KEY"]
     assert len(bytes.fromhex(first["PIGGY_SIGNAL_KEY"])) == 32
-    for name in ("secrets.env", "lp-secrets.json", "keks.json"):
+    for name in ("secrets.env", "keks.json"):
         assert (home / name).stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in home.iterdir()} == {"secrets.env", "keks.json"}, "no password of an LP in the clear"
 
 
 def test_an_installation_with_keys_of_its_own_is_given_no_other(home: Path) -> None:

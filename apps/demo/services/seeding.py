@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
+import secrets
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from apps.accounts import selectors as account_rows
@@ -31,6 +29,7 @@ from apps.treasury import services as treasury
 from apps.users.selectors import user_named
 
 BY = "demo"
+PASSWORD_BYTES = 24
 
 
 def seed(*, broker: Broker, known: dict[tuple[str, str], Login], now: datetime, lp_port: int) -> list[Login]:
@@ -86,13 +85,11 @@ def _providers(broker: Broker, lp_port: int, now: datetime) -> None:
 
 
 def _passwords(broker: Broker, now: datetime) -> None:
-    """What the simulated LPs expect, written by one person and let in by another, as always."""
-    path = Path(os.environ.get("PIGGY_LP_SECRETS", ""))
-    agreed: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+    """Written by one person and let in by another, as always; the simulated LPs look them up in the vault."""
     asking, approving = (user_named(username=f"{role}@{broker.schema}") for role in ("dealer", "admin"))
     for provider in liquidity_rows.providers():
-        secret = agreed.get(f"{broker.schema}/{provider.name}", "")
-        if secret and not liquidity_rows.has_credential(venue=provider.name):
+        if not liquidity_rows.has_credential(venue=provider.name):
+            secret = secrets.token_urlsafe(PASSWORD_BYTES)
             change = liquidity.request_credential(
                 tenant=broker.schema, provider=provider, kind="password", secret=secret, by=asking
             )

@@ -1,17 +1,20 @@
-"""E-06: a session logs on with a secret that afterwards is in no file, no log, no stream and no table."""
+"""E-06: a session logs on with a secret that afterwards is in no file, no log, no stream and no table of ours.
+
+The LP of the range opens the same sealed credential, so no file with passwords is needed on either side.
+"""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.db import connection
 
+from piggy.adapters.fix.session import FixSession
 from tests.apps.liquidity.test_worker import LP, Engine, wait_for_quotes
 from tests.apps.liquidity.worker_process import WorkerProcess
-from tests.simulator.lp_range import MAPPINGS, LpRange
+from tests.simulator.lp_range import MAPPINGS, Hearer, LpRange, wait
 
 CANARY = "canary-5d1c44e0-password"
 
@@ -22,9 +25,9 @@ def test_a_canary_password_opens_the_session_and_is_found_nowhere(
     from apps.liquidity import services
     from apps.users.services import create_staff, sync_roles
 
-    agreed = tmp_path / "agreed.json"
-    agreed.write_text(json.dumps({"acorn/LP1": CANARY}))
-    lp_range = LpRange(home=tmp_path / "range", lps=(LP,), PIGGY_LP_SECRETS=str(agreed))
+    lp_range = LpRange(
+        home=tmp_path / "range", lps=(LP,), PIGGY_LP_VAULT="1", DJANGO_SETTINGS_MODULE="piggy.settings.test"
+    )
     lp_range.start()
     home = tmp_path / "ours"
     home.mkdir()
@@ -35,6 +38,10 @@ def test_a_canary_password_opens_the_session_and_is_found_nowhere(
         lp = services.add_provider(tenant="acorn", name="LP1", port=lp_range.port_base, symbols=terms, by="test")
         asked = services.request_credential(tenant="acorn", provider=lp, kind="password", secret=CANARY, by=ann)
         services.approve_credential(tenant="acorn", change_id=asked.pk, by=ben, at=datetime.now(UTC))
+    stranger = FixSession(config=lp_range.session(lp="LP1", home=tmp_path / "s", password="wrong"), listener=Hearer())
+    stranger.start()
+    wait(lambda: "Wrong password" in lp_range.log("LP1"))
+    stranger.stop()
     worker = WorkerProcess(home=home)
     try:
         engine = Engine(redis_server)
