@@ -20,6 +20,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piggy.settings.dev")
 app = TenantCelery("piggy")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.set_default()  # A web process sends from threads of its own.
 app.user_options["worker"].add(
     Option(("--fix",), is_flag=True, default=False, help="Run the FIX sessions of this shard's tenants.")
 )

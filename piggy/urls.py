@@ -12,6 +12,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+import piggy.celery  # noqa: F401  Without it a page would send its tasks to no broker of ours.
+
 handler404 = "apps.common.api.not_found"
 handler500 = "apps.common.api.failed"
 

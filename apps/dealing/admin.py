@@ -52,6 +52,7 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Risk",
         (
             ("Routing rules", "policies.routingrules", "alt_route"),
+            ("Rule lab", "policies.labrun", "experiment"),
             ("Hedging", "policies.hedgingpolicy", "shield"),
             ("Margin and news", "policies.marginpolicy", "newspaper"),
             ("Group limits", "risk.grouplimits", "speed"),

@@ -132,6 +132,43 @@ class Policy(models.Model):
         return cmd.ConfigureRouting(policy=made)
 
 
+class LabRun(models.Model):
+    """A recorded window replayed as it was and, where there are drafts, under them; `differences` is CSV, zlib."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    UNDER_WAY = (State.QUEUED, State.RUNNING)
+
+    begins_at = models.DateTimeField(help_text="UTC. The recorded time that is replayed begins here.")
+    ends_at = models.DateTimeField(help_text="UTC, excluded; at most 24 hours later.")
+    drafts = models.ManyToManyField(Policy, blank=True, related_name="+", help_text="None: only check the recording.")
+    currency = models.CharField(max_length=3, default="USD", help_text="What money is shown in.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, editable=False)
+    progress = models.PositiveSmallIntegerField(default=0, editable=False)
+    asked_by = models.CharField(max_length=150, editable=False)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, editable=False)
+    error = models.CharField(max_length=500, blank=True, editable=False)
+    check_result = models.JSONField(default=dict, editable=False)
+    result = models.JSONField(default=dict, editable=False)
+    first_differences = models.JSONField(default=list, editable=False)
+    differences = models.BinaryField(default=b"", editable=False)
+
+    class Meta:
+        verbose_name = "rule lab run"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(ends_at__gt=models.F("begins_at")), name="lab_run_has_a_length")
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk} of {self.begins_at:%Y-%m-%d %H:%M}"
+
+
 def _fault(made: Any) -> str:
     if isinstance(made, PriceProfile):
         return profile_fault(profile=made)

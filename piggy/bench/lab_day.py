@@ -57,6 +57,7 @@ class Pen:
     def __init__(self) -> None:
         self.tips = {TENANT: Tip()}
         self.rows: list[Recorded] = []
+        self.chained: list[Row] = []
 
     def chain(self, *, tenant: str, recorded: Recorded) -> Row:
         """Return the row that follows, and keep it."""
@@ -64,6 +65,7 @@ class Pen:
         row = chained(recorded, type(recorded.event).__name__, EVENT_VERSION, codec.encode(recorded.event), tip.hash)
         tip.seq, tip.hash = recorded.seq, row.hash
         self.rows.append(recorded)
+        self.chained.append(row)
         return row
 
     async def append(self, *, rows: dict[str, list[Row]]) -> None:
@@ -71,14 +73,16 @@ class Pen:
 
 
 class Day:
-    """`rows` is the log, `chunks` the tape; `accounts` of each group deal `orders` orders, one after the other.
+    """`rows` is the log (`chained` as it is written), `chunks` the tape of `orders` orders, one after the other.
 
-    One order in five is a limit order, none without `limits`; `ticks` quotes of any symbol come with each order.
+    There are `accounts` in each group. One order in five is a limit order, none without `limits`; `ticks` quotes of
+    any symbol come with each order.
     """
 
     def __init__(self, *, orders: int, seed: int = 7, accounts: int = 60, ticks: int = 1, limits: bool = True) -> None:
         self.chunks: list[bytes] = []
         self.rows: list[Recorded] = []
+        self.chained: list[Row] = []
         self._random = random.Random(seed)
         self._orders, self._ticks, self._limits = orders, ticks, limits
         self._accounts = [f"{group}{number}" for group in GROUPS for number in range(accounts)]
@@ -112,7 +116,7 @@ class Day:
             await self._step(number)
         self._cut()
         self.desk.on_marks = None
-        self.rows = self._pen.rows
+        self.rows, self.chained = self._pen.rows, self._pen.chained
 
     async def _step(self, number: int) -> None:
         self._clock.at_us += STEP_US
