@@ -39,7 +39,7 @@ class Command(BaseCommand):
         with in_tenant(options["tenant"]):
             try:
                 drafts = list(Policy.objects.filter(pk__in=options["draft"]))
-                services.check_run(run=run, drafts=drafts)
+                services.check_run(run=run, drafts=drafts, queues=False)
                 changes = [each.to_command() for each in drafts]
                 found = services.replay(tenant=options["tenant"], run=run, changes=changes, told=lambda part: True)
             except (ValidationError, UnableToReadPolicy, services.UnableToRunLab) as error:
