@@ -140,7 +140,7 @@ const palette = new Palette({
   element: at("palette"),
   entries: () => [
     ...[...titles].map(([name, { title }]) => ({ title: `Go to ${title.toLowerCase()}`, run: () => page.goTo(name) })),
-    ...given.reports.flatMap((name) => ["csv", "xlsx", "pdf"].map((kind) => ({ title: `Report ${name} as ${kind.toUpperCase()}`, run: () => location.assign(`/desk/reports/${name}.${kind}`) }))),
+    ...given.reports.flatMap((name) => ["html", "csv", "xlsx", "pdf"].map((kind) => ({ title: kind === "html" ? `Look at the report ${name}` : `Report ${name} as ${kind.toUpperCase()}`, run: () => location.assign(`/desk/reports/${name}.${kind}`) }))),
     ...WORKSPACES.map((name) => ({ title: `Workspace ${name}`, run: () => layout.show(name) })),
     ...Object.entries(dialog.forms).filter(([kind]) => dialog.can(kind) && !["cancel-order", "claim-request", "fill-request", "requote-request", "pass-request", "reject-request", "approve-hedge", "reject-hedge", "approve-change", "reject-change", "end-change"].includes(kind)).map(([kind, { title }]) => ({ title, run: () => dialog.open(kind) })),
   ],

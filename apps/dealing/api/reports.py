@@ -1,85 +1,87 @@
-"""GET /desk/reports/<name>.<format>: the desk's tables as CSV, XLSX or PDF."""
+"""GET /desk/reports/<name>.<format>: the desk's reports on a page with charts, or as CSV, XLSX or PDF."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
 
 import structlog
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.loader import render_to_string
+from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from apps.common.documents import FORMATS, Document
 from apps.dealing import selectors
 from apps.dealing.api.pages import dealers_only
-from apps.dealing.selectors import Report
+from apps.reports import services as reports
+from apps.reports.selectors import UnableToReadFiles, default_folder
 
 log = structlog.get_logger(__name__)
 
-# A spreadsheet takes these for the start of a formula.
-FORMULA = ("=", "+", "@", "\t", "\r")
+PAGE = "html"
+DAYS_BACK = 7
+DAYS_MAX = 366
 
 
 @require_safe
 @never_cache
 @dealers_only
 def desk_report(request: HttpRequest, name: str, kind: str) -> HttpResponse:
-    """Return the report as a file; 404 for one that there is not."""
-    if name not in selectors.REPORTS or kind not in FORMATS:
+    """Return the report as a page or a file; 404 for one that there is not, 400 for days that are none."""
+    if name not in selectors.REPORTS or kind not in (PAGE, *FORMATS):
         raise Http404
-    tenant = request.tenant.schema_name  # type: ignore[attr-defined]
-    made = selectors.report(tenant=tenant, name=name)
-    content_type, render = FORMATS[kind]
-    log.info("desk_report", name=name, kind=kind, rows=len(made.rows), by=request.user.get_username())
-    answer = HttpResponse(render(made), content_type=content_type)
-    answer["Content-Disposition"] = f'attachment; filename="{tenant}-{name}-{timezone.now():%Y%m%d-%H%M%S}.{kind}"'
+    tenant, now = request.tenant.schema_name, timezone.now()  # type: ignore[attr-defined]
+    try:
+        since, until = _days(request, now)
+    except ValueError as error:
+        return HttpResponse(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")
+    made = _made(tenant, name, since, until)
+    log.info("desk_report", name=name, kind=kind, rows=made.size, by=request.user.get_username())
+    if kind == PAGE:
+        return render(request, "dealing/report_page.html", _context(made, name, now, since, until))
+    content_type, write = FORMATS[kind]
+    answer = HttpResponse(write(made), content_type=content_type)
+    answer["Content-Disposition"] = f'attachment; filename="{tenant}-{name}-{now:%Y%m%d-%H%M%S}.{kind}"'
     return answer
 
 
-def _csv(made: Report) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(made.heads)
-    writer.writerows([_safe(value) for value in row] for row in made.rows)
-    return out.getvalue().encode()
+def _made(tenant: str, name: str, since: date, until: date) -> Document:
+    if name == selectors.BEST_EXECUTION:
+        try:
+            reports.export(tenant=tenant, folder=default_folder())
+        except reports.UnableToExport as error:
+            # Another process is at it: what it has written by now is shown.
+            log.warning("export_waits", tenant=tenant, reason=str(error))
+    try:
+        return selectors.report(tenant=tenant, name=name, since=since, until=until)
+    except UnableToReadFiles as error:
+        return Document(selectors.REPORTS[name], (), str(error))
 
 
-def _xlsx(made: Report) -> bytes:
-    import xlsxwriter
-
-    out = io.BytesIO()
-    # Figures stay text: a spreadsheet's numbers are binary fractions.
-    with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
-        sheet = book.add_worksheet()
-        bold = book.add_format({"bold": True})
-        for column, head in enumerate(made.heads):
-            sheet.write_string(0, column, head, bold)
-        for line, row in enumerate(made.rows, start=1):
-            for column, value in enumerate(row):
-                sheet.write_string(line, column, value)
-        sheet.freeze_panes(1, 0)
-        sheet.autofit()
-    return out.getvalue()
+def _days(request: HttpRequest, now: datetime) -> tuple[date, date]:
+    """Return the days asked for, the last week otherwise. Raises ValueError naming what is wrong."""
+    given = {name: request.GET.get(name, "") for name in ("since", "until")}
+    days = {name: date.fromisoformat(text) for name, text in given.items() if text}
+    # A business date begins in the evening before.
+    until = days.get("until", now.date() + timedelta(days=1))
+    since = days.get("since", until - timedelta(days=DAYS_BACK))
+    if since > until or (until - since).days > DAYS_MAX:
+        raise ValueError(f"since {since} until {until}: up to {DAYS_MAX} days, the first first")
+    return since, until
 
 
-def _pdf(made: Report) -> bytes:
-    # Its import takes seconds, which no other request should pay.
-    from weasyprint import HTML
-
-    page = render_to_string("dealing/report.html", {"report": made, "at": timezone.now()})
-    return bytes(HTML(string=page).write_pdf())
-
-
-def _safe(value: str) -> str:
-    is_formula = value.startswith(FORMULA) or (value.startswith("-") and not value[1:2].isdigit())
-    return f"'{value}" if is_formula else value
-
-
-FORMATS: dict[str, tuple[str, Callable[[Report], bytes]]] = {
-    "csv": ("text/csv; charset=utf-8", _csv),
-    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _xlsx),
-    "pdf": ("application/pdf", _pdf),
-}
+def _context(made: Document, name: str, now: datetime, since: date, until: date) -> dict[str, object]:
+    dated = name == selectors.BEST_EXECUTION
+    asked = {"since": since.isoformat(), "until": until.isoformat()}
+    return {
+        "document": made,
+        "name": name,
+        "at": now,
+        "kinds": list(FORMATS),
+        "reports": selectors.REPORTS.items(),
+        "dated": dated,
+        "query": f"?{urlencode(asked)}" if dated else "",
+        **asked,
+    }

@@ -6,8 +6,8 @@ from apps.dealing.selectors.exposures import exposure_by
 from apps.dealing.selectors.fills import Window, deals, digest_of, fills_in, fills_of, preview
 from apps.dealing.selectors.journal import actions_done, changes, order_file
 from apps.dealing.selectors.queues import Queue, venues_down, work_queues
-from apps.dealing.selectors.reports import COLUMNS as REPORTS
-from apps.dealing.selectors.reports import Report, report
+from apps.dealing.selectors.reports import BEST_EXECUTION, report
+from apps.dealing.selectors.reports import TITLES as REPORTS
 from apps.dealing.selectors.seats import (
     CHANGEABLE,
     PANELS,
@@ -22,12 +22,12 @@ from apps.dealing.selectors.seats import (
 )
 
 __all__ = [
+    "BEST_EXECUTION",
     "CHANGEABLE",
     "PANELS",
     "REPORTS",
     "RIGHTS",
     "Queue",
-    "Report",
     "Window",
     "actions_done",
     "actions_of",

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from datetime import date
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 
+from apps.common.charts import Chart
+from apps.common.documents import Document, Section
 from apps.dealing.selectors.books import books
 from apps.dealing.selectors.exposures import exposure_by
 from apps.dealing.selectors.journal import actions_done
 from apps.dealing.selectors.seats import panel_snapshot
-
-
-class Report(NamedTuple):
-    """One table; `heads` and every row are equally long."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-
+from apps.reports import selectors as reports
 
 # Report: title, and (head, key) of each column.
 COLUMNS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
@@ -54,12 +50,45 @@ COLUMNS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
 }
 
 
-def report(*, tenant: str, name: str) -> Report:
-    """Return a report as it is now; `name` is one of COLUMNS."""
+BEST_EXECUTION = "best-execution"
+TITLES = {name: title for name, (title, _) in COLUMNS.items()} | {BEST_EXECUTION: "Best execution"}
+# What is drawn of a table: title, the column of names, that of figures, and whether gain and loss are told apart.
+DRAWN: dict[str, tuple[str, str, str, bool]] = {
+    "exposure": ("Net by group in USD", "name", "client", True),
+    "accounts": ("Net by account in USD", "name", "client", True),
+    "venues": ("Rejects in percent", "venue", "reject_percent", False),
+    "books": ("What the house made by book", "key", "house", True),
+}
+
+
+def report(*, tenant: str, name: str, since: date, until: date) -> Document:
+    """Return a report as it is now; `name` is one of TITLES. The dates are those of what is read from the log.
+
+    Raises UnableToReadFiles where nothing of the log is exported yet.
+    """
+    if name == BEST_EXECUTION:
+        folder = reports.default_folder()
+        return reports.best_execution(tenant=tenant, folder=folder, since=since, until=until)
     title, columns = COLUMNS[name]
     rows = _SOURCES[name](tenant)
     heads = tuple(head for head, _ in columns)
-    return Report(title, heads, [tuple(_text(row.get(key)) for _, key in columns) for row in rows])
+    told = [tuple(_text(row.get(key)) for _, key in columns) for row in rows]
+    return Document(title, (Section(title, heads, told, chart=_chart(name, rows)),))
+
+
+def _chart(name: str, rows: list[dict[str, Any]]) -> Chart | None:
+    if name == "dealers":
+        done: dict[str, int] = {}
+        for row in rows:
+            done[row["by"]] = done.get(row["by"], 0) + 1
+        named = sorted(done.items(), key=lambda pair: -pair[1])
+        values = tuple(Decimal(count) for _, count in named)
+        return Chart("Actions by dealer", tuple(by for by, _ in named), values, tuple(str(count) for _, count in named))
+    title, label, figure, signed = DRAWN[name]
+    shown = [row for row in rows if row.get(figure) not in (None, "")]
+    figures = tuple(str(row[figure]) for row in shown)
+    values = tuple(Decimal(text) for text in figures)
+    return Chart(title, tuple(str(row[label]) for row in shown), values, figures, signed) if shown else None
 
 
 def _venues(tenant: str) -> list[dict[str, Any]]:

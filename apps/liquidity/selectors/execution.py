@@ -14,7 +14,7 @@ from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 
 from apps.common.times import moment
-from apps.liquidity.models import ExecutionPolicy, LiquidityProvider, RouteQuote
+from apps.liquidity.models import ExecutionPolicy, LiquidityProvider, RouteQuote, VenueScorecard
 from piggy.messaging import streams
 
 ZERO, BPS = Decimal(0), Decimal(10_000)
@@ -70,6 +70,12 @@ def scorecards(*, tenant: str) -> Cards | None:
         return None
     read = json.loads(found)
     return Cards(moment(read["at_us"]), read["venues"])
+
+
+def kept_cards(*, before: datetime) -> list[Card]:
+    """Return each venue's last scorecard that was kept before that time."""
+    latest = VenueScorecard.objects.filter(taken_at__lt=before).order_by("venue", "-taken_at").distinct("venue")
+    return [row.card for row in latest]
 
 
 def policy() -> ExecutionPolicy:

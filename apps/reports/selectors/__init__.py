@@ -1,5 +1,6 @@
 """What the exported log says: profit and loss, slippage, an LP's executions; and which files and breaks there are."""
 
+from apps.reports.selectors.best_execution import best_execution
 from apps.reports.selectors.breaks import open_breaks, venue_names
 from apps.reports.selectors.files import NO_END, UnableToReadFiles, default_folder, opened, pieces
 from apps.reports.selectors.profit import Profit, profits
@@ -11,6 +12,7 @@ __all__ = [
     "Profit",
     "Slippage",
     "UnableToReadFiles",
+    "best_execution",
     "default_folder",
     "open_breaks",
     "opened",

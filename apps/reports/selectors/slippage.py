@@ -19,7 +19,7 @@ from piggy.core.money import ZERO
 
 PARTS = ("spread", "market", "latency", "markup")
 ARRIVALS = """
-CREATE VIEW arrivals AS
+CREATE VIEW IF NOT EXISTS arrivals AS
 SELECT order_id, arg_max(coalesce(bid, arrival_bid), seq) AS bid, arg_max(coalesce(ask, arrival_ask), seq) AS ask
 FROM log WHERE type IN ('OrderAccepted', 'OrderTriggered') AND coalesce(bid, arrival_bid) IS NOT NULL
   AND coalesce(ask, arrival_ask) IS NOT NULL GROUP BY order_id
