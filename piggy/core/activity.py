@@ -88,21 +88,18 @@ class Activity:
         last = self.seconds[-1] if self.seconds else None
         return last.messages if last and last.number == now_us // SECOND_US else 0
 
-    def notional_within(self, *, now_us: int, window_s: int) -> Decimal:
-        since, total = now_us // SECOND_US - window_s, ZERO
+    def within(self, *, now_us: int, value_s: int, executions_s: int) -> tuple[Decimal, int]:
+        """Return the value ordered in the last `value_s` seconds and the fills in the last `executions_s`."""
+        number, value, executions = now_us // SECOND_US, ZERO, 0
         for second in reversed(self.seconds):
-            if second.number <= since:
+            ago_s = number - second.number
+            if ago_s >= value_s and ago_s >= executions_s:
                 break
-            total += second.notional
-        return total
-
-    def executions_within(self, *, now_us: int, window_s: int) -> int:
-        since, total = now_us // SECOND_US - window_s, 0
-        for second in reversed(self.seconds):
-            if second.number <= since:
-                break
-            total += second.executions
-        return total
+            if ago_s < value_s:
+                value += second.notional
+            if ago_s < executions_s:
+                executions += second.executions
+        return value, executions
 
     def loss_today(self, *, now_us: int) -> Decimal:
         return -self.realised_today if self.realised_today < 0 and now_us // DAY_US == self.day else ZERO

@@ -40,6 +40,14 @@ from piggy.core.profiles import PriceProfile
 from piggy.core.routing_rules import RoutingPolicy
 from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates
+from piggy.core.venue_commands import RecordVenueAck as RecordVenueAck
+from piggy.core.venue_commands import RecordVenueBust as RecordVenueBust
+from piggy.core.venue_commands import RecordVenueCorrection as RecordVenueCorrection
+from piggy.core.venue_commands import RecordVenueDone as RecordVenueDone
+from piggy.core.venue_commands import RecordVenueDoubt as RecordVenueDoubt
+from piggy.core.venue_commands import RecordVenueFill as RecordVenueFill
+from piggy.core.venue_commands import RecordVenueReject as RecordVenueReject
+from piggy.core.venue_commands import VenueCommand
 
 
 class ConfigureInstrument(Command, frozen=True, kw_only=True):
@@ -265,82 +273,6 @@ class RollOver(Command, frozen=True, kw_only=True):
     at_us: int
 
 
-class RecordVenueAck(Command, frozen=True, kw_only=True):
-    venue: str
-    cl_ord_id: str
-    venue_order_id: str
-    occurred_at_us: int
-
-
-class RecordVenueFill(Command, frozen=True, kw_only=True):
-    """One execution at a venue; `fill_id` is unique per venue session (built from ExecID as the LP's dialect says)."""
-
-    venue: str
-    cl_ord_id: str
-    venue_order_id: str
-    fill_id: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    occurred_at_us: int
-
-
-class RecordVenueReject(Command, frozen=True, kw_only=True):
-    """The venue refused the order; nothing of it lives there."""
-
-    venue: str
-    cl_ord_id: str
-    code: str
-    text: str
-    occurred_at_us: int
-
-
-class RecordVenueDone(Command, frozen=True, kw_only=True):
-    """The venue order ended (cancelled, expired, done for the day) with `filled` lots in all."""
-
-    venue: str
-    cl_ord_id: str
-    filled: Decimal
-    text: str
-    occurred_at_us: int
-
-
-class RecordVenueDoubt(Command, frozen=True, kw_only=True):
-    """Nobody knows what became of the order at the venue; it counts worst-case until a status settles it."""
-
-    venue: str
-    cl_ord_id: str
-    text: str
-    occurred_at_us: int
-
-
-class RecordVenueBust(Command, frozen=True, kw_only=True):
-    """The venue took an execution back: `ref_fill_id` names it, `report_id` this report (F-15)."""
-
-    venue: str
-    cl_ord_id: str
-    report_id: str
-    ref_fill_id: str
-    text: str
-    occurred_at_us: int
-
-
-class RecordVenueCorrection(Command, frozen=True, kw_only=True):
-    """The venue restated an execution: in the place of `ref_fill_id` stands one of these numbers under `report_id`."""
-
-    venue: str
-    cl_ord_id: str
-    report_id: str
-    ref_fill_id: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    text: str
-    occurred_at_us: int
-
-
 AnyCommand = (
     ConfigureInstrument
     | ConfigureGroup
@@ -376,15 +308,9 @@ AnyCommand = (
     | ActOnTime
     | ActOnExposure
     | RollOver
-    | RecordVenueAck
-    | RecordVenueFill
-    | RecordVenueReject
-    | RecordVenueDone
-    | RecordVenueDoubt
     | ControlCommand
     | DealerCommand
-    | RecordVenueBust
-    | RecordVenueCorrection
+    | VenueCommand
 )
 
 

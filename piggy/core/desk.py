@@ -234,8 +234,10 @@ class Desk:
     def moment(self, *, now_us: int) -> Moment:
         """Return all that the desk knows at `now_us`."""
         self._mark(now_us)
-        known = (self.state, self.market, self.marks, self._pairs, now_us, self._rankings, self._margins, self._watch)
-        return Moment(*known, self.entry.closed)
+        return Moment(
+            self.state, self.market, self.marks, self._pairs, now_us, self._rankings, self._margins, self._watch,
+            self.entry.closed,
+        )  # fmt: skip
 
     def _mark(self, now_us: int) -> None:
         market = self.market

@@ -165,7 +165,7 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
 
 
 def _count_message(state: State, terms: OrderTerms, recorded: Recorded, notional: Decimal) -> None:
-    activity = activity_of(state=state, account_id=terms.account_id)
+    activity = state.activity.get(terms.account_id) or activity_of(state=state, account_id=terms.account_id)
     activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=notional)
     state.tenant_activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=ZERO)
 

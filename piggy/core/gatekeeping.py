@@ -99,7 +99,8 @@ def context_of(
     state, now_us = moment.state, moment.now_us
     bid, ask, quote_at_us = _touch(moment.market.best(symbol=terms.symbol, now_us=now_us))
     held = positions_in(state=state, account_id=account.account_id, symbol=terms.symbol)
-    others = _others(state=state, terms=terms, replaces=replaces)
+    open_orders = state.open_orders.get(account.account_id, ())
+    others = _others(state=state, terms=terms, replaces=replaces) if open_orders else []
     context = GateContext(
         terms,
         instrument,
@@ -112,16 +113,18 @@ def context_of(
         ask,
         quote_at_us,
         sum([position.quantity for position in held], ZERO) if held else ZERO,
-        _closable(held=held, terms=terms, account=account),
+        None if account.position_mode is _NETTING else _closable(held=held, terms=terms),
         _working_lots(others=others, terms=terms) if others else ZERO,
     )
     context.request = _REPLACE if replaces else _NEW
-    context.states = states = _states(moment=moment, account=account, terms=terms)
+    context.states = states = (
+        _states(state=state, account=account, terms=terms) if state.trading_states else _ACTIVE_ONLY
+    )
     context.killed = _KILLED in states
     context.review_due_at_us = state.review_due_at_us
     if held:
         context.position_gross = sum([position.lots for position in held], ZERO)
-    context.orders_open = len(state.open_orders.get(account.account_id, ()))
+    context.orders_open = len(open_orders)
     context.self_trade = context.sane and _self_trade(terms=terms, moment=moment, replaces=replaces)
     _value(context=context, held=held, others=others, replaces=replaces, moment=moment)
     _heed_activity(context=context, state=state)
@@ -164,14 +167,15 @@ def _heed_activity(*, context: GateContext, state: State) -> None:
     """Put in what the account and the tenant did lately."""
     now_us, limits, account_id = context.now_us, context.limits, context.account.account_id
     activity, tenant = state.activity.get(account_id, NEVER_ACTIVE), state.tenant_activity
-    context.window_notional = activity.notional_within(now_us=now_us, window_s=limits.window_s)
+    context.window_notional, context.executions = activity.within(
+        now_us=now_us, value_s=limits.window_s, executions_s=limits.executions_window_s
+    )
     if context.request is _NEW and context.sane:
         context.duplicate_at_us = activity.latest.get(fingerprint(terms=context.terms))
     context.account_messages = activity.messages_this_second(now_us=now_us)
     context.tenant_messages = tenant.messages_this_second(now_us=now_us)
     if state.venue_seconds:
         context.venue_messages = _least_sent(state=state, now_us=now_us)
-    context.executions = activity.executions_within(now_us=now_us, window_s=limits.executions_window_s)
     context.throttle_latched = account_id in state.throttled
     if activity.rejected_at_us:
         context.rejects_consecutive = activity.rejects_consecutive(now_us=now_us)
@@ -209,7 +213,7 @@ def _heed_people(*, context: GateContext, state: State, replaces: Order | None) 
     if state.locates:
         located = state.locates.get((context.account.account_id, context.instrument.symbol), {}).values()
         context.located_lots = sum((one.lots for one in located if context.now_us < one.until_us), ZERO)
-    if override := _override(terms=context.terms, replaces=replaces, state=state):
+    if state.overrides and (override := _override(terms=context.terms, replaces=replaces, state=state)):
         context.override, context.order_id = override, override.order_id
 
 
@@ -244,8 +248,6 @@ def _reference_price(*, terms: OrderTerms, bid: Decimal | None, ask: Decimal | N
 
 def _others(*, state: State, terms: OrderTerms, replaces: Order | None) -> list[Order]:
     """Return the account's other open orders on the order's side of the symbol."""
-    if not state.open_orders.get(terms.account_id):
-        return []
     open_ = (state.orders[order_id] for order_id in state.open_orders.get(terms.account_id, ()))
     return [
         order
@@ -260,10 +262,8 @@ def _working_lots(*, others: list[Order], terms: OrderTerms) -> Decimal:
     return sum((order.routed if order.terms.reduce_only else order.leaves for order in same), ZERO)
 
 
-def _closable(*, held: list[Position], terms: OrderTerms, account: Account) -> Decimal | None:
-    """Return the signed lots that the order could close: a hedging account's orders close only what they name."""
-    if account.position_mode is _NETTING:
-        return None
+def _closable(*, held: list[Position], terms: OrderTerms) -> Decimal:
+    """Return the signed lots that a hedging account's order could close: only those of the position it names."""
     return sum((position.quantity for position in held if position.position_id == terms.position_id), ZERO)
 
 
@@ -333,8 +333,6 @@ def _restricted(*, state: State, owner_id: str) -> frozenset[str]:
 
 def _override(*, terms: OrderTerms, replaces: Order | None, state: State) -> Override | None:
     """Return what a second person signed for this order: for its exact terms, or for its amendment."""
-    if not state.overrides:
-        return None
     return state.overrides.get(replaces.order_id if replaces else risk.terms_hash(terms=terms))
 
 
@@ -346,10 +344,8 @@ def _free_margin(*, moment: Moment, account: Account, replaces: Order | None) ->
     return funds.free_margin + given_back
 
 
-def _states(*, moment: Moment, account: Account, terms: OrderTerms) -> tuple[TradingState, ...]:
-    known = moment.state.trading_states
-    if not known:
-        return _ACTIVE_ONLY
+def _states(*, state: State, account: Account, terms: OrderTerms) -> tuple[TradingState, ...]:
+    known = state.trading_states
     keys = (
         ("firm", ""),
         ("tenant", ""),

@@ -266,8 +266,6 @@ def _margin(
         heavy, heavy_weight, light, light_weight = long_lots, long_weight, short_lots, short_weight
     else:
         heavy, heavy_weight, light, light_weight = short_lots, short_weight, long_lots, long_weight
-    if not heavy:
-        return ZERO
     net = heavy - light
     weight = heavy_weight if not light else heavy_weight * net / heavy
     if light and terms.hedged_ratio:

@@ -9,7 +9,7 @@ import msgspec
 
 from piggy.core.accounts import Account, Group
 from piggy.core.conversion import Pairs, Touch
-from piggy.core.funds import AS_EVER, HUNDRED, Funds, funds_of, rate_of
+from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, funds_of, rate_of
 from piggy.core.instruments import Instrument
 from piggy.core.margin_watch import MarginWatch
 from piggy.core.margining import MarginTermsKept
@@ -100,6 +100,8 @@ class Moment(msgspec.Struct, frozen=True):
         return funds if options is not None else msgspec.structs.replace(funds, priced=False)
 
     def rate(self, *, source: str, target: str, gain: bool) -> Decimal | None:
+        if source == target:
+            return ONE
         return rate_of(state=self.state, source=source, target=target, gain=gain, marks=self.marks, pairs=self.pairs)
 
     def option_margin(self, account_id: str) -> Decimal | None:

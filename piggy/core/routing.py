@@ -86,18 +86,17 @@ def rank(
 
     `levels` are the live consolidated levels of the side that is taken, best first; a venue without one has no quote.
     """
-    best: dict[str, AttributedLevel] = {}
-    for level in levels:
-        if level.venue not in best:
-            best[level.venue] = level
+    # The last one wins, so that read backwards each venue's best level does.
+    best = {level.venue: level for level in reversed(levels)}
     buying, free = side is _BUY, cost_model == FREE
     usable: list[Usable] = []
     passed: list[VenueConsidered] = []
     for name, venue in venues.items():
-        reject_rate, refusal = scores.get(name, UNSCORED).reject_rate, excluded.get(name, "") if excluded else ""
+        reject_rate = scores[name].reject_rate if name in scores else ZERO
         found = best.get(name)
-        if refusal or found is None or not venue.enabled:
-            passed.append(_passed_over(venue, found, reject_rate, refusal or _refusal(venue)))
+        if found is None or not venue.enabled or name in excluded:
+            text = excluded.get(name) or _refusal(venue)
+            passed.append(_passed_over(venue, found, reject_rate, text))
             continue
         price, cost = found.price, ZERO
         if limit is not None and (price > limit if buying else price < limit):
@@ -106,8 +105,8 @@ def rank(
         if not free:
             score = scores.get(name, UNSCORED)
             cost = venue_cost(model=cost_model, price=price, fee_per_million=venue.commission_per_million, score=score)
-        dealt = price + cost if buying else cost - price
-        usable.append((dealt, -found.size, reject_rate, venue.priority, name, found, cost))
+            price = price + cost if buying else price - cost
+        usable.append((price if buying else -price, -found.size, reject_rate, venue.priority, name, found, cost))
     usable.sort()
     ranked: list[VenueConsidered] = []
     place = 0
@@ -118,11 +117,8 @@ def rank(
         else:
             place += 1
             rank, text = place, f"choice {place}" if place > 1 else "best price"
-        ranked.append(
-            VenueConsidered(
-                name, level.price, level.size, level.received_at_us, reject_rate, priority, rank, cost, text
-            )
-        )
+        at_us = level.received_at_us
+        ranked.append(VenueConsidered(name, level.price, level.size, at_us, reject_rate, priority, rank, cost, text))
     passed.sort(key=_name)
     return (*ranked, *passed)
 

@@ -56,7 +56,7 @@ def may_deal(*, order: Order, execution: Execution) -> bool:
     state, terms = execution.moment.state, order.terms
     if order.source == FLATTEN:
         return True
-    if phase_of(state=state, symbol=terms.symbol) is not _CONTINUOUS:
+    if state.phases and phase_of(state=state, symbol=terms.symbol) is not _CONTINUOUS:
         return False
     if not state.trading_states:
         return True
