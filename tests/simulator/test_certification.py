@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from piggy.adapters import telling
 from piggy.adapters.binance import inbound, session
+from piggy.adapters.fix import inbound as fix_inbound
 from piggy.simulator.certification import pack
 from piggy.simulator.certification.grounds import GROUNDS
 
 
+def certified(home: Path) -> dict[str, list[pack.Result]]:
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        running = {venue: pool.submit(pack.certify, venue=venue, home=home) for venue in pack.PACKS}
+        return {venue: future.result() for venue, future in running.items()}
+
+
 def test_the_pack_of_every_venue_passes(tmp_path: Path):
     """A pack mostly waits, for outages and for what can no longer arrive, so several run beside each other."""
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        running = {venue: pool.submit(pack.certify, venue=venue, home=tmp_path) for venue in pack.PACKS}
-        results = {venue: future.result() for venue, future in running.items()}
+    results = certified(tmp_path)
     failed = [(venue, one) for venue, found in results.items() for one in found if not one.passed]
     assert failed == []
     assert {venue: len(found) for venue, found in results.items()} == {v: len(p) for v, p in pack.PACKS.items()}
@@ -38,8 +45,6 @@ def _fills_by_arrival(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _lost_answers_are_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
-    from piggy.adapters import telling
-
     def reject(*, text: str, **names: Any) -> Any:
         return telling.reject(code="?", text=text, **names)
 
@@ -72,3 +77,26 @@ def test_a_broken_adapter_fails_its_pack(
     monkeypatch.setitem(pack.PACKS, "binance", (scenario,))
     results = pack.certify(venue="binance", home=tmp_path, ground=GROUNDS["binance"](tmp_path))
     assert [result.name for result in results if not result.passed] == [caught_by]
+
+
+def test_the_pack_of_every_venue_fails_when_its_adapter_miscounts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Fills are told with twice their lots; the wrong quantity of one order is enough to fail."""
+    fill, dealt = telling.fill, fix_inbound._dealt
+
+    def doubled(*, lots: Decimal, **names: Any) -> Any:
+        return fill(lots=lots * 2, **names)
+
+    def dealt_doubled(*args: Any) -> Any:
+        quantity, price = dealt(*args)
+        return quantity * 2, price
+
+    monkeypatch.setattr(telling, "fill", doubled)
+    monkeypatch.setattr(fix_inbound, "_dealt", dealt_doubled)
+    for ground in ("ground", "fix_ground"):
+        monkeypatch.setattr(f"piggy.simulator.certification.{ground}.WAIT_S_MAX", 2.0)
+    for venue, scenarios in pack.PACKS.items():
+        chosen = tuple(one for one in scenarios if one.__name__ == "submit_and_fill")
+        monkeypatch.setitem(pack.PACKS, venue, chosen)
+    results = certified(tmp_path)
+    passed = {venue for venue, found in results.items() if [one.passed for one in found] != [False]}
+    assert passed == set()
