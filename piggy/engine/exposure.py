@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 0.2
 NEWS_S = 0.025
+# News take at most one part of so many, too: with thousands of orders a second nobody sees each of them anyway.
+NEWS_SHARE = 20
 # Drawing takes at most one part of so many of the engine's time, and never so many symbols in one go.
 DRAWING_SHARE = 5
 SYMBOLS_AT_ONCE = 25
@@ -150,10 +152,17 @@ class Marks:
             for tenant, desk in list(self._desks.items()):
                 await self._sent(tenant, self._flush(tenant, desk, is_second=is_second))
             took_s = (self._clock.mono_ns() - began_ns) / 1_000_000_000
-            for _ in range(round(max(FLUSH_S, took_s * DRAWING_SHARE) / NEWS_S)):
-                await pause(NEWS_S)
-                for tenant, desk in list(self._desks.items()):
-                    await self._sent(tenant, self._tell_news(tenant, desk))
+            await self._keep_telling(until_ns=began_ns + round(max(FLUSH_S, took_s * DRAWING_SHARE) * 1_000_000_000))
+
+    async def _keep_telling(self, *, until_ns: int) -> None:
+        """Send news until then, as often as they take little of the engine's time."""
+        pause_s = NEWS_S
+        while (began_ns := self._clock.mono_ns()) < until_ns:
+            await pause(min(pause_s, (until_ns - began_ns) / 1_000_000_000))
+            began_ns = self._clock.mono_ns()
+            for tenant, desk in list(self._desks.items()):
+                await self._sent(tenant, self._tell_news(tenant, desk))
+            pause_s = max(NEWS_S, (self._clock.mono_ns() - began_ns) * NEWS_SHARE / 1_000_000_000)
 
     async def _sent(self, tenant: str, sending: Awaitable[None]) -> None:
         try:
