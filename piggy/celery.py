@@ -17,6 +17,9 @@ from apps.common.tasking import TenantCelery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piggy.settings.dev")
 
+# Sessions with LPs, and the door for clients.
+WORKERS = ("apps.liquidity.worker", "apps.gateway.worker")
+
 app = TenantCelery("piggy")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -40,12 +43,14 @@ class FixSessions(bootsteps.StartStopStep):
         return self.enabled
 
     def start(self, parent: Any) -> None:
-        """Run what apps.liquidity.worker says; it returns when the sessions are started."""
-        import_module("apps.liquidity.worker").run()
+        """Run what each worker package says; it returns when the sessions are started."""
+        for name in WORKERS:
+            import_module(name).run()
 
     def stop(self, parent: Any) -> None:
         """Log out and wait."""
-        import_module("apps.liquidity.worker").stop()
+        for name in reversed(WORKERS):
+            import_module(name).stop()
 
     def terminate(self, parent: Any) -> None:
         """As stop: a session is always logged out."""

@@ -14,7 +14,15 @@ from apps.outbox.services import retell_settings, save_setting
 from apps.trading import selectors
 from apps.trading.models import Strategy
 from piggy.core.answers import Answer
-from piggy.core.commands import AmendOrder, AnswerRequote, AnyCommand, CancelOrder, Envelope, PlaceOrder
+from piggy.core.commands import (
+    AmendOrder,
+    AnswerRequote,
+    AnyCommand,
+    CancelOrder,
+    Envelope,
+    PlaceOrder,
+    ReportConnection,
+)
 from piggy.core.orders import OrderTerms
 from piggy.messaging.client import Client, UnableToTell, command_id_of
 
@@ -39,6 +47,7 @@ def place_order(
     request_id: str,
     wait_s: float,
     now_us: int,
+    source: str = "api",
 ) -> Answer | None:
     """Ask the desk to trade and return its answer after commit, None past `wait_s` seconds (it may still be done).
 
@@ -48,8 +57,8 @@ def place_order(
         raise UnableToTrade("There is no such account.")
     return _ask(
         tenant=tenant,
-        command=PlaceOrder(terms=terms),
-        command_id=command_id_of("api", tenant, _principal(user), "POST /orders", key),
+        command=PlaceOrder(terms=terms, source=source),
+        command_id=order_command_id(tenant=tenant, user=user, key=key),
         user=user,
         request_hash=request_hash,
         request_id=request_id,
@@ -58,17 +67,57 @@ def place_order(
     )
 
 
+def cancel_command_id(*, tenant: str, user: Any, order_id: str, key: str) -> str:
+    """Return the id under which the desk knows a cancel that a user asks for under `key`."""
+    return command_id_of("api", tenant, _principal(user), f"DELETE /orders/{order_id}", key)
+
+
+def order_command_id(*, tenant: str, user: Any, key: str) -> str:
+    """Return the id under which the desk knows the order that a user places under `key`."""
+    return command_id_of("api", tenant, _principal(user), "POST /orders", key)
+
+
+def amend_command_id(*, tenant: str, user: Any, order_id: str, key: str) -> str:
+    """Return the id under which the desk knows a change that a user asks for under `key`."""
+    return command_id_of("api", tenant, _principal(user), f"PATCH /orders/{order_id}", key)
+
+
+def report_connection(*, tenant: str, account_id: str, connected: bool, key: str, now_us: int) -> None:
+    """Tell the desk that a client who asked for cancel on disconnect dropped off, or is back.
+
+    Raises UnableToReachDesk; the desk hears of it when it is back.
+    """
+    envelope = Envelope(
+        command_id=command_id_of("connection", tenant, account_id, key),
+        command=ReportConnection(account_id=account_id, connected=connected),
+        principal="gateway",
+        sent_at_us=now_us,
+    )
+    try:
+        _client().tell(tenant=tenant, envelope=envelope)
+    except UnableToTell as error:
+        raise UnableToReachDesk(str(error)) from error
+
+
 def cancel_order(
-    *, tenant: str, user: Any, order_id: str, key: str, request_id: str, wait_s: float, now_us: int
+    *,
+    tenant: str,
+    user: Any,
+    order_id: str,
+    key: str,
+    request_id: str,
+    wait_s: float,
+    now_us: int,
+    account_id: str = "",
 ) -> Answer | None:
-    """Ask the desk to cancel what is left of an order; answers and errors as place_order."""
-    order = selectors.order_of(user=user, order_id=order_id)
-    if order is None:
-        raise UnableToTrade("There is no such order.")
+    """Ask the desk to cancel what is left of an order; answers and errors as place_order.
+
+    With `account_id`, one of the user's, an order need not be shown yet: the desk looks whether it is that account's.
+    """
     return _ask(
         tenant=tenant,
-        command=CancelOrder(order_id=order_id, account_id=order.account_id),
-        command_id=command_id_of("api", tenant, _principal(user), f"DELETE /orders/{order_id}", key),
+        command=CancelOrder(order_id=order_id, account_id=_account_of(user, order_id, account_id)),
+        command_id=cancel_command_id(tenant=tenant, user=user, order_id=order_id, key=key),
         user=user,
         request_hash=order_id,
         request_id=request_id,
@@ -116,15 +165,13 @@ def amend_order(
     request_id: str,
     wait_s: float,
     now_us: int,
+    account_id: str = "",
 ) -> Answer | None:
     """Ask for another quantity, limit or stop price of a working order; answers and errors as place_order."""
-    order = selectors.order_of(user=user, order_id=order_id)
-    if order is None:
-        raise UnableToTrade("There is no such order.")
     return _ask(
         tenant=tenant,
-        command=AmendOrder(order_id=order_id, account_id=order.account_id, **changes),
-        command_id=command_id_of("api", tenant, _principal(user), f"PATCH /orders/{order_id}", key),
+        command=AmendOrder(order_id=order_id, account_id=_account_of(user, order_id, account_id), **changes),
+        command_id=amend_command_id(tenant=tenant, user=user, order_id=order_id, key=key),
         user=user,
         request_hash=request_hash,
         request_id=request_id,
@@ -142,6 +189,17 @@ def save_strategy(*, tenant: str, strategy: Strategy, by: str) -> Strategy:
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     """Tell the engine every strategy anew; `mark` makes this re-telling distinct from earlier ones."""
     return retell_settings(tenant=tenant, rows=list(selectors.all_strategies()), by=by, mark=mark)
+
+
+def _account_of(user: Any, order_id: str, account_id: str) -> str:
+    """Return the account of the user's own order, or `account_id` where that is one of the user's."""
+    if account_id:
+        owned = accounts.account_of(user=user, account_id=account_id)
+        if owned is not None:
+            return owned.account_id
+    elif (order := selectors.order_of(user=user, order_id=order_id)) is not None:
+        return order.account_id
+    raise UnableToTrade("There is no such order.")
 
 
 def _ask(

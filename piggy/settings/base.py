@@ -18,6 +18,9 @@ PIGGY_ENV = ENV.choice("PIGGY_ENV", among=("dev", "test", "prod"), default="dev"
 PIGGY_HOME = ENV.folder("PIGGY_HOME", default=BASE_DIR / ".run")
 PIGGY_SHARD = ENV.text("PIGGY_SHARD", default="main")
 PIGGY_WEB_PORT = ENV.integer("PIGGY_WEB_PORT", default=8000, low=1, high=65_535)
+# Where clients reach us over FIX; 0: nowhere. As the web's, its line is encrypted by what stands before it.
+PIGGY_FIX_HOST = ENV.text("PIGGY_FIX_HOST", default="127.0.0.1")
+PIGGY_FIX_PORT = ENV.integer("PIGGY_FIX_PORT", default=0, low=0, high=65_535)
 PIGGY_ASGI = ENV.choice("PIGGY_ASGI", among=("daphne", "uvicorn"), default="uvicorn")
 PIGGY_CONTEXT_KEY = ENV.key("PIGGY_CONTEXT_KEY")
 PIGGY_SIGNAL_KEY = ENV.key("PIGGY_SIGNAL_KEY")

@@ -38,6 +38,7 @@ OUR_APPS = (
     "trading",
     "risk",
     "liquidity",
+    "gateway",
     "hedging",
     "treasury",
     "policies",

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from apps.accounts import selectors as accounts
+from apps.gateway.models import CopyCursor, FixClient, OrderCopy, SentMessage
+from apps.instruments import selectors as instruments
+from piggy.adapters.fix_clients.config import Kind, Terms
+from piggy.adapters.fix_clients.outbound import Copy
+
+_ENDED = ("2", "4", "8", "C")
+
+
+def has_clients() -> bool:
+    """Return whether the current broker has any FIX client."""
+    return FixClient.objects.filter(enabled=True).exists()
+
+
+def is_enabled(*, client_id: int) -> bool:
+    """Return whether a session may go on."""
+    return FixClient.objects.filter(pk=client_id, enabled=True).exists()
+
+
+def accounts_of(*, client: FixClient) -> tuple[str, ...] | None:
+    """Return the accounts that a session hears of, None for every one."""
+    if client.every_account:
+        return None
+    if client.user_id is None:
+        return tuple(client.accounts)
+    owned = accounts.accounts_of(user=client.user).values_list("account_id", flat=True)
+    return tuple(each for each in owned if not client.accounts or each in client.accounts)
+
+
+def terms_of(*, client: FixClient) -> Terms:
+    """Return what a session's requests are read with, as of now."""
+    units = {each.symbol: each.contract_size.normalize() for each in instruments.all_instruments()}
+    return Terms(kind=Kind(client.kind), accounts=accounts_of(client=client) or (), units=units, in_lots=client.in_lots)
+
+
+def copied_seq() -> int:
+    """Return the last event of the log that was copied."""
+    row = CopyCursor.objects.first()
+    return row.seq if row else 0
+
+
+def last_copies(*, order_ids: Sequence[str]) -> dict[str, Copy]:
+    """Return the latest copy of each order that has one."""
+    rows = OrderCopy.objects.filter(order_id__in=order_ids).order_by("order_id", "-seq").distinct("order_id")
+    return {row.order_id: copy_of(row) for row in rows}
+
+
+def copy_by_client_id(*, client: FixClient, cl_ord_id: str) -> Copy | None:
+    """Return the latest copy that names this ClOrdID, of the session's own accounts only."""
+    rows = OrderCopy.objects.filter(cl_ord_id=cl_ord_id, account_id__in=accounts_of(client=client) or ())
+    found = rows.order_by("-seq").first()
+    return last_copies(order_ids=[found.order_id])[found.order_id] if found else None
+
+
+def open_copies(*, client: FixClient) -> list[Copy]:
+    """Return the latest copy of every order of the session's accounts that has not ended."""
+    rows = OrderCopy.objects.filter(account_id__in=accounts_of(client=client) or ())
+    copies = (copy_of(row) for row in rows.order_by("order_id", "-seq").distinct("order_id"))
+    return [copy for copy in copies if copy.status not in _ENDED]
+
+
+def sent_between(*, client: FixClient, first: int, last: int, rows_max: int) -> list[tuple[SentMessage, Copy | None]]:
+    """Return what was sent under numbers from `first` to `last`, each report with its copy; at most so many."""
+    rows = list(client.sent.filter(number__gte=first, number__lte=last).order_by("number")[:rows_max])
+    copies = OrderCopy.objects.in_bulk([row.copy_seq for row in rows if row.copy_seq is not None])
+    return [(row, copy_of(copies[row.copy_seq]) if row.copy_seq is not None else None) for row in rows]
+
+
+def copy_of(row: OrderCopy) -> Copy:
+    """Return the facts of a row."""
+    return msgspec.msgpack.decode(bytes(row.facts), type=Copy)

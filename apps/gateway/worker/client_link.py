@@ -1,0 +1,174 @@
+"""One logged-on client: the rules of its session, the reports it is told, and its requests on their way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from queue import Empty, SimpleQueue
+
+import structlog
+from django.db import connection
+
+from apps.gateway import selectors, services
+from apps.gateway.models import FixClient
+from apps.gateway.worker.requests import Reply, Requests
+from apps.gateway.worker.wire import Wire
+from apps.tenants.services import in_tenant
+from piggy.adapters.fix.messages import SOH, fields
+from piggy.adapters.fix_clients.config import RESEND_MAX
+from piggy.adapters.fix_clients.outbound import execution_report
+from piggy.adapters.fix_clients.session import Act, Close, Frames, Resend, Say, Session, Take
+
+WAIT_S = 0.2
+LOOK_S = 2.0
+COPIES_MAX = 500
+
+log = structlog.get_logger(__name__)
+
+
+class ClientLink:
+    """Runs on its connection's thread, which alone numbers and sends; requests are carried out on another."""
+
+    def __init__(self, *, tenant: str, client: FixClient, wire: Wire, frames: Frames, first: list[str]) -> None:
+        self.name = (tenant, client.comp_id)
+        self.thread: threading.Thread | None = None
+        self._tenant, self._client, self._wire = tenant, client, wire
+        self._frames, self._first = frames, first
+        self._heartbeat_s = int(fields(first[0])["108"])
+        self._session = Session(
+            client=client.comp_id,
+            us=tenant.upper(),
+            expected=client.incoming,
+            heartbeat_s=self._heartbeat_s,
+            now_s=time.monotonic(),
+        )
+        self._replies: SimpleQueue[Reply] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._open = True
+        self._resends: list[tuple[int, int]] = []
+        self._look_at = 0.0
+        with in_tenant(tenant):
+            self._terms = selectors.terms_of(client=client)
+        self._requests = Requests(tenant=tenant, client=client, terms=self._terms, reply=self._reply)
+
+    def wake(self) -> None:
+        """There may be something to tell."""
+        self._wire.ring()
+
+    def stop(self) -> None:
+        """Log out soon."""
+        self._stopping.set()
+        self._wire.ring()
+
+    def run(self) -> None:
+        """Serve until one side ends it. Raises OSError, UnableToFrame, LostSession."""
+        self.thread = threading.current_thread()
+        connection.set_schema(self._tenant)  # type: ignore[attr-defined]
+        self._requests.start()
+        log.info("fix_client_logged_on", tenant=self._tenant, comp_id=self._client.comp_id)
+        self._say(Say("A", f"98=0{SOH}108={self._heartbeat_s}{SOH}"))
+        self._do(self._session.begin(number=int(fields(self._first[0]).get("34", "0") or 0)))
+        for text in self._first[1:]:
+            self._hear(text)
+        while self._open:
+            data = self._wire.read(wait_s=0 if self._resends else WAIT_S)
+            if data is None:
+                return
+            for text in self._frames.feed(data):
+                if self._open:
+                    self._hear(text)
+            self._look_after()
+
+    def end(self) -> None:
+        """The line is gone: requests under way are finished, and the desk hears of it where that was agreed."""
+        self._wire.close()
+        self._requests.stop()
+        connection.set_schema_to_public()  # type: ignore[attr-defined]
+        log.info("fix_client_logged_off", tenant=self._tenant, comp_id=self._client.comp_id)
+
+    def _hear(self, text: str) -> None:
+        self._do(self._session.hear(text=text, now_s=time.monotonic(), now_us=time.time_ns() // 1_000))
+
+    def _look_after(self) -> None:
+        if not self._open:
+            return
+        self._do(self._session.tick(now_s=time.monotonic()))
+        self._answer()
+        if self._resends:
+            self._resend_some()
+        self._tell_copies()
+        self._requests.note_incoming(self._session.expected)
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_S
+            if self._stopping.is_set() or not selectors.is_enabled(client_id=self._client.pk):
+                self._do([Say("5", f"58=the session is closed{SOH}"), Close("closed by us")])
+        elif self._stopping.is_set():
+            self._do([Say("5", f"58=we are going down{SOH}"), Close("going down")])
+
+    def _do(self, acts: list[Act]) -> None:
+        for act in acts:
+            if isinstance(act, Say):
+                self._say(act)
+            elif isinstance(act, Take):
+                self._requests.take(act.number, act.values)
+            elif isinstance(act, Resend):
+                last = self._client.outgoing - 1
+                self._resends.append((act.first, min(act.last or last, last)))
+            else:
+                log.info("fix_client_closed", tenant=self._tenant, comp_id=self._client.comp_id, reason=act.reason)
+                self._open = False
+
+    def _say(self, act: Say) -> None:
+        number = services.number(client=self._client)
+        self._send(act.kind, number, act.body)
+
+    def _send(self, kind: str, number: int, body: str) -> None:
+        self._wire.send(kind=kind, number=number, body=body)
+        self._session.said(now_s=time.monotonic())
+
+    def _reply(self, reply: Reply) -> None:
+        self._replies.put(reply)
+        self._wire.ring()
+
+    def _answer(self) -> None:
+        while True:
+            try:
+                reply = self._replies.get_nowait()
+            except Empty:
+                return
+            number = services.number(client=self._client, kind=reply.kind, body=reply.body)
+            self._send(reply.kind, number, reply.body)
+
+    def _tell_copies(self) -> None:
+        while numbered := services.number_copies(client=self._client, rows_max=COPIES_MAX):
+            for number, copy in numbered:
+                body = execution_report(copy=copy, units=self._terms.units_per_lot(copy.symbol))
+                self._send("8", number, body)
+            if len(numbered) < COPIES_MAX:
+                return
+
+    def _resend_some(self) -> None:
+        """Send a part of what was asked for again, from the log; the rest follows, and orders are served between."""
+        first, last = self._resends[0]
+        rows = selectors.sent_between(client=self._client, first=first, last=last, rows_max=RESEND_MAX)
+        expected = first
+        for row, copy in rows:
+            if row.number > expected:
+                self._fill_gap(expected, row.number)
+            body = row.body
+            if copy is not None:
+                body = execution_report(copy=copy, units=self._terms.units_per_lot(copy.symbol))
+            first_sent_us = int(row.sent_at.timestamp() * 1_000_000)
+            self._wire.send(kind=row.kind, number=row.number, body=body, first_sent_us=first_sent_us)
+            expected = row.number + 1
+        if len(rows) == RESEND_MAX and expected <= last:
+            self._resends[0] = (expected, last)
+            return
+        if expected <= last:
+            self._fill_gap(expected, last + 1)
+        del self._resends[0]
+
+    def _fill_gap(self, first: int, following: int) -> None:
+        """Say that the numbers from `first` up to `following` were session messages, which nobody wants again."""
+        now_us = time.time_ns() // 1_000
+        self._wire.send(kind="4", number=first, body=f"123=Y{SOH}36={following}{SOH}", first_sent_us=now_us)

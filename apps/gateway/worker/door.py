@@ -1,0 +1,192 @@
+"""Listens for clients, lets in who proves who it is, and copies the log for those who are to hear of it.
+
+One worker of a shard listens: it holds a lock in PostgreSQL, and the others wait for it.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.db.utils import Error
+
+from apps.gateway import selectors, services
+from apps.gateway.models import FixClient
+from apps.gateway.worker.client_link import ClientLink
+from apps.gateway.worker.wire import Wire
+from apps.tenants.selectors import active_schemas
+from apps.tenants.services import in_tenant
+from piggy.adapters.fix.messages import fields
+from piggy.adapters.fix_clients.config import HEARTBEAT_S_MAX, HEARTBEAT_S_MIN, LOGON_S_MAX
+from piggy.adapters.fix_clients.session import Frames, UnableToFrame
+from piggy.messaging import streams
+from piggy.messaging.subscriber import Subscriber
+
+POLL_S = 0.5
+RETRY_S = 1.0
+REFUSED_S = 1.0
+STOP_S_MAX = 8.0
+WAITING_MAX = 50
+LOCK = "select pg_try_advisory_lock(hashtext('fix-clients'), hashtext(%s))"
+
+log = structlog.get_logger(__name__)
+
+
+class Door:
+    """Threads: one listens, one copies the log, and one each connection."""
+
+    def __init__(self, *, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._links: dict[tuple[str, str], ClientLink] = {}
+        self._room = threading.BoundedSemaphore(WAITING_MAX)
+        self._threads = [
+            threading.Thread(target=self._listen, name="fix-clients-door", daemon=True),
+            threading.Thread(target=self._copy, name="fix-clients-copies", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Open, as soon as no other worker of the shard has it open."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Close, and log everybody out."""
+        self._stopping.set()
+        with self._lock:
+            links = list(self._links.values())
+        for link in links:
+            link.stop()
+        for thread in (*self._threads, *(link.thread for link in links)):
+            if thread is not None:
+                thread.join(STOP_S_MAX)
+
+    def _listen(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(LOCK, [settings.PIGGY_SHARD])
+                    if cursor.fetchone()[0]:
+                        self._accept()
+            except (Error, OSError) as error:
+                log.warning("fix_door_waits", error=str(error))
+                connection.close()
+            self._stopping.wait(RETRY_S)
+        connection.close()
+
+    def _accept(self) -> None:
+        with socket.create_server(self._address) as server:
+            server.settimeout(POLL_S)
+            log.info("fix_door_open", port=server.getsockname()[1])
+            while not self._stopping.is_set():
+                try:
+                    line, address = server.accept()
+                except TimeoutError:
+                    continue
+                if not self._room.acquire(blocking=False):
+                    line.close()
+                    continue
+                threading.Thread(target=self._serve, args=(line, address[0]), name="fix-client", daemon=True).start()
+
+    def _serve(self, line: socket.socket, address: str) -> None:
+        link: ClientLink | None = None
+        try:
+            with line:
+                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                line.settimeout(LOGON_S_MAX)
+                link = self._log_on(line, address)
+                if link is not None:
+                    link.run()
+        except (OSError, UnableToFrame, services.LostSession) as error:
+            log.info("fix_client_gone", address=address, error=str(error))
+        except Exception:
+            log.exception("fix_client_failed", address=address)
+        finally:
+            self._room.release()
+            if link is not None:
+                link.end()
+                with self._lock:
+                    self._links.pop(link.name, None)
+            connection.close()
+
+    def _log_on(self, line: socket.socket, address: str) -> ClientLink | None:
+        """Read a Logon and let it in; who is not let in hears nothing that would help to guess."""
+        frames = Frames()
+        found: list[str] = []
+        until = time.monotonic() + LOGON_S_MAX
+        while not found and time.monotonic() < until:
+            data = line.recv(4_096)
+            if not data:
+                return None
+            found = frames.feed(data)
+        values = fields(found[0]) if found else {}
+        tenant = {schema.upper(): schema for schema in active_schemas(shard=settings.PIGGY_SHARD)}.get(
+            values.get("56", "")
+        )
+        try:
+            if values.get("35") != "A" or tenant is None:
+                raise services.UnableToAdmit("no Logon to a broker of ours")
+            heartbeat = values.get("108", "")
+            if not heartbeat.isdigit() or not HEARTBEAT_S_MIN <= int(heartbeat) <= HEARTBEAT_S_MAX:
+                raise services.UnableToAdmit(f"HeartBtInt (108): {HEARTBEAT_S_MIN} to {HEARTBEAT_S_MAX}")
+            if values.get("141") == "Y":
+                raise services.UnableToAdmit("ResetSeqNumFlag (141): numbers begin anew only by agreement")
+            with in_tenant(tenant):
+                client = services.admit(comp_id=values.get("49", ""), password=values.get("554", ""), address=address)
+            return self._link(tenant, client, Wire(line, client.comp_id, tenant.upper()), frames, found)
+        except services.UnableToAdmit as error:
+            log.warning("fix_logon_refused", address=address, comp_id=values.get("49", "")[:40], reason=str(error))
+            self._stopping.wait(REFUSED_S)
+            return None
+
+    def _link(self, tenant: str, client: FixClient, wire: Wire, frames: Frames, found: list[str]) -> ClientLink:
+        link = ClientLink(tenant=tenant, client=client, wire=wire, frames=frames, first=found)
+        with self._lock:
+            if link.name in self._links or self._stopping.is_set():
+                raise services.UnableToAdmit("it is logged on already")
+            self._links[link.name] = link
+        return link
+
+    def _copy(self) -> None:
+        """Copy what happened of every broker that has FIX clients, and wake who may have to hear of it."""
+        subscriber: Subscriber | None = None
+        tenants: list[str] = []
+        while not self._stopping.is_set():
+            try:
+                found = [each for each in active_schemas(shard=settings.PIGGY_SHARD) if self._is_wanted(each)]
+                if found != tenants or subscriber is None:
+                    tenants = found
+                    channels = [streams.committed_channel(tenant=tenant) for tenant in tenants]
+                    subscriber = Subscriber(redis_url=settings.REDIS_URL, channels=channels or ["none"])
+                for tenant in tenants:
+                    self._copy_one(tenant)
+                subscriber.wait(timeout_s=POLL_S)
+            except Error as error:
+                log.warning("fix_copies_wait_for_database", error=str(error))
+                connection.close()
+                self._stopping.wait(RETRY_S)
+            except Exception:
+                log.exception("fix_copies_failed")
+                connection.close()
+                self._stopping.wait(RETRY_S)
+        connection.close()
+
+    def _is_wanted(self, tenant: str) -> bool:
+        with in_tenant(tenant):
+            return selectors.has_clients()
+
+    def _copy_one(self, tenant: str) -> None:
+        while not self._stopping.is_set():
+            with in_tenant(tenant):
+                read = services.copy_log(tenant=tenant)
+            if not read:
+                return
+            with self._lock:
+                links = [link for name, link in self._links.items() if name[0] == tenant]
+            for link in links:
+                link.wake()

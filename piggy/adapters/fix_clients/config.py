@@ -1,0 +1,41 @@
+"""What one client's FIX session may do, and the limits of all of them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+MESSAGE_BYTES_MAX = 65_536
+LOGON_S_MAX = 10.0
+HEARTBEAT_S_MIN, HEARTBEAT_S_MAX = 1, 120
+CLOCK_S_MAX = 120
+# A silent line is asked after one and a bit heartbeats and given up after two and a bit (F-07).
+ASK_AFTER, GIVE_UP_AFTER = 1.2, 2.4
+RESEND_MAX = 2_500
+CL_ORD_ID_CHARACTERS_MAX = 64
+TEXT_CHARACTERS_MAX = 200
+
+
+class Kind(StrEnum):
+    """What a session is for: `DROP_COPY` hears reports and may ask nothing."""
+
+    ORDERS = "orders"
+    DROP_COPY = "drop_copy"
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session's requests are read with; `units` holds the units of one lot by symbol, none: it speaks in lots.
+
+    `accounts` are those it may name; with exactly one it need not name it.
+    """
+
+    kind: Kind
+    accounts: tuple[str, ...]
+    units: dict[str, Decimal]
+    in_lots: bool = False
+
+    def units_per_lot(self, symbol: str) -> Decimal:
+        """Return the quantity that one lot is on the wire."""
+        return Decimal(1) if self.in_lots else self.units.get(symbol, Decimal(1))

@@ -1,0 +1,223 @@
+"""The rules of a FIX 4.4 session on the accepting side. Pure: bytes and times in, what to do out; it sends nothing.
+
+QuickFIX answers a resend request from a store of its own; ours are answered from the log, so this side is ours. Numbers
+are given by who keeps them; this knows only the number expected next.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from piggy.adapters.fix.messages import SOH, at_us, fields
+from piggy.adapters.fix_clients.config import ASK_AFTER, CLOCK_S_MAX, GIVE_UP_AFTER, MESSAGE_BYTES_MAX
+
+_HEAD = b"8=FIX.4.4\x019="
+_TRAILER_BYTES = 7
+_LENGTH_DIGITS_MAX = 6
+ADMIN = ("0", "1", "2", "3", "4", "5", "A")
+REQUIRED, INCORRECT, CLOCK, COUNTERPARTY = "1", "5", "10", "9"
+
+
+class UnableToFrame(Exception):
+    """What comes is no FIX 4.4 or a message is too long: the connection is worth nothing."""
+
+
+class Say(NamedTuple):
+    """Send a session message under the next number."""
+
+    kind: str
+    body: str = ""
+
+
+class Take(NamedTuple):
+    """An application message, in sequence and for the first time."""
+
+    number: int
+    values: dict[str, str]
+
+
+class Resend(NamedTuple):
+    """Send again what was sent under these numbers; `last` 0 is all of it."""
+
+    first: int
+    last: int
+
+
+class Close(NamedTuple):
+    """Drop the connection."""
+
+    reason: str
+
+
+Act = Say | Take | Resend | Close
+
+
+class Frames:
+    """Cuts a stream into messages; one whose checksum is wrong was garbled on the way and is dropped, as FIX says."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the whole messages that have come. Raises UnableToFrame."""
+        self._buffer += data
+        found = []
+        while (end := self._end()) is not None:
+            raw, self._buffer = self._buffer[:end], self._buffer[end:]
+            if raw[-4:-1] == b"%03d" % (sum(raw[:-_TRAILER_BYTES]) % 256):
+                found.append(raw.decode("utf-8", "replace"))
+        return found
+
+    def _end(self) -> int | None:
+        if not self._buffer.startswith(_HEAD[: len(self._buffer)]):
+            raise UnableToFrame("this is no FIX 4.4")
+        stop = self._buffer.find(b"\x01", len(_HEAD))
+        if stop < 0:
+            if len(self._buffer) > len(_HEAD) + _LENGTH_DIGITS_MAX:
+                raise UnableToFrame("BodyLength (9) does not end")
+            return None
+        digits = self._buffer[len(_HEAD) : stop]
+        if not digits.isdigit() or len(digits) > _LENGTH_DIGITS_MAX or int(digits) > MESSAGE_BYTES_MAX:
+            raise UnableToFrame(f"BodyLength (9): at most {MESSAGE_BYTES_MAX}")
+        end = stop + 1 + int(digits) + _TRAILER_BYTES
+        if len(self._buffer) < end:
+            return None
+        if self._buffer[end - _TRAILER_BYTES : end - 4] != b"10=" or self._buffer[end - 1 : end] != b"\x01":
+            raise UnableToFrame("BodyLength (9) is wrong")
+        return end
+
+
+def frame(*, kind: str, number: int, sender: str, target: str, sent: str, body: str, first_sent: str = "") -> bytes:
+    """Return a whole message; `first_sent` is the time of a message that is sent again."""
+    again = f"43=Y{SOH}122={first_sent}{SOH}" if first_sent else ""
+    head = f"35={kind}{SOH}34={number}{SOH}49={sender}{SOH}56={target}{SOH}52={sent}{SOH}"
+    inner = f"{head}{again}{body}".encode()
+    whole = _HEAD + b"%d\x01" % len(inner) + inner
+    return whole + b"10=%03d\x01" % (sum(whole) % 256)
+
+
+class Session:
+    """One logged-on client; `expected` is the number that its next message should have. Times are seconds."""
+
+    def __init__(self, *, client: str, us: str, expected: int, heartbeat_s: int, now_s: float) -> None:
+        self.expected = expected
+        self._client, self._us = client, us
+        self._heartbeat_s = heartbeat_s
+        self._heard_at = self._said_at = now_s
+        self._asked_up_to = 0
+        self._tests = 0
+        self._test_out = False
+
+    def said(self, *, now_s: float) -> None:
+        """Note that something was sent."""
+        self._said_at = now_s
+
+    def begin(self, *, number: int) -> list[Act]:
+        """Take the number of the Logon that was let in."""
+        if number < self.expected:
+            return self._too_low(number)
+        if number > self.expected:
+            return self._ask_again(number)
+        self.expected += 1
+        return []
+
+    def tick(self, *, now_s: float) -> list[Act]:
+        """Return what silence asks for: a heartbeat of ours, a question to the client, or the end."""
+        acts: list[Act] = []
+        silent_s = now_s - self._heard_at
+        if silent_s > self._heartbeat_s * GIVE_UP_AFTER:
+            return [Close("nothing was heard for more than two heartbeats")]
+        if silent_s > self._heartbeat_s * ASK_AFTER and not self._test_out:
+            self._test_out = True
+            self._tests += 1
+            acts.append(Say("1", f"112=T{self._tests}{SOH}"))
+        if not acts and now_s - self._said_at >= self._heartbeat_s:
+            acts.append(Say("0"))
+        return acts
+
+    def hear(self, *, text: str, now_s: float, now_us: int) -> list[Act]:
+        """Return what a message asks for, in order."""
+        self._heard_at, self._test_out = now_s, False
+        values = fields(text)
+        number_text, kind = values.get("34", ""), values.get("35", "")
+        if not number_text.isdigit():
+            return [Say("5", f"58=MsgSeqNum (34) is missing{SOH}"), Close("a message without number")]
+        number = int(number_text)
+        if fault := self._fault(values, number, now_us):
+            return fault
+        if kind == "4" and values.get("123") != "Y":
+            return self._reset(values, number)
+        if number > self.expected:
+            if kind == "2":  # Answered at once: two sides that wait for each other's answer wait for ever.
+                return [*self._ask_again(number), *self._resend(values)]
+            return [Say("5"), Close("it logged out")] if kind == "5" else self._ask_again(number)
+        if number < self.expected:
+            return [] if values.get("43") == "Y" else self._too_low(number)
+        if kind == "4":
+            return self._reset(values, number)
+        self.expected += 1
+        return self._admin(kind, values) if kind in ADMIN else [Take(number, values)]
+
+    def _fault(self, values: dict[str, str], number: int, now_us: int) -> list[Act]:
+        if (values.get("49"), values.get("56")) != (self._client, self._us):
+            return [
+                reject(number=number, tag="49", kind=values.get("35", ""), reason=COUNTERPARTY, text="CompID problem"),
+                Say("5", f"58=CompID problem{SOH}"),
+                Close("another counterparty's message"),
+            ]
+        try:
+            sent_us = at_us(values.get("52", ""))
+        except ValueError:
+            sent_us = 0
+        if abs(now_us - sent_us) > CLOCK_S_MAX * 1_000_000:
+            text = f"SendingTime (52): within {CLOCK_S_MAX} s of ours"
+            return [
+                reject(number=number, tag="52", kind=values.get("35", ""), reason=CLOCK, text=text),
+                Say("5", f"58={text}{SOH}"),
+                Close("a clock that is wrong"),
+            ]
+        return []
+
+    def _admin(self, kind: str, values: dict[str, str]) -> list[Act]:
+        if kind == "1":
+            return [Say("0", f"112={values.get('112', '')}{SOH}")]
+        if kind == "2":
+            return self._resend(values)
+        if kind == "5":
+            return [Say("5"), Close("it logged out")]
+        if kind == "A":
+            return [Say("5", f"58=logged on already{SOH}"), Close("a second Logon")]
+        return []
+
+    def _resend(self, values: dict[str, str]) -> list[Act]:
+        first, last = values.get("7", ""), values.get("16", "")
+        if not (first.isdigit() and last.isdigit() and int(first)):
+            tag = "16" if first.isdigit() and int(first) else "7"
+            return [reject(number=int(values["34"]), tag=tag, kind="2", reason=INCORRECT, text=f"{tag}: a number")]
+        return [Resend(int(first), int(last))]
+
+    def _reset(self, values: dict[str, str], number: int) -> list[Act]:
+        """SequenceReset: with GapFillFlag in sequence, without it whatever its own number is; never backwards."""
+        to = values.get("36", "")
+        if not to.isdigit() or int(to) < self.expected:
+            text = f"NewSeqNo (36): a number from {self.expected} on"
+            return [reject(number=number, tag="36", kind="4", reason=INCORRECT, text=text)]
+        self.expected = int(to)
+        return []
+
+    def _too_low(self, number: int) -> list[Act]:
+        text = f"MsgSeqNum too low, expecting {self.expected} but received {number}"
+        return [Say("5", f"58={text}{SOH}"), Close(text)]
+
+    def _ask_again(self, number: int) -> list[Act]:
+        """Ask for what is missing, once: all that comes meanwhile is in the answer."""
+        if number <= self._asked_up_to:
+            return []
+        fresh = self.expected > self._asked_up_to
+        self._asked_up_to = number
+        return [Say("2", f"7={self.expected}{SOH}16=0{SOH}")] if fresh else []
+
+
+def reject(*, number: int, tag: str, kind: str, reason: str, text: str) -> Say:
+    """Return a session Reject (35=3) of message `number`, naming the tag."""
+    return Say("3", f"45={number}{SOH}371={tag}{SOH}372={kind}{SOH}373={reason}{SOH}58={text}{SOH}")
