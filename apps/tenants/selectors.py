@@ -24,14 +24,17 @@ class _Known:
     until_s: float
 
 
+# What a worker is given that serves the venues of every shard.
+ALL_SHARDS = "*"
+
 _known_hosts: dict[str, _Known] = {}
 
 
 def active_tenants(*, shard: str | None = None) -> list[Tenant]:
-    """Return the brokers that trade, of one shard or of all; never the template."""
+    """Return the brokers that trade, of one shard, or of all (None or ALL_SHARDS); never the template."""
     with schema_context("public"):
         found = Tenant.objects.filter(is_active=True).exclude(schema_name=settings.TENANT_TEMPLATE_SCHEMA)
-        return list(found.filter(shard=shard) if shard else found)
+        return list(found.filter(shard=shard) if shard and shard != ALL_SHARDS else found)
 
 
 def active_schemas(*, shard: str | None = None) -> list[str]:

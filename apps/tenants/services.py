@@ -11,13 +11,17 @@ from django_tenants.clone import CloneSchema
 from django_tenants.utils import schema_exists
 
 from apps.tenants import selectors
-from apps.tenants.backend import setup, wall
+from apps.tenants.backend import setup, shards, wall
 from apps.tenants.backend.roles import become_owner as become_owner
 from apps.tenants.models import Domain, Tenant
 
 
 class UnableToCreateTenant(Exception):
     """Nothing was made; the message says which name or domain stands in the way."""
+
+
+class UnableToMoveTenant(Exception):
+    """The broker stays where it is; the message says why."""
 
 
 @contextmanager
@@ -75,6 +79,22 @@ def create_tenant(
         _clone(source=settings.TENANT_TEMPLATE_SCHEMA, target=schema)
     selectors.forget_hosts()
     return tenant
+
+
+def move_tenant(*, schema: str, shard: str) -> str:
+    """Give a broker's desk to the engine of another shard while both run; return the shard that had it.
+
+    Needs the owner's connection. Raises UnableToMoveTenant.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        found = Tenant.objects.filter(schema_name=schema, is_active=True).values_list("shard", flat=True).first()
+        if found is None or schema == settings.TENANT_TEMPLATE_SCHEMA:
+            raise UnableToMoveTenant(f"No broker is called {schema}.")
+        if found == shard:
+            raise UnableToMoveTenant(f"{schema} is in shard {shard} already.")
+        if not shards.move(cursor=cursor, schema=schema, source=found, target=shard):
+            raise UnableToMoveTenant(f"{schema} left shard {found} meanwhile.")
+    return str(found)
 
 
 def set_up_database(*, verbosity: int = 1) -> list[str]:

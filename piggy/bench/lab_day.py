@@ -68,8 +68,9 @@ class Pen:
         self.chained.append(row)
         return row
 
-    async def append(self, *, rows: dict[str, list[Row]]) -> None:
+    async def append(self, *, rows: dict[str, list[Row]]) -> set[str]:
         """Rows are kept as they are chained."""
+        return set()
 
 
 class Day:

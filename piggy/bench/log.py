@@ -137,7 +137,7 @@ def _taken(sources: dict[str, Iterator[Recorded]], rows: int) -> dict[str, list[
 
 
 async def _append(journal: Journal, batches: list[dict[str, list[Recorded]]]) -> int:
-    size, running = 0, deque[asyncio.Future[None]]()
+    size, running = 0, deque[asyncio.Future[set[str]]]()
     for batch in batches:
         rows: dict[str, list[Row]] = {
             tenant: [journal.chain(tenant=tenant, recorded=each) for each in part] for tenant, part in batch.items()

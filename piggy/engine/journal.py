@@ -18,9 +18,13 @@ from piggy.messaging.chain import EVENT_VERSION, event_hash
 from piggy.messaging.chain import Row as Row
 from piggy.messaging.chain import Tip as Tip
 
-# FOR SHARE holds the lease row until the commit: a take-over waits for it, or it inserts nothing.
+# FOR SHARE holds the lease row until the commit: a take-over or a move of a tenant waits for it, or what follows sees
+# what they did. A statement of its own, for an insert that had to wait would still see what was before.
+HELD = b"SELECT 1 FROM public.engine_lease WHERE shard = $1 AND token = $2 FOR SHARE"
 INSERT: LiteralString = """
-WITH lease AS MATERIALIZED (SELECT 1 FROM public.engine_lease WHERE shard = $1 AND token = $2 FOR SHARE)
+WITH lease AS MATERIALIZED (
+  SELECT 1 FROM public.engine_lease AS lease JOIN public.tenants_tenant AS tenant ON tenant.shard = lease.shard
+   WHERE lease.shard = $1 AND lease.token = $2 AND tenant.schema_name = {tenant})
 INSERT INTO {schema}.event_log (seq, command_id, position, type, version, principal, request_hash,
                                 occurred_at, recorded_at, recorded_mono_ns, payload, prev_hash, hash)
 SELECT unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8), unnest($9), unnest($10), unnest($11),
@@ -30,6 +34,7 @@ SELECT unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), unnest($8), u
 # text, bigint, then arrays of: bigint, uuid, smallint, text, smallint, text, text, timestamptz twice, bigint, bytea.
 INSERT_TYPES = (25, 20, 1016, 2951, 1005, 1009, 1005, 1009, 1009, 1185, 1185, 1016, 1001, 1001, 1001)
 BEGIN, COMMIT = Statement(b"begin", b"BEGIN", ()), Statement(b"commit", b"COMMIT", ())
+HOLD = Statement(b"hold", HELD, (25, 20))
 CONTEXT = Statement(b"context", b"SELECT set_config('piggy.tenant', $1, true)", (25,))
 
 
@@ -82,8 +87,10 @@ class Journal:
         tip.seq, tip.hash = recorded.seq, row.hash
         return row
 
-    async def append(self, *, rows: dict[str, list[Row]]) -> None:
-        """Commit the rows of every tenant in one transaction. Raises UnableToWrite; then the tips are worth nothing.
+    async def append(self, *, rows: dict[str, list[Row]]) -> set[str]:
+        """Commit the rows of every tenant in one transaction; return those tenants that were moved to another shard.
+
+        Of them nothing was written. Raises UnableToWrite; then the tips are worth nothing.
 
         At most `pens` at a time, called in the order in which they were chained; they become true in that order.
         """
@@ -91,37 +98,47 @@ class Journal:
         self._before = mine
         self._hands.rotate()
         try:
-            await self._write(self._hands[0], rows, before)
+            moved = await self._write(self._hands[0], rows, before)
         except psycopg.Error as error:
             raise UnableToWrite(f"PostgreSQL did not take the batch: {error}") from error
         else:
             mine.set_result(True)
+            return moved
         finally:
             if not mine.done():
                 mine.set_result(False)
 
-    async def _write(self, hand: _Hand, rows: dict[str, list[Row]], before: asyncio.Future[bool] | None) -> None:
-        asked = [each for tenant, batch in rows.items() for each in self._asked(hand, tenant, batch)]
+    async def _write(self, hand: _Hand, rows: dict[str, list[Row]], before: asyncio.Future[bool] | None) -> set[str]:
+        asked: list[tuple[Statement, Sequence[bytes]]] = [(HOLD, self._fence)]
+        asked += [each for tenant, batch in rows.items() for each in self._asked(hand, tenant, batch)]
         if before is None or before.done():
             _follow(before)
-            self._check(rows, (await hand.pen.write(asked))[1::2])
-            return
-        self._check(rows, (await hand.pen.write([(BEGIN, ()), *asked]))[2::2])
+            return self._moved(rows, await hand.pen.write(asked))
+        moved = self._moved(rows, (await hand.pen.write([(BEGIN, ()), *asked]))[1:])
         # Without the rows before them these would leave a gap; whatever happens to those is known first.
         await asyncio.wait([before])
         _follow(before)
         await hand.pen.write([(COMMIT, ())])
+        return moved
 
-    def _check(self, rows: dict[str, list[Row]], written: Sequence[int]) -> None:
-        for (tenant, batch), count in zip(rows.items(), written, strict=True):
-            if count != len(batch):
-                raise UnableToWrite(f"{tenant}: token {self._token} is old, {count} rows written.")
+    def _moved(self, rows: dict[str, list[Row]], counts: Sequence[int]) -> set[str]:
+        """Return whose rows were not taken, of the counts of HOLD and of each tenant's context and insert."""
+        held, *written = counts
+        if not held:
+            raise UnableToWrite(f"Token {self._token} is old, nothing was written.")
+        moved = set()
+        for (tenant, batch), count in zip(rows.items(), written[1::2], strict=True):
+            assert count in (0, len(batch)), "a batch is written whole or not at all"
+            if not count:
+                moved.add(tenant)
+        return moved
 
     def _asked(self, hand: _Hand, tenant: str, batch: Sequence[Row]) -> Iterator[tuple[Statement, Sequence[bytes]]]:
         """The tenant's context, local to the transaction, and its rows."""
         insert = hand.inserts.get(tenant)
         if insert is None:
-            text = sql.SQL(INSERT).format(schema=sql.Identifier(tenant)).as_bytes(None)
+            names = {"schema": sql.Identifier(tenant), "tenant": sql.Literal(tenant)}
+            text = sql.SQL(INSERT).format(**names).as_bytes(None)
             insert = hand.inserts[tenant] = Statement(f"append {tenant}".encode(), text, INSERT_TYPES)
         yield CONTEXT, (hand.context.signed(tenant=tenant).encode(),)
         yield insert, (*self._fence, *_columns(batch))

@@ -153,6 +153,7 @@ class Loop:
         self._inbox: deque[Item] = deque()
         self._urgent: deque[Item] = deque()
         self._held: list[Item] | None = None
+        self._left: set[str] = set()
         self._wake = asyncio.Event()
         self._untold: deque[Batch] = deque()
         self._decided = 0
@@ -184,6 +185,17 @@ class Loop:
         urgent = item.make is None and type(item.envelope.command) in URGENT
         (self._urgent if urgent else self._inbox).append(item)
         self._wake.set()
+
+    def take(self, *, tenant: str, desk: Desk) -> None:
+        """Decide for a tenant from now on."""
+        self.desks[tenant] = desk
+        self._left.discard(tenant)
+
+    def drop(self, *, tenant: str) -> None:
+        """Decide no more for a tenant that another engine has: what is not committed yet nobody hears."""
+        if self.desks.pop(tenant, None) is not None:
+            log.info("tenant left the shard", extra={"tenant": tenant})
+        self._left.add(tenant)
 
     def hold(self) -> None:
         """Keep what brings new risk until `release`; all else is decided."""
@@ -283,10 +295,13 @@ class Loop:
             before.result()
         if batch.rows:
             started_s = time.perf_counter()
-            await self._journal.append(rows=batch.rows)
+            for tenant in await self._journal.append(rows=batch.rows):
+                self.drop(tenant=tenant)
             self.figures.commit_s += time.perf_counter() - started_s
             self.figures.batches += 1
             self.figures.events += sum(len(part) for part in batch.rows.values())
+        if self._left:
+            batch.done = [Done(each.item, None, []) if each.item.tenant in self._left else each for each in batch.done]
         self.figures.commands += len(batch.done)
         told = self._untold.popleft()
         assert told is batch, "batches are told in the order in which they were decided"

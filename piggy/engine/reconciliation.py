@@ -35,9 +35,9 @@ class Reconciliation:
         self._venues[tenant] = len(desk.entry.closed)
         self._note()
 
-    def end(self, *, tenant: str) -> None:
-        """Forget a tenant that left."""
-        self._venues.pop(tenant, None)
+    def keep(self, *, tenants: set[str]) -> None:
+        """Forget the tenants that left."""
+        self._venues = {tenant: venues for tenant, venues in self._venues.items() if tenant in tenants}
         self._note()
 
     async def wait(self, *, seconds: float) -> None:
@@ -56,8 +56,12 @@ class Reconciliation:
 
     def _note(self) -> list[str]:
         """Bring the status up to date; return what is closed."""
-        closed = sorted(f"{tenant}/{venue}" for tenant in self._venues for venue in self._desks[tenant].entry.closed)
+        closed = sorted(f"{tenant}/{venue}" for tenant in self._venues for venue in self._closed(tenant))
         if opened := sorted(set(self._status.unreconciled) - set(closed)):
             log.info("venues reconciled", extra={"venues": opened, "closed": closed})
         self._status.venues, self._status.unreconciled = sum(self._venues.values()), closed
         return closed
+
+    def _closed(self, tenant: str) -> set[str]:
+        desk = self._desks.get(tenant)
+        return desk.entry.closed if desk else set()

@@ -223,11 +223,12 @@ class Term:
         for tenant in sorted(tenants - set(loop.desks) - set(self.status.halted)):
             found = await warm.take(connection=reader, tenant=tenant)
             if found is not None:
-                loop.desks[tenant], journal.tips[tenant] = found
+                desk, journal.tips[tenant] = found
+                loop.take(tenant=tenant, desk=desk)
                 entry.begin(tenant=tenant)
         for tenant in set(loop.desks) - tenants:
-            entry.end(tenant=tenant)
-            del loop.desks[tenant]
+            loop.drop(tenant=tenant)
+        entry.keep(tenants=set(loop.desks))
 
     async def _connect(self, purpose: str) -> psycopg.AsyncConnection[Any]:
         return await psycopg.AsyncConnection.connect(

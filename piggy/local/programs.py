@@ -22,9 +22,9 @@ def of(*, env: Mapping[str, str], python: Path) -> list[Program]:
     flow = [] if env.get("FLOW") == "0" else [_program("flow", python, *_flow(), tier=ASKS)]
     return [
         _program("simulator", python, "-m", "piggy.simulator"),
-        _program("engine", python, "-m", "piggy.engine"),
+        *_engines(env, python),
         _program("projector", python, "-m", "piggy.projector", tier=WORKS),
-        _program("fix", python, *CELERY, *FIX, *QUIET, tier=WORKS),
+        _program("fix", python, *CELERY, *FIX, *QUIET, tier=WORKS, env=_everywhere(env)),
         _program("worker", python, *CELERY, *WORKER, *QUIET, tier=WORKS),
         _program("beat", python, *CELERY, *BEAT, tier=ASKS),
         _program("web", python, *_web(env), tier=ASKS),
@@ -32,8 +32,28 @@ def of(*, env: Mapping[str, str], python: Path) -> list[Program]:
     ]
 
 
-def _program(name: str, python: Path, *arguments: str, tier: int = CARRIES) -> Program:
-    return Program(name=name, argv=(str(python), *arguments), tier=tier)
+def _program(
+    name: str, python: Path, *arguments: str, tier: int = CARRIES, env: Mapping[str, str] | None = None
+) -> Program:
+    return Program(name=name, argv=(str(python), *arguments), tier=tier, env=env or {})
+
+
+def _engines(env: Mapping[str, str], python: Path) -> list[Program]:
+    """Return an engine for each of PIGGY_SHARDS, or the one of PIGGY_SHARD; each further door is one port higher."""
+    made = [_program("engine", python, "-m", "piggy.engine")]
+    for at, shard in enumerate(_shards(env)[1:], 1):
+        door = str(int(env["PIGGY_EDGE_PORT"]) + at)
+        own = {"PIGGY_SHARD": shard, "PIGGY_EDGE_PORT": door}
+        made.append(_program(f"engine-{shard}", python, "-m", "piggy.engine", env=own))
+    return made
+
+
+def _everywhere(env: Mapping[str, str]) -> dict[str, str]:
+    return {"PIGGY_SHARD": "*"} if len(_shards(env)) > 1 else {}
+
+
+def _shards(env: Mapping[str, str]) -> list[str]:
+    return [shard for shard in env.get("PIGGY_SHARDS", "").split(",") if shard]
 
 
 def _web(env: Mapping[str, str]) -> tuple[str, ...]:

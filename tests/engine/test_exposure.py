@@ -25,8 +25,8 @@ class Memory(Journal):
     def __init__(self, tenant: str) -> None:
         self.tips = {tenant: Tip()}
 
-    async def append(self, *, rows: Any) -> None:
-        return
+    async def append(self, *, rows: Any) -> set[str]:
+        return set()
 
 
 @pytest.mark.parametrize("count", [20, 5 * ORDERS_KEPT])

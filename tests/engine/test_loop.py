@@ -31,12 +31,14 @@ class HeldJournal(Journal):
         self.begun: list[dict[str, list[Row]]] = []
         self.gate = asyncio.Event()
         self.fails = False
+        self.moved: set[str] = set()
 
-    async def append(self, *, rows: dict[str, list[Row]]) -> None:
+    async def append(self, *, rows: dict[str, list[Row]]) -> set[str]:
         self.begun.append(rows)
         await self.gate.wait()
         if self.fails:
             raise UnableToWrite("the disk is gone")
+        return self.moved & rows.keys()
 
 
 def credit(reference: str) -> cmd.CreditAccount:
@@ -178,3 +180,15 @@ async def test_settled_returns_after_the_commit_of_what_was_decided(bank: Bank) 
     async with asyncio.timeout(1):
         await settled
     assert len(bank.told) == 1
+
+
+async def test_what_was_decided_for_a_tenant_that_left_nobody_hears(bank: Bank) -> None:
+    """Not even a repeat of it that was answered from what was never committed."""
+    bank.ask(credit("one"), name="same")
+    await bank.turns()
+    bank.ask(credit("one"), name="same")
+    bank.journal.moved = {TENANT}
+    bank.journal.gate.set()
+    await bank.turns()
+    assert [answer for _, answer in bank.heard] == [None, None]
+    assert TENANT not in bank.loop.desks

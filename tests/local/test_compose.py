@@ -76,4 +76,12 @@ def test_mounted_files_and_dependencies_exist() -> None:
 
 def test_the_proxy_leads_to_services_that_exist() -> None:
     text = (DOCKER / "Caddyfile").read_text()
-    assert set(re.findall(r"reverse_proxy (\w+):", text)) <= SERVICES.keys()
+    named = re.findall(r"reverse_proxy ([^{\n]+)", text)
+    assert {place.partition(":")[0] for places in named for place in places.split()} <= SERVICES.keys()
+
+
+def test_a_second_engine_waits_for_the_lease_of_the_first() -> None:
+    """F-01: the same shard, so that one of them decides; `up --wait` returns when it may."""
+    first, second = SERVICES["engine"], SERVICES["engine-standby"]
+    assert first["environment"]["PIGGY_SHARD"] == second["environment"]["PIGGY_SHARD"]
+    assert "/warmz" in " ".join(second["healthcheck"]["test"])

@@ -49,5 +49,14 @@ def test_no_program_is_given_the_owner_and_flow_can_be_off(home: Path) -> None:
     assert all("DATABASE_OWNER_URL" not in program.env for program in programs.of(env=env, python=Path("python")))
 
 
+def test_each_shard_has_an_engine_with_a_door_of_its_own_and_one_worker_serves_all(home: Path) -> None:
+    env = environment.complete(env={"PIGGY_SHARDS": "main,second"}, place=home)
+    made = {program.name: program.env for program in programs.of(env=env, python=Path("python"))}
+    door = int(env["PIGGY_EDGE_PORT"])
+    assert made["engine"] == {}
+    assert made["engine-second"] == {"PIGGY_SHARD": "second", "PIGGY_EDGE_PORT": str(door + 1)}
+    assert made["fix"] == {"PIGGY_SHARD": "*"}
+
+
 def test_unknown_arguments_are_usage_errors() -> None:
     assert commands.run(name="down", arguments=["--hard"]) == commands.USAGE

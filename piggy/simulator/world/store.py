@@ -104,8 +104,9 @@ class SimulatedJournal(Journal):
         self._store = store
         self._token = token
 
-    async def append(self, *, rows: dict[str, list[Row]]) -> None:
-        """Commit the rows of every tenant. Raises UnableToWrite."""
+    async def append(self, *, rows: dict[str, list[Row]]) -> set[str]:
+        """Commit the rows of every tenant; none is ever moved. Raises UnableToWrite."""
         await asyncio.sleep(self._store.luck.uniform(0.0005, 0.004))
         self._store.append(token=self._token, rows=rows)
         await asyncio.sleep(self._store.luck.uniform(0.0, 0.002))
+        return set()

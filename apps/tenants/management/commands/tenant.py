@@ -13,7 +13,7 @@ from apps.tenants.backend.roles import become_owner
 
 
 class Command(BaseCommand):
-    help = "tenant create <schema> --domain HOST [--name N] ... | tenant list"
+    help = "tenant create <schema> --domain HOST [--name N] ... | tenant move <schema> --to SHARD | tenant list"
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -28,6 +28,9 @@ class Command(BaseCommand):
         create.add_argument("--colour-accent", default="#3b82f6")
         create.add_argument("--logo-text", default="")
         create.add_argument("--if-absent", action="store_true", help="Do nothing when the broker exists.")
+        move = verbs.add_parser("move")
+        move.add_argument("schema")
+        move.add_argument("--to", required=True, dest="target", help="The shard whose engine is to run its desk.")
         verbs.add_parser("list")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,6 +39,9 @@ class Command(BaseCommand):
         if options["verb"] == "list":
             for tenant in selectors.active_tenants():
                 self.stdout.write(f"{tenant.schema_name}\t{tenant.name}\t{tenant.shard}")
+            return
+        if options["verb"] == "move":
+            self._move(options["schema"], options["target"])
             return
         if options["if_absent"] and options["schema"] in selectors.active_schemas():
             self.stdout.write(f"{options['schema']} exists")
@@ -47,3 +53,10 @@ class Command(BaseCommand):
         except services.UnableToCreateTenant as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{options['schema']} created ({time.perf_counter() - started_s:.1f} s)")
+
+    def _move(self, schema: str, target: str) -> None:
+        try:
+            source = services.move_tenant(schema=schema, shard=target)
+        except services.UnableToMoveTenant as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{schema} goes from shard {source} to {target}; its engine has it within seconds")

@@ -1,0 +1,30 @@
+"""A broker is given to another shard from the command line; workers serve one shard, or all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from apps.tenants import selectors
+from apps.tenants.backend import shards
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_a_broker_moves_to_a_shard_and_whoever_serves_all_shards_still_serves_it(acorn: Any, birch: Any) -> None:
+    command = [sys.executable, "manage.py", "tenant", "move", "acorn", "--to", "second"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    try:
+        assert done.returncode == 0, done.stderr
+        assert "from shard main to second" in done.stdout
+        assert selectors.active_schemas(shard="second") == ["acorn"]
+        assert selectors.active_schemas(shard="main") == ["birch"]
+        assert selectors.active_schemas(shard=selectors.ALL_SHARDS) == ["acorn", "birch"]
+    finally:
+        with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
+            assert shards.move(cursor=owner.cursor(), schema="acorn", source="second", target="main")

@@ -1,0 +1,84 @@
+"""Tenants spread over engines: each decides for its own, and one is moved under flow, nothing lost or done twice."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from apps.tenants.backend import shards
+from piggy.engine import term
+from piggy.engine.journal import Journal
+from piggy.engine.lease import Lease
+from piggy.messaging.chain import Tip
+from piggy.messaging.client import Client
+from tests.engine.conftest import buy, envelope, opening_commands, running_engine, until
+from tests.engine.ground import Ground
+from tests.engine.test_journal import credited
+
+
+def move(ground: Ground, *, schema: str, source: str, target: str) -> bool:
+    with ground.as_owner() as owner, owner.transaction(), owner.cursor() as cursor:
+        return shards.move(cursor=cursor, schema=schema, source=source, target=target)
+
+
+async def test_a_tenant_is_moved_under_flow_there_and_back_and_nobody_else_notices(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """INV-01, INV-02, INV-27."""
+    monkeypatch.setattr(term, "TENANTS_S", 0.3)
+    stays, other = ground.add_tenant(shard=shard), f"{shard}-2"
+    client, answered, stopped = Client(redis_url=ground.services.redis_url), {tenant: [], stays: []}, asyncio.Event()
+
+    async def ask(name: str, asked: Any, wait_s: float = 2) -> Any:
+        return await asyncio.to_thread(client.ask, tenant=name, envelope=asked, wait_s=wait_s)
+
+    async def trade(name: str) -> None:
+        while not stopped.is_set():
+            asked = envelope(buy("0.01"))
+            while await ask(name, asked) is None:
+                assert name == tenant, "who stays is answered at the first asking"
+            answered[name].append(asked.command_id)
+
+    async with running_engine(ground, shard, holder="one") as one, running_engine(ground, other, holder="two") as two:
+        for name in (tenant, stays):
+            for command in opening_commands():
+                assert await ask(name, envelope(command), wait_s=10)
+        traders = [asyncio.create_task(trade(name)) for name in (tenant, tenant, stays)]
+        token = one.status.token
+        for source, target, has in ((shard, other, two), (other, shard, one)):
+            await asyncio.sleep(0.3)
+            assert await asyncio.to_thread(move, ground, schema=tenant, source=source, target=target)
+            await until(lambda has=has: tenant in has.loop.desks)
+            before = len(answered[tenant])
+            await until(lambda before=before: len(answered[tenant]) > before + 3)
+        stopped.set()
+        await asyncio.gather(*traders)
+        assert one.status.token == token, "no term ended"
+        assert set(one.loop.desks) == {tenant, stays}
+        assert not two.loop.desks
+    for name in (tenant, stays):
+        rows = ground.log_rows(tenant=name)
+        ids = [row[1] for row in rows if row[2] == 0]
+        assert set(answered[name]) <= set(ids)
+        assert len(ids) == len(set(ids))
+        assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
+
+
+async def test_an_engine_writes_nothing_for_a_tenant_that_was_moved_away(
+    ground: Ground, shard: str, tenant: str, connect: Any
+) -> None:
+    """INV-27: the fence of a move is in the write, whatever the engine believes."""
+    stays = ground.add_tenant(shard=shard)
+    lease = Lease(connection=await connect(), shard=shard, holder="here", life_s=60)
+    journal = Journal(
+        connection=await connect(), context_key=ground.context_key, shard=shard, token=await lease.acquire()
+    )
+    journal.tips.update({tenant: Tip(), stays: Tip()})
+    assert not move(ground, schema=tenant, source="elsewhere", target="b")
+    assert move(ground, schema=tenant, source=shard, target=f"{shard}-2")
+    rows = {name: [journal.chain(tenant=name, recorded=credited(1))] for name in (tenant, stays)}
+    assert await journal.append(rows=rows) == {tenant}
+    assert ground.log_rows(tenant=tenant) == []
+    assert len(ground.log_rows(tenant=stays)) == 1
