@@ -33,6 +33,7 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Price profiles", "policies.priceprofilepolicy", "price_change"),
             ("Swap rates", "policies.swappolicy", "nights_stay"),
             ("Swap-free groups", "policies.swapfreepolicy", "mosque"),
+            ("Trading calendars", "policies.calendarpolicy", "event"),
         ),
     ),
     (

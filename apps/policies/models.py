@@ -11,6 +11,7 @@ import msgspec
 from django.db import models
 
 from piggy.core import commands as cmd
+from piggy.core.clearance import Calendar, calendar_fault
 from piggy.core.hedging import HedgePolicy, policy_fault
 from piggy.core.margin import MarginSettings, settings_fault
 from piggy.core.profiles import PriceProfile, profile_fault
@@ -32,6 +33,7 @@ class Kind(models.TextChoices):
     SWAP_FREE = "swap-free"
     HEDGING = "hedging"
     ROUTING = "routing"
+    CALENDAR = "calendar"
 
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {
@@ -41,10 +43,11 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     Kind.SWAP_FREE: SwapFree,
     Kind.HEDGING: HedgePolicy,
     Kind.ROUTING: RoutingPolicy,
+    Kind.CALENDAR: Calendar,
 }
 # What names a policy of each kind beside the kind itself.
 OF_GROUP = (Kind.PRICING, Kind.MARGIN, Kind.SWAP_FREE)
-OF_SYMBOL = (Kind.PRICING, Kind.MARGIN, Kind.SWAPS, Kind.HEDGING)
+OF_SYMBOL = (Kind.PRICING, Kind.MARGIN, Kind.SWAPS, Kind.HEDGING, Kind.CALENDAR)
 # What the row itself says is not written in the body.
 FROM_ROW = ("version", "symbol", "key")
 
@@ -129,6 +132,8 @@ class Policy(models.Model):
             return cmd.ConfigureSwapFree(group=self.group, terms=made)
         if self.kind == Kind.HEDGING:
             return cmd.ConfigureHedging(policy=made)
+        if self.kind == Kind.CALENDAR:
+            return cmd.ConfigureCalendar(calendar=made)
         return cmd.ConfigureRouting(policy=made)
 
 
@@ -178,6 +183,8 @@ def _fault(made: Any) -> str:
         return rates_fault(rates=made)
     if isinstance(made, HedgePolicy):
         return policy_fault(policy=made)
+    if isinstance(made, Calendar):
+        return calendar_fault(calendar=made) or ""
     if isinstance(made, RoutingPolicy):
         found = routing_fault(policy=made)
         return ": ".join(found) if found else ""
@@ -195,3 +202,4 @@ SwapPolicy = _proxy("SwapPolicy", Kind.SWAPS, "swap rate")
 SwapFreePolicy = _proxy("SwapFreePolicy", Kind.SWAP_FREE, "swap-free group")
 HedgingPolicy = _proxy("HedgingPolicy", Kind.HEDGING, "hedging policy")
 RoutingRules = _proxy("RoutingRules", Kind.ROUTING, "routing rule set")
+CalendarPolicy = _proxy("CalendarPolicy", Kind.CALENDAR, "trading calendar")

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from apps.accounts import selectors as accounts
 from apps.common.admin import KeptAdmin, badge
 from apps.policies import models, selectors, services
+from apps.policies.admin.body import BodyField
 from apps.policies.models import FROM_ROW, OF_GROUP, OF_SYMBOL, STRUCTS, Policy, UnableToReadPolicy
 
 
@@ -29,11 +30,12 @@ class PolicyForm(forms.ModelForm):
     class Meta:
         model = Policy
         fields = ("group", "symbol", "body", "reason")
-        widgets = {"body": forms.Textarea(attrs={"rows": 18, "spellcheck": "false"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance.kind = self.KIND
+        if "body" in self.fields:
+            self.fields["body"] = BodyField(struct=STRUCTS[self.KIND])
 
     def clean(self) -> dict[str, Any]:
         """Refuse what the core would refuse, naming the field."""
@@ -194,6 +196,7 @@ for screen in (
     models.SwapFreePolicy,
     models.HedgingPolicy,
     models.RoutingRules,
+    models.CalendarPolicy,
 ):
     form = type(f"{screen.__name__}Form", (PolicyForm,), {"KIND": screen.KIND})  # type: ignore[attr-defined]
     admin.site.register(screen, PolicyAdmin, form=form)

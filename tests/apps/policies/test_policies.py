@@ -18,7 +18,8 @@ from apps.accounts.models import Group
 from apps.instruments import services as instruments
 from apps.outbox.models import OutboxCommand
 from apps.policies import selectors, services
-from apps.policies.models import Kind, Policy
+from apps.policies.admin.body import gathered, nodes_of
+from apps.policies.models import STRUCTS, Kind, Policy
 from apps.tenants.services import in_tenant
 from piggy.bench.desk_ground import seat_staff
 from piggy.core import commands as cmd
@@ -31,6 +32,12 @@ BODIES: dict[str, tuple[str, str, dict[str, Any], type]] = {
     Kind.SWAPS: ("", "EURUSD", {"long": "-6.2", "short": "1.1", "triple_weekday": 2}, cmd.ConfigureSwaps),
     Kind.SWAP_FREE: ("b-book", "", {"grace_days": 5, "fee_per_lot": "2"}, cmd.ConfigureSwapFree),
     Kind.HEDGING: ("", "EURUSD", {"threshold": "10", "target": "2"}, cmd.ConfigureHedging),
+    Kind.CALENDAR: (
+        "",
+        "EURUSD",
+        {"sessions": [{"opens": 1_320, "closes": 7_200}], "timezone": "Europe/London", "holidays": ["2026-12-25"]},
+        cmd.ConfigureCalendar,
+    ),
     Kind.ROUTING: ("", "", {"rules": [{"name": "vip", "priority": 1, "book_mode": "A"}]}, cmd.ConfigureRouting),
 }
 
@@ -88,6 +95,8 @@ def test_the_next_version_replaces_the_one_before_and_both_are_kept(broker: None
         (Kind.SWAPS, {"long": "much"}, "body"),
         (Kind.PRICING, {"bands": [{"bid": "1", "ask": "1", "from_lots": "5"}]}, "body"),
         (Kind.ROUTING, {"rules": [{"name": "a", "priority": 1}]}, "body"),
+        (Kind.CALENDAR, {"timezone": "Nowhere/Land"}, "body"),
+        (Kind.CALENDAR, {"sessions": [{"opens": 10, "closes": 10}]}, "body"),
     ],
 )
 def test_what_the_engine_would_refuse_is_refused_when_it_is_written(
@@ -131,7 +140,15 @@ def test_each_effective_value_says_where_it_comes_from(broker: None) -> None:
     assert selectors.effective(group="b-book")[0]["values"]["swap"][0] == "swap-free"
 
 
-SCREENS = ("priceprofilepolicy", "marginpolicy", "swappolicy", "swapfreepolicy", "hedgingpolicy", "routingrules")
+SCREENS = (
+    "priceprofilepolicy",
+    "marginpolicy",
+    "swappolicy",
+    "swapfreepolicy",
+    "hedgingpolicy",
+    "routingrules",
+    "calendarpolicy",
+)
 
 
 def staff(role: str, username: str) -> Client:
@@ -161,3 +178,78 @@ def test_the_form_writes_a_draft_and_shows_what_the_linter_says(broker: None) ->
     assert "shadowed" in page and "is taken by all before it" in page
     wrong = dealer.post("/admin/policies/routingrules/add/", form | {"body": '{"rules": 3}'})
     assert wrong.status_code == 200 and "rules" in wrong.content.decode()
+
+
+FULL: dict[str, dict[str, Any]] = {
+    Kind.PRICING: {
+        "bands": [{"bid": "3", "ask": "-4.5"}, {"bid": "1", "ask": "1", "from_lots": "10", "unit": "bps"}],
+        "schedules": [
+            {
+                "windows": [{"weekdays": [0, 4], "start_minute": 0, "end_minute": 60, "zone": "Europe/London"}],
+                "bands": [{"bid": "9", "ask": "9"}],
+            }
+        ],
+        "commission": {"basis": "per_lot", "rate": "3", "tiers": [{"from_turnover": "1000000", "rate": "2"}]},
+    },
+    Kind.HEDGING: {"threshold": "10", "venues": ["LP1", "LP2"], "venue_lots_max": {"LP1": "5"}, "automatic": False},
+    Kind.ROUTING: {
+        "rules": [
+            {
+                "name": "vip",
+                "priority": 1,
+                "book_mode": "MIXED",
+                "a_book_percent": "40",
+                "conditions": {"groups": ["a", "b"], "lots_min": "2.5", "from_minute": 60, "to_minute": 90},
+                "dealer": {"timeout_s": 20, "passes_on": True},
+                "enabled": False,
+            }
+        ],
+        "cost_model": {"fee": "1", "latency_bps_per_s": "0.2"},
+    },
+    Kind.CALENDAR: {"sessions": [{"opens": 0, "closes": 1_440}], "holidays": ["2026-12-25", "2027-01-01"]},
+}
+
+
+def inputs(nodes: list[dict[str, Any]]) -> dict[str, str]:
+    """What a browser would send of a form as it is shown."""
+    sent: dict[str, str] = {}
+    for node in nodes:
+        if node["kind"] == "group":
+            sent |= inputs(node["nodes"])
+        elif node["kind"] == "rows":
+            for row in node["rows"]:
+                sent |= inputs(row)
+        else:
+            sent[node["path"]] = node["value"]
+    return sent
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_form_that_nobody_touched_says_what_it_was_filled_with(kind: str) -> None:
+    given = FULL.get(kind) or BODIES[kind][2]
+    sent = inputs(nodes_of(struct=STRUCTS[kind], body=given, path="body"))
+    assert gathered(struct=STRUCTS[kind], data=sent, path="body") == given
+
+
+def test_a_form_is_sent_input_by_input_and_a_bad_one_is_named(broker: None) -> None:
+    dealer = staff("dealer", "dora")
+    page = dealer.get("/admin/policies/routingrules/add/").content.decode()
+    assert 'name="body-rules-0-conditions-lots_min"' in page and "lower is asked first" in page
+    form = {
+        "reason": "a new day",
+        "body-rules-0-name": "vip",
+        "body-rules-0-priority": "1",
+        "body-rules-0-book_mode": "A",
+        "body-rules-0-conditions-groups": "b-book, other",
+        "body-rules-1-name": "",
+        "body-rules-1-book_mode": "",
+    }
+    wrong = dealer.post("/admin/policies/routingrules/add/", form | {"body-rules-0-a_book_percent": "140"})
+    assert "between 0 and 100" in wrong.content.decode()
+    assert 'value="140"' in wrong.content.decode(), "what was typed stays"
+    answer = dealer.post("/admin/policies/routingrules/add/", form)
+    assert answer.status_code == 302, answer.content.decode()[-2000:]
+    with in_tenant("acorn"):
+        made = Policy.objects.get()
+    conditions = {"groups": ["b-book", "other"]}
+    assert made.body == {"rules": [{"name": "vip", "priority": 1, "book_mode": "A", "conditions": conditions}]}
