@@ -4,7 +4,7 @@ VENV := .venv/bin
 WORKERS ?= 2
 export PIGGY_BEGAN_AT_S := $(shell date +%s)
 
-.PHONY: help setup setup-dev run down test unit core rest lint types contracts bench mutants clean
+.PHONY: help setup setup-dev run down test unit core rest lint types contracts bench mutants chaos clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,11 @@ bench: setup  ## every bench with its figures: make bench NAME=desk for one
 
 mutants: setup-dev  ## mutation testing of risk, margin and routing; SECONDS=600 bounds it
 	$(VENV)/python -m tests.mutation --seconds $(or $(SECONDS),3600)
+
+# Every process killed, stopped and resumed, Redis emptied, PostgreSQL restarted, the disk filled, then the checkers.
+chaos: setup-dev  ## troubles on real processes under flow, then every check: make chaos N=20 SEED=1
+	CHAOS_CYCLES=$(or $(N),20) CHAOS_SEED=$(or $(SEED),1) CHAOS_DISK=1 CHAOS_ONLY="$(ONLY)" \
+		$(VENV)/pytest -q -s tests/flows/test_chaos.py
 
 clean:  ## forget what was installed and compiled; data under .run stay
 	rm -rf .venv build node_modules static/vendor staticfiles

@@ -15,13 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from piggy.local import checks, environment, processes, programs, schema
+from piggy.local.postgres import UnableToStartPostgres
 from piggy.local.services import LocalServices
 from piggy.local.steps import elapsed_s, say
 from piggy.local.supervisor import Supervisor, end_leftovers
+from piggy.local.valkey import UnableToStartValkey
 
 PYTHON = Path(sys.executable)
 READY_S_MAX = 120.0
 TICK_S = 0.25
+TRY_AGAIN_S = 1.0
 
 
 class UnableToStart(Exception):
@@ -139,11 +142,15 @@ def prepare(*, env: Mapping[str, str], place: Path) -> None:
 
 
 def look_after(*, keeper: Supervisor, services: LocalServices, stopped: threading.Event) -> None:
-    """Restart whatever dies until `stopped`."""
+    """Restart whatever dies until `stopped`; what cannot start, as on a full disk, is tried again and again (F-21)."""
     while not stopped.wait(TICK_S):
-        for name in services.revive():
-            say(f"{name} was killed and runs again")
-        keeper.tick()
+        try:
+            for name in services.revive():
+                say(f"{name} was killed and runs again")
+            keeper.tick()
+        except (UnableToStartPostgres, UnableToStartValkey, OSError) as error:
+            say(f"not started again yet: {error}")
+            stopped.wait(TRY_AGAIN_S)
 
 
 def wait_until_ready(

@@ -60,8 +60,14 @@ class Login(NamedTuple):
 class RunningVenue:
     """`manage.py up` in a home of its own, on free ports."""
 
-    def __init__(self, *, lps: tuple[LpConfig, ...] = LPS) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="piggy-flows-"))
+    def __init__(self, *, lps: tuple[LpConfig, ...] = LPS, home: Path | None = None) -> None:
+        self.home = home or Path(tempfile.mkdtemp(prefix="piggy-flows-"))
+        # What the venue says of itself is kept elsewhere: its own disk may be full.
+        self._told = Path(tempfile.mkdtemp(prefix="piggy-flows-said-"))
+        if home is not None:
+            # LPs keep their books somewhere else altogether.
+            (self._told / "simulator").mkdir()
+            (home / "simulator").symlink_to(self._told / "simulator")
         self.web_port, self.edge_port = processes.free_port(), processes.free_port()
         # Nothing of the tests' own servers and keys: this venue makes its own.
         kept = {
@@ -82,11 +88,11 @@ class RunningVenue:
 
     @property
     def said(self) -> str:
-        return (self.home / "up.log").read_text()
+        return (self._told / "up.log").read_text()
 
     def start(self) -> None:
         """Return as soon as `up` says that the desk is live."""
-        with (self.home / "up.log").open("wb") as output:
+        with (self._told / "up.log").open("wb") as output:
             self._up = subprocess.Popen(
                 [sys.executable, "manage.py", "up"], cwd=ROOT, env=self._env, stdout=output, stderr=output
             )
@@ -107,6 +113,25 @@ class RunningVenue:
         if self._up is not None and self._up.poll() is None:
             self.stop()
         shutil.rmtree(self.home, ignore_errors=True)
+        shutil.rmtree(self._told, ignore_errors=True)
+
+    def pids(self, name: str) -> list[int]:
+        """Every process of a program or a server: what it started is in its group."""
+        first = self.pid(name)
+        group = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if first in (int(entry.name), int(stat[1]), int(stat[2])):
+                group.append(int(entry.name))
+        return group
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command of this venue."""
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self._env, capture_output=True, text=True, check=False)
 
     def pid(self, name: str) -> int:
         """The process id of a program, or of the server's first process."""

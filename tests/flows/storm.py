@@ -1,12 +1,8 @@
-"""kill -9 of engine, FIX worker, Redis and PostgreSQL under flow: nothing acknowledged is lost, nothing doubled.
-
-The supervisor of `make run` starts each again. KILL_SEEDS=3,4,5 runs other storms.
-"""
+"""Clients in a storm, who repeat every order until they hear what became of it, and what must hold after it."""
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import threading
 import time
@@ -15,21 +11,17 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-import pytest
 
 from piggy.core import events as ev
 from tests.flows.venue import LPS, RunningVenue, place, wait
 
-SEEDS = [int(seed) for seed in os.environ.get("KILL_SEEDS", "1").split(",")]
-VICTIMS = ("engine", "fix", "valkey", "postgres")
 # (login, account): A book, B book and mixed, so that every path is under way when somebody dies.
 TRADERS = (("grace", "A1007"), ("heidi", "A1008"), ("ivan", "A1009"), ("dan", "A1004"))
 SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD")
 SIZES = ("0.01", "0.05", "0.10", "0.50", "1.50")
 UNITS = {"EURUSD": 100_000, "GBPUSD": 100_000, "USDJPY": 100_000, "XAUUSD": 100}
 DEFINITE = (201, 422)
-
-pytestmark = pytest.mark.timeout(400)
+ANSWER_S_MAX = 120
 
 
 class Flow:
@@ -49,7 +41,7 @@ class Flow:
     def stop(self) -> None:
         self._stopped.set()
         for thread in self._threads:
-            thread.join(90)
+            thread.join(ANSWER_S_MAX + 10)
             assert not thread.is_alive(), "an order was never answered"
 
     def _trade(self, login: str, account_id: str) -> None:
@@ -69,7 +61,7 @@ class Flow:
             "quantity": chance.choice(SIZES),
             "client_order_id": key,
         }
-        until_s = time.monotonic() + 80
+        until_s = time.monotonic() + ANSWER_S_MAX
         while time.monotonic() < until_s:
             try:
                 answer = place(web, key=key, **order)
@@ -84,40 +76,6 @@ class Flow:
                 self.strange.append(f"{answer.status_code} {answer.text[:300]}")
             time.sleep(0.2)
         self.strange.append(f"{key} was never answered")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_lost_and_nothing_doubled(running: RunningVenue, seed: int) -> None:
-    """INV-01, INV-03 and INV-25 in small, with every process of the venue real."""
-    chance = random.Random(seed)
-    flow = Flow(running=running, seed=seed)
-    flow.start()
-    try:
-        for victim in VICTIMS:
-            time.sleep(chance.uniform(0.8, 2.0))
-            old = running.pid(victim)
-            running.kill(victim)
-            wait(lambda victim=victim, old=old: is_back(running, victim, old), seconds=60, what=running.logs)
-            wait(running.is_ready, seconds=60, what=running.logs)
-        time.sleep(1)
-    finally:
-        flow.stop()
-    assert flow.strange == []
-    assert len(flow.acknowledged) > 20
-    wait(running.settled, seconds=60, what=lambda: f"{running.unsettled()}\n{running.logs()}")
-    log = running.events()
-    assert_acknowledged_orders_are_kept(running, flow, log)
-    assert_lps_and_log_agree(running, log)
-    wait(lambda: not exposure_differs(running, log), seconds=5, what=lambda: exposure_differs(running, log))
-    wait(lambda: not blotter_differs(running), seconds=5, what=lambda: blotter_differs(running))
-
-
-def is_back(running: RunningVenue, victim: str, old: int) -> bool:
-    try:
-        return running.pid(victim) != old
-    except (AssertionError, StopIteration):
-        return False
 
 
 def assert_acknowledged_orders_are_kept(running: RunningVenue, flow: Flow, log: list[ev.AnyEvent]) -> None:
@@ -181,3 +139,17 @@ def blotter_differs(running: RunningVenue) -> dict[str, object]:
 def frame(running: RunningVenue, panel: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(running.redis().get(f"{{acorn}}:desk:snapshot:{panel}"))
     return found
+
+
+def assert_all_holds(running: RunningVenue, flow: Flow) -> list[ev.AnyEvent]:
+    """Nothing acknowledged lost, nothing doubled, projections level, LPs' books ours, the chain and the ledger good."""
+    assert flow.strange == []
+    wait(running.settled, seconds=90, what=lambda: f"{running.unsettled()}\n{running.logs()}")
+    log = running.events()
+    assert_acknowledged_orders_are_kept(running, flow, log)
+    assert_lps_and_log_agree(running, log)
+    uneven = "select currency, sum(amount) from treasury_posting group by currency having sum(amount) <> 0"
+    assert running.rows(uneven) == []
+    wait(lambda: not exposure_differs(running, log), seconds=10, what=lambda: exposure_differs(running, log))
+    wait(lambda: not blotter_differs(running), seconds=10, what=lambda: blotter_differs(running))
+    return log
