@@ -30,6 +30,9 @@ _SIDES = {"1": Side.BUY, "2": Side.SELL}
 _DUPLICATE_ORDER, _UNKNOWN_ORDER = "6", "5"
 _TEXT_MAX = 200
 # 8, 9 and 35 come first, in this order.
+_MASS_QUOTE = "35=i"
+# Of a MassQuote's entry: side, where its price may be, where its size is.
+_QUOTED = (("0", ("132", "188"), "134"), ("1", ("133", "190"), "135"))
 _REFRESH, HEAD_CHARACTERS = f"{SOH}35=X{SOH}", 32
 
 
@@ -225,12 +228,14 @@ class MarketDataBook:
             spot_units=self._spot_units,
             symbol_tag=config.dialect.symbol_tag,
         )
+        self._quoted: dict[str, str] = {}
         self.taken = 0
 
     def clear(self) -> None:
         """Forget every quote: the session ended."""
         for book in self._books.values():
             book.entries.clear()
+        self._quoted.clear()
 
     def apply(self, text: str) -> set[str]:
         """Take a snapshot or refresh (35=W, X); return which of our symbols changed. Raises UnableToReadReport."""
@@ -239,7 +244,8 @@ class MarketDataBook:
                 changed, count = self._refresher.take(text)
                 self.taken += count
                 return changed
-            return self._snapshot(text.split(SOH))
+            parts = text.split(SOH)
+            return self._mass_quote(parts) if parts[2] == _MASS_QUOTE else self._snapshot(parts)
         except (KeyError, ValueError, IndexError) as error:
             raise UnableToReadReport(f"{type(error).__name__} {error}") from error
 
@@ -287,6 +293,26 @@ class MarketDataBook:
         for number, entry in enumerate(found):
             self._put(name, book, entry, f"{entry['269']}.{number}")
         return {self._mappings[name].symbol}
+
+    def _mass_quote(self, parts: list[str]) -> set[str]:
+        """Take two-sided quotes (35=i), keyed by QuoteEntryID; a side that is not said stays, one of 0 is withdrawn."""
+        changed = set()
+        sent_at = next((part[3:] for part in parts if part.startswith("52=")), "")
+        first = next((number for number, part in enumerate(parts) if part.startswith("299=")), 0)
+        if not first:
+            raise ValueError("a MassQuote without a quote")
+        for entry in _entries(parts[first:], "299"):
+            name = self._quoted.get(entry["299"], "") if self._symbol_tag not in entry else entry[self._symbol_tag]
+            book = self._books[name]
+            book.at, self._quoted[entry["299"]] = sent_at, name
+            for side, price_tags, size_tag in _QUOTED:
+                price = next((entry[tag] for tag in price_tags if tag in entry), "")
+                if price:
+                    size = {"271": entry[size_tag]} if size_tag in entry else {}
+                    self._put(name, book, {"278": f"{entry['299']}.{side}", "269": side, "270": price, **size}, "")
+                    self.taken += 1
+            changed.add(self._mappings[name].symbol)
+        return changed
 
     def _put(self, name: str, book: _SymbolBook, entry: dict[str, str], spare_id: str) -> None:
         key = entry.get("278", spare_id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
+
 from piggy.adapters.fix.config import SessionConfig
 from piggy.adapters.fix.messages import SOH, message, stamp
 from piggy.adapters.interface import UnableToTranslate
@@ -39,6 +41,21 @@ def cancel(
         f"41={cl_ord_id}{SOH}11={cl_ord_id}-C{attempt or ''}{SOH}{_instrument(config, symbol)}54={_SIDES[side]}{SOH}"
         f"60={stamp(at_us)}{SOH}38={units}{SOH}",
     )
+
+
+def replace(*, child: ChildOrderCreated, new_id: str, config: SessionConfig, at_us: int) -> str:
+    """Return an OrderCancelReplaceRequest (35=G): `child` as it shall be, in the place of the order with its id.
+
+    Raises UnableToTranslate.
+    """
+    changed = msgspec.structs.replace(child, cl_ord_id=new_id)
+    text = new_order(child=changed, config=config, at_us=at_us)
+    return text.replace(f"35=D{SOH}", f"35=G{SOH}41={child.cl_ord_id}{SOH}", 1)
+
+
+def mass_quote_ack(*, quote_id: str) -> str:
+    """Return a MassQuoteAcknowledgement (35=b), for LPs that send no more until they have it."""
+    return message("b", f"117={quote_id}{SOH}297=0{SOH}")
 
 
 def status_request(*, cl_ord_id: str, symbol: str, side: Side, config: SessionConfig) -> str:

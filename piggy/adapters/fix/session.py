@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 # QuickFIX's threads call into the session; one that is collected while they run takes the process down.
 _started: set[FixSession] = set()
 PROBE_S = 0.3
+MASS_QUOTE = "i"
 TOO_LOW = "MsgSeqNum too low"
 _LOGON, _LOGOUT, _REJECT, _HEARTBEAT = "A", "5", "3", "0"
 
@@ -278,6 +279,8 @@ class FixSession(fix.Application):
         kind = text[start : text.index("\x01", start)]
         if kind in MARKET_DATA:
             self._take_quotes(text)
+            if kind == MASS_QUOTE and (values := fields(text)).get("301", "0") != "0":
+                self.send(outbound.mass_quote_ack(quote_id=values["117"]))
             return
         self._log.write("IN ", text)
         if kind in ("8", "9"):

@@ -220,3 +220,22 @@ def test_a_bust_or_correction_that_names_no_fill_is_refused_for_parking(changed:
 def test_a_bust_of_an_lp_whose_ids_name_no_fill_is_refused_for_parking():
     with pytest.raises(UnableToReadReport):
         read_report(text=execution(t150="H", t17="E2", t19="E1"), config=config(dialect=DIALECTS["centroid"]))
+
+
+def test_a_mass_quote_sets_both_sides_and_withdraws_by_its_entry():
+    book = MarketDataBook(config=config())
+    head = "8=FIX.4.4|9=0|35=i|34=2|49=LP1|52=20261122-10:00:00.000|56=ACORN|117=q1|296=1|302=s|304=1|295=1|"
+    assert book.apply(text(head + "299=e|55=EURUSD|132=1.1|133=1.2|134=100000|135=50000|10=0|")) == {"EURUSD"}
+    quote = book.quote(symbol="EURUSD", received_at_us=5)
+    assert [(each.price, each.size) for each in (*quote.bids, *quote.asks)] == [
+        (Decimal("1.1"), Decimal(1)),
+        (Decimal("1.2"), Decimal("0.5")),
+    ]
+    book.apply(text(head + "299=e|132=1.11|10=0|"))
+    book.apply(text(head + "299=e|133=0|10=0|"))
+    quote = book.quote(symbol="EURUSD", received_at_us=5)
+    assert ([each.price for each in quote.bids], quote.asks) == ([Decimal("1.11")], ())
+    with pytest.raises(UnableToReadReport):
+        book.apply(text(head + "299=f|132=1|10=0|"))
+    with pytest.raises(UnableToReadReport):
+        book.apply(text("8=FIX.4.4|9=0|35=i|34=2|52=20261122-10:00:00.000|117=q|10=0|"))

@@ -1,0 +1,106 @@
+"""F-11: a client asks for everything again; it comes from the log in parts, and the living are served between them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from piggy.adapters.fix_clients.config import RESEND_MAX, Kind
+from piggy.adapters.fix_clients.outbound import Copy
+from piggy.core.orders import OrderType, Side, TimeInForce
+from tests.apps.gateway.ground import PASSWORD, Line
+
+MESSAGES = int(os.environ.get("PIGGY_TEST_RESENT_MESSAGES", "6000"))  # 100,000 is the nightly size.
+MEMORY_MIB_MAX = 200
+ENGINE_FIRST = 2  # Number 1 was a Logon.
+
+
+@pytest.fixture
+def port(acorn: Any, as_tenant: Any, redis_server: Any) -> Iterator[int]:
+    """The door with one drop copy that was told MESSAGES reports on days gone by."""
+    from apps.gateway import services
+    from apps.gateway.models import FixClient, OrderCopy, SentMessage
+    from apps.gateway.worker.door import Door
+    from piggy.local import processes
+
+    with as_tenant("acorn"):
+        client = FixClient(comp_id="COPY1", kind=Kind.DROP_COPY, every_account=True)
+        services.set_password(client=client, password=PASSWORD)
+        client.save()
+        services.begin_here(tenant="acorn", client=client)
+        numbers = range(ENGINE_FIRST, ENGINE_FIRST + MESSAGES)
+        OrderCopy.objects.bulk_create((row(number) for number in numbers), batch_size=5_000)
+        at = datetime.now(UTC)
+        SentMessage.objects.bulk_create(
+            (SentMessage(client=client, number=number, copy_seq=number, sent_at=at) for number in numbers),
+            batch_size=5_000,
+        )
+        FixClient.objects.update(incoming=2, outgoing=numbers[-1] + 1, copied_seq=numbers[-1])
+    door = Door(host="127.0.0.1", port=(port := processes.free_port()))
+    door.start()
+    yield port
+    door.stop()
+
+
+def row(seq: int) -> Any:
+    from apps.gateway.models import OrderCopy
+
+    copy = Copy(
+        seq=seq,
+        order_id=f"O{seq}",
+        account_id="A1",
+        cl_ord_id=f"c{seq}",
+        symbol="EURUSD",
+        side=Side.BUY,
+        type=OrderType.MARKET,
+        time_in_force=TimeInForce.IOC,
+        quantity=Decimal(1),
+        exec_type="0",
+        status="0",
+        at_us=1_700_000_000_000_000,
+    )
+    return OrderCopy(
+        seq=seq, account_id="A1", order_id=f"O{seq}", cl_ord_id=f"c{seq}", facts=msgspec.msgpack.encode(copy)
+    )
+
+
+@pytest.mark.timeout(900)
+def test_everything_comes_again_in_parts_and_what_lives_flows_between(port: int) -> None:
+    line = connected(port)
+    line.log_on(2)
+    (logon,) = line.read()
+    assert int(logon["34"]) == ENGINE_FIRST + MESSAGES
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line.say("2", 3, "7=1|16=0|")
+    line.say("1", 4, "112=are you there|")
+    expected, answered_at = 1, 0
+    while expected < ENGINE_FIRST + MESSAGES + 1:
+        for each in line.read():
+            if each["35"] == "0":
+                answered_at = expected
+                assert each["112"] == "are you there"
+                continue
+            assert (each["34"], each["43"]) == (str(expected), "Y")
+            expected = int(each["36"]) if each["35"] == "4" else expected + 1
+            assert each["35"] == "4" or each["17"] == each["34"], "each report under the number it had"
+    assert answered_at <= ENGINE_FIRST + 2 * RESEND_MAX, "who asks meanwhile does not wait for the end"
+    grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) / 1_024
+    assert grown_mib < MEMORY_MIB_MAX
+    line.close()
+
+
+def connected(port: int) -> Line:
+    for _ in range(200):
+        try:
+            return Line(port, "COPY1")
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the door did not open")
