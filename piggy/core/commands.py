@@ -253,9 +253,13 @@ class AmendOrder(Command, frozen=True, kw_only=True):
 
 
 class ActOnPrices(Command, frozen=True, kw_only=True):
-    """The engine's own: prices of `symbols` moved, so fill touched orders, call margin, stop out."""
+    """The engine's own: prices of `symbols` moved, so fill touched orders, call margin, stop out.
+
+    `accounts` are those whose turn it is to be looked at; None looks at every holder that must be.
+    """
 
     symbols: tuple[str, ...]
+    accounts: tuple[str, ...] | None = None
 
 
 class ActOnTime(Command, frozen=True, kw_only=True):

@@ -188,8 +188,12 @@ class Desk:
         )
         self._due.clear()
         late = touching.time_is_up(state=state, now_us=now_us)
-        looks = touched or self._watch.has_line
-        prices: tuple[AnyCommand, ...] = (cmd.ActOnPrices(symbols=touched),) if looks else ()
+        if touched:
+            accounts = self._watch.unsafe_holders(symbols=touched, holders=state.holders)
+            self._watch.line_up(accounts=accounts, called=state.margin_called)
+        turn = self._watch.next_in_line()
+        acts = touched or turn
+        prices: tuple[AnyCommand, ...] = (cmd.ActOnPrices(symbols=touched, accounts=turn),) if acts else ()
         times: tuple[AnyCommand, ...] = (cmd.ActOnTime(),) if late else ()
         if state.hedge_policies and covering.due(moment=self.moment(now_us=now_us)):
             times = (*times, cmd.ActOnExposure())
@@ -317,18 +321,15 @@ class Desk:
             self._answered[recorded.command_id] = known
             if len(self._answered) > ANSWERS_KEPT:
                 self._forgotten.add(command_id=self._answered.popitem(last=False)[0])
-        if isinstance(event, ev.CommandRefused):
+        if type(event) in _OF_ORDERS:
+            order_id = event.order_id
+            if known.order_id in ("", order_id) and order_id in self.state.orders:
+                known.order_id = order_id
+                self._command_id, self._unsettled = recorded.command_id, known
+        elif isinstance(event, ev.CommandRefused):
             known.answer = msgspec.structs.replace(known.answer, refused=event)
-            return
-        if isinstance(event, ev.OrderShadowed):
+        elif isinstance(event, ev.OrderShadowed):
             known.answer = msgspec.structs.replace(known.answer, shadow=event)
-            return
-        if type(event) not in _OF_ORDERS:
-            return
-        order_id = event.order_id
-        if known.order_id in ("", order_id) and order_id in self.state.orders:
-            known.order_id = order_id
-            self._command_id, self._unsettled = recorded.command_id, known
 
     def _settle(self) -> None:
         """Write down how the latest command left its order, before the next command can change it."""

@@ -59,6 +59,13 @@ class MarginWatch:
         """Return those of `accounts` that must be looked at."""
         return accounts.difference(self._safe)
 
+    def unsafe_holders(self, *, symbols: Iterable[str], holders: Mapping[str, set[str]]) -> set[str]:
+        """Return the accounts that hold any of `symbols` and must be looked at."""
+        accounts: set[str] = set()
+        for symbol in symbols:
+            accounts |= self.unsafe(accounts=holders.get(symbol, set()))
+        return accounts
+
     def line_up(self, *, accounts: set[str], called: set[str]) -> None:
         """Have `accounts` looked at, those among `called` first; nobody stands in a line twice."""
         self._pressing |= dict.fromkeys(sorted(accounts & called))
@@ -71,10 +78,6 @@ class MarginWatch:
             self._pressing.pop(account_id, None)
             self._waiting.pop(account_id, None)
         return tuple(dict.fromkeys(chosen))
-
-    @property
-    def has_line(self) -> bool:
-        return bool(self._pressing or self._waiting)
 
     def trust(self, *, account_id: str, bands: Iterable[Band]) -> None:
         """Take an account as safe while prices stay within its bands."""

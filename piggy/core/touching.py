@@ -30,18 +30,15 @@ TRAILING_STEPS = 10
 
 
 def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
-    """Do what the prices of `symbols` now call for; asking again with the same prices does nothing more.
-
-    Of the accounts that must be looked at some wait for the next step, which may name no symbols at all.
-    """
-    execution = Execution(moment=moment)
-    accounts: set[str] = set()
+    """Do what the prices of `symbols` now call for; asking again with the same prices does nothing more."""
+    execution, state = Execution(moment=moment), moment.state
     for symbol in command.symbols:
         _trigger_stops(symbol=symbol, execution=execution)
         _fill_touched(symbol=symbol, execution=execution)
-        accounts |= moment.watch.unsafe(accounts=moment.state.holders.get(symbol, set()))
-    moment.watch.line_up(accounts=accounts, called=moment.state.margin_called)
-    for account_id in moment.watch.next_in_line():
+    accounts = command.accounts
+    if accounts is None:
+        accounts = tuple(sorted(moment.watch.unsafe_holders(symbols=command.symbols, holders=state.holders)))
+    for account_id in accounts:
         watch_margin(account_id=account_id, execution=execution)
     return settled(execution=execution)
 

@@ -135,6 +135,9 @@ class Drafted:
     def _decide(self, command: AnyCommand, at_us: int) -> tuple[AnyEvent, ...]:
         if isinstance(command, LEFT_OUT):
             return ()
+        if isinstance(command, cmd.ActOnPrices):
+            # Who is in danger under the draft is not who was.
+            command = msgspec.structs.replace(command, accounts=None)
         try:
             events = self.desk.decide(command=command, now_us=at_us)
         except Exception:
