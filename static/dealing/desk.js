@@ -6,7 +6,10 @@ import { forms } from "./forms.js";
 import { bindKeys } from "./keys.js";
 import { Layout, WORKSPACES } from "./layout.js";
 import { Palette } from "./palette.js";
+import { History } from "./history.js";
+import { chart } from "./panels/chart.js";
 import { changes, journal, states } from "./panels/control.js";
+import { deals } from "./panels/deals.js";
 import { exposure } from "./panels/exposure.js";
 import { ladder } from "./panels/ladder.js";
 import { marks } from "./panels/marks.js";
@@ -21,11 +24,11 @@ import { Sounds } from "./sounds.js";
 import { Store } from "./store.js";
 import { Strip } from "./strip.js";
 import { furnish } from "./tools.js";
-import { WHY } from "./why.js";
+import { OF_STRIP, WHY } from "./why.js";
 
 // A new panel is one entry here, one in selectors.PANELS, and one stream of the engine or one of the facts.
-const MAKERS = { exposure, quotes, requests, orders, venues, ladder, hedges, margin, doubts, alerts, spread, books, marks, states, changes, journal };
-const FACTS = { books: () => "books", marks: () => "marks", changes: () => "changes", journal: () => "journal", spread: () => `exposure-${spreadOf.value}` };
+const MAKERS = { chart, deals, exposure, quotes, requests, orders, venues, ladder, hedges, margin, doubts, alerts, spread, books, marks, states, changes, journal };
+const FACTS = { deals: () => "deals", books: () => "books", marks: () => "marks", changes: () => "changes", journal: () => "journal", spread: () => `exposure-${spreadOf.value}` };
 const FOCUS_MS = 5_000;
 const MESSAGE_MS = 8_000;
 
@@ -70,10 +73,11 @@ const say = (tone, text) => {
 const names = (panel, field) => [...new Set([...store.rows(panel).values()].map((row) => row[field]).filter(Boolean))].sort();
 const lists = () => ({ symbols: names("quotes", "symbol"), groups: [...new Set([...names("orders", "group"), ...names("margin", "group")])], accounts: [...new Set([...names("margin", "account_id"), ...names("orders", "account_id")])] });
 
+const history = new History({ store });
 const strip = new Strip({ root: at("strip"), store, line });
 const drawer = new Drawer({ element: at("drawer"), store });
 const dialog = new ActionDialog({ element: at("action"), forms: forms(given), may: given.may, say, lists });
-const facts = new Facts({ store, isWanted: (name) => layout.isOpen(name) });
+const facts = new Facts({ store, isWanted: (name) => layout.isOpen(name) || (name === "deals" && layout.isOpen("chart")) });
 
 const lookClosely = () => {
   const wanted = [...(layout.isOpen("ladder") ? panels.get("ladder").grid.wanted : []), ...drawer.wanted];
@@ -86,20 +90,25 @@ const furnished = (name) => {
   const host = at(`grid-${name}`);
   const count = document.querySelector(`[data-count=${name}]`);
   host.addEventListener("painted", (event) => { count.textContent = event.detail.count; });
-  const panel = { name, host, grid: MAKERS[name]({ host, store }) };
+  const panel = { name, host, grid: MAKERS[name]({ host, store, history }) };
   panels.set(name, panel);
   panel.keys = furnish({ panel, dialog, say });
   panel.grid.opened = () => page.file(panel);
   host.closest(".panel").addEventListener("pointerdown", () => go(panel));
   if (FACTS[name]) facts.follow(name, FACTS[name]);
-  if (["exposure", "quotes", "orders"].includes(name)) host.addEventListener("cursor", (event) => panels.get("ladder")?.grid.follow(event.detail?.symbol));
-  if (name === "ladder") {
-    host.addEventListener("symbol", lookClosely);
-    store.watch("quotes", () => { if (!panel.grid.symbol) panel.grid.follow([...store.rows("quotes").values()].find((row) => row.bid)?.symbol); });
+  if (["exposure", "quotes", "orders", "deals"].includes(name)) host.addEventListener("cursor", (event) => { for (const each of ["ladder", "chart"]) panels.get(each)?.grid.follow(event.detail?.symbol); });
+  if (name === "ladder") host.addEventListener("symbol", lookClosely);
+  if (name === "chart") facts.follow("deals", FACTS.deals);
+  if (["ladder", "chart"].includes(name)) {
+    const first = () => { if (!panel.grid.symbol) panel.grid.follow([...store.rows("quotes").values()].find((row) => row.bid)?.symbol); };
+    store.watch("quotes", first);
+    first();
   }
 };
 
-const layout = new Layout({ root: at("desk"), saved: given.layout, save: saveLayout, onShow: furnished });
+const only = new URLSearchParams(location.search).get("only");
+if (only) document.body.classList.add("only");
+const layout = new Layout({ root: at("desk"), saved: given.layout, save: saveLayout, onShow: furnished, only });
 
 const page = {
   goTo: (name) => {
@@ -142,7 +151,7 @@ const palette = new Palette({
     ...[...titles].map(([name, { title }]) => ({ title: `Go to ${title.toLowerCase()}`, run: () => page.goTo(name) })),
     ...given.reports.flatMap((name) => ["html", "csv", "xlsx", "pdf"].map((kind) => ({ title: kind === "html" ? `Look at the report ${name}` : `Report ${name} as ${kind.toUpperCase()}`, run: () => location.assign(`/desk/reports/${name}.${kind}`) }))),
     ...WORKSPACES.map((name) => ({ title: `Workspace ${name}`, run: () => layout.show(name) })),
-    ...Object.entries(dialog.forms).filter(([kind]) => dialog.can(kind) && !["cancel-order", "claim-request", "fill-request", "requote-request", "pass-request", "reject-request", "approve-hedge", "reject-hedge", "approve-change", "reject-change", "end-change"].includes(kind)).map(([kind, { title }]) => ({ title, run: () => dialog.open(kind) })),
+    ...Object.entries(dialog.forms).filter(([kind]) => dialog.can(kind) && !["cancel-order", "claim-request", "fill-request", "requote-request", "pass-request", "reject-request", "approve-hedge", "reject-hedge", "approve-change", "reject-change", "end-change", "bust-fill", "correct-fill", "ask-override", "grant-override"].includes(kind)).map(([kind, { title }]) => ({ title, run: () => dialog.open(kind) })),
   ],
 });
 
@@ -175,7 +184,15 @@ document.addEventListener("click", (event) => {
   if (file) drawer.order(file.dataset.file);
   const closing = event.target.closest("[data-action=close-panel]");
   if (closing) layout.close(closing.closest("[data-panel]").dataset.panel);
+  const leaving = event.target.closest("[data-action=pop-out]")?.closest("[data-panel]").dataset.panel;
+  if (leaving) window.open(`/desk/?only=${leaving}`, `desk-${leaving}`, "popup,width=1000,height=640");
 });
+
+for (const [name, why] of Object.entries(OF_STRIP)) {
+  const figure = document.querySelector(`[data-strip=${name}]`);
+  figure.title = "Why? (click)";
+  figure.addEventListener("click", () => { const row = store.row("summary", "desk"); if (row) drawer.why(figure.previousElementSibling.textContent, why(row)); });
+}
 
 const sounds = new Sounds({ button: button("sound"), store, isOn: Boolean(layout.extra.sound), onSwitch: (isOn) => layout.remember("sound", isOn) });
 const go = bindKeys({ panels, titles, filter, page });
@@ -184,4 +201,4 @@ setInterval(lookClosely, FOCUS_MS);
 line.open();
 
 // For those who look into the page from the console, and for the tests that hold it against the server.
-window.desk = { store, line, layout, sounds, page };
+window.desk = { store, line, layout, sounds, page, dialog, history };

@@ -1,8 +1,30 @@
 // The dialog of an action: fill in, give the reason, repeat what cannot be undone, hear what became of it.
-import { el } from "./format.js";
-import { act } from "./server.js";
+import { NONE, clock, el, money, number } from "./format.js";
+import { detailTable } from "./grid.js";
+import { act, read } from "./server.js";
 
 const REASON_MIN = 3;
+
+const valueOf = (spec, input) => {
+  const given = input.value.trim();
+  if (spec.check) return input.checked;
+  if (spec.utc) return `${given}Z`;
+  if (spec.parts) return given.split("\n").filter((line) => line.trim()).map((line) => Object.fromEntries(spec.parts.map((name, at) => [name, (line.split(/[,;\t]/)[at] ?? "").trim()])));
+  return spec.whole ? Number(given) : given;
+};
+
+/** The fills that would go and the accounts whose money would move. */
+const whatMoves = ({ fills, accounts }) => [
+  el("div", "form-list", detailTable({
+    caption: "Money that would move", heads: ["Account", "Fills", "Lots net", "Commission", "Cash"], figures: [1, 2, 3, 4],
+    rows: accounts.map((each) => [each.account_id, String(each.fills), number(each.lots), number(each.commission), money(each.cash)]),
+  })),
+  el("div", "form-list", detailTable({
+    caption: "Fills that would be taken back", heads: ["At UTC", "Fill", "Account", "Side", "Lots", "Price", "With"], figures: [4, 5],
+    rows: fills.map((fill) => [clock(fill.at), fill.fill_id, fill.account_id, fill.side, number(fill.quantity), number(fill.price), fill.counterparty || fill.book || NONE]),
+  })),
+  el("p", "muted", "Cash at the recorded rates; what stays open moves with the market."),
+];
 
 export class ActionDialog {
   /** `say(tone, text)` shows a message; `lists()` gives {symbols, groups, accounts} to choose from. */
@@ -47,7 +69,7 @@ export class ActionDialog {
   }
 
   field(spec, given) {
-    const input = el(spec.options ? "select" : "input");
+    const input = el(spec.options ? "select" : spec.parts ? "textarea" : "input");
     input.name = spec.name;
     if (spec.options) {
       for (const option of spec.options) {
@@ -56,7 +78,9 @@ export class ActionDialog {
         item.value = value;
         input.append(item);
       }
-    } else input.type = spec.check ? "checkbox" : "text";
+    } else if (spec.parts) Object.assign(input, { rows: 6, placeholder: spec.placeholder });
+    else input.type = spec.check ? "checkbox" : spec.utc ? "datetime-local" : "text";
+    if (spec.utc) input.step = "1";
     if (spec.inputmode) input.inputMode = spec.inputmode;
     if (spec.list) input.setAttribute("list", `list-${spec.list}`);
     input.autocomplete = "off";
@@ -64,7 +88,7 @@ export class ActionDialog {
     const value = given ?? spec.value;
     if (spec.check) input.checked = Boolean(value);
     else if (value !== undefined && value !== null) input.value = String(value);
-    const label = el("label", spec.check ? "check" : "", el("span", "", spec.title), input);
+    const label = el("label", spec.check ? "check" : spec.parts ? "wide" : "", el("span", "", spec.title), input);
     return { spec, input, label };
   }
 
@@ -89,7 +113,7 @@ export class ActionDialog {
   values() {
     const shown = [...this.fields.values()].filter(({ label }) => !label.hidden);
     const filled = shown.filter(({ spec, input }) => spec.check || input.value.trim() !== "" || spec.name === "key");
-    return Object.fromEntries(filled.map(({ spec, input }) => [spec.name, spec.check ? input.checked : spec.whole ? Number(input.value) : input.value.trim()]));
+    return Object.fromEntries(filled.map(({ spec, input }) => [spec.name, valueOf(spec, input)]));
   }
 
   faultOf() {
@@ -107,8 +131,10 @@ export class ActionDialog {
     const fault = this.faultOf();
     if (fault) return this.refuse(fault[1], fault[0]);
     const values = this.values();
-    const expected = this.spec.confirm?.(values) ?? "";
+    if (this.spec.look && !this.confirming && !(await this.lookFirst(values))) return;
+    const expected = this.spec.confirm?.(values, this.seen) ?? "";
     if (expected && !this.confirming) return this.askAgain(values, expected);
+    if (this.spec.look && this.kind !== "bust-fill") values.digest = this.seen.digest;
     if (expected) values.confirm = this.spec.typed ? this.step.querySelector("input").value : expected;
     this.done.disabled = true;
     const outcome = await act(this.kind, this.spec.shape ? this.spec.shape(values) : values, this.key);
@@ -123,10 +149,20 @@ export class ActionDialog {
     this.say(outcome.state === "unheard" ? "warn" : "good", `${this.spec.title}: ${text}`);
   }
 
+  /** Show what would happen; tell whether there is anything to go on with. */
+  async lookFirst(values) {
+    this.seen = await read(this.spec.look(values));
+    if (!this.seen) this.refuse("Nothing came back: see prices and times.");
+    else if (!this.seen.fills.length) this.refuse("No fill stands there.");
+    else if (this.seen.too_many) this.refuse("Too many fills: take a smaller window.");
+    else return true;
+    return false;
+  }
+
   askAgain(values, expected) {
     this.confirming = true;
     this.fault.textContent = "";
-    const sentence = el("p", "", el("strong", "", this.spec.says(values)));
+    const sentence = el("div", "", el("p", "", el("strong", "", this.spec.says(values, this.seen))), ...(this.spec.look ? whatMoves(this.seen) : []));
     if (this.spec.typed) {
       const typed = el("input");
       typed.name = "confirm";

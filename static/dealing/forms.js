@@ -5,6 +5,8 @@ const choice = (name, title, options, more = {}) => ({ name, title, options, ...
 const text = (name, title, more = {}) => ({ name, title, ...more });
 const number = (name, title, more = {}) => ({ name, title, inputmode: "decimal", pattern: "-?[0-9]+([.][0-9]+)?", ...more });
 const minutes = number("minutes", "Minutes until it is put back", { value: "30", pattern: "[0-9]+", whole: true });
+// Lines of a list that is typed or pasted; each line has these parts, with commas between.
+const lines = (name, title, parts, sample) => ({ name, title, parts, placeholder: `${parts.join(", ")}\n${sample}` });
 const fixed = (name, title) => text(name, title, { readonly: true });
 
 const SCOPES = ["symbol", "group", "account", "venue", "tenant", "firm"];
@@ -62,6 +64,71 @@ export const forms = ({ tenant, limits }) => ({
     fields: [text("group", "Group", { list: "groups" }), choice("limit", "Limit", limits.map((name) => [name, words(name)])), number("value", "Value"), minutes],
     shape: ({ limit, value, ...rest }) => ({ ...rest, changes: { [limit]: value } }),
   },
+  "bust-fill": {
+    title: "Take a fill back",
+    note: "Lots, money and commission go back; where two clients met, the other's too. What an LP dealt stays the house's.",
+    fields: [number("seq", "Event", { readonly: true, whole: true }), fixed("fill_id", "Fill")],
+    shape: ({ fill_id: _, ...rest }) => rest,
+    look: ({ seq }) => `/desk/previews/bust-fill?seq=${seq}`,
+    confirm: (values) => `bust ${values.fill_id}`,
+    says: (values, seen) => `Take back ${values.fill_id}: ${seen.fills.length} ${seen.fills.length === 1 ? "fill" : "fills"}`,
+  },
+  "correct-fill": {
+    title: "Correct a fill's price",
+    note: "The same lots are dealt anew at this price; never worse than the client's limit.",
+    fields: [number("seq", "Event", { readonly: true, whole: true }), fixed("fill_id", "Fill"), number("price", "Right price")],
+    shape: ({ fill_id: _, ...rest }) => rest,
+    confirm: (values) => `correct ${values.fill_id} to ${values.price}`,
+    says: (values) => `Deal ${values.fill_id} anew at ${inWords(values.price)}`,
+  },
+  "bust-window": {
+    title: "Take back every fill of a bad price window",
+    note: "Look first: fills, accounts and the money that would move. Then all go in one step.",
+    fields: [
+      text("symbol", "Symbol", { list: "symbols" }), text("venue", "LP (none: all)", { optional: true }), number("price_from", "Price from"), number("price_to", "Price to"),
+      { name: "since", title: "From, UTC", utc: true }, { name: "until", title: "Until, UTC", utc: true },
+    ],
+    look: ({ reason: _, ...window_ }) => `/desk/previews/bust-window?${new URLSearchParams(window_)}`,
+    confirm: (values, seen) => `bust ${seen?.fills.length ?? 0} fills`,
+    says: (values, seen) => `Take back ${inWords(String(seen.fills.length))} fills of ${values.symbol}`,
+  },
+  flatten: {
+    title: "Close what a stopped scope still holds",
+    note: "The scope is halted or killed, and not by you.",
+    fields: [choice("scope", "Scope", ["account", "group", "symbol", "tenant", "firm"]), text("key", "Name (none for tenant and firm)", { optional: true })],
+    confirm: (values) => `flatten ${values.key || tenant}`,
+    typed: true,
+    says: (values) => `Close every position of ${values.scope} ${values.key}`,
+  },
+  "change-phase": {
+    title: "Begin or end a call, open or close a symbol",
+    note: "Leaving a call is its auction.",
+    fields: [text("symbol", "Symbol", { list: "symbols" }), choice("phase", "Phase", ["opening_call", "continuous", "volatility_call", "closing_call", "closed"].map((phase) => [phase, words(phase)])), number("call_s", "A call's seconds (none: until ended)", { optional: true, whole: true })],
+    confirm: (values) => `${words(values.phase)} ${values.symbol}`,
+    says: (values) => `${values.symbol}: ${words(values.phase)}${values.call_s ? ` for ${values.call_s} s` : ""}`,
+  },
+  "configure-auctions": {
+    title: "When a symbol's trading is interrupted",
+    fields: [text("symbol", "Symbol", { list: "symbols" }), number("dynamic_bps", "From the last price, basis points", { value: "100", whole: true }), number("static_bps", "From the last auction, basis points", { value: "300", whole: true }), number("call_s", "The call's seconds", { value: "120", whole: true })],
+  },
+  "record-locates": {
+    title: "Record locates",
+    note: "What accounts may borrow to sell short; 0 lots take a locate back.",
+    fields: [lines("rows", "One a line", ["account_id", "symbol", "lots", "reference", "until"], "A1001, AAPL, 500, L-77, 2030-01-31T21:00:00Z")],
+  },
+  "record-volumes": {
+    title: "Record daily volumes",
+    note: "What the whole market dealt; a share of volume is held against the mean of twenty days.",
+    fields: [lines("rows", "One a line", ["symbol", "business_date", "lots"], "EURUSD, 2030-01-31, 1250000")],
+  },
+  "ask-override": {
+    title: "Ask to let an order through",
+    note: "Another person grants it within 25 minutes; then the client asks again in the same terms.",
+    fields: [fixed("order_id", "Order"), text("codes", "Controls, with commas")],
+    shape: ({ codes, ...rest }) => ({ ...rest, codes: codes.split(",").map((code) => code.trim()).filter(Boolean) }),
+  },
+  "grant-override": { title: "Let an order through", note: "What another person asked for.", fields: [number("action_id", "Asked in entry", { readonly: true, whole: true })] },
+  "release-throttle": { title: "Let an account deal again", note: "Its executions came too fast (P-15).", fields: [text("account_id", "Account", { list: "accounts" })] },
   "approve-change": { title: "Approve a change", fields: [number("change_id", "Change", { readonly: true, whole: true })] },
   "reject-change": { title: "Refuse a change", fields: [number("change_id", "Change", { readonly: true, whole: true })] },
   "end-change": { title: "Put a change back now", fields: [number("change_id", "Change", { readonly: true, whole: true })] },

@@ -58,7 +58,7 @@ export class Grid {
 
   /** A column of ages that count on by themselves. */
   static ageColumn(grid) {
-    return figure("Age", "age_ms", (_value, row) => el("span", "age", age(grid().ageOf(row))), { width: 62, responsive: 0 });
+    return figure("Age", "age_ms", (_value, row) => el("span", "age", age(grid().ageOf(row))), { width: 66, responsive: 0 });
   }
 
   changed(keys, whole) {

@@ -35,7 +35,7 @@ export const bindKeys = ({ panels, titles, filter, page }) => {
     w: quiet(() => page.why(active)),
     f: quiet(() => page.file(active)),
     ...Object.fromEntries(["h", "c", "x", "r", "b"].map((key) => [key, ofPanel(key)])),
-    ...Object.fromEntries([1, 2, 3].map((number) => [String(number), quiet(() => page.workspace(number - 1))])),
+    ...Object.fromEntries([1, 2, 3, 4].map((number) => [String(number), quiet(() => page.workspace(number - 1))])),
     Space: (event) => { if (!event.target.closest("button, a")) ofPanel("Space")(event); },
     F9: (event) => { if (!busy()) { event.preventDefault(); page.newOrder(active); } },
     "Shift+K": quiet(() => page.kill()),

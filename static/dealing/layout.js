@@ -15,6 +15,7 @@ const PRESETS = {
     spread: tile(0, 0, 7, 7), alerts: tile(7, 0, 5, 8), margin: tile(0, 7, 7, 7), hedges: tile(7, 8, 5, 9),
     books: tile(0, 14, 7, 5), marks: tile(0, 19, 7, 5), doubts: tile(7, 17, 5, 7),
   },
+  Deals: { chart: tile(0, 0, 8, 11), hedges: tile(8, 0, 4, 11), deals: tile(0, 11, 12, 13) },
   Control: { states: tile(0, 0, 5, 10), changes: tile(5, 0, 7, 10), journal: tile(0, 10, 12, 14) },
 };
 
@@ -24,12 +25,14 @@ const copy = (value) => JSON.parse(JSON.stringify(value));
 
 export class Layout {
   /** `saved` is what the server remembered; `onShow(name)` is called whenever a panel comes into sight. */
-  constructor({ root, saved, save, onShow }) {
-    Object.assign(this, { root, save, onShow, timer: 0 });
+  constructor({ root, saved, save, onShow, only = null }) {
+    Object.assign(this, { root, save: only ? () => {} : save, onShow, timer: 0 });
     this.items = new Map([...root.querySelectorAll("[data-panel]")].map((item) => [item.dataset.panel, item]));
     this.places = { ...copy(PRESETS), ...this.known(saved.places ?? {}) };
     this.extra = saved.extra ?? {};
     this.current = WORKSPACES.includes(saved.current) ? saved.current : WORKSPACES[0];
+    // A window of its own holds one panel and remembers nothing.
+    if (only && this.items.has(only)) this.places[this.current] = { [only]: tile(0, 0, COLUMNS, ROWS) };
     for (const item of this.items.values()) item.remove();
     this.grid = window.GridStack.init({
       column: COLUMNS, cellHeight: this.cellPx(), margin: 3, handle: ".panel > header", animate: false,
@@ -37,6 +40,8 @@ export class Layout {
     }, root);
     this.grid.on("change", () => this.moved());
     window.addEventListener("resize", () => this.grid.cellHeight(this.cellPx()));
+    // A banner above takes room away and gives it back.
+    new ResizeObserver(() => this.grid.cellHeight(this.cellPx())).observe(document.getElementById("banner"));
   }
 
   /** Keep of what was saved only workspaces and panels that there still are. */

@@ -3,6 +3,12 @@
 const symbolOf = (row) => (row ? { symbol: row.symbol } : {});
 const stop = (scope, key, state) => ({ scope, key, state });
 
+// A minute around a fill and its own price: the dealer widens it.
+const windowAround = (row) => {
+  const at = (us) => new Date(us / 1000).toISOString().slice(0, 19);
+  return { symbol: row.symbol, price_from: row.price, price_to: row.price, since: at(row.at - 3e7), until: at(row.at + 3e7) };
+};
+
 const ofRequest = (row) => ({ order_id: row.order_id });
 
 // `values(row)` fills the form in, null where the row is not one for this. Keys are listed in the overlay.
@@ -18,6 +24,7 @@ const TOOLS = {
   ],
   orders: [
     { title: "Cancel", key: "x", kind: "cancel-order", needsRow: true, values: (row) => ({ order_id: row.order_id }) },
+    { title: "Override", kind: "ask-override", needsRow: true, fits: (row) => row.state === "denied" || row.leaves > 0, values: (row) => ({ order_id: row.order_id, codes: (row.checks ?? []).map((check) => check.code).join(", ") }) },
     { title: "Halt account", kind: "set-trading-state", needsRow: true, values: (row) => stop("account", row.account_id, "halted") },
   ],
   requests: [
@@ -27,11 +34,20 @@ const TOOLS = {
     { title: "Pass on", key: "b", kind: "pass-request", needsRow: true, values: ofRequest },
     { title: "Reject", key: "x", kind: "reject-request", needsRow: true, values: ofRequest },
   ],
+  deals: [
+    { title: "Bust", key: "x", kind: "bust-fill", needsRow: true, fits: (row) => row.stands, values: (row) => ({ seq: row.seq, fill_id: row.fill_id }) },
+    { title: "Correct", key: "c", kind: "correct-fill", needsRow: true, fits: (row) => row.stands, values: (row) => ({ seq: row.seq, fill_id: row.fill_id, price: row.price }) },
+    { title: "Bad prices", key: "b", kind: "bust-window", values: (row) => (row ? windowAround(row) : {}) },
+  ],
   venues: [
     { title: "Halt LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "halted") },
     { title: "Reopen LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "active") },
   ],
+  journal: [
+    { title: "Grant", key: "c", kind: "grant-override", needsRow: true, fits: (row) => row.kind === "ask-override", values: (row) => ({ action_id: Number(row.key) }) },
+  ],
   ladder: [
+    { title: "Phase", kind: "change-phase", values: (row, panel) => ({ symbol: panel.grid.symbol, phase: "volatility_call" }) },
     { title: "Order", kind: "place-order", values: (row, panel) => ({ symbol: panel.grid.symbol }) },
     { title: "Hedge", kind: "cover", values: (row, panel) => ({ symbol: panel.grid.symbol, side: "buy" }) },
   ],
@@ -49,6 +65,7 @@ const TOOLS = {
   ],
   states: [
     { title: "Stop", kind: "set-trading-state", values: () => stop("tenant", "", "halted") },
+    { title: "Flatten", kind: "flatten", needsRow: true, fits: (row) => ["halted", "killed"].includes(row.state), values: (row) => ({ scope: row.scope, key: row.key.split(":").slice(1).join(":") }) },
     { title: "Reopen", key: "r", kind: "set-trading-state", needsRow: true, values: (row) => stop(row.scope, row.key.split(":").slice(1).join(":"), "active") },
   ],
   changes: [

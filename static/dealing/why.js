@@ -66,4 +66,23 @@ const requests = (row) => [
   { name: "Now", value: row.current, how: "What the client would deal at now: the consolidated price with the group's markup.", inputs: [] },
 ];
 
-export const WHY = { requests, exposure, quotes, venues, margin, hedges, books, marks, spread, orders };
+const deals = (row) => [
+  { name: "Price", value: row.price, how: "What the client dealt at: the raw price and the markup.", inputs: [["Raw price", row.raw_price], ["Side", row.side], ["Why", row.reason]] },
+  { name: "Realised", value: money(row.realised), how: "What the lots it closed had made, in the account's currency; what it opened has made nothing yet.", inputs: [["Lots", row.quantity], ["Book", row.book]] },
+  { name: "Markup", value: row.markup_revenue, how: "Price less raw price, times lots and contract size, in the account's currency.", inputs: [["Price", row.price], ["Raw price", row.raw_price]] },
+  { name: "Commission", value: row.commission, how: "By the group's plan, on the lots that it charges for.", inputs: [["Lots", row.quantity]] },
+];
+
+const doubts = (row) => [
+  { name: "Open lots", value: row.leaves, how: "Lots of the leg of which its LP has not said what became of them; they count as if they might all fill.", inputs: [["LP", row.venue], ["In words", row.text]] },
+];
+
+/** The figures of the strip, each over all symbols. */
+export const OF_STRIP = {
+  floating: (row) => [{ name: "Floating", value: money(row.floating), how: "Clients' open profit of every symbol, at the live mid of its currency against USD.", inputs: [["Log seq", row.seq]] }],
+  realised: (row) => [{ name: "Realised today", value: money(row.realised), how: "What clients' closed lots made, every symbol at the live mid of its currency against USD.", inputs: [["Log seq", row.seq]] }],
+  "margin-calls": (row) => [{ name: "Margin calls", value: String(row.margin_calls), how: "Accounts whose margin level fell below their group's call level and has not come back.", inputs: [] }],
+  "orders-per-s": (row) => [{ name: "Orders/s", value: String(row.orders_per_s), how: "Orders that changed in the last whole second.", inputs: [] }],
+};
+
+export const WHY = { deals, doubts, requests, exposure, quotes, venues, margin, hedges, books, marks, spread, orders };

@@ -12,9 +12,11 @@ import pytest
 from django.db import connection
 from playwright.sync_api import Page, expect, sync_playwright
 
+from apps.dealing.api.actions import ACTIONS
 from apps.dealing.models import DeskAction, DeskLayout
 from apps.instruments import services as instruments
 from apps.tenants.services import in_tenant
+from piggy import projector
 from piggy.bench.desk_frames import FrameMaker
 from piggy.bench.desk_ground import EngineVoice, WebProcess, seat_staff
 from piggy.core.answers import Answer
@@ -113,6 +115,8 @@ def heard(acorn: Any, redis_server: Any, owner_sql: Any) -> Iterator[list[Envelo
         records.client()
         for name in ("AUDUSD", "EURUSD"):
             instruments.save_instrument(tenant="acorn", instrument=symbol(name), by="test")
+        records.write(records.credited(), records.accepted(), records.filled())
+        projector.catch_up(tenant="acorn")
     with engine(redis_server, owner_sql, done) as heard:
         yield heard
 
@@ -220,14 +224,47 @@ def test_a_dealer_walks_through_the_actions(desk: Callable[[str], Page], heard: 
     expect(page.locator("#action")).to_be_hidden()
     assert asked(heard) == ["PlaceOrder", "FillByDealer", "CoverByHand", "ApproveHedge", "SetTradingState"]
     page.keyboard.press("3")
-    expect(page.locator("#grid-journal .tabulator-row")).to_have_count(5, timeout=10_000)
-    assert in_acorn(DeskAction.objects.count) == 5
+    bad_prices_are_taken_back(page)
+    assert asked(heard)[-1] == "BustFills"
+    page.keyboard.press("4")
+    expect(page.locator("#grid-journal .tabulator-row")).to_have_count(6, timeout=10_000)
+    assert in_acorn(DeskAction.objects.count) == 6
     assert [text for text in page.said if "422" not in text] == []  # type: ignore[attr-defined]
+
+
+def bad_prices_are_taken_back(page: Page) -> None:
+    """From the fill under the cursor to a look at its window, and only then the bust."""
+    expect(page.locator("#grid-deals .tabulator-row")).to_contain_text("stands", timeout=10_000)
+    expect(page.locator(".chart-frame canvas").first).to_be_visible()
+    for key in ("g", "f", "j", "b"):
+        page.keyboard.press(key)
+    expect(page.locator("#action [name=symbol]")).to_have_value("EURUSD")
+    fill_in(page, price_from="2", price_to="3")
+    submit(page)
+    expect(page.locator(".form-fault")).to_contain_text("No fill stands there.")
+    fill_in(page, price_from="1.09", price_to="1.11")
+    submit(page)
+    expect(page.locator(".form-confirm")).to_contain_text("O1-1")
+    expect(page.locator(".form-confirm")).to_contain_text("Money that would move")
+    submit(page)
+    expect(page.locator("#action")).to_be_hidden()
+
+
+def test_a_panel_lives_in_a_window_of_its_own(desk: Callable[[str], Page]) -> None:
+    page = desk("dora")
+    with page.expect_popup() as opened:
+        page.locator(".panel-quotes [data-action=pop-out]").click()
+    window = opened.value
+    expect(window.locator("#grid-quotes .tabulator-row").first).to_be_visible(timeout=20_000)
+    expect(window.locator(".panel")).to_have_count(1)
+    page.locator("[data-strip=floating]").click()
+    expect(page.locator("#drawer")).to_contain_text("Clients' open profit of every symbol")
+    assert page.said == []  # type: ignore[attr-defined]
 
 
 def test_terms_are_changed_for_a_while_and_put_back(desk: Callable[[str], Page]) -> None:
     page = desk("dora")
-    page.keyboard.press("3")
+    page.keyboard.press("4")
     page.locator(".panel-changes [data-kind=change-routing]").click()
     fill_in(page, group="b-book", book_mode="A", minutes="5")
     submit(page)
@@ -246,9 +283,11 @@ def test_a_watcher_has_no_button_and_is_refused_all_the_same(
     desk: Callable[[str], Page], heard: list[Envelope]
 ) -> None:
     page = desk("wanda")
-    for number in "123":
+    for number in "1234":
         page.keyboard.press(number)
         expect(page.locator("[data-kind]")).to_have_count(0)
+    assert set(page.evaluate("Object.keys(desk.dialog.forms)")) == set(ACTIONS), "an action without a form"
+    assert page.evaluate("Object.keys(desk.dialog.forms).filter(kind => desk.dialog.can(kind))") == []
     expect(page.locator("[data-action=kill]")).to_have_count(0)
     for key in ("F9", "Shift+K", "h"):
         page.keyboard.press(key)
@@ -304,7 +343,7 @@ def test_no_workspace_dialog_or_drawer_keeps_anybody_out(desk: Callable[[str], P
     page.add_script_tag(url="/static/vendor/axe/axe.min.js")
     for theme in ("dark", "light"):
         page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-        for number in "23":
+        for number in "234":
             page.keyboard.press(number)
             page.wait_for_timeout(500)
             assert serious_faults(page) == [], (theme, number)

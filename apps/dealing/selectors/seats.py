@@ -66,6 +66,7 @@ PANELS = (
     PanelInfo(name="requests", title="Requests", key="r", hint="orders that wait for a dealer"),
     PanelInfo(name="orders", title="Order blotter", key="o", hint="Enter opens the order's file"),
     PanelInfo(name="deals", title="Deals", key="f", hint="every fill; Enter opens its order's file"),
+    PanelInfo(name="chart", title="Chart", key="p", hint="since this page was opened"),
     PanelInfo(name="venues", title="LP health", key="l", hint=""),
     PanelInfo(name="ladder", title="Ladder", key="d", hint="follows the chosen symbol"),
     PanelInfo(name="hedges", title="Hedging", key="h", hint="queued hedges wait for a dealer"),

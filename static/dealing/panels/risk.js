@@ -21,7 +21,7 @@ export const hedges = ({ host, store }) => new Grid({
   sort: [{ column: "at", dir: "desc" }],
   matches: (row) => [row.key, row.symbol, row.hedge_id, row.state],
   columns: [
-    label("What", "hedge_id", (value, row) => (row.kind === "policy" ? el("b", "", `Policy ${row.key.replace("policy:", "")}`) : value), { minWidth: 96, responsive: 0, cssClass: "symbol" }),
+    label("What", "hedge_id", (value, row) => (row.kind === "policy" ? el("b", "", `Policy ${row.key.replace("policy:", "")}`) : value), { minWidth: 108, responsive: 0, cssClass: "symbol" }),
     label("Symbol", "symbol", undefined, { minWidth: 74, responsive: 0 }),
     label("Side", "side", side, { minWidth: 56, responsive: 1 }),
     figure("Lots", "quantity", number, { minWidth: 54, responsive: 0 }),

@@ -1,0 +1,31 @@
+// Every fill as its client has it, and whether it still stands.
+import { clock, el, money, number } from "../format.js";
+import { Grid, figure, label } from "../grid.js";
+
+const side = (value) => el("span", value, value === "buy" ? "▲ Buy" : "▼ Sell");
+const standing = (value, row) => (row.quantity.startsWith("-") ? el("span", "down", "✕ taken back") : value ? el("span", "up", "✓ stands") : el("span", "muted", "· superseded"));
+
+export const deals = ({ host, store }) => new Grid({
+  host, store, panel: "deals", aged: false,
+  empty: "No fill yet. Every fill will show here.",
+  sort: [{ column: "seq", dir: "desc" }],
+  matches: (row) => [row.symbol, row.account_id, row.order_id, row.fill_id, row.book, row.counterparty],
+  columns: [
+    figure("Time UTC", "at", (value) => clock(value), { minWidth: 104, responsive: 0, hozAlign: "left", headerHozAlign: "left" }),
+    figure("Seq", "seq", (value) => number(value), { minWidth: 58, responsive: 7 }),
+    label("Fill", "fill_id", undefined, { minWidth: 112, responsive: 3, cssClass: "symbol" }),
+    label("Account", "account_id", undefined, { minWidth: 70, responsive: 0 }),
+    label("Symbol", "symbol", undefined, { minWidth: 88, responsive: 0, cssClass: "symbol" }),
+    label("Side", "side", side, { minWidth: 58, responsive: 0 }),
+    figure("Lots", "quantity", number, { minWidth: 56, responsive: 0 }),
+    figure("Price", "price", number, { minWidth: 84, responsive: 0 }),
+    figure("Raw", "raw_price", number, { minWidth: 84, responsive: 4 }),
+    label("Book", "book", (value) => el("span", "tag", value), { minWidth: 56, responsive: 1 }),
+    label("With", "counterparty", (value) => el("span", "venue", value || "house"), { minWidth: 66, responsive: 2 }),
+    figure("Realised", "realised", money, { minWidth: 84, responsive: 1 }),
+    figure("Markup", "markup_revenue", number, { minWidth: 66, responsive: 5 }),
+    figure("Commission", "commission", number, { minWidth: 90, responsive: 5 }),
+    label("", "stands", standing, { minWidth: 92, responsive: 0, headerSort: false }),
+    label("Why", "reason", undefined, { minWidth: 130, widthGrow: 4, responsive: 6, cssClass: "reason" }),
+  ],
+});
