@@ -41,6 +41,7 @@ export class Grid {
     });
     this.table.on("tableBuilt", () => {
       nameRoles(host);
+      this.nameHolder();
       this.built = true;
       if (idle) this.filter("");
       this.whole = true;
@@ -195,10 +196,9 @@ export class Grid {
   }
 }
 
-// The scrolling holder can be focused, so it and not the element in it must be the grid's group of rows.
+// The scrolling holder can be focused, so it (see nameHolder) and not the element in it is the grid's group of rows.
 const nameRoles = (host) => {
   host.removeAttribute("aria-owns");
-  host.querySelector(".tabulator-tableholder").setAttribute("role", "rowgroup");
   host.querySelector(".tabulator-table").setAttribute("role", "none");
 };
 
