@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 ACCOUNT = "DU123456"
 MESSAGES_A_SECOND = 50
+# The third one too many ends the connection.
+OVERRUNS_MAX = 3
 NEXT_ID_FIRST = 100
 GREETING = b"API\0"
 INSERT, UPDATE, DELETE = 0, 1, 2
@@ -169,6 +171,8 @@ class TwsServer(SocketServer):
         if peer.is_too_fast():
             self.overruns += 1
             peer.say(error(-1, TOO_FAST, "Max rate of messages per second has been exceeded."))
+            if self.overruns >= OVERRUNS_MAX:
+                peer.writer.close()
         elif sent[0] in self._answers:
             self._answers[sent[0]](peer, sent)
 

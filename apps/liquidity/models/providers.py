@@ -16,7 +16,10 @@ from piggy.core import accounts as core
 FIX = "fix"
 NAME = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", "Use letters, digits, - and _.")
 REST_URL = RegexValidator(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z", "An address that begins with https://.")
-STREAM_URL = RegexValidator(r"^(wss?|https?)://[^\s/?#]+(/[^\s?#]*)?\Z", "An address that begins with wss://.")
+# A gateway that knows who may reach it is spoken to over a bare socket.
+STREAM_URL = RegexValidator(
+    r"^((wss?|https?)://[^\s/?#]+(/[^\s?#]*)?|tcp://[^\s/?#]+:\d+)\Z", "An address that begins with wss:// (or tcp://)."
+)
 
 
 def kinds() -> list[tuple[str, str]]:

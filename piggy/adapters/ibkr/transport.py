@@ -156,8 +156,15 @@ class TwsTransport:
     def call(self, *, request: Request) -> Response:
         """Ask; an answer that never comes leaves everything open."""
         args: Arguments = msgspec.json.decode(request.body)
+        if not self._thread.is_alive():
+            return Response(status=0, text="the session was stopped", left=False)
         asking = self._start(args) if request.url == "start" else self._ask(ASKS[request.url], args)
-        return asyncio.run_coroutine_threadsafe(asking, self._loop).result()
+        answering = asyncio.run_coroutine_threadsafe(asking, self._loop)
+        try:
+            return answering.result(OPEN_S_MAX + QUESTION_S_MAX)
+        except TimeoutError:
+            answering.cancel()
+            return Response(status=0, text="the session was stopped under way")
 
     def open(self, *, stream: Stream) -> Channel:
         """Return what comes over the socket that is open. Raises StreamEnded."""
@@ -210,6 +217,9 @@ class TwsTransport:
                 ask.after(client, number)
 
     def _hang_up(self) -> None:
+        if not self._thread.is_alive():
+            return
+
         async def now() -> None:
             self._disconnect()
 
