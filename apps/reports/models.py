@@ -21,7 +21,8 @@ KINDS = [(kind.value, kind.value.replace("_", " ")) for kind in BreakKind]
 
 
 def _columns() -> dict[str, str]:
-    return {name: name for name in (*COLUMNS_NEEDED, *COLUMNS_ALSO)}
+    # Every column that is named has to be in the file, so what may be missing is left to whoever knows the LP.
+    return {name: name for name in COLUMNS_NEEDED}
 
 
 def _buys() -> list[str]:

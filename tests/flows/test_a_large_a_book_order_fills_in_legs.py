@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from apps.common.times import moment
 from piggy.adapters.fix.messages import SOH
+from piggy.core.events import ChildOrderFilled
 from piggy.messaging import receipts
 from tests.flows.venue import LPS, RunningVenue, wait
 
@@ -14,6 +17,7 @@ LOGIN, ACCOUNT = "judy", "A1010"
 LOTS = Decimal(8)
 UNITS = Decimal(100_000)
 NAMES = [lp.name for lp in LPS]
+HEADS = "reference,symbol,side,quantity,price,traded_at"
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -70,6 +74,37 @@ def test_legs_at_several_lps_fill_one_order(running: RunningVenue) -> None:
     with running.web(LOGIN) as web:
         (position,) = [row for row in web.get("/api/v1/positions").json()["results"] if row["symbol"] == "EURUSD"]
     assert Decimal(position["quantity"]) == LOTS
+
+
+def test_the_lps_own_book_is_a_statement_that_our_log_agrees_with(running: RunningVenue, tmp_path: Path) -> None:
+    """INV-22, on the whole venue: one line is left out and one restated; these two are found, and nothing else is."""
+    _, second, *others = statement(running, "LP1")
+    cells = second.split(",")
+    cells[4] = str(Decimal(cells[4]) + 1)
+    path = tmp_path / "lp1.csv"
+    path.write_text("\n".join([HEADS, ",".join(cells), *others]))
+    differs = running.manage("pnl", "reconcile", str(path), "--venue", "LP1", "--tenant", "acorn")
+    assert differs.returncode == 3 and "2 new breaks" in differs.stdout, differs.stdout + differs.stderr
+    assert "missing there" in differs.stdout and f"price         │ {cells[0]}" in differs.stdout
+
+
+def statement(running: RunningVenue, lp: str) -> list[str]:
+    """What an LP did for us as its own book has it, in lots; the times are ours, for the book has none."""
+    filled = [event for event in running.events() if isinstance(event, ChildOrderFilled) and event.venue == lp]
+    at_us = {event.fill_id: event.occurred_at_us for event in filled}
+    units = dict(
+        running.rows(
+            "select s.venue_symbol, s.units_per_lot from liquidity_lpsymbol s"
+            f" join liquidity_liquidityprovider p on p.id = s.provider_id where p.name = '{lp}'"
+        )
+    )
+    assert len(at_us) > 1
+    return [
+        f"{fill.exec_id},{order.symbol},{order.side},{fill.quantity / units[order.symbol]:f},{fill.price},"
+        f"{moment(at_us[fill.exec_id]):%Y-%m-%d %H:%M:%S}"
+        for order in running.truth(lp).values()
+        for fill in order.fills
+    ]
 
 
 def shown(running: RunningVenue, order_id: str) -> dict[str, str]:
