@@ -74,18 +74,21 @@ class LabRunAdmin(KeptAdmin):
     )
     list_filter = ("state",)
     ordering = ("-id",)
-    filter_horizontal = ("drafts",)
     actions = ("cancel",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the wish, and of a kept run what came of it."""
         if obj is None:
             says = "The day is decided again twice: as it was, which must give the same events, and under the drafts."
-            return [(None, {"fields": (("begins_at", "ends_at"), "drafts", "currency"), "description": says})]
+            return [(None, {"fields": ("begins_at", "ends_at", "drafts", "currency"), "description": says})]
         return [
             (None, {"fields": (("begins_at", "ends_at", "currency"), ("tried", "asked_by", "asked_at"))}),
             ("What came of it", {"fields": ("outcome",)}),
         ]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A kept run is looked at."""
+        return obj is None and super().has_change_permission(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Nothing of a kept run is changed."""
