@@ -1,4 +1,4 @@
-"""INV-20: a stepped clock is noticed at once, keeps new orders out and lets cancels through, until it is sane."""
+"""INV-20, F-20: a stepped clock is noticed at once, keeps new orders out and lets cancels through, until it is sane."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from piggy.core import desk
 from piggy.core.accounts import TradingState
 from piggy.core.answers import Answer
 from piggy.core.orders import OrderState
-from piggy.engine import intake
+from piggy.engine import dispatch, intake
+from piggy.engine.lease import Lease
 from piggy.messaging import codec, lanes, streams
 from piggy.messaging.client import Client
 from piggy.messaging.subscriber import VenueOrders
@@ -187,3 +188,40 @@ async def test_a_worker_that_died_finds_its_child_orders_again(ground: Ground, t
     assert [each.entry_id for each in second.read(block_ms=10)] == [read[0].entry_id]
     second.ack(entry_id=read[0].entry_id)
     assert wire.xlen(streams.venue_key(tenant=tenant, venue="LP1")) == 0
+
+
+async def test_inv_11_what_was_done_and_never_acknowledged_is_done_once(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine ends between the commit and XACK: the entry comes again, to its successor, and changes nothing."""
+    client = Client(redis_url=ground.services.redis_url)
+    wire = redis.Redis.from_url(ground.services.redis_url)
+    asked = envelope(opening_commands()[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatch, "_settle", lambda pipe, each: None)
+        async with running_engine(ground, shard):
+            client.tell(tenant=tenant, envelope=asked)
+            await until(lambda: asked.command_id in {row[1] for row in ground.log_rows(tenant=tenant)})
+    key = lanes.key_of(tenant=tenant, command=asked.command)
+    assert wire.xpending(key, streams.ENGINE_GROUP)["pending"] == 1
+    async with running_engine(ground, shard, holder="next"):
+        await until(lambda: wire.xlen(key) == 0)
+    assert wire.xpending(key, streams.ENGINE_GROUP)["pending"] == 0
+    assert [row[1] for row in ground.log_rows(tenant=tenant) if row[2] == 0].count(asked.command_id) == 1
+
+
+async def test_f_08_an_engine_that_cannot_reach_its_lease_steps_down_within_its_life(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(_self: Lease) -> None:
+        await asyncio.sleep(3_600)
+
+    async with running_engine(ground, shard) as term:
+        token, began_s = term.status.token, asyncio.get_running_loop().time()
+        with monkeypatch.context() as patch:
+            patch.setattr(Lease, "renew", lost)
+            await until(lambda: term.status.state != "ACTIVE")
+            assert term.loop is None, "nobody decides any more"
+            assert asyncio.get_running_loop().time() - began_s <= ground.config(shard=shard).lease_life_s + 1
+        await until(lambda: term.status.state == "ACTIVE")
+        assert term.status.token > token

@@ -32,7 +32,7 @@ from piggy.simulator.config import LpConfig
 from tests.simulator.lp_range import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S_MAX = 150.0
+START_S_MAX = 300.0
 SERVERS = {"postgres": "postgres", "valkey": "valkey-server"}
 # Small books: an order of eight lots is more than any one of them shows.
 LPS = (

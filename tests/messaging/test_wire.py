@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -90,3 +92,12 @@ def test_inv_09_the_hash_covers_every_column(name: str) -> None:
     value = ROW[name]
     changed = value + 1 if isinstance(value, int) else value + value[:1]
     assert event_hash(**ROW) != event_hash(**(ROW | {name: changed}))
+
+
+def test_inv_12_nothing_ever_trims_a_stream() -> None:
+    """An entry goes by XDEL once it was acknowledged, never because there are many: no MAXLEN, no XTRIM (D11)."""
+    root = Path(__file__).resolve().parents[2]
+    trims = re.compile(r"xtrim|xadd\([^)]*(maxlen|minid|limit)\s*=", re.IGNORECASE | re.DOTALL)
+    sources = [path for package in ("piggy", "apps") for path in (root / package).rglob("*.py")]
+    assert len(sources) > 100
+    assert [str(path) for path in sources if trims.search(path.read_text())] == []

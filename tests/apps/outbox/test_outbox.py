@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import redis
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.accounts import services as accounts
 from apps.accounts.models import Group
 from apps.outbox import services
 from apps.outbox.models import OutboxCommand
+from apps.tenants.services import in_tenant
 from piggy.core.answers import Answer
 from piggy.core.events import GroupConfigured
 from piggy.messaging import codec, streams
@@ -81,6 +82,30 @@ def test_the_sweep_never_tells_an_older_version_after_a_newer(tenant: Any) -> No
     tenant.delete(streams.commands_key(tenant="acorn"))
     services.sweep(tenant="acorn", now=timezone.now() + LATER)
     assert [envelope.command.group.version for envelope in _told(tenant)] == [2]
+
+
+def test_inv_10_a_row_that_commits_after_a_later_one_is_told_too(tenant: Any) -> None:
+    written, go = threading.Event(), threading.Event()
+
+    def slowly() -> None:
+        with in_tenant("acorn"), transaction.atomic():
+            accounts.save_group(tenant="acorn", group=Group(name="first"), by="dealer")
+            written.set()
+            go.wait(10)
+        connection.close()
+
+    writer = threading.Thread(target=slowly)
+    writer.start()
+    assert written.wait(10)
+    accounts.save_group(tenant="acorn", group=Group(name="second"), by="dealer")
+    tenant.delete(streams.commands_key(tenant="acorn"))
+    services.sweep(tenant="acorn", now=timezone.now() + LATER)
+    assert {envelope.command.group.name for envelope in _told(tenant)} == {"second"}
+    go.set()
+    writer.join()
+    tenant.delete(streams.commands_key(tenant="acorn"))
+    services.sweep(tenant="acorn", now=timezone.now() + LATER)
+    assert "first" in {envelope.command.group.name for envelope in _told(tenant)}
 
 
 def test_an_answer_without_an_event_is_heard_too(tenant: Any) -> None:
