@@ -46,7 +46,7 @@ class Acceptor(fix.Application):
         self._venue = Venue(config=config, truth=self._truth)
         self._log = MessageLog(path=self._home / "messages.log")
         vault, file = range_config.vault, range_config.secrets
-        self._agreed: Agreed = AgreedInVault() if vault else AgreedInFile(path=file)
+        self._agreed: Agreed = AgreedInVault() if vault and file is None else AgreedInFile(path=file)
         self._lock = threading.RLock()
         self._books: dict[str, LpBook] = {}
         self._subscriptions: dict[str, Subscription] = {}

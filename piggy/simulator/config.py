@@ -46,7 +46,7 @@ class LpConfig(msgspec.Struct, frozen=True, kw_only=True):
 class RangeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The whole process; `ticks` is a folder of recorded ticks or None, `speed` 0 means driven step by step.
 
-    Passwords are those of the brokers' `vault`, else those of the file `secrets`, else none are asked for.
+    Passwords are those of the file `secrets`, else those of the brokers' `vault`, else none are asked for.
     """
 
     home: Path
