@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 # Upper bounds of the histogram of decision times; the gate's promise is 1,000.
 DECIDE_US = (100, 150, 200, 300, 400, 500, 700, 1_000, 2_000, 5_000, 10_000, 100_000)
 
-# Deciding pauses after this long: who serves the sockets is the same thread, and a commit needs it several times.
-SLICE_S = 0.001
+# Deciding pauses after this long: who serves the sockets is the same thread, and a commit needs it twice.
+SLICE_S = 0.002
 
 # While more waits a batch grows for so long at least: a commit costs as much as two orders, whatever is in it.
 GROW_S = 0.004
