@@ -128,11 +128,6 @@ class RunningVenue:
                 group.append(int(entry.name))
         return group
 
-    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a management command of this venue."""
-        command = [sys.executable, "manage.py", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=self._env, capture_output=True, text=True, check=False)
-
     def pid(self, name: str) -> int:
         """The process id of a program, or of the server's first process."""
         if name not in SERVERS:
