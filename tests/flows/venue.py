@@ -192,6 +192,12 @@ class RunningVenue:
         found = truth.read(path=self.home / "simulator" / lp / truth.FILE_NAME)
         return {order.cl_ord_id: order for (owner, _), order in found.items() if owner == tenant.upper()}
 
+    def manage(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the installation, as its operator would."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *words], cwd=ROOT, env=self._env, capture_output=True, text=True, check=False
+        )
+
     def messages(self, lp: str) -> str:
         return (self.home / "simulator" / lp / "messages.log").read_text()
 
