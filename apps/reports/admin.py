@@ -150,9 +150,10 @@ class BreakAdmin(ReadOnlyAdmin):
     """Differences with LPs, the open ones first, the oldest on top."""
 
     form = BreakForm
+    # Whose and how old come first: the list is wider than a laptop.
     list_display = (
-        badge("state", tones=TONES), badge("kind", label="Class", tones=TONES), "venue", "reference",
-        "symbol", "ours", "theirs", "traded_on", "owner", "age",
+        badge("state", tones=TONES), badge("kind", label="Class", tones=TONES), "owner", "age", "venue", "reference",
+        "symbol", "ours", "theirs", "traded_on",
     )  # fmt: skip
     list_filter = ("state", "kind", "venue", "owner")
     list_select_related = ("owner",)
