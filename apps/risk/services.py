@@ -7,10 +7,11 @@ from typing import Any
 from django.db import transaction
 
 from apps.accounts import selectors as accounts
+from apps.common.times import microseconds
 from apps.outbox.services import retell_settings, save_setting, tell_engine
 from apps.risk import selectors
 from apps.risk.models import ControlsReview, GroupLimits
-from piggy.core.commands import SignReview
+from piggy.core.commands import ChangeLimits, RevertLimits, SignReview
 
 
 class UnableToChangeLimits(Exception):
@@ -34,9 +35,20 @@ def sign_review(*, tenant: str, reference: str, by: str, at: datetime) -> Contro
     return review
 
 
-def change_limits(*, tenant: str, group: str, changes: Mapping[str, Any], by: str) -> dict[str, Any]:
-    """Change some limits of a group, which starts from the house's, and tell the engine; return what they were.
+def change_limits(
+    *,
+    tenant: str,
+    group: str,
+    changes: Mapping[str, Any],
+    reason: str,
+    asked_by: str,
+    approved_by: str,
+    reverts_at: datetime,
+    mark: str,
+) -> dict[str, Any]:
+    """Have the engine hold a group to other limits until `reverts_at` (P-28); return what its own are.
 
+    The group's own limits stay as they are written; the engine goes back to them by itself. `mark` names this change.
     Raises UnableToChangeLimits where there is no such group, ValidationError naming a field.
     """
     with transaction.atomic():
@@ -47,8 +59,24 @@ def change_limits(*, tenant: str, group: str, changes: Mapping[str, Any], by: st
         before = {field: getattr(limits, field) for field in changes}
         for field, value in changes.items():
             setattr(limits, field, value)
-        save_limits(tenant=tenant, limits=limits, by=by)
+        limits.full_clean()
+        command = ChangeLimits(
+            group=group,
+            limits=limits.to_core(),
+            reason=reason,
+            asked_by=asked_by,
+            approved_by=approved_by,
+            reverts_at_us=microseconds(reverts_at),
+        )
+        tell_engine(tenant=tenant, command=command, reference=f"limits-today:{group}", version=mark, by=approved_by)
     return before
+
+
+def revert_limits(*, tenant: str, group: str, by: str, reason: str, mark: str) -> None:
+    """Have the engine go back to a group's own limits now; nothing where it did already."""
+    with transaction.atomic():
+        command = RevertLimits(group=group, by=by, reason=reason)
+        tell_engine(tenant=tenant, command=command, reference=f"limits-today:{group}", version=f"{mark} over", by=by)
 
 
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:

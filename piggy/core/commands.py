@@ -23,6 +23,7 @@ from piggy.core.control_commands import FlattenPositions as FlattenPositions
 from piggy.core.control_commands import RecordDailyVolume as RecordDailyVolume
 from piggy.core.control_commands import RecordLocate as RecordLocate
 from piggy.core.control_commands import RecordVenueCancelReject as RecordVenueCancelReject
+from piggy.core.control_commands import RevertLimits as RevertLimits
 from piggy.core.control_commands import SignReview as SignReview
 from piggy.core.dealer_commands import AnswerRequote as AnswerRequote
 from piggy.core.dealer_commands import ClaimOrder as ClaimOrder

@@ -52,6 +52,14 @@ class ChangeLimits(Command, frozen=True, kw_only=True):
     reverts_at_us: int | None = None
 
 
+class RevertLimits(Command, frozen=True, kw_only=True):
+    """End a group's limits of the day before their time; its own hold again."""
+
+    group: str
+    by: str
+    reason: str
+
+
 class ActOnLimits(Command, frozen=True, kw_only=True):
     """The engine's own: something of these accounts changed, so see how far their limits are used (P-27)."""
 
@@ -96,6 +104,7 @@ ControlCommand = (
     | RecordLocate
     | SignReview
     | ChangeLimits
+    | RevertLimits
     | ActOnLimits
     | ConfigureAuctions
     | ChangePhase

@@ -123,7 +123,7 @@ class LimitsChanged(Event, frozen=True, kw_only=True):
 
 
 class LimitsReverted(Event, frozen=True, kw_only=True):
-    """P-28: the day is over, the group's own limits hold again."""
+    """P-28: a change is over, by its time or by a person; the group's own limits hold again."""
 
     group: str
 

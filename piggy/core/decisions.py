@@ -53,6 +53,7 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.RecordLocate: overseeing.record_locate,
     cmd.SignReview: overseeing.sign_review,
     cmd.ChangeLimits: overseeing.change_limits,
+    cmd.RevertLimits: overseeing.revert_limits,
     cmd.ActOnLimits: overseeing.act_on_limits,
     cmd.ConfigureAuctions: auctioning.configure_auctions,
     cmd.ChangePhase: auctioning.change_phase,

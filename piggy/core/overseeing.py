@@ -92,6 +92,11 @@ def change_limits(*, command: cmd.ChangeLimits, moment: Moment) -> Events:
         return [_refused("LIMIT_CHANGE_INVALID", "approved_by", str(unable))]
 
 
+def revert_limits(*, command: cmd.RevertLimits, moment: Moment) -> Events:
+    """End a group's limits of the day now; nothing where they ended by themselves."""
+    return [ev.LimitsReverted(group=command.group)] if command.group in moment.state.limit_changes else []
+
+
 def limits_due(*, state: State, now_us: int) -> list[str]:
     """Return the groups whose intraday limits end now (P-28)."""
     return sorted(group for group, change in state.limit_changes.items() if now_us >= change.reverts_at_us)

@@ -229,6 +229,15 @@ def test_an_intraday_change_of_limits_falls_back_at_the_end_of_the_day(floor: Fl
     assert codes(floor.place("b1", Side.BUY, "2.01")) == [] and only(floor.act(), ev.LimitsReverted) == []
 
 
+def test_an_intraday_change_of_limits_is_ended_early_once(floor: Floor) -> None:
+    """P-28."""
+    change(floor)
+    revert = cmd.RevertLimits(group="b", by="rick", reason="calm again")
+    assert names(floor.do(revert)) == ["LimitsReverted"]
+    assert floor.desk.state.effective_limits["b"].order_volume_max_lots == HOUSE_LIMITS.order_volume_max_lots
+    assert floor.do(revert) == []
+
+
 def test_limits_set_during_an_intraday_change_count_from_its_end(floor: Floor) -> None:
     """P-28."""
     change(floor, reverts_at_us=floor.now_us + 60 * SECOND_US)

@@ -12,11 +12,13 @@ from django.db import IntegrityError, transaction
 
 from apps.accounts import selectors as accounts
 from apps.accounts import services as groups
+from apps.common.times import microseconds, moment
 from apps.dealing.models import MINUTES_MAX, DeskAction, TimedChange
 from apps.dealing.services.acting import Outcome, UnableToAct, Wish, perform
 from apps.risk import selectors as risk
 from apps.risk import services as limits
 from piggy.core.accounts import BookMode
+from piggy.core.rollover import next_rollover_at_us
 
 ROUTING, SPREAD, LIMITS = "change-routing", "widen-spread", "change-limits"
 CLOCK = "clock"
@@ -129,14 +131,21 @@ def _write(
 
 
 def _begin(*, change: TimedChange, tenant: str, by: str, now: datetime) -> None:
-    change.before = _apply(change=change, values=change.after, tenant=tenant, by=by)
     change.state, change.live_at = TimedChange.State.LIVE, now
     change.reverts_at = now + timedelta(minutes=change.minutes)
+    if change.kind == LIMITS:
+        # Limits of the day end with the trading day (P-28).
+        change.reverts_at = min(change.reverts_at, moment(next_rollover_at_us(at_us=microseconds(now))))
+    change.before = _apply(change=change, values=change.after, tenant=tenant, by=by)
 
 
 def _end(*, change: TimedChange, tenant: str, by: str, now: datetime) -> None:
     """Put back the fields that are still as the change left them; what somebody changed since stays."""
-    if change.state == TimedChange.State.LIVE:
+    if change.state == TimedChange.State.LIVE and change.kind == LIMITS:
+        # The engine went back by itself at `reverts_at`; before that it is told to.
+        if by != CLOCK:
+            limits.revert_limits(tenant=tenant, group=change.group, by=by, reason="ended early", mark=_mark(change))
+    elif change.state == TimedChange.State.LIVE:
         now_is = _current(change)
         ours = {field: change.before[field] for field, value in change.after.items() if _same(now_is[field], value)}
         kept = sorted(set(change.after) - set(ours))
@@ -150,7 +159,17 @@ def _end(*, change: TimedChange, tenant: str, by: str, now: datetime) -> None:
 def _apply(*, change: TimedChange, values: Mapping[str, Any], tenant: str, by: str) -> dict[str, Any]:
     try:
         if change.kind == LIMITS:
-            before = limits.change_limits(tenant=tenant, group=change.group, changes=values, by=by)
+            assert change.reverts_at is not None, "it has just begun"
+            before = limits.change_limits(
+                tenant=tenant,
+                group=change.group,
+                changes=values,
+                reason=change.action.reason,
+                asked_by=change.asked_by,
+                approved_by=by,
+                reverts_at=change.reverts_at,
+                mark=_mark(change),
+            )
         else:
             before = groups.change_group(tenant=tenant, name=change.group, changes=values, by=by)
     except (limits.UnableToChangeLimits, groups.UnableToChangeGroup) as error:
@@ -162,11 +181,12 @@ def _apply(*, change: TimedChange, values: Mapping[str, Any], tenant: str, by: s
 
 
 def _current(change: TimedChange) -> dict[str, Any]:
-    if change.kind == LIMITS:
-        row: Any = risk.all_limits().get(group__name=change.group)
-    else:
-        row = accounts.all_groups().get(name=change.group)
+    row = accounts.all_groups().get(name=change.group)
     return {field: getattr(row, field) for field in change.after}
+
+
+def _mark(change: TimedChange) -> str:
+    return f"change {change.pk}"
 
 
 def _same(value: Any, text: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,11 +11,14 @@ from django.utils import timezone
 
 from apps.accounts import services as accounts
 from apps.accounts.models import Group
+from apps.common.times import microseconds
 from apps.dealing import services
 from apps.dealing.models import DeskAction, TimedChange
 from apps.outbox.models import OutboxCommand
 from apps.risk.models import GroupLimits
 from apps.tenants.services import in_tenant
+from piggy.core import commands as cmd
+from piggy.core.rollover import next_rollover_at_us
 from piggy.messaging import codec
 from tests.apps.dealing.desk_floor import Dealer
 
@@ -46,6 +48,12 @@ def group() -> Group:
 def change() -> TimedChange:
     with in_tenant("acorn"):
         return TimedChange.objects.get()
+
+
+def today() -> list[Any]:
+    with in_tenant("acorn"):
+        rows = OutboxCommand.objects.filter(reference__startswith="limits-today:").order_by("id")
+        return [codec.decode_envelope(bytes(row.payload)).command for row in rows]
 
 
 def later(minutes: int) -> int:
@@ -104,12 +112,28 @@ def test_other_limits_need_a_second_person(dora: Dealer, rick: Dealer) -> None:
     own = dora.act("approve-change", change_id=change().pk)
     assert (own.status_code, own.json()["code"]) == (422, "FOUR_EYES")
     assert rick.act("approve-change", change_id=change().pk).status_code == 200
+    (told,) = today()
+    assert isinstance(told, cmd.ChangeLimits)
+    assert (told.limits.order_volume_max_lots, told.asked_by, told.approved_by) == (3, "dora", "rick")
+    assert told.reverts_at_us == microseconds(change().reverts_at), "the engine ends it by itself"
     with in_tenant("acorn"):
-        assert GroupLimits.objects.get().order_volume_max_lots == 3
+        assert not GroupLimits.objects.exists(), "the group's own limits are not touched"
     assert later(16) == 1
-    with in_tenant("acorn"):
-        assert GroupLimits.objects.get().order_volume_max_lots == Decimal(change().before["order_volume_max_lots"])
+    assert len(today()) == 1
+    assert change().state == "ended"
     assert kinds() == [("change-limits", "dora"), ("approve-change", "rick"), ("end-change", "clock")]
+
+
+def test_limits_of_the_day_are_ended_early_by_the_same_door(dora: Dealer, rick: Dealer) -> None:
+    """P-28: and never outlast the trading day."""
+    dora.act("change-limits", **(LIMITS | {"minutes": 1_440}))
+    rick.act("approve-change", change_id=change().pk)
+    made = change()
+    day_ends_at_us = next_rollover_at_us(at_us=microseconds(made.live_at))
+    assert microseconds(made.reverts_at) <= day_ends_at_us
+    assert dora.act("end-change", change_id=made.pk).status_code == 200
+    assert isinstance(today()[-1], cmd.RevertLimits)
+    assert later(1_500) == 0
 
 
 def test_the_database_too_refuses_limits_by_one_person(dora: Dealer) -> None:
