@@ -23,7 +23,7 @@ def run(kills: Callable[[], Kills]) -> None:
     usual: Kills = {
         "before persist": lambda: setattr(services, "claim_order", die),
         "report not committed": lambda: setattr(services, "record_report", die),
-        "committed, not told": lambda: setattr(services, "tell", die),
+        "committed, not told": lambda: setattr(services, "tell_all", die),
         "": lambda: None,
     }
     (usual | kills())[os.environ["DIE_AT"]]()
