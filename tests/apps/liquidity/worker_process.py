@@ -57,6 +57,7 @@ def kills() -> dict[str, Any]:
     return {
         "persisted, not sent": lambda: setattr(FixSession, "send", send_or_die),
         "sent, not committed": lambda: setattr(services, "mark_sent", die),
+        "report not committed": lambda: setattr(services, "record_reports", die),
         "in logon": lambda: setattr(FixSession, "onLogon", on_logon_and_die),
     }
 
