@@ -19,7 +19,7 @@ def main() -> None:
     from piggy.local import environment
 
     environment.recall()
-    if sys.argv[1:2] in (["bench"], ["sim"]):
+    if sys.argv[1:2] in (["bench"], ["certify"], ["sim"]):
         # These bring their own servers, or need none, so they run before the first `up` too.
         environment.imagine()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"piggy.settings.{os.environ.get('PIGGY_ENV', 'dev')}")

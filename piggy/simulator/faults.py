@@ -41,6 +41,12 @@ class Faults:
         with self._lock:
             self._armed.pop(fault, None)
 
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """What is armed and has not happened, in the order of its name."""
+        with self._lock:
+            return tuple(sorted(fault.value for fault, left in self._armed.items() if left))
+
     def take(self, fault: Fault) -> bool:
         """Return whether it happens now."""
         with self._lock:

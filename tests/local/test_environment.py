@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from unittest.mock import patch
 
+import pytest
+from django.core import management
+
+import manage
 from piggy.local import environment
 
 
@@ -43,3 +49,18 @@ def test_another_database_is_not_mixed_with_our_owner(home: Path) -> None:
     found = {"PIGGY_HOME": str(home), "DATABASE_URL": "postgresql://other"}
     environment.recall(env=found)
     assert "DATABASE_OWNER_URL" not in found
+
+
+@pytest.mark.parametrize(
+    ("command", "before_up"), [("bench", True), ("certify", True), ("sim", True), ("migrate", False)]
+)
+def test_only_commands_that_need_no_server_run_before_the_first_up(
+    command: str, before_up: bool, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keys and addresses without which no settings load."""
+    monkeypatch.setattr(management, "execute_from_command_line", lambda words: None)
+    monkeypatch.setattr("sys.argv", ["manage.py", command])
+    with patch.dict(os.environ, {"PIGGY_HOME": str(home)}, clear=True):
+        manage.main()
+        named = {name for name in ("DATABASE_URL", "REDIS_URL", "PIGGY_CONTEXT_KEY") if os.environ.get(name)}
+    assert len(named) == (3 if before_up else 0)

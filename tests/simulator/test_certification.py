@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError
 
+from apps.liquidity.management.commands.certify import Command
 from piggy.adapters import telling
 from piggy.adapters.binance import inbound, session
 from piggy.adapters.fix import inbound as fix_inbound
 from piggy.simulator.certification import pack
+from piggy.simulator.certification.ground import UnableToPass
 from piggy.simulator.certification.grounds import GROUNDS
+from piggy.simulator.faults import Fault
 
 
 def certified(home: Path) -> dict[str, list[pack.Result]]:
@@ -29,6 +33,30 @@ def test_the_pack_of_every_venue_passes(tmp_path: Path):
     failed = [(venue, one) for venue, found in results.items() for one in found if not one.passed]
     assert failed == []
     assert {venue: len(found) for venue, found in results.items()} == {v: len(p) for v, p in pack.PACKS.items()}
+
+
+def test_a_venue_that_cannot_be_certified_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CommandError, match=r"PACKS of piggy\.simulator\.certification\.pack; there are alpaca"):
+        Command().handle(venue="halfdone", list=False, json=False)
+    monkeypatch.setitem(pack.PACKS, "halfdone", pack.COMMON)
+    with pytest.raises(CommandError, match=r"GROUNDS of piggy\.simulator\.certification\.grounds"):
+        Command().handle(venue="halfdone", list=False, json=False)
+
+
+def test_a_fault_that_never_happened_is_named_beside_the_failure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An adapter is not to blame for what its simulator did not play."""
+    monkeypatch.setattr("piggy.simulator.certification.ground.WAIT_S_MAX", 0.01)
+    ground = GROUNDS["generic"](tmp_path)
+    try:
+        with pytest.raises(UnableToPass, match=r"parked: \[\]$"):
+            ground.wait(lambda: False, "nothing was armed")
+        ground.server.faults.arm(Fault.CUT_BEFORE)
+        with pytest.raises(UnableToPass, match=r"never happened at the simulator: cut_before$"):
+            ground.wait(lambda: False, "a lost order was not doubted")
+    finally:
+        ground.server.stop()
 
 
 def _never_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,8 +117,14 @@ class Ground:
         deadline = time.monotonic() + WAIT_S_MAX
         while not condition():
             if time.monotonic() > deadline:
-                raise UnableToPass(f"{what}; session: {self.driver.status().text}; parked: {self.kept.parked[-1:]}")
+                raise UnableToPass(f"{what}; {self.seen()}")
             time.sleep(POLL_S)
+
+    def seen(self) -> str:
+        """Return in words what may explain a wait in vain; a fault that never happened is the simulator's doing."""
+        waiting = self.server.faults.waiting
+        unplayed = f"; never happened at the simulator: {', '.join(waiting)}" if waiting else ""
+        return f"session: {self.driver.status().text}; parked: {self.kept.parked[-1:]}{unplayed}"
 
     def wait_ready(self) -> None:
         """Return once orders may go."""

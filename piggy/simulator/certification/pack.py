@@ -76,6 +76,10 @@ PACKS: dict[str, tuple[Scenario, ...]] = {
 }
 
 
+class UnableToCertify(Exception):
+    """The venue has no pack, or no ground to run it on; the text says where to write it."""
+
+
 class Result(NamedTuple):
     """One scenario: passed, or why not."""
 
@@ -92,7 +96,11 @@ def certify(
     ground: Ground | FixGround | None = None,
     told: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
-    """Run the venue's pack and return every result; `told` hears each as it comes. KeyError for an unknown venue."""
+    """Run the venue's pack and return every result; `told` hears each as it comes. Raises UnableToCertify."""
+    if venue not in PACKS:
+        raise UnableToCertify(f"{venue!r} has no line in PACKS of {__name__}; there are {', '.join(sorted(PACKS))}.")
+    if ground is None and venue != "fix" and venue not in GROUNDS:
+        raise UnableToCertify(f"{venue!r} has no line in GROUNDS of {__package__}.grounds.")
     scenarios = PACKS[venue]
     if ground is None:
         ground = FixGround(home=home_of(name=venue, home=home)) if venue == "fix" else GROUNDS[venue](home)
