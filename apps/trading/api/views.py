@@ -46,25 +46,10 @@ class Orders(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Place an order; the answer is the desk's decision, committed."""
-        key = _key(request)
+        _key(request)  # A missing key is said before a bad body.
         body = serializers.OrderIn(data=request.data)
         body.is_valid(raise_exception=True)
-        try:
-            answer = services.place_order(
-                tenant=self.tenant(request),
-                user=request.user,
-                terms=body.terms(),
-                key=key,
-                request_hash=_hash(request.data),
-                request_id=_request_id(request),
-                wait_s=_wait_s(request),
-                now_us=time.time_ns() // 1_000,
-            )
-        except services.UnableToTrade as error:
-            raise NotFound from error
-        except services.UnableToReachDesk as error:
-            raise _away(error) from error
-        return _answered(request, answer, done=status.HTTP_201_CREATED)
+        return _asked(self, request, services.place_order, done=status.HTTP_201_CREATED, terms=body.terms())
 
     @extend_schema(operation_id="orders_list", responses=serializers.OrderRowOut(many=True))
     def get(self, request: Request) -> Response:
@@ -157,8 +142,10 @@ class Positions(ApiView):
         )
 
 
-def _asked(view: ApiView, request: Request, ask: Callable[..., Answer | None], **wish: Any) -> Response:
-    """Ask under the caller's key and answer as placing does."""
+def _asked(
+    view: ApiView, request: Request, ask: Callable[..., Answer | None], *, done: int = status.HTTP_200_OK, **wish: Any
+) -> Response:
+    """Ask under the caller's key; `done` is the status of what was carried out."""
     try:
         answer = ask(
             tenant=view.tenant(request),
@@ -174,7 +161,7 @@ def _asked(view: ApiView, request: Request, ask: Callable[..., Answer | None], *
         raise NotFound from error
     except services.UnableToReachDesk as error:
         raise _away(error) from error
-    return _answered(request, answer, done=status.HTTP_200_OK)
+    return _answered(request, answer, done=done)
 
 
 def _answered(request: Request, answer: Answer | None, *, done: int) -> Response:
