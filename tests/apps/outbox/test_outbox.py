@@ -48,6 +48,7 @@ def test_saving_a_group_tells_the_engine_its_new_version(tenant: Any) -> None:
 
 
 def test_a_rolled_back_change_is_not_told(tenant: Any) -> None:
+    """INV-18: a row and what the log is to say of it are committed together or not at all."""
     with pytest.raises(RuntimeError, match="undone"), transaction.atomic():
         accounts.save_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
         raise RuntimeError("undone")
