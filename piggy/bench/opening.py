@@ -33,6 +33,10 @@ LIMITS = msgspec.structs.replace(
     executions_max=RATE_MAX,
     window_value_max=Decimal("1e15"),
     duplicate_window_ms=0,
+    exposure_account_max=Decimal("1e15"),
+    exposure_tenant_max=Decimal("1e15"),
+    exposure_venue_max=Decimal("1e15"),
+    exposure_firm_max=Decimal("1e15"),
 )
 
 

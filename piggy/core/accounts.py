@@ -86,13 +86,14 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """A liquidity provider as routing sees it; lower `priority` is asked first among equals.
 
     A `shadow` venue is quoted, ranked and recorded, and never sent an order; with `canary_percent` it is sent so many
-    percent of the orders that it would get.
+    percent of the orders that it would get. A leg that has not ended after `answer_ms_max` is asked back.
     """
 
     name: str
     enabled: bool = True
     priority: int = 100
     quote_age_ms_max: int = 5_000
+    answer_ms_max: int = 5_000
     symbols: tuple[str, ...] = ()
     commission_per_million: Decimal = Decimal(0)
     shadow: bool = False

@@ -16,7 +16,7 @@ DUPLICATES_KEPT = 64
 REJECT_WINDOW_S = 30
 REJECT_SAMPLE_MIN = 20
 
-Fingerprint = tuple[str, str, Decimal, str, Decimal | None, Decimal | None]
+Fingerprint = tuple[str, str, Decimal, str, Decimal | None, Decimal | None, str | None]
 
 
 @dataclass(slots=True)
@@ -32,16 +32,16 @@ class Second:
 
 @dataclass(slots=True)
 class Activity:
-    """The last minute by seconds, the latest orders by fingerprint, and the day's realised result."""
+    """The last minute by seconds, the latest orders by fingerprint (time and seq), and the day's realised result."""
 
     seconds: deque[Second] = field(default_factory=lambda: deque(maxlen=SECONDS_KEPT))
-    latest: dict[Fingerprint, int] = field(default_factory=dict)
+    latest: dict[Fingerprint, tuple[int, int]] = field(default_factory=dict)
     day: int = 0
     realised_today: Decimal = ZERO
     rejects_in_a_row: int = 0
     rejected_at_us: int = 0
 
-    def message(self, *, at_us: int, terms: OrderTerms, notional: Decimal) -> None:
+    def message(self, *, at_us: int, terms: OrderTerms, notional: Decimal, seq: int) -> None:
         """Count an order that came in, accepted or not; only an accepted one has a notional and a fingerprint."""
         second = self._second(at_us)
         second.messages += 1
@@ -49,7 +49,7 @@ class Activity:
             second.notional += notional
             key = fingerprint(terms=terms)
             self.latest.pop(key, None)
-            self.latest[key] = at_us
+            self.latest[key] = (at_us, seq)
             while len(self.latest) > DUPLICATES_KEPT:
                 del self.latest[next(iter(self.latest))]
 
@@ -112,5 +112,7 @@ class Activity:
 
 
 def fingerprint(*, terms: OrderTerms) -> Fingerprint:
-    """Return what makes two orders of one account the same (P-13)."""
-    return (terms.symbol, terms.side, terms.quantity, terms.type, terms.limit_price, terms.stop_price)
+    """Return what makes two orders of one account the same (P-13); closes of two positions are not."""
+    return (
+        terms.symbol, terms.side, terms.quantity, terms.type, terms.limit_price, terms.stop_price, terms.position_id
+    )  # fmt: skip

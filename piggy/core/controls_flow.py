@@ -122,7 +122,12 @@ def exposure_caps(*, context: GateContext) -> Check:
         pairs=(
             (_sum(context.exposure_firm, added), limits.exposure_firm_max, "the firm's exposure is too large"),
             (_sum(context.exposure_tenant, added), limits.exposure_tenant_max, "the tenant's exposure is too large"),
-            (_sum(context.exposure_venue, added), limits.exposure_venue_max, "the venue's exposure is too large"),
+            # What an amendment gives back is at no venue.
+            (
+                _sum(context.exposure_venue, context.notional),
+                limits.exposure_venue_max,
+                "the venue's exposure is too large",
+            ),
             (_sum(context.exposure_account, added), limits.exposure_account_max, "the account's exposure is too large"),
         ),
     )

@@ -13,7 +13,7 @@ from piggy.core.position_folding import reserve, restate_position, worth_of
 from piggy.core.positions import filled
 from piggy.core.rollover import month_of
 from piggy.core.state import State, parent_of
-from piggy.core.venue_folding import count_dealt
+from piggy.core.venue_folding import take_back
 
 
 def _venue_fill_busted(state: State, event: VenueFillBusted, recorded: Recorded) -> None:
@@ -25,7 +25,7 @@ def _venue_fill_busted(state: State, event: VenueFillBusted, recorded: Recorded)
         if child.differs:
             child.in_doubt = True
             order.state = order.state if order.state.final else OrderState.IN_DOUBT
-    count_dealt(state=state, event=event, sign=-1)
+    take_back(state=state, event=event)
     state.venue_records[event.venue].fills -= 1
     child.superseded[event.fill_id] = event.corrected_by
     state.venue_fills.add((event.venue, event.report_id))

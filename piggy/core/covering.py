@@ -25,6 +25,7 @@ from piggy.core.positions import Fold, Position, filled
 from piggy.core.pricing import worst_price
 from piggy.core.routing import FREE, Leg, legs, rank
 from piggy.core.staging import proven
+from piggy.core.standing import switched_off
 from piggy.core.state import Child, Hedge
 
 Events = list[ev.AnyEvent]
@@ -328,10 +329,8 @@ def _children(hedge_id: str, policy: HedgePolicy, side: Side, lots: Decimal, mom
 
 def _legs(policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment) -> tuple[Leg, ...]:
     state, instrument = moment.state, moment.instrument(policy.symbol)
-    excluded = {name: "not for hedges" for name in state.venues if policy.venues and name not in policy.venues} | {
-        key: f"trading state {s.value}" for (scope, key), s in state.trading_states.items() if _is_off(scope, s)
-    }
-    excluded |= dict.fromkeys(moment.closed, CLOSED)
+    excluded = {name: "not for hedges" for name in state.venues if policy.venues and name not in policy.venues}
+    excluded |= switched_off(state=state, symbol=policy.symbol) | dict.fromkeys(moment.closed, CLOSED)
     levels = _within_limits(policy, side, moment)
     if not levels:
         return ()
@@ -346,10 +345,6 @@ def _legs(policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment) -> tup
         limit=limit,
     )
     return legs(levels=levels, ranked=ranked, quantity=lots, side=side, limit=limit, instrument=instrument)
-
-
-def _is_off(scope: str, state: TradingState) -> bool:
-    return scope == "venue" and state is not TradingState.ACTIVE
 
 
 def _within_limits(policy: HedgePolicy, side: Side, moment: Moment) -> tuple[AttributedLevel, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -82,6 +83,7 @@ class Desk:
         self._answered: OrderedDict[str, _Answered] = OrderedDict()
         self._forgotten = Forgotten()
         self._rankings = Rankings()
+        self._rates: dict[tuple[str, str, bool], Decimal] = {}
         self._margins = MarginTermsKept()
         self._watch = MarginWatch()
         self._command_id = ""
@@ -240,7 +242,7 @@ class Desk:
         self._mark(now_us)
         return Moment(
             self.state, self.market, self.marks, self._pairs, now_us, self._rankings, self._margins, self._watch,
-            self.entry.closed,
+            self.entry.closed, self._rates,
         )  # fmt: skip
 
     def _mark(self, now_us: int) -> None:
@@ -275,6 +277,7 @@ class Desk:
             # A first price may open a shorter way between two currencies.
             self._watch.clear()
         self.marks[symbol] = touch
+        self._rates.clear()
 
     def _doubt(self, event: Any, *, configured: bool) -> None:
         """What is true of an account changed, so whether it is safe must be found out anew."""
@@ -288,6 +291,7 @@ class Desk:
 
     def _configured_instrument(self, event: ev.InstrumentConfigured) -> None:
         self._pairs = currency_pairs(instruments=self.state.instruments.values())
+        self._rates.clear()
         if option := event.instrument.option:
             self._options.setdefault(option.underlying, set()).add(event.instrument.symbol)
 

@@ -20,8 +20,8 @@ from piggy.core.dealer_folding import DEALER_HANDLERS
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
-from piggy.core.orders import OrderState, OrderTerms, OrderType, TimeInForce
-from piggy.core.position_folding import count_turnover, move_position, reserve
+from piggy.core.orders import OrderState, OrderTerms, OrderType, Side, TimeInForce
+from piggy.core.position_folding import bind, count_turnover, move_position, reserve, work
 from piggy.core.resting import RestingOrders
 from piggy.core.rollover import ONE_DAY, business_date
 from piggy.core.state import Exposure, Order, State, accepted_order, activity_of, record_of
@@ -151,6 +151,7 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
     state.overrides.pop(event.verdict.terms_hash, None)
     state.open_orders.setdefault(account_id, set()).add(order.order_id)
     state.reserved[account_id] = state.reserved.get(account_id, ZERO) + event.margin_reserved
+    work(state=state, order=order, lots=order.quantity, price=_price_of(event))
     if event.conversion_rate is not None:
         quote = state.instruments[event.terms.symbol].quote
         state.rates.setdefault((quote, state.accounts[account_id].currency), event.conversion_rate)
@@ -164,10 +165,20 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
         state.stops.setdefault(event.terms.symbol, set()).add(order.order_id)
 
 
+def _price_of(event: ev.OrderAccepted) -> Decimal | None:
+    """Return the price that an order is valued at until it deals: its own, else the market's when it came."""
+    terms = event.terms
+    if terms.limit_price is not None:
+        return terms.limit_price
+    if terms.stop_price is not None:
+        return terms.stop_price
+    return event.arrival_ask if terms.side is Side.BUY else event.arrival_bid
+
+
 def _count_message(state: State, terms: OrderTerms, recorded: Recorded, notional: Decimal) -> None:
     activity = state.activity.get(terms.account_id) or activity_of(state=state, account_id=terms.account_id)
-    activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=notional)
-    state.tenant_activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=ZERO)
+    activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=notional, seq=recorded.seq)
+    state.tenant_activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=ZERO, seq=recorded.seq)
 
 
 def _rerouted(state: State, event: ev.OrderRerouted, recorded: Recorded) -> None:
@@ -214,14 +225,16 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     order.commission_accrued += event.commission_accrued
     count_turnover(state=state, event=event, at_us=recorded.recorded_at_us)
     account_id = event.account_id
-    if not order.state.final:  # A corrected fill may belong to an order that has ended.
-        reserve(state=state, order=order, lots=-event.quantity)
+    works = not order.state.final  # A corrected fill may belong to an order that has ended.
+    if works:
+        bind(state=state, order=order, lots=-event.quantity)
     result = event.realised - event.commission
     state.balances[account_id] = state.balances.get(account_id, ZERO) + result
     activity_of(state=state, account_id=account_id).execution(at_us=recorded.recorded_at_us, result=result)
     state.tenant_activity.execution(at_us=recorded.recorded_at_us, result=result)
     state.rates[(state.instruments[event.symbol].quote, state.accounts[account_id].currency)] = event.conversion_rate
-    move_position(state=state, event=event, at_us=recorded.occurred_at_us)
+    worked = event.quantity if works and not order.terms.reduce_only else ZERO
+    move_position(state=state, event=event, at_us=recorded.occurred_at_us, worked=worked)
     if event.venue_fill_id:
         dealt = state.children[event.cl_ord_id].dealt[event.venue_fill_id]
         dealt.client, dealt.client_seq, dealt.at_us = event, recorded.seq, recorded.recorded_at_us

@@ -20,6 +20,7 @@ from piggy.core.margining import positions_in, window_of
 from piggy.core.market import BestQuote
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
+from piggy.core.open_risk import OpenRisk
 from piggy.core.option_margin import option_margin
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
@@ -152,15 +153,41 @@ def _value(
         context=context, margin=margin, price=price, rate=rate, held=held, others=others, replaces=replaces,
         moment=moment,
     )  # fmt: skip
-    _expose(context=context, state=state, unit=unit)
+    _expose(context=context, unit=unit, moment=moment)
 
 
-def _expose(*, context: GateContext, state: State, unit: Decimal) -> None:
-    """Put in what account, house and venues have open in the symbol, a lot being worth `unit`."""
-    exposure = state.exposure[context.instrument.symbol]
-    context.exposure_account = abs(context.position_net) * unit
-    context.exposure_tenant = context.exposure_firm = abs(exposure.uncovered) * unit
-    context.exposure_venue = abs(exposure.venue_net) * unit
+def _expose(*, context: GateContext, unit: Decimal, moment: Moment) -> None:
+    """Put in what account, house and venues have open in all symbols (P-19), a lot of this one being worth `unit`.
+
+    The house is all that one desk knows of its firm. Routing keeps an order from a venue that has no room.
+    """
+    state, account = moment.state, context.account
+    context.exposure_account = _open_worth(state.account_risks.get(account.account_id), context, unit, moment)
+    context.exposure_tenant = context.exposure_firm = _open_worth(state.house_risk, context, unit, moment)
+    context.exposure_venue = _least_exposed(context=context, unit=unit, moment=moment)
+
+
+def _open_worth(risk: OpenRisk | None, context: GateContext, unit: Decimal, moment: Moment) -> Decimal | None:
+    if risk is None:
+        return ZERO
+    currency, instrument = context.account.currency, context.instrument
+    others = risk.worth(rate=lambda each: moment.rate(source=each, target=currency, gain=False), besides=instrument)
+    return None if others is None else others + risk.lots_of(symbol=instrument.symbol) * unit
+
+
+def _least_exposed(*, context: GateContext, unit: Decimal, moment: Moment) -> Decimal | None:
+    """Return what is open at the venue that has most room; one that the order fits is room enough."""
+    limit, least, state = context.limits.exposure_venue_max, None, moment.state
+    for name, venue in state.venues.items():
+        if not venue.enabled or venue.shadow:
+            continue
+        worth = _open_worth(state.venue_risks.get(name), context, unit, moment)
+        if worth is None:
+            return None
+        if limit is not None and context.notional is not None and worth + context.notional <= limit:
+            return worth
+        least = worth if least is None else min(least, worth)
+    return ZERO if least is None else least
 
 
 def _heed_activity(*, context: GateContext, state: State) -> None:
@@ -171,7 +198,7 @@ def _heed_activity(*, context: GateContext, state: State) -> None:
         now_us=now_us, value_s=limits.window_s, executions_s=limits.executions_window_s
     )
     if context.request is _NEW and context.sane:
-        context.duplicate_at_us = activity.latest.get(fingerprint(terms=context.terms))
+        context.duplicate_at_us = _duplicated_at_us(context=context, activity=activity, state=state)
     context.account_messages = activity.messages_this_second(now_us=now_us)
     context.tenant_messages = tenant.messages_this_second(now_us=now_us)
     if state.venue_seconds:
@@ -182,6 +209,19 @@ def _heed_activity(*, context: GateContext, state: State) -> None:
         context.rejects_percent = activity.rejects_percent(now_us=now_us)
     context.loss_today_account = activity.loss_today(now_us=now_us)
     context.loss_today_tenant = tenant.loss_today(now_us=now_us)
+
+
+def _duplicated_at_us(*, context: GateContext, activity: Activity, state: State) -> int | None:
+    """Return when the same order last came (P-13); to close what was opened since is another order, however alike."""
+    terms = context.terms
+    found = activity.latest.get(fingerprint(terms=terms))
+    if found is None:
+        return None
+    at_us, seq = found
+    held = context.position_net if context.closable is None else context.closable
+    closes = held * terms.side.sign < 0
+    grown = state.grown_at_seq.get((terms.account_id, terms.symbol), 0) > seq
+    return None if closes and grown else at_us
 
 
 def _least_sent(*, state: State, now_us: int) -> int:

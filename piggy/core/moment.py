@@ -8,8 +8,8 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import Account, Group
-from piggy.core.conversion import Pairs, Touch
-from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, funds_of, rate_of
+from piggy.core.conversion import Pairs, Touch, conversion
+from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, funds_of
 from piggy.core.instruments import Instrument
 from piggy.core.margin_watch import MarginWatch
 from piggy.core.margining import MarginTermsKept
@@ -30,7 +30,7 @@ _BUY = Side.BUY
 class Moment(msgspec.Struct, frozen=True):
     """`marks` are the last best bid and ask of every symbol, kept when stale too, to value what is held.
 
-    `closed` are the venues that take no new risk yet.
+    `closed` are the venues that take no new risk yet. `rates` are those found off these marks so far.
     """
 
     state: State
@@ -42,6 +42,7 @@ class Moment(msgspec.Struct, frozen=True):
     margins: MarginTermsKept
     watch: MarginWatch
     closed: Set[str] = frozenset()
+    rates: dict[tuple[str, str, bool], Decimal] = msgspec.field(default_factory=dict)
 
     def account(self, account_id: str) -> Account:
         return self.state.accounts[account_id]
@@ -100,9 +101,17 @@ class Moment(msgspec.Struct, frozen=True):
         return funds if options is not None else msgspec.structs.replace(funds, priced=False)
 
     def rate(self, *, source: str, target: str, gain: bool) -> Decimal | None:
+        """Return the conversion rate off the marks, else the last one that a fill was booked at, else None."""
         if source == target:
             return ONE
-        return rate_of(state=self.state, source=source, target=target, gain=gain, marks=self.marks, pairs=self.pairs)
+        key = (source, target, gain)
+        if (known := self.rates.get(key)) is not None:
+            return known
+        found = conversion(source=source, target=target, gain=gain, pairs=self.pairs, quotes=self.marks.get)
+        if found is None:
+            return self.state.rates.get((source, target))
+        self.rates[key] = found.rate
+        return found.rate
 
     def option_margin(self, account_id: str) -> Decimal | None:
         """Return what the account's options bind beyond their underlyings; None where they cannot be valued."""

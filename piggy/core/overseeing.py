@@ -22,7 +22,6 @@ from piggy.core.state import State
 
 Events = list[ev.AnyEvent]
 Use = tuple[str, Decimal, Decimal | None, str]
-TWO = Decimal(2)
 QUIET = Activity()
 
 
@@ -136,15 +135,14 @@ def _uses(*, account_id: str, limits: Limits, moment: Moment) -> Iterator[Use]:
     window, _ = activity.within(now_us=now_us, value_s=limits.window_s, executions_s=limits.executions_window_s)
     yield "P-12", window, limits.window_value_max, f"value of the last {limits.window_s} s"
     yield "P-18", Decimal(len(state.open_orders.get(account_id, ()))), _number(limits.orders_open_max), "open orders"
-    yield "P-19", ZERO, limits.exposure_account_max, "exposure"
+    if (worth := _open_worth(account_id=account_id, moment=moment)) is not None:
+        yield "P-19", worth, limits.exposure_account_max, "exposure in all symbols"
     for symbol in sorted({state.positions[held].symbol for held in state.positions_of.get(account_id, ())}):
         held = positions_in(state=state, account_id=account_id, symbol=symbol)
         net = abs(sum((position.quantity for position in held), ZERO))
         gross = sum((position.lots for position in held), ZERO)
         yield "P-18", net, limits.position_net_max_lots, f"net lots of {symbol}"
         yield "P-18", gross, limits.position_gross_max_lots, f"gross lots of {symbol}"
-        if (worth := _worth(account_id=account_id, symbol=symbol, lots=net, moment=moment)) is not None:
-            yield "P-19", worth, limits.exposure_account_max, f"exposure in {symbol}"
     yield "P-20", activity.loss_today(now_us=now_us), limits.loss_daily_account_max, "the account's loss of the day"
     tenant = state.tenant_activity.loss_today(now_us=now_us)
     yield "P-20", tenant, limits.loss_daily_tenant_max, "the tenant's loss of the day"
@@ -165,13 +163,12 @@ def _share(use: Use) -> Decimal:
     return value / limit if limit else value
 
 
-def _worth(*, account_id: str, symbol: str, lots: Decimal, moment: Moment) -> Decimal | None:
-    """Return what lots of a symbol are worth in the account's currency at the last mid, None without one."""
-    instrument, mark = moment.instrument(symbol), moment.marks.get(symbol)
-    rate = moment.rate(source=instrument.quote, target=moment.account(account_id).currency, gain=False)
-    if mark is None or rate is None:
-        return None
-    return instrument.notional(lots=lots, price=(mark.bid + mark.ask) / TWO) * rate
+def _open_worth(*, account_id: str, moment: Moment) -> Decimal | None:
+    """Return what an account has open in its currency, working orders as filled; None where a rate is missing."""
+    risk, currency = moment.state.account_risks.get(account_id), moment.account(account_id).currency
+    if risk is None:
+        return ZERO
+    return risk.worth(rate=lambda each: moment.rate(source=each, target=currency, gain=False))
 
 
 def _number(limit: int | None) -> Decimal | None:

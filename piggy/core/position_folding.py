@@ -8,15 +8,18 @@ from piggy.core import events as ev
 from piggy.core.bust_commands import FillOnRecord
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.money import ZERO
+from piggy.core.open_risk import OpenRisk
+from piggy.core.orders import Side
 from piggy.core.positions import Fill, Life, Names, Position, Restated, filled, without
 from piggy.core.rollover import month_of
 from piggy.core.state import Exposure, Order, State
 
+_BUY = Side.BUY
 Dealing = ev.OrderFilled | OrderFillBusted | FillOnRecord
 
 
-def move_position(*, state: State, event: ev.OrderFilled, at_us: int) -> None:
-    """Take a fill into the position that it names."""
+def move_position(*, state: State, event: ev.OrderFilled, at_us: int, worked: Decimal) -> None:
+    """Take a fill into the position that it names; `worked` of its lots were counted as a working order's."""
     before = state.positions.get(event.position_id)
     after = filled(
         position=before,
@@ -43,6 +46,7 @@ def move_position(*, state: State, event: ev.OrderFilled, at_us: int) -> None:
     if margin is None:
         margin = event.margin_per_lot * after.lots if after else ZERO
     _hold(state, event, before, after, margin)
+    _risk(state, event, before, after, worked)
     if margin and event.news_lots:
         key = (event.account_id, event.symbol)
         state.news_until[key] = max(event.news_until_us, state.news_until.get(key, 0))
@@ -54,6 +58,7 @@ def restate_position(*, state: State, event: OrderFillBusted, client: Dealing) -
     life = state.lives.get(event.position_id)
     state.lives[event.position_id] = taken_out(state=state, client=client, position=before, life=life).life
     _hold(state, event, before, event.position, event.symbol_margin)
+    _risk(state, event, before, event.position, ZERO)
 
 
 def taken_out(*, state: State, client: Dealing, position: Position | None, life: Life | None) -> Restated:
@@ -96,9 +101,36 @@ def count_turnover(*, state: State, event: ev.OrderFilled, at_us: int) -> None:
 
 
 def reserve(*, state: State, order: Order, lots: Decimal) -> None:
-    """Keep margin for `lots` more of a working order; below zero gives it back."""
+    """Keep margin for `lots` more of a working order, and count them as if filled; below zero gives them back."""
+    bind(state=state, order=order, lots=lots)
+    work(state=state, order=order, lots=lots)
+
+
+def bind(*, state: State, order: Order, lots: Decimal) -> None:
+    """Keep margin for `lots` more of a working order."""
     account_id = order.terms.account_id
     state.reserved[account_id] = state.reserved.get(account_id, ZERO) + order.margin_per_lot * lots
+
+
+def work(*, state: State, order: Order, lots: Decimal, price: Decimal | None = None) -> None:
+    """Count `lots` more of a working order as if they were filled (P-19); one that only reduces counts for nothing."""
+    terms = order.terms
+    if terms.reduce_only or not lots:
+        return
+    instrument = state.instruments[terms.symbol]
+    buys, sells = (lots, ZERO) if terms.side is _BUY else (ZERO, lots)
+    risk_of(risks=state.account_risks, name=terms.account_id).move(
+        instrument=instrument, buys=buys, sells=sells, price=price
+    )
+    state.house_risk.move(instrument=instrument, buys=buys, sells=sells, price=price)
+
+
+def risk_of(*, risks: dict[str, OpenRisk], name: str) -> OpenRisk:
+    """Return what an account or a venue has open, the same from its first on."""
+    found = risks.get(name)
+    if found is None:
+        found = risks[name] = OpenRisk()
+    return found
 
 
 def _hold(
@@ -119,6 +151,23 @@ def _hold(
         state.positions[event.position_id] = after
         state.positions_of.setdefault(event.account_id, set()).add(event.position_id)
         state.holders.setdefault(event.symbol, set()).add(event.account_id)
+
+
+def _risk(
+    state: State,
+    event: ev.OrderFilled | OrderFillBusted,
+    before: Position | None,
+    after: Position | None,
+    worked: Decimal,
+) -> None:
+    held, holds = before.quantity if before else ZERO, after.quantity if after else ZERO
+    instrument = state.instruments[event.symbol]
+    buys, sells = (-worked, ZERO) if event.side is _BUY else (ZERO, -worked)
+    price = event.price if isinstance(event, ev.OrderFilled) else None
+    for risk in (risk_of(risks=state.account_risks, name=event.account_id), state.house_risk):
+        risk.move(instrument=instrument, net=holds - held, buys=buys, sells=sells, price=price)
+    if abs(holds) > abs(held) or holds * held < 0:
+        state.grown_at_seq[(event.account_id, event.symbol)] = state.seq
 
 
 def _bind(state: State, event: ev.OrderFilled | OrderFillBusted, margin: Decimal) -> None:

@@ -42,6 +42,7 @@ def _alone(state: State, symbol: str) -> State:
         tenant=state.tenant,
         instruments=state.instruments,
         accounts=state.accounts,
+        venues=state.venues,
         exposure={symbol: Exposure()},
         resting={symbol: RestingOrders()},
     )

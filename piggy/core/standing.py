@@ -16,6 +16,8 @@ from piggy.core.rollover import next_rollover_at_us
 from piggy.core.state import Order, State
 
 FLATTEN = "flatten"
+# The scope of one symbol at one venue; its key is VENUE/SYMBOL.
+VENUE_SYMBOL = "venue_symbol"
 _CONTINUOUS = AuctionPhase.CONTINUOUS
 _ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 
@@ -27,6 +29,19 @@ def strictest_state(*, state: State, group: str, account_id: str, symbol: str) -
         return _ACTIVE
     keys = (("firm", ""), ("tenant", ""), ("group", group), ("account", account_id), ("symbol", symbol))
     return max((known.get(key, _ACTIVE) for key in keys), key=STRICTNESS.__getitem__)
+
+
+def switched_off(*, state: State, symbol: str) -> dict[str, str]:
+    """Return the venues that get no orders in a symbol, each with why."""
+    found: dict[str, str] = {}
+    for (scope, key), known in state.trading_states.items():
+        if known is _ACTIVE:
+            continue
+        if scope == "venue":
+            found[key] = f"trading state {known.value}"
+        elif scope == VENUE_SYMBOL and key.endswith(f"/{symbol}"):
+            found[key.partition("/")[0]] = f"trading state {known.value} in {symbol}"
+    return found
 
 
 def phase_of(*, state: State, symbol: str) -> AuctionPhase:

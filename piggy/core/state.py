@@ -20,6 +20,7 @@ from piggy.core.instruments import Instrument
 from piggy.core.limits import LimitChange, Limits
 from piggy.core.margin import MarginSettings
 from piggy.core.money import ZERO
+from piggy.core.open_risk import OpenRisk
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
 from piggy.core.positions import Life, Position
 from piggy.core.profiles import PriceProfile
@@ -168,6 +169,11 @@ class Child:
         return ZERO if self.closed else self.created.quantity - self.filled
 
     @property
+    def asked_back(self) -> bool:
+        """Whether the venue was asked to end it so that its lots can be worked elsewhere."""
+        return self.cancel is not None and self.cancel.keeps_order
+
+    @property
     def differs(self) -> bool:
         """Whether the venue said how many lots were done in the end, and those are not the ones we know of."""
         return not self.closed and self.filled_at_venue not in (None, self.filled)
@@ -246,6 +252,7 @@ class State:
     oco: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
     open_children: dict[str, Child] = field(default_factory=dict)
+    awaited: dict[str, dict[str, int]] = field(default_factory=dict)
     venue_fills: set[tuple[str, str]] = field(default_factory=set)
     busted: set[str] = field(default_factory=set)
     parked: dict[tuple[str, str], VenueReportParked] = field(default_factory=dict)
@@ -281,6 +288,10 @@ class State:
     reserved: dict[str, Decimal] = field(default_factory=dict)
     rates: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     exposure: dict[str, Exposure] = field(default_factory=dict)
+    account_risks: dict[str, OpenRisk] = field(default_factory=dict)
+    venue_risks: dict[str, OpenRisk] = field(default_factory=dict)
+    house_risk: OpenRisk = field(default_factory=OpenRisk)
+    grown_at_seq: dict[tuple[str, str], int] = field(default_factory=dict)
     margin_called: set[str] = field(default_factory=set)
     hedge_policies: dict[str, HedgePolicy] = field(default_factory=dict)
     hedges: dict[str, Hedge] = field(default_factory=dict)

@@ -15,11 +15,12 @@ from piggy.core.moment import Moment
 from piggy.core.orders import OrderState
 from piggy.core.oversight import OVERRIDE_US_MAX, disconnect_due, kill_plan, override_holds
 from piggy.core.risk import OVERRIDABLE, terms_hash
+from piggy.core.standing import VENUE_SYMBOL
 from piggy.core.state import Order, State
 from piggy.core.venue_cancels import is_asked
 
 Events = list[ev.AnyEvent]
-SCOPES = ("account", "firm", "group", "strategy", "symbol", "tenant", "venue")
+SCOPES = ("account", "firm", "group", "strategy", "symbol", "tenant", "venue", VENUE_SYMBOL)
 LISTS = ("client", "firm", "tenant")
 # Orders of a strategy name it behind this as their source.
 SIGNAL = "signal:"
@@ -154,6 +155,10 @@ def _clear(*, command: cmd.SetTradingState, execution: Execution) -> None:
     moment, reason = execution.moment, f"killed: {command.reason}"
     if command.scope == "venue":
         execution.events += venue_cancels.leave(venue=command.key, reason=reason, moment=moment)
+        return
+    if command.scope == VENUE_SYMBOL:
+        venue, _, symbol = command.key.partition("/")
+        execution.events += venue_cancels.leave(venue=venue, symbol=symbol, reason=reason, moment=moment)
         return
     working = (order.order_id for order in _working(moment.state) if _in_scope(order, command.scope, command.key))
     plan = kill_plan(working=working, open_positions=())

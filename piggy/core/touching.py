@@ -57,6 +57,7 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
         over = (order for order in expiring if order.terms.time_in_force is force and execution.leaves(order) > 0)
         ended = [order for order in over if _is_over(order=order, now_us=now_us)]
         venue_cancels.end(orders=ended, outcome="expired", reason=f"{force.value} ended", execution=execution)
+    venue_cancels.give_up_waiting(execution=execution)
     answer_overdue(execution=execution)
     end_calls(execution=execution)
     execution.events += [ev.LimitsReverted(group=group) for group in limits_due(state=state, now_us=now_us)]
@@ -74,6 +75,7 @@ def time_is_up(*, state: State, now_us: int) -> bool:
         or any(now_us >= until_us for until_us in state.news_until.values())
         or bool(state.phases and calls_due(state=state, now_us=now_us))
         or is_overdue(state=state, now_us=now_us)
+        or venue_cancels.is_overdue(state=state, now_us=now_us)
         or bool(state.limit_changes and limits_due(state=state, now_us=now_us))
         or bool(state.disconnected and left_behind(state=state, now_us=now_us))
     )

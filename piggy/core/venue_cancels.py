@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from itertools import takewhile
 
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
@@ -10,7 +11,7 @@ from piggy.core.commands import CancelOrder, RecordVenueCancelReject
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
 from piggy.core.standing import expires_at_us, strictest_state
-from piggy.core.state import Child, Order
+from piggy.core.state import Child, Order, State
 
 Events = list[ev.AnyEvent]
 
@@ -41,10 +42,27 @@ def end(*, orders: Iterable[Order], outcome: str, reason: str, execution: Execut
     execution.events += _asked(routed, outcome, reason, execution.moment)
 
 
-def leave(*, venue: str, reason: str, moment: Moment) -> Events:
-    """Return the cancels of every leg at a venue that nothing is to live at; their orders are worked on elsewhere."""
-    legs = (child for child in moment.state.open_children.values() if child.created.venue == venue)
+def leave(*, venue: str, reason: str, moment: Moment, symbol: str = "") -> Events:
+    """Return the cancels of every leg at a venue, of one symbol or all; their orders are worked on elsewhere."""
+    there = (child for child in moment.state.open_children.values() if child.created.venue == venue)
+    legs = (child for child in there if symbol in ("", child.created.symbol))
     return [_ask(child, reason, keeps_order=True) for child in legs if child.cancel is None]
+
+
+def is_overdue(*, state: State, now_us: int) -> bool:
+    """Return whether a venue has kept a leg longer than it may."""
+    return any(now_us >= next(iter(legs.values())) for legs in state.awaited.values() if legs)
+
+
+def give_up_waiting(*, execution: Execution) -> None:
+    """Ask for the end of legs whose time is up (F-18), once each; only their end frees the lots again."""
+    moment, state = execution.moment, execution.moment.state
+    asked = {event.cl_ord_id for event in execution.events if isinstance(event, ev.ChildCancelRequested)}
+    for venue, legs in sorted(state.awaited.items()):
+        reason = f"no end within {state.venues[venue].answer_ms_max} ms"
+        late = takewhile(lambda each: moment.now_us >= each[1], legs.items())
+        mine = (state.open_children[name] for name, _ in late if name not in asked)
+        execution.events += [_ask(child, reason, keeps_order=True) for child in mine]
 
 
 def recall_hedges(*, symbol: str, reason: str, moment: Moment) -> Events:

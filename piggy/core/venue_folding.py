@@ -14,7 +14,8 @@ from piggy.core.activity import SECOND_US
 from piggy.core.correction_events import VenueFillBusted
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderState
+from piggy.core.orders import OrderState, Side
+from piggy.core.position_folding import risk_of
 from piggy.core.routing import FREE, UNSCORED, share
 from piggy.core.routing_rules import VenueScore
 from piggy.core.state import Child, Dealt, State, parent_of, record_of
@@ -30,6 +31,9 @@ def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded
     if order.state is OrderState.WORKING:
         order.state = OrderState.ROUTED
     record_of(state=state, venue=event.venue).orders += 1
+    _at_venue(state=state, child=child, open_lots=event.quantity, price=event.limit_price)
+    ends_at_us = recorded.recorded_at_us + state.venues[event.venue].answer_ms_max * 1_000
+    state.awaited.setdefault(event.venue, {})[event.cl_ord_id] = ends_at_us
     number = recorded.recorded_at_us // SECOND_US
     second, sent = state.venue_seconds.get(event.venue, (number, 0))
     state.venue_seconds[event.venue] = (number, sent + 1 if second == number else 1)
@@ -55,6 +59,7 @@ def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) 
     order = parent_of(state=state, order_id=event.order_id)
     order.routed -= was_open
     count_dealt(state=state, event=event, sign=1)
+    _at_venue(state=state, child=child, open_lots=-was_open, net=event.side.sign * event.quantity, price=event.price)
     record = state.venue_records[event.venue]
     record.fills += 1
     if child.leaves == 0 and not child.closed:
@@ -67,22 +72,44 @@ def count_dealt(*, state: State, event: ev.ChildOrderFilled | VenueFillBusted, s
     exposure, held = state.exposure[event.symbol], (event.venue, event.symbol)
     signed = sign * event.side.sign * event.quantity
     exposure.venue_net += signed
+    price = event.price if sign > 0 else None
+    state.house_risk.move(instrument=state.instruments[event.symbol], net=-signed, price=price)
     exposure.venue_cash -= signed * event.price
     state.venue_nets[held] = state.venue_nets.get(held, ZERO) + signed
+
+
+def _at_venue(
+    *, state: State, child: Child, open_lots: Decimal, net: Decimal = ZERO, price: Decimal | None = None
+) -> None:
+    """Count what is held and what may still be dealt at a venue; a leg in doubt counts as if it fills (F-06)."""
+    leg = child.created
+    buys, sells = (open_lots, ZERO) if leg.side is Side.BUY else (ZERO, open_lots)
+    risk = risk_of(risks=state.venue_risks, name=leg.venue)
+    risk.move(instrument=state.instruments[leg.symbol], net=net, buys=buys, sells=sells, price=price)
+
+
+def take_back(*, state: State, event: VenueFillBusted) -> None:
+    """Take an execution out; what is not done any more of a leg that lives may be dealt again."""
+    child = state.children[event.cl_ord_id]
+    count_dealt(state=state, event=event, sign=-1)
+    reopened = ZERO if child.closed else event.quantity
+    _at_venue(state=state, child=child, open_lots=reopened, net=-event.side.sign * event.quantity)
 
 
 def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) -> None:
     child = state.children[event.cl_ord_id]
     order = parent_of(state=state, order_id=event.order_id)
     order.routed -= child.leaves
+    _at_venue(state=state, child=child, open_lots=-child.leaves)
     _close(state, child, recorded, rejected=event.outcome == "rejected", counts=event.code != NOT_SENT)
-    if event.outcome == "rejected":
+    if event.outcome == "rejected" or child.asked_back:
         order.refused_by = order.refused_by | {event.venue}
     settle_doubt(state=state, order_id=event.order_id)
 
 
 def _cancel_requested(state: State, event: ev.ChildCancelRequested, recorded: Recorded) -> None:
     state.children[event.cl_ord_id].cancel = event
+    state.awaited[event.venue].pop(event.cl_ord_id, None)
     if event.keeps_order:
         return
     order = state.orders[event.order_id]
@@ -119,6 +146,7 @@ def _suspended(state: State, event: ev.VenueReportSuspended, recorded: Recorded)
 def _close(state: State, child: Child, recorded: Recorded, *, rejected: bool = False, counts: bool = True) -> None:
     child.closed, child.in_doubt = True, False
     state.open_children.pop(child.created.cl_ord_id, None)
+    state.awaited[child.created.venue].pop(child.created.cl_ord_id, None)
     record = state.venue_records[child.created.venue]
     record.rejects += rejected
     record.outcomes.append(rejected)

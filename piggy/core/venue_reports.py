@@ -18,12 +18,14 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.pricing import client_price
+from piggy.core.standing import VENUE_SYMBOL
 from piggy.core.state import Child, Hedge, Order
 from piggy.core.storms import NOT_SENT, storm
 from piggy.core.venue_cancels import end_if_asked
 from piggy.core.working import ATTEMPTS_MAX, PRICED, carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
+STOPPED = (TradingState.HALTED, TradingState.KILLED)
 
 
 def record_ack(*, command: RecordVenueAck, moment: Moment) -> Events:
@@ -65,7 +67,8 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
                 code=wrong,
                 text=_described(command),
                 fill_id=command.fill_id,
-            )
+            ),
+            *_stop_symbol(command, wrong, moment),
         ]
     hedge = state.hedges.get(child.created.order_id)
     if hedge is not None:
@@ -145,7 +148,7 @@ def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> 
     execution = Execution(moment=moment)
     execution.events.append(closed)
     execution.release(order=order, lots=child.leaves)
-    if closed.outcome == "rejected":
+    if closed.outcome == "rejected" or child.asked_back:
         order = _without(order, closed.venue)
     return work_on(order=order, lots=child.leaves, execution=execution)
 
@@ -163,6 +166,16 @@ def work_on(*, order: Order, lots: Decimal, execution: Execution) -> Events:
             return settled(execution=execution)
     end_if_nothing_works(order=order, execution=execution)
     return settled(execution=execution)
+
+
+def _stop_symbol(command: RecordVenueFill, wrong: str, moment: Moment) -> Events:
+    """Stop a symbol at a venue whose fill fits nothing of ours (F-14): who knows what else lives there."""
+    key, state = f"{command.venue}/{command.symbol}", moment.state
+    known = state.trading_states.get((VENUE_SYMBOL, key), TradingState.ACTIVE)
+    if known in STOPPED or command.symbol not in state.instruments or command.venue not in state.venues:
+        return []
+    reason = f"a fill that fits no order: {wrong}"
+    return [ev.TradingStateChanged(scope=VENUE_SYMBOL, key=key, state=TradingState.HALTED, reason=reason, by="desk")]
 
 
 def _stop_storm(closed: ev.ChildOrderClosed, moment: Moment) -> Events:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
 
-from piggy.core.accounts import TradingState
 from piggy.core.auctions import CALLS, AuctionPhase, AuctionRules, interrupts
 from piggy.core.crossing import Meeting, meet
 from piggy.core.entry import CLOSED
@@ -22,8 +21,9 @@ from piggy.core.pricing import at_least_as_good, client_price, protected_limit, 
 from piggy.core.ranking import Ranking
 from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
-from piggy.core.standing import may_deal, phase_of
+from piggy.core.standing import may_deal, phase_of, switched_off
 from piggy.core.state import Order
+from piggy.core.venue_room import full_venues
 
 WIDE = "the spread is beyond the maximum: no price is shown"
 STOPPED = "nothing deals here now: halted, only reducing, or in a call"
@@ -106,12 +106,17 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         b_net_lots=moment.state.exposure[terms.symbol].b_net,
     )
     opens = opening_lots(position=position, side=side, quantity=quantity) > 0
-    ranking = _ranking(order=order, limit=limit, levels=levels, closed=moment.closed if opens else (), moment=moment)
+    barred = dict.fromkeys(moment.closed, CLOSED) if opens and moment.closed else {}
+    ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, moment=moment)
     planned_legs: tuple[Leg, ...] = ()
     keeps: tuple[Keep, ...] = ()
     if limit is not None:
-        if a_lots:
+        while a_lots:
             planned_legs = spread(reachable=ranking.reachable, quantity=a_lots, limit=limit, instrument=instrument)
+            if not (full := full_venues(legs=planned_legs, terms=terms, moment=moment)):
+                break
+            barred |= full
+            ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, moment=moment)
         if b_lots:
             keeps = _keeps(levels=levels, quantity=b_lots, side=side, limit=limit)
     record = decision(
@@ -279,14 +284,19 @@ def _raw_limit(
 
 
 def _ranking(
-    *, order: Order, limit: Decimal | None, levels: tuple[AttributedLevel, ...], closed: Collection[str], moment: Moment
+    *,
+    order: Order,
+    limit: Decimal | None,
+    levels: tuple[AttributedLevel, ...],
+    barred: Mapping[str, str],
+    moment: Moment,
 ) -> Ranking:
     state = moment.state
-    excluded = _switched_off(state.trading_states) if state.trading_states else {}
+    excluded = switched_off(state=state, symbol=order.terms.symbol) if state.trading_states else {}
     # Whom an order was refused by concerns no other order; what is closed for entry is not for a close.
     version = None
-    if order.refused_by or closed:
-        excluded |= dict.fromkeys(closed, CLOSED) | dict.fromkeys(order.refused_by, "refused this order")
+    if order.refused_by or barred:
+        excluded = {**excluded, **barred, **dict.fromkeys(order.refused_by, "refused this order")}
     else:
         spared = moment.rankings.spared(
             order_id=order.order_id, venues=state.venues, config_version=state.config_version
@@ -304,14 +314,6 @@ def _ranking(
         limit=limit,
         version=version,
     )
-
-
-def _switched_off(trading_states: Mapping[tuple[str, str], TradingState]) -> dict[str, str]:
-    return {
-        key: f"trading state {state.value}"
-        for (scope, key), state in trading_states.items()
-        if scope == "venue" and state is not TradingState.ACTIVE
-    }
 
 
 def _keeps(*, levels: tuple[AttributedLevel, ...], quantity: Decimal, side: Side, limit: Decimal) -> tuple[Keep, ...]:

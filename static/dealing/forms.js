@@ -9,7 +9,7 @@ const minutes = number("minutes", "Minutes until it is put back", { value: "30",
 const lines = (name, title, parts, sample) => ({ name, title, parts, placeholder: `${parts.join(", ")}\n${sample}` });
 const fixed = (name, title) => text(name, title, { readonly: true });
 
-const SCOPES = ["symbol", "group", "account", "venue", "tenant", "firm"];
+const SCOPES = ["symbol", "group", "account", "venue", "venue_symbol", "tenant", "firm"];
 const STATES = [["active", "active: trade again"], ["reducing", "reduce only"], ["halted", "halted: no orders"], ["killed", "killed: no orders, cancel what works"]];
 
 export const forms = ({ tenant, limits }) => ({

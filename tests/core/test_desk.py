@@ -327,9 +327,15 @@ def test_a_report_that_fits_no_order_is_suspended_never_dropped(floor: Floor, wr
         price=Decimal("1.1"),
         occurred_at_us=floor.now_us,
     )
-    (suspended,) = floor.do(report)
+    suspended, halted = floor.do(report)
     assert isinstance(suspended, ev.VenueReportSuspended) and suspended.code
+    assert isinstance(halted, ev.TradingStateChanged)
+    assert (halted.key, halted.state) == (f"{report.venue}/EURUSD", TradingState.HALTED)
     assert floor.do(report) == []
+    again = msgspec.structs.replace(report, fill_id="Y")
+    assert names(floor.do(again)) == ["VenueReportSuspended"], "halted once"
+    elsewhere = msgspec.structs.replace(report, fill_id="Z", symbol="NOSUCH")
+    assert names(floor.do(elsewhere)) == ["VenueReportSuspended"], "nobody can trade that anyway"
 
 
 def test_orders_for_the_day_expire(floor: Floor) -> None:

@@ -15,7 +15,9 @@ from piggy.core.auctions import AuctionPhase
 from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.desk import Desk
 from piggy.core.money import ZERO
+from piggy.core.open_risk import OpenRisk, SymbolRisk
 from piggy.core.orders import Side
+from piggy.core.state import Child, Order
 from tests.core.floor import Floor, canonical
 
 ACCOUNTS = st.sampled_from(["a1", "b1", "b2", "mixed1"])
@@ -188,6 +190,27 @@ class DeskMachine(RuleBasedStateMachine):
         assert exposure.positions == len(state.positions)
 
     @invariant()
+    def open_risk_is_a_recount(self) -> None:
+        """P-19: held, and what orders and legs may still deal, of every account, of the house and of every venue."""
+        state = self.floor.desk.state
+        orders = [order for order in state.orders.values() if order.leaves and not order.terms.reduce_only]
+        for account_id in state.accounts:
+            held = sum((p.quantity for p in state.positions.values() if p.account_id == account_id), ZERO)
+            mine = [order for order in orders if order.terms.account_id == account_id]
+            self._agree(state.account_risks.get(account_id, OpenRisk()), held, _each_way(mine))
+        self._agree(state.house_risk, state.exposure["EURUSD"].uncovered, _each_way(orders))
+        for venue in state.venues:
+            legs = [child for child in state.open_children.values() if child.created.venue == venue]
+            net = state.venue_nets.get((venue, "EURUSD"), ZERO)
+            self._agree(state.venue_risks.get(venue, OpenRisk()), net, _each_way(legs))
+
+    def _agree(self, risk: OpenRisk, net: Decimal, working: tuple[Decimal, Decimal]) -> None:
+        known = risk.symbols.get("EURUSD", SymbolRisk())
+        assert (known.net, known.buys, known.sells) == (net, *working)
+        assert known.worth == max(abs(net + working[0]), abs(net - working[1])) * known.unit
+        assert risk.sums.get("USD", ZERO) == known.worth
+
+    @invariant()
     def margin_and_reserves_follow_what_is_open(self) -> None:
         state = self.floor.desk.state
         for account_id in state.accounts:
@@ -220,6 +243,15 @@ class DeskMachine(RuleBasedStateMachine):
         for recorded in self.floor.log:
             again.apply(recorded=recorded)
         assert canonical(again.state) == canonical(self.floor.desk.state)
+
+
+def _each_way(working: list[Order] | list[Child]) -> tuple[Decimal, Decimal]:
+    """Return the lots that orders or legs may still buy and sell."""
+    lots = {Side.BUY: ZERO, Side.SELL: ZERO}
+    for each in working:
+        side = each.terms.side if isinstance(each, Order) else each.created.side
+        lots[side] += each.leaves
+    return lots[Side.BUY], lots[Side.SELL]
 
 
 DeskMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

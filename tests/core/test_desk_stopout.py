@@ -13,7 +13,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import StopOutMode
 from piggy.core.clearance import Calendar, Session
 from piggy.core.margin import MarginSettings
-from piggy.core.orders import OrderType, Side
+from piggy.core.orders import OrderTerms, OrderType, Side
 from tests.core.floor import SECOND_US, Floor, names, only
 from tests.core.test_desk_margin import trade_option, with_option
 
@@ -158,6 +158,36 @@ def test_a_stale_price_queues_until_the_first_good_tick(floor: Floor) -> None:
     assert preview is not None and preview.queued == ("poor:EURUSD",) and preview.rungs == ()
     fall(floor, 2_300)
     assert only(floor.act(), ev.StoppedOut)
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask"),
+    [("0.99000", "0.99010"), ("0", "1.07710"), ("NaN", "1.07710"), ("1.07700", "NaN"), ("1.08000", "1.07700")],
+    ids=["spike of 10 %", "zero", "NaN", "NaN ask", "crossed"],
+)
+def test_on_a_bad_feed_nobody_opens_and_nobody_is_stopped_out_until_three_good_ticks(
+    floor: Floor, bid: str, ask: str
+) -> None:
+    """F-19: every venue says it; a price that would stop the account out is believed on its third good tick only."""
+    poor(floor)
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.quote(venue, bid, ask)
+    assert floor.act() == []
+    terms = OrderTerms(account_id="b1", symbol="EURUSD", side=Side.BUY, quantity=D("0.01"))
+
+    def refused() -> bool:
+        floor.now_us += 2 * SECOND_US
+        (first, *_) = floor.do(cmd.PlaceOrder(terms=terms))
+        return isinstance(first, ev.OrderDenied) and "P-11" in {check.code for check in first.verdict.reasons}
+
+    good: list[bool] = []
+    for _ in range(3):
+        assert refused() and only(floor.act(), ev.StoppedOut) == []
+        for venue in ("LP1", "LP2", "LP3"):
+            # Near the spike itself, or near what was true before: in quarantine a quote is good beside the one before.
+            floor.quote(venue, "1.07700", "1.07710") if bid[:4] != "0.99" else floor.quote(venue, bid, ask)
+        good.append(bool(only(floor.act(), ev.StoppedOut)))
+    assert good == [False, False, True] and not refused()
 
 
 def test_out_of_session_a_close_waits(floor: Floor) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.accounts import TradingState
+from piggy.core.accounts import TradingState, Venue
 from piggy.core.hedging import HedgePolicy
-from piggy.core.orders import OrderState, Side, TimeInForce
+from piggy.core.market import VenueState, VenueStatus
+from piggy.core.orders import OrderState, OrderTerms, Side, TimeInForce
 from tests.core.floor import SECOND_US, Floor, names, only
 
 
@@ -204,3 +205,94 @@ def test_p_29_legs_of_a_client_who_dropped_off_are_taken_back(floor: Floor) -> N
     floor.do(cmd.ReportConnection(account_id="a1", connected=False))
     floor.now_us += 3_600 * SECOND_US
     assert [event.cl_ord_id for event in only(floor.act(), ev.ChildCancelRequested)] == [leg.cl_ord_id]
+
+
+def cancel_refused(leg: ev.ChildOrderCreated, floor: Floor) -> cmd.RecordVenueCancelReject:
+    return cmd.RecordVenueCancelReject(
+        venue=leg.venue, cl_ord_id=leg.cl_ord_id, text="too late", occurred_at_us=floor.now_us
+    )
+
+
+def test_a_last_look_that_takes_too_long_is_asked_back_once_and_nothing_is_sent_before_it_ends(floor: Floor) -> None:
+    """F-18: 5 s, while the price moves; after the cancel only the LP's word frees the lots, for another venue."""
+    floor.place("a1", Side.BUY, "1")
+    (leg,) = floor.children()
+    floor.do(
+        cmd.RecordVenueAck(venue=leg.venue, cl_ord_id=leg.cl_ord_id, venue_order_id="V1", occurred_at_us=floor.now_us)
+    )
+    floor.now_us += 5 * SECOND_US - 1
+    floor.quotes("0.00500")
+    assert "ChildCancelRequested" not in names(floor.act())
+    floor.now_us += 1
+    (asked,) = only(floor.act(), ev.ChildCancelRequested)
+    assert (asked.cl_ord_id, asked.keeps_order, asked.reason) == (leg.cl_ord_id, True, "no end within 5000 ms")
+    floor.now_us += 60 * SECOND_US
+    assert floor.act() == [] and floor.children() == [leg], "asked once, and no second order"
+    assert names(floor.do(cancel_refused(leg, floor))) == ["ChildCancelRejected"]
+    assert floor.act() == [] and floor.children() == [leg]
+    floor.do(cmd.RecordVenueDoubt(venue=leg.venue, cl_ord_id=leg.cl_ord_id, text="silent", occurred_at_us=floor.now_us))
+    assert floor.act() == [] and floor.children() == [leg] and floor.order(1).state is OrderState.IN_DOUBT
+    floor.requote()
+    floor.done(leg)
+    (second,) = floor.children()
+    assert second.attempt == 2
+
+
+def test_a_leg_that_was_asked_back_goes_to_another_venue_and_one_that_fills_meanwhile_counts(floor: Floor) -> None:
+    """F-18."""
+    floor.place("a1", Side.BUY, "1")
+    floor.place("a1", Side.BUY, "0.5")
+    slow, filled = floor.children()
+    floor.now_us += 5 * SECOND_US
+    floor.requote()
+    assert [asked.cl_ord_id for asked in only(floor.act(), ev.ChildCancelRequested)] == [
+        slow.cl_ord_id, filled.cl_ord_id
+    ]  # fmt: skip
+    assert "OrderFilled" in names(floor.fill(filled, "1.10010"))
+    floor.done(slow)
+    (second,) = floor.children()
+    assert slow.venue == "LP1" and second.venue == "LP2" and second.order_id == slow.order_id
+    assert floor.order(2).filled == Decimal("0.5")
+
+
+def test_each_venue_has_its_own_time_to_answer_and_a_hedge_is_asked_back_too(floor: Floor) -> None:
+    """F-18: LP1 may take a second, LP2 as long as ever."""
+    floor.do(cmd.ConfigureVenue(venue=Venue(name="LP1", priority=1, quote_age_ms_max=600_000, answer_ms_max=1_000)))
+    floor.place("a1", Side.BUY, "3")
+    first, other = floor.children()
+    assert (first.venue, other.venue) == ("LP1", "LP2")
+    floor.do(cmd.CoverByHand(symbol="EURUSD", by="ann", reason="drill", side=Side.BUY, quantity=Decimal("0.1")))
+    hedge = floor.children()[-1]
+    floor.now_us += SECOND_US
+    assert [asked.cl_ord_id for asked in only(floor.act(), ev.ChildCancelRequested)] == [
+        leg.cl_ord_id for leg in (first, hedge) if leg.venue == "LP1"
+    ]
+    floor.now_us += 4 * SECOND_US
+    assert {asked.cl_ord_id for asked in only(floor.act(), ev.ChildCancelRequested)} == {
+        leg.cl_ord_id for leg in (other, hedge) if leg.venue != "LP1"
+    }
+
+
+def test_a_venue_that_is_cut_off_gets_nothing_new_and_its_legs_count_as_filled_until_it_is_back(floor: Floor) -> None:
+    """F-06: what is open there is unknown and counts in full in margin and exposure; new orders go to the others."""
+    floor.place("a1", Side.BUY, "1")
+    (leg,) = floor.children()
+    reserved = floor.desk.state.reserved["a1"]
+    floor.desk.status(status=VenueStatus(venue="LP1", state=VenueState.DOWN, text="no heartbeat", at_us=floor.now_us))
+    floor.do(
+        cmd.RecordVenueDoubt(venue="LP1", cl_ord_id=leg.cl_ord_id, text="session lost", occurred_at_us=floor.now_us)
+    )
+    order = floor.order(1)
+    assert order.state is OrderState.IN_DOUBT and (order.leaves, order.routed) == (1, 1)
+    state = floor.desk.state
+    assert reserved > 0 and state.reserved["a1"] == reserved
+    assert state.account_risks["a1"].lots_of(symbol="EURUSD") == state.venue_risks["LP1"].lots_of(symbol="EURUSD") == 1
+    floor.now_us += 2 * SECOND_US
+    for venue in ("LP2", "LP3"):
+        floor.quote(venue, "1.10000", "1.10010")
+    terms = OrderTerms(account_id="a1", symbol="EURUSD", side=Side.BUY, quantity=Decimal(3))
+    floor.do(cmd.PlaceOrder(terms=terms))
+    assert {child.venue for child in floor.children() if child is not leg} == {"LP2", "LP3"}
+    floor.desk.status(status=VenueStatus(venue="LP1", state=VenueState.READY, text="back", at_us=floor.now_us))
+    floor.fill(leg, "1.10010")
+    assert order.filled == 1 and state.venue_risks["LP1"].symbols["EURUSD"].buys == 0

@@ -144,7 +144,7 @@ def test_what_a_venue_says_of_an_order_we_never_sent_is_kept_for_a_person(floor:
 def test_a_fill_that_cannot_be_is_kept_for_a_person(floor: Floor, lots: str, price: str) -> None:
     floor.place("a1", Side.BUY, "1")
     (leg,) = floor.children()
-    (kept,) = floor.fill(leg, price, lots=lots)
+    kept, _ = floor.fill(leg, price, lots=lots)
     assert isinstance(kept, ev.VenueReportSuspended) and kept.code == "bad_numbers"
     assert floor.order(1).filled == 0
 

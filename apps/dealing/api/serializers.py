@@ -46,9 +46,9 @@ class Reasoned(StrictInput):
 
 
 class TradingStateIn(Reasoned):
-    """`scope` is firm, tenant, group, account, symbol or venue; `confirm` repeats the target's name for a kill."""
+    """`confirm` repeats the target's name for a kill; the key of a venue_symbol is VENUE/SYMBOL."""
 
-    scope = serializers.ChoiceField(("firm", "tenant", "group", "account", "symbol", "venue"))
+    scope = serializers.ChoiceField(("firm", "tenant", "group", "account", "symbol", "venue", "venue_symbol"))
     key = serializers.CharField(max_length=60, allow_blank=True, default="")
     state = _choice(TradingState)
     cancel_working = serializers.BooleanField(default=True)

@@ -81,12 +81,17 @@ def require_confirmation(*, given: str, expected: str) -> None:
 
 
 def require_target(*, scope: str, key: str) -> None:
-    """Raise UnableToAct unless there is such a group, account, symbol or venue; firm and tenant have no key."""
+    """Raise UnableToAct unless there is such a group, account, symbol or venue; firm and tenant have no key.
+
+    A symbol at one venue is VENUE/SYMBOL.
+    """
+    venue, _, symbol = key.partition("/")
     known: dict[str, QuerySet] = {
         "group": accounts.all_groups().filter(name=key),
         "account": accounts.all_accounts().filter(account_id=key),
         "symbol": instruments.all_instruments().filter(symbol=key),
         "venue": liquidity.providers().filter(name=key),
+        "venue_symbol": liquidity.providers().filter(name=venue, symbols__symbol=symbol),
     }
     if scope in WHOLE and not key:
         return

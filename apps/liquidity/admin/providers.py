@@ -34,6 +34,7 @@ class LiquidityProviderAdmin(KeptAdmin):
         "port",
         "dialect",
         "quote_age_ms_max",
+        "answer_ms_max",
         "updated_at",
     )
     list_filter = ("enabled", "kind", "stage", "dialect")

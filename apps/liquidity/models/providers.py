@@ -57,6 +57,11 @@ class LiquidityProvider(models.Model):
     )
     priority = models.PositiveIntegerField(default=100, help_text="Lower is asked first among equals.")
     quote_age_ms_max = models.PositiveIntegerField(default=5_000, validators=[MinValueValidator(50)])
+    answer_ms_max = models.PositiveIntegerField(
+        default=5_000,
+        validators=[MinValueValidator(100)],
+        help_text="An order that it holds longer, as in a last look, is asked back; nothing else is sent meanwhile.",
+    )
     commission_per_million = models.DecimalField(
         max_digits=28, decimal_places=10, default=Decimal(0), validators=[MinValueValidator(Decimal(0))]
     )
@@ -90,6 +95,7 @@ class LiquidityProvider(models.Model):
             enabled=self.enabled,
             priority=self.priority,
             quote_age_ms_max=self.quote_age_ms_max,
+            answer_ms_max=self.answer_ms_max,
             symbols=tuple(self.symbols.filter(enabled=True).order_by("symbol").values_list("symbol", flat=True)),
             commission_per_million=self.commission_per_million,
             shadow=self.stage == self.Stage.SHADOW,

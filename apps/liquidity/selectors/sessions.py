@@ -22,8 +22,10 @@ from apps.outbox.selectors import commands_in_log
 from piggy.adapters import tracking
 from piggy.adapters.fix.config import DIALECTS, SessionConfig
 from piggy.adapters.interface import ReportKind, SymbolMapping, VenueConfig
+from piggy.core.orders import TimeInForce
 
 FIX = "fix"
+AT_ONCE = (TimeInForce.IOC.value, TimeInForce.FOK.value)
 # What changes what we hold; of all else the desk may have had nothing to record.
 FACTS = (ReportKind.FILL, *tracking.RESTATING)
 OPEN_STATES = (VenueOrder.State.PERSISTED, VenueOrder.State.SENT, VenueOrder.State.WORKING, VenueOrder.State.DOUBT)
@@ -40,8 +42,9 @@ def open_orders(*, venue: str) -> QuerySet[VenueOrder]:
 
 
 def unsettled_orders(*, venue: str, silent_s: float) -> QuerySet[VenueOrder]:
-    """Return orders in doubt, and those that left `silent_s` seconds ago without a word from the LP."""
-    silent = Q(state=VenueOrder.State.SENT, updated_at__lt=Now() - timedelta(seconds=silent_s))
+    """Return orders in doubt, and those of which the LP said nothing for `silent_s` seconds though they should end."""
+    at_once = Q(state=VenueOrder.State.WORKING, time_in_force__in=AT_ONCE)
+    silent = Q(updated_at__lt=Now() - timedelta(seconds=silent_s)) & (Q(state=VenueOrder.State.SENT) | at_once)
     return VenueOrder.objects.filter(Q(state=VenueOrder.State.DOUBT) | silent, venue=venue).order_by("id")
 
 

@@ -1,0 +1,66 @@
+"""P-13: the same order within a second is refused; to close what was opened since is another order, however alike."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core.orders import OrderTerms, Side
+from tests.core.floor import Floor
+
+
+@pytest.fixture
+def floor() -> Floor:
+    return Floor()
+
+
+def ask(floor: Floor, side: Side, lots: str = "1", later_us: int = 1_000, account_id: str = "b1", **terms: Any) -> str:
+    """Place an order and return the codes that refuse it, '' where it passes."""
+    floor.now_us += later_us
+    floor.requote()
+    asked = OrderTerms(account_id=account_id, symbol="EURUSD", side=side, quantity=D(lots), **terms)
+    first = floor.do(cmd.PlaceOrder(terms=asked))[0]
+    return " ".join(check.code for check in first.verdict.reasons) if isinstance(first, ev.OrderDenied) else ""
+
+
+def net(floor: Floor) -> D:
+    return sum((position.quantity for position in floor.desk.state.positions.values()), D(0))
+
+
+def test_the_same_open_within_the_window_is_refused_and_at_its_end_is_not(floor: Floor) -> None:
+    assert [ask(floor, Side.BUY), ask(floor, Side.BUY, later_us=999_999), ask(floor, Side.BUY, later_us=1)] == [
+        "", "P-13", ""
+    ]  # fmt: skip
+
+
+def test_a_flat_after_the_position_was_opened_again_is_no_duplicate(floor: Floor) -> None:
+    """A strategy that opens, closes, opens a little larger and closes part of it, all within a second."""
+    assert ask(floor, Side.BUY) == "" and ask(floor, Side.SELL, reduce_only=True) == ""
+    assert ask(floor, Side.BUY, "1.5") == ""
+    assert ask(floor, Side.SELL, reduce_only=True) == "" and net(floor) == D("0.5")
+
+
+def test_a_close_that_comes_twice_closes_once(floor: Floor) -> None:
+    assert ask(floor, Side.BUY, "2") == "" and ask(floor, Side.SELL, reduce_only=True) == ""
+    assert ask(floor, Side.SELL, reduce_only=True) == "P-13" and net(floor) == 1
+    # Not its own fill, but what is opened later makes it another one.
+    assert ask(floor, Side.BUY, "0.1") == "" and ask(floor, Side.SELL, reduce_only=True) == ""
+
+
+def test_a_reverse_that_comes_twice_reverses_once_and_one_that_turns_back_is_new(floor: Floor) -> None:
+    assert ask(floor, Side.BUY) == "" and ask(floor, Side.SELL, "2") == ""
+    assert ask(floor, Side.SELL, "2") == "P-13" and net(floor) == -1
+    assert ask(floor, Side.BUY, "2") == "" and ask(floor, Side.SELL, "2") == "" and net(floor) == -1
+
+
+def test_two_positions_of_the_same_size_are_closed_one_after_the_other(floor: Floor) -> None:
+    floor.open_account("h1", group="b", hedging=True)
+    mine = {"account_id": "h1"}
+    assert ask(floor, Side.BUY, **mine) == "" and ask(floor, Side.BUY, later_us=1_000_000, **mine) == ""
+    first, second = sorted(floor.desk.state.positions)
+    closes = [ask(floor, Side.SELL, "0.5", position_id=each, **mine) for each in (first, first, second)]
+    assert closes == ["", "P-13", ""] and net(floor) == 1
