@@ -8,6 +8,8 @@ import psycopg
 import redis
 
 POSTGRES_VERSION_MIN = 150_000
+# What a commit must mean; with data_sync_retry PostgreSQL would go on after a failed fsync and call lost pages written.
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "data_sync_retry": "off"}
 
 
 class UnableToUseServer(Exception):
@@ -40,6 +42,19 @@ def queue(*, url: str) -> None:
             f"The Redis at REDIS_URL evicts keys when full (maxmemory-policy is {policy}): orders on its streams could "
             "vanish. Run `CONFIG SET maxmemory-policy noeviction` and write the same into its configuration."
         )
+
+
+def durable(*, url: str) -> None:
+    """Refuse a PostgreSQL on which what is committed may be lost, or a failed fsync be tried again (F-22)."""
+    query = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)"
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            found: dict[str, str] = dict(connection.execute(query, (list(DURABLE),)).fetchall())
+    except psycopg.OperationalError as error:
+        raise UnableToUseServer(f"The PostgreSQL at DATABASE_URL does not answer: {error}") from error
+    wrong = [f"{name} = {wanted}" for name, wanted in DURABLE.items() if found[name] != wanted]
+    if wrong:
+        raise UnableToUseServer(f"PostgreSQL would not keep what it says is committed. Set: {', '.join(wrong)}.")
 
 
 def roles(*, app_url: str, owner_url: str) -> None:

@@ -105,6 +105,8 @@ def run(*, env: dict[str, str], place: Path, services: LocalServices, stopped: t
     """Check, migrate, seed, start the programs and look after them until `stopped`."""
     checks.queue(url=env["REDIS_URL"])
     checks.roles(app_url=env["DATABASE_URL"], owner_url=env["DATABASE_OWNER_URL"])
+    if env["PIGGY_ENV"] != "test":
+        checks.durable(url=env["DATABASE_URL"])
     environment.remember(env=env, place=place)
     prepare(env=env, place=place)
     # The programs never see the owner's password: whoever takes one over is still bound by row-level security.
