@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
+from typing import NamedTuple
 
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms
@@ -90,16 +93,7 @@ class Activity:
 
     def within(self, *, now_us: int, value_s: int, executions_s: int) -> tuple[Decimal, int]:
         """Return the value ordered in the last `value_s` seconds and the fills in the last `executions_s`."""
-        number, value, executions = now_us // SECOND_US, ZERO, 0
-        for second in reversed(self.seconds):
-            ago_s = number - second.number
-            if ago_s >= value_s and ago_s >= executions_s:
-                break
-            if ago_s < value_s:
-                value += second.notional
-            if ago_s < executions_s:
-                executions += second.executions
-        return value, executions
+        return _summed(reversed(self.seconds), now_us // SECOND_US, value_s, executions_s)
 
     def loss_today(self, *, now_us: int) -> Decimal:
         return -self.realised_today if self.realised_today < 0 and now_us // DAY_US == self.day else ZERO
@@ -109,6 +103,55 @@ class Activity:
         if not self.seconds or self.seconds[-1].number < number:
             self.seconds.append(Second(number))
         return self.seconds[-1]
+
+
+class _Over(NamedTuple):
+    """The sums over all seconds but the newest, and what they were made for."""
+
+    activity: Activity
+    key: tuple[int, int, int, int]
+    value: Decimal
+    executions: int
+
+
+class Windows:
+    """`Activity.within` for who asks often: a second that is over never changes, so it is summed once a second.
+
+    It belongs to a desk and not to its state, for it holds nothing that the activities do not say.
+    """
+
+    def __init__(self) -> None:
+        self._over: dict[str, _Over] = {}
+
+    def within(
+        self, *, account_id: str, activity: Activity, now_us: int, value_s: int, executions_s: int
+    ) -> tuple[Decimal, int]:
+        """Return what `activity.within` returns; `activity` is that of the account."""
+        seconds = activity.seconds
+        if not seconds:
+            return ZERO, 0
+        last, number = seconds[-1], now_us // SECOND_US
+        key = (number, last.number, value_s, executions_s)
+        over = self._over.get(account_id)
+        if over is None or over.key != key or over.activity is not activity:
+            older = islice(reversed(seconds), 1, None)
+            over = self._over[account_id] = _Over(activity, key, *_summed(older, number, value_s, executions_s))
+        ago_s = number - last.number
+        value = over.value + last.notional if ago_s < value_s else over.value
+        return value, over.executions + last.executions if ago_s < executions_s else over.executions
+
+
+def _summed(newest_first: Iterable[Second], number: int, value_s: int, executions_s: int) -> tuple[Decimal, int]:
+    value, executions = ZERO, 0
+    for second in newest_first:
+        ago_s = number - second.number
+        if ago_s >= value_s and ago_s >= executions_s:
+            break
+        if ago_s < value_s:
+            value += second.notional
+        if ago_s < executions_s:
+            executions += second.executions
+    return value, executions
 
 
 def fingerprint(*, terms: OrderTerms) -> Fingerprint:

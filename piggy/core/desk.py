@@ -20,6 +20,7 @@ import msgspec
 from piggy.core import commands as cmd
 from piggy.core import corrections, covering, gatekeeping, liquidation, overnight, touching
 from piggy.core import events as ev
+from piggy.core.activity import Windows
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Touch, currency_pairs
@@ -48,8 +49,10 @@ ANSWERS_KEPT = 200_000  # An older repeat is answered from the log (`perhaps_for
 _EVENTS = tuple(kind for kind in HANDLERS if issubclass(kind, ev.Event))
 _OF_ACCOUNTS = frozenset(kind for kind in _EVENTS if "account_id" in kind.__struct_fields__)
 _OF_ORDERS = frozenset(kind for kind in _EVENTS if "order_id" in kind.__struct_fields__)
-# P-27 allows an alert five seconds; few accounts at a time, so that no order waits for them.
-LIMITS_EVERY_US, ALERTED_EVERY_US, ACCOUNTS_PER_LOOK_MAX = 100_000, 1_000_000, 50
+# P-27 allows an alert five seconds: so many looks go once round those who dealt, however often each deals meanwhile.
+# Few accounts at a time, so that no order waits for them.
+LIMITS_EVERY_US, ALERTED_EVERY_US, LOOKS_PER_ROUND = 100_000, 1_000_000, 16
+ACCOUNTS_PER_LOOK_MIN, ACCOUNTS_PER_LOOK_MAX = 10, 50
 
 
 @dataclass(slots=True)
@@ -86,6 +89,7 @@ class Desk:
         self._rates: dict[tuple[str, str, bool], Decimal] = {}
         self._margins = MarginTermsKept()
         self._watch = MarginWatch()
+        self._windows = Windows()
         self._command_id = ""
         self._unsettled: _Answered | None = None
         self._options: dict[str, set[str]] = {}
@@ -213,7 +217,8 @@ class Desk:
         if not self._used or now_us - self._looked_at_us < LIMITS_EVERY_US:
             return ()
         self._looked_at_us = now_us
-        accounts = tuple(islice(self._used, ACCOUNTS_PER_LOOK_MAX))
+        share = -(-len(self._used) // LOOKS_PER_ROUND)
+        accounts = tuple(islice(self._used, min(max(share, ACCOUNTS_PER_LOOK_MIN), ACCOUNTS_PER_LOOK_MAX)))
         for account_id in accounts:
             del self._used[account_id]
         return (cmd.ActOnLimits(accounts=accounts),)
@@ -242,7 +247,7 @@ class Desk:
         self._mark(now_us)
         return Moment(
             self.state, self.market, self.marks, self._pairs, now_us, self._rankings, self._margins, self._watch,
-            self.entry.closed, self._rates,
+            self._windows, self.entry.closed, self._rates,
         )  # fmt: skip
 
     def _mark(self, now_us: int) -> None:

@@ -128,7 +128,7 @@ def context_of(
     context.orders_open = len(open_orders)
     context.self_trade = context.sane and _self_trade(terms=terms, moment=moment, replaces=replaces)
     _value(context=context, held=held, others=others, replaces=replaces, moment=moment)
-    _heed_activity(context=context, state=state)
+    _heed_activity(context=context, moment=moment)
     _heed_people(context=context, state=state, replaces=replaces)
     return context
 
@@ -190,13 +190,12 @@ def _least_exposed(*, context: GateContext, unit: Decimal, moment: Moment) -> De
     return ZERO if least is None else least
 
 
-def _heed_activity(*, context: GateContext, state: State) -> None:
+def _heed_activity(*, context: GateContext, moment: Moment) -> None:
     """Put in what the account and the tenant did lately."""
+    state = moment.state
     now_us, limits, account_id = context.now_us, context.limits, context.account.account_id
     activity, tenant = state.activity.get(account_id, NEVER_ACTIVE), state.tenant_activity
-    context.window_notional, context.executions = activity.within(
-        now_us=now_us, value_s=limits.window_s, executions_s=limits.executions_window_s
-    )
+    context.window_notional, context.executions = moment.lately(account_id=account_id, activity=activity, limits=limits)
     if context.request is _NEW and context.sane:
         context.duplicate_at_us = _duplicated_at_us(context=context, activity=activity, state=state)
     context.account_messages = activity.messages_this_second(now_us=now_us)

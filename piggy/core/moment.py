@@ -8,9 +8,11 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import Account, Group
+from piggy.core.activity import Activity, Windows
 from piggy.core.conversion import Pairs, Touch, conversion
 from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, funds_of
 from piggy.core.instruments import Instrument
+from piggy.core.limits import Limits
 from piggy.core.margin_watch import MarginWatch
 from piggy.core.margining import MarginTermsKept
 from piggy.core.market import AttributedLevel
@@ -41,6 +43,7 @@ class Moment(msgspec.Struct, frozen=True):
     rankings: Rankings
     margins: MarginTermsKept
     watch: MarginWatch
+    windows: Windows
     closed: Set[str] = frozenset()
     rates: dict[tuple[str, str, bool], Decimal] = msgspec.field(default_factory=dict)
 
@@ -52,6 +55,16 @@ class Moment(msgspec.Struct, frozen=True):
 
     def instrument(self, symbol: str) -> Instrument:
         return self.state.instruments[symbol]
+
+    def lately(self, *, account_id: str, activity: Activity, limits: Limits) -> tuple[Decimal, int]:
+        """Return the value that the account ordered, and its fills, within the windows of its limits (P-12, P-15)."""
+        return self.windows.within(
+            account_id=account_id,
+            activity=activity,
+            now_us=self.now_us,
+            value_s=limits.window_s,
+            executions_s=limits.executions_window_s,
+        )
 
     def levels(self, *, symbol: str, side: Side) -> tuple[AttributedLevel, ...]:
         """Return the live consolidated levels that somebody taking `side` would meet, best first."""

@@ -1,7 +1,8 @@
 """Marks: the desk's hot picture to Redis for the screens, conflated, each panel a snapshot and numbered deltas.
 
 The whole is drawn five times a second, less often where that would cost the engine more than a fifth of its time. What
-an order did is told in between, at once: its own rows, and the exposure of the symbols that it dealt.
+an order did is told in between, at once: its own rows, and the exposure of the symbols that it dealt. While nobody
+listens it is drawn once a second, for whoever opens a page next.
 The desk is ahead of the log by the commit under way; where that fails the next desk draws everything anew from its log.
 The snapshot key is always at least as new as the last delta sent, so who reads it after subscribing misses nothing.
 """
@@ -89,6 +90,7 @@ class Screen:
     orders_seen: int = 0
     orders_per_s: int = 0
     known: bool = False
+    watched: bool = True
     margins: MarginScan = field(default_factory=MarginScan)
     focus: list[str] = field(default_factory=list)
     moved: set[str] = field(default_factory=set)
@@ -149,10 +151,24 @@ class Marks:
             is_second = began_ns - self._second_ns >= SNAPSHOT_S * 1_000_000_000
             if is_second:
                 self._second_ns = began_ns
+            await self._look_who_listens()
             for tenant, desk in list(self._desks.items()):
-                await self._sent(tenant, self._flush(tenant, desk, is_second=is_second))
+                if is_second or self._screen(tenant).watched:
+                    await self._sent(tenant, self._flush(tenant, desk, is_second=is_second))
             took_s = (self._clock.mono_ns() - began_ns) / 1_000_000_000
             await self._keep_telling(until_ns=began_ns + round(max(FLUSH_S, took_s * DRAWING_SHARE) * 1_000_000_000))
+
+    async def _look_who_listens(self) -> None:
+        """Ask Redis whose frames anybody has subscribed to; where it does not answer, take it that all are watched."""
+        tenants = list(self._desks)
+        try:
+            found = await self._redis.pubsub_numsub(*(streams.desk_channel(tenant=each) for each in tenants))
+            listeners = [count for _, count in found]
+        except (RedisError, OSError) as error:
+            log.info("nobody knows who listens", extra={"error": str(error)})
+            listeners = [1] * len(tenants)
+        for tenant, count in zip(tenants, listeners, strict=True):
+            self._screen(tenant).watched = count > 0
 
     async def _keep_telling(self, *, until_ns: int) -> None:
         """Send news until then, as often as they take little of the engine's time."""
@@ -178,7 +194,7 @@ class Marks:
     async def _tell_news(self, tenant: str, desk: Desk) -> None:
         """Send what orders did since the last look; the snapshots follow with the next whole picture."""
         screen = self._screen(tenant)
-        if not screen.known or not (screen.orders or screen.crowd):
+        if not screen.watched or not screen.known or not (screen.orders or screen.crowd):
             return
         at_us = self._clock.now_us()
         dealt, screen.dealt = screen.dealt, {}
@@ -309,7 +325,8 @@ def _order_frames(desk: Desk, screen: Screen, *, at_us: int) -> list[bytes]:
     orders, waiting, frames = screen.panels["orders"], screen.orders, []
     if screen.crowd:
         shown = [order_id for order_id in screen.crowd if order_id in orders.rows]
-        waiting.append(_order_rows(desk, dict.fromkeys([*shown, *list(screen.crowd)[-CROWD_SHOWN:]])))
+        latest = CROWD_SHOWN if screen.watched else ORDERS_KEPT
+        waiting.append(_order_rows(desk, dict.fromkeys([*shown, *list(screen.crowd)[-latest:]])))
     screen.orders, screen.crowd, screen.rows_made = [], {}, 0
     for touched in waiting:
         orders.rows.update(touched)
@@ -321,12 +338,12 @@ def _order_frames(desk: Desk, screen: Screen, *, at_us: int) -> list[bytes]:
 
 
 def _take_note(desk: Desk, screen: Screen, touched: dict[str, None]) -> None:
-    """Make rows at once, so that every change is seen; in a crowd leave it to the next flush.
+    """Make rows at once, so that every change is seen; in a crowd, or unseen, leave it to the next flush.
 
     Nobody reads thousands of rows a second, and making them would keep orders waiting.
     """
     screen.orders_seen += len(touched)
-    if screen.crowd or screen.rows_made >= CROWD_BEGINS:
+    if screen.crowd or screen.rows_made >= CROWD_BEGINS or not screen.watched:
         for order_id in touched:
             screen.crowd.pop(order_id, None)
         screen.crowd.update(touched)

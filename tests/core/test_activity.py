@@ -7,7 +7,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piggy.core.activity import SECOND_US, Activity, Second
+from piggy.core.activity import SECOND_US, SECONDS_KEPT, Activity, Second, Windows
+from piggy.core.orders import OrderTerms, Side
 
 
 @given(
@@ -25,3 +26,50 @@ def test_each_window_counts_its_own_seconds_and_no_older_ones(
         sum(number for number in numbers if number > now_s - value_s),
         sum(number for number in numbers if number > now_s - executions_s),
     )
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 3 * SECOND_US), st.sampled_from(["order", "fill", "ask", "ask back"]), st.integers(0, 2)
+        ),
+        max_size=60,
+    ),
+    windows=st.lists(st.tuples(st.integers(1, 8), st.integers(1, 8)), min_size=1, max_size=2),
+)
+def test_windows_say_what_the_plain_sum_says(steps: list[tuple[int, str, int]], windows: list[tuple[int, int]]) -> None:
+    """P-12, P-15: in whatever order there is dealing and asking, also by a clock that was set back."""
+    activities = [Activity() for _ in range(3)]
+    kept, now_us = Windows(), 1_700_000_000 * SECOND_US
+    for at, (later_us, what, who) in enumerate(steps):
+        now_us += later_us
+        activity = activities[who]
+        if what == "order":
+            terms = OrderTerms(account_id=f"c{who}", symbol="EURUSD", side=Side.BUY, quantity=Decimal(1))
+            activity.message(at_us=now_us, seq=at, terms=terms, notional=Decimal(at) + Decimal("0.10"))
+        elif what == "fill":
+            activity.execution(at_us=now_us, result=Decimal(at))
+        value_s, executions_s = windows[at % len(windows)]
+        asked_us = now_us - 2 * SECOND_US if what == "ask back" else now_us
+        told = kept.within(
+            account_id=f"c{who}", activity=activity, now_us=asked_us, value_s=value_s, executions_s=executions_s
+        )
+        assert told == activity.within(now_us=asked_us, value_s=value_s, executions_s=executions_s)
+
+
+def test_what_is_over_is_summed_once_a_second() -> None:
+    class Counted(Second):
+        reads = 0
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "notional":
+                Counted.reads += 1
+            return super().__getattribute__(name)
+
+    activity, kept = Activity(), Windows()
+    activity.seconds.extend(Counted(number, notional=Decimal(1)) for number in range(SECONDS_KEPT))
+    now_us = (SECONDS_KEPT - 1) * SECOND_US
+    for _ in range(10):
+        told = kept.within(account_id="c", activity=activity, now_us=now_us, value_s=60, executions_s=60)
+        assert told == (Decimal(SECONDS_KEPT), 0)
+    assert Counted.reads == SECONDS_KEPT - 1 + 10

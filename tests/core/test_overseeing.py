@@ -315,18 +315,32 @@ def test_levels_are_the_groups_own_and_each_is_above_nothing(floor: Floor) -> No
         Limits(alert_percents=(D(0),))
 
 
-def test_accounts_are_looked_at_fifty_at_a_time_and_none_is_left_out(floor: Floor) -> None:
-    for number in range(60):
-        floor.open_account(f"c{number}", group="b")
-        floor.place(f"c{number}", Side.BUY, "0.01")
+@pytest.mark.parametrize(("count", "at_once"), [(8, 8), (60, 10), (1_000, 50)])
+def test_who_dealt_is_looked_at_within_five_seconds_a_few_at_a_time(floor: Floor, count: int, at_once: int) -> None:
+    """P-27: however many dealt, none waits longer than the control allows."""
+    floor.desk._used |= dict.fromkeys(f"c{number}" for number in range(count))
     looked: list[str] = []
-    for _ in range(3):
+    for _ in range(5 * 10):
         floor.now_us += SECOND_US // 10
         for command in floor.desk.due(now_us=floor.now_us):
             if isinstance(command, cmd.ActOnLimits):
-                assert len(command.accounts) <= 50
+                assert len(command.accounts) <= at_once
                 looked += command.accounts
-    assert sorted(looked) == sorted(f"c{number}" for number in range(60))
+    assert sorted(looked) == sorted(f"c{number}" for number in range(count))
+
+
+def test_who_deals_without_end_keeps_nobody_waiting(floor: Floor) -> None:
+    """P-27: who is looked at stands behind all others when he deals again."""
+    names = [f"c{number}" for number in range(200)]
+    seen: dict[str, int] = dict.fromkeys(names, 0)
+    for turn in range(1, 100):
+        floor.desk._used |= dict.fromkeys(names)
+        floor.now_us += SECOND_US // 10
+        for command in floor.desk.due(now_us=floor.now_us):
+            for account_id in command.accounts if isinstance(command, cmd.ActOnLimits) else ():
+                assert turn - seen[account_id] <= 20, "two seconds"
+                seen[account_id] = turn
+    assert min(seen.values()) >= 80
 
 
 def test_an_account_that_nobody_knows_has_no_use_of_limits(floor: Floor) -> None:

@@ -62,3 +62,42 @@ async def test_the_latest_orders_are_shown_as_they_are_and_a_crowd_costs_no_more
     assert [*rows][-len(latest) :] == latest
     assert {rows[order_id]["state"] for order_id in latest} == {"denied"}
     assert sent <= 2 * ORDERS_KEPT
+
+
+async def test_who_opens_a_page_is_shown_what_happened_while_nobody_looked(ground: Ground) -> None:
+    """Unseen, the desk is drawn once a second; the snapshot is there for the first who comes."""
+    tenant, wire = "unseen", redis.asyncio.Redis.from_url(ground.services.redis_url)
+    told: list[Done] = []
+    loop = Loop(journal=Memory(tenant), clock=Clock(), batch_max=500, tell=told.extend)
+    desk = loop.desks[tenant] = Desk(tenant=tenant)
+    marks = Marks(connection=wire, desks=loop.desks, clock=Clock())
+    await loop.step(batch=[Item(tenant, envelope(command)) for command in opening_commands()])
+    running = asyncio.create_task(marks.run())
+    key = streams.desk_snapshot_key(tenant=tenant, panel="orders")
+    async with asyncio.timeout(5):
+        while not await wire.exists(key):
+            await asyncio.sleep(0.01)
+        told.clear()
+        await loop.step(batch=[Item(tenant, envelope(buy())) for _ in range(2 * CROWD_SHOWN)])
+        marks.heard(told)
+        assert marks._screens[tenant].rows_made == 0, "rows were made that nobody sees"
+        while list(json.loads(await wire.get(key))["rows"]) != [*desk.state.orders]:
+            await asyncio.sleep(0.02)
+        channel = wire.pubsub(ignore_subscribe_messages=True)
+        await channel.subscribe(streams.desk_channel(tenant=tenant))
+        while not marks._screens[tenant].watched:
+            await asyncio.sleep(0.01)
+        told.clear()
+        began_s = asyncio.get_running_loop().time()
+        await loop.step(batch=[Item(tenant, envelope(buy()))])
+        marks.heard(told)
+        while True:
+            message = await channel.get_message(timeout=0.1)
+            frame = json.loads(message["data"]) if message else {}
+            if frame.get("panel") == "orders" and [*desk.state.orders][-1] in frame["rows"]:
+                break
+        assert asyncio.get_running_loop().time() - began_s < 0.5
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await channel.aclose()
+    await wire.aclose()
