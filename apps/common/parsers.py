@@ -54,7 +54,18 @@ def parse(*, body: bytes) -> Any:
         raise ParseError("The body is not valid JSON.") from error
     if "\\u0000" in text or "\0" in text:
         raise ParseError("The body holds a NUL character.")
+    if "\\u" in text and not _is_storable(value):
+        raise ParseError("The body holds half of a character.")
     return value
+
+
+def _is_storable(value: Any) -> bool:
+    """Return whether every text can be encoded: half of a surrogate pair comes in by its escape alone."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _depth(text: str) -> int:

@@ -18,11 +18,13 @@ PIPELINED_MAX = 64
 REQUEST_S_MAX = 10
 IDLE_S_MAX = 75
 HEADER_NAMES_KEPT = 500
+# What a body may be wrapped in: nothing that has to be unpacked.
+PLAIN = (("content-encoding", "identity"), ("transfer-encoding", "chunked"))
 
 REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
     405: "Method Not Allowed", 409: "Conflict",
-    413: "Content Too Large", 422: "Unprocessable Content", 429: "Too Many Requests",
+    413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content", 429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error", 503: "Service Unavailable",
 }  # fmt: skip
@@ -117,7 +119,7 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._waiting: deque[list[bytes]] = deque()
         self._peer = ""
-        self._closing = False
+        self._closing = self._is_unread = False
         self._begin()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -133,6 +135,16 @@ class Connection(asyncio.Protocol):
         self._transport = None
         # The parser and its connection hold each other, and nobody looks for such pairs (collector.py).
         self._parser = None
+
+    def pause_writing(self) -> None:
+        """Who does not read the answers is not read from; the deadline ends it."""
+        self._is_unread = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_unread = False
+        self._read_on()
 
     def data_received(self, data: bytes) -> None:
         if self._closing or self._parser is None:
@@ -167,6 +179,8 @@ class Connection(asyncio.Protocol):
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > HEADER_BYTES_MAX:
             self._fail(431, "HEADERS_TOO_LARGE")
+        elif self._has_headers:
+            return  # A trailer. What a proxy says of the client is not to be said after the body by the client himself.
         elif key in self._headers and key in ("host", "content-length"):
             self._fail(400, "MALFORMED")
         else:
@@ -177,6 +191,10 @@ class Connection(asyncio.Protocol):
         length = self._headers.get("content-length", "0")
         if not length.isdigit() or int(length) > BODY_BYTES_MAX:
             self._fail(413, "BODY_TOO_LARGE")
+        elif any(self._headers.get(name, plain).lower() != plain for name, plain in PLAIN):
+            self._fail(415, "ENCODED_BODY")
+        elif self._waiting:
+            return  # Before the answers that come first nothing is said, not even to go on.
         elif self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -255,8 +273,12 @@ class Connection(asyncio.Protocol):
             transport.write(b"".join(ready))
         if self._closing and not self._waiting:
             transport.close()
-        elif was_full and len(self._waiting) < PIPELINED_MAX:
-            transport.resume_reading()
+        elif was_full:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._is_unread and len(self._waiting) < PIPELINED_MAX:
+            self._transport.resume_reading()
 
     def _fail(self, status: int, code: str) -> None:
         """Answer what cannot be read on; the connection ends, for its framing is lost."""

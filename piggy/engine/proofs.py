@@ -85,7 +85,10 @@ def _is_allowed(address: str, sources: tuple[str, ...]) -> bool:
     if not sources:
         return True
     try:
-        return any(ipaddress.ip_address(address) in ipaddress.ip_network(source) for source in sources)
+        found = ipaddress.ip_address(address)
+        # A door that listens on both kinds of address hears of an IPv4 one inside of an IPv6 one.
+        mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+        return any((mapped or found) in ipaddress.ip_network(source) for source in sources)
     except ValueError:
         return False
 

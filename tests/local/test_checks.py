@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import psycopg
 import pytest
 import redis
@@ -38,27 +36,8 @@ def test_app_roles_that_step_around_row_level_security_are_refused(services: Loc
 
 def test_a_database_that_may_lose_what_it_committed_is_refused(services: LocalServices) -> None:
     """F-22: PostgreSQL stops at a failed fsync and recovers; it must not be told to go on, nor not to sync at all."""
-    with pytest.raises(checks.UnableToUseServer, match="fsync = on, full_page_writes = on"):
+    with pytest.raises(checks.UnableToUseServer, match="Set: fsync = on, full_page_writes = on.$"):
         checks.durable(url=services.database_url)
-    with psycopg.connect(services.postgres.url(role=SUPERUSER), autocommit=True) as connection:
-        for change in ("SET fsync = 'on'", "SET full_page_writes = 'on'"):
-            connection.execute(f"ALTER SYSTEM {change}")  # type: ignore[arg-type]
-        connection.execute("SELECT pg_reload_conf()")
-        _until_durable(services)
-        connection.execute(f"ALTER ROLE {APP} SET synchronous_commit = 'off'")  # type: ignore[arg-type]
-    with pytest.raises(checks.UnableToUseServer, match="Set: synchronous_commit = on"):
-        checks.durable(url=services.database_url)
-
-
-def _until_durable(services: LocalServices) -> None:
-    for _ in range(100):
-        try:
-            checks.durable(url=services.database_url)
-        except checks.UnableToUseServer:
-            time.sleep(0.02)
-        else:
-            return
-    raise AssertionError("the settings were never taken")
 
 
 def test_a_database_without_its_owner_is_half_an_answer() -> None:

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 import psycopg
+import pytest
 import redis
 
-from piggy.local import processes
+from piggy.local import checks, processes
 from piggy.local.postgres import kill_hard
 from piggy.local.services import LocalServices
 
@@ -68,6 +69,10 @@ def test_valkey_keeps_what_it_was_given(services: LocalServices) -> None:
 
 def test_durability_is_on_unless_a_test_gives_it_up(home: Path) -> None:
     with LocalServices(home) as services, psycopg.connect(services.database_url) as connection:
+        # F-22.
+        checks.durable(url=services.database_url)
+        with pytest.raises(checks.UnableToUseServer, match="Set: synchronous_commit = on"):
+            checks.durable(url=services.database_url + "?options=-csynchronous_commit%3Doff")
         shown = [connection.execute(f"SHOW {name}").fetchone() for name in ("fsync", "synchronous_commit")]
         assert shown == [("on",), ("on",)]
         assert redis.Redis.from_url(services.redis_url).config_get("appendfsync") == {"appendfsync": "everysec"}

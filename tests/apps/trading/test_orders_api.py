@@ -170,11 +170,44 @@ def test_a_missing_or_endless_idempotency_key_is_400(alice: Api, key: str | None
         (json.dumps({**ORDER, "side": "hold"}), "side"),
         (json.dumps({**ORDER, "expires_at": "2030-01-01T00:00:00"}), "expires_at"),
         ('{"side": "buy", "side": "sell"}', None),
+        ('{"symbol": "\\ud800"}', None),
+        ('{"\\udfff": "EURUSD"}', None),
+        ('{"symbol": "EUR\\u0000USD"}', None),
+        ('{"symbol": NaN}', None),
+        ("[" * 40 + "]" * 40, None),
+        ("{", None),
+        ("[]", None),
+        ("null", None),
+        ('"text"', None),
+        (json.dumps({**ORDER, "quantity": "Infinity"}), "quantity"),
+        (json.dumps({**ORDER, "quantity": "１"}), "quantity"),
+        (json.dumps({**ORDER, "quantity": "9" * 400}), "quantity"),
+        (json.dumps({**ORDER, "symbol": ["EURUSD"]}), "symbol"),
+        (json.dumps({**ORDER, "symbol": "E" * 100_000}), "symbol"),
+        (json.dumps({**ORDER, "ｓide": "buy"}), "ｓide"),
     ],
 )
 def test_a_malformed_body_is_400_and_names_the_field(alice: Api, raw: str, field: str | None) -> None:
     answer = alice.place(raw=raw)
     assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
+@pytest.mark.parametrize(
+    ("named", "data", "status"),
+    [
+        ({"content_type": "text/plain"}, b"{}", 415),
+        ({"content_type": "application/x-www-form-urlencoded"}, b"symbol=EURUSD", 415),
+        ({"content_type": "multipart/form-data; boundary=x"}, b"--x--", 415),
+        ({"content_type": ""}, b"{}", 415),
+        ({"content_type": "application/json", "headers": {"content-encoding": "gzip"}}, b"{}", 415),
+        ({"content_type": "application/json"}, json.dumps(ORDER).encode("utf-16"), 400),
+        ({"content_type": "application/json"}, b" " * 1_048_577, 413),
+    ],
+)
+def test_a_body_that_is_not_plain_json_is_refused(alice: Api, named: dict[str, Any], data: bytes, status: int) -> None:
+    headers = {"idempotency-key": "k1", **named.get("headers", {})}
+    answer = alice.http.post("/api/v1/orders", data, content_type=named["content_type"], headers=headers)
+    assert (answer.status_code, set(answer.json())) == (status, {"code", "field", "message", "request_id"})
 
 
 def test_without_a_token_the_answer_is_401(acorn: Any) -> None:

@@ -1,0 +1,192 @@
+"""HTTP of the fast door against who means ill: framing that two readers could read in two ways, floods, silence."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from piggy.engine.http import (
+    BODY_BYTES_MAX,
+    IDLE_S_MAX,
+    PIPELINED_MAX,
+    REQUEST_S_MAX,
+    Connection,
+    Connections,
+    Request,
+    Respond,
+    Response,
+)
+
+HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
+
+
+class Wire:
+    """A transport that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said = b""
+        self.closed = self.aborted = self.paused = False
+
+    def get_extra_info(self, name: str) -> tuple[str, int]:
+        return "127.0.0.1", 1
+
+    def write(self, data: bytes) -> None:
+        self.said += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+
+class Client:
+    """One connection of a client; `asked` are the requests that came through, `answers` how each is answered."""
+
+    def __init__(self, *, at_once: bool = True) -> None:
+        self.asked: list[Request] = []
+        self.answers: list[Respond] = []
+        self._at_once = at_once
+        self.wire = Wire()
+        self.connection = Connection(
+            handler=self._handle, connections=Connections(), upgrade=lambda _: Response(404, b"")
+        )
+        self.connection.connection_made(self.wire)  # type: ignore[arg-type]
+
+    def says(self, *data: bytes) -> list[int]:
+        """Send the bytes; return the statuses of all answers so far."""
+        for part in data:
+            self.connection.data_received(part)
+        return [int(part[:3]) for part in self.wire.said.split(b"HTTP/1.1 ")[1:]]
+
+    def _handle(self, request: Request, respond: Respond) -> None:
+        self.asked.append(request)
+        self.answers.append(respond)
+        if self._at_once:
+            respond(Response(200, b"{}"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (CHUNKED + b"Content-Length: 5\r\n\r\n2\r\nab\r\n0\r\n\r\n", 400),
+        (HEAD + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nabcde", 400),
+        (HEAD + b"Content-Length: 5, 5\r\n\r\nabcde", 400),
+        (HEAD + b"Content-Length: +5\r\n\r\nabcde", 400),
+        (HEAD + b"Content-Length: -1\r\n\r\n", 400),
+        (HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n", 400),
+        (HEAD + b"Host: b\r\n\r\n", 400),
+        (HEAD + b"X: a\r\n b\r\n\r\n", 400),
+        (HEAD + b"Content-Length : 5\r\n\r\nabcde", 400),
+        (HEAD + b"X: a\x00b\r\n\r\n", 400),
+        (b"POST /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (HEAD + b"Transfer-Encoding: xchunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 415),
+        (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 415),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab", 415),
+        (HEAD + f"Content-Length: {BODY_BYTES_MAX + 1}\r\n\r\n".encode(), 413),
+        (CHUNKED + b"\r\n40001\r\n" + b"a" * (BODY_BYTES_MAX + 1), 413),
+        (HEAD + b"X: " + b"a" * 16_384 + b"\r\n\r\n", 431),
+        (CHUNKED + b"\r\n2\r\nab\r\n0\r\nX: " + b"a" * 16_384 + b"\r\n\r\n", 431),
+    ],
+)
+def test_what_may_be_read_in_two_ways_or_has_no_end_is_refused_and_its_connection_ends(
+    request_: bytes, status: int
+) -> None:
+    client = Client()
+    assert client.says(request_) == [status]
+    assert client.wire.closed and client.asked == []
+    assert client.says(HEAD + b"\r\n") == [status], "nothing that follows is read"
+
+
+def test_a_trailer_is_no_header() -> None:
+    """Behind a proxy, an address that the client says himself after his body would open the allow-list."""
+    client = Client()
+    trailers = b"X-Forwarded-For: 6.6.6.6\r\nX-Piggy-Signature: forged\r\nHost: b\r\n"
+    assert client.says(CHUNKED + b"X-Forwarded-For: 9.9.9.9\r\n\r\n2\r\nab\r\n0\r\n" + trailers + b"\r\n") == [200]
+    (request,) = client.asked
+    assert (request.address, request.headers["host"], request.body) == ("9.9.9.9", "a", b"ab")
+    assert "x-piggy-signature" not in request.headers
+
+
+def test_only_the_last_word_of_the_proxy_on_this_machine_counts() -> None:
+    client = Client()
+    client.says(HEAD + b"X-Forwarded-For: 6.6.6.6, 9.9.9.9\r\n\r\n")
+    assert client.asked[0].address == "9.9.9.9"
+
+
+def test_a_request_in_single_bytes_is_the_same_request() -> None:
+    client = Client()
+    whole = HEAD + b"Content-Length: 2\r\n\r\nab" + HEAD + b"\r\n"
+    assert client.says(*(whole[at : at + 1] for at in range(len(whole)))) == [200, 200]
+    assert [request.body for request in client.asked] == [b"ab", b""]
+
+
+def test_answers_keep_the_order_of_their_requests_and_nobody_is_told_to_go_on_in_between() -> None:
+    client = Client(at_once=False)
+    waits = HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    assert client.says(waits) == [100]
+    assert client.says(b"ab", waits) == [100], "the first answer is still to come"
+    client.says(b"cd")
+    client.answers[1](Response(409, b"{}"))
+    assert client.says() == [100]
+    client.answers[0](Response(200, b"{}"))
+    assert client.says() == [100, 200, 409]
+
+
+def test_who_does_not_read_the_answers_is_not_read_from_until_he_does() -> None:
+    client = Client()
+    client.connection.pause_writing()
+    assert client.wire.paused
+    client.says(HEAD + b"\r\n")
+    assert client.wire.paused, "an answer more does not open it"
+    client.connection.resume_writing()
+    assert not client.wire.paused
+
+
+def test_who_waits_for_too_many_answers_is_not_read_from_until_one_is_there() -> None:
+    client = Client(at_once=False)
+    client.says(*[HEAD + b"\r\n"] * PIPELINED_MAX)
+    assert client.wire.paused
+    client.connection.pause_writing()
+    client.answers[0](Response(200, b"{}"))
+    assert client.wire.paused, "not while what was said is unread"
+    client.connection.resume_writing()
+    assert not client.wire.paused
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed_s"),
+    [(b"POST /x HTTP/1.1\r\nHo", REQUEST_S_MAX), (HEAD + b"Content-Length: 9\r\n\r\na", REQUEST_S_MAX)],
+    ids=["head", "body"],
+)
+def test_who_sends_a_byte_now_and_then_is_dropped_all_the_same(said: bytes, allowed_s: int) -> None:
+    client = Client()
+    begun_s = time.monotonic()
+    client.says(said)
+    client.connection.tick(now_s=begun_s + allowed_s - 1)
+    client.says(b"x")
+    assert not client.wire.aborted
+    client.connection.tick(now_s=time.monotonic() + allowed_s)
+    assert client.wire.aborted
+
+
+def test_who_is_idle_is_dropped_after_a_while(monkeypatch: Any) -> None:
+    client = Client()
+    client.says(HEAD + b"\r\n")
+    now_s = time.monotonic()
+    client.connection.tick(now_s=now_s + IDLE_S_MAX - 1)
+    assert not client.wire.aborted
+    client.connection.tick(now_s=now_s + IDLE_S_MAX + 1)
+    assert client.wire.aborted
