@@ -13,13 +13,17 @@ from piggy.adapters.interface import Response, UnableToConnect, UnableToReadRepo
 US = 1_000_000
 # A number with a point is read as it is written; a float would not be the venue's price.
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
+# No JSON; nested without end; half a character; a number that is none.
+_BROKEN = (msgspec.DecodeError, RecursionError, UnicodeError, ArithmeticError)
+# The gate of a venue said no before its engine heard of the order.
+_REFUSED_UNREAD = frozenset({401, 403, 404, 405, 411, 413, 414, 415, 418, 429, 431, 451})
 
 
 def document(text: str) -> Any:
     """Return the JSON of an answer or message. Raises UnableToReadReport."""
     try:
         return _decoder.decode(text)
-    except msgspec.DecodeError as error:
+    except _BROKEN as error:
         raise UnableToReadReport(f"not JSON: {text[:80]!r}") from error
 
 
@@ -27,7 +31,7 @@ def fields_of(response: Response) -> dict[str, Any]:
     """Return an answer's JSON object, empty where it is none: for reading refusals of any shape."""
     try:
         doc = _decoder.decode(response.text)
-    except msgspec.DecodeError:
+    except _BROKEN:
         return {}
     return doc if isinstance(doc, dict) else {}
 
@@ -40,15 +44,24 @@ def good(response: Response) -> Any:
 
 
 def is_doubtful(response: Response) -> bool:
-    """Whether an answer to an order leaves open if the order lives: none at all, or the venue's own failure."""
-    return response.status == 0 or response.status >= 500
+    """Whether an answer to an order leaves open if the order lives.
+
+    No answer, the venue's own failure, a time-out or a redirection of something between us, or a refusal in no words
+    of the venue's, unless by its number alone it came from the gate.
+    """
+    if response.ok:
+        return False
+    if not 400 <= response.status < 500 or response.status == 408:
+        return True
+    return response.status not in _REFUSED_UNREAD and not fields_of(response)
 
 
 def at_us(stamp: str) -> int:
     """Return an RFC 3339 time, nanoseconds cut, in UTC microseconds. Raises ValueError."""
     whole, _, rest = stamp.partition(".")
     if not rest:
-        return int(datetime.fromisoformat(whole.replace("Z", "+00:00")).timestamp()) * US
+        found = datetime.fromisoformat(whole.replace("Z", "+00:00"))
+        return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()) * US
     digits = len(rest) - len(rest.lstrip("0123456789"))
     zone = rest[digits:].replace("Z", "+00:00") or "+00:00"
     return int(datetime.fromisoformat(whole + zone).timestamp()) * US + int((rest[:digits] + "000000")[:6])

@@ -10,7 +10,8 @@ from piggy.adapters.interface import SymbolMapping, VenueConfig
 from piggy.core.market import Level, VenueQuote
 from piggy.core.money import plain
 
-Change = tuple[str, str]
+# Price and absolute size.
+Change = tuple[Decimal | str, Decimal | str]
 
 
 class Book:
@@ -50,6 +51,16 @@ class Books:
         self._mappings = config.to_venue
         self.of: dict[str, Book] = {mapping.symbol: Book() for mapping in config.symbols}
         self._changed: set[str] = set()
+        self.unread = 0
+        self.why_unread = ""
+
+    def drop(self, *, symbol: str, why: str) -> None:
+        """Note market data that nobody can read; the symbol's book, if it is known whose it was, is worth nothing."""
+        self.unread += 1
+        self.why_unread = why
+        if symbol:
+            self.of[symbol].clear()
+            self._changed.add(symbol)
 
     @property
     def whole(self) -> bool:
@@ -115,6 +126,11 @@ class BookKeeper:
     def all_quotes(self) -> list[VenueQuote]:
         """Return every whole book."""
         return self._books.all()
+
+    @property
+    def unread(self) -> tuple[int, str]:
+        """How much market data could not be read so far, and why the last of it could not."""
+        return self._books.unread, self._books.why_unread
 
 
 def lots(*, units: Decimal, mapping: SymbolMapping) -> Decimal:

@@ -10,7 +10,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeVar
 
 from piggy.adapters import telling
@@ -43,8 +45,9 @@ RECEIVE_S = 0.25
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 SETTLE_S_MAX = 20.0
 CALL_WAIT_S_MAX = 65.0
-RETRY_AFTER_S = 1.0
-THROTTLED = (418, 429)
+# How long a venue wants silence that names no time: too fast, or cut off for going on in spite of that.
+THROTTLED_S = {418: 120.0, 429: 1.0}
+THROTTLE_S_MAX = 86_400.0
 RESYNC_AGAIN_S = 1.0
 # What the desk trades in; `settings["lot_step"]` says otherwise.
 LOT_STEP = "0.01"
@@ -93,6 +96,8 @@ class Driver:
         self._text = "never connected"
         self.heard_messages = 0
         self.asked_requests = 0
+        self.unread_answers = 0
+        self._unread_told = 0
         name = f"{self.config.tenant}-{self.config.venue}-driver"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -121,6 +126,7 @@ class Driver:
             at_us=self._clock(),
             sequence_in=self.heard_messages,
             sequence_out=self.asked_requests,
+            unread=self.venue.unread[0] + self.unread_answers,
         )
 
     def changed_quotes(self) -> list[VenueQuote]:
@@ -144,13 +150,24 @@ class Driver:
         try:
             self.tell(self.run(self.venue.submit(child=child, now_us=now_us), wait_s=wait_s))
         except (UnableToReadReport, UnableToConnect) as error:
+            self.unread_answers += 1
             client_id = self.venue.client_id(cl_ord_id=child.cl_ord_id)
             text = f"the answer cannot be read: {error}"
             self.tell((telling.doubt(venue=self.config.venue, client_id=client_id, text=text, at_us=now_us),))
 
     def cancel(self, *, order: Order) -> bool:
-        """Ask for the end of an order and tell the answer; False where the venue cannot be asked."""
-        return self._ask(self.venue.cancel(order=order, now_us=self._clock()))
+        """Ask for the end of an order and tell the answer; False where the venue cannot be asked.
+
+        An answer that cannot be read has not ended it, as far as we know: its status says more.
+        """
+        now_us = self._clock()
+        try:
+            return self._ask(self.venue.cancel(order=order, now_us=now_us), parks=False)
+        except UnableToReadReport as error:
+            text = f"the answer cannot be read: {error}"
+            names = {"venue": self.config.venue, "client_id": order.client_id, "text": text}
+            self.tell((telling.uncancel(at_us=now_us, **names),))
+            return True
 
     def replace(self, *, order: Order, quantity: Decimal, limit_price: Decimal) -> bool:
         """Ask for another quantity and limit and tell the answer. Raises UnableToTranslate."""
@@ -166,13 +183,19 @@ class Driver:
         """Tell every fill since an instant again: what was heard before counts once."""
         return self._ask(self.venue.fills(since_us=since_us, now_us=self._clock()))
 
-    def _ask(self, steps: Steps[Reports]) -> bool:
+    def _ask(self, steps: Steps[Reports], *, parks: bool = True) -> bool:
         if not self.ready:
             return False
         try:
             self.tell(self.run(steps))
-        except (UnableToConnect, UnableToReadReport, UnableToSend) as error:
+        except (UnableToConnect, UnableToSend) as error:
             log.warning("venue not asked", extra={"venue": self.config.venue, "why": str(error)})
+            return False
+        except UnableToReadReport as error:
+            self.unread_answers += 1
+            if not parks:
+                raise
+            self._listener.on_parked(text=f"an answer: {error}", error=str(error))
             return False
         return True
 
@@ -201,9 +224,10 @@ class Driver:
             self._stopping.wait(min(delay, 0.5))
         self.asked_requests += 1
         response = self._transport.call(request=request)
-        if response.status in THROTTLED:
-            self._budget.close_for(seconds=_seconds(response.headers.get("retry-after", "")))
-        if used := response.headers.get("x-mbx-used-weight-1m", ""):
+        if response.status in THROTTLED_S:
+            asked = _seconds(response.headers.get("retry-after", ""), self._clock() / 1e6)
+            self._budget.close_for(seconds=THROTTLED_S[response.status] if asked is None else asked)
+        if (used := response.headers.get("x-mbx-used-weight-1m", "")).isdecimal():
             self._budget.learn(used=int(used))
         if request.places_order and not response.left:
             raise UnableToSend(response.text)
@@ -252,9 +276,18 @@ class Driver:
             if time.monotonic() >= tend_at:
                 tend_at = time.monotonic() + TEND_S
                 self.tell(self.run(self.venue.tend(now_us=self._clock())))
+                self._tell_unread()
             self._wake.wait(0.05)
             self._wake.clear()
         return self._state is VenueState.READY
+
+    def _tell_unread(self) -> None:
+        """Log market data that was dropped, at most once a second; the count goes out with every status."""
+        count, why = self.venue.unread
+        if count > self._unread_told:
+            told = {"venue": self.config.venue, "dropped": count - self._unread_told, "why": why}
+            log.warning("market data cannot be read", extra=told)
+            self._unread_told = count
 
     def tell(self, reports: Reports) -> None:
         """Hand reports to the listener, in their order."""
@@ -346,5 +379,12 @@ class Driver:
         self._listener.on_state(status=self.status())
 
 
-def _seconds(text: str) -> float:
-    return float(text) if text.isdecimal() else RETRY_AFTER_S
+def _seconds(text: str, now_s: float) -> float | None:
+    """Return how long `Retry-After` asks for, as seconds or as a date; None where it does not say."""
+    if text.isdecimal():
+        return min(float(text[:9]), THROTTLE_S_MAX)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return min(max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now_s), THROTTLE_S_MAX)

@@ -41,7 +41,10 @@ class UnableToConnect(Exception):
 
 
 class ReportKind(StrEnum):
-    """`STATUS` answers a question of ours; `UNCANCEL` refuses a cancel; `IGNORED` changes nothing (pending states)."""
+    """`STATUS` answers a question of ours; `UNCANCEL` refuses a cancel; `IGNORED` changes nothing (pending states).
+
+    `PARKED` is one of many things told at once that nobody can read: it is kept for a person, the others count.
+    """
 
     ACK = "ack"
     FILL = "fill"
@@ -53,6 +56,7 @@ class ReportKind(StrEnum):
     STATUS = "status"
     UNCANCEL = "uncancel"
     IGNORED = "ignored"
+    PARKED = "parked"
 
 
 class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -301,3 +305,7 @@ class VenueSession(Protocol):
 
     def all_quotes(self) -> list[VenueQuote]:
         """Return every whole book."""
+
+    @property
+    def unread(self) -> tuple[int, str]:
+        """How much market data was dropped because nobody could read it, and why the last of it was."""

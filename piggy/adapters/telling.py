@@ -176,6 +176,11 @@ def note(*, client_id: str, what: str, text: str, at_us: int, raw: str = "") -> 
     return Said(report, raw)
 
 
+def parked(*, what: str, text: str, raw: str) -> Said:
+    """One of many things that nobody can read; `what` names it at the venue, so that it is kept once."""
+    return Said(VenueReport(kind=ReportKind.PARKED, key=f"unread:{what}", cl_ord_id="", text=text[:TEXT_MAX]), raw)
+
+
 def _said(
     kind: ReportKind, key: str, command: Told, raw: str, *, cumulative: Decimal = Decimal(0), text: str = ""
 ) -> Said:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from piggy.adapters.interface import Symbol, SymbolMapping, UnableToTranslate
 from piggy.core.money import plain
 from piggy.core.orders import Side
+
+
+def terms_of(*, terms: Mapping[str, Symbol], mapping: SymbolMapping) -> Symbol:
+    """Return what the venue said of a mapped symbol.
+
+    Raises UnableToTranslate where it said nothing: a size that nobody checked may be a thousand times what was meant.
+    """
+    if (found := terms.get(mapping.venue_symbol)) is None:
+        raise UnableToTranslate(f"The venue has no {mapping.venue_symbol} for {mapping.symbol}; nothing is sent.")
+    return found
 
 
 def units_of(*, lots: Decimal, mapping: SymbolMapping, terms: Symbol | None) -> str:

@@ -57,13 +57,17 @@ class Markout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scorecard(msgspec.Struct, frozen=True, kw_only=True):
-    """One venue. Ratios of 1; `up_percent` since the engine began; hold is from order to fill or refusal."""
+    """One venue. Ratios of 1; `up_percent` since the engine began; hold is from order to fill or refusal.
+
+    `unread` counts what the venue wrote and nobody could read, since its worker began.
+    """
 
     venue: str
     state: str
     up_percent: Decimal
     disconnects: int
     quote_age_ms: int | None
+    unread: int
     orders: int
     fills: int
     rejects: int
@@ -208,6 +212,7 @@ class Scorecards:
             up_percent=_share(watch.seconds_up, watch.seconds),
             disconnects=watch.disconnects,
             quote_age_ms=_quote_age_ms(desk, venue, now_us),
+            unread=status.unread if status else 0,
             orders=record.orders if record else 0,
             fills=record.fills if record else 0,
             rejects=record.rejects if record else 0,

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from piggy.adapters.interface import Request, Response, Steps, SymbolMapping, VenueConfig
+from piggy.adapters.interface import Request, Response, Steps, SymbolMapping, VenueConfig, VenueSession
 from piggy.core.events import ChildOrderCreated
 from piggy.core.orders import Side
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "exchange-api"
 T = TypeVar("T")
+S = TypeVar("S", bound=VenueSession)
 
 
 def recorded(path: str) -> Any:
@@ -44,6 +45,12 @@ def response_of(answer: Any) -> Response:
         return answer
     status, doc = answer if isinstance(answer, tuple) else (200, answer)
     return Response(status=status, text=json.dumps(doc))
+
+
+def knowing(session: S, *markets: Any) -> S:
+    """Return a session that was told the terms of its symbols: without them it sends nothing."""
+    play(session.symbols(now_us=1), markets)
+    return session
 
 
 def config_of(kind: str, mappings: dict[str, tuple[str, str]], **more: Any) -> VenueConfig:

@@ -59,13 +59,13 @@ class Wire:
         docs: dict[str, Any] = {
             "time": {"serverTime": 1},
             "exchangeInfo": info,
-            "userDataStream": {"listenKey": "LK"},
+            "account": {"balances": []},
             "depth": {"lastUpdateId": 11, "bids": [], "asks": [["101", "1"]]},
         }
         return Response(status=200, text=json.dumps(docs[path]))
 
     def open(self, *, stream: Stream) -> Channel:
-        self.channels.append(Channel([DEPTH] if stream.name == "market" else []))
+        self.channels.append(Channel([DEPTH] if stream.name == "market" else ['{"id": "user", "status": 200}']))
         return self.channels[-1]
 
     def close(self) -> None: ...

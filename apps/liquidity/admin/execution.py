@@ -39,7 +39,18 @@ class ExecutionPolicyAdmin(KeptAdmin):
 class VenueScorecardAdmin(ReadOnlyAdmin):
     """How each venue served, minute by minute."""
 
-    list_display = ("taken_at", "venue", "state", "quote_age", "rejects", "fill_ratio", "latency", "hold", "markouts")
+    list_display = (
+        "taken_at",
+        "venue",
+        "state",
+        "quote_age",
+        "unread",
+        "rejects",
+        "fill_ratio",
+        "latency",
+        "hold",
+        "markouts",
+    )
     list_filter = ("venue",)
     search_fields = ("venue",)
     ordering = ("-taken_at", "venue")
@@ -54,6 +65,11 @@ class VenueScorecardAdmin(ReadOnlyAdmin):
     def quote_age(self, row: VenueScorecard) -> Any:
         """Show the age of the freshest quote."""
         return row.card["quote_age_ms"]
+
+    @admin.display(description="Unread")
+    def unread(self, row: VenueScorecard) -> Any:
+        """Show how much of what the venue wrote nobody could read; cards kept before that was counted say nothing."""
+        return row.card.get("unread", "")
 
     @admin.display(description="Rejects")
     def rejects(self, row: VenueScorecard) -> str:
