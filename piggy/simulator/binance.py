@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
@@ -60,14 +61,20 @@ class BinanceServer(VenueServer):
             ("GET", "/fapi/v2/positionRisk", self._positions),
             ("GET", f"{p}/commissionRate" if self.usdm else f"{p}/account/commission", self._fees),
         ]
-        listen_key = "/fapi/v1/listenKey" if self.usdm else f"{p}/userDataStream"
+        streams = (
+            [
+                web.route("*", "/fapi/v1/listenKey", self._listen_key),
+                web.get("/public/stream", self._market_stream),
+                web.get("/private/ws/{key}", self._user_stream),
+            ]
+            if self.usdm
+            else [web.get("/stream", self._market_stream), web.get("/ws-api/v3", self._signed_stream)]
+        )
         return [
             web.get(f"{p}/time", self._time),
             web.get(f"{p}/exchangeInfo", self._info),
             web.get(f"{p}/depth", self._depth),
-            web.route("*", listen_key, self._listen_key),
-            web.get("/stream", self._market_stream),
-            web.get("/ws/{key}", self._user_stream),
+            *streams,
             *(web.route(method, path, self._signed(handler)) for method, path, handler in signed),
         ]
 
@@ -82,9 +89,11 @@ class BinanceServer(VenueServer):
 
     async def show_report(self, report: Any) -> None:
         """An executionReport or ORDER_TRADE_UPDATE."""
-        if (event := self.wire.event(report=report)) is not None:
+        event: Any = self.wire.event(report=report)
+        if event is not None:
+            whole = event if self.usdm else {"subscriptionId": 0, "event": event}
             for socket in list(self._users):
-                await self.send(socket, msgspec.json.encode(event).decode())
+                await self.send(socket, msgspec.json.encode(whole).decode())
 
     async def _time(self, request: web.Request) -> web.Response:
         return self._answer({"serverTime": self._now_ms()}, 1)
@@ -105,8 +114,7 @@ class BinanceServer(VenueServer):
         if request.method == "POST":
             self.listen_keys.add(made := secrets.token_hex(32))
             return self._answer({"listenKey": made}, 2)
-        named = request.query.get("listenKey", "")
-        if not self.usdm and named not in self.listen_keys:
+        if not self.listen_keys:
             return self._refusal(-1125, "This listenKey does not exist.", 400)
         return self._answer({}, 2)
 
@@ -132,6 +140,34 @@ class BinanceServer(VenueServer):
         socket = await self.keep_socket(request, heard)
         self._users.discard(socket)
         return socket
+
+    async def _signed_stream(self, request: web.Request) -> web.StreamResponse:
+        async def heard(socket: web.WebSocketResponse, text: str) -> None:
+            if text:
+                await self.send(
+                    socket, msgspec.json.encode(self._subscribe(socket, msgspec.json.decode(text))).decode()
+                )
+
+        socket = await self.keep_socket(request, heard)
+        self._users.discard(socket)
+        return socket
+
+    def _subscribe(self, socket: web.WebSocketResponse, doc: dict[str, Any]) -> dict[str, Any]:
+        params = dict(doc["params"])
+        given = params.pop("signature", "")
+        text = urlencode(sorted(params.items()))
+        late = self._now_ms() - int(params["timestamp"])
+        refusal = None
+        if doc["method"] != "userDataStream.subscribe.signature":
+            refusal = {"code": -1135, "msg": "Invalid method."}
+        elif params["apiKey"] != self.key or not mac_matches(secret=self.secret, text=text, given=given):
+            refusal = {"code": -1022, "msg": "Signature for this request is not valid."}
+        elif not -1_000 <= late <= int(params.get("recvWindow", 5_000)):
+            refusal = {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}
+        if refusal:
+            return {"id": doc["id"], "status": 400, "error": refusal}
+        self._users.add(socket)
+        return {"id": doc["id"], "status": 200, "result": {"subscriptionId": 0}, "rateLimits": []}
 
     def _signed(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def guarded(request: web.Request) -> web.Response:

@@ -164,6 +164,8 @@ class BinanceWire:
         for order, fill in self._exchange.fills():
             if order.symbol != query["symbol"] or query.get("orderId", order.order_id) != order.order_id:
                 continue
+            if number_of(fill) < int(query.get("fromId", 0)):
+                continue
             row: Doc = {"symbol": order.symbol, "id": number_of(fill), "orderId": int(order.order_id)}
             row |= {"price": _text(fill.price), "qty": _text(fill.quantity), "commissionAsset": "USDT"}
             row |= {"commission": _text(fill.quantity * fill.price * TAKER_FEE), "time": now_us() // 1_000}

@@ -61,7 +61,7 @@ def test_a_fault_that_never_happened_is_named_beside_the_failure(
 
 def _never_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     def apply(self: Any, diff: Any) -> bool:
-        self._book.change(bids=diff["b"], asks=diff["a"])
+        self._book.change(bids=diff.bids, asks=diff.asks)
         return True
 
     monkeypatch.setattr(inbound.Depth, "_apply", apply)

@@ -8,7 +8,18 @@ from base64 import b32encode
 from decimal import Decimal
 from urllib.parse import urlencode
 
-from piggy.adapters.binance.config import CLIENT_ID_MAX, FLAVOURS, RECV_WINDOW_MS, SNAPSHOT_LEVELS, TRADES_MAX, Flavour
+import msgspec
+
+from piggy.adapters.binance.config import (
+    CLIENT_ID_MAX,
+    FLAVOURS,
+    RECV_WINDOW_MS,
+    SNAPSHOT_LEVELS,
+    SUBSCRIBE,
+    SUBSCRIBED_ID,
+    TRADES_MAX,
+    Flavour,
+)
 from piggy.adapters.interface import Order, Request, Symbol, UnableToTranslate, VenueConfig
 from piggy.adapters.signing import mac
 from piggy.adapters.terms import check_notional, price_of, units_of
@@ -49,16 +60,26 @@ class Asker:
         query = {"symbol": venue_symbol, "limit": str(SNAPSHOT_LEVELS)}
         return self._plain("/depth", query, self.flavour.w_depth, "depth")
 
-    def listen_key(self, *, method: str, key: str = "") -> Request:
-        """Make (POST) or keep alive (PUT) the ticket of the user stream."""
-        query = f"?listenKey={key}" if key and not self.flavour.chained else ""
+    def listen_key(self, *, method: str) -> Request:
+        """Make (POST) or keep alive (PUT) the ticket of futures' user stream; an account has one."""
         return Request(
             method=method,
-            url=f"{self.base}{self.flavour.listen_key_path}{query}",
+            url=f"{self.base}{self.flavour.listen_key_path}",
             headers=self._headers(),
             weight=self.flavour.w_listen_key,
             label="listenKey",
         )
+
+    def subscription(self, *, now_us: int) -> str:
+        """What spot's user stream is greeted with; parameters are signed in the order of their names."""
+        params = {
+            "apiKey": self.config.key,
+            "recvWindow": str(RECV_WINDOW_MS),
+            "timestamp": str(now_us // 1_000 + self.offset_ms),
+        }
+        params["signature"] = mac(secret=self.config.secret, text=urlencode(params))
+        doc = {"id": SUBSCRIBED_ID, "method": SUBSCRIBE, "params": params}
+        return msgspec.json.encode(doc).decode()
 
     def new_order(self, *, child: ChildOrderCreated, now_us: int, terms: Symbol | None) -> Request:
         """A limit order. Raises UnableToTranslate."""
@@ -110,10 +131,15 @@ class Asker:
         """Everything that works in one symbol."""
         return self.signed("GET", "/openOrders", {"symbol": venue_symbol}, now_us, self.flavour.w_open_orders)
 
-    def trades(self, *, venue_symbol: str, now_us: int, since_us: int = 0, number: str = "") -> Request:
-        """Fills of one order (`number`), or of one symbol since an instant."""
+    def trades(
+        self, *, venue_symbol: str, now_us: int, since_us: int = 0, number: str = "", from_id: int = 0
+    ) -> Request:
+        """Fills of one order (`number`), or of one symbol since an instant or from one fill on."""
         query = {"symbol": venue_symbol, "limit": str(TRADES_MAX)}
-        query |= {"orderId": number} if number else {"startTime": str(since_us // 1_000 + self.offset_ms)}
+        if number:
+            query["orderId"] = number
+        else:
+            query |= {"fromId": str(from_id)} if from_id else {"startTime": str(since_us // 1_000 + self.offset_ms)}
         return self.signed("GET", self.flavour.trades_path, query, now_us, self.flavour.w_trades)
 
     def balances(self, *, now_us: int) -> Request:

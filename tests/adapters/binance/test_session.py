@@ -42,11 +42,27 @@ DOC = {"symbol": "BTCUSDT", "orderId": 7, "clientOrderId": "o1-V1-1", "side": "B
 
 def connected() -> BinanceSession:
     session = BinanceSession(config=CONFIG)
+    answers = [{"serverTime": NOW_US // 1_000 + 250}, INFO, {"balances": []}]
+    streams, _ = play(session.connect(now_us=NOW_US), answers)
+    assert [stream.url for stream in streams] == [
+        "wss://ws-api.binance.com:443/ws-api/v3",
+        "wss://stream.binance.com:9443/stream?streams=btcusdt@depth@100ms",
+    ]
+    asked = json.loads(streams[0].hello[0])
+    stamp = NOW_US // 1_000 + 250
+    signed = mac(secret="s", text=f"apiKey=k&recvWindow=2000&timestamp={stamp}")
+    assert asked["method"] == "userDataStream.subscribe.signature"
+    assert asked["params"] == {"apiKey": "k", "recvWindow": "2000", "timestamp": str(stamp), "signature": signed}
+    return session
+
+
+def futures() -> BinanceSession:
+    session = BinanceSession(config=config_of("binance_usdm", {"BTCUSD": ("BTCUSDT", "1")}))
     answers = [{"serverTime": NOW_US // 1_000 + 250}, INFO, {"listenKey": "LK"}]
     streams, _ = play(session.connect(now_us=NOW_US), answers)
     assert [stream.url for stream in streams] == [
-        "wss://stream.binance.com:9443/ws/LK",
-        "wss://stream.binance.com:9443/stream?streams=btcusdt@depth@100ms",
+        "wss://fstream.binance.com/private/ws/LK",
+        "wss://fstream.binance.com/public/stream?streams=btcusdt@depth@100ms",
     ]
     return session
 
@@ -139,14 +155,56 @@ def test_long_ids_become_ones_that_binance_takes_and_always_the_same():
     assert client_id(cl_ord_id="o1-V1-1") == "o1-V1-1"
 
 
-def test_an_ended_ticket_ends_the_session():
-    heard = connected().hear(stream="user", text=json.dumps({"e": "listenKeyExpired", "E": 1}), now_us=NOW_US)
-    assert "listenKeyExpired" in heard.down
+@pytest.mark.parametrize("kind", ["listenKeyExpired", "eventStreamTerminated"])
+def test_an_ended_user_stream_ends_the_session_however_it_is_wrapped(kind: str):
+    for doc in ({"e": kind, "E": 1}, {"subscriptionId": 0, "event": {"e": kind, "E": 1}}):
+        assert kind in connected().hear(stream="user", text=json.dumps(doc), now_us=NOW_US).down
+
+
+def test_no_order_goes_before_the_venue_took_our_subscription():
+    session = connected()
+    session.hear(stream="market", text=json.dumps({"result": None, "id": 1}), now_us=NOW_US)
+    session._books.of["BTCUSD"].whole = True
+    assert not session.settled
+    session.hear(stream="user", text=json.dumps({"id": "user", "status": 200, "result": {}}), now_us=NOW_US)
+    assert session.settled
+    refused = {"id": "user", "status": 401, "error": {"code": -1022, "msg": "Signature"}}
+    assert "-1022" in connected().hear(stream="user", text=json.dumps(refused), now_us=NOW_US).down
+
+
+def test_what_the_venue_never_said_a_word_of_is_not_traded():
+    session = BinanceSession(config=config_of("binance", {"BTCUSD": ("BTCUSDT", "1"), "ETHUSD": ("ETHUSDT", "1")}))
+    play(session.connect(now_us=NOW_US), [{"serverTime": 1}, INFO, {"balances": []}])
+    with pytest.raises(UnableToTranslate, match="no ETHUSDT"):
+        play(session.submit(child=child_of("ETHUSD", price="100"), now_us=NOW_US), [])
+
+
+def test_any_signed_question_is_asked_again_on_a_new_clock():
+    late = (400, {"code": -1021, "msg": "Timestamp"})
+    doc = DOC | {"status": "NEW", "executedQty": "0"}
+    said, _ = play(connected().status(order=ORDER, now_us=NOW_US), [late, {"serverTime": 5}, doc])
+    assert said[0].report.standing == "working"
+    cancelled = DOC | {"status": "CANCELED", "executedQty": "0"}
+    said, _ = play(connected().cancel(order=ORDER, now_us=NOW_US), [late, {"serverTime": 5}, cancelled])
+    assert said[0].report.kind is ReportKind.DONE
+
+
+def test_fills_come_page_by_page_and_futures_week_by_week():
+    """What happened while we were away may be more than one answer, or longer ago than one may ask for."""
+    row = {"symbol": "BTCUSDT", "orderId": 7, "price": "99", "qty": "0.1", "isBuyer": True, "time": 3}
+    page = [row | {"id": 10 + n, "commission": "0", "commissionAsset": "USDT"} for n in range(1_000)]
+    steps = connected().fills(since_us=NOW_US - 5, now_us=NOW_US)
+    said, requests = play(steps, [page, {"clientOrderId": "o1-V1-1"}, [page[0] | {"id": 2_000}]])
+    assert len(said) == 1_001
+    assert "fromId=1010" in requests[2].url
+    assert "startTime" not in requests[2].url
+    weeks, requests = play(futures().fills(since_us=NOW_US - 15 * 86_400_000_000, now_us=NOW_US), [[], [], []])
+    assert (weeks, len({request.url for request in requests})) == ((), 3)
 
 
 def test_the_ticket_is_renewed_every_half_hour():
-    session = connected()
+    session = futures()
     assert play(session.tend(now_us=NOW_US + 60_000_000), [])[0] == ()
     clock = {"serverTime": NOW_US // 1_000}
     _, requests = play(session.tend(now_us=NOW_US + 1_801_000_000), [{}, clock])
-    assert (requests[0].method, "listenKey=LK" in requests[0].url) == ("PUT", True)
+    assert (requests[0].method, requests[0].url) == ("PUT", "https://fapi.binance.com/fapi/v1/listenKey")
