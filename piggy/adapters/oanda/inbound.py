@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+import hashlib
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from piggy.adapters import telling
-from piggy.adapters.answers import at_us, fields_of, is_doubtful
+from piggy.adapters.answers import fields_of, is_doubtful
 from piggy.adapters.books import Books, lots
-from piggy.adapters.interface import Balance, Position, Reports, Response, Symbol, UnableToReadReport, VenueConfig
-from piggy.adapters.oanda.config import DUPLICATE, REPLACED
+from piggy.adapters.interface import Balance, Position, Reports, Response, Said, Symbol, UnableToReadReport, VenueConfig
+from piggy.adapters.oanda.config import DUPLICATE, REPLACED, STATES
+from piggy.adapters.reading import Level, Part, message
 from piggy.core.orders import Side
-
-Doc = Mapping[str, Any]
 
 
 class Known:
@@ -21,7 +21,17 @@ class Known:
 
     def __init__(self) -> None:
         self.client_ids: dict[str, str] = {}
+        self._first: dict[str, int] = {}
         self._fills: dict[str, dict[str, Decimal]] = {}
+
+    def created(self, *, number: str, client_id: str) -> None:
+        """Note an order, or what was put in its place."""
+        self.client_ids[number] = client_id
+        self._first[client_id] = min(self._first.get(client_id, int(number)), int(number))
+
+    def first(self, *, client_id: str) -> int:
+        """Return the number that an order of ours had at first, 0 where that was not heard."""
+        return self._first.get(client_id, 0)
 
     def fill(self, *, client_id: str, fill_id: str, lots: Decimal) -> Decimal:
         """Note a fill, once; return all lots of its order."""
@@ -33,79 +43,83 @@ class Known:
         return sum(self._fills.get(client_id, {}).values(), Decimal(0))
 
 
-def price(*, doc: Doc, books: Books, config: VenueConfig, now_us: int) -> None:
+def price(*, doc: object, books: Books, config: VenueConfig, now_us: int) -> None:
     """Take one PRICE: it is the whole book; one that is not tradeable is withdrawn. Raises UnableToReadReport."""
-    try:
-        mapping = config.mapping_from(name=doc["instrument"])
-        open_ = doc.get("tradeable", doc.get("status") == "tradeable")
-        sides = {
-            side: [(row["price"], str(row["liquidity"])) for row in doc[side]] if open_ else []
-            for side in ("bids", "asks")
-        }
-        books.top(
-            symbol=mapping.symbol, bids=sides["bids"], asks=sides["asks"], venue_at_us=at_us(doc["time"]), now_us=now_us
-        )
-    except (KeyError, ValueError, InvalidOperation) as error:
-        raise UnableToReadReport(f"{type(error).__name__} {error}") from error
+    part = Part(doc, what="OANDA PRICE")
+    mapping = config.mapping_from(name=part.name("instrument"))
+    is_open = part.flag("tradeable") if part.has("tradeable") else part.name("status") == "tradeable"
+    sides: list[list[Level]] = [
+        part.levels_named(side, "price", "liquidity") if is_open else [] for side in ("bids", "asks")
+    ]
+    books.top(symbol=mapping.symbol, bids=sides[0], asks=sides[1], venue_at_us=part.at("time"), now_us=now_us)
 
 
-def transaction(*, doc: Doc, known: Known, config: VenueConfig, raw: str = "") -> Reports:
+def transaction(*, doc: object, known: Known, config: VenueConfig, raw: str = "") -> Reports:
     """Return what a transaction says of an order; `known` learns from it. Raises UnableToReadReport."""
-    try:
-        kind = doc["type"]
-        if kind.endswith("_ORDER"):
-            return _created(doc, known, config, raw)
-        if kind == "ORDER_FILL":
-            return _filled(doc, known, config, raw)
-        if kind == "ORDER_CANCEL":
-            return _cancelled(doc, known, config, raw)
-    except (KeyError, ValueError, InvalidOperation) as error:
-        raise UnableToReadReport(f"{type(error).__name__} {error}") from error
+    kind = Part(doc, what="OANDA transaction").name("type")
+    part = Part(doc, what=f"OANDA {kind}")
+    if kind.endswith("_ORDER"):
+        return _created(part, known, config, raw)
+    if kind == "ORDER_FILL":
+        return _filled(part, known, config, raw)
+    if kind == "ORDER_CANCEL":
+        return _cancelled(part, known, config, raw)
     return ()
 
 
-def transactions(*, docs: Iterable[Doc], known: Known, config: VenueConfig, raw: str = "") -> Reports:
-    """Return what several transactions say, in their order."""
-    return tuple(said for doc in docs for said in transaction(doc=doc, known=known, config=config, raw=raw))
+def transactions(*, docs: Iterable[Part], known: Known, config: VenueConfig, raw: str = "") -> Reports:
+    """Return what several transactions say, in their order. Raises UnableToReadReport."""
+    return tuple(said for doc in docs for said in transaction(doc=doc.doc, known=known, config=config, raw=raw))
 
 
-def _created(doc: Doc, known: Known, config: VenueConfig, raw: str) -> Reports:
-    client_id = str(doc.get("clientExtensions", {}).get("id", ""))
+def listed(*, docs: Iterable[Part], known: Known, config: VenueConfig, raw: str) -> Reports:
+    """Return what the account's own list says; what cannot be read will not read better later, and hides no other.
+
+    That is also what others dealt in the account with instruments that are not mapped.
+    """
+    said: Reports = ()
+    for doc in docs:
+        try:
+            said += transaction(doc=doc.doc, known=known, config=config, raw=raw)
+        except UnableToReadReport as error:
+            number = doc.raw("id") or hashlib.sha256(str(doc.doc).encode()).hexdigest()[:16]
+            said += (telling.parked(what=f"transaction {str(number)[:60]}", text=str(error), raw=str(dict(doc.doc))),)
+    return said
+
+
+def _created(doc: Part, known: Known, config: VenueConfig, raw: str) -> Reports:
+    client_id = doc.part("clientExtensions").name_or("id", "") if doc.has("clientExtensions") else ""
     if not client_id:
         return ()
-    known.client_ids[str(doc["id"])] = client_id
-    return (
-        telling.ack(
-            venue=config.venue, client_id=client_id, venue_order_id=str(doc["id"]), at_us=at_us(doc["time"]), raw=raw
-        ),
-    )
+    number, at_us = str(doc.whole("id")), doc.at("time")
+    known.created(number=number, client_id=client_id)
+    return (telling.ack(venue=config.venue, client_id=client_id, venue_order_id=number, at_us=at_us, raw=raw),)
 
 
-def _filled(doc: Doc, known: Known, config: VenueConfig, raw: str) -> Reports:
-    mapping = config.mapping_from(name=doc["instrument"])
-    units = Decimal(doc["units"])
-    commission = Decimal(doc.get("commission") or 0)
+def _filled(doc: Part, known: Known, config: VenueConfig, raw: str) -> Reports:
+    mapping = config.mapping_from(name=doc.name("instrument"))
+    units, fill_id, at_us = doc.number("units"), doc.name("id"), doc.at("time")
+    commission = doc.number_or("commission", Decimal(0))
     client_id, size = _client_id(doc, known), lots(units=abs(units), mapping=mapping)
-    return (
-        telling.fill(
-            venue=config.venue,
-            client_id=client_id,
-            venue_order_id=str(doc["orderID"]),
-            fill_id=str(doc["id"]),
-            symbol=mapping.symbol,
-            side=Side.BUY if units > 0 else Side.SELL,
-            lots=size,
-            cumulative=known.fill(client_id=client_id, fill_id=str(doc["id"]), lots=size),
-            price=Decimal(doc.get("fullVWAP") or doc["price"]),
-            at_us=at_us(doc["time"]),
-            fee=f"{commission:f}" if commission else "",
-            raw=raw,
-        ),
+    names: dict[str, Any] = {
+        "venue": config.venue,
+        "client_id": client_id,
+        "venue_order_id": doc.name("orderID"),
+        "fill_id": fill_id,
+        "symbol": mapping.symbol,
+        "side": Side.BUY if units > 0 else Side.SELL,
+        "lots": size,
+        "price": doc.number("fullVWAP") if doc.has("fullVWAP") else doc.number("price"),
+    }
+    told = (
+        known.filled(client_id=client_id) if not size else known.fill(client_id=client_id, fill_id=fill_id, lots=size)
     )
+    fee = f"{commission:f}" if commission else ""
+    return (telling.fill(cumulative=told, at_us=at_us, fee=fee, raw=raw, **names),)
 
 
-def _cancelled(doc: Doc, known: Known, config: VenueConfig, raw: str) -> Reports:
-    if doc.get("reason") in REPLACED or doc.get("replacedByOrderID"):
+def _cancelled(doc: Part, known: Known, config: VenueConfig, raw: str) -> Reports:
+    if doc.raw("reason") in REPLACED or doc.has("replacedByOrderID"):
         return ()
     client_id = _client_id(doc, known)
     # How much was filled is in no cancel, but every fill before it was told: transactions have no holes.
@@ -114,74 +128,80 @@ def _cancelled(doc: Doc, known: Known, config: VenueConfig, raw: str) -> Reports
             venue=config.venue,
             client_id=client_id,
             cumulative=known.filled(client_id=client_id),
-            how=str(doc.get("reason", "")),
-            at_us=at_us(doc["time"]),
+            how=doc.name("reason"),
+            at_us=doc.at("time"),
             raw=raw,
         ),
     )
 
 
-def _client_id(doc: Doc, known: Known) -> str:
-    return str(doc.get("clientOrderID") or known.client_ids.get(str(doc["orderID"])) or f"order-{doc['orderID']}")
+def _client_id(doc: Part, known: Known) -> str:
+    number = doc.name("orderID")
+    return doc.name_or("clientOrderID", known.client_ids.get(number) or f"order-{number}")
 
 
 def order_answer(*, response: Response, client_id: str, known: Known, config: VenueConfig, now_us: int) -> Reports:
     """Return what the answer to a new order says, doubt included. Raises UnableToReadReport."""
     names: dict[str, Any] = {"venue": config.venue, "client_id": client_id, "at_us": now_us, "raw": response.text}
-    doc = fields_of(response)
-    if is_doubtful(response) or (response.ok and not doc):
+    if is_doubtful(response):
         return (telling.doubt(text=f"{response.status} {response.text}", **names),)
     if not response.ok:
-        refused = doc.get("orderRejectTransaction", {})
-        reason = str(refused.get("rejectReason") or doc.get("errorCode") or response.status)
-        if reason == DUPLICATE:
-            return (telling.doubt(text="the venue saw this id twice", **names),)
-        return (telling.reject(code=reason, text=str(doc.get("errorMessage") or reason), **names),)
-    created = doc.get("orderCreateTransaction")
-    if created is None:
+        return (_refusal(fields_of(response), response.status, names),)
+    doc = message(response.text, what="OANDA order")
+    if not doc.has("orderCreateTransaction"):
         return (telling.doubt(text="the answer names no order", **names),)
-    known.client_ids[str(created["id"])] = client_id
-    fills = [one for name, one in doc.items() if name.startswith("orderFillTransaction")]
+    created = doc.part("orderCreateTransaction")
+    if not created.has("clientExtensions") or created.part("clientExtensions").name_or("id", "") != client_id:
+        raise UnableToReadReport(f"{created.what}: the answer is to another order")
+    fills = [doc.part(name) for name in doc.doc if name.startswith("orderFillTransaction")]
     said = transactions(docs=[created, *fills], known=known, config=config, raw=response.text)
-    if ended := doc.get("orderCancelTransaction"):
-        filled = known.filled(client_id=client_id)
-        said = (*said, telling.done(cumulative=filled, how=str(ended.get("reason", "")), **names))
+    if doc.has("orderCancelTransaction"):
+        filled, ended = known.filled(client_id=client_id), doc.part("orderCancelTransaction")
+        said = (*said, telling.done(cumulative=filled, how=ended.name_or("reason", "cancelled"), **names))
     return said
 
 
-def standing(doc: Doc) -> str:
-    """Return working, filled or ended of an order document."""
-    return {"PENDING": "working", "TRIGGERED": "working", "FILLED": "filled"}.get(doc["state"], "ended")
+def _refusal(doc: dict[str, Any], status: int, names: dict[str, Any]) -> Said:
+    refused = doc.get("orderRejectTransaction")
+    reason = str((refused.get("rejectReason") if isinstance(refused, dict) else "") or doc.get("errorCode") or status)
+    if reason == DUPLICATE:
+        return telling.doubt(text="the venue saw this id twice", **names)
+    return telling.reject(code=reason, text=str(doc.get("errorMessage") or reason), **names)
 
 
-def symbols(*, doc: Doc) -> tuple[Symbol, ...]:
-    """Return the terms of instruments."""
+def standing(doc: Part) -> str:
+    """Return working, filled or ended of an order document. Raises UnableToReadReport."""
+    return doc.word("state", STATES)
+
+
+def symbols(*, doc: object) -> tuple[Symbol, ...]:
+    """Return the terms of instruments. Raises UnableToReadReport."""
     return tuple(
         Symbol(
-            venue_symbol=row["name"],
-            tick_size=Decimal(1).scaleb(-int(row["displayPrecision"])),
-            unit_step=Decimal(1).scaleb(-int(row.get("tradeUnitsPrecision", 0))),
-            units_min=Decimal(row["minimumTradeSize"]),
-            units_max=Decimal(row["maximumOrderUnits"]),
+            venue_symbol=row.name("name"),
+            tick_size=Decimal(1).scaleb(-row.whole("displayPrecision")),
+            unit_step=Decimal(1).scaleb(-row.whole("tradeUnitsPrecision") if row.has("tradeUnitsPrecision") else 0),
+            units_min=row.size("minimumTradeSize"),
+            units_max=row.size("maximumOrderUnits"),
         )
-        for row in doc["instruments"]
+        for row in Part(doc, what="OANDA instruments").parts("instruments")
     )
 
 
-def positions(*, doc: Doc, config: VenueConfig) -> tuple[Position, ...]:
-    """Return open positions of mapped instruments, both sides netted."""
+def positions(*, doc: object, config: VenueConfig) -> tuple[Position, ...]:
+    """Return open positions of mapped instruments, both sides netted. Raises UnableToReadReport."""
     found = []
-    for row in doc["positions"]:
-        mapping = config.from_venue.get(row["instrument"])
-        units = Decimal(row["long"]["units"]) + Decimal(row["short"]["units"])
+    for row in Part(doc, what="OANDA openPositions").parts("positions"):
+        mapping = config.from_venue.get(row.name("instrument"))
+        bought, sold = row.part("long"), row.part("short")
+        units = bought.number("units") + sold.number("units")
         if mapping is not None and units:
-            side = row["long"] if units > 0 else row["short"]
-            average = Decimal(side.get("averagePrice", 0))
+            average = (bought if units > 0 else sold).number_or("averagePrice", Decimal(0))
             found.append(Position(mapping.symbol, lots(units=units, mapping=mapping), average))
     return tuple(found)
 
 
-def balances(*, doc: Doc) -> tuple[Balance, ...]:
-    """Return the account's one balance."""
-    row = doc["account"]
-    return (Balance(row["currency"], Decimal(row["balance"]), Decimal(row["marginAvailable"])),)
+def balances(*, doc: object) -> tuple[Balance, ...]:
+    """Return the account's one balance. Raises UnableToReadReport."""
+    row = Part(doc, what="OANDA summary").part("account")
+    return (Balance(row.name("currency"), row.number("balance"), row.number("marginAvailable")),)

@@ -48,6 +48,10 @@ class Asker:
         """One order, whatever became of it."""
         return self._get(f"/orders/@{quote(client_id)}")
 
+    def order_by_number(self, *, number: str) -> Request:
+        """One order by the venue's number."""
+        return self._get(f"/orders/{quote(number)}")
+
     def since(self, *, transaction_id: str) -> Request:
         """Every transaction after one."""
         return self._get(f"/transactions/sinceid?id={transaction_id}")

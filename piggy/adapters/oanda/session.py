@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
 from piggy.adapters import telling
-from piggy.adapters.answers import document, fields_of, good
+from piggy.adapters.answers import fields_of, good
 from piggy.adapters.books import BookKeeper, Books, lots
 from piggy.adapters.interface import (
     NOTHING,
@@ -21,11 +20,14 @@ from piggy.adapters.interface import (
     Steps,
     Stream,
     Symbol,
+    UnableToReadReport,
     VenueConfig,
 )
 from piggy.adapters.oanda import inbound
 from piggy.adapters.oanda.config import BUDGET, SILENCE_S_MAX, STREAM_URL, UNKNOWN_AFTER_US
 from piggy.adapters.oanda.outbound import Asker
+from piggy.adapters.reading import Part, answer, message
+from piggy.adapters.terms import terms_of
 from piggy.core.events import ChildOrderCreated
 
 PRICES, TRANSACTIONS = "prices", "transactions"
@@ -53,8 +55,8 @@ class OandaSession(BookKeeper):
     def connect(self, *, now_us: int) -> Steps[tuple[Stream, ...]]:
         """Terms and the last transaction; the two streams. Raises UnableToConnect."""
         yield from self.symbols(now_us=now_us)
-        account = good((yield self._ask.summary()))
-        self._seen = self._seen or int(account["lastTransactionID"])
+        account = answer((yield self._ask.summary()), what="OANDA summary")
+        self._seen = self._seen or account.whole("lastTransactionID")
         base = f"{(self.config.stream_url or STREAM_URL).rstrip('/')}/v3/accounts/{self.config.account}"
         names = urlencode({"instruments": ",".join(sorted(self.config.from_venue)), "snapshot": "True"})
         common: dict[str, Any] = {"headers": self._ask.headers, "lines": True, "silence_s_max": SILENCE_S_MAX}
@@ -69,24 +71,42 @@ class OandaSession(BookKeeper):
         return self._greeted == {PRICES, TRANSACTIONS}
 
     def hear(self, *, stream: str, text: str, now_us: int) -> Heard:
-        """Take a price, a transaction or a heartbeat. Raises UnableToReadReport."""
-        doc = document(text)
-        self._greeted.add(stream)
-        kind = doc.get("type", "")
+        """Take a price, a transaction or a heartbeat. Raises UnableToReadReport for a transaction.
+
+        One that cannot be read is not counted as seen: it is fetched again, and what follows waits behind it.
+        """
         if stream == PRICES:
-            if kind == "PRICE":
-                inbound.price(doc=doc, books=self._books, config=self.config, now_us=now_us)
+            self._hear_price(text, now_us)
             return NOTHING
-        if kind == "HEARTBEAT":
-            # Heartbeats go on when a transaction was lost on its way: the number tells.
-            self._behind = self._behind or int(doc["lastTransactionID"]) > self._seen
-            return NOTHING
-        self._behind = self._behind or int(doc["id"]) > self._seen + 1
-        if self._behind:
-            # All of it comes in its order when the hole is filled.
-            return NOTHING
-        self._seen = max(self._seen, int(doc["id"]))
-        return Heard(reports=inbound.transaction(doc=doc, known=self._known, config=self.config, raw=text))
+        try:
+            doc = message(text, what="OANDA transaction")
+            self._greeted.add(stream)
+            if doc.raw("type") == "HEARTBEAT":
+                # Heartbeats go on when a transaction was lost on its way: the number tells.
+                self._behind = self._behind or doc.whole("lastTransactionID") > self._seen
+                return NOTHING
+            number = doc.whole("id")
+            self._behind = self._behind or number > self._seen + 1
+            if self._behind:
+                # All of it comes in its order when the hole is filled.
+                return NOTHING
+            said = inbound.transaction(doc=doc.doc, known=self._known, config=self.config, raw=text)
+        except UnableToReadReport:
+            self._behind = True
+            raise
+        self._seen = max(self._seen, number)
+        return Heard(reports=said)
+
+    def _hear_price(self, text: str, now_us: int) -> None:
+        symbol = ""
+        try:
+            doc = message(text, what="OANDA PRICE")
+            self._greeted.add(PRICES)
+            if doc.raw("type") == "PRICE":
+                symbol = self.config.mapping_from(name=doc.name("instrument")).symbol
+                inbound.price(doc=doc.doc, books=self._books, config=self.config, now_us=now_us)
+        except UnableToReadReport as error:
+            self._books.drop(symbol=symbol, why=str(error))
 
     def resync(self, *, symbol: str, now_us: int) -> Steps[None]:
         """Nothing to do: every price is a whole book."""
@@ -96,10 +116,14 @@ class OandaSession(BookKeeper):
         """Fetch the transactions that the stream skipped."""
         if not self._behind:
             return ()
-        answer = yield self._ask.since(transaction_id=str(self._seen))
-        doc = good(answer)
-        self._seen, self._behind = int(doc["lastTransactionID"]), False
-        return inbound.transactions(docs=doc["transactions"], known=self._known, config=self.config, raw=answer.text)
+        found = yield self._ask.since(transaction_id=str(self._seen))
+        doc = answer(found, what="OANDA transactions")
+        last, rows = doc.whole("lastTransactionID"), doc.parts("transactions")
+        said = inbound.listed(docs=rows, known=self._known, config=self.config, raw=found.text)
+        # An answer may be cut off at some length; what is left is asked for next time.
+        self._seen = max([self._seen, *(row.whole("id") for row in rows if row.has("id"))]) if rows else last
+        self._behind = self._seen < last
+        return said
 
     def lost(self) -> None:
         """Withdraw every quote; what is missed is known by its number."""
@@ -108,68 +132,90 @@ class OandaSession(BookKeeper):
 
     def submit(self, *, child: ChildOrderCreated, now_us: int) -> Steps[Reports]:
         """Place an order. Raises UnableToTranslate."""
-        terms = self._terms.get(self.config.mapping_of(symbol=child.symbol).venue_symbol)
-        answer = yield self._ask.new_order(child=child, terms=terms)
+        terms = terms_of(terms=self._terms, mapping=self.config.mapping_of(symbol=child.symbol))
+        found = yield self._ask.new_order(child=child, terms=terms)
         return inbound.order_answer(
-            response=answer, client_id=child.cl_ord_id, known=self._known, config=self.config, now_us=now_us
+            response=found, client_id=child.cl_ord_id, known=self._known, config=self.config, now_us=now_us
         )
 
     def cancel(self, *, order: Order, now_us: int) -> Steps[Reports]:
         """End an order; how it ended, with every fill, is what the status says."""
-        answer = yield self._ask.cancel(order=order)
+        found = yield self._ask.cancel(order=order)
         said = yield from self.status(order=order, now_us=now_us)
-        if answer.ok:
+        if found.ok:
             return said
-        reason = str(fields_of(answer).get("errorCode", answer.status))
+        reason = str(fields_of(found).get("errorCode", found.status))
         return (telling.uncancel(venue=self.config.venue, client_id=order.client_id, text=reason, at_us=now_us), *said)
 
     def replace(self, *, order: Order, quantity: Decimal, limit_price: Decimal, now_us: int) -> Steps[Reports]:
         """Change an order; the venue gives it a new number under the same client id. Raises UnableToTranslate."""
-        terms = self._terms.get(self.config.mapping_of(symbol=order.symbol).venue_symbol)
-        answer = yield self._ask.replace(order=order, quantity=quantity, limit_price=limit_price, terms=terms)
-        what = "replaced" if answer.ok else "replace_refused"
-        text = "" if answer.ok else str(fields_of(answer).get("errorMessage", answer.status))
-        return (telling.note(client_id=order.client_id, what=what, text=text, at_us=now_us, raw=answer.text),)
+        terms = terms_of(terms=self._terms, mapping=self.config.mapping_of(symbol=order.symbol))
+        found = yield self._ask.replace(order=order, quantity=quantity, limit_price=limit_price, terms=terms)
+        what = "replaced" if found.ok else "replace_refused"
+        text = "" if found.ok else str(fields_of(found).get("errorMessage", found.status))
+        return (telling.note(client_id=order.client_id, what=what, text=text, at_us=now_us, raw=found.text),)
 
     def status(self, *, order: Order, now_us: int) -> Steps[Reports]:
         """Every fill of the order, then how it stands; nothing while that cannot be told."""
-        answer = yield self._ask.order(client_id=order.client_id)
-        if answer.status == 404 and now_us - order.created_at_us > UNKNOWN_AFTER_US:
-            text = str(fields_of(answer).get("errorMessage", ""))
+        found = yield self._ask.order(client_id=order.client_id)
+        if found.status == 404 and now_us - order.created_at_us > UNKNOWN_AFTER_US:
+            text = str(fields_of(found).get("errorMessage", ""))
             return (telling.status(client_id=order.client_id, standing="unknown", at_us=now_us, text=text),)
-        if not answer.ok:
+        if not found.ok:
             return ()
-        doc = document(answer.text)["order"]
-        first = str(doc.get("replacesOrderID") or doc["id"])
-        since = yield self._ask.since(transaction_id=str(int(first) - 1))
-        fills = [row for row in good(since)["transactions"] if self._is_fill_of(row, order.client_id, str(doc["id"]))]
+        doc = message(found.text, what="OANDA order").part("order")
+        number, stands = str(doc.whole("id")), inbound.standing(doc)
+        first = yield from self._first_number(doc, order.client_id)
+        since = yield self._ask.since(transaction_id=str(first - 1))
+        rows = answer(since, what="OANDA transactions").parts("transactions")
+        fills = [row for row in rows if self._is_fill_of(row, order.client_id, number)]
+        if doc.has("fillingTransactionID") and doc.name("fillingTransactionID") not in {
+            row.name("id") for row in fills
+        }:
+            raise UnableToReadReport(f"{doc.what}: its last fill is not among the transactions")
         mapping = self.config.mapping_of(symbol=order.symbol)
-        filled = lots(units=sum((abs(Decimal(row["units"])) for row in fills), Decimal(0)), mapping=mapping)
+        filled = lots(units=sum((abs(row.number("units")) for row in fills), Decimal(0)), mapping=mapping)
         return (
             *inbound.transactions(docs=fills, known=self._known, config=self.config, raw=since.text),
             telling.status(
                 client_id=order.client_id,
-                standing=inbound.standing(doc),
+                standing=stands,
                 cumulative=filled,
                 at_us=now_us,
-                text=doc["state"],
-                raw=answer.text,
+                text=doc.name("state"),
+                raw=found.text,
             ),
         )
+
+    def _first_number(self, doc: Part, client_id: str) -> Steps[int]:
+        """Return the number that an order had before it was first replaced; fills may be as old as that."""
+        first = doc.whole("id")
+        while doc.has("replacesOrderID"):
+            first = doc.whole("replacesOrderID")
+            if 0 < self._known.first(client_id=client_id) <= first:
+                return self._known.first(client_id=client_id)
+            found = yield self._ask.order_by_number(number=str(first))
+            doc = answer(found, what="OANDA order").part("order")
+        return first
 
     def fills(self, *, since_us: int, now_us: int) -> Steps[Reports]:
         """Every fill of the account since an instant."""
         said: Reports = ()
-        for url in good((yield self._ask.pages(since_us=since_us)))["pages"]:
-            answer = yield self._ask.page(url=url)
-            rows = [row for row in good(answer)["transactions"] if row["type"] == "ORDER_FILL"]
-            said += inbound.transactions(docs=rows, known=self._known, config=self.config, raw=answer.text)
+        pages = answer((yield self._ask.pages(since_us=since_us)), what="OANDA transactions").raw("pages")
+        if not isinstance(pages, list) or not all(isinstance(url, str) for url in pages):
+            raise UnableToReadReport("OANDA transactions: pages are no addresses")
+        for url in pages:
+            found = yield self._ask.page(url=url)
+            parts = answer(found, what="OANDA transactions").parts("transactions")
+            rows = [row for row in parts if row.name("type") == "ORDER_FILL"]
+            said += inbound.listed(docs=rows, known=self._known, config=self.config, raw=found.text)
         return said
 
     def open_orders(self, *, now_us: int) -> Steps[tuple[str, ...]]:
-        """Client ids of pending orders."""
-        rows = good((yield self._ask.pending()))["orders"]
-        return tuple(str(row.get("clientExtensions", {}).get("id", "")) for row in rows)
+        """Client ids of pending orders; orders of others have none."""
+        rows = answer((yield self._ask.pending()), what="OANDA pendingOrders").parts("orders")
+        ours = [row.part("clientExtensions") for row in rows if row.has("clientExtensions")]
+        return tuple(row.name_or("id", "") for row in ours)
 
     def symbols(self, *, now_us: int) -> Steps[tuple[Symbol, ...]]:
         """Terms of the mapped instruments, kept for the checks of every order."""
@@ -185,5 +231,7 @@ class OandaSession(BookKeeper):
         """The account's balance."""
         return inbound.balances(doc=good((yield self._ask.summary())))
 
-    def _is_fill_of(self, row: Mapping[str, Any], client_id: str, number: str) -> bool:
-        return row["type"] == "ORDER_FILL" and (row.get("clientOrderID") == client_id or row["orderID"] == number)
+    def _is_fill_of(self, row: Part, client_id: str, number: str) -> bool:
+        return row.name("type") == "ORDER_FILL" and (
+            row.raw("clientOrderID") == client_id or row.name("orderID") == number
+        )
