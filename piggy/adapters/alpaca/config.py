@@ -20,8 +20,27 @@ DUPLICATE_TEXT = "client_order_id must be unique"
 # From a dollar up prices move by cents, below by hundredths of one.
 TICK, SHARE_STEP = Decimal("0.01"), Decimal(1)
 
-ENDED = frozenset({"canceled", "expired", "rejected", "done_for_day", "replaced", "suspended"})
-DONE_EVENTS = frozenset({"canceled", "expired", "done_for_day"})
+# What an order's status means; one that is not documented here is for a person to read. What is suspended or stopped
+# may still trade, and an order that rests is done for the day only.
+STATUSES = {
+    **dict.fromkeys(("new", "partially_filled", "accepted", "pending_new", "accepted_for_bidding", "held"), "working"),
+    **dict.fromkeys(("pending_cancel", "pending_replace", "pending_review", "stopped", "suspended"), "working"),
+    **dict.fromkeys(("calculated",), "working"),
+    **dict.fromkeys(("canceled", "expired", "done_for_day", "replaced"), "ended"),
+    "filled": "filled",
+    "rejected": "rejected",
+}
+DAY_DONE = "done_for_day"
+DONE_EVENTS = frozenset({"canceled", "expired", DAY_DONE})
 BUST = "trade_bust"
 CORRECTIONS = frozenset({BUST, "trade_correct"})
 CANCEL_REFUSED = "order_cancel_rejected"
+# Every word for what became of an order.
+EVENTS = {
+    what: what
+    for what in (
+        "new", "accepted", "fill", "partial_fill", "rejected", "replaced", "restated", "pending_new", "pending_cancel",
+        "pending_replace", "calculated", "stopped", "suspended", "held", "order_replace_rejected",
+        "accepted_for_bidding", CANCEL_REFUSED, *sorted(DONE_EVENTS), *sorted(CORRECTIONS),
+    )
+}  # fmt: skip

@@ -7,7 +7,7 @@ it was filled by then, which both tell.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from piggy.adapters import telling
@@ -15,34 +15,35 @@ from piggy.adapters.alpaca.config import (
     BUST,
     CANCEL_REFUSED,
     CORRECTIONS,
+    DAY_DONE,
     DONE_EVENTS,
     DUPLICATE_TEXT,
-    ENDED,
+    EVENTS,
     QUOTE_UNITS,
     SHARE_STEP,
+    STATUSES,
     TICK,
 )
-from piggy.adapters.answers import at_us, document, fields_of, is_doubtful
+from piggy.adapters.answers import fields_of, is_doubtful
 from piggy.adapters.books import Books, lots
 from piggy.adapters.interface import Balance, Position, Reports, Response, Said, Symbol, UnableToReadReport, VenueConfig
+from piggy.adapters.reading import Part, message, number_of, parts_of
 from piggy.core.money import plain
 from piggy.core.orders import Side
 
-Doc = Mapping[str, Any]
+SIDES = {"buy": Side.BUY, "sell": Side.SELL, "sell_short": Side.SELL}
 
 
-def quote(*, doc: Doc, books: Books, config: VenueConfig, now_us: int) -> None:
+def quote(*, doc: object, books: Books, config: VenueConfig, now_us: int) -> None:
     """Take one quote (`T` is q): the best level of both sides; a price of zero is none. Raises UnableToReadReport."""
+    part = Part(doc, what="Alpaca quote")
     units = Decimal(config.settings.get("quote_units", QUOTE_UNITS))
-    try:
-        mapping = config.mapping_from(name=doc["S"])
-        sides = [
-            [(str(doc[price]), str(Decimal(doc[size]) * units))] if Decimal(doc[price]) else []
-            for price, size in (("bp", "bs"), ("ap", "as"))
-        ]
-        books.top(symbol=mapping.symbol, bids=sides[0], asks=sides[1], venue_at_us=at_us(doc["t"]), now_us=now_us)
-    except (KeyError, ValueError, TypeError, InvalidOperation) as error:
-        raise UnableToReadReport(f"{type(error).__name__} {error}") from error
+    mapping = config.mapping_from(name=part.name("S"))
+    bids, asks = (
+        [(part.size(price), part.size(size) * units)] if part.size(price) else []
+        for price, size in (("bp", "bs"), ("ap", "as"))
+    )
+    books.top(symbol=mapping.symbol, bids=bids, asks=asks, venue_at_us=part.at("t"), now_us=now_us)
 
 
 class Executions:
@@ -73,97 +74,107 @@ class Executions:
         return self._fill_ids[execution_id]
 
 
-def trade_update(*, doc: Doc, executions: Executions, config: VenueConfig, raw: str) -> Reports:
+def trade_update(*, doc: object, executions: Executions, config: VenueConfig, raw: str) -> Reports:
     """Return what an update says; `executions` learns from it. Raises UnableToReadReport."""
-    event = doc.get("event")
-    try:
-        order = doc["order"]
-        names: dict[str, Any] = {"venue": config.venue, "client_id": str(order["client_order_id"]), "raw": raw}
-        happened_us = at_us(doc.get("timestamp") or order["updated_at"])
-        if event in ("fill", "partial_fill"):
-            return (_fill(doc, order, executions, config, happened_us, raw),)
-        if event in CORRECTIONS:
-            return (_restated(doc, order, executions, config, happened_us, raw),)
-        if event == CANCEL_REFUSED:
-            return (telling.uncancel(text=str(doc.get("reason") or event), at_us=happened_us, **names),)
-        if event in ("new", "accepted"):
-            return (telling.ack(venue_order_id=str(order["id"]), at_us=happened_us, **names),)
-        if event == "rejected":
-            text = str(doc.get("reason") or order.get("reject_reason") or "rejected")
-            return (telling.reject(code="rejected", text=text, at_us=happened_us, **names),)
-        if event in DONE_EVENTS:
-            return (telling.done(cumulative=filled_of(order, config), how=str(event), at_us=happened_us, **names),)
-    except (KeyError, ValueError, TypeError, InvalidOperation) as error:
-        raise UnableToReadReport(f"{type(error).__name__} {error}") from error
+    event = Part(doc, what="Alpaca trade update").word("event", EVENTS)
+    part = Part(doc, what=f"Alpaca {event}")
+    order = part.part("order")
+    client_id = order.name("client_order_id")
+    names: dict[str, Any] = {"venue": config.venue, "client_id": client_id, "raw": raw}
+    happened_us = part.at("timestamp") if part.has("timestamp") else order.at("updated_at")
+    if event in ("fill", "partial_fill"):
+        return (_fill(part, order, executions, config, happened_us, raw),)
+    if event in CORRECTIONS:
+        return (_restated(part, order, executions, config, happened_us, raw),)
+    if event == CANCEL_REFUSED:
+        return (telling.uncancel(text=part.name_or("reason", event), at_us=happened_us, **names),)
+    if event in ("new", "accepted"):
+        return (telling.ack(venue_order_id=order.name("id"), at_us=happened_us, **names),)
+    if event == "rejected":
+        text = part.name_or("reason", order.name_or("reject_reason", "rejected"))
+        return (telling.reject(code="rejected", text=text, at_us=happened_us, **names),)
+    if event in DONE_EVENTS and not _goes_on(event, order):
+        return (telling.done(cumulative=filled_of(order, config), how=event, at_us=happened_us, **names),)
     return ()
 
 
-def _restated(doc: Doc, order: Doc, executions: Executions, config: VenueConfig, happened_us: int, raw: str) -> Said:
-    mapping = config.mapping_from(name=order["symbol"])
-    ref = executions.fill_id(execution_id=str(doc["previous_execution_id"]))
-    report_id = f"{doc['event']}/{doc['execution_id']}"
+def _goes_on(word: str, order: Part) -> bool:
+    """Whether the day is over for an order that works again on the next."""
+    return word == DAY_DONE and order.raw("time_in_force") == "gtc"
+
+
+def _restated(doc: Part, order: Part, executions: Executions, config: VenueConfig, happened_us: int, raw: str) -> Said:
+    mapping = config.mapping_from(name=order.name("symbol"))
+    event, execution_id = doc.name("event"), doc.name("execution_id")
     names: dict[str, Any] = {
         "venue": config.venue,
-        "client_id": str(order["client_order_id"]),
-        "report_id": report_id,
-        "ref_fill_id": ref,
+        "client_id": order.name("client_order_id"),
+        "report_id": f"{event}/{execution_id}",
+        "ref_fill_id": executions.fill_id(execution_id=doc.name("previous_execution_id")),
         "cumulative": filled_of(order, config),
-        "text": str(doc.get("reason") or doc["event"]),
+        "text": doc.name_or("reason", event),
         "at_us": happened_us,
         "raw": raw,
     }
-    if doc["event"] == BUST:
+    if event == BUST:
         return telling.bust(**names)
     said = telling.correction(
         symbol=mapping.symbol,
-        side=Side(order["side"]),
-        lots=lots(units=Decimal(doc["qty"]), mapping=mapping),
-        price=Decimal(doc["price"]),
+        side=order.word("side", SIDES),
+        lots=lots(units=doc.size("qty"), mapping=mapping),
+        price=doc.number("price"),
         **names,
     )
-    executions.restated(execution_id=str(doc["execution_id"]), report_id=report_id)
+    executions.restated(execution_id=execution_id, report_id=names["report_id"])
     return said
 
 
-def _fill(doc: Doc, order: Doc, executions: Executions, config: VenueConfig, happened_us: int, raw: str) -> Said:
-    mapping = config.mapping_from(name=order["symbol"])
-    names = {"number": str(order["id"]), "cumulative": str(order["filled_qty"])}
+def _fill(doc: Part, order: Part, executions: Executions, config: VenueConfig, happened_us: int, raw: str) -> Said:
+    mapping = config.mapping_from(name=order.name("symbol"))
+    size, price, side = lots(units=doc.size("qty"), mapping=mapping), doc.number("price"), order.word("side", SIDES)
+    names = {"number": order.name("id"), "cumulative": plain(order.size("filled_qty"))}
+    client_id, cumulative = order.name("client_order_id"), filled_of(order, config)
+    if size > cumulative:
+        raise UnableToReadReport(f"{doc.what}: {size} lots of {cumulative} filled in all")
+    # Learnt from only once all of it was read.
     return telling.fill(
         venue=config.venue,
-        client_id=str(order["client_order_id"]),
-        venue_order_id=str(order["id"]),
-        fill_id=executions.fill(execution_id=str(doc.get("execution_id", "")), **names),
+        client_id=client_id,
+        venue_order_id=names["number"],
+        fill_id=executions.fill(execution_id=doc.name_or("execution_id", ""), **names),
         symbol=mapping.symbol,
-        side=Side(order["side"]),
-        lots=lots(units=Decimal(doc["qty"]), mapping=mapping),
-        price=Decimal(doc["price"]),
-        cumulative=filled_of(order, config),
+        side=side,
+        lots=size,
+        price=price,
+        cumulative=cumulative,
         at_us=happened_us,
         raw=raw,
     )
 
 
 def fill_id(number: str, cumulative: str) -> str:
-    """Return what makes a fill unique."""
-    return f"{number}/{plain(Decimal(cumulative))}"
+    """Return what makes a fill unique. Raises UnableToReadReport."""
+    return f"{number}/{plain(number_of(cumulative, what='Alpaca fill', field='cumulative quantity'))}"
 
 
-def activities(*, rows: list[Doc], client_ids: Mapping[str, str], config: VenueConfig, raw: str) -> Reports:
-    """Return fills of account activities; `client_ids` are ours by the venue's."""
+def activities(*, rows: object, client_ids: Mapping[str, str], config: VenueConfig, raw: str) -> Reports:
+    """Return fills of account activities; `client_ids` are ours by the venue's. Raises UnableToReadReport."""
     said = []
-    for row in rows:
-        mapping = config.mapping_from(name=row["symbol"])
+    for row in parts_of(rows, what="Alpaca activity"):
+        mapping, number = config.mapping_from(name=row.name("symbol")), row.name("order_id")
+        if number not in client_ids:
+            raise UnableToReadReport(f"{row.what}: order_id {number} was not looked up")
         said.append(
             telling.fill(
                 venue=config.venue,
-                client_id=client_ids[row["order_id"]],
-                venue_order_id=row["order_id"],
-                fill_id=fill_id(row["order_id"], row["cum_qty"]),
+                client_id=client_ids[number],
+                venue_order_id=number,
+                fill_id=fill_id(number, plain(row.size("cum_qty"))),
                 symbol=mapping.symbol,
-                side=Side.BUY if row["side"] == "buy" else Side.SELL,
-                lots=lots(units=Decimal(row["qty"]), mapping=mapping),
-                price=Decimal(row["price"]),
-                at_us=at_us(row["transaction_time"]),
+                side=row.word("side", SIDES),
+                lots=lots(units=row.size("qty"), mapping=mapping),
+                price=row.number("price"),
+                at_us=row.at("transaction_time"),
                 raw=raw,
             )
         )
@@ -175,53 +186,58 @@ def order_answer(*, response: Response, client_id: str, config: VenueConfig, now
     names: dict[str, Any] = {"venue": config.venue, "client_id": client_id, "at_us": now_us, "raw": response.text}
     if is_doubtful(response):
         return (telling.doubt(text=f"{response.status} {response.text}", **names),)
-    doc = fields_of(response)
     if not response.ok:
+        doc = fields_of(response)
         text = str(doc.get("message", response.text))
         if DUPLICATE_TEXT in text:
             return (telling.doubt(text="the venue saw this id twice", **names),)
         return (telling.reject(code=str(doc.get("code", response.status)), text=text, **names),)
-    order = document(response.text)
-    if order["status"] == "rejected":
-        return (telling.reject(code="rejected", text=str(order.get("reject_reason", "rejected")), **names),)
-    return (telling.ack(venue_order_id=str(order["id"]), **names),)
+    order = message(response.text, what="Alpaca order")
+    if order.name("client_order_id") != client_id:
+        raise UnableToReadReport(f"{order.what}: the answer is to order {order.name('client_order_id')}")
+    if order.word("status", STATUSES) == "rejected":
+        return (telling.reject(code="rejected", text=order.name_or("reject_reason", "rejected"), **names),)
+    return (telling.ack(venue_order_id=order.name("id"), **names),)
 
 
-def filled_of(order: Doc, config: VenueConfig) -> Decimal:
-    """Return the lots that an order document says were filled."""
-    mapping = config.mapping_from(name=order["symbol"])
-    return lots(units=Decimal(order.get("filled_qty") or 0), mapping=mapping)
+def filled_of(order: Part, config: VenueConfig) -> Decimal:
+    """Return the lots that an order document says were filled. Raises UnableToReadReport."""
+    mapping = config.mapping_from(name=order.name("symbol"))
+    return lots(units=order.size("filled_qty"), mapping=mapping)
 
 
-def standing(order: Doc) -> str:
-    """Return working, filled or ended."""
-    if order["status"] == "filled":
-        return "filled"
-    return "ended" if order["status"] in ENDED else "working"
+def standing(order: Part) -> str:
+    """Return working, filled or ended. Raises UnableToReadReport."""
+    stands = order.word("status", STATUSES)
+    if stands == "ended" and _goes_on(order.name("status"), order):
+        return "working"
+    return "ended" if stands == "rejected" else stands
 
 
-def symbol(*, doc: Doc) -> Symbol:
+def symbol(*, doc: object) -> Symbol:
     """Return the terms of one asset; shares trade whole, as orders that may not rest demand."""
+    part = Part(doc, what="Alpaca asset")
     return Symbol(
-        venue_symbol=doc["symbol"],
-        tick_size=Decimal(str(doc.get("price_increment") or TICK)),
-        unit_step=Decimal(str(doc.get("min_trade_increment") or SHARE_STEP)),
-        units_min=Decimal(str(doc.get("min_order_size") or SHARE_STEP)),
-        tradable=bool(doc["tradable"]) and doc.get("status", "active") == "active",
+        venue_symbol=part.name("symbol"),
+        tick_size=part.number_or("price_increment", TICK),
+        unit_step=part.number_or("min_trade_increment", SHARE_STEP),
+        units_min=part.number_or("min_order_size", SHARE_STEP),
+        tradable=part.flag("tradable") and part.name_or("status", "active") == "active",
     )
 
 
-def positions(*, rows: list[Doc], config: VenueConfig) -> tuple[Position, ...]:
-    """Return open positions of mapped symbols."""
+def positions(*, rows: object, config: VenueConfig) -> tuple[Position, ...]:
+    """Return open positions of mapped symbols. Raises UnableToReadReport."""
     found = []
-    for row in rows:
-        if (mapping := config.from_venue.get(row["symbol"])) is not None:
-            sign = -1 if row.get("side") == "short" else 1
-            size = lots(units=sign * abs(Decimal(row["qty"])), mapping=mapping)
-            found.append(Position(mapping.symbol, size, Decimal(row["avg_entry_price"])))
+    for row in parts_of(rows, what="Alpaca position"):
+        if (mapping := config.from_venue.get(row.name("symbol"))) is not None:
+            sign = row.word("side", {"long": 1, "short": -1})
+            size = lots(units=sign * abs(row.number("qty")), mapping=mapping)
+            found.append(Position(mapping.symbol, size, row.number("avg_entry_price")))
     return tuple(found)
 
 
-def balances(*, doc: Doc) -> tuple[Balance, ...]:
-    """Return the account's cash and buying power."""
-    return (Balance(doc["currency"], Decimal(doc["cash"]), Decimal(doc["buying_power"])),)
+def balances(*, doc: object) -> tuple[Balance, ...]:
+    """Return the account's cash and buying power. Raises UnableToReadReport."""
+    part = Part(doc, what="Alpaca account")
+    return (Balance(part.name("currency"), part.number("cash"), part.number("buying_power")),)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from piggy.adapters import telling
 from piggy.adapters.alpaca import inbound
@@ -22,9 +21,12 @@ from piggy.adapters.interface import (
     Steps,
     Stream,
     Symbol,
+    UnableToReadReport,
     UnableToTranslate,
     VenueConfig,
 )
+from piggy.adapters.reading import Part, answer, answers, message, parts_of
+from piggy.adapters.terms import terms_of
 from piggy.core.events import ChildOrderCreated
 
 TRADES, QUOTES = "trades", "quotes"
@@ -66,29 +68,44 @@ class AlpacaSession(BookKeeper):
         return self._greeted == {TRADES, QUOTES}
 
     def hear(self, *, stream: str, text: str, now_us: int) -> Heard:
-        """Take a trade update, quotes, or a greeting. Raises UnableToReadReport."""
-        doc = document(text)
+        """Take a trade update, quotes, or a greeting. Raises UnableToReadReport for all but quotes."""
         if stream == QUOTES:
-            return self._hear_quotes(doc, now_us)
-        what = doc.get("stream")
-        if what == "authorization" and doc["data"].get("status") != "authorized":
+            return self._hear_quotes(text, now_us)
+        doc = message(text, what="Alpaca message")
+        what = doc.raw("stream")
+        if what == "authorization" and doc.part("data").raw("status") != "authorized":
             return Heard(down="the venue refused our key")
-        if what == "listening" and "trade_updates" in doc["data"].get("streams", ()):
+        if what == "listening" and "trade_updates" in str(doc.part("data").raw("streams")):
             self._greeted.add(TRADES)
         if what != "trade_updates":
             return NOTHING
-        said = inbound.trade_update(doc=doc["data"], executions=self._executions, config=self.config, raw=text)
+        update = doc.part("data").doc
+        said = inbound.trade_update(doc=update, executions=self._executions, config=self.config, raw=text)
         return Heard(reports=said)
 
-    def _hear_quotes(self, rows: list[dict[str, Any]], now_us: int) -> Heard:
+    def _hear_quotes(self, text: str, now_us: int) -> Heard:
+        try:
+            rows = parts_of(document(text), what="Alpaca quotes")
+        except UnableToReadReport as error:
+            self._books.drop(symbol="", why=str(error))
+            return NOTHING
         for row in rows:
-            if row["T"] == "q":
-                inbound.quote(doc=row, books=self._books, config=self.config, now_us=now_us)
-            elif row["T"] == "error":
-                return Heard(down=f"quotes: {row.get('code')} {row.get('msg')}")
-            elif row["T"] == "subscription":
+            if row.raw("T") == "error":
+                return Heard(down=f"quotes: {row.raw('code')} {row.raw('msg')}")
+            if row.raw("T") == "subscription":
                 self._greeted.add(QUOTES)
+            elif row.raw("T") not in ("success", "t", "b", "s"):
+                self._hear_quote(row, now_us)
         return NOTHING
+
+    def _hear_quote(self, row: Part, now_us: int) -> None:
+        symbol = ""
+        try:
+            row.word("T", {"q": "q"})
+            symbol = self.config.mapping_from(name=row.name("S")).symbol
+            inbound.quote(doc=row.doc, books=self._books, config=self.config, now_us=now_us)
+        except UnableToReadReport as error:
+            self._books.drop(symbol=symbol, why=str(error))
 
     def resync(self, *, symbol: str, now_us: int) -> Steps[None]:
         """Nothing to do: every quote is whole."""
@@ -105,21 +122,22 @@ class AlpacaSession(BookKeeper):
         self._greeted.clear()
 
     def submit(self, *, child: ChildOrderCreated, now_us: int) -> Steps[Reports]:
-        """Place a limit order. Raises UnableToTranslate."""
-        terms = self._terms.get(self.config.mapping_of(symbol=child.symbol).venue_symbol)
-        answer = yield self._ask.new_order(child=child, terms=terms)
-        if answer.ok:
-            self._client_ids[str(document(answer.text)["id"])] = child.cl_ord_id
-        return inbound.order_answer(response=answer, client_id=child.cl_ord_id, config=self.config, now_us=now_us)
+        """Place a limit order. Raises UnableToTranslate, UnableToReadReport."""
+        terms = terms_of(terms=self._terms, mapping=self.config.mapping_of(symbol=child.symbol))
+        found = yield self._ask.new_order(child=child, terms=terms)
+        said = inbound.order_answer(response=found, client_id=child.cl_ord_id, config=self.config, now_us=now_us)
+        if found.ok:
+            self._client_ids[message(found.text, what="Alpaca order").name("id")] = child.cl_ord_id
+        return said
 
     def cancel(self, *, order: Order, now_us: int) -> Steps[Reports]:
         """End an order; the stream tells of the end, the status of one that had ended already."""
-        answer = yield self._ask.order(client_id=order.client_id)
-        if answer.ok:
-            answer = yield self._ask.cancel(number=str(document(answer.text)["id"]))
-            if answer.ok:
+        found = yield self._ask.order(client_id=order.client_id)
+        if found.ok:
+            found = yield self._ask.cancel(number=message(found.text, what="Alpaca order").name("id"))
+            if found.ok:
                 return ()
-        text = str(fields_of(answer).get("message", answer.status))
+        text = str(fields_of(found).get("message", found.status))
         refused = telling.uncancel(venue=self.config.venue, client_id=order.client_id, text=text, at_us=now_us)
         return (refused, *(yield from self.status(order=order, now_us=now_us)))
 
@@ -130,26 +148,26 @@ class AlpacaSession(BookKeeper):
 
     def status(self, *, order: Order, now_us: int) -> Steps[Reports]:
         """Missing fills, then the standing; nothing while the venue cannot tell or may still get the order."""
-        answer = yield self._ask.order(client_id=order.client_id)
-        if answer.status == 404 and now_us - order.created_at_us > UNKNOWN_AFTER_US:
-            text = str(fields_of(answer).get("message", ""))
+        shown = yield self._ask.order(client_id=order.client_id)
+        if shown.status == 404 and now_us - order.created_at_us > UNKNOWN_AFTER_US:
+            text = str(fields_of(shown).get("message", ""))
             return (telling.status(client_id=order.client_id, standing="unknown", at_us=now_us, text=text),)
-        if not answer.ok:
+        if not shown.ok:
             return ()
-        doc = document(answer.text)
-        self._client_ids[str(doc["id"])] = order.client_id
-        filled = inbound.filled_of(doc, self.config)
+        doc = message(shown.text, what="Alpaca order")
+        stands, filled = inbound.standing(doc), inbound.filled_of(doc, self.config)
+        self._client_ids[doc.name("id")] = order.client_id
         found: Reports = ()
         if filled > order.filled:
             every = yield from self.fills(since_us=order.created_at_us - FILLS_BEFORE_US, now_us=now_us)
             found = tuple(said for said in every if said.report.cl_ord_id == order.client_id)
         said = telling.status(
             client_id=order.client_id,
-            standing=inbound.standing(doc),
+            standing=stands,
             cumulative=filled,
             at_us=now_us,
-            text=str(doc["status"]),
-            raw=answer.text,
+            text=doc.name("status"),
+            raw=shown.text,
         )
         return (*found, said)
 
@@ -158,20 +176,23 @@ class AlpacaSession(BookKeeper):
         said: Reports = ()
         page = ""
         while True:
-            answer = yield self._ask.fills(since_us=since_us, page=page)
-            rows = good(answer)
-            mapped = [row for row in rows if row["symbol"] in self.config.from_venue]
-            for number in sorted({row["order_id"] for row in mapped} - self._client_ids.keys()):
-                order = good((yield self._ask.order_by_number(number=number)))
-                self._client_ids[number] = str(order["client_order_id"])
-            said += inbound.activities(rows=mapped, client_ids=self._client_ids, config=self.config, raw=answer.text)
+            found = yield self._ask.fills(since_us=since_us, page=page)
+            rows = answers(found, what="Alpaca activity")
+            mapped = [row for row in rows if row.name("symbol") in self.config.from_venue]
+            for number in sorted({row.name("order_id") for row in mapped} - self._client_ids.keys()):
+                order = answer((yield self._ask.order_by_number(number=number)), what="Alpaca order")
+                self._client_ids[number] = order.name("client_order_id")
+            said += inbound.activities(
+                rows=[row.doc for row in mapped], client_ids=self._client_ids, config=self.config, raw=found.text
+            )
             if len(rows) < FILLS_A_PAGE:
                 return said
-            page = str(rows[-1]["id"])
+            page = rows[-1].name("id")
 
     def open_orders(self, *, now_us: int) -> Steps[tuple[str, ...]]:
         """Client ids of what works."""
-        return tuple(str(row["client_order_id"]) for row in good((yield self._ask.open_orders())))
+        rows = answers((yield self._ask.open_orders()), what="Alpaca orders")
+        return tuple(row.name("client_order_id") for row in rows)
 
     def symbols(self, *, now_us: int) -> Steps[tuple[Symbol, ...]]:
         """Terms of the mapped symbols, kept for the checks of every order."""
