@@ -92,6 +92,15 @@ class Terminal:
         found = [order for order in self._exchange.orders() if order.ended and order.ended != "rejected"]
         return tuple(_row(order) for order in found if ticket in (0, int(order.order_id)))
 
+    def positions_get(self, *, symbol: str = "") -> tuple[Row, ...]:
+        """What is held, netted."""
+        held = {name: self._exchange.position(symbol=name) for name in self._exchange.symbols if symbol in ("", name)}
+        return tuple(
+            Row(symbol=name, type=0 if lots > 0 else 1, volume=float(abs(lots)), price_open=1.0)
+            for name, lots in held.items()
+            if lots
+        )
+
     def history_deals_get(self, *span: object, group: str) -> tuple[Row, ...]:
         """Executions of one symbol, and a deposit, which is no trade."""
         deposit = Row(ticket=1, order=0, symbol="", type=2, volume=0.0, price=0.0, time_msc=0, commission=0.0, magic=0)

@@ -16,6 +16,15 @@ UNKNOWN_AFTER_US = 5_000_000
 POLL_FILLS_US = 1_000_000
 # ccxt's classes of refusal that are none.
 DUPLICATE = "DuplicateOrderId"
+# What an order's unified status means; another one is an exchange's own word and for a person to read.
+STATUSES = {
+    "open": "working",
+    "canceling": "working",
+    "closed": "filled",
+    "canceled": "ended",
+    "expired": "ended",
+    "rejected": "ended",
+}
 LOOKUPS = ("client_id", "list")
 
 

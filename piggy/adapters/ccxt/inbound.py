@@ -4,60 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from piggy.adapters import telling
-from piggy.adapters.answers import document, fields_of, is_doubtful
+from piggy.adapters.answers import fields_of, is_doubtful
 from piggy.adapters.books import Books, lots
-from piggy.adapters.ccxt.config import DUPLICATE
-from piggy.adapters.interface import Balance, Reports, Response, Symbol, VenueConfig
+from piggy.adapters.ccxt.config import DUPLICATE, STATUSES
+from piggy.adapters.interface import Balance, Position, Reports, Response, Symbol, UnableToReadReport, VenueConfig
+from piggy.adapters.reading import Part, message, parts_of
 from piggy.core.orders import Side
 
-Doc = Mapping[str, Any]
 DECIMAL_PLACES, SIGNIFICANT_DIGITS, TICK_SIZE = 2, 3, 4
-_STANDINGS = {"open": "working", "closed": "filled"}
+SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+ZERO = Decimal(0)
+# A quote of later than now was stamped in another zone, or one of the clocks is wrong.
+AHEAD_US_MAX = 120_000_000
 
 
-def number(value: object) -> Decimal:
-    """Return a number of ccxt, which is text, absent or, from some exchanges, a float's shortest text."""
-    return Decimal(str(value)) if value not in (None, "") else Decimal(0)
+class Seen(NamedTuple):
+    """An order as an exchange shows it; `standing` is empty where it does not say, `filled` is in its units."""
+
+    number: str
+    client_id: str
+    standing: str
+    status: str
+    filled: Decimal
 
 
-def book(*, doc: Doc, symbol: str, books: Books, now_us: int) -> None:
-    """Take a whole order book."""
-    sides = [[(str(row[0]), str(row[1])) for row in doc[side]] for side in ("bids", "asks")]
-    venue_at_us = int(doc.get("timestamp") or now_us // 1_000) * 1_000
-    books.top(symbol=symbol, bids=sides[0], asks=sides[1], venue_at_us=venue_at_us, now_us=now_us)
+def book(*, doc: object, symbol: str, books: Books, now_us: int) -> None:
+    """Take a whole order book. Raises UnableToReadReport."""
+    part = Part(doc, what="book")
+    bids, asks = part.levels("bids"), part.levels("asks")
+    venue_at_us = part.ms("timestamp") if part.has("timestamp") else now_us
+    if venue_at_us > now_us + AHEAD_US_MAX:
+        raise UnableToReadReport(f"book: timestamp is {(venue_at_us - now_us) // 1_000_000} s ahead of our clock")
+    books.top(symbol=symbol, bids=bids, asks=asks, venue_at_us=venue_at_us, now_us=now_us)
 
 
-def symbols(*, doc: Doc, config: VenueConfig) -> tuple[Symbol, ...]:
-    """Return the terms of mapped markets; `mode` is how the exchange states precision."""
-    mode, markets = int(doc["mode"]), doc["markets"]
-    return tuple(_terms(markets[name], mode) for name in sorted(config.from_venue) if name in markets)
+def symbols(*, doc: object, config: VenueConfig) -> tuple[Symbol, ...]:
+    """Return the terms of mapped markets; `mode` is how the exchange states precision. Raises UnableToReadReport."""
+    part = Part(doc, what="markets")
+    mode, markets = part.whole("mode"), part.part("markets")
+    return tuple(_terms(markets.part(name), mode) for name in sorted(config.from_venue) if markets.has(name))
 
 
-def _terms(market: Doc, mode: int) -> Symbol:
-    def step(value: object) -> Decimal:
-        if value is None or mode == SIGNIFICANT_DIGITS:
-            return Decimal(0)
-        return number(value) if mode == TICK_SIZE else Decimal(1).scaleb(-int(number(value)))
+def _terms(market: Part, mode: int) -> Symbol:
+    def inside(part: Part, name: str) -> Part:
+        return part.part(name) if part.has(name) else Part({}, what=f"{part.what} {name}")
 
-    limits = market.get("limits") or {}
-    amount, cost = limits.get("amount") or {}, limits.get("cost") or {}
-    precision = market.get("precision") or {}
+    def step(part: Part, name: str) -> Decimal:
+        if not part.has(name) or mode == SIGNIFICANT_DIGITS:
+            return ZERO
+        return part.size(name) if mode == TICK_SIZE else Decimal(1).scaleb(-part.whole(name))
+
+    limits, precision = inside(market, "limits"), inside(market, "precision")
+    amount, cost = inside(limits, "amount"), inside(limits, "cost")
     return Symbol(
-        venue_symbol=market["symbol"],
-        tick_size=step(precision.get("price")),
-        unit_step=step(precision.get("amount")),
-        units_min=number(amount.get("min")),
-        units_max=number(amount.get("max")),
-        notional_min=number(cost.get("min")),
-        tradable=market.get("active") is not False,
+        venue_symbol=market.name("symbol"),
+        tick_size=step(precision, "price"),
+        unit_step=step(precision, "amount"),
+        units_min=amount.number_or("min", ZERO),
+        units_max=amount.number_or("max", ZERO),
+        notional_min=cost.number_or("min", ZERO),
+        tradable=market.raw("active") is not False,
     )
 
 
 def order_answer(*, response: Response, client_id: str, config: VenueConfig, now_us: int) -> Reports:
-    """Return what the answer to a new order says, doubt included."""
+    """Return what the answer to a new order says, doubt included. Raises UnableToReadReport."""
     names: dict[str, Any] = {"venue": config.venue, "client_id": client_id, "at_us": now_us, "raw": response.text}
     doc = fields_of(response)
     if is_doubtful(response):
@@ -67,47 +81,88 @@ def order_answer(*, response: Response, client_id: str, config: VenueConfig, now
         if doc.get("code") == DUPLICATE or "uplicate" in text:
             return (telling.doubt(text="the venue saw this id twice", **names),)
         return (telling.reject(code=str(doc.get("code", response.status)), text=text, **names),)
-    if doc.get("status") == "rejected":
+    order = message(response.text, what="order")
+    if order.has("clientOrderId") and order.name("clientOrderId") != client_id:
+        raise UnableToReadReport(f"{order.what}: the answer is to order {order.name('clientOrderId')}")
+    if order.raw("status") == "rejected":
         return (telling.reject(code="rejected", text="rejected by the exchange", **names),)
-    return (telling.ack(venue_order_id=str(document(response.text)["id"]), **names),)
+    return (telling.ack(venue_order_id=order.name("id"), **names),)
 
 
-def standing(doc: Doc) -> str:
-    """Return working, filled or ended; a closed order that is not filled whole has ended."""
-    found = _STANDINGS.get(str(doc.get("status")), "ended")
-    if found == "filled" and number(doc.get("remaining")) > 0:
-        return "ended"
-    return found
+def seen(doc: object) -> Seen:
+    """Return how an order stands; a closed order that is not filled whole has ended. Raises UnableToReadReport.
+
+    Some exchanges answer a new order by nothing but its number: that says neither that it works nor that it ended.
+    """
+    part = Part(doc, what="order")
+    stands = part.word("status", STATUSES) if part.has("status") else ""
+    told = part.has("filled")
+    if stands in ("filled", "ended") and not told:
+        raise UnableToReadReport(f"{part.what}: filled is missing of an order that is {part.name('status')}")
+    if stands == "filled" and part.number_or("remaining", ZERO) > 0:
+        stands = "ended"
+    return Seen(
+        number=part.name("id"),
+        client_id=part.name_or("clientOrderId", ""),
+        standing=stands,
+        status=part.name_or("status", ""),
+        filled=part.size("filled") if told else ZERO,
+    )
 
 
-def trades(*, rows: list[Doc], client_ids: Mapping[str, str], config: VenueConfig, raw: str) -> Reports:
-    """Return fills; `client_ids` are ours by the exchange's order id."""
+def trades(*, rows: object, client_ids: Mapping[str, str], config: VenueConfig, raw: str) -> Reports:
+    """Return fills; `client_ids` are ours by the exchange's order id. Raises UnableToReadReport."""
     said = []
-    for row in sorted(rows, key=lambda row: (row["timestamp"], str(row["id"]))):
-        mapping = config.mapping_from(name=row["symbol"])
-        fee = row.get("fee") or {}
+    parts = parts_of(rows, what="trade")
+    for row in sorted(parts, key=lambda row: (row.ms("timestamp"), row.name("id"))):
+        mapping, number = config.mapping_from(name=row.name("symbol")), row.name("order")
+        if number not in client_ids:
+            raise UnableToReadReport(f"{row.what}: order {number} was not looked up")
         said.append(
             telling.fill(
                 venue=config.venue,
-                client_id=client_ids[str(row["order"])],
-                venue_order_id=str(row["order"]),
-                fill_id=f"{mapping.venue_symbol}-{row['id']}",
+                client_id=client_ids[number],
+                venue_order_id=number,
+                fill_id=f"{mapping.venue_symbol}-{row.name('id')}",
                 symbol=mapping.symbol,
-                side=Side(row["side"]),
-                lots=lots(units=number(row["amount"]), mapping=mapping),
-                price=number(row["price"]),
-                at_us=int(row["timestamp"]) * 1_000,
-                fee=f"{fee['cost']} {fee['currency']}" if fee.get("cost") else "",
+                side=row.word("side", SIDES),
+                lots=lots(units=row.size("amount"), mapping=mapping),
+                price=row.number("price"),
+                at_us=row.ms("timestamp"),
+                fee=_fee(row),
                 raw=raw,
             )
         )
     return tuple(said)
 
 
-def balances(*, doc: Doc) -> tuple[Balance, ...]:
-    """Return every currency that the account holds."""
-    held = doc.get("total") or {}
-    free = doc.get("free") or {}
+def _fee(row: Part) -> str:
+    """Return what a fill cost; a fee, unlike a fill, may be told later or never."""
+    fees = row.parts("fees") if row.has("fees") else [row.part("fee")] if row.has("fee") else []
+    told = [fee for fee in fees if fee.has("cost") and fee.number("cost")]
+    return ", ".join(f"{fee.number('cost'):f} {fee.name_or('currency', '?')}" for fee in told)
+
+
+def positions(*, rows: object, config: VenueConfig) -> tuple[Position, ...]:
+    """Return what is held of mapped contracts, from positions in contracts. Raises UnableToReadReport."""
+    found = []
+    for row in parts_of(rows, what="position"):
+        mapping = config.from_venue.get(row.name("symbol"))
+        if mapping is None or not row.number_or("contracts", ZERO):
+            continue
+        sign = row.word("side", {"long": 1, "short": -1, "buy": 1, "sell": -1})
+        held = lots(units=sign * abs(row.number("contracts")), mapping=mapping)
+        found.append(Position(mapping.symbol, held, row.number_or("entryPrice", ZERO)))
+    return tuple(found)
+
+
+def balances(*, doc: object) -> tuple[Balance, ...]:
+    """Return every currency that the account holds. Raises UnableToReadReport."""
+    part = Part(doc, what="balance")
+    held = part.part("total")
+    free = part.part("free") if part.has("free") else Part({}, what="balance free")
     return tuple(
-        Balance(name, number(held[name]), number(free.get(name))) for name in sorted(held) if number(held[name])
+        Balance(name, held.number(name), free.number_or(name, ZERO))
+        for name in sorted(held.doc)
+        if held.has(name) and held.number(name)
     )

@@ -58,6 +58,8 @@ class PolledAsks(Protocol):
 
     def trades(self, *, name: str, since_us: int) -> Request: ...
 
+    def positions(self) -> Request | None: ...
+
 
 class Asker:
     """Names the calls of one account; `now_us` is when the conversation began."""
@@ -116,5 +118,9 @@ class Asker:
         return call("fetch_order_book", name, BOOK_LEVELS)
 
     def trades(self, *, name: str, since_us: int) -> Request:
-        """Our fills in one symbol since an instant."""
+        """Our fills in one symbol since an instant, oldest first."""
         return call("fetch_my_trades", name, since_us // 1_000, TRADES_MAX)
+
+    def positions(self) -> Request:
+        """What is held in contracts; nothing where the exchange has only balances."""
+        return call("positions", sorted(self.config.from_venue))

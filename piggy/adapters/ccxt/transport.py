@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from importlib import import_module
 from typing import Any
@@ -27,6 +28,11 @@ _STATUSES = (
 )
 
 
+_BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+TEXT_MAX = 400
+log = logging.getLogger(__name__)
+
+
 class CcxtTransport:
     """One exchange object, asked by one thread at a time; numbers come as text."""
 
@@ -49,11 +55,16 @@ class CcxtTransport:
         arguments = msgspec.json.decode(request.body)
         try:
             with self._lock:
-                value = (
-                    self._markets() if request.url == "markets" else getattr(self._exchange, request.url)(*arguments)
-                )
+                value = self._own(request.url, arguments)
+        except _BROKEN as error:
+            # ccxt stumbles over an answer that lacks what it expects: whatever was asked may well be done.
+            log.warning("ccxt could not read an answer", extra={"asked": request.url, "why": repr(error)})
+            return Response(status=0, text=f"ccxt could not read the answer: {error!r}"[:TEXT_MAX])
         except self._ccxt.BaseError as error:
             status = next(status for name, status in _STATUSES if isinstance(error, getattr(self._ccxt, name)))
+            if type(error) is self._ccxt.ExchangeError:
+                # Words that ccxt does not know: nobody can say whether they are a refusal.
+                status = 500
             doc = {"code": type(error).__name__, "msg": str(error)[:400]}
             return Response(status=status, text=msgspec.json.encode(doc).decode())
         return Response(status=200, text=msgspec.json.encode(value, enc_hook=str).decode())
@@ -65,6 +76,13 @@ class CcxtTransport:
     def close(self) -> None:
         """Close ccxt's HTTP session."""
         self._exchange.session.close()
+
+    def _own(self, name: str, arguments: list[Any]) -> Any:
+        if name == "markets":
+            return self._markets()
+        if name == "positions":
+            return self._exchange.fetch_positions(*arguments) if self._exchange.has.get("fetchPositions") else []
+        return getattr(self._exchange, name)(*arguments)
 
     def _markets(self) -> dict[str, Any]:
         markets = self._exchange.load_markets(True)

@@ -11,10 +11,23 @@ from functools import cache
 
 import msgspec
 
+from piggy.adapters.ccxt.config import STATUSES
 from piggy.adapters.interface import VenueConfig
 from piggy.adapters.signing import Form
 
+# `positions` may be described as well, with `fields.position` (symbol, signed units, price).
 ASKS = ("markets", "balance", "book", "submit", "cancel", "order", "order_by_client_id", "open_orders", "trades")
+
+NEEDED = tuple(
+    (kind, name)
+    for kind, names in (
+        ("market", "symbol"),
+        ("book", "bids asks"),
+        ("order", "number client_id status filled quantity"),
+        ("trade", "id number symbol side units price at"),
+    )
+    for name in names.split()
+)
 
 
 class UnableToReadMapping(Exception):
@@ -67,6 +80,9 @@ def _read(text: str) -> Mapping:
     lacking = [name for name in ASKS if name not in mapping.asks]
     lacking += [f"fields.{name}" for name in ("market", "book", "order", "trade") if name not in mapping.fields]
     lacking += [f"words.{name}" for name in ("side", "force", "status") if name not in mapping.words]
+    lacking += [f"fields.{kind}.{name}" for kind, name in NEEDED if name not in mapping.fields.get(kind, {})]
+    lacking += ["fields.position"] if "positions" in mapping.asks and "position" not in mapping.fields else []
+    lacking += [f"words.status {word}" for word in mapping.words.get("status", {}).values() if word not in STATUSES]
     if lacking:
         raise UnableToReadMapping(f"the mapping lacks {', '.join(lacking)}")
     return mapping

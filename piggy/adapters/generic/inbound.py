@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from piggy.adapters.answers import at_us, document, fields_of
+from piggy.adapters.answers import document, fields_of
 from piggy.adapters.generic.config import Mapping
-from piggy.adapters.interface import Response, UnableToReadReport
+from piggy.adapters.interface import Response
+from piggy.adapters.reading import Part, name_of, number_of, unreadable
 
 DUPLICATE_STATUS, UNKNOWN_STATUS = 409, 404
 TICK_SIZE = 4
@@ -25,14 +26,11 @@ def place(doc: Any, path: str) -> Any:
 
 
 def unified(*, response: Response, asked: str, mapping: Mapping) -> Response:
-    """Return an answer in unified words. Raises UnableToReadReport where parts are missing."""
+    """Return an answer in unified words. Raises UnableToReadReport where parts are missing or odd."""
     if not response.ok:
         return _refusal(response, mapping)
     doc = document(response.text) if response.text else {}
-    try:
-        value = _value(doc, asked, mapping)
-    except (KeyError, ValueError, TypeError, InvalidOperation) as error:
-        raise UnableToReadReport(f"{asked}: {type(error).__name__} {error}") from error
+    value = _value(doc, asked, mapping)
     return Response(status=200, text=msgspec.json.encode(value, enc_hook=str).decode(), headers=response.headers)
 
 
@@ -57,46 +55,59 @@ def _refusal(response: Response, mapping: Mapping) -> Response:
 def _value(doc: Any, asked: str, mapping: Mapping) -> Any:
     rows = place(doc, mapping.rows.get(asked, ""))
     if asked == "markets":
-        found = [_market(row, mapping) for row in rows]
+        found = [_market(row, mapping) for row in _listed(rows, asked)]
         return {"mode": TICK_SIZE, "markets": {row["symbol"]: row for row in found}}
     if asked == "balance":
         names = mapping.fields.get("balance", {})
-        totals = {str(place(row, names["currency"])): str(place(row, names["total"])) for row in rows}
-        return {"total": totals, "free": totals}
+        held = [(_name(row, names, "currency"), _number(row, names, "total")) for row in _listed(rows, asked)]
+        return {"total": dict(held), "free": dict(held)}
     if asked == "book":
         names = mapping.fields["book"]
-        return {side: [_level(row, names) for row in place(rows, names[side])] for side in ("bids", "asks")}
+        sides = {side: _listed(place(rows, names[side]), f"book {side}") for side in ("bids", "asks")}
+        return {side: [_level(row, names) for row in levels] for side, levels in sides.items()}
     if asked == "trades":
-        return [_trade(row, mapping) for row in rows]
+        return [_trade(row, mapping) for row in _listed(rows, asked)]
+    if asked == "positions":
+        return [_position(row, mapping) for row in _listed(rows, asked)]
     if asked == "open_orders":
-        return [_order(row, mapping) for row in rows]
+        return [_order(row, mapping) for row in _listed(rows, asked)]
     return {} if asked == "cancel" else _order(rows, mapping)
+
+
+def _listed(rows: Any, what: str) -> list[Any]:
+    if not isinstance(rows, list):
+        unreadable(what, "the list", rows)
+    return rows
 
 
 def _market(row: Any, mapping: Mapping) -> dict[str, Any]:
     names = mapping.fields["market"]
-    amount = {"min": _text(row, names, "units_min"), "max": _text(row, names, "units_max")}
+    amount = {"min": _number_or_none(row, names, "units_min"), "max": _number_or_none(row, names, "units_max")}
     return {
-        "symbol": str(place(row, names["symbol"])),
+        "symbol": _name(row, names, "symbol"),
         "active": True,
-        "precision": {"price": _text(row, names, "tick"), "amount": _text(row, names, "step")},
+        "precision": {"price": _number_or_none(row, names, "tick"), "amount": _number_or_none(row, names, "step")},
         "limits": {"amount": amount},
     }
 
 
 def _level(row: Any, names: dict[str, str]) -> list[str]:
-    if isinstance(row, list):
-        return [str(row[0]), str(row[1])]
-    return [str(place(row, names["price"])), str(place(row, names["size"]))]
+    pair = row[:2] if isinstance(row, list) else [place(row, names["price"]), place(row, names["size"])]
+    if len(pair) < 2:
+        unreadable("book", "a level", row)
+    return [str(number_of(value, what="book", field=field)) for value, field in zip(pair, _LEVEL, strict=True)]
 
 
 def _order(row: Any, mapping: Mapping) -> dict[str, Any]:
-    names = mapping.fields["order"]
-    filled, quantity = Decimal(str(place(row, names["filled"]))), Decimal(str(place(row, names["quantity"])))
+    names, words = mapping.fields["order"], mapping.words["status"]
+    filled, quantity = Decimal(_number(row, names, "filled")), Decimal(_number(row, names, "quantity"))
+    status = _name(row, names, "status")
+    if status not in words:
+        unreadable("order", names["status"], status)
     return {
-        "id": str(row_value(row, names["number"])),
-        "clientOrderId": str(row_value(row, names["client_id"])),
-        "status": mapping.words["status"].get(str(row_value(row, names["status"])), "open"),
+        "id": _name(row, names, "number"),
+        "clientOrderId": _name(row, names, "client_id"),
+        "status": words[status],
         "filled": str(filled),
         "remaining": str(quantity - filled),
     }
@@ -105,26 +116,45 @@ def _order(row: Any, mapping: Mapping) -> dict[str, Any]:
 def _trade(row: Any, mapping: Mapping) -> dict[str, Any]:
     names = mapping.fields["trade"]
     sides = {word: side for side, word in mapping.words["side"].items()}
-    at = row_value(row, names["at"])
+    side, at = _name(row, names, "side"), place(row, names["at"])
+    if side not in sides:
+        unreadable("trade", names["side"], side)
+    stamped = Part({"at": at}, what="trade")
+    fee = {"cost": _number_or_none(row, names, "fee"), "currency": place(row, names.get("fee_currency", "-"))}
     return {
-        "id": str(row_value(row, names["id"])),
-        "order": str(row_value(row, names["number"])),
-        "symbol": str(row_value(row, names["symbol"])),
-        "side": sides[str(row_value(row, names["side"]))],
-        "amount": str(row_value(row, names["units"])),
-        "price": str(row_value(row, names["price"])),
-        "timestamp": int(at) if str(at).isdecimal() else at_us(str(at)) // 1_000,
-        "fee": {"cost": _text(row, names, "fee"), "currency": _text(row, names, "fee_currency")},
+        "id": _name(row, names, "id"),
+        "order": _name(row, names, "number"),
+        "symbol": _name(row, names, "symbol"),
+        "side": sides[side],
+        "amount": _number(row, names, "units"),
+        "price": _number(row, names, "price"),
+        "timestamp": stamped.ms("at") // 1_000 if str(at).isdecimal() else stamped.at("at") // 1_000,
+        "fee": fee,
     }
 
 
-def row_value(row: Any, path: str) -> Any:
-    """Return what stands at a path. Raises KeyError where nothing does."""
-    if (value := place(row, path)) is None:
-        raise KeyError(path)
-    return value
+def _position(row: Any, mapping: Mapping) -> dict[str, Any]:
+    names = mapping.fields["position"]
+    held = Decimal(_number(row, names, "units"))
+    return {
+        "symbol": _name(row, names, "symbol"),
+        "contracts": str(abs(held)),
+        "side": "long" if held >= 0 else "short",
+        "entryPrice": _number_or_none(row, names, "price"),
+    }
 
 
-def _text(row: Any, names: dict[str, str], name: str) -> str | None:
+_LEVEL = ("price", "size")
+
+
+def _name(row: Any, names: dict[str, str], name: str) -> str:
+    return name_of(place(row, names[name]), what=name, field=names[name])
+
+
+def _number(row: Any, names: dict[str, str], name: str) -> str:
+    return str(number_of(place(row, names[name]), what=name, field=names[name]))
+
+
+def _number_or_none(row: Any, names: dict[str, str], name: str) -> str | None:
     value = place(row, names[name]) if name in names else None
-    return None if value is None else str(value)
+    return None if value is None else str(number_of(value, what=name, field=names[name]))

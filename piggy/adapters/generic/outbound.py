@@ -83,6 +83,10 @@ class Asker:
         """Our fills in one symbol since an instant."""
         return self._request("trades", symbol=name, since_ms=str(since_us // 1_000))
 
+    def positions(self) -> Request | None:
+        """What is held, where the mapping says how to ask."""
+        return self._request("positions") if "positions" in self.mapping.asks else None
+
     def _request(self, name: str, *, places_order: bool = False, **values: str) -> Request:
         ask = self.mapping.asks[name]
         values |= {"timestamp_ms": str(self.now_us // 1_000), "key": self.config.key}

@@ -102,6 +102,14 @@ class Terminal:
             if row.type in (BUY, SELL) and row.symbol == group and row.time_msc >= least
         )
 
+    def positions_get(self, *, symbol: str = "") -> tuple[Row, ...]:
+        """Open positions: tickets that were filled."""
+        return tuple(
+            Row(symbol=row.symbol, type=int(row.type), volume=row.lots, price_open=row.price)
+            for row in self._rows("open")
+            if row.type in (BUY, SELL) and symbol in ("", row.symbol)
+        )
+
     def _result(self, rows: list[tuple[str, ...]], good: int, volume: float = 0.0) -> Row | None:
         if not rows:
             return None

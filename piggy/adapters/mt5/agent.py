@@ -28,7 +28,7 @@ DEAL, PENDING, REMOVE = 1, 5, 8
 TYPES = {("buy", False): 0, ("sell", False): 1, ("buy", True): 2, ("sell", True): 3}
 FILLINGS = {"fok": 0, "ioc": 1}
 RETURN_THE_REST = 2
-QUESTIONS = ("markets", "balance", "book", "submit", "cancel", "order", "open_orders", "trades")
+QUESTIONS = ("markets", "balance", "book", "submit", "cancel", "order", "open_orders", "trades", "positions")
 AGAIN_S = 0.5
 DAY_S = 86_400
 
@@ -146,6 +146,11 @@ class Agent:
         fields = ("ticket", "order", "symbol", "type", "volume", "price", "time_msc", "commission")
         trades = [deal for deal in deals if deal.type in (0, 1) and deal.magic == MAGIC and deal.symbol == name]
         return 200, [{field: getattr(deal, field) for field in fields} for deal in trades]
+
+    def _positions(self, names: list[str]) -> tuple[int, Any]:
+        fields = ("symbol", "type", "volume", "price_open")
+        held = [position for name in names for position in self._terminal.positions_get(symbol=name) or ()]
+        return 200, [{field: getattr(position, field) for field in fields} for position in held]
 
     def _doc(self, order: Any) -> dict[str, Any]:
         fields = ("ticket", "state", "volume_initial", "volume_current")

@@ -1,4 +1,4 @@
-"""MetaTrader 5 behind a bridge agent: what each return code and order state means. `settings`: `quote_lots`.
+"""MetaTrader 5 behind a bridge agent: what each return code and order state means. Settings: `quote_lots`, `timezone`.
 
 The account's volumes are lots, so a mapping's units in a lot are usually 1. `stream_url` says where the agent dials in.
 """
@@ -10,6 +10,8 @@ from enum import StrEnum
 from piggy.adapters.interface import BudgetRule
 
 QUOTE_LOTS = "10"
+# The zone of the trade server's clock, in which it counts; many keep that of Athens, some New York's plus seven hours.
+TIMEZONE = "UTC"
 COMMENT_MAX = 31
 CALLS_S_MAX = 5.0
 # An agent answers one thing after another: once it says that it has no order, none is under way.
@@ -38,13 +40,13 @@ def _refused(*codes: int) -> dict[int, Meaning]:
 # TRADE_RETCODE_* of order_send, and RES_* of last_error where order_send gave nothing.
 RETCODES: dict[int, Meaning] = {
     **dict.fromkeys((10008, 10009, 10010, 1), Meaning.DONE),
-    # The request may have reached the trade server: a processing error, a timeout, a lost connection.
-    **dict.fromkeys((10011, 10012, 10031), Meaning.DOUBT),
+    # The request may have reached the trade server: a processing error, a timeout, being processed, a lost connection.
+    **dict.fromkeys((10011, 10012, 10028, 10031), Meaning.DOUBT),
     **dict.fromkeys((-10005, -10004, -10003, -10002, -10001, -10000, -1), Meaning.DOUBT),
     TOO_MANY: Meaning.THROTTLED,
     **_refused(10004, 10006, 10007),
     **_refused(*range(10013, 10024)),
-    **_refused(*range(10025, 10031)),
+    **_refused(10025, 10026, 10027, 10029, 10030),
     **_refused(*range(10032, 10047)),
     **_refused(-8, -7, -6, -5, -4, -3, -2),
 }

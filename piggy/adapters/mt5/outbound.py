@@ -14,6 +14,9 @@ from piggy.adapters.mt5.config import COMMENT_MAX, RETCODES, Meaning
 from piggy.adapters.terms import price_of, units_of
 from piggy.core.events import ChildOrderCreated
 
+# An hour that a clock shows twice is asked for twice: what was heard before counts once.
+FOLD_S = 3_600
+
 
 def client_id(*, cl_ord_id: str) -> str:
     """Return an id that fits an order's comment."""
@@ -80,7 +83,11 @@ class Asker:
 
     def trades(self, *, name: str, since_us: int) -> Request:
         """Deals of one symbol since an instant."""
-        return _ask("trades", name=name, since_s=since_us // 1_000_000)
+        return _ask("trades", name=name, since_s=inbound.server_s(at_us=since_us, config=self.config) - FOLD_S)
+
+    def positions(self) -> Request:
+        """What the account holds of the mapped symbols."""
+        return _ask("positions", names=sorted(self.config.from_venue))
 
 
 def _ask(question: str, *, places_order: bool = False, **arguments: Any) -> Request:

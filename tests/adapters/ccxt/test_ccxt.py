@@ -12,7 +12,7 @@ from piggy.adapters.ccxt import inbound, outbound
 from piggy.adapters.ccxt.session import CcxtSession
 from piggy.adapters.interface import Order, ReportKind, Response, UnableToTranslate
 from piggy.core.orders import Side
-from tests.adapters.recorded import child_of, config_of, play
+from tests.adapters.recorded import child_of, config_of, knowing, play
 
 CONFIG = config_of("ccxt", {"BTCUSD": ("BTC/USDT", "1")}, settings={"exchange": "kraken"})
 LISTED = config_of("ccxt", {"BTCUSD": ("BTC/USDT", "1")}, settings={"exchange": "kraken", "lookup": "list"})
@@ -100,7 +100,7 @@ def test_a_fill_carries_the_exchanges_numbers():
 
 
 def test_a_working_order_is_asked_for_until_it_ends():
-    session = CcxtSession(config=CONFIG)
+    session = knowing(CcxtSession(config=CONFIG), markets(inbound.TICK_SIZE, {"price": "0.5", "amount": "0.001"}))
     book = {"bids": [["99", "1"]], "asks": [["101", "1"]], "timestamp": None}
     said, _ = play(session.submit(child=child_of("BTCUSD", price="100"), now_us=NOW_US), [DOC])
     assert [one.report.kind for one in said] == [ReportKind.ACK]

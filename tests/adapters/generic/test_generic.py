@@ -13,7 +13,7 @@ from piggy.adapters.generic.session import GenericSession
 from piggy.adapters.interface import ReportKind, Response, UnableToReadReport, UnableToTranslate
 from piggy.adapters.signing import mac
 from piggy.simulator.toy import MAPPING
-from tests.adapters.recorded import child_of, config_of, play
+from tests.adapters.recorded import child_of, config_of, knowing, play
 
 TEXT = MAPPING.read_text()
 CONFIG = config_of("generic", {"BTCUSD": ("BTCUSDT", "1")}, rest_url="https://toy.example", settings={"mapping": TEXT})
@@ -78,7 +78,7 @@ def test_only_the_mappings_own_words_mean_duplicate_or_unknown(status: int, code
 
 
 def test_a_conversation_ends_in_reports():
-    session = GenericSession(config=CONFIG)
+    session = knowing(GenericSession(config=CONFIG), {"data": [{"pair": "BTCUSDT", "rules": {"tick": "0.1"}}]})
     said, _ = play(
         session.submit(child=child_of("BTCUSD", price="100"), now_us=NOW_US),
         [{"data": ORDER | {"state": "lapsed", "done": "0.4"}}, {"data": [DEAL]}],

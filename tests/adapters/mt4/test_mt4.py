@@ -22,10 +22,12 @@ from piggy.simulator.config import LpConfig
 from piggy.simulator.exchange import Exchange
 from piggy.simulator.faults import Fault, Faults
 from piggy.simulator.mt4 import Expert
-from tests.adapters.recorded import child_of, config_of, play
+from tests.adapters.recorded import child_of, config_of, knowing, play
 
 CONFIG = config_of("mt4", {"EURUSD": ("EURUSD", "1")})
 NOW_US = 1_700_000_000_000_000
+TERMS = {"digits": 5, "volume_min": 0.01, "volume_max": 500.0, "volume_step": 0.01, "trade_mode": 4}
+MARKETS = [{"name": "EURUSD"} | TERMS]
 # The documented codes of trade operations, and some of the terminal's own.
 TRADE_CODES = (*range(1, 10), 64, 65, *range(128, 151))
 TERMINAL_CODES = (4000, 4051, 4055, 4066, 4099, 4105, 4106, 4107, 4108, 4109, 4110, 4111, 4112, 4200, 5004)
@@ -53,7 +55,7 @@ def test_a_code_is_taken_refused_or_doubted(retcode: int, kind: ReportKind):
     done = {"order": 77, "volume": 0.0 if rests else 1.0, "comment": "c", "client_id": "o1-V1-1", "asked": "1"}
     answer = {"retcode": retcode} | (done if kind is ReportKind.ACK else {})
     answers: list[Any] = [answer, []] if retcode == 10009 else [answer]
-    said, _ = play(Mt4Session(config=CONFIG).submit(child=child_of("EURUSD"), now_us=NOW_US), answers)
+    said, _ = play(knowing(Mt4Session(config=CONFIG), MARKETS).submit(child=child_of("EURUSD"), now_us=NOW_US), answers)
     assert said[0].report.kind is kind
 
 

@@ -13,10 +13,12 @@ from piggy.adapters.mt5.agent import Agent
 from piggy.adapters.mt5.config import RETCODES, STATES, Meaning
 from piggy.adapters.mt5.outbound import Asker, client_id
 from piggy.adapters.mt5.session import Mt5Session
-from tests.adapters.recorded import child_of, config_of, play, recorded
+from tests.adapters.recorded import child_of, config_of, knowing, play, recorded
 
 CONFIG = config_of("mt5", {"EURUSD": ("EURUSD", "1")})
 NOW_US = 1_700_000_000_000_000
+TERMS = {"digits": 5, "volume_min": 0.01, "volume_max": 500.0, "volume_step": 0.01, "trade_mode": 4}
+MARKETS = [{"name": "EURUSD"} | TERMS]
 RESULT = {"order": 77, "volume": 1.0, "comment": "c", "client_id": "o1-V1-1", "asked": "1"}
 
 
@@ -49,7 +51,7 @@ def test_a_code_is_taken_refused_or_doubted(retcode: int, kind: ReportKind):
     volume = 0.0 if retcode == 10008 else 1.0
     answer = {"retcode": retcode} | (RESULT | {"volume": volume} if RETCODES.get(retcode) is Meaning.DONE else {})
     answers: list[Any] = [answer, []] if retcode == 10009 else [answer]
-    said, _ = play(Mt5Session(config=CONFIG).submit(child=child_of("EURUSD"), now_us=NOW_US), answers)
+    said, _ = play(knowing(Mt5Session(config=CONFIG), MARKETS).submit(child=child_of("EURUSD"), now_us=NOW_US), answers)
     assert said[0].report.kind is kind
 
 
