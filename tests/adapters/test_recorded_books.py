@@ -104,6 +104,7 @@ class Ibkr:
 
     def __init__(self, kind: str) -> None:
         self.session: Any = session_of(config=config_of(kind, {"XRPUSD": ("XRP CRYPTO PAXOS USD", "1")}))
+        self.session._tickers[TICKERS] = "XRP CRYPTO PAXOS USD"
         self._shown: list[list[Rung]] = [[], []]
 
     def texts(self, data: dict[str, Any], sides: Sides) -> list[tuple[str, str]]:

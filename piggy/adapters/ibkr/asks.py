@@ -11,7 +11,7 @@ from ib_async.objects import ExecutionFilter
 from ib_async.order import Order
 
 from piggy.adapters.answers import stamp
-from piggy.adapters.ibkr.config import ENDED, SENT, In
+from piggy.adapters.ibkr.config import ENDED, LAYOUTS, SENT, In
 
 Arguments = dict[str, Any]
 
@@ -27,6 +27,11 @@ class Ask(NamedTuple):
     end: str = ""
     after: Callable[[Client, int], None] | None = None
     waits: frozenset[str] | None = None
+
+    @property
+    def takes_number(self) -> bool:
+        """Whether the messages of its answer name the question, the last one included."""
+        return "number" in LAYOUTS.get(self.end, {})
 
 
 def _contract(args: Arguments) -> Contract:

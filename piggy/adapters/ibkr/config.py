@@ -18,8 +18,9 @@ VERSION = 176
 # A gateway fetches a contract that it has not seen today; an order it answers at once or not at all.
 QUESTION_S_MAX, ORDER_S_MAX = 10.0, 2.5
 OPEN_S_MAX = 5.0
-# A gateway takes fifty messages a second, counted as they arrive: what was held up on its way comes in a bunch.
-BUDGET = (BudgetRule(40, 1.0),)
+# A gateway takes fifty messages a second, counted as they arrive: what was held up on its way comes in a bunch. Spread
+# over the second, thirty of them may be late by almost half of one.
+BUDGET = (BudgetRule(6, 0.2),)
 # By then an order was given up, and what arrived is in the gateway's lists.
 UNKNOWN_AFTER_US = 3_000_000
 LOOK_BACK_US = 60_000_000
@@ -90,6 +91,10 @@ STREAMED = frozenset(
 
 SENT, WORKING = frozenset({"PendingSubmit", "ApiPending"}), frozenset({"PreSubmitted", "Submitted"})
 ENDED = frozenset({"Cancelled", "ApiCancelled"})
+# Every word for how an order stands; `Inactive` is held by the gateway and may go on.
+STATUSES = {word: word for word in (*SENT, *WORKING, *ENDED, "PendingCancel", "Filled", "Inactive")}
+# What stands where a number would, and there is none.
+UNSET = frozenset({"1.7976931348623157E308", "1.7976931348623157e+308", "2147483647", "9223372036854775807"})
 
 
 class Meaning(StrEnum):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from piggy.adapters.ibkr.config import TICK_PRICES, TICK_SIZES
-from piggy.adapters.ibkr.inbound import Fields
+from piggy.adapters.ibkr.inbound import Fields, part_of
+from piggy.adapters.reading import unreadable
 
 INSERT, UPDATE, DELETE = "0", "1", "2"
 ASK, BID = "0", "1"
+_OPERATIONS = {word: word for word in (INSERT, UPDATE, DELETE)}
 
 
 class Ladder:
@@ -18,9 +20,13 @@ class Ladder:
         self._rows: dict[str, list[tuple[str, str]]] = {BID: [], ASK: []}
 
     def take(self, *, fields: Fields) -> bool:
-        """Take one row; False where it does not fit, and the ladder is worth nothing. Raises KeyError, ValueError."""
-        rows, place = self._rows[fields["side"]], int(fields["row"])
-        row, operation = (fields["price"], fields["size"]), fields["operation"]
+        """Take one row; False where it does not fit, and the ladder is worth nothing. Raises UnableToReadReport."""
+        part = part_of(fields)
+        rows, place = part.word("side", self._rows), part.whole("row")
+        operation = part.word("operation", _OPERATIONS)
+        row = (fields["price"], fields["size"])
+        if operation != DELETE and (part.number("price") <= 0 or part.size("size") < 0):
+            unreadable(part.what, "price", fields["price"])
         if place < 0 or place > len(rows) - (operation != INSERT):
             return False
         if operation == INSERT:
@@ -55,7 +61,10 @@ class Top:
         self._sizes: dict[str, str] = {}
 
     def take(self, *, fields: Fields) -> bool:
-        """Take a price or a size; always True, as nothing depends on what came before. Raises ValueError."""
+        """Take a price or a size; always True, as nothing depends on what came before. Raises UnableToReadReport."""
+        part = part_of(fields)
+        part.number_or("price", Decimal(0))
+        part.number_or("size", Decimal(0))
         if side := TICK_PRICES.get(fields["tick"]) if "price" in fields else "":
             self._prices[side], self._sizes[side] = fields["price"], fields["size"]
         elif side := TICK_SIZES.get(fields["tick"]) if "price" not in fields else "":
@@ -78,7 +87,7 @@ class Top:
         return self._level("asks")
 
     def _level(self, side: str) -> list[tuple[str, str]]:
-        price, size = self._prices.get(side, "0"), self._sizes.get(side) or "0"
+        price, size = self._prices.get(side) or "0", self._sizes.get(side) or "0"
         return [(price, size)] if Decimal(price) > 0 and Decimal(size) > 0 else []
 
 

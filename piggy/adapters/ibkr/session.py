@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from piggy.adapters import telling
@@ -28,6 +28,8 @@ from piggy.adapters.interface import (
     UnableToTranslate,
     VenueConfig,
 )
+from piggy.adapters.reading import number_of
+from piggy.adapters.terms import terms_of
 from piggy.adapters.tracking import RESTATING
 from piggy.core.events import ChildOrderCreated
 
@@ -47,7 +49,9 @@ class IbkrSession(BookKeeper):
         self._terms: dict[str, Symbol] = {}
         self._contracts: dict[str, Contract] = {}
         names = sorted(config.from_venue)
-        self._tickers = {TICKERS + place: name for place, name in enumerate(names)}
+        # Every subscription has a number of its own: rows of the one before may still be on their way.
+        self._tickers: dict[int, str] = {}
+        self._next_ticker = TICKERS
         self._ladders: dict[str, Ladder | Top] = {name: Ladder() if config.depth > 1 else Top() for name in names}
         self._next_id = 0
         self._up = False
@@ -62,7 +66,7 @@ class IbkrSession(BookKeeper):
         for text in inbound.messages(response=(yield self._ask.start())):
             row = inbound.fields_of(text=text)
             if row["kind"] == In.NEXT_ID:
-                self._next_id = max(self._next_id, int(row["number"]))
+                self._next_id = max(self._next_id, inbound.part_of(row).whole("number"))
             elif row["kind"] == In.ACCOUNTS and self.config.account not in row["accounts"].split(","):
                 raise UnableToConnect(f"the gateway has no account {self.config.account}, only {row['accounts']}")
         yield from self.symbols(now_us=now_us)
@@ -79,33 +83,42 @@ class IbkrSession(BookKeeper):
 
     def hear(self, *, stream: str, text: str, now_us: int) -> Heard:
         """Take one message. Raises UnableToReadReport."""
+        if text.partition(inbound.SEPARATOR)[0] in _PRICES:
+            return self._hear_price(text, now_us)
         fields = inbound.fields_of(text=text)
-        if fields["kind"] in _PRICES:
-            return self._hear_price(fields, now_us)
         if fields["kind"] == In.NEXT_ID:
-            self._next_id = max(self._next_id, int(fields["number"]))
+            self._next_id = max(self._next_id, inbound.part_of(fields).whole("number"))
             return NOTHING
         if fields["kind"] == In.ERROR and not self._known.ref_of(number=fields["number"]):
             return self._hear_notice(fields)
         return Heard(reports=inbound.read(text=text, known=self._known, config=self.config, now_us=now_us))
 
-    def _hear_price(self, fields: inbound.Fields, now_us: int) -> Heard:
-        name = self._tickers.get(int(fields["number"]), "")
-        if not name:
-            return NOTHING
-        symbol, ladder = self.config.from_venue[name].symbol, self._ladders[name]
+    def _hear_price(self, text: str, now_us: int) -> Heard:
+        name = ""
         try:
+            fields = inbound.fields_of(text=text)
+            name = self._tickers.get(inbound.part_of(fields).whole("number"), "")
+            if not name:
+                return NOTHING
+            symbol, ladder = self.config.from_venue[name].symbol, self._ladders[name]
             if not ladder.take(fields=fields):
                 ladder.clear()
                 self._withdraw(name, now_us)
                 return Heard(gaps=(symbol,))
             self._books.top(symbol=symbol, bids=ladder.bids, asks=ladder.asks, venue_at_us=now_us, now_us=now_us)
-        except (KeyError, ValueError, InvalidOperation) as error:
-            raise UnableToReadReport(f"{type(error).__name__} {error}") from error
+        except UnableToReadReport as error:
+            # Rows are named by their place: one that is lost leaves all behind it wrong, and whose it was may be lost.
+            self._books.drop(symbol="", why=str(error))
+            for lost in [name] if name else sorted(self._ladders):
+                self._withdraw(lost, now_us)
+            return Heard(
+                gaps=tuple(self.config.from_venue[lost].symbol for lost in ([name] if name else self._ladders))
+            )
         return NOTHING
 
     def _hear_notice(self, fields: inbound.Fields) -> Heard:
-        code, name = int(fields["code"]), self._tickers.get(int(fields["number"]), "")
+        part = inbound.part_of(fields)
+        code, name = part.whole("code"), self._tickers.get(part.whole("number"), "")
         meaning = meaning_of(code=code)
         text = f"{code} {fields['text']}"
         if meaning is Meaning.DOWN:
@@ -139,10 +152,13 @@ class IbkrSession(BookKeeper):
         name = self.config.mapping_of(symbol=symbol).venue_symbol
         if name not in self._contracts:
             return
-        ticker = next(number for number, named in self._tickers.items() if named == name)
-        if self._up:
-            yield self._ask.unwatch(ticker=ticker)
+        for before in [number for number, named in self._tickers.items() if named == name]:
+            del self._tickers[before]
+            if self._up:
+                yield self._ask.unwatch(ticker=before)
         self._ladders[name].clear()
+        ticker, self._next_ticker = self._next_ticker, self._next_ticker + 1
+        self._tickers[ticker] = name
         yield self._ask.watch(ticker=ticker, contract=self._contracts[name])
 
     def tend(self, *, now_us: int) -> Steps[Reports]:
@@ -153,6 +169,7 @@ class IbkrSession(BookKeeper):
     def lost(self) -> None:
         """Withdraw every quote."""
         self._up = self._feed_lost = False
+        self._tickers.clear()
         self._books.clear()
         for ladder in self._ladders.values():
             ladder.clear()
@@ -161,7 +178,7 @@ class IbkrSession(BookKeeper):
         """Place a limit order, unless the gateway has one of its reference. Raises UnableToTranslate."""
         mapping = self.config.mapping_of(symbol=child.symbol)
         contract, ref = self._contract(child.symbol), self.client_id(cl_ord_id=child.cl_ord_id)
-        terms = self._terms.get(mapping.venue_symbol)
+        terms = terms_of(terms=self._terms, mapping=mapping)
         names: dict[str, Any] = {"venue": self.config.venue, "client_id": ref, "at_us": now_us}
         request = self._ask.new_order(child=child, number=self._next_id, contract=contract, terms=terms)
         if self._known.is_known(ref=ref):
@@ -202,7 +219,7 @@ class IbkrSession(BookKeeper):
             limit_price=limit_price,
             number=number,
             contract=self._contract(order.symbol),
-            terms=self._terms.get(self.config.mapping_of(symbol=order.symbol).venue_symbol),
+            terms=terms_of(terms=self._terms, mapping=self.config.mapping_of(symbol=order.symbol)),
         )
         text = _refusal(inbound.messages(response=answer)) if answer.ok else answer.text
         what = "replace_refused" if text or not answer.ok else "replaced"
@@ -225,7 +242,8 @@ class IbkrSession(BookKeeper):
         standing, units = found or ("filled", "0")
         mapping = self.config.mapping_of(symbol=order.symbol)
         self._known.learn(number=self._known.number_of(ref=order.client_id), ref=order.client_id, mapping=mapping)
-        told = max(executed, self._known.lots(ref=order.client_id, units=units or "0"))
+        shown = number_of(units or "0", what="TWS message ORDER_STATUS", field="filled")
+        told = max(executed, self._known.lots(ref=order.client_id, units=shown))
         names: dict[str, Any] = {"client_id": order.client_id, "standing": standing, "at_us": now_us}
         return (*fills, telling.status(cumulative=told, text=standing, **names))
 
@@ -293,7 +311,8 @@ class IbkrSession(BookKeeper):
         if perm_ids:
             return (inbound.standing(status=told[-1]["status"]), told[-1]["filled"]) if told else ("working", "0")
         texts = inbound.messages(response=(yield self._ask.completed_orders()))
-        ended = [row for row in (inbound.fields_of(text=text) for text in texts) if row.get("ref") == ref]
+        rows = [inbound.fields_of(text=text) for text in texts]
+        ended = [row for row in rows if row["kind"] == In.COMPLETED and row["ref"] == ref]
         if not ended:
             return None
         return inbound.standing(status=ended[-1]["status"], ended=True), ended[-1]["filled"]
@@ -305,6 +324,6 @@ def _refusal(texts: list[str]) -> str:
     refused = [
         f"{row['code']} {row['text']}"
         for row in rows
-        if row["kind"] == In.ERROR and meaning_of(code=int(row["code"])) is not Meaning.NOTICE
+        if row["kind"] == In.ERROR and meaning_of(code=inbound.part_of(row).whole("code")) is not Meaning.NOTICE
     ]
     return refused[0] if refused else ""

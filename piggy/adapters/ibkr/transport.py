@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -27,10 +28,17 @@ from piggy.adapters.ibkr.config import (
     meaning_of,
 )
 from piggy.adapters.ibkr.inbound import SEPARATOR, fields_of
-from piggy.adapters.interface import Request, Response, Stream, VenueConfig
+from piggy.adapters.interface import Request, Response, Stream, UnableToReadReport, VenueConfig
+from piggy.adapters.reading import whole_of
 from piggy.adapters.transport import Channel, StreamEnded
 
 STREAMED_MAX = 100_000
+
+log = logging.getLogger(__name__)
+
+
+def _code(fields: dict[str, str]) -> int:
+    return whole_of(fields["code"], what="TWS message ERROR", field="code")
 
 
 class _Waiting:
@@ -74,7 +82,7 @@ class _Waiting:
         return bool(status) and status not in (self.ask.waits or ())
 
     def _refused(self, fields: dict[str, str], text: str, about_order: bool) -> None:
-        if meaning_of(code=int(fields["code"])) is Meaning.NOTICE:
+        if meaning_of(code=_code(fields)) is Meaning.NOTICE:
             return
         if about_order:
             self._rows.append(text)
@@ -102,13 +110,22 @@ class Line:
         self.waiting: list[_Waiting] = []
         self.why = "the gateway closed the socket"
         self.connecting: asyncio.Task[None] | None = None
+        # The end of a list does not say whose question it answers, so the same list is asked for once at a time.
+        self.listing: dict[str, asyncio.Lock] = {}
 
     def interpret(self, fields: list[str]) -> None:
         """Take one message: to the question that waits for it, and to whoever listens."""
         kind, text = fields[0], SEPARATOR.join(fields)
+        try:
+            self._interpret(kind, fields, text)
+        except UnableToReadReport:
+            # Whoever listens says what cannot be read of it; raised here it would end in ib_async's own log.
+            self._tell(text)
+
+    def _interpret(self, kind: str, fields: list[str], text: str) -> None:
         if kind in (In.NEXT_ID, In.ACCOUNTS):
             self.greeting.append(text)
-        if kind == In.ERROR and meaning_of(code=int(fields[3])) is Meaning.DOWN:
+        if kind == In.ERROR and meaning_of(code=_code(fields_of(text=text))) is Meaning.DOWN:
             self.why = " ".join(fields[3:5])
         if kind not in LAYOUTS and not any(kind == one.ask.end for one in self.waiting):
             return
@@ -184,6 +201,8 @@ class TwsTransport:
         client = Client(line)
         # How often we may ask is the driver's budget; a second one would let orders wait unseen.
         client.MaxRequests = 0
+        # Past its pace a gateway then holds messages up instead of hanging up.
+        client.setConnectOptions("+PACEAPI")
         client.MinClientVersion = client.MaxClientVersion = VERSION
         client.decoder = line
         connect = client.connectAsync(self._host, self._port, int(args["client_id"]), OPEN_S_MAX)
@@ -200,6 +219,16 @@ class TwsTransport:
         if client is None or not client.isReady():
             return Response(status=0, text="the gateway is not connected", left=False)
         number = int(args.get("number") or next(self._numbers))
+        if not ask.end or ask.takes_number:
+            return await self._answer(client, line, ask, number, args)
+        async with line.listing.setdefault(ask.end, asyncio.Lock()):
+            found = await self._answer(client, line, ask, number, args)
+            if found.status == 0 and line is self._line:
+                # Its end may come yet, and would end the next question early: a list cut short hides what works.
+                self._disconnect()
+            return found
+
+    async def _answer(self, client: Client, line: Line, ask: Ask, number: int, args: Arguments) -> Response:
         one = _Waiting(ask=ask, number=number, done=self._loop.create_future())
         line.waiting.append(one)
         try:
@@ -223,7 +252,10 @@ class TwsTransport:
         async def now() -> None:
             self._disconnect()
 
-        asyncio.run_coroutine_threadsafe(now(), self._loop).result(OPEN_S_MAX)
+        try:
+            asyncio.run_coroutine_threadsafe(now(), self._loop).result(OPEN_S_MAX)
+        except TimeoutError:
+            log.warning("the gateway's socket closes late", extra={"host": self._host})
 
     def _disconnect(self) -> None:
         client, self._client = self._client, None

@@ -240,8 +240,8 @@ def test_an_order_is_changed_in_place_under_its_number():
         play(connected().replace(order=order, **names), [])
 
 
-def row(place: int, operation: int, side: int, price: str, size: str) -> str:
-    return wire(12, 1, TICKERS, place, operation, side, price, size)
+def row(place: int, operation: int, side: int, price: str, size: str, ticker: int = TICKERS) -> str:
+    return wire(12, 1, ticker, place, operation, side, price, size)
 
 
 def test_a_ladder_of_rows_equals_its_naive_twin_and_a_row_that_cannot_fit_is_a_gap():
@@ -280,12 +280,15 @@ def test_a_lost_row_a_reset_and_a_halt_leave_no_wrong_level():
     assert session.changed_quotes()[0].bids == (), "withdrawn until it is whole"
     _, requests = play(session.resync(symbol="EURUSD", now_us=NOW_US), [[], []])
     assert [request.url for request in requests] == ["unwatch", "watch"]
-    session.hear(stream="gateway", text=row(0, 0, 1, "1.05", "1"), now_us=NOW_US)
-    assert session.hear(stream="gateway", text=refused(317, TICKERS), now_us=NOW_US).gaps == ()
+    session.hear(stream="gateway", text=row(0, 0, 1, "1.02", "1"), now_us=NOW_US)
+    assert shown(session) == ([], []), "a row of the old subscription that was still on its way"
+    anew = TICKERS + 1
+    session.hear(stream="gateway", text=row(0, 0, 1, "1.05", "1", anew), now_us=NOW_US)
+    assert session.hear(stream="gateway", text=refused(317, anew), now_us=NOW_US).gaps == ()
     assert shown(session) == ([], [])
-    session.hear(stream="gateway", text=row(0, 0, 1, "1.06", "1"), now_us=NOW_US)
+    session.hear(stream="gateway", text=row(0, 0, 1, "1.06", "1", anew), now_us=NOW_US)
     assert shown(session) == ([Decimal("1.06")], [])
-    assert session.hear(stream="gateway", text=refused(316, TICKERS), now_us=NOW_US).gaps == ("EURUSD",)
+    assert session.hear(stream="gateway", text=refused(316, anew), now_us=NOW_US).gaps == ("EURUSD",)
 
 
 def test_a_lost_feed_withdraws_every_book_and_its_return_asks_for_them_anew():
