@@ -81,7 +81,9 @@ class CcxtTransport:
         if name == "markets":
             return self._markets()
         if name == "positions":
-            return self._exchange.fetch_positions(*arguments) if self._exchange.has.get("fetchPositions") else []
+            # Of spot there are balances only, and an exchange that has both is not asked for the other's positions.
+            held = [one for one in arguments[0] if self._exchange.markets[one].get("contract")]
+            return self._exchange.fetch_positions(held) if held and self._exchange.has.get("fetchPositions") else []
         return getattr(self._exchange, name)(*arguments)
 
     def _markets(self) -> dict[str, Any]:
