@@ -26,9 +26,12 @@ BEHIND_S_MAX = 2.0
 
 @dataclass
 class Tally:
-    """Latencies in milliseconds of orders answered with 200, and how many answers were anything else."""
+    """Latencies in milliseconds of orders answered with 200, since when each was due (seconds of `time.perf_counter`),
+    and how many answers were anything else."""
 
     latencies_ms: list[float] = field(default_factory=list)
+    due_s: list[float] = field(default_factory=list)
+    began_s: float = 0
     errors: int = 0
     seconds: float = 0
     statuses: dict[bytes, int] = field(default_factory=dict)
@@ -85,10 +88,11 @@ class _Caller(asyncio.Protocol):
             end = head + len(CRLF2) + int(data[length : data.index(b"\r", length)])
             if end > len(data):
                 break
-            late_ms = (now - self.due.popleft()) * 1_000
+            due_s = self.due.popleft()
             status = data[at + 9 : at + 12]
             if status == b"200":
-                self._tally.latencies_ms.append(late_ms)
+                self._tally.latencies_ms.append((now - due_s) * 1_000)
+                self._tally.due_s.append(due_s)
             else:
                 self._tally.errors += 1
             self._tally.statuses[status] = self._tally.statuses.get(status, 0) + 1
@@ -105,7 +109,7 @@ async def offer(
         (await loop.create_connection(lambda: _Caller(tally, depth), "127.0.0.1", port))[1] for _ in range(connections)
     ]
     turns, waiting = cycle(made), iter(batch)
-    began = time.perf_counter()
+    began = tally.began_s = time.perf_counter()
     sent, left = 0, len(batch)
     while (at := time.perf_counter()) < began + seconds and left:
         due = int((at - began) * per_s) - sent if per_s else left
