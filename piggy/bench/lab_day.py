@@ -52,7 +52,7 @@ class DayClock(Clock):
 
 
 class Pen:
-    """The journal's part that needs no database: rows are kept in memory."""
+    """The journal's part that needs no database: rows are kept in memory, each as it is written and as it was."""
 
     def __init__(self) -> None:
         self.tips = {TENANT: Tip()}
@@ -68,6 +68,9 @@ class Pen:
         self.chained.append(row)
         return row
 
+    def opened(self) -> None:
+        """All rows of the opening are there, and the day begins."""
+
     async def append(self, *, rows: dict[str, list[Row]]) -> set[str]:
         """Rows are kept as they are chained."""
         return set()
@@ -77,17 +80,26 @@ class Day:
     """`rows` is the log (`chained` as it is written), `chunks` the tape of `orders` orders, one after the other.
 
     There are `accounts` in each group. One order in five is a limit order, none without `limits`; `ticks` quotes of
-    any symbol come with each order.
+    any symbol come with each order. A `pen` of one's own may keep the log elsewhere.
     """
 
-    def __init__(self, *, orders: int, seed: int = 7, accounts: int = 60, ticks: int = 1, limits: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        orders: int,
+        seed: int = 7,
+        accounts: int = 60,
+        ticks: int = 1,
+        limits: bool = True,
+        pen: Pen | None = None,
+    ) -> None:
         self.chunks: list[bytes] = []
         self.rows: list[Recorded] = []
         self.chained: list[Row] = []
         self._random = random.Random(seed)
         self._orders, self._ticks, self._limits = orders, ticks, limits
         self._accounts = [f"{group}{number}" for group in GROUPS for number in range(accounts)]
-        self._clock, self._pen = DayClock(), Pen()
+        self._clock, self._pen = DayClock(), pen or Pen()
         self._mids = {symbol: Decimal(price) for symbol, price in SYMBOLS.items()}
         self._resting: list[tuple[str, str]] = []
         self._commands = 0
@@ -109,6 +121,7 @@ class Day:
         for command in self._opening():
             await self._do(command)
         self.opened = self._pen.tips[TENANT].seq
+        self._pen.opened()
         self._reel = reels[TENANT] = Reel(desk=self.desk, seq=self.opened, at_us=self._clock.at_us)
         for symbol in SYMBOLS:
             for venue in VENUES:

@@ -20,16 +20,17 @@ BRACKET = "bracket"
 
 def settled(*, execution: Execution) -> list[ev.AnyEvent]:
     """Return the command's events, with all that its fills bring about."""
-    if not execution.fills():
+    fills = execution.fills()
+    if not fills:
         return execution.events
-    for order, lots in execution.fills():
+    for order, lots in fills:
         if lots <= 0:
             continue  # Taken back, or corrected to no more: there is nothing new to protect.
         if order.terms.oco_group:
             _shrink_siblings(order=order, lots=lots, execution=execution)
         if order.terms.take_profit is not None or order.terms.stop_loss is not None:
             _protect(order=order, lots=lots, execution=execution)
-    for order, _ in execution.fills():
+    for order, _ in fills:
         _end_reducers(order=order, execution=execution)
     return execution.events
 

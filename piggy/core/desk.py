@@ -159,14 +159,19 @@ class Desk:
 
     def apply(self, *, recorded: Recorded) -> None:
         """Fold one committed event in, in the order of the log."""
-        event = recorded.event
-        if recorded.command_id != self._command_id:
+        event, state = recorded.event, self.state
+        kind: Any = type(event)
+        if self._unsettled is not None and recorded.command_id != self._command_id:
             self._settle()
-        before = self.state.config_version
-        fold(state=self.state, recorded=recorded)
+        before = state.config_version
+        fold(state=state, recorded=recorded)
         self._remember(recorded)
-        self._doubt(event, configured=self.state.config_version != before)
-        follow = _FOLLOWS.get(type(event))
+        # What is true of an account changed, so whether it is safe must be found out anew.
+        if state.config_version != before:
+            self._doubt(event)
+        elif kind in _OF_ACCOUNTS:
+            self._watch.forget(account_id=event.account_id)  # type: ignore[union-attr]
+        follow = _FOLLOWS.get(kind)
         if follow is not None:
             follow(self, event)
 
@@ -284,15 +289,12 @@ class Desk:
         self.marks[symbol] = touch
         self._rates.clear()
 
-    def _doubt(self, event: Any, *, configured: bool) -> None:
-        """What is true of an account changed, so whether it is safe must be found out anew."""
-        if configured:
-            if isinstance(event, ev.AccountConfigured):
-                self._watch.forget(account_id=event.account.account_id)
-            else:
-                self._watch.clear()
-        elif type(event) in _OF_ACCOUNTS and event.account_id:
-            self._watch.forget(account_id=event.account_id)
+    def _doubt(self, event: AnyEvent) -> None:
+        """What was configured may concern one account, or any."""
+        if isinstance(event, ev.AccountConfigured):
+            self._watch.forget(account_id=event.account.account_id)
+        else:
+            self._watch.clear()
 
     def _configured_instrument(self, event: ev.InstrumentConfigured) -> None:
         self._pairs = currency_pairs(instruments=self.state.instruments.values())

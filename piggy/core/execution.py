@@ -25,6 +25,7 @@ from piggy.core.routing import Leg
 from piggy.core.state import Order
 
 ONE_LOT = Decimal(1)
+NO_TOUCH = (None, None, 0)
 
 
 class UnableToConvert(Exception):
@@ -88,7 +89,11 @@ class Execution:
 
     def fills(self) -> list[tuple[Order, Decimal]]:
         """Return every order that this command filled so far, with how many lots; below zero: taken back."""
-        return [(self._orders[order_id], lots) for order_id, lots in self._filled.items()]
+        return [(self._orders[order_id], lots) for order_id, lots in self._filled.items()] if self._filled else []
+
+    def deals_for(self, *, account_id: str) -> bool:
+        """Return whether this command filled an order of the account so far."""
+        return bool(self._filled) and any(order.terms.account_id == account_id for order in self._orders.values())
 
     def fill_count(self, order: Order) -> int:
         """Return how many fills this command gave `order`."""
@@ -144,7 +149,13 @@ class Execution:
             position_id=position_id, terms=terms, quantity=quantity, price=price, book=book, margin=margin, news=news
         )
         rate = self._rate(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
-        number = self._fills.get(order.order_id, order.fills) + 1
+        number, leaves = self._fills.get(order.order_id, order.fills) + 1, self.leaves(order) - quantity
+        self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
+        bound, per_lot = self.margin_of_symbol(account=account, symbol=terms.symbol, terms=margin, rate=rate)
+        cost = self._charge(order=order, account=account, fold=fold, quantity=quantity, price=price, rate=rate)
+        bid, ask, _ = moment.marks.get(terms.symbol, NO_TOUCH)
+        realised = round_money(amount=fold.realised_quote * rate, currency=account.currency)
+        over = instrument.notional(lots=quantity, price=terms.side.sign * (price - raw)) * rate
         event = ev.OrderFilled(
             order_id=order.order_id,
             account_id=account.account_id,
@@ -156,23 +167,23 @@ class Execution:
             raw_price=raw,
             book=book,
             counterparty=counterparty,
-            leaves=max(ZERO, self.leaves(order) - quantity),
-            realised=ZERO,
+            leaves=max(ZERO, leaves),
+            realised=realised,
             realised_quote=fold.realised_quote,
-            commission=ZERO,
+            commission=cost.due,
+            commission_accrued=cost.accrued,
             conversion_rate=rate,
             position_id=position_id,
-            margin_per_lot=ZERO,
             reason=reason,
-            cl_ord_id=dealt[0],
-            venue_fill_id=dealt[1],
-            maker=maker,
-        )
-        self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
-        event = self._with_margin(event=event, account=account, terms=margin, news=news)
-        event = self._with_money(event=event, order=order, account=account, fold=fold)
+            benchmark_bid=bid,
+            benchmark_ask=ask,
+            markup_revenue=round_money(amount=over, currency=account.currency),
+            symbol_margin=bound, margin_per_lot=per_lot, margin_percent=margin.percent,
+            news_lots=news.lots, news_percent=news.percent, news_until_us=news.until_us,
+            cl_ord_id=dealt[0], venue_fill_id=dealt[1], maker=maker,
+        )  # fmt: skip
         self.events.append(event)
-        self._book_money(account=account, amount=event.realised - event.commission)
+        self._book_money(account=account, amount=realised - cost.due)
 
     def _folded(
         self,
@@ -210,40 +221,6 @@ class Execution:
         net = sum((held.quantity for held in self._held(account, terms.symbol)), ZERO)
         return news_of(window=window, net_before=net, side=terms.side, quantity=quantity)
 
-    def _with_money(self, *, event: ev.OrderFilled, order: Order, account: Account, fold: Fold) -> ev.OrderFilled:
-        """Return the fill with what it costs and brings, in the account's currency, and the prices it is judged by."""
-        moment, rate = self.moment, event.conversion_rate
-        instrument = moment.instrument(event.symbol)
-        cost = self._charge(event=event, order=order, account=account, fold=fold)
-        over = event.side.sign * (event.price - event.raw_price)
-        revenue = instrument.notional(lots=event.quantity, price=over) * rate
-        mark = moment.marks.get(event.symbol)
-        return msgspec.structs.replace(
-            event,
-            realised=round_money(amount=event.realised_quote * rate, currency=account.currency),
-            commission=cost.due,
-            commission_accrued=cost.accrued,
-            benchmark_bid=mark.bid if mark else None,
-            benchmark_ask=mark.ask if mark else None,
-            markup_revenue=round_money(amount=revenue, currency=account.currency),
-        )
-
-    def _with_margin(
-        self, *, event: ev.OrderFilled, account: Account, terms: MarginTerms, news: News
-    ) -> ev.OrderFilled:
-        """Return the fill with what all that the account holds of the symbol binds after it."""
-        event = msgspec.structs.replace(
-            event,
-            margin_percent=terms.percent,
-            news_lots=news.lots,
-            news_percent=news.percent,
-            news_until_us=news.until_us,
-        )
-        margin, per_lot = self.margin_of_symbol(
-            account=account, symbol=event.symbol, terms=terms, rate=event.conversion_rate
-        )
-        return msgspec.structs.replace(event, symbol_margin=margin, margin_per_lot=per_lot)
-
     def margin_of_symbol(
         self, *, account: Account, symbol: str, terms: MarginTerms, rate: Decimal
     ) -> tuple[Decimal, Decimal]:
@@ -255,7 +232,7 @@ class Execution:
         margin = margin_of(
             positions=held, terms=terms, instrument=instrument, account=account, rate=rate, now_us=self.moment.now_us
         ).quantize(COST_STEP)
-        lots = sum((position.lots for position in held), ZERO)
+        lots = sum([position.lots for position in held], ZERO) if held else ZERO
         return margin, margin / lots if lots else ZERO
 
     def _held(self, account: Account, symbol: str) -> list[Position]:
@@ -274,16 +251,19 @@ class Execution:
                 held[position_id] = position
         return list(held.values())
 
-    def _charge(self, *, event: ev.OrderFilled, order: Order, account: Account, fold: Fold) -> Charge:
+    def _charge(
+        self, *, order: Order, account: Account, fold: Fold, quantity: Decimal, price: Decimal, rate: Decimal
+    ) -> Charge:
         """Return the fill's commission, on top of what this order and this month's turnover came to before it."""
-        moment, account_id = self.moment, account.account_id
-        instrument = moment.instrument(event.symbol)
+        moment, account_id, symbol = self.moment, account.account_id, order.terms.symbol
+        instrument, profiled = moment.instrument(symbol), moment.state.profiles
         plan = commission_plan(
-            group=moment.group_of(account_id), profiles=moment.profiles(account_id=account_id, symbol=event.symbol)
+            group=moment.state.groups[account.group],
+            profiles=moment.profiles(account_id=account_id, symbol=symbol) if profiled else (),
         )
         lots = chargeable(plan=plan, opened=fold.opened_lots, closed=fold.closed_lots)
         before = self._charges.get(order.order_id, Charge(order.commission_accrued, order.commission))
-        worth = instrument.notional(lots=ONE_LOT, price=event.price) * event.conversion_rate
+        worth = instrument.notional(lots=ONE_LOT, price=price) * rate
         turned = self._turnover.get(account_id, ZERO)
         cost = charge(
             plan=plan,
@@ -295,7 +275,7 @@ class Execution:
             currency=account.currency,
         )
         self._charges[order.order_id] = Charge(before.accrued + cost.accrued, before.due + cost.due)
-        self._turnover[account_id] = turned + event.quantity * worth
+        self._turnover[account_id] = turned + quantity * worth
         return cost
 
     def _note(

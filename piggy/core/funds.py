@@ -14,7 +14,7 @@ import msgspec
 
 from piggy.core.accounts import Account, Group
 from piggy.core.conversion import Pairs, Touch, conversion
-from piggy.core.instruments import Instrument
+from piggy.core.instruments import Instrument, points_worth
 from piggy.core.leverage_rules import ESMA_2018
 from piggy.core.margin import MarginSettings
 from piggy.core.money import ZERO
@@ -134,7 +134,7 @@ def _closing(state: State, position: Position, group: Group, instrument: Instrum
     if state.profiles:
         over = _profiled(state, position, group, instrument, mark)
     elif points := group.bid_markup_points if is_long else group.ask_markup_points:
-        over = points * instrument.point
+        over = points_worth(points, instrument.price_digits)
     else:
         return bid if is_long else ask
     return bid - over if is_long else ask + over

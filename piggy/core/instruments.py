@@ -60,7 +60,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def point(self) -> Decimal:
         """The price of one integer point, 0.00001 for a five-digit symbol."""
-        return _point(self.price_digits)
+        return points_worth(1, self.price_digits)
 
     def notional(self, *, lots: Decimal, price: Decimal) -> Decimal:
         """Return the value of `lots` at `price`, in the quote currency."""
@@ -68,5 +68,6 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @cache
-def _point(digits: int) -> Decimal:
-    return Decimal(1).scaleb(-digits)
+def points_worth(points: int, digits: int) -> Decimal:
+    """Return so many points of a symbol with `digits` price digits, as a price."""
+    return points * Decimal(1).scaleb(-digits)

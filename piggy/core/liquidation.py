@@ -34,7 +34,7 @@ def watch_margin(*, account_id: str, execution: Execution) -> None:
     Margin is called at the group's level, and at the maintenance margin where that is higher.
     """
     moment = execution.moment
-    if any(order.terms.account_id == account_id for order, _ in execution.fills()):
+    if execution.deals_for(account_id=account_id):
         return  # The account is looked at again once these fills are in its state.
     funds, group = moment.funds(account_id), moment.group_of(account_id)
     level = funds.level_percent
@@ -67,8 +67,10 @@ def watch_margin(*, account_id: str, execution: Execution) -> None:
 def _holds_options(*, account_id: str, moment: Moment) -> bool:
     """Whether what the account binds moves with prices too, so that no band of them is sure."""
     state = moment.state
+    if not state.option_models:
+        return False
     held = (state.positions[position_id].symbol for position_id in state.positions_of.get(account_id, ()))
-    return bool(state.option_models) and any(state.instruments[symbol].option for symbol in held)
+    return any(state.instruments[symbol].option for symbol in held)
 
 
 def stops_out(*, level: Decimal, group: Group) -> bool:

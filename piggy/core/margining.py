@@ -5,7 +5,7 @@ Margin stands at the open prices, as the percents do: a change of settings, grou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -100,7 +100,7 @@ def positions_in(*, state: State, account_id: str, symbol: str) -> list[Position
 
 def margin_of(
     *,
-    positions: Iterable[Position],
+    positions: Sequence[Position],
     terms: MarginTerms,
     instrument: Instrument,
     account: Account,
@@ -108,11 +108,10 @@ def margin_of(
     now_us: int,
 ) -> Decimal:
     """Return the margin of all the positions an account has in one symbol, in its currency, unrounded."""
-    held = list(positions)
-    if not held:
+    if not positions:
         return ZERO
-    value = open_lot_value(positions=held, instrument=instrument, account=account, rate=rate)
-    return symbol_margin(holding=holding_of(positions=held, now_us=now_us), terms=terms, lot_value=value)
+    value = open_lot_value(positions=positions, instrument=instrument, account=account, rate=rate)
+    return symbol_margin(holding=holding_of(positions=positions, now_us=now_us), terms=terms, lot_value=value)
 
 
 def margin_now(*, state: State, account_id: str, symbol: str, now_us: int) -> Decimal:
@@ -129,9 +128,12 @@ def margin_now(*, state: State, account_id: str, symbol: str, now_us: int) -> De
 
 
 def open_lot_value(
-    *, positions: Iterable[Position], instrument: Instrument, account: Account, rate: Decimal
+    *, positions: Sequence[Position], instrument: Instrument, account: Account, rate: Decimal
 ) -> Decimal:
     """Return what one lot of these positions is worth in the account's currency at the price they were opened at."""
-    held = list(positions)
-    price = sum((abs(position.cost) for position in held), ZERO) / sum((p.lots for p in held), ZERO)
+    cost = lots = ZERO
+    for position in positions:
+        cost += abs(position.cost)
+        lots += abs(position.quantity)
+    price = cost / lots
     return lot_value(instrument=instrument, price=price, rate=rate, account_currency=account.currency)

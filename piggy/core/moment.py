@@ -19,7 +19,7 @@ from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 from piggy.core.option_margin import option_margin
 from piggy.core.orders import Side
-from piggy.core.pricing import markup
+from piggy.core.pricing import group_markup, markup
 from piggy.core.profiles import PriceProfile, profiles_of
 from piggy.core.quotes import Market
 from piggy.core.ranking import Rankings
@@ -79,11 +79,15 @@ class Moment(msgspec.Struct, frozen=True):
         self, *, account_id: str, symbol: str, side: Side, lots: Decimal = ZERO, firm: bool = False
     ) -> Decimal | None:
         """Return what an order of `lots` pays over the raw price now; None where the spread is not to be shown."""
-        profiles = self.profiles(account_id=account_id, symbol=symbol) if self.state.profiles else ()
+        state = self.state
+        group, instrument = state.groups[state.accounts[account_id].group], state.instruments[symbol]
+        if not state.profiles:
+            return group_markup(group, instrument, side)
+        profiles = self.profiles(account_id=account_id, symbol=symbol)
         return markup(
-            group=self.group_of(account_id),
+            group=group,
             profiles=profiles,
-            instrument=self.instrument(symbol),
+            instrument=instrument,
             side=side,
             lots=lots,
             touch=self._touch(symbol) if profiles else None,

@@ -12,7 +12,7 @@ from piggy.core.accounts import Group
 from piggy.core.bookbuild import BuiltQuote, SpreadProfile, with_spread
 from piggy.core.commissions import Commission
 from piggy.core.conversion import Touch
-from piggy.core.instruments import Instrument
+from piggy.core.instruments import Instrument, points_worth
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.profiles import MarkupBand, MarkupUnit, PriceProfile, band_for
@@ -39,8 +39,7 @@ def markup(
     first. Without a `touch` a markup in basis points has nothing to be a part of and is nothing.
     """
     if not profiles:
-        points = group.ask_markup_points if side is _BUY else group.bid_markup_points
-        return points * instrument.point
+        return group_markup(group, instrument, side)
     band, spread = _in_force(group=group, profiles=profiles, lots=lots, at_us=at_us)
     if touch is None:
         return _amount(band=band, side=side, price=ZERO, instrument=instrument)
@@ -53,6 +52,12 @@ def markup(
         return None
     shown = shaped or plain
     return shown.ask - touch.ask if side is _BUY else touch.bid - shown.bid
+
+
+def group_markup(group: Group, instrument: Instrument, side: Side) -> Decimal:
+    """Return what a group pays on `side` over the raw price where no profile says otherwise."""
+    points = group.ask_markup_points if side is _BUY else group.bid_markup_points
+    return points_worth(points, instrument.price_digits)
 
 
 def client_price(*, raw: Decimal, markup: Decimal, side: Side) -> Decimal:

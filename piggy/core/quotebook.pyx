@@ -79,7 +79,7 @@ cdef class Feed:
             bid, bid_size = bids[0].price, bids[0].size
         if asks:
             ask, ask_size = asks[0].price, asks[0].size
-        if len(bids) == 1 and len(asks) == 1 and is_plain(bid, bid_size, ask, ask_size):
+        if bids and asks and is_plain(bids, bid, bid_size, asks, ask, ask_size):
             fault = None
         else:
             fault = fault_of(quote=quote)
@@ -137,14 +137,29 @@ cdef class Feed:
             self.ask_low, self.ask_high = ask - ask * share, ask + ask * share
 
 
-cdef bint is_plain(bid, bid_size, ask, ask_size):
-    # The usual quote, one good level a side; whatever does not pass is looked at closely.
+cdef bint is_plain(tuple bids, bid, bid_size, tuple asks, ask, ask_size):
+    # The usual quote, good levels on both sides; whatever does not pass is looked at closely.
     try:
         return ZERO < bid and bid <= ask and ask < INFINITY and (
             ZERO < bid_size and bid_size < INFINITY and ZERO < ask_size and ask_size < INFINITY
+            and (len(bids) == 1 or falls_away(bids, bid, True)) and (len(asks) == 1 or falls_away(asks, ask, False))
         )
     except InvalidOperation:  # NaN does not compare.
         return False
+
+
+cdef bint falls_away(tuple levels, before, bint is_bid):
+    # Whether every level after the first is a price and a size, and worse than the one before it.
+    cdef Py_ssize_t at
+    cdef object price, size
+    for at in range(1, len(levels)):
+        price, size = levels[at].price, levels[at].size
+        if not (ZERO < price and price < INFINITY and ZERO < size and size < INFINITY):
+            return False
+        if not (price < before if is_bid else price > before):
+            return False
+        before = price
+    return True
 
 
 cdef bint is_better_bid(Feed one, Feed other):

@@ -221,12 +221,8 @@ def waiting(*, group: Group, text: str) -> RoutingDecision:
 
 def share(*, values: Sequence[Decimal | bool]) -> Decimal:
     """Return the mean of a venue's latest figures, to four places; 0 with none yet."""
-    if not values:
-        return ZERO
-    total = ZERO
-    for value in values:
-        total += value
-    return (total / len(values)).quantize(SHARE_STEP)
+    total = Decimal(sum(values, ZERO))
+    return (total / len(values)).quantize(SHARE_STEP) if values else ZERO
 
 
 def _on_step(lots: Decimal, instrument: Instrument) -> Decimal:

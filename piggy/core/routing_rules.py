@@ -131,6 +131,11 @@ class RoutingPolicy(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[RoutingRule, ...] = ()
     cost_model: CostModel = CostModel()
 
+    @property
+    def asks_margin_level(self) -> bool:
+        """Whether any rule looks at the account's margin level, which takes all its positions to tell."""
+        return any(rule.conditions.margin_level_max_percent is not None for rule in self.rules)
+
 
 class Treatment(msgspec.Struct, frozen=True, kw_only=True):
     """How an order is to be split, and by what: the rule's name and version, or the group's."""

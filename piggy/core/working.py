@@ -7,11 +7,13 @@ from decimal import Decimal
 
 import msgspec
 
+from piggy.core.accounts import Group
 from piggy.core.auctions import CALLS, AuctionPhase, AuctionRules, interrupts
 from piggy.core.crossing import Meeting, meet
 from piggy.core.entry import CLOSED
 from piggy.core.events import PhaseChanged, RoutingDecision
 from piggy.core.execution import Execution, position_id_of
+from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
@@ -80,14 +82,15 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     moment, terms = execution.moment, order.terms
     if not may_deal(order=order, execution=execution):
         return _nothing(order=order, moment=moment, text=STOPPED)
-    account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
-    side = terms.side
+    state, side = moment.state, terms.side
+    account, instrument = state.accounts[terms.account_id], state.instruments[terms.symbol]
     position = execution.position(position_id_of(account=account, order=order))
     if terms.reduce_only:
         quantity = dealable_lots(order=order, quantity=quantity, position=position, execution=execution)
     levels = moment.levels(symbol=terms.symbol, side=side)
     markup = moment.markup(account_id=account.account_id, symbol=terms.symbol, side=side, lots=terms.quantity)
-    limit = _raw_limit(order=order, moment=moment, levels=levels, markup=markup)
+    group = state.groups[account.group]
+    limit = _raw_limit(terms=terms, group=group, instrument=instrument, levels=levels, markup=markup)
     treated = treatment_of(terms=terms, moment=moment)
     meeting = NOBODY
     if treated.internal_cross:
@@ -103,7 +106,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         quantity=left,
         side=side,
         position=position,
-        b_net_lots=moment.state.exposure[terms.symbol].b_net,
+        b_net_lots=state.exposure[terms.symbol].b_net,
     )
     opens = opening_lots(position=position, side=side, quantity=quantity) > 0
     barred = dict.fromkeys(moment.closed, CLOSED) if opens and moment.closed else {}
@@ -148,7 +151,8 @@ def dealable_lots(*, order: Order, quantity: Decimal, position: Position | None,
 def treatment_of(*, terms: OrderTerms, moment: Moment) -> Treatment:
     """Return what the tenant's rules, or else the group, say of an order with these terms now."""
     state, group = moment.state, moment.group_of(terms.account_id)
-    if state.policy is None:
+    policy = state.policy
+    if policy is None:
         return treatment(policy=None, group=group, situation=NOWHERE)
     account, exposure = moment.account(terms.account_id), state.exposure[terms.symbol]
     situation = Situation(
@@ -160,10 +164,10 @@ def treatment_of(*, terms: OrderTerms, moment: Moment) -> Treatment:
         at_us=moment.now_us,
         uncovered_lots=exposure.uncovered,
         b_net_lots=exposure.b_net,
-        margin_level_percent=moment.funds(account.account_id).level_percent,
+        margin_level_percent=moment.funds(account.account_id).level_percent if policy.asks_margin_level else None,
         markout_score=state.markout_scores.get(account.account_id),
     )
-    return treatment(policy=state.policy, group=group, situation=situation)
+    return treatment(policy=policy, group=group, situation=situation)
 
 
 def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
@@ -268,10 +272,14 @@ def _marked_up(*, levels: tuple[AttributedLevel, ...], markup: Decimal | None, s
 
 
 def _raw_limit(
-    *, order: Order, moment: Moment, levels: tuple[AttributedLevel, ...], markup: Decimal | None
+    *,
+    terms: OrderTerms,
+    group: Group,
+    instrument: Instrument,
+    levels: tuple[AttributedLevel, ...],
+    markup: Decimal | None,
 ) -> Decimal | None:
     """Return the worst raw price for the order: its limit less markup, or the market protection; None off quotes."""
-    terms = order.terms
     if markup is None:
         return None
     priced = terms.type in PRICED
@@ -279,7 +287,6 @@ def _raw_limit(
         return raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
     if not levels:
         return None
-    group, instrument = moment.group_of(terms.account_id), moment.instrument(terms.symbol)
     return protected_limit(price=levels[0].price, group=group, instrument=instrument, side=terms.side)
 
 

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import LiteralString, NamedTuple
 
-from piggy.core.events import Recorded
+from piggy.core.events import AnyEvent, Recorded
 from piggy.messaging.chain import NUMBERS, Row, Tip
 from piggy.messaging.upcasting import UnableToUpcast, event_of
 
@@ -27,11 +27,11 @@ SELECT string_agg(int4send(octet_length(covered)) || hash || covered, ''::bytea 
                  WHERE seq > %(after)s AND seq <= %(until)s ORDER BY seq LIMIT %(rows)s) AS page) AS rows
 """
 
-_LENGTH = struct.Struct(">I32s")
+LENGTH = struct.Struct(">I32s")
 _PREVIOUS_BYTES = 32
 _HEADER_BYTES = _PREVIOUS_BYTES + NUMBERS.size
 # PostgreSQL counts microseconds from the year 2000.
-_EPOCH_US = 946_684_800_000_000
+EPOCH_US = 946_684_800_000_000
 
 
 class UnableToRead(Exception):
@@ -61,15 +61,15 @@ def entries(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Entry]:
     """Yield the rows of a page that follows `tip`, moving it, every hash checked. Raises UnableToRead."""
     at, sha256, pack = 0, hashlib.sha256, NUMBERS.pack
     while at < len(page):
-        length, digest = _LENGTH.unpack_from(page, at)
-        at += _LENGTH.size
+        length, digest = LENGTH.unpack_from(page, at)
+        at += LENGTH.size
         covered = page[at : at + length]
         at += length
         numbers = NUMBERS.unpack_from(covered, _PREVIOUS_BYTES)
         seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, texts_bytes = numbers
         if seq != tip.seq + 1:
             _complain_of_order(tenant, tip.seq + 1, seq)
-        occurred_at_us, recorded_at_us = occurred_at_us + _EPOCH_US, recorded_at_us + _EPOCH_US
+        occurred_at_us, recorded_at_us = occurred_at_us + EPOCH_US, recorded_at_us + EPOCH_US
         header = pack(seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, texts_bytes)
         prev_hash, rest = covered[:_PREVIOUS_BYTES], covered[_HEADER_BYTES:]
         if prev_hash != tip.hash or sha256(prev_hash + header + rest).digest() != digest:
@@ -84,10 +84,7 @@ def entries(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Entry]:
 def rows(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Row]:
     """Yield the rows of a page as `entries` does, each with its event, of whatever version. Raises UnableToRead."""
     for entry in entries(tenant=tenant, page=page, tip=tip):
-        try:
-            event = event_of(payload=entry.payload, version=entry.version)
-        except UnableToUpcast as error:
-            raise UnableToRead(f"{tenant}: event {entry.seq} {error}", seq=entry.seq) from error
+        event = event_of_entry(tenant=tenant, entry=entry)
         command_id, type_name, principal, request_hash = entry.texts.decode().split("\x1f")
         recorded = Recorded(
             seq=entry.seq,
@@ -101,6 +98,14 @@ def rows(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Row]:
             event=event,
         )
         yield Row(recorded, type_name, entry.version, entry.payload, entry.prev_hash, entry.hash)
+
+
+def event_of_entry(*, tenant: str, entry: Entry) -> AnyEvent:
+    """Return the event of a row, of whatever version. Raises UnableToRead."""
+    try:
+        return event_of(payload=entry.payload, version=entry.version)
+    except UnableToUpcast as error:
+        raise UnableToRead(f"{tenant}: event {entry.seq} {error}", seq=entry.seq) from error
 
 
 def _complain_of_order(tenant: str, wanted: int, found: int) -> None:

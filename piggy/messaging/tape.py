@@ -16,6 +16,7 @@ import msgspec
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Touch
 from piggy.core.desk import Desk, Memory
+from piggy.core.events import Recorded
 from piggy.core.market import VenueQuote, VenueStatus
 from piggy.core.quotefilter import Fault
 from piggy.core.state import State
@@ -89,6 +90,14 @@ class Begun(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 Entry = Quoted | Marked | Looked | Decided | Begun
 
+
+class Unasked(Desk):
+    """A desk that nobody asks for an answer a second time, so that it keeps none."""
+
+    def _remember(self, recorded: Recorded) -> None:
+        pass
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Entry])
 
@@ -125,7 +134,7 @@ def desk_at(*, state: State, begun: Begun) -> Desk:
 
     It remembers no command that was done: a tape holds none twice.
     """
-    desk = Desk.resumed(state=state, memory=Memory(answers=[], filters=[], forgotten=0))
+    desk = Unasked.resumed(state=state, memory=Memory(answers=[], filters=[], forgotten=0))
     for feed in begun.feeds:
         desk.market.restore(
             venue=feed.venue,

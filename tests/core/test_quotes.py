@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from piggy.core.accounts import Venue
 from piggy.core.crosses import Cross, CrossKind
 from piggy.core.market import Level, VenueQuote
-from piggy.core.quotefilter import Fault, QuoteFilter
+from piggy.core.quotefilter import Fault, QuoteFilter, fault_of
 from piggy.core.quotes import Market
 
 NOW_US = 1_000_000_000
@@ -161,6 +163,28 @@ def test_levels_out_of_order_are_put_in_quarantine() -> None:
             venue="LP1", symbol="EURUSD", bids=levels(*bids), asks=levels(*asks), venue_at_us=0, received_at_us=0
         )
         assert Market().update(quote=quote) == Fault.UNSORTED
+
+
+NUMBERS = st.sampled_from(["1.1", "1.2", "1.3", "1.4", "1.5", "0", "-1", "NaN", "sNaN", "Infinity", "-Infinity"])
+GOOD = st.sampled_from(["1.1", "1.2", "1.3", "1.4", "1.5"])
+DEEP = st.one_of(
+    st.lists(st.tuples(NUMBERS, NUMBERS), max_size=3),
+    st.lists(st.tuples(GOOD, GOOD), max_size=3, unique_by=lambda level: level[0]).map(sorted),
+    st.lists(st.tuples(GOOD, GOOD), max_size=3, unique_by=lambda level: level[0]).map(
+        lambda found: sorted(found, reverse=True)
+    ),
+)
+
+
+@given(bids=DEEP, asks=DEEP)
+def test_a_quote_of_many_levels_counts_exactly_where_the_rule_finds_no_fault(
+    bids: list[tuple[str, str]], asks: list[tuple[str, str]]
+) -> None:
+    """The usual quote passes by a quick look; whatever that lets through, and all else, is as `fault_of` says."""
+    quote = VenueQuote(
+        venue="LP1", symbol="EURUSD", bids=levels(*bids), asks=levels(*asks), venue_at_us=0, received_at_us=0
+    )
+    assert Market().update(quote=quote) == fault_of(quote=quote)
 
 
 def test_a_lone_spike_never_counts_and_a_real_jump_does_after_some_good_ticks() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,30 +16,40 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from piggy.bench.lab import opening
-from piggy.bench.lab_day import Day
+from piggy.bench.lab import opening, replayed
+from piggy.bench.lab_day import TENANT, Day
+from piggy.bench.lab_recording import Kept, recording
 from piggy.core import commands as cmd
+from piggy.core import events as ev
 from piggy.core.accounts import BookMode
 from piggy.core.commands import AnyCommand
 from piggy.core.market import Level, VenueQuote
 from piggy.core.profiles import MarkupBand, PriceProfile
 from piggy.core.routing_rules import Conditions, RoutingPolicy, RoutingRule
 from piggy.engine.lab import running
-from piggy.engine.lab.again import Again, History
+from piggy.engine.lab.again import Again
 from piggy.engine.lab.drafted import Drafted
 from piggy.engine.lab.figures import Fate
+from piggy.engine.lab.past import History, Past
 from piggy.engine.term import Term
-from piggy.messaging import codec, streams, tape
+from piggy.messaging import codec, log_pages, streams, tape
 from piggy.messaging.client import Client
 from tests.engine.conftest import buy, envelope, opening_commands, running_engine
 from tests.engine.ground import Ground
 
+LARGE = RoutingRule(
+    name="large", priority=1, book_mode=BookMode.A, conditions=Conditions(groups=("b",), symbols=("EURUSD",))
+)
 FEW = settings(max_examples=6, deadline=None)
+
+
+def pasts(rows: list[Any]) -> list[Past]:
+    return [Past.of(tenant=TENANT, recorded=row) for row in rows]
 
 
 def again(day: Day, *, rows: list[Any] | None = None, chunks: list[bytes] | None = None) -> Again:
     made, log = Again(desk=opening(day=day)), History()
-    log.add(rows=day.rows[day.opened :] if rows is None else rows)
+    log.add(rows=pasts(day.rows[day.opened :] if rows is None else rows))
     for body in day.chunks if chunks is None else chunks:
         made.run(entries=tape.entries_of(body=body), log=log)
     return made
@@ -45,7 +57,7 @@ def again(day: Day, *, rows: list[Any] | None = None, chunks: list[bytes] | None
 
 def drafted(day: Day, *changes: AnyCommand) -> Drafted:
     made, log = Drafted(desk=opening(day=day), changes=changes, from_us=0), History()
-    log.add(rows=day.rows[day.opened :])
+    log.add(rows=pasts(day.rows[day.opened :]))
     for body in day.chunks:
         made.run(entries=tape.entries_of(body=body), log=log)
     return made
@@ -142,6 +154,62 @@ def test_a_dearer_markup_earns_the_house_exactly_what_clients_pay_more() -> None
     assert gained == lots * 100_000 * 10 * Decimal("0.00001")
     assert would["profit"]["A"] == were["profit"]["A"]
     assert would["peaks"] == were["peaks"]
+    assert set(would["groups"]) == {"a", "b", "mixed"}
+    assert would["groups"]["a"] == were["groups"]["a"]
+    assert Decimal(would["groups"]["b"]) - Decimal(were["groups"]["b"]) == gained
+    for side in (were, would):
+        for parts in ("groups", "symbols"):
+            assert abs(sum(map(Decimal, side[parts].values())) - Decimal(side["total"])) <= Decimal("0.05")
+
+
+def test_what_is_written_off_is_money_of_the_group_and_denied_orders_are_told_by_group_and_symbol() -> None:
+    day = Day(orders=20, accounts=2)
+    made = drafted(day)
+    valued: dict[str, Any] = {"marks": {}, "pairs": {}, "currency": "USD"}
+    before = made.would.total(**valued)
+    gift = ev.NegativeBalanceWrittenOff(account_id="b1", amount=Decimal("12.50"), currency="USD")
+    made.would.take(event=gift, at_us=1)
+    terms = next(row.event.terms for row in day.rows if isinstance(row.event, ev.OrderAccepted))
+    verdict = ev.Verdict(terms_hash="", config_version=1, checks=(ev.Check(code="P-08", passed=False),))
+    made.would.take(event=ev.OrderDenied(order_id="O9", terms=terms, source="", verdict=verdict), at_us=1)
+    after = made.would.total(**valued)
+    assert Decimal(after["groups"]["b"]) - Decimal(before["groups"]["b"]) == Decimal("-12.50")
+    assert after["charged"]["negative balances"] == "-12.50"
+    key = f"{made.desk.state.accounts[terms.account_id].group} · {terms.symbol}"
+    assert after["denied_by"] == before["denied_by"] | {key: before["denied_by"].get(key, 0) + 1}
+    assert after["denied"] == before["denied"] + 1
+
+
+def test_a_day_kept_in_a_file_is_read_as_a_tenants_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages with their hashes, events decoded only where asked for; a changed byte is seen."""
+    monkeypatch.setenv("PIGGY_HOME", str(tmp_path))
+    path, events, _ = recording(orders=50)
+    again_, drafted_ = replayed(path=path, changes=()), replayed(path=path, changes=(rules(LARGE),))
+    assert again_.figures["equal"], again_.figures
+    assert (again_.figures["events"], again_.figures["orders"]) == (events, 50)
+    assert drafted_.figures["were"]["orders"] >= 50
+    made_at = path.stat().st_mtime_ns
+    assert recording(orders=50)[0].stat().st_mtime_ns == made_at, "what is there is not made again"
+    kept = msgspec.msgpack.decode(path.read_bytes(), type=Kept)
+    page = zlib.decompress(kept.pages[-1])
+    path.write_bytes(
+        msgspec.msgpack.encode(msgspec.structs.replace(kept, pages=[*kept.pages[:-1], zlib.compress(page[:-1] + b"?")]))
+    )
+    with pytest.raises(log_pages.UnableToRead, match="not what was written"):
+        replayed(path=path, changes=())
+
+
+def test_an_event_written_before_a_field_was_added_is_still_the_same() -> None:
+    day = Day(orders=5, accounts=2)
+    row = next(row for row in day.rows if isinstance(row.event, ev.OrderAccepted))
+    past = Past.of(tenant=TENANT, recorded=row)
+    assert past.is_same(event=row.event)
+    older = {**msgspec.msgpack.decode(past.payload), "supersedes": 0}
+    entry = past.entry._replace(payload=codec.encode(older))
+    longer = Past(tenant=TENANT, entry=entry)
+    assert longer.payload != past.payload
+    assert longer.is_same(event=row.event)
+    assert not longer.is_same(event=msgspec.structs.replace(row.event, group="other"))
 
 
 async def test_a_day_that_an_engine_recorded_comes_again_out_of_postgresql(

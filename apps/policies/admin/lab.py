@@ -196,9 +196,12 @@ def compared(*, result: dict[str, Any]) -> list[dict[str, Any]]:
     routes = _by_route(were["routes"], would["routes"])
     tables = [
         {"title": f"Profit of the house ({currency})", "rows": money},
+        {"title": f"Profit by group ({currency})", "rows": _parts("groups", were, would)},
+        {"title": f"Profit by symbol ({currency})", "rows": _parts("symbols", were, would)},
         {"title": "Orders", "rows": counts},
         {"title": "Routing (lots filled)", "rows": routes},
         {"title": "Venues (lots dealt)", "rows": _by_name(were["dealt"], would["dealt"])},
+        {"title": "Denied by group and symbol (orders)", "rows": _parts("denied_by", were, would)},
         {"title": "Denied by control (orders)", "rows": _by_name(were["denials"], would["denials"])},
         {"title": "Refused by venues (legs)", "rows": _by_name(were["refused"], would["refused"])},
         {
@@ -225,6 +228,11 @@ def _by_route(were: list[list[str]], would: list[list[str]]) -> list[tuple[str, 
 
 def _by_name(were: dict[str, Any], would: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     return [_row(name, were.get(name, "0"), would.get(name, "0")) for name in _keys(were, would)]
+
+
+def _parts(name: str, were: dict[str, Any], would: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    # Runs of before these were counted have none.
+    return _by_name(were.get(name, {}), would.get(name, {}))
 
 
 def _firsts(peaks: dict[str, list[Any]]) -> dict[str, Any]:

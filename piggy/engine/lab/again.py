@@ -5,15 +5,16 @@ What differs is named and the desk goes on from history, so that one difference 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from piggy.core.commands import PlaceOrder
 from piggy.core.desk import Desk
-from piggy.core.events import Recorded
+from piggy.core.events import AnyEvent
 from piggy.core.market import VenueQuote
+from piggy.engine.lab.past import History, Past
 from piggy.messaging import codec, tape
 from piggy.messaging.tape import Begun, Decided, Entry, Looked, Marked, Quoted
 
@@ -81,58 +82,36 @@ class Again:
             self.taken += 1
         else:
             self.commands += 1
-            self.orders += type(entry.command).__name__ == "PlaceOrder"
-            self._compare(entry, rows)
-        for row in rows:
-            self.desk.apply(recorded=row)
+            self.orders += type(entry.command) is PlaceOrder
+            made = self.desk.decide(command=entry.command, now_us=entry.at_us)
+            if self._compare(entry, made, rows):
+                # The desk that lived this day applied what it had made, and so does this one.
+                for event, row in zip(made, rows, strict=True):
+                    self.desk.apply(recorded=row.recorded(event=event))
+                self.events += len(rows)
+                return
+        self._apply(rows)
         self.events += len(rows)
 
-    def _compare(self, entry: Decided, rows: list[Recorded]) -> None:
-        assert entry.command is not None
-        made = self.desk.decide(command=entry.command, now_us=entry.at_us)
-        came, were = [codec.encode(event) for event in made], [codec.encode(row.event) for row in rows]
-        if came == were:
-            return
+    def _compare(self, entry: Decided, made: tuple[AnyEvent, ...], rows: list[Past]) -> bool:
+        same = [row.is_same(event=event) for event, row in zip(made, rows, strict=False)]
+        if len(made) == len(rows) and all(same):
+            return True
         self.mismatches += 1
         if len(self.examples) < EXAMPLES_MAX:
-            pairs = zip(came, were, strict=False)
-            at = next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(came), len(were)))
+            at = same.index(False) if False in same else len(same)
             was, new = (rows[at].event if at < len(rows) else None), (made[at] if at < len(made) else None)
             text = f"event {at + 1}: {_parted(was, new)}"
             self.examples.append(Mismatch(rows[0].seq, type(entry.command).__name__, text))
+        return False
 
-    def _apply_unrecorded(self, rows: list[Recorded]) -> None:
+    def _apply_unrecorded(self, rows: list[Past]) -> None:
+        self.unrecorded += len(rows)
+        self._apply(rows)
+
+    def _apply(self, rows: list[Past]) -> None:
         for row in rows:
-            self.unrecorded += 1
-            self.desk.apply(recorded=row)
-
-
-class History:
-    """The rows of the log that come next, in order."""
-
-    def __init__(self) -> None:
-        self.rows: deque[Recorded] = deque()
-        self.last_seq = 0
-
-    def add(self, *, rows: Iterable[Recorded]) -> None:
-        """Take the next rows."""
-        for row in rows:
-            self.rows.append(row)
-            self.last_seq = row.seq
-
-    def until(self, *, seq: int) -> list[Recorded]:
-        """Take the rows up to `seq` away and return them."""
-        return list(self._while_at_most(seq))
-
-    def of(self, *, entry: Decided) -> list[Recorded]:
-        """Take the rows of a command away and return them; none where it was never committed."""
-        if not self.rows or self.rows[0].command_id != entry.command_id:
-            return []
-        return list(self._while_at_most(entry.first_seq + entry.events - 1))
-
-    def _while_at_most(self, seq: int) -> Iterator[Recorded]:
-        while self.rows and self.rows[0].seq <= seq:
-            yield self.rows.popleft()
+            self.desk.apply(recorded=row.recorded(event=row.event))
 
 
 def hear(*, desk: Desk, data: bytes) -> None:

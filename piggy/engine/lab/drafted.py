@@ -21,16 +21,19 @@ from piggy.core.events import AnyEvent, Recorded
 from piggy.core.market import Level
 from piggy.core.orders import Side
 from piggy.engine.journal import occurred_at_us
-from piggy.engine.lab.again import History, hear
-from piggy.engine.lab.figures import Figures
+from piggy.engine.lab.again import hear
+from piggy.engine.lab.figures import COUNTED, Figures
+from piggy.engine.lab.past import History, Past
 from piggy.messaging import tape
 from piggy.messaging.tape import Begun, Decided, Entry, Looked, Marked, Quoted
 
 log = logging.getLogger(__name__)
 
 # Alerts change nothing of what is dealt, and looking for them costs as much as dealing.
-LEFT_OUT = (cmd.ActOnLimits,)
-CREATED = (ev.OrderAccepted, ev.OrderDenied, ev.HedgeProposed)
+LEFT_OUT = cmd.ActOnLimits
+CREATED = frozenset({ev.OrderAccepted, ev.OrderDenied, ev.HedgeProposed})
+# What is asked of history's events; of the others not one is decoded.
+ASKED = frozenset(kind.__name__ for kind in (*CREATED, ev.ChildOrderCreated, *COUNTED))
 REACTIONS_MAX = 50
 # What only the draft waits for, as a stop of a position that history did not have, is looked at this often.
 LOOK_EVERY_US = 5_000_000
@@ -48,6 +51,7 @@ class Drafted:
         self.commands = self.orders = self.failed = self.quotes = 0
         self._changes = tuple(changes)
         self._targets = {_target(change) for change in changes}
+        self._target_kinds = frozenset(type(change) for change in changes)
         self._from_us = from_us
         self._is_open = False
         self._is_cut = False
@@ -95,8 +99,7 @@ class Drafted:
             self._apply(rows)
         else:
             self._open(entry.at_us)
-            self._count(rows, entry.at_us)
-            self._again(entry, rows)
+            self._again(entry, self._count(rows, entry.at_us))
 
     def _open(self, at_us: int) -> None:
         """From here on history and the draft go their own ways."""
@@ -109,50 +112,50 @@ class Drafted:
         for change in self._changes:
             self._do(change, at_us, ())
 
-    def _again(self, entry: Decided, rows: list[Recorded]) -> None:
-        events = [row.event for row in rows]
+    def _again(self, entry: Decided, were: list[AnyEvent]) -> None:
         if entry.command is None:
             return
         self.commands += 1
-        self.orders += isinstance(entry.command, cmd.PlaceOrder)
+        self.orders += type(entry.command) is cmd.PlaceOrder
         command = self._translated(entry.command)
         if command is None:
-            self._pair(events, ())
+            self._pair(were, ())
             return
-        self._do(command, entry.at_us, events)
+        self._do(command, entry.at_us, were)
 
     def _do(self, command: AnyCommand, at_us: int, were: Sequence[AnyEvent]) -> None:
         """Decide, apply, and let the venues of new legs answer; `were` is what history had of the same command."""
         waiting: list[AnyCommand] = [command]
-        for _ in range(REACTIONS_MAX):
-            if not waiting:
+        for at in range(REACTIONS_MAX):
+            if at == len(waiting):
                 return
-            events = self._decide(waiting.pop(0), at_us)
+            events = self._decide(waiting[at], at_us)
             for leg in self._pair(were, events):
                 waiting += self._filled(leg, at_us)
             were = ()
 
     def _decide(self, command: AnyCommand, at_us: int) -> tuple[AnyEvent, ...]:
-        if isinstance(command, LEFT_OUT):
+        kind = type(command)
+        if kind is LEFT_OUT:
             return ()
-        if isinstance(command, cmd.ActOnPrices):
+        if kind is cmd.ActOnPrices:
             # Who is in danger under the draft is not who was.
             command = msgspec.structs.replace(command, accounts=None)
         try:
             events = self.desk.decide(command=command, now_us=at_us)
         except Exception:
             # The boundary of one command, as in the engine: deciding changed nothing.
-            log.exception("command not decided in the lab", extra={"command": type(command).__name__})
+            log.exception("command not decided in the lab", extra={"command": kind.__name__})
             self.failed += 1
             return ()
         self._number += 1
-        seq = self.desk.state.seq
+        seq, command_id, take, apply = self.desk.state.seq, f"lab-{self._number}", self.would.take, self.desk.apply
         for position, event in enumerate(events):
-            self.would.take(event=event, at_us=at_us)
-            self.desk.apply(
+            take(event=event, at_us=at_us)
+            apply(
                 recorded=Recorded(
                     seq=seq + position + 1,
-                    command_id=f"lab-{self._number}",
+                    command_id=command_id,
                     position=position,
                     principal="lab",
                     request_hash="",
@@ -166,17 +169,16 @@ class Drafted:
 
     def _pair(self, were: Sequence[AnyEvent], came: Sequence[AnyEvent]) -> list[ev.ChildOrderCreated]:
         """Give history's orders and legs the names that they have here; return the legs that only the draft has."""
-        before = [_id_of(event) for event in were if isinstance(event, CREATED)]
-        after = [_id_of(event) for event in came if isinstance(event, CREATED)]
-        self._known_ids.update(before)
-        self.ids.update(zip(before, after, strict=False))
-        legs = [event for event in came if isinstance(event, ev.ChildOrderCreated)]
-        for event in were:
-            if isinstance(event, ev.ChildOrderCreated):
-                same = next((leg for leg in legs if self._is_same(event, leg)), None)
-                self._legs[event.cl_ord_id] = same.cl_ord_id if same else None
-                if same:
-                    legs.remove(same)
+        before, lost = _created(were)
+        after, legs = _created(came)
+        if before:
+            self._known_ids.update(before)
+            self.ids.update(zip(before, after, strict=False))
+        for event in lost:
+            same = next((leg for leg in legs if self._is_same(event, leg)), None)
+            self._legs[event.cl_ord_id] = same.cl_ord_id if same else None
+            if same:
+                legs.remove(same)
         return legs
 
     def _is_same(self, before: ev.ChildOrderCreated, leg: ev.ChildOrderCreated) -> bool:
@@ -220,44 +222,61 @@ class Drafted:
 
     def _translated(self, command: Any) -> AnyCommand | None:
         """Return the command in the draft's names; None where it concerns what is not there."""
-        if _target(command) in self._targets or isinstance(command, LEFT_OUT):
+        kind: Any = type(command)
+        translated: AnyCommand | None = command
+        if kind is LEFT_OUT or (kind in self._target_kinds and _target(command) in self._targets):
             return None
-        fields = command.__struct_fields__
-        if "cl_ord_id" in fields:
-            found = self._legs.get(command.cl_ord_id, command.cl_ord_id)
-            return None if found is None else msgspec.structs.replace(command, cl_ord_id=found)
-        for name in ("order_id", "hedge_id"):
-            if name in fields:
-                found = self._named(getattr(command, name))
-                return None if found is None else msgspec.structs.replace(command, **{name: found})
-        if isinstance(command, cmd.PlaceOrder) and (held := command.terms.position_id):
-            terms = msgspec.structs.replace(command.terms, position_id=self._named(held) or held)
-            return msgspec.structs.replace(command, terms=terms)
-        translated: AnyCommand = command
+        if kind is cmd.PlaceOrder:
+            if held := command.terms.position_id:
+                terms = msgspec.structs.replace(command.terms, position_id=self._named(held) or held)
+                translated = msgspec.structs.replace(command, terms=terms)
+        elif "cl_ord_id" in (fields := kind.__struct_fields__):
+            known = command.cl_ord_id
+            found = self._legs.get(known, known)
+            if found != known:
+                translated = None if found is None else msgspec.structs.replace(command, cl_ord_id=found)
+        else:
+            for name in ("order_id", "hedge_id"):
+                if name in fields:
+                    found = self._named(getattr(command, name))
+                    return None if found is None else msgspec.structs.replace(command, **{name: found})
         return translated
 
     def _named(self, name: str) -> str | None:
         found = self.ids.get(name)
         return name if found is None and name not in self._known_ids else found
 
-    def _count(self, rows: list[Recorded], at_us: int) -> None:
-        for row in rows:
-            self.were.take(event=row.event, at_us=at_us)
+    def _count(self, rows: list[Past], at_us: int) -> list[AnyEvent]:
+        events = [row.event for row in rows if row.type_name in ASKED]
+        for event in events:
+            self.were.take(event=event, at_us=at_us)
+        return events
 
-    def _take_history(self, rows: list[Recorded], at_us: int) -> None:
+    def _take_history(self, rows: list[Past], at_us: int) -> None:
         """Rows that no tape knows: before the draft began they are history's, later they cannot be decided again."""
+        if not rows:
+            return
         if self._is_open:
             self._count(rows, at_us)
         else:
             self._apply(rows)
 
-    def _apply(self, rows: list[Recorded]) -> None:
+    def _apply(self, rows: list[Past]) -> None:
         for row in rows:
-            self.desk.apply(recorded=row)
+            self.desk.apply(recorded=row.recorded(event=row.event))
 
 
-def _id_of(event: Any) -> str:
-    return event.hedge_id if isinstance(event, ev.HedgeProposed) else event.order_id
+def _created(events: Sequence[Any]) -> tuple[list[str], list[ev.ChildOrderCreated]]:
+    """Return the names of the orders and hedges that begin with these events, and the legs that do."""
+    names: list[str] = []
+    legs: list[ev.ChildOrderCreated] = []
+    for event in events:
+        kind = type(event)
+        if kind is ev.ChildOrderCreated:
+            legs.append(event)
+        elif kind in CREATED:
+            names.append(event.hedge_id if kind is ev.HedgeProposed else event.order_id)
+    return names, legs
 
 
 def _target(command: Any) -> tuple[str, str, str, str]:

@@ -1,11 +1,13 @@
-"""What a day's events come to: routes, venues, refusals, open risk at its worst, money by book; and each order's fate.
+"""What a day's events come to: routes, venues, refusals, open risk at its worst, money; and each order's fate.
 
-Made of events alone, so that what was and what would have been are counted by the same rule. Money is in `currency`.
+Made of events alone, so that what was and what would have been are counted by the same rule. Money is in `currency`,
+by book, by group and by symbol, each of which adds up to the same total.
 Dealing is valued at the day's last prices: what the house held before the day is the same on both sides and left out.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -20,8 +22,11 @@ from piggy.core.orders import Side
 from piggy.core.state import State
 
 CENT = Decimal("0.01")
+_BUY = Side.BUY
 MILLION = Decimal(1_000_000)
 HEDGES = "HEDGE"
+# Whose money it is where it belongs to no client, and in what where to no symbol.
+HOUSE, NO_SYMBOL = "the house itself", "no symbol"
 
 
 @dataclass(slots=True)
@@ -60,6 +65,14 @@ class Fate:
 
 
 @dataclass(slots=True)
+class Dealing:
+    """Signed lots that the house holds of a deal's kind, and the cash that they cost (lots times price)."""
+
+    lots: Decimal = ZERO
+    cash: Decimal = ZERO
+
+
+@dataclass(slots=True)
 class Figures:
     """Counts one side. `open_lots` is the house's open risk at the beginning by symbol, signed as clients hold it."""
 
@@ -72,31 +85,45 @@ class Figures:
     refused: dict[str, int] = field(default_factory=dict)
     denials: dict[str, int] = field(default_factory=dict)
     peaks: dict[str, tuple[Decimal, int]] = field(default_factory=dict)
-    cash: dict[tuple[str, str], Decimal] = field(default_factory=dict)
-    lots: dict[tuple[str, str], Decimal] = field(default_factory=dict)
-    charged: dict[tuple[str, str], Decimal] = field(default_factory=dict)
-    worth: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    dealings: dict[tuple[str, str, str], Dealing] = field(default_factory=dict)
+    charged: dict[tuple[str, str, str, str], Decimal] = field(default_factory=dict)
+    worth: dict[tuple[str, str, str], Decimal] = field(default_factory=dict)
     called: int = 0
     stopped_out: int = 0
 
     def take(self, *, event: AnyEvent, at_us: int) -> None:
         """Count one event."""
-        count = _COUNTS.get(type(event))
+        count = COUNTED.get(type(event))
         if count is not None:
             count(self, event, at_us)
 
     def dealing(
-        self, *, book: str, symbol: str, side: Side, lots: Decimal, price: Decimal, ours: bool, at_us: int
+        self, *, book: str, group: str, symbol: str, side: Side, lots: Decimal, price: Decimal, ours: bool, at_us: int
     ) -> None:
         """Add a deal to a book: a client's, whom the house faces, or the house's own at a venue (`ours`)."""
-        signed = side.sign * lots if ours else -side.sign * lots
-        key = (book, symbol)
-        self.lots[key] = self.lots.get(key, ZERO) + signed
-        self.cash[key] = self.cash.get(key, ZERO) - signed * price
+        signed = lots if (side is _BUY) is ours else -lots
+        key = (book, group, symbol)
+        found = self.dealings.get(key)
+        if found is None:
+            found = self.dealings[key] = Dealing()
+        found.lots += signed
+        found.cash -= signed * price
         if book != "CROSS":
             now = self.open_lots[symbol] = self.open_lots.get(symbol, ZERO) - signed
-            if abs(now) > abs(self.peaks.get(symbol, (ZERO, 0))[0]):
+            peak = self.peaks.get(symbol)
+            if abs(now) > (abs(peak[0]) if peak else ZERO):
                 self.peaks[symbol] = (now, at_us)
+
+    def group_of(self, *, order_id: str) -> str:
+        """Return the group of an order that is known, else that the house's own it is."""
+        known = self.fates.get(order_id) or self.state.orders.get(order_id)
+        return known.group if known else HOUSE
+
+    def charge(self, *, what: str, account_id: str, symbol: str, amount: Decimal, currency: str = "") -> None:
+        """Add what an account paid the house, below zero: got of it, in the account's currency by default."""
+        account = self.state.accounts[account_id]
+        key = (what, account.group, symbol, currency or account.currency)
+        self.charged[key] = self.charged.get(key, ZERO) + amount
 
     def total(self, *, marks: Mapping[str, Touch], pairs: Pairs, currency: str) -> dict[str, Any]:
         """Return the figures as JSON: numbers as texts, money in `currency` at the last prices."""
@@ -105,28 +132,33 @@ class Figures:
             rate = rate_of(state=self.state, source=source, target=currency, gain=amount > 0, marks=marks, pairs=pairs)
             return amount * rate if rate is not None else ZERO
 
-        profit: dict[str, Decimal] = {}
-        for (book, symbol), cash in self.cash.items():
+        profit, charged, groups, symbols = (defaultdict[str, Decimal](Decimal) for _ in range(4))
+        for (book, group, symbol), dealing in self.dealings.items():
             instrument, touch = self.state.instruments[symbol], marks.get(symbol)
             mid = (touch.bid + touch.ask) / 2 if touch else ZERO
-            amount = (cash + self.lots[(book, symbol)] * mid) * instrument.contract_size
-            profit[book] = profit.get(book, ZERO) + converted(amount, instrument.quote)
-        charged: dict[str, Decimal] = {}
-        for (what, source), amount in self.charged.items():
-            charged[what] = charged.get(what, ZERO) + converted(amount, source)
+            money = converted((dealing.cash + dealing.lots * mid) * instrument.contract_size, instrument.quote)
+            _add(money, (profit, book), (groups, group), (symbols, symbol))
+        for (what, group, symbol, source), amount in self.charged.items():
+            _add(converted(amount, source), (charged, what), (groups, group), (symbols, symbol))
         fees = ZERO
-        for (venue, symbol), worth in self.worth.items():
+        for (venue, group, symbol), worth in self.worth.items():
             known = self.state.venues.get(venue)
             if known is not None and known.commission_per_million:
                 amount = worth * known.commission_per_million / MILLION
-                fees += converted(amount, self.state.instruments[symbol].quote)
+                fee = converted(amount, self.state.instruments[symbol].quote)
+                fees += fee
+                _add(-fee, (groups, group), (symbols, symbol))
         fates = self.fates.values()
+        denied = Counter(f"{fate.group} · {fate.symbol}" for fate in fates if fate.denied)
         return {
             "orders": len(self.fates),
-            "denied": sum(1 for fate in fates if fate.denied),
+            "denied": denied.total(),
+            "denied_by": dict(sorted(denied.items())),
             "filled_lots": str(sum((fate.filled for fate in fates), ZERO)),
-            "profit": {book: _money(amount) for book, amount in sorted(profit.items())},
-            "charged": {what: _money(amount) for what, amount in sorted(charged.items())},
+            "profit": _told(profit),
+            "charged": _told(charged),
+            "groups": _told(groups),
+            "symbols": _told(symbols),
             "venue_fees": _money(fees),
             "total": _money(sum(profit.values(), ZERO) + sum(charged.values(), ZERO) - fees),
             "routes": [[*key, str(lots)] for key, lots in sorted(self.routes.items())],
@@ -166,13 +198,15 @@ def _rerouted(figures: Figures, event: ev.OrderRerouted, at_us: int) -> None:
 
 
 def _filled(figures: Figures, event: ev.OrderFilled, at_us: int) -> None:
-    group = figures.state.accounts[event.account_id].group
-    key = (group, event.symbol, event.book)
+    account_id, symbol = event.account_id, event.symbol
+    group = figures.state.accounts[account_id].group
+    key = (group, symbol, event.book)
     figures.routes[key] = figures.routes.get(key, ZERO) + event.quantity
-    charge = ("commission", figures.state.accounts[event.account_id].currency)
-    figures.charged[charge] = figures.charged.get(charge, ZERO) + event.commission
+    if event.commission:
+        figures.charge(what="commission", account_id=account_id, symbol=symbol, amount=event.commission)
     figures.dealing(
         book=event.book,
+        group=group,
         symbol=event.symbol,
         side=event.side,
         lots=event.quantity,
@@ -192,12 +226,15 @@ def _child(figures: Figures, event: ev.ChildOrderCreated, at_us: int) -> None:
 
 def _child_filled(figures: Figures, event: ev.ChildOrderFilled, at_us: int) -> None:
     figures.dealt[event.venue] = figures.dealt.get(event.venue, ZERO) + event.quantity
-    key = (event.venue, event.symbol)
+    # Hedges are numbered apart from orders, by their first letter.
+    hedges = event.order_id.startswith("H")
+    group = HOUSE if hedges else figures.group_of(order_id=event.order_id)
+    key = (event.venue, group, event.symbol)
     units = event.quantity * figures.state.instruments[event.symbol].contract_size
     figures.worth[key] = figures.worth.get(key, ZERO) + units * event.price
     figures.dealing(
-        # Hedges are numbered apart from orders, by their first letter.
-        book=HEDGES if event.order_id.startswith("H") else "A",
+        book=HEDGES if hedges else "A",
+        group=group,
         symbol=event.symbol,
         side=event.side,
         lots=event.quantity,
@@ -221,8 +258,19 @@ def _cancelled(figures: Figures, event: ev.OrderCancelled, at_us: int) -> None:
 
 
 def _swap(figures: Figures, event: ev.SwapCharged, at_us: int) -> None:
-    key = ("swap", event.currency)
-    figures.charged[key] = figures.charged.get(key, ZERO) - event.amount
+    figures.charge(
+        what="swap", account_id=event.account_id, symbol=event.symbol, amount=-event.amount, currency=event.currency
+    )
+
+
+def _written_off(figures: Figures, event: ev.NegativeBalanceWrittenOff, at_us: int) -> None:
+    figures.charge(
+        what="negative balances",
+        account_id=event.account_id,
+        symbol=NO_SYMBOL,
+        amount=-event.amount,
+        currency=event.currency,
+    )
 
 
 def _called(figures: Figures, event: ev.MarginCalled, at_us: int) -> None:
@@ -233,7 +281,8 @@ def _stopped(figures: Figures, event: ev.StoppedOut, at_us: int) -> None:
     figures.stopped_out += 1
 
 
-_COUNTS: dict[type, Callable[..., None]] = {
+# Whose events count, and how.
+COUNTED: dict[type, Callable[..., None]] = {
     ev.OrderDenied: _denied,
     ev.OrderAccepted: _accepted,
     ev.OrderRerouted: _rerouted,
@@ -243,9 +292,19 @@ _COUNTS: dict[type, Callable[..., None]] = {
     ev.ChildOrderClosed: _child_closed,
     ev.OrderCancelled: _cancelled,
     ev.SwapCharged: _swap,
+    ev.NegativeBalanceWrittenOff: _written_off,
     ev.MarginCalled: _called,
     ev.StoppedOut: _stopped,
 }
+
+
+def _add(money: Decimal, *places: tuple[dict[str, Decimal], str]) -> None:
+    for sums, key in places:
+        sums[key] += money
+
+
+def _told(sums: Mapping[str, Decimal]) -> dict[str, str]:
+    return {key: _money(amount) for key, amount in sorted(sums.items())}
 
 
 def _money(amount: Decimal) -> str:

@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Protocol
 
 import msgspec
 import psycopg
@@ -16,10 +16,12 @@ from piggy.core.commands import AnyCommand
 from piggy.core.desk import Desk
 from piggy.engine import recovery, snapshot_store
 from piggy.engine.context import TenantContext
-from piggy.engine.lab.again import Again, History, last_seq
+from piggy.engine.lab import past
+from piggy.engine.lab.again import Again, last_seq
 from piggy.engine.lab.drafted import Drafted
 from piggy.engine.lab.figures import Fate
-from piggy.messaging import log_pages, tape
+from piggy.engine.lab.past import History
+from piggy.messaging import tape
 from piggy.messaging.chain import Tip
 from piggy.messaging.tape import Begun, Decided, Entry
 
@@ -53,7 +55,25 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     differences_max: int = DIFFERENCES_MAX
 
 
-class Source:
+class Recording(Protocol):
+    """A recorded time of one tenant."""
+
+    tenant: str
+
+    async def chunks(self, *, request: Request) -> list[int]:
+        """Return the names of the chunks that hold the window, from one that starts. Raises UnableToReplay."""
+
+    async def entries(self, *, chunk: int) -> list[Entry]:
+        """Return a chunk's entries. Raises UnableToReadTape."""
+
+    async def desk(self, *, begun: Begun) -> tuple[Desk, Tip]:
+        """Return the desk at the tape's beginning, of the log alone, and where the log then stood."""
+
+    def pages(self, *, after: int) -> AsyncIterator[bytes]:
+        """Yield the log's pages after a seq."""
+
+
+class Source(Recording):
     """Where one tenant's tape and log are read from, each over a connection of its own: pages come ahead of time."""
 
     def __init__(
@@ -103,7 +123,7 @@ class Source:
 
 
 async def run(
-    *, source: Source, request: Request, progress: Callable[[float], None]
+    *, source: Recording, request: Request, progress: Callable[[float], None]
 ) -> tuple[dict[str, Any], Iterator[tuple[str, ...]]]:
     """Return the figures and, for a draft, the orders that differ as rows of COLUMNS; `progress` hears 0 to 1.
 
@@ -125,7 +145,7 @@ async def run(
         entries = _until(entries, request.until_us)
         wanted = last_seq(entries=entries)
         while log.last_seq < wanted and (page := await anext(pages, b"")):
-            log.add(rows=(row.recorded for row in log_pages.rows(tenant=source.tenant, page=page, tip=tip)))
+            log.add(rows=past.rows(tenant=source.tenant, page=page, tip=tip))
         replay.run(entries=entries, log=log)
         progress((at + 1) / len(names))
         if replay.orders > request.orders_max:

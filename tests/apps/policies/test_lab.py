@@ -111,7 +111,10 @@ def test_a_draft_is_tried_on_the_recorded_day_and_both_sides_are_shown(recorded:
     assert done.check_result["orders"] == done.result["were"]["orders"] == 60
     page = dealer.get(f"{screen}{run.pk}/change/")
     assert "Refresh" not in page.headers
-    assert "The unchanged replay equals history" in page.content.decode()
+    shown = page.content.decode()
+    assert "The unchanged replay equals history" in shown
+    assert "Profit by group (USD)" in shown
+    assert "Profit by symbol (USD)" in shown
     sheet = list(csv.DictReader(io.StringIO(dealer.get(f"{screen}{run.pk}/differences.csv").content.decode())))
     assert len(sheet) == done.result["differing"] > 0
     assert {row["group"] for row in sheet} == {"b"}
