@@ -41,7 +41,9 @@ class Unavailable(exceptions.APIException):
 
 
 class StrictInput(serializers.Serializer):
-    """A serializer that refuses fields it does not know (mass assignment)."""
+    """A serializer that refuses fields it does not know (mass assignment); at least `fields_min` must be given."""
+
+    fields_min: ClassVar[int] = 0
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the valid values; 400 names an unknown field."""

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from apps.accounts import selectors as accounts
 from apps.common.api import ApiView
+from apps.common.openapi import page_of
 from apps.risk import selectors
 from piggy.core.money import plain
 
@@ -27,7 +28,7 @@ class AccountOut(serializers.Serializer):
 
 
 class Accounts(ApiView):
-    @extend_schema(operation_id="accounts_list", responses=AccountOut(many=True))
+    @extend_schema(operation_id="accounts_list", responses=page_of(AccountOut))
     def get(self, request: Request) -> Response:
         """List the caller's trading accounts."""
         rows = list(accounts.accounts_of(user=request.user))

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.times import microseconds
@@ -15,6 +16,7 @@ from piggy.core.money import plain
 NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,10})?\Z", re.ASCII)
 
 
+@extend_schema_field({"type": "string", "pattern": r"^-?[0-9]{1,18}(\.[0-9]{1,10})?$", "example": "0.10"})
 class DecimalText(serializers.Field):
     """A decimal number in a string, as "0.10"; a JSON number is refused because it may have passed through a float."""
 
@@ -36,6 +38,7 @@ class DecimalText(serializers.Field):
         return plain(value)
 
 
+@extend_schema_field({"type": "string", "format": "date-time"})
 class ZonedTime(serializers.Field):
     """An RFC 3339 time with its zone; integer UTC microseconds inside."""
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.api import StrictInput
@@ -59,13 +60,15 @@ class OrderIn(StrictInput):
 class AmendIn(StrictInput):
     """What of a working order is to be otherwise; what is left out stays."""
 
+    fields_min = 1
+
     quantity = DecimalText(required=False)
     limit_price = DecimalText(required=False)
     stop_price = DecimalText(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the changes; there must be one."""
-        if not attrs:
+        if len(attrs) < self.fields_min:
             raise serializers.ValidationError("Name a quantity, a limit price or a stop price.")
         return attrs
 
@@ -105,6 +108,25 @@ class OrderOut(serializers.Serializer):
     reasons = ReasonOut(many=True, required=False)
 
 
+class PendingOut(serializers.Serializer):
+    """A command that is taken and not decided yet."""
+
+    state = serializers.CharField()
+    message = serializers.CharField()
+    request_id = serializers.CharField()
+
+
+class DeniedOut(serializers.Serializer):
+    """A refusal: the first reason as every error has it, then all of them and the order, where the desk denied one."""
+
+    code = serializers.CharField()
+    field = serializers.CharField(allow_null=True)  # type: ignore[assignment]
+    message = serializers.CharField()
+    request_id = serializers.CharField()
+    errors = ReasonOut(many=True, required=False)  # type: ignore[assignment]
+    order = OrderOut(required=False)
+
+
 class OrderRowOut(OrderOut):
     requote_price = DecimalText(allow_null=True)
     requote_until = ZonedTime(allow_null=True)
@@ -112,6 +134,7 @@ class OrderRowOut(OrderOut):
     updated_at = ZonedTime()
     reasons = serializers.SerializerMethodField()  # type: ignore[assignment]
 
+    @extend_schema_field(ReasonOut(many=True))
     def get_reasons(self, row: Order) -> list[dict[str, str | None]]:
         """Return the checks that the order did not pass."""
         failed = (check for check in row.verdict.get("checks", ()) if not check["passed"])

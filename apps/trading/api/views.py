@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api import ApiView, Refused, Unavailable
+from apps.common.openapi import PAGE, page_of
 from apps.trading import selectors, services
 from apps.trading.api import serializers
 from apps.trading.api.pages import page
@@ -26,8 +27,16 @@ WAIT_S_DEFAULT = 2
 RETRY_AFTER_S = 1
 DESK_AWAY_RETRY_S = 5
 WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])", re.ASCII)
-KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, required=True, description="1-255 characters.")
+KEY_SHAPE = {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX, "pattern": "^[!-~]([ -~]*[!-~])?$"}
+KEY = OpenApiParameter(
+    "Idempotency-Key", KEY_SHAPE, OpenApiParameter.HEADER, required=True, description="Of your own choice."
+)
 PREFER = OpenApiParameter("Prefer", str, OpenApiParameter.HEADER, description="wait=N: seconds to wait, at most 10.")
+
+UNDECIDED = {
+    202: OpenApiResponse(serializers.PendingOut, "Not decided within the wait; repeat under the same key."),
+    422: OpenApiResponse(serializers.DeniedOut, "Denied with every reason, or another body under the same key."),
+}
 
 
 class Orders(ApiView):
@@ -37,12 +46,7 @@ class Orders(ApiView):
         operation_id="orders_place",
         request=serializers.OrderIn,
         parameters=[KEY, PREFER],
-        responses={
-            201: serializers.OrderOut,
-            202: OpenApiResponse(description="Not decided within the wait; repeat under the same key."),
-            422: OpenApiResponse(description="Denied with every reason, or another body under the same key."),
-            503: OpenApiResponse(description="The desk is away; repeat under the same key."),
-        },
+        responses={201: serializers.OrderOut} | UNDECIDED,
     )
     def post(self, request: Request) -> Response:
         """Place an order; the answer is the desk's decision, committed."""
@@ -51,7 +55,7 @@ class Orders(ApiView):
         body.is_valid(raise_exception=True)
         return _asked(self, request, services.place_order, done=status.HTTP_201_CREATED, terms=body.terms())
 
-    @extend_schema(operation_id="orders_list", responses=serializers.OrderRowOut(many=True))
+    @extend_schema(operation_id="orders_list", parameters=PAGE, responses=page_of(serializers.OrderRowOut))
     def get(self, request: Request) -> Response:
         """List the caller's orders, newest first."""
         rows = selectors.orders_of(user=request.user)
@@ -71,7 +75,12 @@ class Order(ApiView):
             raise NotFound
         return Response(serializers.OrderRowOut(row).data)
 
-    @extend_schema(operation_id="orders_cancel", parameters=[PREFER], request=None, responses=serializers.OrderOut)
+    @extend_schema(
+        operation_id="orders_cancel",
+        parameters=[PREFER],
+        request=None,
+        responses={200: serializers.OrderOut} | UNDECIDED,
+    )
     def delete(self, request: Request, order_id: str) -> Response:
         """Cancel what is left of an order."""
         try:
@@ -94,7 +103,7 @@ class Order(ApiView):
         operation_id="orders_amend",
         request=serializers.AmendIn,
         parameters=[KEY, PREFER],
-        responses={200: serializers.OrderOut, 422: OpenApiResponse(description="Refused with its reason.")},
+        responses={200: serializers.OrderOut} | UNDECIDED,
     )
     def patch(self, request: Request, order_id: str) -> Response:
         """Ask for another quantity or price; a smaller quantity alone keeps the order's place."""
@@ -110,7 +119,7 @@ class Requote(ApiView):
         operation_id="orders_answer_requote",
         request=serializers.RequoteIn,
         parameters=[KEY, PREFER],
-        responses={200: serializers.OrderOut, 422: OpenApiResponse(description="No price is offered any more.")},
+        responses={200: serializers.OrderOut} | UNDECIDED,
     )
     def post(self, request: Request, order_id: str) -> Response:
         """Take or decline it; accepted, the order is dealt there, or better where the market came back."""
@@ -121,7 +130,7 @@ class Requote(ApiView):
 
 
 class Fills(ApiView):
-    @extend_schema(operation_id="fills_list", responses=serializers.FillOut(many=True))
+    @extend_schema(operation_id="fills_list", parameters=PAGE, responses=page_of(serializers.FillOut))
     def get(self, request: Request) -> Response:
         """List the caller's fills, newest first."""
         rows = selectors.fills_of(user=request.user)
@@ -129,7 +138,7 @@ class Fills(ApiView):
 
 
 class Positions(ApiView):
-    @extend_schema(operation_id="positions_list", responses=serializers.PositionOut(many=True))
+    @extend_schema(operation_id="positions_list", parameters=PAGE, responses=page_of(serializers.PositionOut))
     def get(self, request: Request) -> Response:
         """List the caller's open positions."""
         rows = selectors.positions_of(user=request.user)

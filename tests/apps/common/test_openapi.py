@@ -1,0 +1,58 @@
+"""The API's description says what the API does: pages, strict bodies, and every refusal in one shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+
+ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}}
+
+
+@pytest.fixture(scope="module")
+def description() -> dict[str, Any]:
+    return dict(SchemaGenerator().get_schema(request=None, public=True))
+
+
+def test_it_is_valid_openapi(description: dict[str, Any]) -> None:
+    assert description["paths"]
+    validate_schema(description)
+
+
+def test_every_operation_names_its_errors_in_one_shape(description: dict[str, Any]) -> None:
+    for path, operations in description["paths"].items():
+        for verb, operation in operations.items():
+            expected = {"400", "401", "403", "429", "503"}
+            expected |= {"404", "413", "415"} if "requestBody" in operation else set()
+            expected |= {"404"} if "{" in path else set()
+            assert expected <= set(operation["responses"]), f"{verb} {path}"
+            assert all(operation["responses"][status]["content"] == ERROR for status in expected), f"{verb} {path}"
+
+
+@pytest.mark.parametrize("noun", ["accounts", "orders", "fills", "positions"])
+def test_a_list_is_a_page_with_a_cursor(description: dict[str, Any], noun: str) -> None:
+    found = description["paths"][f"/api/v1/{noun}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    page = description["components"]["schemas"][found["$ref"].rsplit("/", 1)[1]]
+    assert page["properties"]["results"]["type"] == "array"
+    assert page["properties"]["next_cursor"] == {"type": "string", "nullable": True}
+
+
+def test_a_body_is_closed_and_must_be_there(description: dict[str, Any]) -> None:
+    bodies = {
+        f"{verb} {path}": operation["requestBody"]
+        for path, operations in description["paths"].items()
+        for verb, operation in operations.items()
+        if "requestBody" in operation
+    }
+    assert bodies
+    for name, body in bodies.items():
+        shape = body["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
+        assert body["required"] and description["components"]["schemas"][shape]["additionalProperties"] is False, name
+    assert description["components"]["schemas"]["PatchedAmendInRequest"]["minProperties"] == 1
+
+
+def test_money_is_text_of_digits(description: dict[str, Any]) -> None:
+    quantity = description["components"]["schemas"]["OrderInRequest"]["properties"]["quantity"]
+    assert quantity["type"] == "string" and quantity["pattern"].startswith("^-?[0-9]{1,18}")
