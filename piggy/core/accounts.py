@@ -65,7 +65,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     open_orders_max: int = 200
     slippage_bps_max: Decimal = Decimal(50)
     stop_out_mode: StopOutMode = StopOutMode.SMART
-    stop_out_inclusive: bool = True
+    stop_out_inclusive: bool = False
     stop_out_quorum: int = 1
     stop_out_band_bps: Decimal = Decimal(50)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import strategies
+from piggy.core.funds import HOUSE_RULES
 from piggy.core.moment import Moment
 from piggy.core.profiles import ANY_SYMBOL, profile_fault
+from piggy.core.protection import credit_refusal
 from piggy.core.routing_rules import policy_fault
 
 Events = list[ev.AnyEvent]
@@ -108,6 +110,9 @@ def credit(*, command: cmd.CreditAccount, moment: Moment) -> Events:
     refusal = _money_refusal(command, moment)
     if refusal or command.reference in moment.state.references:
         return refusal
+    category = moment.account(command.account_id).category
+    if code := credit_refusal(kind=command.kind, category=category, rules=HOUSE_RULES):
+        return [_refused(code, "kind", f"a {category.value} client may be given no {command.kind}")]
     return [
         ev.AccountCredited(
             account_id=command.account_id,

@@ -212,7 +212,8 @@ class Desk:
         if state.parked:
             times = (*corrections.ripe(state=state, now_us=now_us), *times)
         rollover = overnight.rollover_due(state=state, now_us=now_us)
-        return (rollover, *prices, *times) if rollover else (*prices, *times)
+        # Time first: no price fills what has expired, nor is anybody stopped out on a margin that is over.
+        return (rollover, *times, *prices) if rollover else (*times, *prices)
 
     def _limits_to_look_at(self, now_us: int) -> tuple[AnyCommand, ...]:
         """Accounts that dealt, the longest waiting first, and now and then those whose alerts may be over."""

@@ -357,7 +357,7 @@ class Execution:
         state, account_id = self.moment.state, account.account_id
         balance = self._balances.get(account_id, state.balances.get(account_id, ZERO)) + amount
         self._balances[account_id] = balance
-        if balance < 0 and self.moment.group_of(account_id).negative_balance_protection and self._is_flat(account_id):
+        if balance < 0 and self.moment.is_protected(account_id) and self._is_flat(account_id):
             self.write_off(account_id=account_id, amount=-balance)
 
     def write_off(self, *, account_id: str, amount: Decimal) -> None:

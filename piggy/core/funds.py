@@ -167,3 +167,14 @@ def rate_of(
 def margin_percent_min(*, instrument: Instrument, account: Account) -> Decimal:
     """Return the least percent that the regulator lets this client category be charged, 0 where it has no cap."""
     return HOUSE_RULES.of(account.category).margin_percent.get(instrument.asset_class, ZERO)
+
+
+def stop_out_percent(*, account: Account, group: Group) -> Decimal:
+    """Return the level at which an account is closed out: its group's, never below what its category's rules say."""
+    least = HOUSE_RULES.of(account.category).closeout_percent
+    return group.stop_out_percent if least is None else max(least, group.stop_out_percent)
+
+
+def is_protected(*, account: Account, group: Group) -> bool:
+    """Return whether the house bears a negative balance: by the rules of the client's category, else by contract."""
+    return HOUSE_RULES.of(account.category).negative_balance_protection or group.negative_balance_protection

@@ -13,7 +13,7 @@ import msgspec
 from piggy.core import events as ev
 from piggy.core.accounts import Group
 from piggy.core.execution import Execution
-from piggy.core.funds import Funds, closing_price
+from piggy.core.funds import Funds, closing_price, stop_out_percent
 from piggy.core.gatekeeping import Admission
 from piggy.core.margin_watch import safe_bands
 from piggy.core.margining import open_lot_value, positions_in, terms_of
@@ -60,7 +60,8 @@ def watch_margin(*, account_id: str, execution: Execution) -> None:
         )
         if bands is not None:
             moment.watch.trust(account_id=account_id, bands=bands)
-    if stops_out(level=level, group=group):
+    bar = stop_out_percent(account=moment.account(account_id), group=group)
+    if level <= bar if group.stop_out_inclusive else level < bar:
         _stop_out(account_id=account_id, funds=funds, level=level, execution=execution)
 
 
@@ -71,11 +72,6 @@ def _holds_options(*, account_id: str, moment: Moment) -> bool:
         return False
     held = (state.positions[position_id].symbol for position_id in state.positions_of.get(account_id, ()))
     return any(state.instruments[symbol].option for symbol in held)
-
-
-def stops_out(*, level: Decimal, group: Group) -> bool:
-    """Return whether the margin level is at which the group closes positions: below its bar, or at it if inclusive."""
-    return level <= group.stop_out_percent if group.stop_out_inclusive else level < group.stop_out_percent
 
 
 def stop_out_plan(*, account_id: str, execution: Execution) -> Ladder | None:
@@ -100,7 +96,7 @@ def stop_out_plan(*, account_id: str, execution: Execution) -> Ladder | None:
         lines=lines,
         balance=balance,
         currency=account.currency,
-        level_percent=group.stop_out_percent,
+        level_percent=stop_out_percent(account=account, group=group),
         now_us=moment.now_us,
         mode=group.stop_out_mode,
         inclusive=group.stop_out_inclusive,

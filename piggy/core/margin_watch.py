@@ -17,7 +17,7 @@ from itertools import islice
 import msgspec
 
 from piggy.core.conversion import Pairs, Touch, conversion
-from piggy.core.funds import Funds, position_profit
+from piggy.core.funds import Funds, position_profit, stop_out_percent
 from piggy.core.money import ZERO
 from piggy.core.state import State
 
@@ -137,8 +137,9 @@ def safe_bands(
 
     None where none is sure. `funds` are those at `marks`, all positions priced.
     """
-    group = state.groups[state.accounts[account_id].group]
-    level = max(group.margin_call_percent, group.stop_out_percent)
+    account = state.accounts[account_id]
+    group = state.groups[account.group]
+    level = max(group.margin_call_percent, stop_out_percent(account=account, group=group))
     cushion = funds.equity - max(funds.used_margin * level / HUNDRED, funds.maintenance)
     # Profiles shape prices by time and spread, so there no band of raw prices is sure.
     if cushion <= 0 or state.profiles:

@@ -10,7 +10,7 @@ import msgspec
 from piggy.core.accounts import Account, Group
 from piggy.core.activity import Activity, Windows
 from piggy.core.conversion import Pairs, Touch, conversion
-from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, funds_of
+from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, funds_of, is_protected
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.margin_watch import MarginWatch
@@ -116,6 +116,10 @@ class Moment(msgspec.Struct, frozen=True):
             maintenance = funds.maintenance + options * AS_EVER.maintenance_percent / HUNDRED
             return msgspec.structs.replace(funds, used_margin=funds.used_margin + options, maintenance=maintenance)
         return funds if options is not None else msgspec.structs.replace(funds, priced=False)
+
+    def is_protected(self, account_id: str) -> bool:
+        """Return whether the house bears what an account falls below nothing."""
+        return is_protected(account=self.account(account_id), group=self.group_of(account_id))
 
     def rate(self, *, source: str, target: str, gain: bool) -> Decimal | None:
         """Return the conversion rate off the marks, else the last one that a fill was booked at, else None."""

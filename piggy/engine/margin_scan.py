@@ -13,7 +13,7 @@ import numpy as np
 
 from piggy.core.conversion import Touch
 from piggy.core.desk import Desk
-from piggy.core.funds import Funds, rate_of
+from piggy.core.funds import Funds, rate_of, stop_out_percent
 from piggy.core.instruments import Instrument
 from piggy.core.margin_screen import RANGE_MAX, Block, MarginScreen, UnableToScreen
 from piggy.core.moment import Moment
@@ -197,7 +197,7 @@ def _micro(amount: Decimal) -> int:
 def _margin_row(desk: Desk, moment: Moment, account_id: str) -> Row:
     account = desk.state.accounts[account_id]
     group, funds = desk.state.groups[account.group], moment.funds(account_id)
-    level = funds.level_percent
+    level, bar = funds.level_percent, stop_out_percent(account=account, group=group)
     return {
         "account_id": account_id,
         "group": account.group,
@@ -209,16 +209,16 @@ def _margin_row(desk: Desk, moment: Moment, account_id: str) -> Row:
         "free_margin": funds.free_margin.quantize(MONEY_STEP),
         "level_percent": level.quantize(PERCENT_STEP) if level is not None else None,
         "call_percent": group.margin_call_percent,
-        "stop_out_percent": group.stop_out_percent,
-        "distance": _distance(funds, group.stop_out_percent),
+        "stop_out_percent": bar,
+        "distance": _distance(funds, bar),
         "called": account_id in desk.state.margin_called,
         "priced": funds.priced,
         "positions": len(desk.state.positions_of.get(account_id, ())),
     }
 
 
-def _distance(funds: Funds, stop_out_percent: Decimal) -> Decimal:
-    return (funds.equity - funds.used_margin * stop_out_percent / HUNDRED).quantize(MONEY_STEP)
+def _distance(funds: Funds, bar: Decimal) -> Decimal:
+    return (funds.equity - funds.used_margin * bar / HUNDRED).quantize(MONEY_STEP)
 
 
 def _level(row: Row) -> Decimal:

@@ -10,7 +10,7 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.accounts import StopOutMode
+from piggy.core.accounts import Account, ClientCategory, StopOutMode
 from piggy.core.clearance import Calendar, Session
 from piggy.core.margin import MarginSettings
 from piggy.core.orders import OrderTerms, OrderType, Side
@@ -250,3 +250,37 @@ def test_a_position_without_a_rate_is_not_priced(floor: Floor) -> None:
     instrument = floor.desk.state.instruments["EURUSD"]
     floor.desk.state.instruments["EURUSD"] = msgspec.structs.replace(instrument, quote="SEK")
     assert floor.desk.stop_out_preview(account_id="poor", now_us=floor.now_us) is None
+
+
+def test_g13_a_retail_client_is_closed_out_and_protected_by_law_and_a_professional_by_contract() -> None:
+    """G13: a group may promise more than the rules of the client's category, never less."""
+    floor = floor_of(stop_out_percent=D(20), negative_balance_protection=False)
+    professional = Account(
+        account_id="pro", group="b", owner_id="pro", currency="USD", category=ClientCategory.PROFESSIONAL
+    )
+    floor.do(cmd.ConfigureAccount(account=professional))
+    floor.do(cmd.CreditAccount(account_id="pro", amount=D(4_000), reference="gift pro"))
+    poor(floor)
+    floor.place("pro", Side.BUY, "1")
+    fall(floor, 2_300, 5)
+    assert {event.account_id for event in only(floor.act(), ev.StoppedOut)} == {"poor"}, "1,690 of 3,663: below 50 %"
+    fall(floor, 30_000, 5)
+    events = floor.act()
+    assert {event.account_id for event in only(events, ev.StoppedOut)} == {"poor", "pro"}
+    assert {event.account_id for event in only(events, ev.NegativeBalanceWrittenOff)} == {"poor"}
+    assert floor.desk.state.balances["poor"] == 0 > floor.desk.state.balances["pro"]
+
+
+def test_g15_a_bonus_is_refused_to_a_retail_client_and_no_other(floor: Floor) -> None:
+    """G15."""
+    professional = Account(
+        account_id="pro", group="b", owner_id="pro", currency="USD", category=ClientCategory.PROFESSIONAL
+    )
+    floor.do(cmd.ConfigureAccount(account=professional))
+    for account_id, expected in (("b1", ["CommandRefused"]), ("pro", ["AccountCredited"])):
+        bonus = cmd.CreditAccount(account_id=account_id, amount=D(10), reference=f"bonus {account_id}", kind="bonus")
+        events = floor.do(bonus)
+        assert names(events) == expected
+        assert [event.code for event in only(events, ev.CommandRefused)] == ["INCENTIVE_FORBIDDEN"] * (
+            account_id == "b1"
+        )

@@ -10,7 +10,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account
 from piggy.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
-from tests.core.floor import Floor, names, only
+from tests.core.floor import SECOND_US, Floor, names, only
 
 
 @pytest.fixture
@@ -294,3 +294,12 @@ def test_crossing_a_hedging_client_margins_each_of_the_two_by_his_own(floor: Flo
     used = floor.desk.state.used_margin
     assert used["hedger"] == used["other"] > 0
     assert len(floor.desk.state.positions) == 2
+
+
+def test_an_order_whose_time_is_up_is_not_filled_by_the_price_that_comes_with_it(floor: Floor) -> None:
+    until_us = floor.now_us + 60 * SECOND_US
+    floor.place("b1", Side.BUY, "1", limit_price="1.09900", time_in_force=TimeInForce.GTD, expires_at_us=until_us)
+    floor.now_us = until_us
+    floor.quotes("-0.00200")
+    assert [each for each in names(floor.act()) if each in ("OrderCancelled", "OrderFilled")] == ["OrderCancelled"]
+    assert floor.order(1).text == "gtd ended" and floor.order(1).filled == 0
