@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from apps.common import bulk
 from apps.common.times import moment
 from apps.risk.models import AccountMargin, MarginCall
 from piggy.core import events as ev
@@ -15,8 +16,8 @@ from piggy.core.events import Recorded
 
 ZERO = Decimal(0)
 TABLES = (AccountMargin, MarginCall)
-ACCOUNT_UPDATES = ["last_seq", "currency", "balance", "deposited", "withdrawn", "realised", "commission"]
-ACCOUNT_UPDATES += ["margin_called", "updated_at"]
+MONEY = ("balance", "deposited", "withdrawn", "realised", "commission")
+ACCOUNT_UPDATES = ("last_seq", "currency", *MONEY, "margin_called", "updated_at")
 
 
 def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
@@ -32,29 +33,29 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
 
 @dataclass(slots=True)
 class Rows:
-    accounts: dict[str, AccountMargin]
-    calls: list[MarginCall] = field(default_factory=list)
-    changed: set[str] = field(default_factory=set)
+    """The rows that one batch touches; of `changed` those that are `added` are not in the table yet."""
 
-    def account(self, account_id: str, recorded: Recorded) -> AccountMargin | None:
+    accounts: dict[str, Any]
+    calls: list[MarginCall] = field(default_factory=list)
+    changed: dict[str, None] = field(default_factory=dict)
+    added: set[str] = field(default_factory=set)
+
+    def account(self, account_id: str, recorded: Recorded) -> Any:
         """Return the account's row to change, None where this event is already in it."""
-        at = moment(recorded.recorded_at_us)
         row = self.accounts.get(account_id)
         if row is None:
-            row = self.accounts[account_id] = AccountMargin(account_id=account_id, last_seq=0, updated_at=at)
+            row = self.accounts[account_id] = bulk.new(AccountMargin, account_id=account_id, last_seq=0)
+            self.added.add(account_id)
         if row.last_seq >= recorded.seq:
             return None
-        row.last_seq, row.updated_at = recorded.seq, at
-        self.changed.add(account_id)
+        row.last_seq, row.updated_at = recorded.seq, recorded.recorded_at_us
+        self.changed[account_id] = None
         return row
 
     def save(self) -> None:
-        AccountMargin.objects.bulk_create(
-            [self.accounts[key] for key in self.changed],
-            update_conflicts=True,
-            unique_fields=["account_id"],
-            update_fields=ACCOUNT_UPDATES,
-        )
+        """Write what is new in one statement, and what changed in another."""
+        bulk.insert(rows=[self.accounts[key] for key in self.changed if key in self.added], model=AccountMargin)
+        bulk.update(rows=[self.accounts[key] for key in self.changed if key not in self.added], names=ACCOUNT_UPDATES)
         MarginCall.objects.bulk_create(self.calls, ignore_conflicts=True)
 
 
