@@ -17,6 +17,7 @@ from piggy.core.auctions import CALL_S_MAX, CALLS, AuctionOrder, AuctionPhase, m
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.moment import Moment
 from piggy.core.orders import OrderType, Side
+from piggy.core.sessions import phases_due
 from piggy.core.standing import phase_of, strictest_state
 from piggy.core.state import Order, State
 from piggy.core.working import dealable_lots
@@ -74,6 +75,21 @@ def end_calls(*, execution: Execution) -> None:
         _leave(symbol=symbol, execution=execution)
         execution.events.append(
             ev.PhaseChanged(symbol=symbol, phase=phase, ends_at_us=None, reason="the call is over", by="")
+        )
+
+
+def keep_sessions(*, execution: Execution) -> None:
+    """Put symbols into the phases that their calendars have now; a call that ends by itself does that first."""
+    moment = execution.moment
+    ending = set(calls_due(state=moment.state, now_us=moment.now_us))
+    for plan in phases_due(state=moment.state, now_us=moment.now_us):
+        if plan.symbol in ending:
+            continue
+        _leave(symbol=plan.symbol, execution=execution)
+        execution.events.append(
+            ev.PhaseChanged(
+                symbol=plan.symbol, phase=plan.phase, ends_at_us=plan.ends_at_us, reason="its calendar", by=""
+            )
         )
 
 

@@ -40,8 +40,11 @@ class AuctionRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SymbolPhase(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in its day a symbol is, since when and, for a call that ends by itself, until when."""
+
     phase: AuctionPhase
     ends_at_us: int | None = None
+    since_us: int = 0
 
 
 class CrossedAt(msgspec.Struct, frozen=True, kw_only=True):

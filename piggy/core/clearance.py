@@ -62,20 +62,32 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calendar(msgspec.Struct, frozen=True, kw_only=True):
-    """When a symbol trades; on `holidays` (local dates) never. `timezone` is an IANA name."""
+    """When a symbol trades; on `holidays` (local dates) never. `timezone` is an IANA name.
+
+    With calls, each session begins with an opening call of so many minutes and ends with a closing one.
+    """
 
     symbol: str
     sessions: tuple[Session, ...]
     timezone: str = "UTC"
     holidays: frozenset[date] = frozenset()
+    opening_call_minutes: int = 0
+    closing_call_minutes: int = 0
+
+    @property
+    def has_calls(self) -> bool:
+        """Do its sessions begin or end with a call?"""
+        return self.opening_call_minutes > 0 or self.closing_call_minutes > 0
 
     def is_open(self, *, at_us: int) -> bool:
         """Return whether the symbol is in session."""
+        day, minute = self.local(at_us=at_us)
+        return day not in self.holidays and any(each.opens <= minute < each.closes for each in self.sessions)
+
+    def local(self, *, at_us: int) -> tuple[date, int]:
+        """Return the local date, and the minutes since Monday 00:00."""
         local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).astimezone(ZoneInfo(self.timezone))
-        if local.date() in self.holidays:
-            return False
-        minute = (local.weekday() * 24 + local.hour) * 60 + local.minute
-        return any(session.opens <= minute < session.closes for session in self.sessions)
+        return local.date(), (local.weekday() * 24 + local.hour) * 60 + local.minute
 
 
 def calendar_fault(*, calendar: Calendar) -> str | None:
@@ -83,7 +95,11 @@ def calendar_fault(*, calendar: Calendar) -> str | None:
     try:
         ZoneInfo(calendar.timezone)
     except (ZoneInfoNotFoundError, ValueError):
-        return f"no time zone is called {calendar.timezone}"
-    if all(0 <= session.opens < session.closes <= MINUTES_OF_WEEK for session in calendar.sessions):
-        return None
-    return "a session begins before it ends, within one week"
+        return f"timezone: no time zone is called {calendar.timezone}"
+    if not all(0 <= session.opens < session.closes <= MINUTES_OF_WEEK for session in calendar.sessions):
+        return "sessions: a session begins before it ends, within one week"
+    calls = (calendar.opening_call_minutes, calendar.closing_call_minutes)
+    shortest = min((session.closes - session.opens for session in calendar.sessions), default=MINUTES_OF_WEEK)
+    if min(calls) < 0 or sum(calls) >= shortest:
+        return f"opening_call_minutes: both calls are shorter than the shortest session's {shortest} minutes"
+    return None

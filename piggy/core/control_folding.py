@@ -116,7 +116,9 @@ def _auctions(state: State, event: ev.AuctionsConfigured, recorded: Recorded) ->
 
 
 def _phase(state: State, event: ev.PhaseChanged, recorded: Recorded) -> None:
-    state.phases[event.symbol] = SymbolPhase(phase=event.phase, ends_at_us=event.ends_at_us)
+    state.phases[event.symbol] = SymbolPhase(
+        phase=event.phase, ends_at_us=event.ends_at_us, since_us=recorded.occurred_at_us
+    )
 
 
 def _uncrossed(state: State, event: ev.AuctionUncrossed, recorded: Recorded) -> None:

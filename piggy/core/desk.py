@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from piggy.core import commands as cmd
-from piggy.core import corrections, covering, gatekeeping, liquidation, overnight, touching
+from piggy.core import corrections, covering, gatekeeping, liquidation, overnight, sessions, touching
 from piggy.core import events as ev
 from piggy.core.activity import Windows
 from piggy.core.answers import Answer
@@ -95,7 +95,7 @@ class Desk:
         self._options: dict[str, set[str]] = {}
         self._due: set[str] = set()
         self._used: dict[str, None] = {}
-        self._looked_at_us = self._alerted_looked_at_us = 0
+        self._looked_at_us = self._alerted_looked_at_us = self._minute = 0
         # Hears when prices are taken as marks (UTC microseconds), for who must do the same again.
         self.on_marks: Callable[[int], None] | None = None
 
@@ -198,7 +198,7 @@ class Desk:
             )
         )
         self._due.clear()
-        late = touching.time_is_up(state=state, now_us=now_us)
+        late = touching.time_is_up(state=state, now_us=now_us) or self._session_changes(now_us)
         if touched:
             accounts = self._watch.unsafe_holders(symbols=touched, holders=state.holders)
             self._watch.line_up(accounts=accounts, called=state.margin_called)
@@ -214,6 +214,14 @@ class Desk:
         rollover = overnight.rollover_due(state=state, now_us=now_us)
         # Time first: no price fills what has expired, nor is anybody stopped out on a margin that is over.
         return (rollover, *times, *prices) if rollover else (*times, *prices)
+
+    def _session_changes(self, now_us: int) -> bool:
+        """Look once a minute whether a calendar begins or ends a call: calendars keep whole minutes."""
+        minute = now_us // sessions.MINUTE_US
+        if not self.state.calendars or minute == self._minute:
+            return False
+        self._minute = minute
+        return bool(sessions.phases_due(state=self.state, now_us=now_us))
 
     def _limits_to_look_at(self, now_us: int) -> tuple[AnyCommand, ...]:
         """Accounts that dealt, the longest waiting first, and now and then those whose alerts may be over."""

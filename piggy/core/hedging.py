@@ -70,11 +70,14 @@ def lots_to_target(*, policy: HedgePolicy, instrument: Instrument, risk: Decimal
 
 def policy_fault(*, policy: HedgePolicy) -> str:
     """Return what is wrong with a policy, '' when nothing is."""
-    numbers = (policy.target, policy.band, policy.threshold, policy.hedge_lots_max, policy.slippage_bps_max)
-    if not all(number.is_finite() and number >= 0 for number in (*numbers, *policy.venue_lots_max.values())):
-        return "no limit is below zero"
+    names = ("target", "band", "threshold", "hedge_lots_max", "slippage_bps_max")
+    numbers = [(name, getattr(policy, name)) for name in names]
+    numbers += [("venue_lots_max", number) for number in policy.venue_lots_max.values()]
+    for name, number in numbers:
+        if not (number.is_finite() and number >= 0):
+            return f"{name}: {number} is not finite, or below zero"
     if policy.threshold < policy.target + policy.band:
-        return "the threshold is not inside the band around the target"
+        return f"threshold: at least target and band together, {policy.target + policy.band}"
     if policy.scope is HedgeScope.SYMBOL and policy.key != policy.symbol:
-        return "a symbol is hedged in itself"
+        return "key: a symbol is hedged in itself"
     return ""

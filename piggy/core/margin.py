@@ -112,15 +112,18 @@ def margin_terms(
 
 def settings_fault(*, settings: MarginSettings) -> str | None:
     """Return what is wrong with margin settings, None for those that can be used."""
-    numbers = [settings.percent, settings.maintenance_percent, settings.hedged_ratio]
-    numbers += [number for tier in settings.tiers for number in (tier.above, tier.percent)]
-    numbers += [window.percent for window in settings.news]
-    if not all(number.is_finite() and number >= 0 for number in numbers):
-        return "every number must be finite and not below zero"
+    numbers = {name: getattr(settings, name) for name in ("percent", "maintenance_percent", "hedged_ratio")}
+    for at, tier in enumerate(settings.tiers):
+        numbers |= {f"tiers[{at}].above": tier.above, f"tiers[{at}].percent": tier.percent}
+    numbers |= {f"news[{at}].percent": window.percent for at, window in enumerate(settings.news)}
+    for name, number in numbers.items():
+        if not (number.is_finite() and number >= 0):
+            return f"{name}: {number} is not finite, or below zero"
     if settings.tier_basis not in TIER_BASES:
-        return f"tiers count one of {', '.join(TIER_BASES)}"
-    if not all(window.from_us < window.until_us for window in settings.news):
-        return "a news window begins before it ends"
+        return f"tier_basis: tiers count one of {', '.join(TIER_BASES)}"
+    for at, window in enumerate(settings.news):
+        if window.from_us >= window.until_us:
+            return f"news[{at}].until_us: a news window begins before it ends"
     return None
 
 

@@ -102,10 +102,11 @@ def band_for(*, bands: tuple[MarkupBand, ...], lots: Decimal) -> MarkupBand | No
 
 def profile_fault(*, profile: PriceProfile) -> str:
     """Return what is wrong with a profile, '' when nothing is."""
-    faults = [_bands_fault(profile.bands), *(_schedule_fault(schedule) for schedule in profile.schedules)]
+    faults = {"bands": _bands_fault(profile.bands)}
+    faults |= {f"schedules[{at}]": _schedule_fault(schedule) for at, schedule in enumerate(profile.schedules)}
     if profile.commission is not None:
-        faults.append(commission_fault(plan=profile.commission))
-    return next((fault for fault in faults if fault), "")
+        faults["commission"] = commission_fault(plan=profile.commission)
+    return next((f"{place}: {fault}" for place, fault in faults.items() if fault), "")
 
 
 def _bands_fault(bands: tuple[MarkupBand, ...]) -> str:

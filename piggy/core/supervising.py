@@ -6,6 +6,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import venue_cancels
 from piggy.core.accounts import TradingState
+from piggy.core.auctions import AuctionPhase
 from piggy.core.clearance import Override, calendar_fault
 from piggy.core.controls_order import STRICTNESS
 from piggy.core.execution import Execution
@@ -77,8 +78,15 @@ def configure_calendar(*, command: cmd.ConfigureCalendar, moment: Moment) -> Eve
         return [_refused("SYMBOL_UNKNOWN", "symbol", f"no symbol is called {calendar.symbol}")]
     if fault := calendar_fault(calendar=calendar):
         return [_refused("CALENDAR_UNUSABLE", "sessions", fault)]
-    same = moment.state.calendars.get(calendar.symbol) == calendar
-    return [] if same else [ev.CalendarConfigured(calendar=calendar)]
+    before, now = moment.state.calendars.get(calendar.symbol), moment.state.phases.get(calendar.symbol)
+    if before == calendar:
+        return []
+    events: Events = [ev.CalendarConfigured(calendar=calendar)]
+    if before and before.has_calls and not calendar.has_calls and now and now.phase is AuctionPhase.CLOSED:
+        # What its calls closed nobody would open again.
+        reason, phase = "its calendar has no calls any more", AuctionPhase.CONTINUOUS
+        events.append(ev.PhaseChanged(symbol=calendar.symbol, phase=phase, ends_at_us=None, reason=reason, by=""))
+    return events
 
 
 def grant_override(*, command: cmd.GrantOverride, moment: Moment) -> Events:

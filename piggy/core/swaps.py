@@ -83,11 +83,12 @@ def swap_per_lot(*, rates: SwapRates, instrument: Instrument, side: Side, price:
 
 def rates_fault(*, rates: SwapRates) -> str:
     """Return what is wrong with swap rates, '' when nothing is."""
-    if not (rates.long.is_finite() and rates.short.is_finite()):
-        return "a swap rate is a finite number"
+    for name in ("long", "short"):
+        if not getattr(rates, name).is_finite():
+            return f"{name}: a swap rate is a finite number"
     if rates.triple_weekday is not None and not 0 <= rates.triple_weekday < SATURDAY:
-        return "the triple day is a weekday, Monday 0 to Friday 4"
-    return "" if rates.days_in_year > 0 else "a year has days"
+        return "triple_weekday: the triple day is a weekday, Monday 0 to Friday 4"
+    return "" if rates.days_in_year > 0 else "days_in_year: a year has days"
 
 
 def _nights_of(rates: SwapRates, day: date) -> int:

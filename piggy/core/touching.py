@@ -10,7 +10,7 @@ import copy
 from piggy.core import events as ev
 from piggy.core import venue_cancels
 from piggy.core.aftermath import settled
-from piggy.core.auctioning import calls_due, end_calls
+from piggy.core.auctioning import calls_due, end_calls, keep_sessions
 from piggy.core.commands import ActOnPrices, ActOnTime
 from piggy.core.dealing import answer_overdue, is_overdue
 from piggy.core.execution import Execution
@@ -59,6 +59,7 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
         venue_cancels.end(orders=ended, outcome="expired", reason=f"{force.value} ended", execution=execution)
     venue_cancels.give_up_waiting(execution=execution)
     answer_overdue(execution=execution)
+    keep_sessions(execution=execution)
     end_calls(execution=execution)
     execution.events += [ev.LimitsReverted(group=group) for group in limits_due(state=state, now_us=now_us)]
     for (account_id, symbol), until_us in sorted(state.news_until.items()):
