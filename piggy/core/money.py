@@ -19,7 +19,7 @@ def minor_unit(*, currency: str) -> Decimal:
 
 def round_money(*, amount: Decimal, currency: str) -> Decimal:
     """Return `amount` at the minor unit of `currency`, half to even (no drift over many bookings)."""
-    return amount.quantize(minor_unit(currency=currency), rounding=ROUND_HALF_EVEN)
+    return amount.quantize(_STEPS.get(currency, CENT), rounding=ROUND_HALF_EVEN)
 
 
 def plain(number: Decimal) -> str:

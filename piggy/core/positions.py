@@ -17,6 +17,8 @@ from piggy.core.money import ZERO
 from piggy.core.orders import Side
 
 BOOKS = ("A", "CROSS", "B")
+# Which books a close takes its lots from, by the book of the close: its own first.
+GIVES = {"A": BOOKS, "CROSS": ("CROSS", "A", "B"), "B": ("B", "A", "CROSS")}
 # What a partial close takes out of cost and weight is cut here; the rest stays in the position, so sums are exact.
 COST_STEP = Decimal("1E-10")
 # A bust of one of the latest fills restates the average price; of an older one it moves the profit alone.
@@ -324,7 +326,7 @@ def _shrunk(position: Position, closed: Decimal, book: str) -> tuple[Position | 
     weight = (position.rate_weight * closed / lots).quantize(COST_STEP, rounding=ROUND_HALF_EVEN)
     held = {name: position.lots_in(name) for name in BOOKS}
     left = closed
-    for name in sorted(BOOKS, key=lambda name: name != book):
+    for name in GIVES.get(book, BOOKS):
         part = min(left, held[name])
         held[name] -= part
         left -= part

@@ -94,15 +94,13 @@ class History:
 
     def until(self, *, seq: int) -> list[Past]:
         """Take the rows up to `seq` away and return them."""
-        rows = self.rows
-        return list(self._while_at_most(seq)) if rows and rows[0].seq <= seq else []
+        rows, taken = self.rows, list[Past]()
+        while rows and rows[0].seq <= seq:
+            taken.append(rows.popleft())
+        return taken
 
     def of(self, *, entry: Decided) -> list[Past]:
         """Take the rows of a command away and return them; none where it was never committed."""
         if not self.rows or self.rows[0].command_id != entry.command_id:
             return []
-        return list(self._while_at_most(entry.first_seq + entry.events - 1))
-
-    def _while_at_most(self, seq: int) -> Iterator[Past]:
-        while self.rows and self.rows[0].seq <= seq:
-            yield self.rows.popleft()
+        return self.until(seq=entry.first_seq + entry.events - 1)
