@@ -85,11 +85,17 @@ Reports = tuple[Said, ...]
 
 
 class SymbolMapping(msgspec.Struct, frozen=True, kw_only=True):
-    """Our symbol, the venue's name for it, and how many venue units one lot is."""
+    """Our symbol, the venue's name for it, and how many venue units one lot is.
+
+    `tick_size`, `lot_step` and `lot_min` are what our own instrument deals in, 0 where that is not known.
+    """
 
     symbol: str
     venue_symbol: str
     units_per_lot: Decimal
+    tick_size: Decimal = Decimal(0)
+    lot_step: Decimal = Decimal(0)
+    lot_min: Decimal = Decimal(0)
 
 
 class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +197,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     places_order: bool = False
 
+    def __repr__(self) -> str:
+        # Headers and bodies carry keys, and what is raised may be shown with its locals.
+        return f"Request({self.method} {self.label or self.url.partition('?')[0]})"
+
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
     """The venue's answer; names of headers are in lower case.
@@ -223,6 +233,10 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     hello: tuple[str, ...] = ()
     lines: bool = False
     silence_s_max: float = 30.0
+
+    def __repr__(self) -> str:
+        # What is said first is often a password, and some addresses are tickets.
+        return f"Stream({self.name})"
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):

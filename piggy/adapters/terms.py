@@ -51,17 +51,28 @@ def check_notional(*, units: str, price: str, terms: Symbol | None) -> None:
 def mismatches(*, mappings: dict[str, SymbolMapping], symbols: tuple[Symbol, ...], lot_step: Decimal) -> list[str]:
     """Return in words which mappings (by the venue's symbol) the venue's own terms do not bear out.
 
-    `lot_step` is the smallest step in lots that the broker trades.
+    `lot_step` is the smallest step in lots where a mapping does not say what our instrument deals in.
     """
     known = {symbol.venue_symbol: symbol for symbol in symbols}
+    return [
+        f"{mapping.symbol}: {text}"
+        for name, mapping in mappings.items()
+        for text in _differences(name, mapping, known.get(name), lot_step)
+    ]
+
+
+def _differences(name: str, mapping: SymbolMapping, terms: Symbol | None, lot_step: Decimal) -> list[str]:
+    if terms is None:
+        return [f"the venue has no {name}"]
+    if not terms.tradable:
+        return [f"{name} is not tradable"]
     found = []
-    for name, mapping in mappings.items():
-        terms = known.get(name)
-        if terms is None:
-            found.append(f"{mapping.symbol}: the venue has no {name}")
-        elif not terms.tradable:
-            found.append(f"{mapping.symbol}: {name} is not tradable")
-        elif terms.unit_step and (lot_step * mapping.units_per_lot) % terms.unit_step:
-            step = plain(lot_step * mapping.units_per_lot)
-            found.append(f"{mapping.symbol}: a step of {step} is no multiple of {plain(terms.unit_step)}")
+    step, least = (mapping.lot_step or lot_step) * mapping.units_per_lot, mapping.lot_min * mapping.units_per_lot
+    if terms.unit_step and step % terms.unit_step:
+        found.append(f"a step of {plain(step)} is no multiple of {plain(terms.unit_step)}")
+    if 0 < least < terms.units_min:
+        found.append(f"our least order of {plain(least)} is below the venue's {plain(terms.units_min)}")
+    if mapping.tick_size and terms.tick_size and mapping.tick_size % terms.tick_size:
+        ticks = f"our tick of {plain(mapping.tick_size)} is no multiple of {plain(terms.tick_size)}"
+        found.append(f"{ticks}: limits are rounded away from the market")
     return found

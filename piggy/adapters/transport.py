@@ -21,6 +21,10 @@ CLOSE_S_MAX = 1.0
 MESSAGE_BYTES_MAX = 8_000_000
 LINES_QUEUED_MAX = 10_000
 
+# At DEBUG every frame would be logged, the one with our password too.
+_frames = logging.getLogger("piggy.adapters.frames")
+_frames.setLevel(logging.INFO)
+
 
 class StreamEnded(Exception):
     """The other side, or the way to it, is gone."""
@@ -102,6 +106,7 @@ class SocketChannel:
                 open_timeout=OPEN_S_MAX,
                 close_timeout=CLOSE_S_MAX,
                 max_size=MESSAGE_BYTES_MAX,
+                logger=_frames,
                 proxy=None,
                 legacy=True,
             )

@@ -54,7 +54,7 @@ def faults(*, told: dict[str, Any]) -> list[str]:
             found.append("an event belongs to another order")
         if told["execution"] != execution(events=events):
             found.append("the execution told is not what the events say")
-    except (KeyError, ValueError, TypeError, IndexError, struct.error) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error) as error:
         return [f"this is no receipt: {type(error).__name__} {error}"]
     return found
 

@@ -45,6 +45,8 @@ class BinanceServer(VenueServer):
         self.clock_skew_ms = 0
         self._market: dict[web.WebSocketResponse, set[str]] = {}
         self._users: set[web.WebSocketResponse] = set()
+        # Who names the streams on the socket itself is told without their names.
+        self._asked: set[web.WebSocketResponse] = set()
 
     def routes(self) -> list[web.RouteDef]:
         """Public, signed and listen-key requests, and both streams."""
@@ -68,7 +70,11 @@ class BinanceServer(VenueServer):
                 web.get("/private/ws/{key}", self._user_stream),
             ]
             if self.usdm
-            else [web.get("/stream", self._market_stream), web.get("/ws-api/v3", self._signed_stream)]
+            else [
+                web.get("/stream", self._market_stream),
+                web.get("/ws/{number}", self._asked_stream),
+                web.get("/ws-api/v3", self._signed_stream),
+            ]
         )
         return [
             web.get(f"{p}/time", self._time),
@@ -82,10 +88,10 @@ class BinanceServer(VenueServer):
         """A depthUpdate to every subscriber of the symbol."""
         diff = self.wire.diff(change=change)
         name = f"{change.symbol.lower()}@depth@100ms"
-        text = msgspec.json.encode({"stream": name, "data": diff}).decode()
+        text, bare = msgspec.json.encode({"stream": name, "data": diff}).decode(), msgspec.json.encode(diff).decode()
         for socket, names in list(self._market.items()):
             if name in names:
-                await self.send(socket, text)
+                await self.send(socket, bare if socket in self._asked else text)
 
     async def show_report(self, report: Any) -> None:
         """An executionReport or ORDER_TRADE_UPDATE."""
@@ -127,6 +133,20 @@ class BinanceServer(VenueServer):
 
         socket = await self.keep_socket(request, heard)
         self._market.pop(socket, None)
+        return socket
+
+    async def _asked_stream(self, request: web.Request) -> web.WebSocketResponse:
+        async def heard(socket: web.WebSocketResponse, text: str) -> None:
+            if text:
+                doc = msgspec.json.decode(text)
+                names = self._market.setdefault(socket, set())
+                self._asked.add(socket)
+                (names.update if doc["method"] == "SUBSCRIBE" else names.difference_update)(doc["params"])
+                await self.send(socket, msgspec.json.encode({"result": None, "id": doc["id"]}).decode())
+
+        socket = await self.keep_socket(request, heard)
+        self._market.pop(socket, None)
+        self._asked.discard(socket)
         return socket
 
     async def _user_stream(self, request: web.Request) -> web.StreamResponse:

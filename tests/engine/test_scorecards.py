@@ -105,7 +105,8 @@ def test_without_a_two_sided_market_there_is_no_sample() -> None:
 
 def test_a_card_says_how_long_the_venue_held_how_often_it_refused_and_whether_it_is_there() -> None:
     floor, cards = watched()
-    floor.desk.status(status=VenueStatus(venue="LP1", state=VenueState.READY, text="", at_us=floor.now_us))
+    status = VenueStatus(venue="LP1", state=VenueState.READY, text="", at_us=floor.now_us, unread=4)
+    floor.desk.status(status=status)
     bought(floor, cards, hold_ms=7)
     bought(floor, cards, hold_ms=9)
     since = len(floor.log)
@@ -119,7 +120,7 @@ def test_a_card_says_how_long_the_venue_held_how_often_it_refused_and_whether_it
     assert (found.orders, found.fills, found.rejects, found.rejects_in_a_row) == (3, 2, 1, 1)
     assert found.reject_rate == Decimal("0.3333")
     assert found.state == "ready"
-    assert found.quote_age_ms == 0
+    assert (found.quote_age_ms, found.unread) == (0, 4)
 
 
 async def test_cards_are_published_for_the_screens_and_count_the_seconds_up() -> None:

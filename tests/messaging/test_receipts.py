@@ -17,6 +17,7 @@ from piggy.core.events import AnyEvent, OrderAccepted
 from piggy.core.orders import Side
 from piggy.messaging import codec, receipts
 from piggy.messaging.chain import FIRST_HASH, event_hash
+from tests.adapters import mutations
 from tests.core.floor import Floor
 
 SCRIPT = Path(receipts.__file__)
@@ -115,6 +116,16 @@ def test_whatever_leaf_is_altered_is_found(told: dict[str, Any]) -> None:
         else:
             place[path[-1]] = value + 1 if isinstance(value, int) else f"{value}0"
         assert receipts.faults(told=altered), path
+
+
+def test_whatever_stands_in_a_field_of_the_wrong_kind_is_found_and_breaks_nothing(told: dict[str, Any]) -> None:
+    """Who checks a receipt did not make it: gone, null, another kind, endless."""
+    odd = (mutations.GONE, None, "?", [], {}, "9" * 500, True, 10**90, 1e300)
+    for place in list(mutations.places(told))[::7]:
+        for value in odd:
+            altered = mutations.changed(told, place, value)
+            if altered != told:
+                assert receipts.faults(told=altered), (place, value)
 
 
 def test_an_event_left_out_moved_or_borrowed_is_found(told: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from apps.common import sealing
 from apps.common.sealing import Place
+from apps.instruments.selectors import all_instruments
 from apps.liquidity.models import (
     Credential,
     CredentialChange,
@@ -109,10 +110,20 @@ def _enabled() -> QuerySet[LiquidityProvider]:
 
 
 def _mappings(provider: LiquidityProvider) -> tuple[SymbolMapping, ...]:
+    rows = [row for row in sorted(provider.symbols.all(), key=lambda row: row.symbol) if row.enabled]
+    ours = {one.symbol: one for one in all_instruments().filter(symbol__in=[row.symbol for row in rows])}
     return tuple(
-        SymbolMapping(symbol=row.symbol, venue_symbol=row.venue_symbol, units_per_lot=row.units_per_lot.normalize())
-        for row in sorted(provider.symbols.all(), key=lambda row: row.symbol)
-        if row.enabled
+        SymbolMapping(
+            symbol=row.symbol,
+            venue_symbol=row.venue_symbol,
+            units_per_lot=row.units_per_lot.normalize(),
+            **(
+                {name: getattr(ours[row.symbol], name).normalize() for name in ("tick_size", "lot_step", "lot_min")}
+                if row.symbol in ours
+                else {}
+            ),
+        )
+        for row in rows
     )
 
 

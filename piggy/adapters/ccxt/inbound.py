@@ -38,6 +38,8 @@ def book(*, doc: object, symbol: str, books: Books, now_us: int) -> None:
     venue_at_us = part.ms("timestamp") if part.has("timestamp") else now_us
     if venue_at_us > now_us + AHEAD_US_MAX:
         raise UnableToReadReport(f"book: timestamp is {(venue_at_us - now_us) // 1_000_000} s ahead of our clock")
+    if bids and asks and max(price for price, _ in bids) > min(price for price, _ in asks):
+        raise UnableToReadReport("book: it is crossed, so levels are left in it that are gone")
     books.top(symbol=symbol, bids=bids, asks=asks, venue_at_us=venue_at_us, now_us=now_us)
 
 
@@ -111,29 +113,42 @@ def seen(doc: object) -> Seen:
 
 
 def trades(*, rows: object, client_ids: Mapping[str, str], config: VenueConfig, raw: str) -> Reports:
-    """Return fills; `client_ids` are ours by the exchange's order id. Raises UnableToReadReport."""
-    said = []
+    """Return fills, and those that the venue took back; `client_ids` are ours by the exchange's order id.
+
+    Raises UnableToReadReport. What is left of an order with a fill taken back is what the rows say of it.
+    """
+    said: Reports = ()
     parts = parts_of(rows, what="trade")
     for row in sorted(parts, key=lambda row: (row.ms("timestamp"), row.name("id"))):
         mapping, number = config.mapping_from(name=row.name("symbol")), row.name("order")
         if number not in client_ids:
             raise UnableToReadReport(f"{row.what}: order {number} was not looked up")
-        said.append(
+        names: dict[str, Any] = {
+            "venue": config.venue,
+            "client_id": client_ids[number],
+            "at_us": row.ms("timestamp"),
+            "raw": raw,
+        }
+        fill_id = f"{mapping.venue_symbol}-{row.name('id')}"
+        said += (
             telling.fill(
-                venue=config.venue,
-                client_id=client_ids[number],
                 venue_order_id=number,
-                fill_id=f"{mapping.venue_symbol}-{row.name('id')}",
+                fill_id=fill_id,
                 symbol=mapping.symbol,
                 side=row.word("side", SIDES),
                 lots=lots(units=row.size("amount"), mapping=mapping),
                 price=row.number("price"),
-                at_us=row.ms("timestamp"),
                 fee=_fee(row),
-                raw=raw,
-            )
+                **names,
+            ),
         )
-    return tuple(said)
+        if row.raw("busted") is True:
+            left = [one for one in parts if one.name("order") == number and one.raw("busted") is not True]
+            units = sum((one.size("amount") for one in left), ZERO)
+            busted: dict[str, Any] = {"report_id": f"bust/{fill_id}", "ref_fill_id": fill_id}
+            text = "taken back by the venue"
+            said += (telling.bust(cumulative=lots(units=units, mapping=mapping), text=text, **busted, **names),)
+    return said
 
 
 def _fee(row: Part) -> str:

@@ -35,8 +35,11 @@ class PolledAsks(Protocol):
     """What a polled venue can be asked, and how its answers come into unified words."""
 
     now_us: int
+    offset_us: int
 
     def read(self, *, response: Response, asked: str) -> Response: ...
+
+    def clock(self) -> Request | None: ...
 
     def markets(self) -> Request: ...
 
@@ -60,13 +63,18 @@ class PolledAsks(Protocol):
 
     def positions(self) -> Request | None: ...
 
+    def streams(self) -> Request | None: ...
+
 
 class Asker:
     """Names the calls of one account; `now_us` is when the conversation began."""
 
     def __init__(self, *, config: VenueConfig) -> None:
         self.config = config
-        self.now_us = 0
+        self.now_us = self.offset_us = 0
+
+    def clock(self) -> Request | None:
+        """ccxt agrees on clocks by itself."""
 
     def read(self, *, response: Response, asked: str) -> Response:
         """Return an answer in ccxt's unified words, as it is already."""
@@ -124,3 +132,7 @@ class Asker:
     def positions(self) -> Request:
         """What is held in contracts; nothing where the exchange has only balances."""
         return call("positions", sorted(self.config.from_venue))
+
+    def streams(self) -> Request | None:
+        """What the exchange streams, unless the account is to be polled only."""
+        return call("streams") if self.config.settings.get("streams", "auto") == "auto" else None

@@ -1,4 +1,4 @@
-"""One account at an exchange of ccxt. Its unified REST has no streams, so books and working orders are asked for."""
+"""One account at an exchange of ccxt: streamed where the exchange does, and asked for what it does not stream."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from piggy.adapters import telling
 from piggy.adapters.answers import document, good
 from piggy.adapters.books import BookKeeper, Books, lots
 from piggy.adapters.ccxt import inbound
-from piggy.adapters.ccxt.config import TRADES_MAX, UNKNOWN_AFTER_US, budget_of
+from piggy.adapters.ccxt.config import CLOCK_AGAIN_US, POLL_STREAMED_US, TRADES_MAX, UNKNOWN_AFTER_US, budget_of
 from piggy.adapters.ccxt.outbound import Asker, PolledAsks, client_id
+from piggy.adapters.ccxt.streaming import BOOKS, METHODS, ORDERS, TRADES
 from piggy.adapters.interface import (
     NOTHING,
     Balance,
@@ -27,8 +28,9 @@ from piggy.adapters.interface import (
     UnableToTranslate,
     VenueConfig,
 )
-from piggy.adapters.reading import answer, answers
+from piggy.adapters.reading import Part, answer, answers, message, parts_of
 from piggy.adapters.terms import terms_of
+from piggy.core.commands import RecordVenueFill
 from piggy.core.events import ChildOrderCreated
 
 
@@ -46,18 +48,31 @@ class CcxtSession(BookKeeper):
         self._terms: dict[str, Symbol] = {}
         self._client_ids: dict[str, str] = {}
         self._working: dict[str, Order] = {}
+        self._streamed: frozenset[str] = frozenset()
+        self._told: dict[str, Decimal] = {}
+        self._counted: set[str] = set()
+        self._ask_at_us = self._clock_at_us = 0
+        self._unnamed_since_us = 0
 
     def client_id(self, *, cl_ord_id: str) -> str:
         """At most 32 letters, digits, - and _."""
         return client_id(cl_ord_id=cl_ord_id)
 
     def connect(self, *, now_us: int) -> Steps[tuple[Stream, ...]]:
-        """Markets, and the balance, which a wrong key does not get. Raises UnableToConnect."""
-        self._ask.now_us = now_us
+        """Markets, the balance, which a wrong key does not get, and what is streamed. Raises UnableToConnect."""
+        yield from self._set_clock(now_us)
         yield from self.symbols(now_us=now_us)
         yield from self.balances(now_us=now_us)
         yield from self._ask_books(now_us)
-        return ()
+        request = self._ask.streams()
+        if request is None:
+            return ()
+        methods = good((yield from self._say(request)))
+        names = sorted(self.config.from_venue) if BOOKS in methods else []
+        self._streamed = frozenset(methods) & frozenset(METHODS)
+        books = [Stream(name=f"{BOOKS} {name}", url=BOOKS, hello=(name,), silence_s_max=0) for name in names]
+        ours = [Stream(name=one, url=one, silence_s_max=0) for one in (ORDERS, TRADES) if one in self._streamed]
+        return (*books, *ours)
 
     @property
     def settled(self) -> bool:
@@ -65,8 +80,63 @@ class CcxtSession(BookKeeper):
         return self._books.whole
 
     def hear(self, *, stream: str, text: str, now_us: int) -> Heard:
-        """There are no streams."""
-        return NOTHING
+        """Take a whole book, or orders and fills of ours. Raises UnableToReadReport for the latter."""
+        method, _, name = stream.partition(" ")
+        if method == BOOKS:
+            self._hear_book(name, text, now_us)
+            return NOTHING
+        rows = parts_of(document(text), what="orders" if method == ORDERS else "trades")
+        if method == TRADES:
+            return Heard(reports=self._dealt(rows, text, now_us))
+        said: Reports = ()
+        for row in rows:
+            said += self._changed(row, text, now_us)
+        return Heard(reports=said)
+
+    def _hear_book(self, name: str, text: str, now_us: int) -> None:
+        symbol = self.config.mapping_from(name=name).symbol
+        try:
+            doc = message(text, what="book")
+            if doc.has("gap"):
+                # It comes whole again by itself.
+                self._books.of[symbol].clear()
+                self._books.touch(symbol=symbol, venue_at_us=now_us, received_at_us=now_us)
+            else:
+                inbound.book(doc=doc.doc, symbol=symbol, books=self._books, now_us=now_us)
+        except UnableToReadReport as error:
+            self._books.drop(symbol=symbol, why=str(error))
+
+    def _dealt(self, rows: list[Part], text: str, now_us: int) -> Reports:
+        """Return fills of orders that we know; those of others are looked up and told a moment later."""
+        mapped = [row for row in rows if row.name("symbol") in self.config.from_venue]
+        named = [row.doc for row in mapped if row.name("order") in self._client_ids]
+        if len(named) < len(mapped):
+            self._unnamed_since_us = self._unnamed_since_us or now_us - self.unknown_after_us
+        said = inbound.trades(rows=named, client_ids=self._client_ids, config=self.config, raw=text)
+        self._note_told(said)
+        return said
+
+    def _changed(self, row: Part, text: str, now_us: int) -> Reports:
+        """Return how an order of ours stands; its end only once all its fills were told, else it is asked for."""
+        shown = inbound.seen(row.doc)
+        order = self._working.get(self._client_ids.get(shown.number, shown.client_id))
+        if order is None:
+            return ()
+        self._client_ids[shown.number] = order.client_id
+        names = {"venue": self.config.venue, "client_id": order.client_id}
+        if shown.standing == "working":
+            return (telling.ack(venue_order_id=shown.number, at_us=now_us, raw=text, **names),)
+        if shown.standing != "ended" or self._told.get(order.client_id, Decimal(0)) != self._lots(shown, order):
+            self._ask_at_us = 0
+            return ()
+        self._working.pop(order.client_id, None)
+        return (telling.done(cumulative=self._lots(shown, order), how=shown.status, at_us=now_us, raw=text, **names),)
+
+    def _note_told(self, said: Reports) -> None:
+        for command in (one.report.command for one in said):
+            if isinstance(command, RecordVenueFill) and command.fill_id not in self._counted:
+                self._counted.add(command.fill_id)
+                self._told[command.cl_ord_id] = self._told.get(command.cl_ord_id, Decimal(0)) + command.quantity
 
     def resync(self, *, symbol: str, now_us: int) -> Steps[None]:
         """Ask for the book again; one that cannot be read is withdrawn."""
@@ -79,10 +149,19 @@ class CcxtSession(BookKeeper):
             self._books.drop(symbol=symbol, why=str(error))
 
     def tend(self, *, now_us: int) -> Steps[Reports]:
-        """Ask for every book and for what became of orders that work. Raises UnableToConnect."""
+        """Ask for books and orders that work, as far as no stream tells of them. Raises UnableToConnect."""
         self._ask.now_us = now_us
-        yield from self._ask_books(now_us)
         said: Reports = ()
+        if now_us >= self._clock_at_us:
+            yield from self._set_clock(now_us)
+        if BOOKS not in self._streamed:
+            yield from self._ask_books(now_us)
+        if since_us := self._unnamed_since_us:
+            said += yield from self.fills(since_us=since_us, now_us=now_us)
+            self._unnamed_since_us = 0
+        if now_us < self._ask_at_us:
+            return said
+        self._ask_at_us = now_us + (POLL_STREAMED_US if self._streamed >= {ORDERS, TRADES} else 0)
         for order in list(self._working.values()):
             try:
                 found = yield from self._look_up(order)
@@ -96,6 +175,8 @@ class CcxtSession(BookKeeper):
     def lost(self) -> None:
         """Withdraw every quote."""
         self._books.clear()
+        self._streamed = frozenset()
+        self._ask_at_us = 0
 
     def submit(self, *, child: ChildOrderCreated, now_us: int) -> Steps[Reports]:
         """Place a limit order. Raises UnableToTranslate."""
@@ -207,6 +288,12 @@ class CcxtSession(BookKeeper):
         """Ask, and return the answer in unified words."""
         return self._ask.read(response=(yield request), asked=request.label)
 
+    def _set_clock(self, now_us: int) -> Steps[None]:
+        self._ask.now_us, self._clock_at_us = now_us, now_us + CLOCK_AGAIN_US
+        if (request := self._ask.clock()) is not None:
+            found = answer((yield from self._say(request)), what="time")
+            self._ask.offset_us = found.whole("at_ms") * 1_000 - now_us
+
     def _ask_books(self, now_us: int) -> Steps[None]:
         for symbol in self._books.of:
             yield from self.resync(symbol=symbol, now_us=now_us)
@@ -252,9 +339,11 @@ class CcxtSession(BookKeeper):
             for number in sorted({row.name("order") for row in rows} - self._client_ids.keys()):
                 order = answer((yield from self._say(self._ask.order(name=name, number=number))), what="order")
                 self._client_ids[number] = order.name_or("clientOrderId", f"order-{number}")
-            said += inbound.trades(
+            page = inbound.trades(
                 rows=[row.doc for row in rows], client_ids=self._client_ids, config=self.config, raw=found.text
             )
+            self._note_told(page)
+            said += page
             latest_us = max((row.ms("timestamp") for row in rows), default=0)
             if len(rows) < TRADES_MAX or latest_us <= since_us:
                 return said

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from piggy.adapters.ccxt.streaming import METHODS, Streamer
 from piggy.adapters.interface import Request, Response, Stream, VenueConfig
-from piggy.adapters.transport import CALL_S_MAX, Channel, StreamEnded
+from piggy.adapters.transport import CALL_S_MAX, Channel
 
 # The first class that fits counts: some of ccxt's refusals are kinds of network errors.
 _STATUSES = (
@@ -37,17 +38,12 @@ class CcxtTransport:
     """One exchange object, asked by one thread at a time; numbers come as text."""
 
     def __init__(self, *, config: VenueConfig) -> None:
+        self._config = config
         self._ccxt = import_module("ccxt")
         self._lock = threading.Lock()
-        options = msgspec.json.decode(config.settings.get("options", "{}"))
-        self._exchange = getattr(self._ccxt, config.settings["exchange"])(
-            {"apiKey": config.key, "secret": config.secret, "timeout": int(CALL_S_MAX * 1_000), "options": options}
-        )
-        self._exchange.number = str
-        # Currencies need rights that a trading key should not have.
-        self._exchange.has["fetchCurrencies"] = False
+        self._exchange = self._made(self._ccxt)
+        self._streamer: Streamer | None = None
         if config.rest_url:
-            self._exchange.urls["api"] = _moved(self._exchange.urls["api"], config.rest_url)
             self._exchange.session.trust_env = False
 
     def call(self, *, request: Request) -> Response:
@@ -70,16 +66,40 @@ class CcxtTransport:
         return Response(status=200, text=msgspec.json.encode(value, enc_hook=str).decode())
 
     def open(self, *, stream: Stream) -> Channel:
-        """Raises StreamEnded: the unified REST has no streams."""
-        raise StreamEnded("ccxt has no stream here")
+        """Watch what `stream.url` names, of the symbol in `hello`; a new connection begins with its first stream."""
+        if self._streamer is None or self._streamer.ended:
+            self._streamer = Streamer(make=self._made)
+        return self._streamer.channel(method=stream.url, symbol=next(iter(stream.hello), ""))
 
     def close(self) -> None:
         """Close ccxt's HTTP session."""
         self._exchange.session.close()
 
+    def _made(self, ccxt: Any) -> Any:
+        """Return a new exchange object of ccxt or ccxt.pro."""
+        config = self._config
+        # Signed requests carry the exchange's own time, as far as ccxt can ask for it.
+        options = {"adjustForTimeDifference": True} | msgspec.json.decode(config.settings.get("options", "{}"))
+        made = getattr(ccxt, config.settings["exchange"])(
+            {"apiKey": config.key, "secret": config.secret, "timeout": int(CALL_S_MAX * 1_000), "options": options}
+        )
+        made.number = str
+        # Currencies need rights that a trading key should not have.
+        made.has["fetchCurrencies"] = False
+        streams = made.urls["api"].get("ws") if isinstance(made.urls["api"], dict) else None
+        if config.rest_url:
+            made.urls["api"] = _moved(made.urls["api"], config.rest_url)
+        if config.stream_url and streams is not None:
+            made.urls["api"]["ws"] = _moved(streams, config.stream_url)
+        return made
+
     def _own(self, name: str, arguments: list[Any]) -> Any:
         if name == "markets":
             return self._markets()
+        if name == "streams":
+            pro = getattr(import_module("ccxt.pro"), self._config.settings["exchange"], None)
+            has = pro().has if pro is not None else {}
+            return [method for method, named in METHODS.items() if has.get(named)]
         if name == "positions":
             # Of spot there are balances only, and an exchange that has both is not asked for the other's positions.
             held = [one for one in arguments[0] if self._exchange.markets[one].get("contract")]

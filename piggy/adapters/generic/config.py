@@ -15,7 +15,8 @@ from piggy.adapters.ccxt.config import STATUSES
 from piggy.adapters.interface import VenueConfig
 from piggy.adapters.signing import Form
 
-# `positions` may be described as well, with `fields.position` (symbol, signed units, price).
+# `positions` may be described as well, with `fields.position` (symbol, signed units, price), and `time`, with the place
+# of milliseconds or an RFC 3339 time in `fields.time.at`: then {timestamp_ms} is on the venue's clock.
 ASKS = ("markets", "balance", "book", "submit", "cancel", "order", "order_by_client_id", "open_orders", "trades")
 
 NEEDED = tuple(
@@ -81,7 +82,12 @@ def _read(text: str) -> Mapping:
     lacking += [f"fields.{name}" for name in ("market", "book", "order", "trade") if name not in mapping.fields]
     lacking += [f"words.{name}" for name in ("side", "force", "status") if name not in mapping.words]
     lacking += [f"fields.{kind}.{name}" for kind, name in NEEDED if name not in mapping.fields.get(kind, {})]
-    lacking += ["fields.position"] if "positions" in mapping.asks and "position" not in mapping.fields else []
+    optional = (("positions", "position", "symbol"), ("positions", "position", "units"), ("time", "time", "at"))
+    lacking += [
+        f"fields.{kind}.{name}"
+        for ask, kind, name in optional
+        if ask in mapping.asks and name not in mapping.fields.get(kind, {})
+    ]
     lacking += [f"words.status {word}" for word in mapping.words.get("status", {}).values() if word not in STATUSES]
     if lacking:
         raise UnableToReadMapping(f"the mapping lacks {', '.join(lacking)}")

@@ -61,6 +61,9 @@ def _value(doc: Any, asked: str, mapping: Mapping) -> Any:
         names = mapping.fields.get("balance", {})
         held = [(_name(row, names, "currency"), _number(row, names, "total")) for row in _listed(rows, asked)]
         return {"total": dict(held), "free": dict(held)}
+    if asked == "time":
+        at = Part({"at": place(doc, mapping.fields["time"]["at"])}, what="time")
+        return {"at_ms": (at.ms("at") if str(at.raw("at")).isdecimal() else at.at("at")) // 1_000}
     if asked == "book":
         names = mapping.fields["book"]
         sides = {side: _listed(place(rows, names[side]), f"book {side}") for side in ("bids", "asks")}

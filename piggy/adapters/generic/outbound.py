@@ -21,7 +21,7 @@ class Asker:
     def __init__(self, *, config: VenueConfig) -> None:
         self.config = config
         self.mapping = mapping_of(config=config)
-        self.now_us = 0
+        self.now_us = self.offset_us = 0
 
     def read(self, *, response: Response, asked: str) -> Response:
         """Return the answer to the request of that name in the words that the session understands."""
@@ -83,13 +83,20 @@ class Asker:
         """Our fills in one symbol since an instant."""
         return self._request("trades", symbol=name, since_ms=str(since_us // 1_000))
 
+    def streams(self) -> None:
+        """Everything is asked for."""
+
+    def clock(self) -> Request | None:
+        """The venue's time, where the mapping says how to ask."""
+        return self._request("time") if "time" in self.mapping.asks else None
+
     def positions(self) -> Request | None:
         """What is held, where the mapping says how to ask."""
         return self._request("positions") if "positions" in self.mapping.asks else None
 
     def _request(self, name: str, *, places_order: bool = False, **values: str) -> Request:
         ask = self.mapping.asks[name]
-        values |= {"timestamp_ms": str(self.now_us // 1_000), "key": self.config.key}
+        values |= {"timestamp_ms": str((self.now_us + self.offset_us) // 1_000), "key": self.config.key}
         query = {field: text.format_map(values) for field, text in ask.query.items()}
         path = ask.path.format_map(values) + (f"?{urlencode(query)}" if query else "")
         fields = {field: text.format_map(values) for field, text in ask.body.items()}

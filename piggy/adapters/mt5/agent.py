@@ -28,6 +28,8 @@ DEAL, PENDING, REMOVE = 1, 5, 8
 TYPES = {("buy", False): 0, ("sell", False): 1, ("buy", True): 2, ("sell", True): 3}
 FILLINGS = {"fok": 0, "ioc": 1}
 RETURN_THE_REST = 2
+# Bought, sold, and either taken back by the broker.
+DEALS = (0, 1, 13, 14)
 QUESTIONS = ("markets", "balance", "book", "submit", "cancel", "order", "open_orders", "trades", "positions")
 AGAIN_S = 0.5
 DAY_S = 86_400
@@ -144,7 +146,7 @@ class Agent:
         until = datetime.fromtimestamp(time.time() + DAY_S, UTC)
         deals = self._terminal.history_deals_get(datetime.fromtimestamp(max(0, since_s), UTC), until, group=name) or ()
         fields = ("ticket", "order", "symbol", "type", "volume", "price", "time_msc", "commission")
-        trades = [deal for deal in deals if deal.type in (0, 1) and deal.magic == MAGIC and deal.symbol == name]
+        trades = [deal for deal in deals if deal.type in DEALS and deal.magic == MAGIC and deal.symbol == name]
         return 200, [{field: getattr(deal, field) for field in fields} for deal in trades]
 
     def _positions(self, names: list[str]) -> tuple[int, Any]:

@@ -19,6 +19,8 @@ TICK_SIZE = 4
 _STATUSES = {Meaning.DOUBT: 0, Meaning.THROTTLED: 429, Meaning.REFUSED: 400}
 PLACED, DONE = 10008, 10009
 TYPES = {0: "buy", 1: "sell"}
+# A deal that the broker took back keeps its ticket and its time, its type changes.
+CANCELED_TYPES = {13: "buy", 14: "sell"}
 
 
 def unified(
@@ -130,7 +132,8 @@ def _deal(row: Part, config: VenueConfig) -> dict[str, Any]:
         "id": str(row.whole("ticket")),
         "order": str(row.whole("order")),
         "symbol": row.name("symbol"),
-        "side": _type(row),
+        "side": CANCELED_TYPES.get(row.whole("type")) or _type(row),
+        "busted": row.whole("type") in CANCELED_TYPES,
         "amount": str(row.size("volume")),
         "price": str(row.number("price")),
         "timestamp": utc_ms(part=row, field="time_msc", config=config),

@@ -14,8 +14,9 @@ from piggy.adapters.mt5.config import COMMENT_MAX, RETCODES, Meaning
 from piggy.adapters.terms import price_of, units_of
 from piggy.core.events import ChildOrderCreated
 
-# An hour that a clock shows twice is asked for twice: what was heard before counts once.
-FOLD_S = 3_600
+# A broker may take a deal back by changing its type, under its old time; so the last day is always asked for, and with
+# it the hour that a clock shows twice. What was heard before counts once.
+LOOK_BACK_S = 86_400
 
 
 def client_id(*, cl_ord_id: str) -> str:
@@ -29,7 +30,10 @@ class Asker:
     def __init__(self, *, config: VenueConfig, codes: Mapping[int, Meaning] = RETCODES) -> None:
         self.config = config
         self._codes = codes
-        self.now_us = 0
+        self.now_us = self.offset_us = 0
+
+    def clock(self) -> None:
+        """An agent asks nothing that its terminal would have to sign."""
 
     def read(self, *, response: Response, asked: str) -> Response:
         """Return an answer in the words that the session understands."""
@@ -83,7 +87,10 @@ class Asker:
 
     def trades(self, *, name: str, since_us: int) -> Request:
         """Deals of one symbol since an instant."""
-        return _ask("trades", name=name, since_s=inbound.server_s(at_us=since_us, config=self.config) - FOLD_S)
+        return _ask("trades", name=name, since_s=inbound.server_s(at_us=since_us, config=self.config) - LOOK_BACK_S)
+
+    def streams(self) -> None:
+        """Everything is asked for."""
 
     def positions(self) -> Request:
         """What the account holds of the mapped symbols."""

@@ -30,6 +30,8 @@ class LocalKeys:
                 raise UnableToReachKeys(f"Key {name!r} must be {KEY_BYTES} bytes, its name short and plain.")
         self._roots = dict(roots)
         self._current = current
+        # Derived once: a turnover opens and seals thousands of records of one tenant.
+        self._derived: dict[tuple[str, str], bytes] = {}
 
     def current(self) -> str:
         """Return the id of the key that seals new records."""
@@ -48,7 +50,9 @@ class LocalKeys:
         return unwrap_key(kek=self._key(tenant, kek_id), wrapped=wrapped, bound_to=bound_to)
 
     def _key(self, tenant: str, kek_id: str) -> bytes:
-        return tenant_key(root=self._roots[kek_id], kek_id=kek_id, tenant=tenant)
+        if (tenant, kek_id) not in self._derived:
+            self._derived[tenant, kek_id] = tenant_key(root=self._roots[kek_id], kek_id=kek_id, tenant=tenant)
+        return self._derived[tenant, kek_id]
 
 
 def local_keys(*, text: str, source: str) -> LocalKeys:

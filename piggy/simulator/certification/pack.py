@@ -65,7 +65,8 @@ PACKS: dict[str, tuple[Scenario, ...]] = {
     "binance": (*COMMON, v.clock, s.nothing_missing),
     "binance_usdm": (*COMMON, v.clock, s.nothing_missing),
     "oanda": (*COMMON, s.nothing_missing),
-    "ccxt": POLLED,
+    # Its orders cannot be changed in place; all else comes over ccxt.pro's streams.
+    "ccxt": (*(one for one in COMMON if one is not s.replace), s.replace_refused, s.nothing_missing),
     "generic": POLLED,
     "mt5": (v.agent_logon, *(one for one in POLLED if one is not s.logon)),
     # A ticket is opened whole or not at all.

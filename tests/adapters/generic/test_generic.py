@@ -94,3 +94,17 @@ def test_an_answer_without_its_parts_is_no_answer():
         doc = {"data": {name: value for name, value in ORDER.items() if name != field}}
         with pytest.raises(UnableToReadReport):
             inbound.unified(response=Response(status=200, text=json.dumps(doc)), asked="submit", mapping=mapping)
+
+
+def test_where_the_mapping_names_the_venues_clock_requests_are_stamped_by_it():
+    doc = json.loads(TEXT)
+    doc["asks"]["time"], doc["fields"]["time"] = {"path": "/toy/time"}, {"at": "data.now"}
+    session = GenericSession(config=changed(**doc))
+    markets = {"data": [{"pair": "BTCUSDT", "rules": {"tick": "0.1"}}]}
+    book = {"data": {"buyers": [{"p": "99", "q": "1"}], "sellers": []}}
+    late = NOW_US // 1_000 + 90_000
+    answers = [{"data": {"now": late}}, markets, {"data": []}, book]
+    _, requests = play(session.connect(now_us=NOW_US), answers)
+    assert [request.headers["X-Time"] for request in requests] == [str(NOW_US // 1_000), *[str(late)] * 3]
+    with pytest.raises(UnableToReadMapping, match=r"fields\.time\.at"):
+        mapping_of(config=changed(asks=doc["asks"]))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import itertools
 import json
 from typing import Any
 
 import pytest
 
+from piggy.adapters.ibkr import transport as transport_module
+from piggy.adapters.ibkr.asks import ASKS
 from piggy.adapters.ibkr.config import LAYOUTS, TICKERS
 from piggy.adapters.ibkr.inbound import SEPARATOR
 from piggy.adapters.ibkr.session import IbkrSession
+from piggy.adapters.ibkr.transport import Line, TwsTransport
 from piggy.adapters.interface import Reports, Response, UnableToReadReport
 from tests.adapters.ibkr.test_ibkr import (
     CONFIG,
@@ -131,3 +136,64 @@ def test_a_broken_list_of_messages_is_no_answer():
         answer = Response(status=200, text=text)
         with pytest.raises(UnableToReadReport):
             steps.send(answer)
+
+
+class Gateway:
+    """ib_async's client as the transport uses it; notes which lists were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.is_up = True
+
+    def isReady(self) -> bool:
+        return self.is_up
+
+    isConnected = isReady
+
+    def reqAllOpenOrders(self) -> None:
+        self.asked.append("open")
+
+    def disconnect(self) -> None:
+        self.is_up = False
+
+
+def transport_of(gateway: Gateway) -> TwsTransport:
+    transport = object.__new__(TwsTransport)
+    transport._loop, transport._line = asyncio.get_running_loop(), Line()
+    transport._client, transport._numbers = gateway, itertools.count(1)  # type: ignore[assignment]
+    return transport
+
+
+async def test_a_list_is_asked_for_once_at_a_time_as_its_end_names_nobody():
+    """The end of the first list would otherwise end the second one early, and an order that works seem unknown."""
+    gateway = Gateway()
+    transport = transport_of(gateway)
+    first, second = (asyncio.ensure_future(transport._ask(ASKS["open_orders"], {})) for _ in range(2))
+    await asyncio.sleep(0)
+    line = transport._line
+    line.interpret(opened().split(SEPARATOR))
+    assert gateway.asked == ["open"]
+    line.interpret(["53", "1"])
+    assert json.loads((await first).text) == [opened()]
+    await asyncio.sleep(0)
+    assert gateway.asked == ["open", "open"]
+    assert not second.done()
+    for text in (opened(), stood("Submitted"), wire(53, 1)):
+        line.interpret(text.split(SEPARATOR))
+    assert json.loads((await second).text) == [opened(), stood("Submitted")]
+
+
+async def test_a_list_without_an_end_ends_the_connection(monkeypatch: pytest.MonkeyPatch):
+    """Its end may come yet, for whoever asks next."""
+    monkeypatch.setattr(transport_module, "QUESTION_S_MAX", 0.01)
+    gateway = Gateway()
+    transport = transport_of(gateway)
+    found = await transport._ask(ASKS["open_orders"], {})
+    assert (found.status, found.text, gateway.is_up) == (0, "the gateway did not answer", False)
+
+
+def test_a_message_that_cannot_be_read_reaches_whoever_listens():
+    line = Line()
+    line.interpret(["4", "2", "105"])
+    line.interpret(["4", "2", "105", "?", "why", ""])
+    assert [line.heard.get_nowait() for _ in range(2)] == [wire(4, 2, 105), wire(4, 2, 105, "?", "why", "")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -116,3 +117,32 @@ def test_an_order_that_may_not_rest_is_a_deal_and_one_that_may_is_pending(tmp_pa
     assert shapes == [(1, 1, 1, "c1"), (5, 3, 2, "c2")]
     for question in ("note", "serve", "doc", "format_disk"):
         assert agent.answer(ask=question, args={})[0] == 400
+
+
+def test_a_deal_that_the_broker_took_back_is_told_as_busted():
+    """F-15: it keeps its ticket; what is left of its order is what its other deals are."""
+    order = {"ticket": 7, "state": 4, "volume_initial": 1.0, "volume_current": 0.0, "client_id": "o1-V1-1"}
+    deal = {"order": 7, "symbol": "EURUSD", "type": 0, "price": 1.1, "time_msc": NOW_US // 1_000, "commission": 0.0}
+    deals = [deal | {"ticket": 5, "volume": 0.4}, deal | {"ticket": 6, "volume": 0.6, "type": 13}]
+    session = knowing(Mt5Session(config=CONFIG), MARKETS)
+    said, requests = play(session.fills(since_us=NOW_US, now_us=NOW_US), [deals, order])
+    kinds = [one.report.kind for one in said]
+    assert sorted(kinds) == sorted([ReportKind.FILL, ReportKind.FILL, ReportKind.BUST])
+    bust = next(one.report for one in said if one.report.kind is ReportKind.BUST)
+    assert (bust.command.ref_fill_id, bust.cumulative) == ("EURUSD-6", Decimal("0.4"))
+    assert json.loads(requests[0].body)["since_s"] == NOW_US // 1_000_000 - 86_400
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("UTC", 0), ("Europe/Athens", 2), ("America/New_York", -5)])
+def test_times_are_the_trade_servers_own(zone: str, hours: int):
+    """A terminal counts as if its server's clock were UTC; a quote that is ahead of now says that the zone is wrong."""
+    config = config_of("mt5", {"EURUSD": ("EURUSD", "1")}, settings={"timezone": zone})
+    session = knowing(Mt5Session(config=config), MARKETS)
+    shown_ms = NOW_US // 1_000 + hours * 3_600_000
+    book = {"bid": 1.1, "ask": 1.2, "time_msc": shown_ms}
+    play(session.resync(symbol="EURUSD", now_us=NOW_US), [book])
+    assert session.all_quotes()[0].venue_at_us == NOW_US
+    play(session.resync(symbol="EURUSD", now_us=NOW_US), [book | {"time_msc": shown_ms + 7_200_000}])
+    assert (session.all_quotes(), session.unread) == ([], (1, "book: timestamp is 7200 s ahead of our clock"))
+    _, requests = play(session.fills(since_us=NOW_US, now_us=NOW_US), [[]])
+    assert json.loads(requests[0].body)["since_s"] == NOW_US // 1_000_000 + hours * 3_600 - 86_400

@@ -181,11 +181,13 @@ def test_keys_turn_over_while_sessions_log_on_and_a_killed_turnover_goes_on(
 
     use_keys("test")
     first = changed(provider, people)
+    rows = []
     for number in range(RECORDS - 1):
         row = Credential(provider=provider, kind=f"k{number}", version=1, kek_id="test", fingerprint="f")
         row.sealed = sealing.seal(place=selectors.place_of(tenant="acorn", credential=row), secret=f"s{number}")
         row.changed_by, row.approved_by, row.changed_at = people[0], people[1], NOW
-        row.save()
+        rows.append(row)
+    Credential.objects.bulk_create(rows, batch_size=500)
     use_keys("next")
     failures, opened, stopping = [], [0], threading.Event()
 

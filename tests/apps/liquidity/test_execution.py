@@ -48,7 +48,7 @@ def publish(server: Any, *, at: datetime = NOW, **changes: Any) -> None:
     ]
     none = {"p50": None, "p95": None, "samples": 0}
     card = {
-        "venue": "LP1", "state": "ready", "up_percent": "100.00", "disconnects": 0, "quote_age_ms": 12, "orders": 50,
+        "venue": "LP1", "state": "ready", "up_percent": "100.00", "disconnects": 0, "quote_age_ms": 12, "unread": 987, "orders": 50,
         "fills": 40, "rejects": 3, "reject_rate": "0.06", "fill_ratio": "0.9", "rejects_in_a_row": 0,
         "trading_state": "active", "latency_ms": {"p50": "4.1", "p95": "9", "samples": 50}, "hold_ms": none,
         "markouts": markouts, "cost_markout_bps": "0", **changes,
@@ -127,6 +127,7 @@ def test_the_desk_and_the_back_office_see_the_scorecards_and_nobody_else_does(de
     assert shown["venues"][0]["markouts"][0]["samples"] == 40
     page = dealer.get("/admin/liquidity/venuescorecard/").content.decode()
     assert "10 s: 1.234 (40)" in page
+    assert ">987<" in page
     for screen in ("routequote", "stagechange", "executionpolicy", "liquidityprovider"):
         assert dealer.get(f"/admin/liquidity/{screen}/").status_code == 200
     assert Client(headers={"host": "acorn.localhost"}).get("/desk/scorecards").status_code == 403

@@ -23,6 +23,10 @@ class WorkerProcess:
             [sys.executable, script], env=self._env, cwd=ROOT, stdout=self._log, stderr=self._log
         )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wait_dead(self, timeout: float = 30) -> int:
         return self._process.wait(timeout=timeout)
 

@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", help="one broker only; otherwise all of this shard")
-        parser.add_argument("--rows", type=int, default=200, help="rows of one transaction")
+        parser.add_argument("--rows", type=int, default=500, help="rows of one transaction")
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenants = [options["tenant"]] if options["tenant"] else list(active_schemas(shard=settings.PIGGY_SHARD))
