@@ -35,6 +35,9 @@ def replace(*, path: Path, text: str) -> None:
     half.replace(path)
 
 
+PASSWORD_BYTES = 32
+
+
 def password() -> str:
-    """Return a new password that needs no quoting in a URL, a shell or a configuration file."""
-    return secrets.token_hex(24)
+    """Return a new password of 256 bits that needs no quoting in a URL, a shell or a configuration file."""
+    return secrets.token_hex(PASSWORD_BYTES)

@@ -29,7 +29,7 @@ from apps.treasury import services as treasury
 from apps.users.selectors import user_named
 
 BY = "demo"
-PASSWORD_BYTES = 24
+PASSWORD_BYTES = 32
 
 
 def seed(*, broker: Broker, known: dict[tuple[str, str], Login], now: datetime, lp_port: int) -> list[Login]:

@@ -48,8 +48,8 @@ def publish(server: Any, *, at: datetime = NOW, **changes: Any) -> None:
     ]
     none = {"p50": None, "p95": None, "samples": 0}
     card = {
-        "venue": "LP1", "state": "ready", "up_percent": "100.00", "disconnects": 0, "quote_age_ms": 12, "unread": 987, "orders": 50,
-        "fills": 40, "rejects": 3, "reject_rate": "0.06", "fill_ratio": "0.9", "rejects_in_a_row": 0,
+        "venue": "LP1", "state": "ready", "up_percent": "100.00", "disconnects": 0, "quote_age_ms": 12, "unread": 987,
+        "orders": 50, "fills": 40, "rejects": 3, "reject_rate": "0.06", "fill_ratio": "0.9", "rejects_in_a_row": 0,
         "trading_state": "active", "latency_ms": {"p50": "4.1", "p95": "9", "samples": 50}, "hold_ms": none,
         "markouts": markouts, "cost_markout_bps": "0", **changes,
     }  # fmt: skip
