@@ -43,6 +43,14 @@ def good(response: Response) -> Any:
     return document(response.text)
 
 
+def says_unknown(response: Response, *, words: tuple[str, ...]) -> bool:
+    """Whether the venue itself says that there is no such thing: a 404 with one of its own fields.
+
+    A page that is missing somewhere on the way must never settle an order as one that the venue never had.
+    """
+    return response.status == 404 and any(fields_of(response).get(word) for word in words)
+
+
 def is_doubtful(response: Response) -> bool:
     """Whether an answer to an order leaves open if the order lives.
 

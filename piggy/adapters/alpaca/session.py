@@ -8,7 +8,7 @@ from piggy.adapters import telling
 from piggy.adapters.alpaca import inbound
 from piggy.adapters.alpaca.config import BUDGET, DATA_URL, FEED, FILLS_A_PAGE, STREAM_URL, UNKNOWN_AFTER_US
 from piggy.adapters.alpaca.outbound import Asker
-from piggy.adapters.answers import document, fields_of, good
+from piggy.adapters.answers import document, fields_of, good, says_unknown
 from piggy.adapters.books import BookKeeper, Books
 from piggy.adapters.interface import (
     NOTHING,
@@ -149,7 +149,8 @@ class AlpacaSession(BookKeeper):
     def status(self, *, order: Order, now_us: int) -> Steps[Reports]:
         """Missing fills, then the standing; nothing while the venue cannot tell or may still get the order."""
         shown = yield self._ask.order(client_id=order.client_id)
-        if shown.status == 404 and now_us - order.created_at_us > UNKNOWN_AFTER_US:
+        unknown = says_unknown(shown, words=("message",))
+        if unknown and now_us - order.created_at_us > UNKNOWN_AFTER_US:
             text = str(fields_of(shown).get("message", ""))
             return (telling.status(client_id=order.client_id, standing="unknown", at_us=now_us, text=text),)
         if not shown.ok:

@@ -119,7 +119,7 @@ def _filled(doc: Part, known: Known, config: VenueConfig, raw: str) -> Reports:
 
 
 def _cancelled(doc: Part, known: Known, config: VenueConfig, raw: str) -> Reports:
-    if doc.raw("reason") in REPLACED or doc.has("replacedByOrderID"):
+    if str(doc.raw("reason")) in REPLACED or doc.has("replacedByOrderID"):
         return ()
     client_id = _client_id(doc, known)
     # How much was filled is in no cancel, but every fill before it was told: transactions have no holes.

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from piggy.adapters import telling
-from piggy.adapters.answers import fields_of, good
+from piggy.adapters.answers import fields_of, good, says_unknown
 from piggy.adapters.books import BookKeeper, Books, lots
 from piggy.adapters.interface import (
     NOTHING,
@@ -158,7 +158,8 @@ class OandaSession(BookKeeper):
     def status(self, *, order: Order, now_us: int) -> Steps[Reports]:
         """Every fill of the order, then how it stands; nothing while that cannot be told."""
         found = yield self._ask.order(client_id=order.client_id)
-        if found.status == 404 and now_us - order.created_at_us > UNKNOWN_AFTER_US:
+        unknown = says_unknown(found, words=("errorCode", "errorMessage"))
+        if unknown and now_us - order.created_at_us > UNKNOWN_AFTER_US:
             text = str(fields_of(found).get("errorMessage", ""))
             return (telling.status(client_id=order.client_id, standing="unknown", at_us=now_us, text=text),)
         if not found.ok:

@@ -7,10 +7,11 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from piggy.adapters.interface import Order, ReportKind, Reports
+from piggy.adapters.interface import Order, ReportKind, Reports, Response
 from piggy.adapters.oanda.session import PRICES, TRANSACTIONS, OandaSession
 from piggy.core.orders import Side
 from tests.adapters.mutations import assert_survives, facts, read_or_named, response_of, several_mutations, talk
@@ -140,6 +141,14 @@ def test_terms_money_and_positions_are_read_or_named():
     for ask, doc in docs.items():
         steps = getattr(KNOWING, ask)
         assert_survives([doc], lambda broken: talk(steps(now_us=NOW_US), broken) and ())  # noqa: B023
+
+
+def test_a_page_that_is_missing_on_the_way_settles_no_order():
+    old = msgspec.structs.replace(ORDER, created_at_us=0)
+    for text, standings in (("<html>404</html>", []), ("{}", []), ('{"errorMessage": "no such order"}', ["unknown"])):
+        steps = copy.deepcopy(KNOWING).status(order=old, now_us=NOW_US)
+        said, _ = play(steps, [Response(status=404, text=text)])
+        assert [one.report.standing for one in said] == standings, text
 
 
 @settings(max_examples=20, deadline=None)
