@@ -112,6 +112,7 @@ def test_g02_a_minor_pair_binds_5_percent():
         pytest.param(AssetClass.INDEX_MINOR, 1, "11000", "1100.00", id="G-04 IBEX"),
         pytest.param(AssetClass.COMMODITY, 100, "80", "800.00", id="G-05 Brent"),
         pytest.param(AssetClass.SHARE, 100, "150", "3000.00", id="G-06 share"),
+        pytest.param(AssetClass.OPTION, 100, "150", "3000.00", id="G-06 any other"),
         pytest.param(AssetClass.CRYPTO, 1, "60000", "30000.00", id="G-07 bitcoin"),
     ],
 )
@@ -181,6 +182,8 @@ def test_g12_money_outside_the_trading_account_is_not_touched():
 def test_g13_a_professional_gets_the_contracts_terms():
     traded = instrument("EURUSD", AssetClass.FX_MAJOR, size=100_000)
     assert initial_margin(traded, lots=1, price="1.1", category=PROFESSIONAL) == D("220.00")
+    retail = ESMA_2018.of(RETAIL)
+    assert (retail.closeout_percent, retail.negative_balance_protection, retail.incentives_allowed) == (50, True, False)
     rules = ESMA_2018.of(PROFESSIONAL)
     assert (rules.margin_percent, rules.closeout_percent, rules.negative_balance_protection) == ({}, None, False)
 

@@ -19,7 +19,7 @@ from piggy.core.margin import (
 from piggy.core.orders import Side
 from piggy.core.positions import Position
 from piggy.core.protection import write_off
-from piggy.core.stopout import OpenLine, line_floating, stop_out_price
+from piggy.core.stopout import OpenLine, ladder, line_floating, stop_out_price
 
 D = Decimal
 TERMS = MarginTerms(percent=D(10))
@@ -90,3 +90,24 @@ def test_a_news_window_has_a_beginning_an_end_and_a_percent(window: tuple[int, i
 
 def test_a_category_without_a_rule_of_its_own_is_not_warned() -> None:
     assert not CategoryRules().risk_warning
+
+
+def test_a_sale_that_turns_hedged_lots_over_pays_the_news_for_all_that_is_net_after_it() -> None:
+    """Long 3 and short 1 are net 2; selling 5 makes net -3, all of it new, at 20 % instead of 10 %."""
+    holding = Holding(long_lots=D(3), long_weight=D(30), short_lots=D(1), short_weight=D(10))
+    asked = {"holding": holding, "terms": TERMS, "lot_value": D(100), "side": Side.SELL, "quantity": D(5)}
+    assert required_for(**asked) == D(10)  # type: ignore[arg-type]
+    assert required_for(**asked, news_percent=D(20)) == D(40)  # type: ignore[arg-type]
+
+
+def test_what_a_close_brings_is_in_the_accounts_currency() -> None:
+    """Two lots at a loss of 60 each in a currency worth 2: 240 of the balance are gone."""
+    steps = ladder(
+        lines=[line(price="161", rate="2")],
+        balance=D(249),
+        currency="USD",
+        level_percent=D(50),
+        now_us=0,
+        partial=False,
+    )
+    assert [rung.realised for rung in steps.rungs] == [D(-240)] and steps.after.balance == D(9)

@@ -32,7 +32,13 @@ from tests.mutation.explained import EXPLAINED
 from tests.mutation.mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parents[2]
-GATE_TESTS = ("tests/core/test_risk_verdicts.py", "tests/core/test_oversight.py", "tests/core/test_risk.py")
+GATE_TESTS = (
+    "tests/core/test_risk_edges.py",
+    "tests/core/test_risk_verdicts.py",
+    "tests/core/test_oversight.py",
+    "tests/core/test_risk.py",
+)
+OPEN_RISK_TESTS = ("tests/core/test_open_risk.py",)
 MARGIN_TESTS = (
     "tests/core/test_margin_exact.py",
     "tests/core/test_margin.py",
@@ -40,7 +46,8 @@ MARGIN_TESTS = (
     "tests/core/test_stopout.py",
 )
 NOUNS: dict[str, dict[str, tuple[str, ...]]] = {
-    "risk": dict.fromkeys(("risk", "gate", "controls_order", "controls_flow", "limits", "oversight"), GATE_TESTS),
+    "risk": dict.fromkeys(("risk", "gate", "controls_order", "controls_flow", "limits", "oversight"), GATE_TESTS)
+    | dict.fromkeys(("open_risk", "venue_room"), OPEN_RISK_TESTS),
     "margin": dict.fromkeys(("margin", "stopout", "protection", "leverage_rules"), MARGIN_TESTS)
     | {"positions": ("tests/core/test_positions.py",), "conversion": ("tests/core/test_conversion.py",)},
     "routing": {

@@ -1,0 +1,74 @@
+"""The gate at its edges: the last number that is one, the first limit that is none, the strictest of many states."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+
+import pytest
+
+from piggy.core.accounts import TradingState
+from piggy.core.gate import numbers_are_sane, unpriced
+from piggy.core.limits import HOUSE_LIMITS, Limits, UnableToSetLimit
+from piggy.core.orders import OrderTerms, OrderType, Side
+from piggy.core.risk import refusal
+from tests.core.gate_cases import SHARE, TERMS, context, refused
+
+REDUCTION = {"position_net": D(5), "side": Side.SELL}
+
+
+@pytest.mark.parametrize("states", [("halted", "reducing"), ("reducing", "halted"), ("killed", "active", "reducing")])
+def test_the_strictest_state_wins_in_whatever_order_they_stand(states: tuple[str, ...]) -> None:
+    """P-01: what reduces passes while only reducing, and not where anything above it is halted."""
+    assert refused(states=tuple(map(TradingState, states)), **REDUCTION) == ["P-01"]
+    assert refused(states=(TradingState.REDUCING, TradingState.ACTIVE), **REDUCTION) == []
+
+
+def test_the_share_of_a_volume_of_one_lot_is_a_share() -> None:
+    """P-21."""
+    thin = {"instrument": SHARE, "daily_volume_lots": D(1)}
+    assert refused(**thin, quantity=D("0.05")) == [] and refused(**thin, quantity=D("0.06")) == ["P-21"]
+    assert refused(instrument=SHARE, daily_volume_lots=D(0), quantity=D("0.01")) == ["P-21"]
+
+
+@pytest.mark.parametrize(
+    "percents", [("0",), ("50", "0"), ("0", "50"), ("-1",), ("NaN",), ("Infinity",), ("50", "NaN")]
+)
+def test_an_alert_level_is_a_number_above_nothing(percents: tuple[str, ...]) -> None:
+    """P-27."""
+    with pytest.raises(UnableToSetLimit, match="alert_percents"):
+        Limits(alert_percents=tuple(map(D, percents)))
+
+
+def test_an_alert_level_may_be_any_part_of_a_percent() -> None:
+    """P-27."""
+    assert Limits(alert_percents=(D("0.5"), D(1))).alert_percents == (D("0.5"), D(1))
+
+
+def test_the_largest_number_that_means_anything_is_one() -> None:
+    """P-06: a million million."""
+    largest = OrderTerms(account_id="a1", symbol="EURUSD", side=Side.BUY, quantity=D(10) ** 12, type=OrderType.MARKET)
+    assert numbers_are_sane(terms=largest)
+
+
+def test_what_holds_where_nobody_set_anything_is_written_down() -> None:
+    named = ("order_volume_max_lots", "position_net_max_lots", "position_gross_max_lots")
+    assert [getattr(HOUSE_LIMITS, name) for name in named] == [1_000, 5_000, 10_000]
+    exposures = [getattr(HOUSE_LIMITS, f"exposure_{whose}_max") for whose in ("account", "tenant", "venue", "firm")]
+    assert exposures == [D(1_000_000_000)] * 4
+    assert (HOUSE_LIMITS.loss_daily_account_max, HOUSE_LIMITS.loss_daily_tenant_max) == (1_000_000, 10_000_000)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "text"),
+    [
+        ({"bid": None}, "no live price for EURUSD"),
+        ({"ask": None}, "no live price for EURUSD"),
+        ({}, "no live price to convert USD to USD"),
+    ],
+)
+def test_why_an_order_has_no_value_is_said(spoilt: dict[str, None], text: str) -> None:
+    assert unpriced(context=context(**spoilt)) == text
+
+
+def test_a_refusal_without_a_context_knows_no_configuration() -> None:
+    assert refusal(terms=TERMS, code="P-02", text="no such account").config_version == 0
