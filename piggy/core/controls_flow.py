@@ -117,11 +117,14 @@ def exposure_caps(*, context: GateContext) -> Check:
         return yes(code="P-19", passed=False, text=unpriced(context=context))
     limits = context.limits
     added = _added(context)
+    firm = _sum(context.exposure_firm, added)
+    # All that one desk knows of its firm is this tenant.
+    tenant = firm if context.exposure_tenant is context.exposure_firm else _sum(context.exposure_tenant, added)
     return all_at_most(
         code="P-19",
         pairs=(
-            (_sum(context.exposure_firm, added), limits.exposure_firm_max, "the firm's exposure is too large"),
-            (_sum(context.exposure_tenant, added), limits.exposure_tenant_max, "the tenant's exposure is too large"),
+            (firm, limits.exposure_firm_max, "the firm's exposure is too large"),
+            (tenant, limits.exposure_tenant_max, "the tenant's exposure is too large"),
             # What an amendment gives back is at no venue.
             (
                 _sum(context.exposure_venue, context.notional),

@@ -171,7 +171,9 @@ def _open_worth(risk: OpenRisk | None, context: GateContext, unit: Decimal, mome
     if risk is None:
         return ZERO
     currency, instrument = context.account.currency, context.instrument
-    others = risk.worth(rate=lambda each: moment.rate(source=each, target=currency, gain=False), besides=instrument)
+    others = risk.worth(
+        into=currency, rate=lambda each: moment.rate(source=each, target=currency, gain=False), besides=instrument
+    )
     return None if others is None else others + risk.lots_of(symbol=instrument.symbol) * unit
 
 

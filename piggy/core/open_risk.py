@@ -78,8 +78,8 @@ class OpenRisk:
         risk = self.symbols.get(symbol)
         return risk.lots if risk else ZERO
 
-    def worth(self, *, rate: Rate, besides: Instrument | None = None) -> Decimal | None:
-        """Return the worth of all symbols but `besides`; `rate` turns a currency into the one that is asked for.
+    def worth(self, *, into: str, rate: Rate, besides: Instrument | None = None) -> Decimal | None:
+        """Return the worth in the currency `into` of all symbols but `besides`; `rate` turns another currency into it.
 
         None where a rate is missing.
         """
@@ -89,6 +89,9 @@ class OpenRisk:
             if left is not None and besides is not None and currency == besides.quote:
                 amount -= left.worth
             if not amount:
+                continue
+            if currency == into:
+                total += amount
                 continue
             found = rate(currency)
             if found is None:

@@ -168,7 +168,7 @@ def _open_worth(*, account_id: str, moment: Moment) -> Decimal | None:
     risk, currency = moment.state.account_risks.get(account_id), moment.account(account_id).currency
     if risk is None:
         return ZERO
-    return risk.worth(rate=lambda each: moment.rate(source=each, target=currency, gain=False))
+    return risk.worth(into=currency, rate=lambda each: moment.rate(source=each, target=currency, gain=False))
 
 
 def _number(limit: int | None) -> Decimal | None:

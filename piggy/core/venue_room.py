@@ -17,15 +17,15 @@ NOTHING = OpenRisk()
 
 def full_venues(*, legs: Iterable[Leg], terms: OrderTerms, moment: Moment) -> dict[str, str]:
     """Return the venues that have no room for their leg, each with why; what makes a venue's risk smaller fits."""
-    limit = moment.state.effective_limits[moment.account(terms.account_id).group].exposure_venue_max
+    account = moment.account(terms.account_id)
+    limit = moment.state.effective_limits[account.group].exposure_venue_max
     if limit is None:
         return {}
-    return {leg.venue: FULL for leg in legs if not _fits(leg, terms, limit, moment)}
+    return {leg.venue: FULL for leg in legs if not _fits(leg, terms, limit, account.currency, moment)}
 
 
-def _fits(leg: Leg, terms: OrderTerms, limit: Decimal, moment: Moment) -> bool:
-    risk, currency = moment.state.venue_risks.get(leg.venue, NOTHING), moment.account(terms.account_id).currency
-    instrument = moment.instrument(terms.symbol)
+def _fits(leg: Leg, terms: OrderTerms, limit: Decimal, currency: str, moment: Moment) -> bool:
+    risk, instrument = moment.state.venue_risks.get(leg.venue, NOTHING), moment.state.instruments[terms.symbol]
     known = risk.symbols.get(terms.symbol)
     net, buys, sells = (known.net, known.buys, known.sells) if known else (ZERO, ZERO, ZERO)
     before = known.lots if known else ZERO
@@ -33,7 +33,9 @@ def _fits(leg: Leg, terms: OrderTerms, limit: Decimal, moment: Moment) -> bool:
     if lots <= before:
         return True
     rate = moment.rate(source=instrument.quote, target=currency, gain=False)
-    others = risk.worth(rate=lambda each: moment.rate(source=each, target=currency, gain=False), besides=instrument)
+    others = risk.worth(
+        into=currency, rate=lambda each: moment.rate(source=each, target=currency, gain=False), besides=instrument
+    )
     if rate is None or others is None:
         return False
     return others + instrument.notional(lots=lots, price=leg.limit_price) * rate <= limit

@@ -99,7 +99,8 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         if rules := _interrupted(terms=terms, meeting=meeting, moment=moment):
             made = _nothing(order=order, moment=moment, text="clients would meet too far away: a call begins")
             return msgspec.structs.replace(made, interrupts=rules)
-    left = ZERO if meeting.ends_incoming else quantity - meeting.lots - meeting.reduced
+    met = meeting.lots
+    left = ZERO if meeting.ends_incoming else quantity - met - meeting.reduced
     a_lots, b_lots, why = split(
         treatment=treated,
         instrument=instrument,
@@ -126,7 +127,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         treatment=treated,
         a_quantity=a_lots,
         b_quantity=b_lots,
-        cross_quantity=meeting.lots,
+        cross_quantity=met,
         venues=ranking.venues,
         at_us=moment.now_us,
         text=_told(why=why if markup is not None else WIDE, meeting=meeting, planned=planned_legs),

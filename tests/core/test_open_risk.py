@@ -53,10 +53,13 @@ def test_sums_kept_up_move_by_move_equal_a_recount(history: list[Any], left_out:
         for symbol, (net, buys, sells) in lots.items()
     }
     converted = {symbol: amount * RATES[SYMBOLS[symbol].quote] for symbol, amount in worth.items()}
-    assert risk.worth(rate=RATES.get) == sum(converted.values())
-    assert risk.worth(rate=RATES.get, besides=SYMBOLS[left_out]) == sum(converted.values()) - converted[left_out]
+    assert risk.worth(into="USD", rate=RATES.get) == sum(converted.values())
+    assert (
+        risk.worth(into="USD", rate=RATES.get, besides=SYMBOLS[left_out])
+        == sum(converted.values()) - converted[left_out]
+    )
     missing = any(worth[symbol] for symbol in SYMBOLS if SYMBOLS[symbol].quote == "JPY")
-    assert (risk.worth(rate={"USD": D(1)}.get) is None) == missing
+    assert (risk.worth(into="USD", rate={"USD": D(1)}.get) is None) == missing
 
 
 @pytest.fixture
