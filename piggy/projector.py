@@ -1,8 +1,8 @@
 """Committed events -> every app's projections: python -m piggy.projector.
 
-Follows each tenant's event log by seq. A wake-up comes from Redis when the engine commits, and every half second
-without one, so Redis may vanish. One transaction per batch holds the rows and the cursor: a crash repeats nothing.
-A gap in the log stops the process: rows made from a log with a hole would be wrong and look right.
+Follows each tenant's event log by seq. A wake-up comes from Redis when the engine commits, and every log is looked at
+every half second without one, so Redis may vanish. One transaction per batch holds the rows and the cursor: a crash
+repeats nothing. A gap in the log stops the process: rows made from a log with a hole would be wrong and look right.
 """
 
 from __future__ import annotations
@@ -198,6 +198,8 @@ class Follower:
         self._redis_url = redis_url
         self._running = True
         self._tenants: list[str] = []
+        self._woken: set[str] = set()
+        self._polled_s = -POLL_S
         self._subscriber: Any = None
 
     def stop(self, *_: Any) -> None:
@@ -217,17 +219,27 @@ class Follower:
                 if time.monotonic() - looked_at_s > TENANTS_AGE_S:
                     self._look_for_tenants()
                     looked_at_s = time.monotonic()
-                found = [catch_up(tenant=tenant) for tenant in self._tenants]
+                found = {tenant: catch_up(tenant=tenant) for tenant in self._due()}
             except (OperationalError, InterfaceError) as error:
                 log.warning("projector_waits_for_database", error=str(error))
                 # Django keeps a connection that broke between transactions, and never asks for another by itself.
                 connection.close()
+                self._polled_s = -POLL_S
                 time.sleep(RECONNECT_S)
                 continue
-            if BATCH_ROWS_MAX not in found:
-                round_s = BUSY_ROUND_S if sum(found) >= BUSY_EVENTS else ROUND_S
+            self._woken = {tenant for tenant, count in found.items() if count == BATCH_ROWS_MAX}
+            if not self._woken:
+                round_s = BUSY_ROUND_S if sum(found.values()) >= BUSY_EVENTS else ROUND_S
                 time.sleep(max(0.0, began_s + round_s - time.monotonic()))
                 self._sleep()
+
+    def _due(self) -> list[str]:
+        """Return whose logs to look at: of those that woke us, and twice a second all of them."""
+        now_s = time.monotonic()
+        if now_s - self._polled_s >= POLL_S:
+            self._polled_s = now_s
+            return self._tenants
+        return [tenant for tenant in self._tenants if tenant in self._woken]
 
     def _look_for_tenants(self) -> None:
         from apps.tenants.selectors import active_schemas
@@ -244,12 +256,18 @@ class Follower:
         self._subscriber = Subscriber(redis_url=self._redis_url, channels=channels) if channels else None
 
     def _sleep(self) -> None:
+        """Return when a tenant's log has grown, which is then in `_woken`, or all are to be looked at."""
+        from piggy.messaging import streams
+
+        left_s = max(0.0, self._polled_s + POLL_S - time.monotonic())
         if self._subscriber is None:
-            time.sleep(POLL_S)
-        elif self._subscriber.wait(timeout_s=POLL_S) is not None:
-            # Wake-ups that came meanwhile say the same: one look at the log serves them all.
-            while self._subscriber.wait(timeout_s=0) is not None:
-                pass
+            time.sleep(left_s)
+            return
+        message = self._subscriber.wait(timeout_s=left_s)
+        # Wake-ups that came meanwhile say the same: one look at the log serves them all.
+        while message is not None:
+            self._woken.add(streams.tenant_of(key=message[0]))
+            message = self._subscriber.wait(timeout_s=0)
 
 
 def main() -> int:

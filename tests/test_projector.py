@@ -1,0 +1,85 @@
+"""The projector looks at the logs that grew, and twice a second at all, for a wake-up may be lost."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from piggy import projector
+from piggy.messaging import streams
+
+TENANTS = ["acorn", "birch", "cedar"]
+
+
+class Wire:
+    """Wake-ups as Redis would bring them; silent once they are told."""
+
+    def __init__(self, tenants: list[str]) -> None:
+        self.told = [(streams.committed_channel(tenant=tenant), b"7") for tenant in tenants]
+
+    def wait(self, *, timeout_s: float) -> tuple[str, bytes] | None:
+        if self.told:
+            return self.told.pop(0)
+        time.sleep(timeout_s)
+        return None
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Which logs each round looked at; a round ends with a sleep."""
+    rounds: list[list[str]] = [[]]
+
+    def catch_up(*, tenant: str) -> int:
+        rounds[-1].append(tenant)
+        return 0
+
+    monkeypatch.setattr(projector, "catch_up", catch_up)
+    monkeypatch.setattr(projector, "ROUND_S", 0.0)
+    return rounds
+
+
+def follow(looked: list[list[str]], wire: Any, rounds: int) -> list[list[str]]:
+    follower = projector.Follower(redis_url="")
+    follower._look_for_tenants = lambda: None  # type: ignore[method-assign]
+    follower._tenants, follower._subscriber = TENANTS, wire
+    sleep = follower._sleep
+
+    def count() -> None:
+        if len(looked) == rounds:
+            follower.stop()
+            return
+        sleep()
+        looked.append([])
+
+    follower._sleep = count  # type: ignore[method-assign]
+    follower.run()
+    return looked
+
+
+def test_only_the_logs_that_grew_are_looked_at_until_all_are_due_again(looked: list[list[str]]) -> None:
+    began_s = time.monotonic()
+    assert follow(looked, Wire(["birch", "birch"]), 3) == [TENANTS, ["birch"], TENANTS]
+    assert time.monotonic() - began_s >= projector.POLL_S
+
+
+def test_without_a_wire_all_are_looked_at_twice_a_second(looked: list[list[str]]) -> None:
+    """INV-13."""
+    began_s = time.monotonic()
+    assert follow(looked, None, 2) == [TENANTS, TENANTS]
+    assert projector.POLL_S <= time.monotonic() - began_s < 2 * projector.POLL_S
+
+
+def test_a_log_that_was_longer_than_a_batch_is_looked_at_again_at_once(
+    looked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = {"acorn": 0, "birch": 2, "cedar": 0}
+
+    def catch_up(*, tenant: str) -> int:
+        looked[-1].append(tenant)
+        left[tenant] -= 1
+        return projector.BATCH_ROWS_MAX if left[tenant] >= 0 else 0
+
+    monkeypatch.setattr(projector, "catch_up", catch_up)
+    assert follow(looked, Wire([]), 1) == [[*TENANTS, "birch", "birch"]]
