@@ -156,6 +156,7 @@ class LabRunAdmin(KeptAdmin):
         shown = {
             "run": row,
             "check": row.check_result,
+            "headline": headline(result=row.result),
             "tables": compared(result=row.result),
             "rows": [split(row=each) for each in row.first_differences],
             "link": link,
@@ -177,6 +178,14 @@ class LabRunAdmin(KeptAdmin):
             raise Http404("There are no differences of this run.")
         headers = {"Content-Disposition": f'attachment; filename="lab-{run_id}.csv"'}
         return HttpResponse(zlib.decompress(bytes(run.differences)), content_type="text/csv", headers=headers)
+
+
+def headline(*, result: dict[str, Any]) -> dict[str, str]:
+    """Return what the house made, would have made, and the difference ('' for none); empty without a draft."""
+    if not result:
+        return {}
+    _, was, would, change = _row("", result["were"]["total"], result["would"]["total"])
+    return {"was": was, "would": would, "change": change}
 
 
 def compared(*, result: dict[str, Any]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -114,6 +115,12 @@ def test_a_draft_is_tried_on_the_recorded_day_and_both_sides_are_shown(recorded:
     shown = page.content.decode()
     assert "The unchanged replay equals history" in shown
     assert "Profit by group (USD)" in shown
+    totals = [Decimal(done.result[side]["total"]) for side in ("would", "were")]
+    assert f"<strong>{totals[0]:,f} USD</strong> instead of {totals[1]:,f}" in shown
+    assert "could not be decided" not in shown
+    with in_tenant("acorn"):
+        LabRun.objects.filter(pk=run.pk).update(result=done.result | {"failed": 2})
+    assert "2 commands could not be decided" in dealer.get(f"{screen}{run.pk}/change/").content.decode()
     assert "Profit by symbol (USD)" in shown
     sheet = list(csv.DictReader(io.StringIO(dealer.get(f"{screen}{run.pk}/differences.csv").content.decode())))
     assert len(sheet) == done.result["differing"] > 0
