@@ -1,7 +1,11 @@
-"""A desk under random commands: what must hold after every one of them (INV-05, INV-07, INV-08)."""
+"""A desk under random commands: what must hold after every one of them (INV-05, INV-07, INV-08).
+
+DESK_RUNS sets how many lives of at most 50 steps it has; the contract's night has 10,000.
+"""
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 
 from hypothesis import settings
@@ -254,5 +258,6 @@ def _each_way(working: list[Order] | list[Child]) -> tuple[Decimal, Decimal]:
     return lots[Side.BUY], lots[Side.SELL]
 
 
-DeskMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+RUNS = int(os.environ.get("DESK_RUNS", "60"))
+DeskMachine.TestCase.settings = settings(max_examples=RUNS, stateful_step_count=50, deadline=None)
 TestDesk = DeskMachine.TestCase

@@ -2,10 +2,12 @@
 
 The twin keeps its own positions, from fills alone, and knows margin as a sentence: net lots pay the percent, hedged
 lots a share of it, and what made the net larger within a news window pays the window's percent until that ends.
+MARGIN_RUNS sets how many lives of 30 steps there are.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from decimal import Decimal as D
 
@@ -276,5 +278,6 @@ class MarginMachine(RuleBasedStateMachine):
             assert self.floor.desk.state.balances[account_id] >= 0 or self.twins[account_id].positions
 
 
-MarginMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+RUNS = int(os.environ.get("MARGIN_RUNS", "40"))
+MarginMachine.TestCase.settings = settings(max_examples=RUNS, stateful_step_count=30, deadline=None)
 TestMargin = MarginMachine.TestCase

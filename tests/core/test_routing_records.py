@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from piggy.core.accounts import BookMode, Venue
 from piggy.core.orders import Side
 from piggy.core.positions import Position
-from piggy.core.routing import decision, split
+from piggy.core.routing import decision, reachable, split
 from piggy.core.routing_rules import Treatment
 from tests.core.floor import EURUSD
 from tests.core.test_routing import level, ranked
@@ -72,3 +73,26 @@ def test_a_seller_is_taken_to_the_dearest_bid_first_and_the_others_are_numbered(
     assert [(seen.venue, seen.text) for seen in found] == [
         ("LP2", "best price"), ("LP3", "choice 2"), ("LP1", "choice 3")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("side", "limit"), [(Side.BUY, "1.10000"), (Side.SELL, "1.10000")])
+def test_a_quote_at_the_limit_is_inside_it_and_a_tick_beyond_is_not(side: Side, limit: str) -> None:
+    beyond = D(limit) + side.sign * D("0.00001")
+    found = ranked(
+        level("LP1", limit), level("LP2", str(beyond)), venues=(Venue(name="LP1"), Venue(name="LP2")), side=side,
+        limit=D(limit),
+    )  # fmt: skip
+    assert [(seen.venue, seen.rank) for seen in found] == [("LP1", 1), ("LP2", 0)]
+
+
+@pytest.mark.parametrize(("side", "best"), [(Side.BUY, "1.10000"), (Side.SELL, "1.10002")])
+def test_what_a_venue_costs_makes_each_of_its_levels_dearer(side: Side, best: str) -> None:
+    """LP1 is the best by half a tick and costs a whole one: LP2 comes before its second level, and before its first."""
+    worse = str(D(best) + side.sign * D("0.00001"))
+    levels = (level("LP1", best), level("LP2", best), level("LP1", worse))
+    seen = ranked(*levels[:2], venues=(Venue(name="LP1"), Venue(name="LP2")), side=side)
+    costs = {"LP1": D("0.000005"), "LP2": D(0)}
+    ranks = {"LP2": 1, "LP1": 2}
+    judged = [msgspec.structs.replace(each, cost=costs[each.venue], rank=ranks[each.venue]) for each in seen]
+    found = reachable(levels=levels, ranked=judged, side=side, limit=None)
+    assert [(each.venue, str(each.price)) for each in found] == [("LP2", best), ("LP1", best), ("LP1", worse)]

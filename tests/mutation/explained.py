@@ -6,6 +6,7 @@ A key is a part of the line that is printed: module, then the change (line numbe
 from __future__ import annotations
 
 EXPLAINED: dict[str, str] = {
+    "`not over` became `not not over`": "what is over the step is cut off either way",
     "became `STRICTNESS[state] >= STRICTNESS[strictest]`": "a state is as strict as itself",
     "`0` became `1` in STRICTNESS = {": "ACTIVE is never compared",
     "`2` became `3` in STRICTNESS = {": "HALTED and KILLED refuse alike",
