@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
+from msgspec import structs
 
 from apps.common import sealing
 from apps.common.sealing import Place
@@ -92,7 +93,7 @@ def venue_configs(*, tenant: str) -> dict[str, VenueConfig]:
             tenant=tenant,
             venue=provider.name,
             kind=provider.kind,
-            symbols=_mappings(provider),
+            symbols=_checked(_mappings(provider)),
             rest_url=provider.rest_url,
             stream_url=provider.stream_url,
             key=provider.username,
@@ -110,20 +111,27 @@ def _enabled() -> QuerySet[LiquidityProvider]:
 
 
 def _mappings(provider: LiquidityProvider) -> tuple[SymbolMapping, ...]:
-    rows = [row for row in sorted(provider.symbols.all(), key=lambda row: row.symbol) if row.enabled]
-    ours = {one.symbol: one for one in all_instruments().filter(symbol__in=[row.symbol for row in rows])}
     return tuple(
-        SymbolMapping(
-            symbol=row.symbol,
-            venue_symbol=row.venue_symbol,
-            units_per_lot=row.units_per_lot.normalize(),
-            **(
-                {name: getattr(ours[row.symbol], name).normalize() for name in ("tick_size", "lot_step", "lot_min")}
-                if row.symbol in ours
-                else {}
-            ),
+        SymbolMapping(symbol=row.symbol, venue_symbol=row.venue_symbol, units_per_lot=row.units_per_lot.normalize())
+        for row in sorted(provider.symbols.all(), key=lambda row: row.symbol)
+        if row.enabled
+    )
+
+
+def _checked(mappings: tuple[SymbolMapping, ...]) -> tuple[SymbolMapping, ...]:
+    """Return mappings with what our own instruments deal in, for the check against the venue's terms."""
+    names = [mapping.symbol for mapping in mappings]
+    ours = {one.symbol: one for one in all_instruments().filter(symbol__in=names)}
+    return tuple(
+        structs.replace(
+            mapping,
+            tick_size=ours[mapping.symbol].tick_size.normalize(),
+            lot_step=ours[mapping.symbol].lot_step.normalize(),
+            lot_min=ours[mapping.symbol].lot_min.normalize(),
         )
-        for row in rows
+        if mapping.symbol in ours
+        else mapping
+        for mapping in mappings
     )
 
 

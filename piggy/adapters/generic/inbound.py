@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from piggy.adapters.answers import document, fields_of
+from piggy.adapters.answers import document, fields_of, is_doubtful
 from piggy.adapters.generic.config import Mapping
 from piggy.adapters.interface import Response
 from piggy.adapters.reading import Part, name_of, number_of, unreadable
@@ -35,7 +35,7 @@ def unified(*, response: Response, asked: str, mapping: Mapping) -> Response:
 
 
 def _refusal(response: Response, mapping: Mapping) -> Response:
-    if response.status == 0 or response.status >= 500:
+    if is_doubtful(response):
         return response
     doc = fields_of(response)
     code, text = str(place(doc, mapping.code)), str(place(doc, mapping.text) or response.text)

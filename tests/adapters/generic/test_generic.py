@@ -108,3 +108,23 @@ def test_where_the_mapping_names_the_venues_clock_requests_are_stamped_by_it():
     assert [request.headers["X-Time"] for request in requests] == [str(NOW_US // 1_000), *[str(late)] * 3]
     with pytest.raises(UnableToReadMapping, match=r"fields\.time\.at"):
         mapping_of(config=changed(asks=doc["asks"]))
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind"),
+    [
+        (400, "<html>", ReportKind.DOUBT),
+        (409, "", ReportKind.DOUBT),
+        (302, "", ReportKind.DOUBT),
+        (408, '{"problem": {"code": "LATE"}}', ReportKind.DOUBT),
+        (403, "<html>", ReportKind.REJECT),
+        (429, "", ReportKind.REJECT),
+        (400, '{"problem": {"code": "TOO_SMALL"}}', ReportKind.REJECT),
+    ],
+)
+def test_a_refusal_in_no_words_of_the_venue_is_a_doubt(status: int, text: str, kind: ReportKind):
+    """What stands between us may answer in its place; only what comes from the gate by its number is a refusal."""
+    session = knowing(GenericSession(config=CONFIG), {"data": [{"pair": "BTCUSDT", "rules": {"tick": "0.1"}}]})
+    answer = Response(status=status, text=text)
+    said, _ = play(session.submit(child=child_of("BTCUSD", price="100"), now_us=NOW_US), [answer])
+    assert [one.report.kind for one in said] == [kind]

@@ -1,6 +1,9 @@
-"""Where a venue may be said to be."""
+"""Where a venue may be said to be, and what its worker is told of our symbols there."""
 
 from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -17,3 +20,21 @@ def test_a_stream_is_reached_over_the_web_or_a_gateways_socket(address: str) -> 
 def test_nothing_else_is_an_address(address: str) -> None:
     with pytest.raises(ValidationError):
         STREAM_URL(address)
+
+
+def test_a_mapping_is_checked_by_what_our_own_instrument_deals_in(acorn: Any, as_tenant: Any) -> None:
+    from apps.instruments.models import Instrument
+    from apps.liquidity import selectors, services
+    from apps.liquidity.models import LiquidityProvider, LpSymbol
+
+    with as_tenant("acorn"):
+        Instrument.objects.filter(symbol="EURUSD").delete()
+        size = {"contract_size": 100_000, "price_digits": 4, "tick_size": Decimal("0.0001"), "lot_step": Decimal("0.1")}
+        Instrument.objects.create(symbol="EURUSD", asset_class="forex", base="EUR", quote="USD", **size)
+        row = LiquidityProvider(name="OAN1", kind="oanda")
+        services.save_provider(tenant="acorn", provider=row, by="test")
+        for ours in ("EURUSD", "UNKNOWN"):
+            LpSymbol.objects.create(provider=row, symbol=ours, venue_symbol=f"{ours}_X", units_per_lot=100_000)
+        known, unknown = selectors.venue_configs(tenant="acorn")["OAN1"].symbols
+    assert (known.tick_size, known.lot_step, known.lot_min) == (Decimal("0.0001"), Decimal("0.1"), Decimal("0.01"))
+    assert (unknown.tick_size, unknown.lot_step) == (0, 0)
