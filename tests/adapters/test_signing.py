@@ -28,7 +28,8 @@ def test_a_mac_is_never_compared_by_hand():
     """E-08: `==` stops at the first wrong character, and its time tells how many were right."""
     by_hand = []
     for path in [*(ROOT / "piggy").rglob("*.py"), *(ROOT / "apps").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)) if "mac" in text or "sign" in text else ():
             if isinstance(node, ast.Compare) and any(isinstance(one, ast.Eq | ast.NotEq) for one in node.ops):
                 sides = [ast.unparse(one) for one in (node.left, *node.comparators)]
                 if any(re.search(r"(^|[._])(mac|macs|sign|signature|hmac)(\(|$)", side) for side in sides):

@@ -123,7 +123,7 @@ def test_a_page_that_is_missing_on_the_way_settles_no_order():
         assert [one.report.standing for one in said] == standings, text
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.data())
 def test_several_fields_at_once_leak_no_other_error(data: st.DataObject):
     fill = update("partial_fill", price="160", qty="40", execution_id="E1")

@@ -96,7 +96,8 @@ def test_what_is_asked_at_leisure_is_read_or_named(ask: str, path: str):
         return ()
 
     if ask == "symbols":
-        docs = [{"symbols": docs[0]["symbols"][:1]}]
+        kept = ("symbol", "status", "filters")
+        docs = [{"symbols": [{name: docs[0]["symbols"][0][name] for name in kept}]}]
     assert_survives(docs, told)
 
 
@@ -129,7 +130,7 @@ def test_depth_that_cannot_be_read_is_dropped_counted_and_asked_for_anew():
     assert "Binance depthUpdate: b is 'x'" in one.unread[1]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.data())
 def test_several_fields_at_once_leak_no_other_error(data: st.DataObject):
     path, config = data.draw(st.sampled_from(EVENTS))

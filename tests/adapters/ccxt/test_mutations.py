@@ -161,7 +161,7 @@ def test_terms_money_and_positions_are_read_or_named(case: Case):
 
 
 @every_case
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_several_fields_at_once_leak_no_other_error(case: Case, data: st.DataObject):
     broken = data.draw(several_mutations([case.docs["order"], case.docs["trades"]]))
