@@ -24,8 +24,13 @@ export const sum = (texts, places = 2) => {
 /** -1, 0 or 1; texts that are no number count as zero. */
 export const sign = (text) => (isDecimal(text) && /[1-9]/.test(text) ? (String(text).startsWith("-") ? -1 : 1) : 0);
 
+// Of so few digits two different texts are two different numbers, in the same order.
+const DIGITS_MAX = 15;
+const isShort = (value) => typeof value === "number" || (isDecimal(value) && value.length <= DIGITS_MAX);
+
 /** Order of two decimal texts for a column's sorter; empty ones last. */
 export const compare = (one, other) => {
+  if (isShort(one) && isShort(other)) return Math.sign(Number(one) - Number(other));
   if (!isDecimal(one) || !isDecimal(other)) return Number(isDecimal(one)) - Number(isDecimal(other));
   const difference = scaled(one) - scaled(other);
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;

@@ -7,6 +7,7 @@ import { bindKeys } from "./keys.js";
 import { Layout, WORKSPACES } from "./layout.js";
 import { Palette } from "./palette.js";
 import { History } from "./history.js";
+import { painter } from "./painter.js";
 import { chart } from "./panels/chart.js";
 import { changes, journal, states } from "./panels/control.js";
 import { deals } from "./panels/deals.js";
@@ -31,6 +32,8 @@ const MAKERS = { chart, deals, exposure, quotes, requests, orders, venues, ladde
 const FACTS = { deals: () => "deals", books: () => "books", marks: () => "marks", changes: () => "changes", journal: () => "journal", spread: () => `exposure-${spreadOf.value}` };
 const FOCUS_MS = 5_000;
 const MESSAGE_MS = 8_000;
+const SIGHT_MS = 1_000;
+const SIGHT_MAX = 100;
 
 const given = JSON.parse(document.getElementById("remembered").textContent);
 const at = (id) => document.getElementById(id);
@@ -51,7 +54,10 @@ const line = new Line({
   },
   onState: (state, detail) => {
     if (state === "connecting") store.distrust();
-    if (state === "live") lookClosely();
+    if (state === "live") {
+      told = "";
+      lookClosely();
+    }
     strip.connection(state, detail);
   },
   stillAllowed: async () => {
@@ -84,9 +90,18 @@ const lookClosely = () => {
   if (wanted.length) line.send({ action: "watch", names: wanted });
 };
 
+// Of a large market the server hurries with what is in sight.
+let told = "";
+const lookAround = () => {
+  const open = ["exposure", "quotes"].filter((name) => layout.isOpen(name) && !document.hidden);
+  const message = { action: "look", panels: Object.fromEntries(open.map((name) => [name, panels.get(name).grid.sight.slice(0, SIGHT_MAX)])) };
+  if (JSON.stringify(message) === told) return;
+  if (line.send(message)) told = JSON.stringify(message);
+};
+
 /** Make a panel when it is first seen: what nobody opens costs nothing. */
 const furnished = (name) => {
-  if (panels.has(name)) return;
+  if (panels.has(name)) return painter.wake();
   const host = at(`grid-${name}`);
   const count = document.querySelector(`[data-count=${name}]`);
   host.addEventListener("painted", (event) => { count.textContent = event.detail.count; });
@@ -198,6 +213,7 @@ const sounds = new Sounds({ button: button("sound"), store, isOn: Boolean(layout
 const go = bindKeys({ panels, titles, filter, page });
 layout.show(layout.current);
 setInterval(lookClosely, FOCUS_MS);
+setInterval(lookAround, SIGHT_MS);
 line.open();
 
 // For those who look into the page from the console, and for the tests that hold it against the server.

@@ -2,18 +2,23 @@
 import { TabulatorFull as Tabulator } from "../vendor/tabulator/tabulator_esm.min.js";
 import { compare, sum } from "./decimal.js";
 import { age, el, freshness, number } from "./format.js";
+import { painter } from "./painter.js";
+import { Patches, drawnBy } from "./patches.js";
 
-const PAINT_MS_MIN = 100;
+const ROW_PX = 24;
+const TOTALS_MS = 1_000;
+// Of a page that nobody looks at only so many changes are remembered one by one.
+const DIRTY_MAX = 2_000;
 
 /** Columns of figures: right-aligned, sorted as decimals. `format` gets the value and the row. */
 export const figure = (title, field, format = number, more = {}) => ({
   title, field, hozAlign: "right", headerHozAlign: "right", sorter: compare, cssClass: "figure",
-  formatter: (cell) => format(cell.getValue(), cell.getData()), ...more,
+  formatter: drawnBy(format), ...more,
 });
 
 /** Columns of words; `format` gives text or a node. */
 export const label = (title, field, format = (value) => value ?? "", more = {}) => ({
-  title, field, formatter: (cell) => format(cell.getValue(), cell.getData()), ...more,
+  title, field, formatter: drawnBy(format), ...more,
 });
 
 /** A footer that sums the column exactly; `format` as in the column. */
@@ -26,15 +31,20 @@ export class Grid {
   /** `panel` names the stream; `detail(row)` gives the node of an expanded row; `aged` tells rows that have an age;
    *  `idle(row)` says which rows show only to who filters for them. */
   constructor({ host, store, panel, columns, empty, detail, flash = [], sort, addTop = false, aged = true, matches, idle }) {
-    Object.assign(this, { host, store, panel, detail, flash, addTop, aged, matches });
+    Object.assign(this, { host, store, panel, detail, addTop, aged, matches });
     this.idle = idle;
     this.dirty = new Set();
     this.whole = false;
     this.expanded = new Set();
     this.cursor = null;
+    // By key: the row as the table has it, and the table's own copy of it, which is written in place.
     this.painted = new Map();
+    this.records = new Map();
+    this.patches = new Patches({ columns, flash });
+    this.hasTotals = columns.some((column) => column.bottomCalc);
+    this.totalsAtMs = -Infinity;
     this.table = new Tabulator(host, {
-      index: "key", data: [], columns, layout: "fitColumns", responsiveLayout: "hide", height: "100%",
+      index: "key", data: [], columns, layout: "fitColumns", responsiveLayout: "hide", height: "100%", rowHeight: ROW_PX,
       placeholder: empty, initialSort: sort, columnCalcs: "table", headerSortElement: "<span class='sort'></span>",
       columnDefaults: { headerSortTristate: true, resizable: "header", minWidth: 44, tooltip: false },
       rowFormatter: (row) => this.dress(row),
@@ -45,10 +55,12 @@ export class Grid {
       this.built = true;
       if (idle) this.filter("");
       this.whole = true;
-      this.schedule();
+      painter.wants(this);
     });
     this.table.on("rowClick", (_event, row) => this.activate(row.getIndex()));
     this.table.on("rowDblClick", (_event, row) => this.opened?.(this.store.row(panel, row.getIndex())));
+    // Rows that come into sight are as old as they were when they left it.
+    for (const event of ["scrollVertical", "renderComplete"]) this.table.on(event, () => this.refresh());
     store.watch(panel, (keys, whole) => this.changed(keys, whole));
     if (aged) setInterval(() => this.growOld(), 1_000);
   }
@@ -63,37 +75,120 @@ export class Grid {
   }
 
   changed(keys, whole) {
-    this.whole ||= whole;
-    for (const key of keys) this.dirty.add(key);
-    this.schedule();
+    this.whole ||= whole || this.dirty.size > DIRTY_MAX;
+    if (this.whole) this.dirty.clear();
+    else for (const key of keys) this.dirty.add(key);
+    painter.wants(this);
   }
 
-  schedule() {
-    if (this.due || !this.built) return;
-    this.due = true;
-    setTimeout(() => requestAnimationFrame(() => this.paint()), PAINT_MS_MIN);
+  refresh() {
+    if (this.painting || this.refreshing || !this.built) return;
+    this.refreshing = true;
+    requestAnimationFrame(() => {
+      this.refreshing = false;
+      if (!this.host.isConnected) return;
+      this.look();
+      this.patch({ flashes: false });
+    });
   }
 
-  async paint() {
-    const keys = [...this.dirty];
-    const whole = this.whole;
+  look() { this.visible = this.built ? this.table.getRows("visible") : []; }
+
+  /** The keys of the rows in sight, as of the last look. */
+  get sight() { return this.host.isConnected ? (this.visible ?? []).map((row) => row.getIndex()).sort() : []; }
+
+  paint() {
+    if (!this.built) return;
+    const rows = this.store.rows(this.panel);
+    const isWhole = this.whole;
+    const keys = isWhole ? [...new Set([...rows.keys(), ...this.painted.keys()])] : [...this.dirty];
     this.dirty.clear();
     this.whole = false;
-    const rows = this.store.rows(this.panel);
-    if (whole) await this.table.replaceData([...rows.values()].map((row) => ({ ...row })));
-    else await this.merge(keys, rows);
-    this.due = false;
-    if (!whole) this.flashChanges(keys);
-    this.painted = new Map(rows);
+    this.painting = true;
+    if (isWhole && !this.isAlike(rows)) this.replace(rows);
+    else this.merge(keys, rows);
+    this.patch({ flashes: !isWhole });
+    this.sumUp();
+    this.painting = false;
     this.nameHolder();
-    this.host.dispatchEvent(new CustomEvent("painted", { detail: { count: this.shown(rows) } }));
-    if (this.dirty.size || this.whole) this.schedule();
+    this.tellCount(this.shown(rows));
+  }
+
+  /** Whether most rows are there already, in this order: then they are changed and not made anew. */
+  isAlike(rows) {
+    const kept = [...this.painted.keys()].filter((key) => rows.has(key));
+    const inOrder = [...rows.keys()].filter((key) => this.painted.has(key));
+    return kept.length * 2 > Math.max(rows.size, this.painted.size) && kept.every((key, at) => inOrder[at] === key);
+  }
+
+  replace(rows) {
+    this.painted = new Map(rows);
+    this.records = new Map([...rows].map(([key, row]) => [key, { ...row }]));
+    this.table.replaceData([...this.records.values()]);
+    this.look();
+  }
+
+  /** Rows come and go through the table; those that stay are written into its copy, and drawn where they are in sight. */
+  merge(keys, rows) {
+    const gone = keys.filter((key) => this.painted.has(key) && !rows.has(key));
+    const fresh = keys.filter((key) => !this.painted.has(key) && rows.has(key));
+    let turned = false;
+    for (const key of keys) {
+      const row = rows.get(key);
+      const before = this.painted.get(key);
+      if (!row || row === before) continue;
+      if (before) {
+        turned ||= this.idle && this.idle(row) !== this.idle(before);
+        overwrite(this.records.get(key), row);
+        this.totalsDue = true;
+      } else this.records.set(key, { ...row });
+      this.painted.set(key, row);
+    }
+    for (const key of gone) { this.painted.delete(key); this.records.delete(key); this.expanded.delete(key); }
+    if (!gone.length && !fresh.length && !turned) return;
+    this.table.blockRedraw();
+    if (gone.length) this.table.deleteRow(gone);
+    if (fresh.length) this.table.addData(fresh.map((key) => this.records.get(key)), this.addTop);
+    if (turned) this.table.refreshFilter();
+    this.table.restoreRedraw();
+    this.look();
+  }
+
+  /** Bring what is in sight up to date. */
+  patch({ flashes }) {
+    const changed = [];
+    for (const row of this.visible ?? []) {
+      const told = this.painted.get(row.getIndex());
+      if (told && this.patches.write(row.getElement(), told, changed)) this.wear(row.getElement(), told);
+    }
+    if (flashes) this.patches.light(changed);
+  }
+
+  /** Totals make the table measure itself, so they follow once a second. */
+  sumUp() {
+    if (!this.hasTotals || !this.totalsDue) return;
+    const waitMs = this.totalsAtMs + TOTALS_MS - performance.now();
+    if (waitMs > 0) {
+      this.totalsTimer ??= setTimeout(() => { this.totalsTimer = undefined; painter.wants(this); }, waitMs);
+      return;
+    }
+    this.totalsAtMs = performance.now();
+    this.totalsDue = false;
+    this.table.recalc();
+  }
+
+  tellCount(count) {
+    if (count === this.count) return;
+    this.count = count;
+    this.host.dispatchEvent(new CustomEvent("painted", { detail: { count } }));
   }
 
   /** A group of rows must have rows: while there are none, the holder of the table is nothing by itself. */
   nameHolder() {
-    const holder = this.host.querySelector(".tabulator-tableholder");
     const isEmpty = !this.table.getDataCount("active");
+    if (isEmpty === this.isEmpty) return;
+    this.isEmpty = isEmpty;
+    const holder = this.host.querySelector(".tabulator-tableholder");
     holder.setAttribute("role", isEmpty ? "none" : "rowgroup");
     if (isEmpty) holder.removeAttribute("tabindex");
     else holder.tabIndex = 0;
@@ -103,56 +198,34 @@ export class Grid {
     return this.idle ? [...rows.values()].filter((row) => !this.idle(row)).length : rows.size;
   }
 
-  async merge(keys, rows) {
-    const gone = keys.filter((key) => !rows.has(key) && this.table.getRow(key));
-    const known = [];
-    const fresh = [];
-    for (const key of keys.filter((each) => rows.has(each))) (this.painted.has(key) ? known : fresh).push({ ...rows.get(key) });
-    if (gone.length) await this.table.deleteRow(gone);
-    if (known.length) await this.table.updateData(known);
-    if (fresh.length) await this.table.addData(fresh, this.addTop);
-    if (this.idle && known.some((row) => this.idle(row) !== this.idle(this.painted.get(row.key)))) this.table.refreshFilter();
-    if (known.length || gone.length) this.table.recalc();
-  }
-
-  flashChanges(keys) {
-    for (const key of keys) {
-      const before = this.painted.get(key);
-      const after = this.store.row(this.panel, key);
-      if (!before || !after) continue;
-      for (const field of this.flash.filter((name) => before[name] !== after[name])) {
-        const element = this.table.getRow(key)?.getCell(field)?.getElement();
-        if (!element?.isConnected) continue;
-        const rose = compare(after[field], before[field]) > 0;
-        element.classList.remove("flash-up", "flash-down");
-        void element.offsetWidth;
-        element.classList.add(rose ? "flash-up" : "flash-down");
-      }
-    }
+  /** The table has made a row's cells. */
+  dress(row) {
+    const data = row.getData();
+    const told = this.painted.get(data.key) ?? data;
+    this.patches.made(row.getElement(), told);
+    this.wear(row.getElement(), told);
   }
 
   /** What a row wears besides its cells: staleness, the cursor, and its detail when expanded. */
-  dress(row) {
-    const element = row.getElement();
-    const data = row.getData();
-    if (this.aged) element.classList.toggle("stale", freshness(this.ageOf(data)) === "stale");
-    element.classList.toggle("cursor", this.cursor === data.key);
-    element.querySelector(":scope > .detail")?.remove();
-    const open = this.expanded.has(data.key);
+  wear(element, row) {
+    if (this.aged) element.classList.toggle("stale", freshness(this.ageOf(row)) === "stale");
+    element.classList.toggle("cursor", this.cursor === row.key);
+    const open = this.expanded.has(row.key);
     element.classList.toggle("open", open);
+    element.querySelector(":scope > .detail")?.remove();
     if (!open || !this.detail) return;
-    const detail = el("div", "detail", this.detail(this.store.row(this.panel, data.key) ?? data));
+    const detail = el("div", "detail", this.detail(this.store.row(this.panel, row.key) ?? row));
     detail.setAttribute("role", "gridcell");
     element.append(detail);
   }
 
   growOld() {
-    if (!this.built || document.hidden) return;
+    if (!this.built || document.hidden || !this.host.isConnected) return;
     for (const row of this.table.getRows("visible")) {
       const ms = this.ageOf(row.getData());
       row.getElement().classList.toggle("stale", freshness(ms) === "stale");
       const shown = row.getElement().querySelector(".age");
-      if (shown) shown.textContent = age(ms);
+      if (shown && shown.textContent !== age(ms)) shown.textContent = age(ms);
     }
   }
 
@@ -195,6 +268,12 @@ export class Grid {
     this.nameHolder();
   }
 }
+
+/** Make `record` say what `row` says, field by field: the table holds on to the record itself. */
+const overwrite = (record, row) => {
+  for (const name in record) if (!(name in row)) delete record[name];
+  Object.assign(record, row);
+};
 
 // The scrolling holder can be focused, so it (see nameHolder) and not the element in it is the grid's group of rows.
 const nameRoles = (host) => {

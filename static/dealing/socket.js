@@ -26,8 +26,11 @@ export class Line {
     if (this.socket?.readyState !== WebSocket.OPEN) this.open();
   }
 
+  /** Say something; false where the line is not open. */
   send(message) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(JSON.stringify(message));
+    return true;
   }
 
   heard(message) {

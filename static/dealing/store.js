@@ -42,6 +42,7 @@ export class Store {
     this.engineHeardMs = Math.max(this.engineHeardMs, (frame.at_us ?? 0) / 1000);
     const state = this.panels.get(frame.panel);
     if (frame.snapshot) return this.replace(frame);
+    if (frame.peek) return this.peek(frame, state);
     if (!state || state.waiting || frame.seq <= state.seq) return;
     if (frame.seq !== state.seq + 1) {
       state.waiting = true;
@@ -51,14 +52,22 @@ export class Store {
     state.seq = frame.seq;
     for (const [key, row] of Object.entries(frame.rows)) {
       if (row === null) state.rows.delete(key);
-      else state.rows.set(key, { ...row, key });
+      else state.rows.set(key, Object.assign(row, { key }));
     }
     this.tell(frame.panel, Object.keys(frame.rows), false);
   }
 
+  /** Rows ahead of their turn: no number, for what has one brings the same or newer. */
+  peek(frame, state) {
+    if (!state || state.waiting) return;
+    const known = Object.keys(frame.rows).filter((key) => state.rows.has(key) && frame.rows[key]);
+    for (const key of known) state.rows.set(key, Object.assign(frame.rows[key], { key }));
+    this.tell(frame.panel, known, false);
+  }
+
   replace(frame) {
     const rows = new Map(Object.entries(frame.rows).filter(([, row]) => row !== null)
-      .map(([key, row]) => [key, { ...row, key }]));
+      .map(([key, row]) => [key, Object.assign(row, { key })]));
     this.panels.set(frame.panel, { seq: frame.seq, rows, waiting: false });
     this.tell(frame.panel, [...rows.keys()], true);
   }

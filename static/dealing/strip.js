@@ -1,6 +1,7 @@
 // The strip on top: clock, P&L, margin calls and the lamps. It never scrolls and never shows old numbers as new.
 import { sign } from "./decimal.js";
 import { age, clock, freshness, lamp, money, number } from "./format.js";
+import { painter } from "./painter.js";
 
 const FRESHNESS_WORDS = { live: "live", slow: "slow", stale: "stale", none: "no data" };
 const SESSION_LAMPS = { ready: "live", connecting: "slow", down: "stale" };
@@ -8,14 +9,14 @@ const SESSION_LAMPS = { ready: "live", connecting: "slow", down: "stale" };
 export class Strip {
   constructor({ root, store, line }) {
     Object.assign(this, { root, store, line, state: "connecting", summaryAt: 0, lostAt: 0, retryAt: 0 });
-    store.watch("summary", () => this.showSummary());
+    this.host = root;
+    store.watch("summary", () => { this.summaryAt = performance.now(); painter.wants(this); });
     setInterval(() => this.tick(), 500);
   }
 
   part(name) { return this.root.querySelector(`[data-strip=${name}]`); }
 
-  showSummary() {
-    this.summaryAt = performance.now();
+  paint() {
     const row = this.store.row("summary", "desk");
     if (!row) return;
     this.part("floating").replaceChildren(money(row.floating));
@@ -35,9 +36,10 @@ export class Strip {
   }
 
   showFeed() {
-    const ages = [...this.store.rows("quotes").values()].map((row) => this.store.ageMs(row.age_ms)).filter(Number.isFinite);
-    const newest = ages.length ? Math.min(...ages) : NaN;
-    this.light("feed", freshness(newest), `Feed ${FRESHNESS_WORDS[freshness(newest)]}`, ages.length ? age(Math.max(0, newest)) : "no quotes");
+    let newest = Infinity;
+    for (const row of this.store.rows("quotes").values()) if (row.age_ms !== null && row.age_ms < newest) newest = row.age_ms;
+    const ms = Number.isFinite(newest) ? this.store.ageMs(newest) : NaN;
+    this.light("feed", freshness(ms), `Feed ${FRESHNESS_WORDS[freshness(ms)]}`, Number.isFinite(ms) ? age(Math.max(0, ms)) : "no quotes");
   }
 
   showVenues() {

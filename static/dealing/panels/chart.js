@@ -77,16 +77,15 @@ export class Chart {
     if (!this.host.isConnected || document.hidden) return;
     let points = 0;
     for (const [name, line] of this.drawn) {
-      const known = this.history.of(name);
-      points += known.length;
-      const fresh = known.filter((point) => point.time > line.last);
-      if (!line.last) line.series.setData(known.map((point) => ({ ...point })));
-      else for (const point of fresh) line.series.update({ ...point });
-      line.last = known.at(-1)?.time ?? 0;
+      const fresh = this.history.of(name, line.last || undefined);
+      points += line.last || fresh.length;
+      if (!line.last) line.series.setData(fresh);
+      else for (const point of fresh) line.series.update(point);
+      line.last = fresh.at(-1)?.time ?? line.last;
     }
     const kind = this.select.value;
     this.note.textContent = points ? "" : kind !== "profit" && !this.symbol ? "Choose a symbol in Exposure or Quotes." : "No point yet: a line grows here second by second.";
-    const last = [...this.drawn.values()].map(({ spec }) => `${spec.title}: ${this.history.of(spec.name).at(-1)?.value ?? "nothing yet"}`).join(", ");
+    const last = [...this.drawn.values()].map(({ spec }) => `${spec.title}: ${this.history.last(spec.name) ?? "nothing yet"}`).join(", ");
     this.frame.setAttribute("aria-label", last || "Empty chart");
   }
 

@@ -1,6 +1,7 @@
 // The consolidated ladder of one symbol: whose each level is, how deep, and what clients rest in the internal book.
 import { sum } from "../decimal.js";
 import { bigFigure, el, number } from "../format.js";
+import { painter } from "../painter.js";
 
 const share = (size, most) => `${Math.min(100, Math.round((Number(size) / Number(most || 1)) * 100))}%`;
 
@@ -33,7 +34,7 @@ export class Ladder {
     host.tabIndex = 0;
     host.setAttribute("role", "region");
     host.setAttribute("aria-label", "Ladder");
-    store.watch("focus", () => this.paint());
+    store.watch("focus", (keys, whole) => { if (whole || keys.includes(`depth:${this.symbol}`)) painter.wants(this); });
     this.paint();
   }
 

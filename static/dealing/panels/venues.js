@@ -24,7 +24,7 @@ export const venues = ({ host, store }) => {
     ],
   });
   setInterval(() => {
-    if (!grid.built || document.hidden) return;
+    if (!grid.built || document.hidden || !host.isConnected) return;
     for (const row of grid.table.getRows("visible")) {
       const shown = row.getElement().querySelector(".quote-age");
       const ms = quoteAge(row.getData());
