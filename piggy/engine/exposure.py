@@ -1,18 +1,20 @@
 """Marks: the desk's hot picture to Redis for the screens, conflated, each panel a snapshot and numbered deltas.
 
-The whole is drawn five times a second, less often where that would cost the engine more than a fifth of its time. What
-an order did is told in between, at once: its own rows, and the exposure of the symbols that it dealt. While nobody
-listens it is drawn once a second, for whoever opens a page next.
+What an order did is told at once: its own rows, and the exposure of the symbols that it dealt. The small panels are
+drawn five times a second; the market's, a row for each symbol that moved, as often as a small share of the engine's
+time allows, a few symbols at a time, and what is news does not wait until all are drawn. While nobody listens the
+whole is drawn once a second, for whoever opens a page next.
 The desk is ahead of the log by the commit under way; where that fails the next desk draws everything anew from its log.
-The snapshot key is always at least as new as the last delta sent, so who reads it after subscribing misses nothing.
+The snapshot key follows within a second: who reads it after subscribing reads again until it reaches what he heard.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from collections import OrderedDict
-from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -25,9 +27,10 @@ from piggy.core.events import AccountConfigured, OrderFilled
 from piggy.core.market import VenueQuote
 from piggy.engine import desk_focus, desk_panels, desk_rows
 from piggy.engine.clock import Clock, is_wanted, pause
-from piggy.engine.desk_rows import Costs, Row, VenueWatch
+from piggy.engine.desk_rows import Row, VenueWatch
+from piggy.engine.desk_screen import CROWD_SHOWN as CROWD_SHOWN
+from piggy.engine.desk_screen import ORDERS_KEPT, Screen
 from piggy.engine.loop import Done
-from piggy.engine.margin_scan import MarginScan
 from piggy.messaging import streams
 from piggy.messaging.codec import MarketData
 
@@ -39,62 +42,10 @@ NEWS_S = 0.025
 NEWS_SHARE = 20
 # Drawing takes at most one part of so many of the engine's time, and never so many symbols in one go.
 DRAWING_SHARE = 5
+MARKET_SHARE = 12
 SYMBOLS_AT_ONCE = 25
 SNAPSHOT_S = 1.0
-ORDERS_KEPT = 200
-# So many changes in one flush are each seen; of more, the latest are.
-CROWD_BEGINS = 100
-CROWD_SHOWN = 50
-
-
-@dataclass(slots=True)
-class Panel:
-    """One panel of one tenant: its rows as the screens have them and the number of its last frame."""
-
-    name: str
-    seq: int = 0
-    rows: OrderedDict[str, Row] = field(default_factory=OrderedDict)
-    snapshot_due: bool = True
-
-    def change(self, rows: Mapping[str, Row]) -> dict[str, Row | None]:
-        """Take the rows of now; return those that differ, None for one that is gone."""
-        changed: dict[str, Row | None] = {key: row for key, row in rows.items() if self.rows.get(key) != row}
-        changed.update(dict.fromkeys(self.rows.keys() - rows.keys()))
-        if changed:
-            self.rows = OrderedDict(rows)
-        return changed
-
-    def change_some(self, rows: Mapping[str, Row]) -> dict[str, Row | None]:
-        """Take these rows and leave the others; return those that differ."""
-        changed: dict[str, Row | None] = {key: row for key, row in rows.items() if self.rows.get(key) != row}
-        self.rows.update({key: rows[key] for key in changed})
-        return changed
-
-    def frame(self, rows: Mapping[str, Row | None], *, snapshot: bool, at_us: int) -> bytes:
-        """Return a frame; a delta takes the next number, a snapshot has that of the last delta in it."""
-        self.seq += not snapshot
-        frame = {"panel": self.name, "seq": self.seq, "snapshot": snapshot, "at_us": at_us, "rows": rows}
-        return msgspec.json.encode(frame)
-
-
-@dataclass(slots=True)
-class Screen:
-    """What one tenant's dealers see."""
-
-    panels: dict[str, Panel] = field(default_factory=lambda: {name: Panel(name) for name in streams.PANELS})
-    venues: dict[str, VenueWatch] = field(default_factory=dict)
-    costs: dict[str, Costs] = field(default_factory=dict)
-    orders: list[dict[str, Row]] = field(default_factory=list)
-    rows_made: int = 0
-    crowd: dict[str, None] = field(default_factory=dict)
-    orders_seen: int = 0
-    orders_per_s: int = 0
-    known: bool = False
-    watched: bool = True
-    margins: MarginScan = field(default_factory=MarginScan)
-    focus: list[str] = field(default_factory=list)
-    moved: set[str] = field(default_factory=set)
-    dealt: dict[str, None] = field(default_factory=dict)
+SECOND_NS = 1_000_000_000
 
 
 class Marks:
@@ -105,7 +56,8 @@ class Marks:
         self._desks = desks
         self._clock = clock
         self._screens: dict[str, Screen] = {}
-        self._second_ns = 0
+        self._second_ns = self._spent_ns = 0
+        self._news = asyncio.Event()
 
     def heard(self, done: list[Done]) -> None:
         """Take note of committed events: every change of an order becomes a row, positions are summed anew."""
@@ -129,7 +81,8 @@ class Marks:
                 if order_id in desk.state.orders:
                     touched[order_id] = None
             if touched:
-                _take_note(desk, screen, touched)
+                screen.take_note(desk=desk, touched=touched)
+                self._news.set()
 
     def saw(self, tenant: str, batch: list[MarketData]) -> None:
         """Take note of a venue's quotes and states."""
@@ -147,16 +100,16 @@ class Marks:
     async def run(self) -> None:
         """Send frames for ever; while Redis is away the picture grows and the next frames carry it."""
         while is_wanted():
-            began_ns = self._clock.mono_ns()
-            is_second = began_ns - self._second_ns >= SNAPSHOT_S * 1_000_000_000
+            began_ns, self._spent_ns = self._clock.mono_ns(), 0
+            is_second = began_ns - self._second_ns >= SNAPSHOT_S * SECOND_NS
             if is_second:
                 self._second_ns = began_ns
             await self._look_who_listens()
             for tenant, desk in list(self._desks.items()):
                 if is_second or self._screen(tenant).watched:
                     await self._sent(tenant, self._flush(tenant, desk, is_second=is_second))
-            took_s = (self._clock.mono_ns() - began_ns) / 1_000_000_000
-            await self._keep_telling(until_ns=began_ns + round(max(FLUSH_S, took_s * DRAWING_SHARE) * 1_000_000_000))
+            pause_ns = max(round(FLUSH_S * SECOND_NS), self._spent_ns * DRAWING_SHARE)
+            await self._keep_telling(until_ns=began_ns + pause_ns)
 
     async def _look_who_listens(self) -> None:
         """Ask Redis whose frames anybody has subscribed to; where it does not answer, take it that all are watched."""
@@ -171,14 +124,25 @@ class Marks:
             self._screen(tenant).watched = count > 0
 
     async def _keep_telling(self, *, until_ns: int) -> None:
-        """Send news until then, as often as they take little of the engine's time."""
-        pause_s = NEWS_S
-        while (began_ns := self._clock.mono_ns()) < until_ns:
-            await pause(min(pause_s, (until_ns - began_ns) / 1_000_000_000))
-            began_ns = self._clock.mono_ns()
+        """Send news until then: at once where there were none for a while, and never so often that they take much."""
+        while (left_ns := until_ns - self._clock.mono_ns()) > 0 and is_wanted():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), left_ns / SECOND_NS)
+            self._news.clear()
+            self._spent_ns = 0
             for tenant, desk in list(self._desks.items()):
                 await self._sent(tenant, self._tell_news(tenant, desk))
-            pause_s = max(NEWS_S, (self._clock.mono_ns() - began_ns) * NEWS_SHARE / 1_000_000_000)
+            pause_s = max(NEWS_S, self._spent_ns * NEWS_SHARE / SECOND_NS)
+            await pause(max(0.0, min(pause_s, (until_ns - self._clock.mono_ns()) / SECOND_NS)))
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """Count the time that the block takes of the engine's; it waits for nothing."""
+        began_ns = self._clock.spent_ns()
+        try:
+            yield
+        finally:
+            self._spent_ns += self._clock.spent_ns() - began_ns
 
     async def _sent(self, tenant: str, sending: Awaitable[None]) -> None:
         try:
@@ -192,18 +156,20 @@ class Marks:
             log.exception("desk frames not drawn", extra={"tenant": tenant})
 
     async def _tell_news(self, tenant: str, desk: Desk) -> None:
-        """Send what orders did since the last look; the snapshots follow with the next whole picture."""
+        """Send what orders did since the last look; the snapshots follow within a second."""
         screen = self._screen(tenant)
         if not screen.watched or not screen.known or not (screen.orders or screen.crowd):
             return
-        at_us = self._clock.now_us()
-        dealt, screen.dealt = screen.dealt, {}
-        exposure = screen.panels["exposure"]
-        rows = {symbol: self._exposure_row(desk, screen, symbol, at_us) for symbol in dealt}
-        frames = _order_frames(desk, screen, at_us=at_us)
-        if changed := exposure.change_some(rows):
-            frames.append(exposure.frame(changed, snapshot=False, at_us=at_us))
-            exposure.snapshot_due = True
+        with self._drawing():
+            at_us = self._clock.now_us()
+            dealt, screen.dealt = screen.dealt, {}
+            exposure = screen.panels["exposure"]
+            rows = {symbol: self._exposure_row(desk, screen, symbol, at_us) for symbol in dealt}
+            frames = screen.order_frames(desk=desk, at_us=at_us)
+            if changed := exposure.change_some(rows):
+                frames.append(exposure.frame(changed, snapshot=False, at_us=at_us))
+                exposure.snapshot_due = True
+        screen.told_ns = self._clock.mono_ns()
         async with self._redis.pipeline(transaction=False) as pipe:
             for frame in frames:
                 pipe.publish(streams.desk_channel(tenant=tenant), frame)
@@ -217,18 +183,20 @@ class Marks:
 
     async def _flush(self, tenant: str, desk: Desk, *, is_second: bool) -> None:
         screen = self._screen(tenant)
-        screen.margins.step(desk=desk)
+        with self._drawing():
+            screen.margins.step(desk=desk)
         if not screen.known:
             await self._continue(tenant, desk, screen)
         if is_second:
-            _count_second(screen)
-        frames = await self._frames(desk, screen, is_second=is_second)
+            screen.count_second()
+            screen.all_due = True
+        market = await self._draw_market(tenant, desk, screen) if self._is_due(screen) else {}
+        with self._drawing():
+            frames = self._frames(desk, screen, market, is_second=is_second)
+            snapshots = self._snapshots(tenant, screen) if is_second else {}
         async with self._redis.pipeline(transaction=True) as pipe:
-            for panel in screen.panels.values():
-                if panel.snapshot_due or is_second:
-                    key = streams.desk_snapshot_key(tenant=tenant, panel=panel.name)
-                    pipe.set(key, panel.frame(panel.rows, snapshot=True, at_us=self._clock.now_us()))
-                    panel.snapshot_due = False
+            for key, snapshot in snapshots.items():
+                pipe.set(key, snapshot)
             for frame in frames:
                 pipe.publish(streams.desk_channel(tenant=tenant), frame)
             focus = streams.focus_key(tenant=tenant)
@@ -236,66 +204,105 @@ class Marks:
             pipe.zrange(focus, 0, desk_focus.NAMES_MAX - 1)
             screen.focus = [name.decode() for name in (await pipe.execute())[-1]]
 
+    def _snapshots(self, tenant: str, screen: Screen) -> dict[str, bytes]:
+        """Return the whole of each panel that changed, by its key."""
+        due = [panel for panel in screen.panels.values() if panel.snapshot_due]
+        for panel in due:
+            panel.snapshot_due = False
+        at_us = self._clock.now_us()
+        return {
+            streams.desk_snapshot_key(tenant=tenant, panel=panel.name): panel.frame(
+                panel.rows, snapshot=True, at_us=at_us
+            )
+            for panel in due
+        }
+
     async def _continue(self, tenant: str, desk: Desk, screen: Screen) -> None:
         """Go on after the numbers that screens already have; they see a snapshot first, for there may be a gap."""
-        drawn = await self._rows(desk, screen, whole=True) | self._slow_rows(desk, screen)
+        screen.all_due = True
+        await self._draw_market(tenant, desk, screen)
+        for name, rows in (self._small_rows(desk, screen) | self._slow_rows(desk, screen)).items():
+            screen.panels[name].change(rows)
         for panel in screen.panels.values():
-            data = await self._redis.get(streams.desk_snapshot_key(tenant=tenant, panel=panel.name))
+            key = streams.desk_snapshot_key(tenant=tenant, panel=panel.name)
+            data = await self._redis.get(key)
             panel.seq = max(panel.seq, msgspec.json.decode(data)["seq"] if data else 0) + 1
             if panel.name == "orders" and not panel.rows:
                 for order in list(desk.state.orders.values())[-ORDERS_KEPT:]:
                     panel.rows[order.order_id] = desk_rows.order_row(
                         order=order, instrument=desk.state.instruments.get(order.terms.symbol)
                     )
-            elif panel.name != "orders":
-                panel.change(drawn[panel.name])
-            await self._redis.publish(
-                streams.desk_channel(tenant=tenant), panel.frame(panel.rows, snapshot=True, at_us=self._clock.now_us())
-            )
-            panel.snapshot_due = True
+            frame = panel.frame(panel.rows, snapshot=True, at_us=self._clock.now_us())
+            await self._redis.set(key, frame)
+            await self._redis.publish(streams.desk_channel(tenant=tenant), frame)
         screen.known = True
 
-    async def _frames(self, desk: Desk, screen: Screen, *, is_second: bool) -> list[bytes]:
-        frames = []
-        now = await self._rows(desk, screen, whole=is_second) | (self._slow_rows(desk, screen) if is_second else {})
-        at_us = self._clock.now_us()
-        for name, rows in now.items():
-            panel = screen.panels[name]
-            changed = panel.change(rows)
+    def _is_due(self, screen: Screen) -> bool:
+        return self._clock.mono_ns() >= screen.market_due_ns
+
+    def _frames(
+        self, desk: Desk, screen: Screen, market: dict[str, dict[str, Row | None]], *, is_second: bool
+    ) -> list[bytes]:
+        """Return a frame of each panel that changed, those of `market` as they were drawn."""
+        now = self._small_rows(desk, screen) | (self._slow_rows(desk, screen) if is_second else {})
+        changed = market | {name: screen.panels[name].change(rows) for name, rows in now.items()}
+        frames, at_us = [], self._clock.now_us()
+        for name, rows in changed.items():
             # The summary speaks every second also when nothing changed: silence means a dead engine.
-            if changed or (name == "summary" and is_second):
-                frames.append(panel.frame(changed, snapshot=False, at_us=at_us))
-                panel.snapshot_due = True
-        return frames + _order_frames(desk, screen, at_us=at_us)
+            if rows or (name == "summary" and is_second):
+                frames.append(screen.panels[name].frame(rows, snapshot=False, at_us=at_us))
+                screen.panels[name].snapshot_due = True
+        return frames + screen.order_frames(desk=desk, at_us=at_us)
 
     def _exposure_row(self, desk: Desk, screen: Screen, symbol: str, now_us: int) -> Row:
         if symbol not in screen.costs:
             screen.costs[symbol] = desk_rows.costs_of(desk=desk, symbol=symbol)
         return desk_rows.exposure_row(desk=desk, symbol=symbol, costs=screen.costs[symbol], now_us=now_us)
 
-    async def _rows(self, desk: Desk, screen: Screen, *, whole: bool) -> dict[str, dict[str, Row]]:
-        """Draw what changes by the second; unless the `whole` is wanted, of symbols those that moved or dealt."""
-        exposures, quotes = (dict(screen.panels[name].rows) for name in ("exposure", "quotes"))
-        wanted = [*desk.state.instruments] if whole or not quotes else [*(screen.moved | screen.dealt.keys())]
-        screen.moved, screen.dealt = set(), {}
-        names = [*desk.state.venues, *screen.venues]
-        for at, symbol in enumerate(wanted):
-            if symbol not in desk.state.instruments:
-                continue
-            now_us = self._clock.now_us()
-            exposures[symbol] = self._exposure_row(desk, screen, symbol, now_us)
-            quotes[symbol] = desk_rows.quotes_row(desk=desk, symbol=symbol, venues=names, now_us=now_us)
-            if at % SYMBOLS_AT_ONCE == SYMBOLS_AT_ONCE - 1:
-                await pause(0)
+    async def _draw_market(self, tenant: str, desk: Desk, screen: Screen) -> dict[str, dict[str, Row | None]]:
+        """Draw the symbols that moved or dealt, every second all; return the rows that changed, by panel."""
+        exposure, quotes = screen.panels["exposure"], screen.panels["quotes"]
+        known, wanted = desk.state.instruments, list(screen.moved | screen.dealt.keys())
+        if screen.all_due or not quotes.rows:
+            wanted = list(known)
+        screen.moved, screen.dealt, is_all, screen.all_due = set(), {}, screen.all_due, False
+        names = desk.state.venues.keys() | screen.venues.keys()
+        changed: dict[str, dict[str, Row | None]] = {"exposure": {}, "quotes": {}}
+        before_ns = self._spent_ns
+        for at in range(0, len(wanted), SYMBOLS_AT_ONCE):
+            with self._drawing():
+                now_us = self._clock.now_us()
+                symbols = [symbol for symbol in wanted[at : at + SYMBOLS_AT_ONCE] if symbol in known]
+                exposures = {symbol: self._exposure_row(desk, screen, symbol, now_us) for symbol in symbols}
+                quoted = {
+                    symbol: desk_rows.quotes_row(desk=desk, symbol=symbol, venues=names, now_us=now_us)
+                    for symbol in symbols
+                }
+                changed["exposure"] |= exposure.change_some(exposures)
+                changed["quotes"] |= quotes.change_some(quoted)
+            await self._breathe(tenant, desk, screen)
+        screen.market_due_ns = self._clock.mono_ns() + (self._spent_ns - before_ns) * MARKET_SHARE
+        for name, rows in changed.items():
+            held = screen.panels[name].rows
+            for symbol in [symbol for symbol in held if is_all and symbol not in known]:
+                del held[symbol]
+                rows[symbol] = None
+        # A deal that was told in between has newer rows than those that were drawn.
+        return {name: {key: screen.panels[name].rows.get(key) for key in rows} for name, rows in changed.items()}
+
+    async def _breathe(self, tenant: str, desk: Desk, screen: Screen) -> None:
+        """Let orders pass, and tell what they did."""
+        await pause(0)
+        if self._clock.mono_ns() - screen.told_ns >= NEWS_S * SECOND_NS:
+            await self._tell_news(tenant, desk)
+
+    def _small_rows(self, desk: Desk, screen: Screen) -> dict[str, dict[str, Row]]:
         now_us = self._clock.now_us()
         venues = {name: screen.venues.get(name) or VenueWatch() for name in [*desk.state.venues, *screen.venues]}
         in_doubt = desk_rows.doubts(children=desk.state.open_children.values())
-        summary = desk_rows.summary_row(
-            desk=desk, exposures=exposures.values(), orders_per_s=screen.orders_per_s, now_us=now_us
-        )
+        exposures = screen.panels["exposure"].rows.values()
+        summary = desk_rows.summary_row(desk=desk, exposures=exposures, orders_per_s=screen.orders_per_s, now_us=now_us)
         return {
-            "exposure": exposures,
-            "quotes": quotes,
             "venues": {
                 name: desk_rows.venue_row(
                     desk=desk, venue=name, watch=watch, in_doubt=in_doubt.get(name, 0), now_us=now_us
@@ -318,55 +325,3 @@ class Marks:
         }
         alerts = desk_panels.alert_rows(desk=desk, panels=panels, before=screen.panels["alerts"].rows, now_us=now_us)
         return panels | {"alerts": alerts}
-
-
-def _order_frames(desk: Desk, screen: Screen, *, at_us: int) -> list[bytes]:
-    """Return a frame of each batch of orders that changed, every change in its turn."""
-    orders, waiting, frames = screen.panels["orders"], screen.orders, []
-    if screen.crowd:
-        shown = [order_id for order_id in screen.crowd if order_id in orders.rows]
-        latest = CROWD_SHOWN if screen.watched else ORDERS_KEPT
-        waiting.append(_order_rows(desk, dict.fromkeys([*shown, *list(screen.crowd)[-latest:]])))
-    screen.orders, screen.crowd, screen.rows_made = [], {}, 0
-    for touched in waiting:
-        orders.rows.update(touched)
-        frames.append(orders.frame(touched, snapshot=False, at_us=at_us))
-        orders.snapshot_due = True
-    while len(orders.rows) > ORDERS_KEPT:
-        orders.rows.popitem(last=False)
-    return frames
-
-
-def _take_note(desk: Desk, screen: Screen, touched: dict[str, None]) -> None:
-    """Make rows at once, so that every change is seen; in a crowd, or unseen, leave it to the next flush.
-
-    Nobody reads thousands of rows a second, and making them would keep orders waiting.
-    """
-    screen.orders_seen += len(touched)
-    if screen.crowd or screen.rows_made >= CROWD_BEGINS or not screen.watched:
-        for order_id in touched:
-            screen.crowd.pop(order_id, None)
-        screen.crowd.update(touched)
-        return
-    screen.rows_made += len(touched)
-    rows, waiting = _order_rows(desk, touched), screen.orders
-    # An order that is in the frame being filled begins the next, so no change is lost.
-    if waiting and waiting[-1].keys().isdisjoint(rows):
-        waiting[-1].update(rows)
-    else:
-        waiting.append(rows)
-
-
-def _order_rows(desk: Desk, order_ids: Iterable[str]) -> dict[str, Row]:
-    orders, instruments = desk.state.orders, desk.state.instruments
-    return {
-        order_id: desk_rows.order_row(order=order, instrument=instruments.get(order.terms.symbol))
-        for order_id in order_ids
-        if (order := orders.get(order_id))
-    }
-
-
-def _count_second(screen: Screen) -> None:
-    screen.orders_per_s, screen.orders_seen = screen.orders_seen, 0
-    for watch in screen.venues.values():
-        watch.quotes_per_s, watch.quotes = watch.quotes, 0
