@@ -63,7 +63,8 @@ def _web(env: Mapping[str, str]) -> tuple[str, ...]:
         return ("-m", "daphne", "-b", "127.0.0.1", "-p", port, "piggy.asgi:application")
     # Packing every frame anew for every socket costs a desk of 50 more delay than the bytes saved are worth.
     options = ("--host", "127.0.0.1", "--port", port, "--lifespan", "off", "--ws-per-message-deflate", "false")
-    return ("-m", "uvicorn", *options, "piggy.asgi:application")
+    sockets = ("--ws", "piggy.messaging.uvicorn_sockets:FrameSockets")
+    return ("-m", "uvicorn", *options, *sockets, "piggy.asgi:application")
 
 
 def _flow() -> tuple[str, ...]:

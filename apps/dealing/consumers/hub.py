@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Coroutine
@@ -20,16 +21,17 @@ from apps.dealing.consumers.outbox import MARKET, Outbox
 from apps.dealing.consumers.panel import Panel, Taken, decode_frame, encode_rows
 from piggy.messaging.desk_feed import DeskFeed
 from piggy.messaging.streams import PANELS
+from piggy.messaging.text_frames import frame_of
 
 log = logging.getLogger(__name__)
 seated_sessions = tenant_call(selectors.seated_sessions)
 
 RELOAD_S = 0.2
 READY_S_MAX = 2.0
-PING_S = 5.0
+PING_S = 10.0
 RECHECK_S = 2.0
 SLOW_CHECK_S = 1.0
-BEAT_S = 0.05
+BEAT_S = 0.04
 PONG_S_MAX = 40.0
 
 CODE_SIGNED_OUT, CODE_SLOW = 4401, 4408
@@ -41,6 +43,7 @@ class Member(Protocol):
     outbox: Outbox
     session_key: str
     heard_at_s: float
+    sight: dict[str, tuple[str, ...]]
 
     async def hang_up(self, code: int) -> None:
         """Close with a code; must return even where the other end does not read."""
@@ -56,6 +59,7 @@ class Hub:
         self._feed = DeskFeed(redis_url=settings.REDIS_URL, tenant=tenant)
         self._loaded = asyncio.Event()
         self._gap = asyncio.Event()
+        self._news = asyncio.Event()
         self._work = (self._listen(), self._beat(), self._fill_gaps(), self._ping(), self._recheck(), self._drop_slow())
         self._tasks = [asyncio.create_task(self._kept_going(each)) for each in self._work]
 
@@ -119,6 +123,7 @@ class Hub:
             rows = encode_rows(frame.rows)
             for group in self.groups:
                 group.take(frame=frame, rows=rows)
+            self._news.set()
         elif taken is Taken.REPLACED:
             self._resync_all(frame.panel)
         elif taken is Taken.GAP:
@@ -152,8 +157,12 @@ class Hub:
                 member.outbox.resync(panels=[name])
 
     async def _beat(self) -> None:
+        """Tell news at once where there was none for a beat, else with the next beat; of the market what is due."""
         while True:
             await asyncio.sleep(BEAT_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), BEAT_S)
+            self._news.clear()
             now_s = time.monotonic()
             for group in self.groups:
                 group.beat(now_s=now_s)
@@ -162,8 +171,9 @@ class Hub:
         while True:
             await asyncio.sleep(PING_S)
             text = f'{{"type":"ping","at_us":{time.time_ns() // 1_000}}}'
+            frame = frame_of(text=text)
             for member in self.members:
-                member.outbox.put(lane=MARKET, text=text)
+                member.outbox.put(lane=MARKET, text=text, frame=frame)
 
     async def _recheck(self) -> None:
         """Ask again whether each session may still look: revoked staff are gone within five seconds."""

@@ -24,19 +24,31 @@ class Outbox:
     """
 
     def __init__(
-        self, *, snapshot_of: Callable[[str], str], now_s: Callable[[], float], panels: Iterable[str] = ()
+        self,
+        *,
+        snapshot_of: Callable[[str], str],
+        now_s: Callable[[], float],
+        panels: Iterable[str] = (),
+        write: Callable[[bytes], bool] | None = None,
     ) -> None:
-        self._snapshot_of, self._now_s = snapshot_of, now_s
+        self._snapshot_of, self._now_s, self._write = snapshot_of, now_s, write
         self._conflated = [panel for panel in panels if panel not in NEVER_CONFLATED]
         self._queue: deque[Item] = deque()
         self._counts: Counter[str] = Counter()
         self._wanted: dict[str, None] = {}
         self._ready = asyncio.Event()
         self._sending_since_s: float | None = None
+        self._is_waiting = False
         self.overflown = False
 
-    def put(self, *, lane: str, text: str) -> None:
-        """Queue a text that follows the one before; `lane` is `MARKET` where all in it may be dropped."""
+    def put(self, *, lane: str, text: str, frame: bytes = b"") -> None:
+        """Queue a text that follows the one before; `lane` is `MARKET` where all in it may be dropped.
+
+        Where nothing waits and the server takes finished frames, `frame` (the text as one) is written at once.
+        """
+        is_idle = self._is_waiting and not self._queue and not self._wanted
+        if is_idle and frame and self._write and self._write(frame):
+            return
         if self._counts[lane] < (ORDER_TEXTS_MAX if lane in NEVER_CONFLATED else MARKET_TEXTS_MAX):
             self._queue.append((self._now_s(), lane, text))
             self._counts[lane] += 1
@@ -57,8 +69,10 @@ class Outbox:
         """Wait for the next text to send; the time until the call after it counts as its sending."""
         self._sending_since_s = None
         while not self._wanted and not self._queue:
+            self._is_waiting = True
             self._ready.clear()
             await self._ready.wait()
+        self._is_waiting = False
         self._sending_since_s = self._now_s()
         if self._wanted:
             panel = next(iter(self._wanted))

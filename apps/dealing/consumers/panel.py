@@ -98,4 +98,5 @@ class Panel:
             if bytes(row) == b"null":
                 self._rows.pop(key, None)
             else:
-                self._rows[key] = row
+                # A row is a view of its whole frame, which would be kept as long as any row of it.
+                self._rows[key] = row.copy()

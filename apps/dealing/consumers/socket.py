@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -20,6 +20,7 @@ from apps.dealing import selectors
 from apps.dealing.consumers import hub as hubs
 from apps.dealing.consumers.outbox import Outbox
 from piggy.messaging.streams import PANELS
+from piggy.messaging.text_frames import WRITES_FRAMES
 
 log = logging.getLogger(__name__)
 seat_of_session = tenant_call(selectors.seat_of_session)
@@ -28,7 +29,9 @@ MESSAGE_BYTES_MAX = 64 * 1024
 MESSAGES_PER_S_MAX = 20
 HANG_UP_S_MAX = 2.0
 NAMES_MAX = 8
+KEYS_MAX = 100
 Name = Annotated[str, msgspec.Meta(pattern=r"^(depth|stopout):[A-Za-z0-9._:-]{1,60}$")]
+Key = Annotated[str, msgspec.Meta(max_length=60)]
 
 
 class Resync(msgspec.Struct, tag_field="action", tag="resync"):
@@ -49,7 +52,13 @@ class Watch(msgspec.Struct, tag_field="action", tag="watch"):
     names: Annotated[list[Name], msgspec.Meta(max_length=NAMES_MAX)]
 
 
-_decode = msgspec.json.Decoder(Resync | Pong | Watch).decode
+class Look(msgspec.Struct, tag_field="action", tag="look"):
+    """The page has these rows of the market's panels in sight."""
+
+    panels: dict[Literal["exposure", "quotes"], Annotated[list[Key], msgspec.Meta(max_length=KEYS_MAX)]]
+
+
+_decode = msgspec.json.Decoder(Resync | Pong | Watch | Look).decode
 
 
 class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -63,6 +72,7 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.session_key = str(self.scope["session_key"])
         self.heard_at_s = time.monotonic()
         self.watched: list[str] = []
+        self.sight: dict[str, tuple[str, ...]] = {}
         self.said_at_s: deque[float] = deque(maxlen=MESSAGES_PER_S_MAX + 1)
         seat = await seat_of_session(self.tenant, self.session_key)
         if seat is None:
@@ -70,7 +80,8 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close()
             return
         await self.accept()
-        self.outbox = Outbox(snapshot_of=self._snapshot_text, now_s=time.monotonic, panels=PANELS)
+        write = self.scope.get("extensions", {}).get(WRITES_FRAMES)
+        self.outbox = Outbox(snapshot_of=self._snapshot_text, now_s=time.monotonic, panels=PANELS, write=write)
         self.hub, self.group = await hubs.join(tenant=self.tenant, member=self)
         await self.send(text_data=_hello(tenant=self.tenant, user=seat))
         self.outbox.resync(panels=PANELS)
@@ -112,6 +123,8 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.outbox.resync(panels=[message.panel])
         if isinstance(message, Watch):
             self.watched = message.names
+        if isinstance(message, Look):
+            self.sight = {panel: tuple(keys) for panel, keys in message.panels.items()}
         return None
 
     async def hang_up(self, code: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from apps.dealing.consumers.groups import MARKET_BYTES_PER_S, ROWS_AT_ONCE_MAX, Group
+from apps.dealing.consumers.groups import MARKET_BYTES_PER_S, PEEK_S, ROWS_AT_ONCE_MAX, Group
 from apps.dealing.consumers.panel import Frame, Panel, encode_rows
 from piggy.messaging.streams import PANELS
 
@@ -20,9 +20,12 @@ class Screen:
         self.lanes: list[str] = []
         self.seqs: dict[str, int] = {}
         self.rows: dict[str, dict[str, Any]] = {}
+        self.sight: dict[str, tuple[str, ...]] = {}
+        self.peeks: list[dict[str, Any]] = []
         self.outbox = self
 
-    def put(self, *, lane: str, text: str) -> None:
+    def put(self, *, lane: str, text: str, frame: bytes) -> None:
+        assert frame.endswith(text.encode())
         self.texts.append(text)
         self.lanes.append(lane)
         found = msgspec.json.decode(text)
@@ -31,7 +34,10 @@ class Screen:
 
     def take(self, frame: dict[str, Any]) -> None:
         name = frame["panel"]
-        if frame["snapshot"]:
+        if frame.get("peek"):
+            self.peeks.append(frame)
+            self.rows.setdefault(name, {}).update(frame["rows"])
+        elif frame["snapshot"]:
             self.seqs[name], self.rows[name] = frame["seq"], frame["rows"]
         elif frame["seq"] > self.seqs.get(name, 0):
             assert frame["seq"] == self.seqs.get(name, 0) + 1, "a gap"
@@ -94,12 +100,28 @@ def test_a_whole_market_goes_at_a_pace_that_a_line_carries_and_a_deal_does_not_w
     assert (lanes.count("orders"), lanes.count("market")) == (20, 1)
 
 
+def test_what_is_in_sight_does_not_wait_for_the_whole_market() -> None:
+    floor = Floor()
+    one, other = floor.screens
+    one.sight = {"quotes": ("S1", "S2")}
+    wide = {key: {"bid": "1" * 8_000} for key in MANY}
+    floor.say("quotes", wide)
+    floor.group.beat(now_s=1.0)
+    for bid in ("2", "3"):
+        floor.say("quotes", wide | {"S1": {"bid": bid}})
+        floor.group.beat(now_s=1.0 + PEEK_S * int(bid))
+    assert [set(frame["rows"]) for frame in one.peeks] == [{"S1", "S2"}] * 2
+    assert one.rows["quotes"]["S1"] == {"bid": "3"}
+    assert not other.peeks and other.seqs == one.seqs == {"quotes": 1}
+
+
 def test_a_screen_ends_with_what_the_desk_has_however_it_was_told() -> None:
     """A seeded stream of deals, whole markets and snapshots."""
     for seed in range(10):
         chance, floor = random.Random(seed), Floor()
         for beat in range(100):
             number = chance.randrange(9)
+            floor.screens[0].sight = {"quotes": tuple(f"S{chance.randrange(70)}" for _ in range(9))}
             rows = {f"S{chance.randrange(60)}": {"bid": str(beat)} for _ in range(chance.choice((1, 2, 60)))}
             floor.say("quotes", rows)
             if number == 0:

@@ -59,3 +59,42 @@ def test_a_snapshot_goes_before_what_waits() -> None:
     reader.outbox.put(lane="orders", text="order")
     reader.outbox.resync(panels=["orders"])
     assert reader.read(2) == ["whole orders", "order"]
+
+
+def test_a_finished_frame_is_written_at_once_where_nothing_waits_and_nothing_is_ever_overtaken() -> None:
+    """The line takes frames now and then; whatever it does, the texts leave in the order they came."""
+
+    async def story() -> tuple[list[str], int]:
+        line: list[str] = []
+        free = [True]
+
+        def write(frame: bytes) -> bool:
+            if free[0]:
+                line.append(frame.decode())
+            return free[0]
+
+        outbox = Outbox(snapshot_of=str, now_s=lambda: 0.0, write=write)
+
+        async def send() -> None:
+            while True:
+                line.append(await outbox.next())
+                await asyncio.sleep(0)
+
+        outbox.put(lane="orders", text="0", frame=b"0")
+        assert line == [], "who joins is told everything else first"
+        writer = asyncio.create_task(send())
+        at_once = 0
+        for number in range(1, 100):
+            free[0] = number % 5 != 0
+            before = len(line)
+            outbox.put(lane="orders", text=str(number), frame=str(number).encode())
+            at_once += len(line) - before
+            for _ in range(9 if number % 3 == 0 else 0):
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        writer.cancel()
+        return line, at_once
+
+    line, at_once = asyncio.run(story())
+    assert line == [str(number) for number in range(100)]
+    assert at_once > 20
