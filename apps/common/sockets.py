@@ -6,6 +6,7 @@ next consumer. Each database call here is one sync function that sets the schema
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -14,10 +15,13 @@ from urllib.parse import urlsplit
 
 import structlog
 from channels.db import database_sync_to_async
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.models import Device
@@ -93,16 +97,44 @@ def tenant_call(function: Callable[Concatenate[str, P], R]) -> Callable[Concaten
 def person_of(session_key: str) -> tuple[Any, bool]:
     """Return the user of a session of the current schema as Django's own middleware would,
     and whether the second factor was given."""
-    session = SessionStore(session_key) if session_key else {}
-    if SESSION_KEY not in session or session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
-        return AnonymousUser(), False
-    model = get_user_model()
-    user = model.objects.filter(pk=model._meta.pk.to_python(session[SESSION_KEY]), is_active=True).first()
-    if user is None or not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
-        return AnonymousUser(), False
-    device_id = session.get(DEVICE_ID_SESSION_KEY)
-    device = Device.from_persistent_id(device_id) if device_id else None
-    return user, device is not None and device.user_id == user.pk
+    return people_of({session_key}).get(session_key, (AnonymousUser(), False))
+
+
+def people_of(session_keys: set[str]) -> dict[str, tuple[Any, bool]]:
+    """Return the same for many sessions, by key, in as many queries as for one; without those that are nobody's."""
+    model, store = get_user_model(), SessionStore()
+    rows = Session.objects.filter(session_key__in=session_keys - {""}, expire_date__gt=timezone.now())
+    sessions = {row.session_key: store.decode(row.session_data) for row in rows}
+    known = {key: each for key, each in sessions.items() if _is_signed_in(each)}
+    pks = {key: model._meta.pk.to_python(each[SESSION_KEY]) for key, each in known.items()}
+    users = {user.pk: user for user in model.objects.filter(pk__in=set(pks.values()), is_active=True)}
+    devices = _devices({each.get(DEVICE_ID_SESSION_KEY) or "" for each in known.values()})
+    people: dict[str, tuple[Any, bool]] = {}
+    for key, session in known.items():
+        user, device = users.get(pks[key]), devices.get(session.get(DEVICE_ID_SESSION_KEY) or "")
+        if user and constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+            people[key] = user, device is not None and device.user_id == user.pk
+    return people
+
+
+def _is_signed_in(session: dict[str, Any]) -> bool:
+    return SESSION_KEY in session and session.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS
+
+
+def _devices(names: set[str]) -> dict[str, Device]:
+    """Return second factors by their persistent ids (app.model/pk), with one query for each kind of them."""
+    pks: dict[str, list[int]] = {}
+    for name in names:
+        kind, _, pk = name.rpartition("/")
+        if pk.isdecimal():
+            pks.setdefault(kind, []).append(int(pk))
+    found: dict[str, Device] = {}
+    for kind, numbers in pks.items():
+        with contextlib.suppress(LookupError, ValueError):
+            model = apps.get_model(kind)
+            if issubclass(model, Device):
+                found |= {f"{kind}/{device.pk}": device for device in model.objects.filter(pk__in=numbers)}
+    return found
 
 
 def _headers(scope: dict[str, Any]) -> dict[str, list[str]]:

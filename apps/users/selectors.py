@@ -26,6 +26,12 @@ def is_verified_staff(user: Any, *roles: str) -> bool:
     return bool(is_verified and is_verified()) and (not roles or has_role(user, *roles))
 
 
+def staff_with(*, permission: str) -> set[int]:
+    """Return the keys of the active staff who have `permission`, by a role of theirs or by themselves."""
+    found = User.objects.with_perm(permission, backend="django.contrib.auth.backends.ModelBackend")
+    return set(found.filter(is_staff=True).values_list("pk", flat=True))
+
+
 def staff() -> QuerySet[User]:
     """Return the broker's active staff by name."""
     return User.objects.filter(is_staff=True, is_active=True).order_by("username")

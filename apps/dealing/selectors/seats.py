@@ -8,7 +8,7 @@ import msgspec
 import redis
 from django.conf import settings
 
-from apps.common.sockets import person_of
+from apps.common.sockets import people_of, person_of
 from apps.dealing.models import DeskLayout
 from apps.risk.selectors import CHANGEABLE as CHANGEABLE
 from apps.tenants import selectors as tenants
@@ -112,8 +112,10 @@ def seat_of_session(tenant: str, session_key: str) -> str | None:
 
 def seated_sessions(tenant: str, session_keys: set[str]) -> set[str]:
     """Return those sessions that may still watch; none once the broker is suspended. Runs in the tenant's schema."""
-    seated = {key for key in session_keys if seat_of_session(tenant, key)}
-    return seated if tenant in tenants.active_schemas() else set()
+    if tenant not in tenants.active_schemas():
+        return set()
+    people, watchers = people_of(session_keys), users.staff_with(permission=WATCH)
+    return {key for key, (user, is_verified) in people.items() if is_verified and user.pk in watchers}
 
 
 def panel_snapshot(*, tenant: str, panel: str) -> bytes | None:
