@@ -2,7 +2,8 @@
 
 Everything shares this machine, the sockets' readers too. A fill's wait counts from when the engine stamped its command,
 which is before the commit, until a socket has the order's row as filled. With a Chromium on PATH (and playwright) one
-more screen is a real page, of which the main thread's work and the memory are told.
+more screen is a real page, of which the main thread's work and the memory are told. Memory is looked at all along, and
+told as what it gains in a minute: over half an hour (--seconds 1800) that is whether it is flat.
 """
 
 from __future__ import annotations
@@ -14,74 +15,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 import uvloop
-import websockets
 
 from piggy.bench import broker
-from piggy.bench.desk_ground import WebProcess, seat_staff, unseat_staff
-from piggy.bench.desk_screen import Screen
+from piggy.bench.desk_ground import WebProcess, seat_staff, sign_in_again, unseat_staff
+from piggy.bench.desk_lines import Line, Waits
+from piggy.bench.desk_load import symbols_of
+from piggy.bench.desk_screen import Screen, gain_per_min
 
 SOCKETS, SYMBOLS, TICKS, ORDERS = 200, 500, 10_000, 50
 SETTLE_S = 5.0
 OPENING_AT_ONCE = 10
+LOOKS, LOOK_S_MIN = 12, 5.0
+# So many rows of a panel are in sight on a large screen.
+IN_SIGHT = 16
 
 
 class UnableToMeasure(Exception):
     """A program of the bench did not come up, or no fill reached a socket."""
-
-
-class _Order(msgspec.Struct):
-    at: int
-    state: str
-
-
-class _Frame(msgspec.Struct):
-    """What the bench reads of a frame: of orders all, of other panels only when it was made."""
-
-    panel: str = ""
-    snapshot: bool = False
-    at_us: int = 0
-    rows: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-_frames_of = msgspec.json.Decoder(_Frame | list[_Frame]).decode
-_orders_of = msgspec.json.Decoder(dict[str, _Order | None]).decode
-
-
-class Waits:
-    """Waits in ms over all sockets: of fills since their command's stamp, of market frames since they were drawn."""
-
-    def __init__(self) -> None:
-        self.on = False
-        self.fills: list[float] = []
-        self.market: list[float] = []
-        self.texts = self.bytes = 0
-
-    def take(self, text: str, seen: set[str]) -> bool:
-        """Note a text of one socket; tell whether it is a ping to answer."""
-        found = _frames_of(text)
-        now_ms = time.time_ns() / 1_000_000
-        frames = found if isinstance(found, list) else [found]
-        if self.on:
-            self.texts, self.bytes = self.texts + 1, self.bytes + len(text)
-        for frame in frames:
-            if frame.panel == "orders" and not frame.snapshot:
-                self._fills(_orders_of(frame.rows), seen, now_ms)
-            elif self.on and frame.panel == "quotes" and not frame.snapshot:
-                self.market.append(now_ms - frame.at_us / 1_000)
-        return not frames[0].panel
-
-    def _fills(self, rows: dict[str, _Order | None], seen: set[str], now_ms: float) -> None:
-        for order_id, row in rows.items():
-            if row is not None and row.state == "filled" and order_id not in seen:
-                seen.add(order_id)
-                if self.on:
-                    self.fills.append(now_ms - row.at / 1_000)
 
 
 def run(
@@ -101,22 +56,25 @@ def run(
     sockets, ticks, orders = (max(1, round(each * scale)) for each in (sockets, ticks, orders))
     busy, username, waits = broker.busy_before(), f"bench-{time.time_ns()}", Waits()
     session_key = seat_staff(tenant=schema, role="dealer", username=username)
+    keys = sign_in_again(tenant=schema, username=username, times=sockets)
     try:
         with (
             tempfile.TemporaryDirectory() as folder,
             _engine(Path(folder)) as engine,
-            _load(schema, symbols, ticks, orders),
+            _load(schema, symbols, ticks, orders) as load,
             WebProcess(log=Path(folder) / "web.log") as web,
             Screen(host=broker.host_of(tenant=schema), port=web.port, session_key=session_key) as screen,
         ):
-            pids = {"engine": engine.pid, "web": web.pid}
-            url = f"ws://{broker.host_of(tenant=schema)}:{web.port}/ws/desk/"
-            lines = _Lines(url=url, session_key=session_key, waits=waits, screen=screen, pids=pids)
-            more = uvloop.run(lines.listen(sockets=sockets, seconds=seconds))
+            pids = {"engine": engine.pid, "web": web.pid, "load": load.pid, "sockets": os.getpid()}
+            costs = _Costs(pids=pids, screen=screen)
+            host, in_sight = broker.host_of(tenant=schema), symbols_of(symbols)[:IN_SIGHT]
+            lines = _Lines(host=host, port=web.port, waits=waits, in_sight=in_sight)
+            more = uvloop.run(lines.listen(session_keys=keys, seconds=seconds, costs=costs))
+            said = [line for log in sorted(Path(folder).glob("*.log")) for line in log.read_text().splitlines()[-20:]]
     finally:
         unseat_staff(tenant=schema, username=username)
     if len(waits.fills) < 2:
-        raise UnableToMeasure("No fill reached a socket.")
+        raise UnableToMeasure("\n".join([f"Of {waits.texts} texts none told a fill.", *said]))
     return {
         "p50_ms": round(statistics.median(waits.fills), 2),
         "p99_ms": _p99(waits.fills),
@@ -135,53 +93,78 @@ def run(
 class _Lines:
     """All the sockets of a run."""
 
-    def __init__(self, *, url: str, session_key: str, waits: Waits, screen: Screen, pids: dict[str, int]) -> None:
-        self._url, self._key, self._waits = url, session_key, waits
-        self._screen, self._pids = screen, pids
+    def __init__(self, *, host: str, port: int, waits: Waits, in_sight: Sequence[str]) -> None:
+        self._host, self._port, self._waits, self._in_sight = host, port, waits, in_sight
 
-    async def listen(self, *, sockets: int, seconds: float) -> dict[str, object]:
-        """Open them all, settle, then measure; return what the processes and the page cost."""
+    async def listen(self, *, session_keys: list[str], seconds: float, costs: _Costs) -> dict[str, object]:
+        """Open one for each session, settle, then measure; return what the processes and the page cost."""
         gate = asyncio.Semaphore(OPENING_AT_ONCE)
-        lines = await asyncio.gather(*(self._open(gate) for _ in range(sockets)))
-        tasks = [asyncio.create_task(self._read(line)) for line in lines]
+        lines = await asyncio.gather(*(self._open(gate, key) for key in session_keys))
+        await asyncio.to_thread(costs.wait)
         await asyncio.sleep(SETTLE_S)
-        before = {name: broker.cpu_s(pid=pid) for name, pid in self._pids.items()}
-        memory = {name: _memory_mib(pid) for name, pid in self._pids.items()}
-        await asyncio.to_thread(self._screen.begin)
+        await asyncio.to_thread(costs.begin)
         self._waits.on = True
-        await asyncio.sleep(seconds)
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, max(LOOK_S_MIN, seconds / LOOKS)))
+            await asyncio.to_thread(costs.look)
         self._waits.on = False
-        page = await asyncio.to_thread(self._screen.end)
-        lost = sum(task.done() for task in tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        assert not lost, f"{lost} of {sockets} sockets were lost under way"
-        cost: dict[str, object] = {}
-        for name, pid in self._pids.items():
-            cost[f"{name}_cpu_percent"] = round(100 * (broker.cpu_s(pid=pid) - before[name]) / seconds)
-            cost[f"{name}_memory_mib"] = f"{memory[name]} -> {_memory_mib(pid)}"
-        return cost | page
+        told = await asyncio.to_thread(costs.end)
+        lost = [line.closed for line in lines if line.closed]
+        for line in lines:
+            line.close()
+        if lost:
+            raise UnableToMeasure(f"{len(lost)} of {len(lines)} sockets were lost under way: {lost[0]}")
+        return told
 
-    async def _open(self, gate: asyncio.Semaphore) -> websockets.ClientConnection:
-        origin = self._url.replace("ws://", "http://").removesuffix("/ws/desk/")
+    async def _open(self, gate: asyncio.Semaphore, session_key: str) -> Line:
         async with gate:
-            return await websockets.connect(
-                self._url,
-                host="127.0.0.1",
-                origin=websockets.Origin(origin),
-                additional_headers={"Cookie": f"sessionid={self._key}"},
-                proxy=None,
-                max_size=None,
-                compression=None,
-            )
+            who = {"host": self._host, "session_key": session_key}
+            line = Line(port=self._port, waits=self._waits, in_sight=self._in_sight, **who)
+            await asyncio.get_running_loop().create_connection(lambda: line, "127.0.0.1", self._port)
+            await line.opened
+            return line
 
-    async def _read(self, line: websockets.ClientConnection) -> None:
-        seen: set[str] = set()
-        async for text in line:
-            assert isinstance(text, str), "the desk speaks text"
-            if self._waits.take(text, seen):
-                await line.send('{"action":"pong","at_us":0}')
+
+class _Costs:
+    """What the processes and the page use: processor time in percent of one, memory and what it gains in a minute."""
+
+    def __init__(self, *, pids: dict[str, int], screen: Screen) -> None:
+        self._pids, self._screen = pids, screen
+        self._memory: dict[str, list[tuple[float, float]]] = {name: [] for name in pids}
+
+    def wait(self) -> None:
+        """Wait until the page is open."""
+        self._screen.wait()
+
+    def begin(self) -> None:
+        """Note where everything stands."""
+        self._screen.begin()
+        self._began_s = time.monotonic()
+        self._cpu_s = {name: broker.cpu_s(pid=pid) for name, pid in self._pids.items()}
+        self._screen_cpu_s = self._screen.cpu_s()
+        self.look()
+
+    def look(self) -> None:
+        """Note the memory of now."""
+        for name, pid in self._pids.items():
+            self._memory[name].append((time.monotonic(), _memory_mib(pid)))
+        self._screen.look()
+
+    def end(self) -> dict[str, object]:
+        """Return the figures."""
+        took_s = time.monotonic() - self._began_s
+        told: dict[str, object] = {}
+        for name, pid in self._pids.items():
+            told[f"{name}_cpu_percent"] = round(100 * (broker.cpu_s(pid=pid) - self._cpu_s[name]) / took_s)
+        for name in ("engine", "web"):
+            seen = self._memory[name]
+            told[f"{name}_memory_mib"] = f"{seen[0][1]:.1f} -> {seen[-1][1]:.1f}"
+            told[f"{name}_memory_mib_per_min"] = gain_per_min(seen)
+        page = self._screen.end()
+        if page:
+            told["browser_cpu_percent"] = round(100 * (self._screen.cpu_s() - self._screen_cpu_s) / took_s)
+        return told | page
 
 
 @contextmanager
@@ -197,26 +180,26 @@ def _engine(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def _load(*words: object) -> Iterator[None]:
+def _load(*words: object) -> Iterator[subprocess.Popen[bytes]]:
     asked = [sys.executable, "-m", "piggy.bench.desk_load", *(str(word) for word in words)]
     child = subprocess.Popen(asked, stdout=subprocess.PIPE, env=dict(os.environ))
     try:
         assert child.stdout is not None, "piped"
         if child.stdout.readline().strip() != b"ready":
             raise UnableToMeasure("The load did not begin: the engine took no accounts.")
-        yield
+        yield child
     finally:
         child.kill()
         child.wait()
 
 
-def _memory_mib(pid: int) -> int:
+def _memory_mib(pid: int) -> float:
     """Return how much of a process is in memory, 0 where the system does not tell."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS")), 0)
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
 def _p99(waits: list[float]) -> float:

@@ -71,10 +71,12 @@ class FrameMaker:
 
     def order(self) -> bytes:
         """Decide one more order; return its frame."""
+        before = list(self.rows["orders"])
         key = self._new_order()
-        return self._delta("orders", {key: self.rows["orders"][key]})
+        gone: dict[str, Any] = {each: None for each in before if each not in self.rows["orders"]}
+        return self._delta("orders", gone | {key: self.rows["orders"][key]})
 
-    def _delta(self, panel: str, rows: dict[str, Row]) -> bytes:
+    def _delta(self, panel: str, rows: dict[str, Any]) -> bytes:
         self.seqs[panel] += 1
         return self._frame(panel, rows, snapshot=False)
 

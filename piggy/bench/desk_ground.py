@@ -31,7 +31,7 @@ from piggy.messaging import streams
 
 START_S_MAX = 40.0
 # Packing every message anew for every socket costs more than the bytes it saves.
-UNPACKED = ("--ws-per-message-deflate", "false")
+UNPACKED = ("--ws-per-message-deflate", "false", "--ws", "piggy.messaging.uvicorn_sockets:FrameSockets")
 
 
 class UnableToServe(Exception):
@@ -42,14 +42,24 @@ def seat_staff(*, tenant: str, role: str, username: str) -> str:
     """Make staff with a second factor already given; return the key of their session."""
     with in_tenant(tenant):
         user = User.objects.filter(username=username).first()
-        user = user or create_staff(username=username, password=secrets.token_urlsafe(18), role=role)
-        session = SessionStore()
-        session[SESSION_KEY] = str(user.pk)
-        session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-        session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-        session[DEVICE_ID_SESSION_KEY] = TOTPDevice.objects.get(user=user).persistent_id
-        session.create()
-        return str(session.session_key)
+        return _sign_in(user or create_staff(username=username, password=secrets.token_urlsafe(18), role=role))
+
+
+def sign_in_again(*, tenant: str, username: str, times: int) -> list[str]:
+    """Return the keys of so many more sessions of a person made by `seat_staff`."""
+    with in_tenant(tenant):
+        user = User.objects.get(username=username)
+        return [_sign_in(user) for _ in range(times)]
+
+
+def _sign_in(user: User) -> str:
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session[DEVICE_ID_SESSION_KEY] = TOTPDevice.objects.get(user=user).persistent_id
+    session.create()
+    return str(session.session_key)
 
 
 def unseat_staff(*, tenant: str, username: str) -> None:

@@ -5,13 +5,18 @@ Where there is no Chromium or no playwright the bench goes on without; its figur
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import statistics
 import subprocess
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+
+from piggy.bench import broker
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -40,14 +45,26 @@ class Screen:
             self._child.kill()
             self._child.wait()
 
+    def wait(self) -> None:
+        """Return once the page is open."""
+        self._say(b"wait")
+
     def begin(self) -> None:
         """Note where the page's counters stand."""
         self._say(b"begin")
 
+    def look(self) -> None:
+        """Note the page's memory of now, its garbage taken away."""
+        self._say(b"look")
+
     def end(self) -> dict[str, object]:
-        """Return the main thread's share of the time since `begin` in percent, and the heap then and now in MiB."""
+        """Return the main thread's share of the time since `begin` in percent, and the memory then and now."""
         said = self._say(b"end")
         return dict(msgspec.json.decode(said)) if said else {}
+
+    def cpu_s(self) -> float:
+        """Return how long all the browser's processes have computed, 0 without one."""
+        return 0.0 if self._child is None else _family_cpu_s(self._child.pid)
 
     def _say(self, word: bytes) -> bytes:
         if self._child is None or self._child.poll() is not None:
@@ -60,8 +77,59 @@ class Screen:
         return said
 
 
+def gain_per_min(seen: list[tuple[float, float]]) -> float:
+    """Return the slope a minute of what was seen at some seconds, by least squares; of fewer than two times 0."""
+    if len({at_s for at_s, _ in seen}) < 2:
+        return 0.0
+    return round(60 * statistics.linear_regression(*zip(*seen, strict=True)).slope, 2)
+
+
+class _Page:
+    """The page's own counters, as the browser tells them."""
+
+    def __init__(self, *, devtools: Any, page: Any) -> None:
+        self._devtools, self._page = devtools, page
+        self._seen: list[dict[str, float]] = []
+
+    def begin(self) -> None:
+        """Count from here; what garbage was before is not this run's."""
+        self._devtools.send("HeapProfiler.collectGarbage")
+        self._seen, self._cleaned_s = [], 0.0
+        self._begun = self._counters()
+
+    def look(self) -> None:
+        """Note the memory that stays; the bench's cleaning is no work of the page's."""
+        before = self._counters()
+        self._devtools.send("HeapProfiler.collectGarbage")
+        self._seen.append(self._counters())
+        self._cleaned_s += self._seen[-1]["TaskDuration"] - before["TaskDuration"]
+
+    def told(self) -> dict[str, object]:
+        """Return shares of the time in percent, and the memory at the first and last look with its gain."""
+        now, first, last = self._counters(), self._seen[0], self._seen[-1]
+        took_s = now["Timestamp"] - self._begun["Timestamp"]
+        parts = {"script": "ScriptDuration", "layout": "LayoutDuration", "style": "RecalcStyleDuration"}
+        busy_s = now["TaskDuration"] - self._begun["TaskDuration"] - self._cleaned_s
+        heap = [(each["Timestamp"], each["JSHeapUsedSize"] / 2**20) for each in self._seen]
+        return {
+            "page_main_thread_percent": round(100 * busy_s / took_s),
+            **{
+                f"page_{name}_percent": round(100 * (now[counter] - self._begun[counter]) / took_s)
+                for name, counter in parts.items()
+            },
+            "page_heap_mib": f"{heap[0][1]:.1f} -> {heap[-1][1]:.1f}",
+            "page_heap_mib_per_min": gain_per_min(heap),
+            "page_nodes": f"{first['Nodes']:.0f} -> {last['Nodes']:.0f}",
+            "page_listeners": f"{first['JSEventListeners']:.0f} -> {last['JSEventListeners']:.0f}",
+            "page_orders": self._page.evaluate("desk.store.rows('orders').size"),
+        }
+
+    def _counters(self) -> dict[str, float]:
+        return {each["name"]: each["value"] for each in self._devtools.send("Performance.getMetrics")["metrics"]}
+
+
 def main(host: str, port: str, session_key: str) -> None:
-    """Open the desk's page and answer "begin" and "end" with the browser's own counters."""
+    """Open the desk's page; answer "begin" and "look" with nothing and "end" with the browser's own counters."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -73,23 +141,23 @@ def main(host: str, port: str, session_key: str) -> None:
         devtools = context.new_cdp_session(page)
         devtools.send("Performance.enable", {"timeDomain": "timeTicks"})
         page.goto(f"http://{host}:{port}/desk/")
-        begun: dict[str, float] = {}
+        watched = _Page(devtools=devtools, page=page)
         for line in sys.stdin:
-            now = _counters(devtools)
-            if line.strip() == "begin":
-                begun = now
-                print("{}", flush=True)
-                continue
-            busy = 100 * (now["TaskDuration"] - begun["TaskDuration"]) / (now["Timestamp"] - begun["Timestamp"])
-            heap = f"{begun['JSHeapUsedSize'] / 2**20:.1f} -> {now['JSHeapUsedSize'] / 2**20:.1f}"
-            shown = page.locator("#grid-orders .tabulator-row").count()
-            told = {"page_main_thread_percent": round(busy), "page_heap_mib": heap, "page_orders_shown": shown}
-            print(msgspec.json.encode(told).decode(), flush=True)
+            word = line.strip()
+            if word == "begin":
+                watched.begin()
+            elif word == "look":
+                watched.look()
+            print(msgspec.json.encode(watched.told() if word == "end" else {}).decode(), flush=True)
 
 
-def _counters(devtools: Any) -> dict[str, float]:
-    devtools.send("HeapProfiler.collectGarbage")
-    return {each["name"]: each["value"] for each in devtools.send("Performance.getMetrics")["metrics"]}
+def _family_cpu_s(pid: int) -> float:
+    """Return the processor time of a process and of all below it, in s."""
+    below: list[str] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            below += thread.read_text().split()
+    return broker.cpu_s(pid=pid) + sum(_family_cpu_s(int(child)) for child in below)
 
 
 if __name__ == "__main__":
