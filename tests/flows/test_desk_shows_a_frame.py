@@ -84,6 +84,58 @@ def test_a_frame_is_on_the_page_within_a_second(page: Page, voice: EngineVoice) 
     assert page.said == []  # type: ignore[attr-defined]
 
 
+WRONG = """() => {
+  const wrong = [];
+  const bare = (text) => text.replaceAll("\u2009", "").replace("\u2212", "-");
+  const plain = (text) => bare(text).replace(/^[^0-9+-]+/, "").replace("+", "");
+  for (const [panel, field] of [["exposure", "mark"], ["exposure", "floating"], ["quotes", "bid"], ["quotes", "ask"]]) {
+    const frame = document.querySelector(`#grid-${panel} .tabulator-tableholder`).getBoundingClientRect();
+    const isInSight = ({ top, bottom }) => top < frame.bottom && bottom > frame.top;
+    const all = [...document.querySelectorAll(`#grid-${panel} .tabulator-table .tabulator-row`)];
+    const rows = all.filter((row) => isInSight(row.getBoundingClientRect()));
+    if (rows.length < 3) wrong.push(`${rows.length} rows of ${panel}`);
+    for (const row of rows) {
+      const text = (name) => row.querySelector(`[tabulator-field=${name}]`).textContent;
+      const [symbol, shown] = [text("symbol"), text(field)];
+      const told = desk.store.row(panel, symbol)[field];
+      if (!plain(shown).startsWith(told)) wrong.push(`${symbol} ${field}: ${shown} and not ${told}`);
+    }
+  }
+  return wrong;
+}"""
+
+
+def wrong_cells(page: Page) -> list[str]:
+    """What cells say and the desk does not; a page draws a few times a second, so it is asked again for a while."""
+    until_s = time.monotonic() + 8
+    while (wrong := page.evaluate(WRONG)) and time.monotonic() < until_s:
+        page.wait_for_timeout(100)
+    return list(wrong)
+
+
+def test_what_is_in_sight_says_what_the_desk_says(page: Page, voice: EngineVoice) -> None:
+    """Rows are written in place: sorted, scrolled or flooded, a cell never shows a number that is no longer so."""
+    for sort in ("", "Uncovered", "Symbol"):
+        if sort:
+            page.locator("#grid-exposure .tabulator-col-title", has_text=sort).click()
+        for _ in range(8):
+            voice.say(voice.maker.tick(symbols=7))
+        assert wrong_cells(page) == []
+    page.locator("#grid-exposure .tabulator-tableholder").evaluate("holder => { holder.scrollTop = 1_000 }")
+    assert wrong_cells(page) == []
+    for _ in range(220):
+        voice.say([voice.maker.order()])
+    latest = list(voice.maker.rows["orders"])[-1]
+    page.wait_for_function("key => desk.store.row('orders', key)", arg=latest)
+    assert page.evaluate("desk.store.rows('orders').size") == len(voice.maker.rows["orders"]) == 200
+    expect(page.locator("[data-count=orders]")).to_have_text("200")
+    expect(page.locator("#grid-orders .tabulator-row").first).to_contain_text(latest[-8:])
+    page.locator("#grid-orders .tabulator-tableholder").evaluate("holder => { holder.scrollTop = holder.scrollHeight }")
+    oldest = next(iter(voice.maker.rows["orders"]))
+    expect(page.locator("#grid-orders .tabulator-row").last).to_contain_text(oldest[-8:])
+    assert page.said == []  # type: ignore[attr-defined]
+
+
 def test_a_reconnect_ends_in_the_state_of_the_snapshot(page: Page, voice: EngineVoice) -> None:
     """INV-25, in the browser."""
     page.evaluate("desk.line.socket.close()")
