@@ -61,15 +61,29 @@ def mismatches(*, mappings: dict[str, SymbolMapping], symbols: tuple[Symbol, ...
     ]
 
 
-def _differences(name: str, mapping: SymbolMapping, terms: Symbol | None, lot_step: Decimal) -> list[str]:
+def wrong(*, mappings: dict[str, SymbolMapping], symbols: tuple[Symbol, ...], lot_step: Decimal) -> dict[str, str]:
+    """Return by our symbol what is not to be dealt in at the venue at all, and why: sizes would be wrong."""
+    known = {symbol.venue_symbol: symbol for symbol in symbols}
+    unfit = {mapping.symbol: _unfit(name, mapping, known.get(name), lot_step) for name, mapping in mappings.items()}
+    return {symbol: why for symbol, why in unfit.items() if why}
+
+
+def _unfit(name: str, mapping: SymbolMapping, terms: Symbol | None, lot_step: Decimal) -> str:
     if terms is None:
-        return [f"the venue has no {name}"]
+        return f"the venue has no {name}"
     if not terms.tradable:
-        return [f"{name} is not tradable"]
-    found = []
-    step, least = (mapping.lot_step or lot_step) * mapping.units_per_lot, mapping.lot_min * mapping.units_per_lot
+        return f"{name} is not tradable"
+    step = (mapping.lot_step or lot_step) * mapping.units_per_lot
     if terms.unit_step and step % terms.unit_step:
-        found.append(f"a step of {plain(step)} is no multiple of {plain(terms.unit_step)}")
+        return f"a step of {plain(step)} is no multiple of {plain(terms.unit_step)}"
+    return ""
+
+
+def _differences(name: str, mapping: SymbolMapping, terms: Symbol | None, lot_step: Decimal) -> list[str]:
+    found = [unfit] if (unfit := _unfit(name, mapping, terms, lot_step)) else []
+    if terms is None or not terms.tradable:
+        return found
+    least = mapping.lot_min * mapping.units_per_lot
     if 0 < least < terms.units_min:
         found.append(f"our least order of {plain(least)} is below the venue's {plain(terms.units_min)}")
     if mapping.tick_size and terms.tick_size and mapping.tick_size % terms.tick_size:

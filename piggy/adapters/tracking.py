@@ -20,6 +20,7 @@ from piggy.core.commands import (
     RecordVenueReject,
 )
 
+UNKNOWN_ORDER, WRONG_SYMBOL, WRONG_SIDE, OVERFILL = "unknown_order", "wrong_symbol", "wrong_side", "overfill"
 RESTATING = (ReportKind.BUST, ReportKind.CORRECTION)
 
 log = logging.getLogger(__name__)
@@ -44,10 +45,35 @@ class Tracked(Protocol):
 
     venue: str
     cl_ord_id: str
+    symbol: str
     state: str
     quantity: Decimal
     filled: Decimal
     doubts: int
+
+    @property
+    def side(self) -> str: ...
+
+
+def unmatched(*, order: Tracked | None, report: VenueReport) -> str:
+    """Return why an execution cannot be one of ours, before it is taken; '' where it can."""
+    fill = report.command
+    if not isinstance(fill, RecordVenueFill):
+        return ""
+    if order is None:
+        return UNKNOWN_ORDER
+    if fill.symbol != order.symbol:
+        return WRONG_SYMBOL
+    if fill.side != order.side:
+        return WRONG_SIDE
+    return OVERFILL if order.filled + fill.quantity > order.quantity else ""
+
+
+def stray(*, report: VenueReport, venue: str, now_us: int) -> RecordVenueAck | None:
+    """Return what the desk is told where a venue names an order at work that its worker never had: a person looks."""
+    if report.kind is not ReportKind.STATUS or report.standing != "working":
+        return None
+    return RecordVenueAck(venue=venue, cl_ord_id=report.cl_ord_id, venue_order_id="", occurred_at_us=now_us)
 
 
 def take(*, order: Tracked | None, report: VenueReport, venue: str, now_us: int) -> AnyCommand | None:

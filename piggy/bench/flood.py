@@ -65,6 +65,9 @@ class Flood:
                 self._send(self._message("A", f"98=0{SOH}108={values['108']}{SOH}", self._stamp()))
             elif values["35"] == "1":
                 self._send(self._message("0", f"112={values['112']}{SOH}", self._stamp()))
+            elif values["35"] == "x":
+                unsupported = f"45={values['34']}{SOH}372=x{SOH}380=3{SOH}58=nothing is listed here{SOH}"
+                self._send(self._message("j", unsupported, self._stamp()))
             asked = asked or values["35"] == "V"
         return asked
 

@@ -20,7 +20,8 @@ from piggy.simulator.venue import Report, Venue
 
 log = logging.getLogger(__name__)
 
-RESEND_QUIET_S = 0.05
+# A resend is under way for no longer than this, however busy the machine is.
+RESEND_S = 5.0
 
 
 class Subscription:
@@ -44,6 +45,7 @@ class Acceptor(fix.Application):
         self._home.mkdir(parents=True, exist_ok=True)
         self._truth = Truth(path=self._home / FILE_NAME)
         self._venue = Venue(config=config, truth=self._truth)
+        self._symbols = range_config.symbols
         self._log = MessageLog(path=self._home / "messages.log")
         vault, file = range_config.vault, range_config.secrets
         self._agreed: Agreed = AgreedInVault() if vault and file is None else AgreedInFile(path=file)
@@ -53,7 +55,8 @@ class Acceptor(fix.Application):
         self._outbox: deque[tuple[float, fix.SessionID, str]] = deque()
         self._wake = threading.Event()
         self._stopping = False
-        self._quiet = False
+        self._storing = threading.Lock()
+        self._store_until = 0.0
         self._serial = len(self._truth.orders)
         self.sent = 0
         self._dictionary = fix.DataDictionary(dictionary)
@@ -83,7 +86,7 @@ class Acceptor(fix.Application):
             for report in self._venue.quote(book):
                 self._say(self._session_of(report.order.owner), report)
             for subscription in list(self._subscriptions.values()):
-                if subscription.live and book.symbol in subscription.wanted and not self._quiet:
+                if subscription.live and book.symbol in subscription.wanted:
                     self._show(subscription, book)
 
     def subscribers(self) -> int:
@@ -115,11 +118,7 @@ class Acceptor(fix.Application):
         text = self._keep("IN ", message, session_id)
         values = fields(text)
         if values.get("35") == "2":
-            # Messages are read back from the store only while storing is on, which market data turns off.
-            self._quiet = True
-            time.sleep(RESEND_QUIET_S)
-            fix.Session.lookupSession(session_id).setPersistMessages(True)
-            threading.Timer(RESEND_QUIET_S * 2, self._unquiet).start()
+            self._store_all(session_id)
         if values.get("35") == "A":
             self._let_in(tenant=values.get("49", "").lower(), given=values.get("554"))
 
@@ -135,12 +134,25 @@ class Acceptor(fix.Application):
     def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """A report or quote leaves; quotes are not stored, nobody wants an old one again."""
         try:
-            kind = message.getHeader().getField(35)
-            fix.Session.lookupSession(session_id).setPersistMessages(kind not in MARKET_DATA)
-            if kind not in MARKET_DATA:
+            header = message.getHeader()
+            is_quote = header.getField(35) in MARKET_DATA
+            if is_quote and header.isSetField(43):
+                raise fix.DoNotSend
+            with self._storing:
+                stores = not is_quote or time.monotonic() < self._store_until
+                fix.Session.lookupSession(session_id).setPersistMessages(stores)
+            if not is_quote:
                 self._keep("OUT", message, session_id)
+        except fix.DoNotSend:
+            raise
         except BaseException:
             log.exception("message not kept", extra={"lp": self._config.name})
+
+    def _store_all(self, session_id: fix.SessionID) -> None:
+        """Messages are read back from the store only while storing is on, which a quote would turn off."""
+        with self._storing:
+            self._store_until = time.monotonic() + RESEND_S
+            fix.Session.lookupSession(session_id).setPersistMessages(True)
 
     def fromApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """A tenant asks something."""
@@ -158,9 +170,19 @@ class Acceptor(fix.Application):
         if kind == "V":
             self._subscribe(text, values, session_id)
             return
+        if kind == "x":
+            self._list(values["320"], session_id)
+            return
+        if kind == "AF":
+            self._say_all(owner, values["584"], session_id)
+            return
+        if kind == "Q":
+            return  # Its log has it.
         order = wire.order_of(values=values, owner=owner, order_id=self._next_order_id() if kind == "D" else "")
         if kind == "D":
             reports = self._venue.place(order)
+        elif kind == "G":
+            reports = self._venue.replace(order=order, orig_cl_ord_id=values["41"])
         elif kind == "F":
             reports = self._venue.cancel(
                 owner=owner, cl_ord_id=order.cl_ord_id, orig_cl_ord_id=values["41"], blank=order
@@ -169,6 +191,20 @@ class Acceptor(fix.Application):
             reports = [self._venue.status(owner=owner, blank=order)]
         for report in reports:
             self._say(session_id, report)
+
+    def _list(self, request_id: str, session_id: fix.SessionID) -> None:
+        step = self._config.lot_step
+        for part in wire.security_lists(request_id=request_id, symbols=self._symbols, lot_step=step):
+            fix.Session.sendToTarget(fix.Message(part, self._dictionary, False), session_id)
+
+    def _say_all(self, owner: str, request_id: str, session_id: fix.SessionID) -> None:
+        """Answer a mass status request: every order of the tenant that works, or that there is none."""
+        found = self._venue.working(owner=owner, asked=request_id)
+        for report in found:
+            self._say(session_id, report)
+        if not found:
+            text = wire.business_reject(kind="AF", ref=request_id, text="No order works here")
+            fix.Session.sendToTarget(fix.Message(text, self._dictionary, False), session_id)
 
     def _subscribe(self, text: str, values: dict[str, str], session_id: fix.SessionID) -> None:
         subscription = Subscription(session_id=session_id, request_id=values["262"])
@@ -212,9 +248,6 @@ class Acceptor(fix.Application):
     def _next_order_id(self) -> str:
         self._serial += 1
         return f"{self._config.name}-O{time.time_ns() // 1_000}-{self._serial}"
-
-    def _unquiet(self) -> None:
-        self._quiet = False
 
     def _keep(self, way: str, message: fix.Message, session_id: fix.SessionID) -> str:
         text: str = message.toString()

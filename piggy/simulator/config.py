@@ -30,7 +30,10 @@ class SymbolConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LpConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How one LP behaves; rates are per order, 0 to 1; `spread` multiplies the symbol's usual spread."""
+    """How one LP behaves; rates are per order, 0 to 1; `spread` multiplies the symbol's usual spread.
+
+    `lot_step` is the smallest step in lots that it says it trades.
+    """
 
     name: str
     spread: Decimal = Decimal(1)
@@ -40,6 +43,7 @@ class LpConfig(msgspec.Struct, frozen=True, kw_only=True):
     reject_rate: Decimal = Decimal(0)
     partial_rate: Decimal = Decimal(0)
     quotes_per_s: int = 4
+    lot_step: Decimal = Decimal("0.01")
     seed: int = 1
 
 

@@ -18,7 +18,10 @@ class TruthFill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TruthOrder(msgspec.Struct, kw_only=True):
-    """One ClOrdID; `received` counts how often it came (2 or more is a doubled order), quantities are in units."""
+    """One ClOrdID; `received` counts how often it came (2 or more is a doubled order), quantities are in units.
+
+    `changes` are the ids under which its changes were asked for, the latest last.
+    """
 
     owner: str
     cl_ord_id: str
@@ -31,6 +34,11 @@ class TruthOrder(msgspec.Struct, kw_only=True):
     received: int = 1
     fills: list[TruthFill] = []
     ended: str = ""
+    changes: list[str] = []
+
+    @property
+    def latest_id(self) -> str:
+        return self.changes[-1] if self.changes else self.cl_ord_id
 
     @property
     def filled(self) -> Decimal:
@@ -58,6 +66,7 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     quantity: Decimal | None = None
     price: Decimal | None = None
     restated: str = ""
+    renamed: str = ""
 
 
 class Truth:
@@ -71,8 +80,11 @@ class Truth:
         self._lock = Lock()
 
     def find(self, *, owner: str, cl_ord_id: str) -> TruthOrder | None:
-        """Return the order of `owner`, or None where it was never received."""
-        return self.orders.get((owner, cl_ord_id))
+        """Return the order of `owner` by any id that it has had, or None where it was never received."""
+        if (found := self.orders.get((owner, cl_ord_id))) is not None:
+            return found
+        changed = (order for (whose, _), order in list(self.orders.items()) if whose == owner and order.changes)
+        return next((order for order in changed if cl_ord_id in order.changes), None)
 
     def receive(self, order: TruthOrder) -> None:
         """Note an order that came for the first time."""
@@ -102,9 +114,10 @@ class Truth:
         """Note that nothing of the order works any more: cancelled, rejected or filled."""
         self._write(_Line(owner=order.owner, cl_ord_id=order.cl_ord_id, ended=how))
 
-    def replace(self, *, order: TruthOrder, quantity: Decimal, price: Decimal) -> None:
-        """Note that an order has another quantity and price from now on."""
-        self._write(_Line(owner=order.owner, cl_ord_id=order.cl_ord_id, quantity=quantity, price=price))
+    def replace(self, *, order: TruthOrder, quantity: Decimal, price: Decimal, renamed: str = "") -> None:
+        """Note that an order has another quantity and price from now on, and where FIX asked for it another id."""
+        line = _Line(owner=order.owner, cl_ord_id=order.cl_ord_id, quantity=quantity, price=price, renamed=renamed)
+        self._write(line)
 
     def close(self) -> None:
         """Close the file."""
@@ -142,6 +155,7 @@ def _fold(orders: dict[tuple[str, str], TruthOrder], line: _Line) -> None:
     elif line.quantity is not None:
         order = orders[line.owner, line.cl_ord_id]
         order.quantity, order.price = line.quantity, line.price
+        order.changes += [line.renamed] if line.renamed else []
     elif line.ended:
         orders[line.owner, line.cl_ord_id].ended = line.ended
 

@@ -19,7 +19,8 @@ class Report(NamedTuple):
     """What the LP says of an order.
 
     `kind` is new, trade, replaced, cancelled, rejected, status, unknown, cancel_rejected, busted or corrected; the last
-    two name the execution whose place `fill` takes.
+    two name the execution whose place `fill` takes. `to_replace`: it was a change that was refused. `asked` is the
+    request for many that it answers.
     """
 
     kind: str
@@ -31,6 +32,8 @@ class Report(NamedTuple):
     text: str = ""
     orig_cl_ord_id: str = ""
     ref_exec_id: str = ""
+    to_replace: bool = False
+    asked: str = ""
 
 
 class Venue:
@@ -66,12 +69,36 @@ class Venue:
         return [Report("new", order), *self._execute(order), *self._finish(order)]
 
     def cancel(self, *, owner: str, cl_ord_id: str, orig_cl_ord_id: str, blank: TruthOrder) -> list[Report]:
-        """Answer a cancel request for `orig_cl_ord_id`."""
+        """Answer a cancel request for the order that is known as `orig_cl_ord_id` now."""
         order = self._truth.find(owner=owner, cl_ord_id=orig_cl_ord_id)
+        if order is not None and order.latest_id != orig_cl_ord_id:
+            order = None
         if order is None or order.ended:
             text = "Unknown order" if order is None else "Too late to cancel"
             return [Report("cancel_rejected", order or blank, text=text, orig_cl_ord_id=orig_cl_ord_id)]
         return [self._end(order, "cancelled", "Cancelled as asked", orig_cl_ord_id)]
+
+    def replace(self, *, order: TruthOrder, orig_cl_ord_id: str) -> list[Report]:
+        """Answer a change of the order that is known as `orig_cl_ord_id` now to the terms of `order`."""
+        found = self._truth.find(owner=order.owner, cl_ord_id=orig_cl_ord_id)
+        again = self._truth.find(owner=order.owner, cl_ord_id=order.cl_ord_id)
+        text = ""
+        if found is None or found.latest_id != orig_cl_ord_id:
+            text = "Unknown order"
+        elif found.ended or order.price is None or order.quantity <= found.filled:
+            text = "Too late to change"
+        elif again is not None:
+            text = "Duplicate ClOrdID"
+        if found is None or order.price is None or text:
+            return [Report("cancel_rejected", order, text=text, orig_cl_ord_id=orig_cl_ord_id, to_replace=True)]
+        self._truth.replace(order=found, quantity=order.quantity, price=order.price, renamed=order.cl_ord_id)
+        told = Report("replaced", found, None, found.filled, found.average, orig_cl_ord_id=orig_cl_ord_id)
+        return [told, *self._execute(found)]
+
+    def working(self, *, owner: str, asked: str) -> list[Report]:
+        """Answer the request `asked` for every order of `owner` that works."""
+        found = [order for order in self._truth.orders.values() if order.owner == owner and not order.ended]
+        return [Report("status", each, filled=each.filled, average=each.average, asked=asked) for each in found]
 
     def rematch(self, order: TruthOrder) -> list[Report]:
         """Try a working order again, as when its price changed."""

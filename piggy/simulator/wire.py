@@ -9,6 +9,8 @@ from itertools import zip_longest
 
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.fix.messages import message as _message
+from piggy.core.money import plain
+from piggy.simulator.config import SymbolConfig
 from piggy.simulator.quotes import LpBook, Rung
 from piggy.simulator.truth import TruthOrder
 from piggy.simulator.venue import Report
@@ -16,9 +18,10 @@ from piggy.simulator.venue import Report
 _STATUS = {"new": "0", "cancelled": "4", "rejected": "8", "filled": "2", "unknown": "8"}
 _EXEC_TYPE = {
     "new": "0", "trade": "F", "cancelled": "4", "rejected": "8", "status": "I", "unknown": "I", "busted": "H",
-    "corrected": "G",
+    "corrected": "G", "replaced": "5",
 }  # fmt: skip
 _CHANGE, _DELETE = "1", "2"
+LISTED = 4
 
 
 def symbols_asked(text: str) -> list[str]:
@@ -65,6 +68,27 @@ def _changes(symbol: str, side: str, before: tuple[Rung, ...], after: tuple[Rung
             yield f"279={action}{SOH}269={side}{SOH}{entry}270={new.price}{SOH}271={new.size}{SOH}{stamp}"
 
 
+def security_lists(*, request_id: str, symbols: tuple[SymbolConfig, ...], lot_step: Decimal) -> list[str]:
+    """Return all that an LP trades (35=y), in parts of LISTED symbols."""
+    parts = [symbols[at : at + LISTED] for at in range(0, len(symbols), LISTED)]
+    texts = []
+    for number, part in enumerate(parts, start=1):
+        entries = "".join(
+            f"55={each.symbol}{SOH}561={plain(each.units_per_lot * lot_step)}{SOH}"
+            f"562={plain(each.units_per_lot * lot_step)}{SOH}969={Decimal(1).scaleb(-each.digits)}{SOH}"
+            for each in part
+        )
+        last = "Y" if number == len(parts) else "N"
+        heads = f"320={request_id}{SOH}322={request_id}-{number}{SOH}560=0{SOH}393={len(symbols)}{SOH}893={last}{SOH}"
+        texts.append(_message("y", f"{heads}146={len(part)}{SOH}{entries}"))
+    return texts
+
+
+def business_reject(*, kind: str, ref: str, text: str) -> str:
+    """Return a BusinessMessageReject (35=j) of what names itself `ref`."""
+    return _message("j", f"372={kind}{SOH}379={ref}{SOH}380=0{SOH}58={text}{SOH}")
+
+
 def report(*, report: Report, exec_id: str, at_us: int) -> str:
     """Return an ExecutionReport (35=8), or OrderCancelReject (35=9)."""
     order = report.order
@@ -72,13 +96,13 @@ def report(*, report: Report, exec_id: str, at_us: int) -> str:
         return _message(
             "9",
             f"37={order.order_id or 'NONE'}{SOH}11={order.cl_ord_id}{SOH}41={report.orig_cl_ord_id}{SOH}39=8{SOH}"
-            f"434=1{SOH}58={report.text}{SOH}",
+            f"434={'2' if report.to_replace else '1'}{SOH}58={report.text}{SOH}",
         )
     status = _ord_status(report)
     leaves = Decimal(0) if status in "248" else order.quantity - report.filled
     parts = [
         f"37={order.order_id or 'NONE'}",
-        f"11={order.cl_ord_id}",
+        f"11={order.latest_id}",
         f"17={report.fill.exec_id if report.fill else exec_id}",
         f"150={_EXEC_TYPE[report.kind]}",
         f"39={status}",
@@ -96,6 +120,8 @@ def report(*, report: Report, exec_id: str, at_us: int) -> str:
         parts.append(f"19={report.ref_exec_id}")
     if report.orig_cl_ord_id:
         parts.append(f"41={report.orig_cl_ord_id}")
+    if report.asked:
+        parts.append(f"584={report.asked}")
     if report.reason:
         parts.append(f"103={report.reason}")
     if report.text:
@@ -107,13 +133,13 @@ def _ord_status(report: Report) -> str:
     order = report.order
     if report.kind == "trade":
         return "2" if report.filled == order.quantity else "1"
-    if report.kind in ("status", "busted", "corrected"):
+    if report.kind in ("status", "busted", "corrected", "replaced"):
         return _STATUS[order.ended] if order.ended else ("1" if order.fills else "0")
     return _STATUS[report.kind]
 
 
 def order_of(*, values: dict[str, str], owner: str, order_id: str) -> TruthOrder:
-    """Return the order that a NewOrderSingle, cancel or status request speaks of (35=D, F, H)."""
+    """Return the order that a NewOrderSingle, change, cancel or status request speaks of (35=D, G, F, H)."""
     return TruthOrder(
         owner=owner,
         cl_ord_id=values["11"],

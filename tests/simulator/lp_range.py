@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from piggy.core.events import ChildOrderCreated
 from piggy.core.market import VenueStatus
 from piggy.core.orders import Side
 from piggy.simulator import truth
+from piggy.simulator.certification.fix_ground import free_ports
 from piggy.simulator.config import SYMBOLS, LpConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,21 +29,6 @@ MAPPINGS = tuple(
     SymbolMapping(symbol=symbol.symbol, venue_symbol=symbol.symbol, units_per_lot=symbol.units_per_lot)
     for symbol in SYMBOLS
 )
-
-
-def free_ports(count: int) -> int:
-    """Return the first of `count` ports in a row that nobody listens on."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = probe.getsockname()[1]
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
 
 
 class LpRange:

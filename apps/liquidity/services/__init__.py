@@ -7,6 +7,7 @@ from apps.liquidity.services.credentials import (
     request_credential,
     rotate_keys,
 )
+from apps.liquidity.services.denials import denials, note_denied, take_denial_back
 from apps.liquidity.services.execution import keep_scorecards, review_canaries, set_stage, tell_policy
 from apps.liquidity.services.providers import SymbolTerms, add_provider, save_provider, sync_engine, tell_provider
 from apps.liquidity.services.reports import (
@@ -21,7 +22,14 @@ from apps.liquidity.services.reports import (
     tell,
     tell_all,
 )
-from apps.liquidity.services.sessions import close_numbers, fix_numbers, keep_messages, note_heard, set_numbers_aside
+from apps.liquidity.services.sessions import (
+    close_numbers,
+    fix_numbers,
+    keep_messages,
+    note_heard,
+    set_numbers_aside,
+    unhurried,
+)
 from apps.liquidity.services.venue_orders import claim_cancel, claim_order, mark_sent, unclaim_cancel
 
 __all__ = [
@@ -36,10 +44,12 @@ __all__ = [
     "claim_cancel",
     "claim_order",
     "close_numbers",
+    "denials",
     "fix_numbers",
     "keep_messages",
     "keep_scorecards",
     "mark_sent",
+    "note_denied",
     "note_heard",
     "park_report",
     "record_doubt",
@@ -55,9 +65,11 @@ __all__ = [
     "set_stage",
     "sweep",
     "sync_engine",
+    "take_denial_back",
     "tell",
     "tell_all",
     "tell_policy",
     "tell_provider",
     "unclaim_cancel",
+    "unhurried",
 ]

@@ -15,9 +15,11 @@ from django.db.models import F
 
 from apps.liquidity import selectors
 from apps.liquidity.models import VenueOrder, VenueReport
+from apps.liquidity.services.denials import keep_denial
 from apps.liquidity.services.sessions import note_heard
 from apps.outbox.selectors import commands_in_log
 from piggy.adapters import tracking
+from piggy.adapters.fix.messages import SOH
 from piggy.adapters.interface import ReportKind
 from piggy.adapters.interface import VenueReport as Report
 from piggy.core.commands import AnyCommand, Envelope, RecordVenueFill
@@ -27,6 +29,8 @@ from piggy.messaging.client import Client, UnableToTell, command_id_of
 RETELL_AFTER_S = 3
 SWEEP_ROWS_MAX = 500
 TOLD_MAX = 50
+# Of FIX: length, checksum, number, PossDup, times of sending.
+OF_SENDING = ("9", "10", "34", "43", "52", "122")
 NOTE_MAX = 300
 # One round trip for what is nearly always new; a repeat is counted by the same statement (its row is then not new).
 INSERT_REPORT = """
@@ -37,7 +41,7 @@ with report as (
   on conflict (venue, key) do update set repeats = liquidity_venuereport.repeats + 1
   returning id, xmax = 0 as is_new
 ), ordered as (
-  select id, state, quantity, filled, doubts from liquidity_venueorder
+  select id, state, quantity, filled, doubts, symbol, side from liquidity_venueorder
    where venue = %s and cl_ord_id = %s for update
 )
 select report.id, report.is_new, ordered.* from report left join ordered on true
@@ -50,19 +54,27 @@ log = structlog.get_logger(__name__)
 
 
 class Told(NamedTuple):
-    """What a report led to: the envelope for the engine if any, and the order whose status is to be asked for."""
+    """What a report led to: the envelope for the engine if any, and the order whose status is to be asked for.
+
+    `unmatched` says why the execution in it cannot be one of ours, the first time that it comes.
+    """
 
     envelope: Envelope | None = None
     ask_about: str = ""
+    unmatched: str = ""
 
 
 class Heard(NamedTuple):
-    """A message of an LP with its sequence number; `report` is what it says, None where nobody can read it."""
+    """A message of an LP with its sequence number; `report` is what it says, None where nobody can read it.
+
+    `unmatched` says why the execution in a message that cannot be read cannot be one of ours.
+    """
 
     number: int
     raw: str
     report: Report | None
     error: str = ""
+    unmatched: str = ""
 
 
 def record_report(*, tenant: str, venue: str, report: Report, raw: str, now_us: int) -> Told:
@@ -72,14 +84,20 @@ def record_report(*, tenant: str, venue: str, report: Report, raw: str, now_us: 
 
 
 def record_reports(*, tenant: str, venue: str, heard: Sequence[Heard], now_us: int) -> list[Told]:
-    """Keep what an LP said, in its order, and that it was heard: one transaction, committed on return."""
+    """Keep what an LP said, in its order, and that it was heard: one transaction, committed on return.
+
+    An execution that cannot be ours leaves a denial to be sent (denials.py), one however often it comes.
+    """
     with transaction.atomic():
         told = []
         for each in heard:
             if each.report is None:
                 park_report(venue=venue, raw=each.raw, error=each.error)
+                told.append(Told(unmatched=each.unmatched))
             else:
                 told.append(_record(tenant, venue, each.report, each.raw, now_us))
+            if why := told[-1].unmatched:
+                keep_denial(venue=venue, raw=each.raw, why=why)
         note_heard(venue=venue, incoming=max(each.number for each in heard) + 1)
     return told
 
@@ -91,6 +109,10 @@ def _record(tenant: str, venue: str, report: Report, raw: str, now_us: int) -> T
     row_id, order = _insert(venue=venue, report=report, raw=raw, envelope=envelope)
     if row_id is None:
         return Told()
+    if order is None and (found := tracking.stray(report=report, venue=venue, now_us=now_us)):
+        # However often its status comes, it is told once.
+        return Told(_envelope(tenant, venue, f"stray:{report.cl_ord_id}", found))
+    unmatched = tracking.unmatched(order=order, report=report)
     command = tracking.take(order=order, report=report, venue=venue, now_us=now_us)
     if order is not None:
         with connection.cursor() as cursor:
@@ -99,7 +121,7 @@ def _record(tenant: str, venue: str, report: Report, raw: str, now_us: int) -> T
         envelope = _keep_command(tenant, VenueReport(pk=row_id, venue=venue, key=report.key), command)
     # A cancel that came too late, or an id that came twice: what became of the order is the answer to that.
     asks = report.kind in (ReportKind.DOUBT, ReportKind.UNCANCEL)
-    return Told(envelope, report.cl_ord_id if asks else "")
+    return Told(envelope, report.cl_ord_id if asks else "", unmatched)
 
 
 def _insert(*, venue: str, report: Report, raw: str, envelope: Envelope | None) -> tuple[int | None, VenueOrder | None]:
@@ -114,9 +136,17 @@ def _insert(*, venue: str, report: Report, raw: str, envelope: Envelope | None) 
         row_id, is_new, *found = cursor.fetchone()
     if found[0] is None:
         return (row_id if is_new else None), None
-    pk, state, quantity, filled, doubts = found
+    pk, state, quantity, filled, doubts, symbol, side = found
     order = VenueOrder(
-        pk=pk, venue=venue, cl_ord_id=report.cl_ord_id, state=state, quantity=quantity, filled=filled, doubts=doubts
+        pk=pk,
+        venue=venue,
+        cl_ord_id=report.cl_ord_id,
+        symbol=symbol,
+        side=side,
+        state=state,
+        quantity=quantity,
+        filled=filled,
+        doubts=doubts,
     )
     return (row_id if is_new else None), order
 
@@ -144,11 +174,16 @@ def record_refusal(*, tenant: str, order: VenueOrder, text: str, now_us: int) ->
 def park_report(*, venue: str, raw: str, error: str) -> None:
     """Keep a message that nobody could read, for a person to look at."""
     raw = raw.replace("\0", "\ufffd")  # PostgreSQL keeps no zero byte in a text.
-    key = "parked:" + hashlib.sha256(raw.encode()).hexdigest()
+    key = "parked:" + hashlib.sha256(SOH.join(_lasting(raw)).encode()).hexdigest()
     VenueReport.objects.get_or_create(
         venue=venue, key=key, defaults={"kind": "parked", "raw": raw, "note": error[:300]}
     )
     log.error("venue_message_parked", venue=venue, error=error)
+
+
+def _lasting(raw: str) -> list[str]:
+    """Return the parts of a message that are the same when it is sent again."""
+    return [part for part in raw.split(SOH) if part.partition("=")[0] not in OF_SENDING]
 
 
 def tell(*, tenant: str, told: Told) -> None:

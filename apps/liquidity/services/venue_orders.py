@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 
 from apps.liquidity.models import VenueOrder, VenueReport
+from apps.liquidity.services.sessions import unhurried
 from piggy.adapters.interface import ReportKind
 from piggy.core.events import ChildOrderCreated
 
@@ -48,10 +49,10 @@ def claim_order(*, child: ChildOrderCreated, client_id: str) -> tuple[VenueOrder
 
 
 def mark_sent(*, venue: str, cl_ord_ids: Sequence[str]) -> None:
-    """Note that the orders left, except those whose report was quicker."""
-    VenueOrder.objects.filter(venue=venue, cl_ord_id__in=cl_ord_ids, state=VenueOrder.State.PERSISTED).update(
-        state=VenueOrder.State.SENT
-    )
+    """Note that the orders left, except those whose report was quicker. Where it is lost the LP is asked."""
+    waiting = VenueOrder.objects.filter(venue=venue, cl_ord_id__in=cl_ord_ids, state=VenueOrder.State.PERSISTED)
+    with unhurried():
+        waiting.update(state=VenueOrder.State.SENT)
 
 
 def claim_cancel(*, venue: str, cl_ord_id: str) -> int | None:

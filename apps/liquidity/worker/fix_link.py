@@ -15,24 +15,28 @@ from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 
 import structlog
+from django.db import connection
+from django.db.utils import Error
 
 from apps.liquidity import services
 from apps.liquidity.models import VenueOrder
 from apps.liquidity.worker.link import EXIT_UNSAVED, STOP_S_MAX, Link
+from apps.tenants.services import in_tenant
 from piggy.adapters.fix import outbound
 from piggy.adapters.fix.config import SessionConfig
-from piggy.adapters.fix.inbound import read_report
+from piggy.adapters.fix.inbound import UnknownSymbol, read_report
 from piggy.adapters.fix.messages import fields
 from piggy.adapters.fix.numbers import Next, of_file_store
 from piggy.adapters.fix.session import FixSession, wall_us
 from piggy.adapters.interface import UnableToReadReport, UnableToSend
 from piggy.core.events import ChildOrderCreated
+from piggy.core.market import VenueState
 from piggy.core.orders import Side
 from piggy.messaging.codec import CancelChild
 
 UNKEPT_MAX = 1_000
 BATCH_MAX = 200
-NOTE_S = 1.0
+NOTE_S, WRITE_S = 1.0, 0.1
 JOURNAL_MAX = 500
 
 log = structlog.get_logger(__name__)
@@ -47,6 +51,10 @@ class FixLink(Link):
         self._unkept: SimpleQueue[services.Heard] = SimpleQueue()
         self._room = threading.Semaphore(UNKEPT_MAX)
         self._heard = self._kept = 0
+        self._denies = False
+        self._clerk = threading.Thread(
+            target=self._write_all, name=f"{config.tenant}-{config.venue}-notes", daemon=True
+        )
         self._noted = 0
         self._note_at = 0.0
         self._said: SimpleQueue[tuple[datetime, str, str]] = SimpleQueue()
@@ -67,7 +75,8 @@ class FixLink(Link):
         try:
             heard = services.Heard(number, text, read_report(text=text, config=self.config))
         except UnableToReadReport as error:
-            heard = services.Heard(number, text, None, str(error))
+            unmatched = outbound.UNKNOWN_SYMBOL if isinstance(error, UnknownSymbol) else ""
+            heard = services.Heard(number, text, None, str(error), unmatched)
         self._room.acquire()
         self._heard += 1
         self._unkept.put(heard)
@@ -102,8 +111,37 @@ class FixLink(Link):
             lambda: services.record_reports(tenant=self._tenant, venue=self._venue, heard=batch, now_us=wall_us())
         )
 
+    def _tell(self, told: list[services.Told]) -> None:
+        super()._tell(told)
+        self._denies |= any(each.unmatched for each in told)
+
+    def start(self) -> None:
+        """Connect, take orders, and write down beside them what no order waits for."""
+        super().start()
+        self._clerk.start()
+
     def _look_after(self) -> None:
-        """Set numbers aside early, note how far quotes have come, keep what was said."""
+        """Deny what is not ours."""
+        if self._denies and self.session.ready:
+            self._denies = False
+            self._deny()
+
+    def _write_all(self) -> None:
+        """On a thread of its own: an order that comes meanwhile does not wait for these commits."""
+        self._settle_in()
+        while not self._stopping.wait(WRITE_S):
+            try:
+                with in_tenant(self._tenant):
+                    self._write_some()
+            except Error as error:
+                log.warning("fix_notes_wait_for_database", tenant=self._tenant, venue=self._venue, error=str(error))
+                connection.close()
+            except Exception:
+                log.exception("fix_notes_failed", tenant=self._tenant, venue=self._venue)
+        connection.close()
+
+    def _write_some(self) -> None:
+        """Set numbers aside early, keep what was said, note how far quotes have come."""
         self.session.set_numbers_aside()
         self._keep_said()
         if time.monotonic() < self._note_at:
@@ -112,11 +150,32 @@ class FixLink(Link):
         # In this order: of what was heard below this number nothing may still wait to be kept.
         incoming, heard = self.session.next_numbers().incoming, self._heard
         if incoming > self._noted and self._kept == heard:
-            services.note_heard(venue=self._venue, incoming=incoming)
+            with services.unhurried():
+                services.note_heard(venue=self._venue, incoming=incoming)
             self._noted = incoming
+
+    def _deny(self) -> None:
+        """Tell the LP of executions that cannot be ours; one of a crash between the note and the line is not told."""
+        if not self.config.dialect.dont_know_trade:
+            return
+        for denial in services.denials(venue=self._venue):
+            if not services.note_denied(denial=denial, at=datetime.now(UTC)):
+                continue
+            if not self.session.send(outbound.dont_know(text=denial.raw, why=denial.note)):
+                services.take_denial_back(denial=denial)
+                self._denies = True
+
+    def _act_on(self, state: VenueState) -> None:
+        super()._act_on(state)
+        if state is VenueState.READY:
+            self._denies = True
+            if self.config.dialect.mass_status:
+                # Of orders that the LP has and we do not know, nobody could ask one by one.
+                self.session.send(outbound.mass_status_request(request_id=f"all-{wall_us()}"))
 
     def _last_words(self) -> None:
         """Keep every report, then the exact numbers. Ends the process where that cannot be done."""
+        self._clerk.join(STOP_S_MAX)
         done: Future[None] = self._keeper.submit(self._close)
         try:
             done.result(STOP_S_MAX)
@@ -147,7 +206,8 @@ class FixLink(Link):
             services.keep_messages(venue=self._venue, messages=messages)
 
     def _send(self, child: ChildOrderCreated) -> None:
-        if not self.session.send(outbound.new_order(child=child, config=self.config, at_us=wall_us())):
+        terms = self.session.tradables.terms_of(symbol=child.symbol)
+        if not self.session.send(outbound.new_order(child=child, config=self.config, at_us=wall_us(), terms=terms)):
             raise UnableToSend("the session is down")
 
     def _send_cancel(self, order: CancelChild, row: VenueOrder | None, attempt: int) -> bool:

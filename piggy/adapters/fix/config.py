@@ -13,6 +13,10 @@ from piggy.adapters.interface import ORDER_AGE_MS_MAX, SymbolMapping
 HEARTBEAT_S = 10
 RECONNECT_S = 1
 SILENCE_S_MAX = 25
+# An LP that has not listed its symbols by then is taken to list none.
+LISTING_S_MAX = 3.0
+# What the desk trades in.
+LOT_STEP = Decimal("0.01")
 DICTIONARY_NAME = "FIX44.xml"
 assert SILENCE_S_MAX > 2 * HEARTBEAT_S, "a quiet but healthy session must stay usable"
 
@@ -28,7 +32,10 @@ class FillRule(StrEnum):
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """How an LP's messages differ from plain FIX 4.4; `spot_lots` is the size of a quote that carries none."""
+    """How an LP's messages differ from plain FIX 4.4; `spot_lots` is the size of a quote that carries none.
+
+    `security_list` is the SecurityListRequestType that the LP answers, '' where it lists nothing.
+    """
 
     name: str = "standard"
     fill_rule: FillRule = FillRule.EXEC_ID
@@ -36,6 +43,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     symbol_tag: str = "55"
     market_depth: int = 0
     status_requests: bool = True
+    mass_status: bool = True
+    security_list: str = "4"
+    dont_know_trade: bool = True
     time_in_force: bool = True
     spot_lots: Decimal = Decimal(10)
     sender_sub_id: str = ""
@@ -50,9 +60,11 @@ DIALECTS = {
         fill_price_tags=("31", "6"),
         time_in_force=False,
         target_sub_id="TRADE",
+        security_list="0",
+        dont_know_trade=False,
     ),
     "centroid": Dialect(name="centroid", fill_rule=FillRule.EXEC_ID_AND_CUMULATIVE),
-    "lmax": Dialect(name="lmax", symbol_tag="48"),
+    "lmax": Dialect(name="lmax", symbol_tag="48", mass_status=False, security_list="", dont_know_trade=False),
 }
 
 
@@ -72,6 +84,7 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     credential_version: int = 0
     heartbeat_s: int = HEARTBEAT_S
+    lot_step: Decimal = LOT_STEP
     order_age_ms_max: int = ORDER_AGE_MS_MAX
 
     def __repr__(self) -> str:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from pathlib import Path
 
 _GROUP_EXTRAS = ("MDEntryID", "MDEntryOriginator", "QuoteEntryID", "QuoteCondition", "NumberOfOrders")
+# What LPs say of a symbol in the words of later versions: tick, largest order, name and digits.
+_LISTED_EXTRAS = {"MinPriceIncrement": "969", "MaxTradeVol": "1140", "SymbolName": "1007", "SymbolDigits": "1008"}
 _KEPT_TYPES = frozenset({"NUMINGROUP", "LENGTH", "SEQNUM", "DATA", "BOOLEAN"})
 
 
@@ -39,7 +42,13 @@ def write_loose(*, path: Path) -> None:
     for component in root.iterfind("components/component"):
         _loosen(component)
     for group in root.iterfind(".//group[@name='NoMDEntries']"):
-        _extend(group)
+        _extend(group, _GROUP_EXTRAS)
+    for name, number in _LISTED_EXTRAS.items():
+        fields = root.find("fields")
+        assert fields is not None
+        ET.SubElement(fields, "field", {"number": number, "name": name, "type": "STRING"})
+    for group in root.iterfind("components/component[@name='SecListGrp']/group"):
+        _extend(group, _LISTED_EXTRAS)
     for field in root.iterfind("fields/field"):
         if field.get("type") not in _KEPT_TYPES:
             field.set("type", "STRING")
@@ -56,8 +65,8 @@ def _loosen(element: ET.Element) -> None:
             child.set("required", "N")
 
 
-def _extend(group: ET.Element) -> None:
+def _extend(group: ET.Element, names: Iterable[str]) -> None:
     present = {child.get("name") for child in group}
-    for name in _GROUP_EXTRAS:
+    for name in names:
         if name not in present:
             ET.SubElement(group, "field", {"name": name, "required": "N"})

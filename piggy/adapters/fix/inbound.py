@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 from piggy.adapters.fix.config import Dialect, FillRule, SessionConfig
-from piggy.adapters.fix.messages import SOH, at_us, fields
+from piggy.adapters.fix.messages import SOH, at_us, fields, order_id_of
 from piggy.adapters.fix.refresh import Refresher
+from piggy.adapters.fix.refusals import REJECTS, REPLACE_REFUSED, REPLACED, refused
 from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport, VenueReport
 from piggy.core.commands import (
     AnyCommand,
@@ -28,6 +29,7 @@ _FILLS = frozenset("F12")
 _RESTATING = frozenset("HG")  # Trade cancel and trade correct.
 _SIDES = {"1": Side.BUY, "2": Side.SELL}
 _DUPLICATE_ORDER, _UNKNOWN_ORDER = "6", "5"
+_ANSWERS_REPLACE = "2"
 _TEXT_MAX = 200
 # 8, 9 and 35 come first, in this order.
 _MASS_QUOTE = "35=i"
@@ -36,14 +38,23 @@ _QUOTED = (("0", ("132", "188"), "134"), ("1", ("133", "190"), "135"))
 _REFRESH, HEAD_CHARACTERS = f"{SOH}35=X{SOH}", 32
 
 
+class UnknownSymbol(UnableToReadReport):
+    """The LP speaks of a symbol that none of ours is mapped to: how many lots that are cannot be known."""
+
+
 def read_report(*, text: str, config: SessionConfig) -> VenueReport:
-    """Return what an ExecutionReport, OrderCancelReject or BusinessMessageReject says. Raises UnableToReadReport."""
+    """Return what an ExecutionReport, an OrderCancelReject or the reject of a request of ours says.
+
+    Raises UnableToReadReport; UnknownSymbol for one of a symbol that is not mapped.
+    """
     values = fields(text)
     try:
         if values["35"] == "8":
             return _execution(values, config)
         if values["35"] == "9":
             return _cancel_reject(values, config)
+        if values["35"] in REJECTS:
+            return refused(values=values, venue=config.venue)
     except (KeyError, ValueError, InvalidOperation) as error:
         raise UnableToReadReport(f"{type(error).__name__} {error}") from error
     raise UnableToReadReport(f"A message of type {values['35']} is no report: {values.get('58', '')}")
@@ -51,9 +62,8 @@ def read_report(*, text: str, config: SessionConfig) -> VenueReport:
 
 def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
     exec_type = values["150"]
-    cl_ord_id = values.get("11", "")
-    if values.get("41") and exec_type in "456C":
-        cl_ord_id = values["41"]
+    named = values["41"] if values.get("41") and exec_type in "456CE" else values.get("11", "")
+    cl_ord_id = order_id_of(cl_ord_id=named)
     if exec_type in _FILLS:
         return _fill(values, config, cl_ord_id)
     if exec_type in _RESTATING:
@@ -63,6 +73,8 @@ def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
     key = f"{exec_type}:{cl_ord_id}:{values.get('17', values['34'])}"
     filled = _lots(values.get("14", "0"), config, values)
     if exec_type == "I":
+        # Its ExecID is 0, as a status is no execution: only its number tells one answer from the next.
+        key = f"I:{cl_ord_id}:{values.get('122') or values['52']}:{values['34']}"
         return _status(values, key, cl_ord_id, filled)
     command: AnyCommand | None = None
     kind = ReportKind.IGNORED
@@ -87,7 +99,10 @@ def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
         command = RecordVenueDone(
             venue=config.venue, cl_ord_id=cl_ord_id, filled=filled, text=text, occurred_at_us=happened_us
         )
-    return VenueReport(kind=kind, key=key, cl_ord_id=cl_ord_id, command=command, cumulative=filled, text=text)
+    standing = REPLACED if exec_type == "5" else ""
+    return VenueReport(
+        kind=kind, key=key, cl_ord_id=cl_ord_id, command=command, cumulative=filled, standing=standing, text=text
+    )
 
 
 def _fill(values: dict[str, str], config: SessionConfig, cl_ord_id: str) -> VenueReport:
@@ -174,23 +189,20 @@ def _status(values: dict[str, str], key: str, cl_ord_id: str, filled: Decimal) -
 
 def _cancel_reject(values: dict[str, str], config: SessionConfig) -> VenueReport:
     text = values.get("58", "")[:_TEXT_MAX]
+    cl_ord_id, key = order_id_of(cl_ord_id=values["41"]), f"9:{values['11']}:{values['34']}"
+    if values.get("434") == _ANSWERS_REPLACE:  # The order works on as it was, and nobody asked for its end.
+        return VenueReport(kind=ReportKind.IGNORED, key=key, cl_ord_id=cl_ord_id, standing=REPLACE_REFUSED, text=text)
     command = RecordVenueCancelReject(
-        venue=config.venue, cl_ord_id=values["41"], text=text, occurred_at_us=at_us(values.get("60") or values["52"])
+        venue=config.venue, cl_ord_id=cl_ord_id, text=text, occurred_at_us=at_us(values.get("60") or values["52"])
     )
-    return VenueReport(
-        kind=ReportKind.UNCANCEL,
-        key=f"9:{values['11']}:{values['34']}",
-        cl_ord_id=values["41"],
-        command=command,
-        text=text,
-    )
+    return VenueReport(kind=ReportKind.UNCANCEL, key=key, cl_ord_id=cl_ord_id, command=command, text=text)
 
 
 def _mapping(values: dict[str, str], config: SessionConfig) -> SymbolMapping:
     name = values[config.dialect.symbol_tag]
     mapping = config.from_venue.get(name)
     if mapping is None:
-        raise UnableToReadReport(f"{config.venue} reports symbol {name}, which is not mapped.")
+        raise UnknownSymbol(f"{config.venue} reports symbol {name}, which is not mapped.")
     return mapping
 
 

@@ -11,7 +11,7 @@ SOH = "\x01"
 # Password, new password, raw data (some venues put a signature there).
 SECRET_TAGS = ("554", "925", "96")
 MARKET_DATA = ("W", "X", "i")
-_NOT_KEPT = ("35=0", "35=W", "35=X", "35=i")
+_NOT_KEPT = ("35=0", "35=W", "35=X", "35=i", "35=y")
 
 
 def fields(text: str) -> dict[str, str]:
@@ -41,13 +41,24 @@ def stamp(at_us: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H:%M:%S}.{micros // 1_000:03d}"
 
 
+def change_id(*, cl_ord_id: str, change: int) -> str:
+    """Return the ClOrdID of an order's change by that number, the order's own for 0."""
+    return f"{cl_ord_id}-R{change}" if change else cl_ord_id
+
+
+def order_id_of(*, cl_ord_id: str) -> str:
+    """Return the order's own ClOrdID, whichever of its changes is named."""
+    own, mark, change = cl_ord_id.rpartition("-R")
+    return own if mark and change.isdigit() else cl_ord_id
+
+
 def message(kind: str, body: str) -> str:
     """Return text that QuickFIX completes: it sets length, checksum, counterparties and sequence number."""
     return f"8=FIX.4.4{SOH}9=0{SOH}35={kind}{SOH}{body}10=000{SOH}"
 
 
 class MessageLog:
-    """Every message but quotes and heartbeats, one a line, secrets masked; `journal` hears them too."""
+    """Every message but quotes, heartbeats and lists of symbols, one a line, secrets masked; `journal` hears it too."""
 
     def __init__(self, *, path: Path, journal: Callable[[str, str], None] | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,12 +17,14 @@ from typing import Protocol
 import quickfix as fix
 
 from piggy.adapters.fix import outbound
-from piggy.adapters.fix.config import DICTIONARY_NAME, SILENCE_S_MAX, SessionConfig, settings_text
+from piggy.adapters.fix.config import DICTIONARY_NAME, LISTING_S_MAX, SILENCE_S_MAX, SessionConfig, settings_text
 from piggy.adapters.fix.dictionary import write_loose
 from piggy.adapters.fix.inbound import MarketDataBook
 from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
 from piggy.adapters.fix.messages import message as text_of
 from piggy.adapters.fix.numbers import SET_ASIDE, Next, Numbers
+from piggy.adapters.fix.refusals import BUSINESS_REJECT, Asked
+from piggy.adapters.fix.tradables import Tradables
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ _started: set[FixSession] = set()
 PROBE_S = 0.3
 MASS_QUOTE = "i"
 TOO_LOW = "MsgSeqNum too low"
+SECURITY_LIST_REQUEST, MASS_STATUS_REQUEST = "x", "AF"
 _LOGON, _LOGOUT, _REJECT, _HEARTBEAT = "A", "5", "3", "0"
 
 
@@ -98,6 +101,8 @@ class FixSession(fix.Application):
         self._heard_at = 0.0
         self._subscriptions = 0
         self._probe_id = ""
+        self._asked = Asked()
+        self.tradables = Tradables(config=config)
         self.market_data_messages = 0
         self.last: Next | None = None
         self._numbers = numbers
@@ -154,8 +159,9 @@ class FixSession(fix.Application):
 
     def send(self, text: str) -> bool:
         """Send one message, at most once; False means it did not leave and never will."""
-        if not self.ready:
-            return False
+        return self.ready and self._say(text)
+
+    def _say(self, text: str) -> bool:
         message = fix.Message(text, self._dictionary, False)
         return bool(fix.Session.sendToTarget(message, self._session_id))
 
@@ -209,21 +215,39 @@ class FixSession(fix.Application):
             fix.Session.sendToTarget(fix.Message(text_of("1", f"112={probe_id}\x01"), False), self._session_id)
         except fix.SessionNotFound:
             return
-        again = threading.Timer(PROBE_S, self._probe, [probe_id])
-        again.daemon = True
-        again.start()
+        _later(PROBE_S, self._probe, probe_id)
+
+    def _be_heard(self) -> None:
+        """The LP hears us: ask what it trades, and be ready once that is known to be what we take it for."""
+        request_id, self._probe_id = self._probe_id, ""
+        question = self.tradables.ask(request_id=request_id)
+        if question and self._say(question):
+            _later(LISTING_S_MAX, self._be_listed, request_id)
+        else:
+            self._be_ready()
+
+    def _be_listed(self, request_id: str) -> None:
+        """The LP lists nothing, or too late."""
+        if self.tradables.is_asked(request_id=request_id):
+            self.tradables.give_up()
+            self._be_ready()
 
     def _be_ready(self) -> None:
-        self._probe_id = ""
-        self._turn(VenueState.READY, "logged on")
+        self._turn(VenueState.READY, "; ".join(filter(None, ("logged on", self.tradables.text))))
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        self._subscriptions += 1
         request_id = f"{self.config.tenant}-{self._clock()}-{self._subscriptions}"
-        if symbols := [mapping.symbol for mapping in self.config.symbols]:
+        blocked = self.tradables.blocked
+        if symbols := [each.symbol for each in self.config.symbols if each.symbol not in blocked]:
             self.send(outbound.market_data_request(symbols=symbols, request_id=request_id, config=self.config))
 
     @_caught
     def onLogout(self, session_id: fix.SessionID) -> None:
         """The session is gone, and with it every quote."""
         self._probe_id = ""
+        self.tradables.forget()
         with self._book_lock:
             self._book.clear()
             self._changed.clear()
@@ -257,18 +281,20 @@ class FixSession(fix.Application):
             else:
                 self._turn(VenueState.DOWN, f"the LP logged us out: {reason}")
         elif kind == _HEARTBEAT and self._probe_id and fields(text).get("112") == self._probe_id:
-            self._be_ready()
+            self._be_heard()
         elif kind == _REJECT:
-            self._listener.on_parked(text=text, error="session reject")
+            self._take_reject(text)
 
     @_caught
     def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """An order or request leaves; one that QuickFIX would repeat does not."""
         self.set_numbers_aside(number=int(message.getHeader().getField(34)))
         repeated = message.getHeader().isSetField(43)
-        self._log.write("NOT" if repeated else "OUT", message.toString())
+        text = message.toString()
+        self._log.write("NOT" if repeated else "OUT", text)
         if repeated:
             raise fix.DoNotSend
+        self._asked.note(text)
 
     @_caught
     def fromApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
@@ -285,13 +311,53 @@ class FixSession(fix.Application):
         self._log.write("IN ", text)
         if kind in ("8", "9"):
             self._listener.on_report(text=text)
+        elif kind in _OF_SESSION:
+            _OF_SESSION[kind](self, text)
         else:
             self._listener.on_parked(text=text, error=f"message type {kind} is not handled")
 
+    def _take_reject(self, text: str) -> None:
+        """The LP would not take a message of ours: an order in it came to nothing, a question has no answer."""
+        whole = self._asked.complete(text)
+        kind = fields(whole).get("372", "")
+        if kind == SECURITY_LIST_REQUEST and self.tradables.waits:
+            self.tradables.give_up()
+            self._be_ready()
+        elif kind == MASS_STATUS_REQUEST:
+            log.info("the LP has no order of ours", extra={"venue": self.config.venue, "text": text})
+        elif fields(whole).get("379"):
+            self._listener.on_report(text=whole)
+        else:
+            self._listener.on_parked(text=text, error="the LP rejected a message of ours")
+
+    def _take_listing(self, text: str) -> None:
+        waited = self.tradables.waits
+        try:
+            self.tradables.take(text)
+        finally:
+            if waited and not self.tradables.waits:
+                self._be_ready()
+
+    def _take_session_status(self, text: str) -> None:
+        """The LP's market opened or shut; while it is shut nothing is shown and no order leaves."""
+        if not self.tradables.hear_session(text):
+            return
+        if self.tradables.shut:
+            with self._book_lock:
+                self._book.clear()
+                self._changed |= dict.fromkeys(self._seen, self._clock())
+        elif self.ready:
+            self._subscribe()
+        self._turn(self._state, self.tradables.shut or "the LP's market is open")
+
     def _take_quotes(self, text: str) -> None:
-        received_at_us = self._clock()
+        if self.tradables.shut:
+            return
+        received_at_us, blocked = self._clock(), self.tradables.blocked
         with self._book_lock:
             for symbol in self._book.apply(text):
+                if symbol in blocked:
+                    continue
                 self._changed[symbol] = self._seen[symbol] = received_at_us
                 if not self._conflate:
                     self._every.append(self._book.quote(symbol=symbol, received_at_us=received_at_us))
@@ -314,3 +380,16 @@ class FixSession(fix.Application):
                 self._listener.on_parked(text=text, error=repr(error))
         except BaseException:
             log.exception("parking failed", extra={"venue": self.config.venue})
+
+
+_OF_SESSION: dict[str, Callable[[FixSession, str], None]] = {
+    BUSINESS_REJECT: FixSession._take_reject,
+    "y": FixSession._take_listing,
+    "h": FixSession._take_session_status,
+}
+
+
+def _later(seconds: float, work: Callable[[str], None], what: str) -> None:
+    timer = threading.Timer(seconds, work, [what])
+    timer.daemon = True
+    timer.start()

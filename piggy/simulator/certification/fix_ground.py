@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -18,6 +18,7 @@ import msgspec
 from piggy.adapters.fix import outbound
 from piggy.adapters.fix.config import SessionConfig
 from piggy.adapters.fix.inbound import read_report
+from piggy.adapters.fix.messages import change_id
 from piggy.adapters.fix.session import FixSession, wall_us
 from piggy.adapters.interface import ReportKind, Said, SymbolMapping, UnableToReadReport
 from piggy.core.events import ChildOrderCreated
@@ -35,6 +36,10 @@ LPS = (
     LpConfig(name="LP2", latency_ms=2, quotes_per_s=10, reject_rate=Decimal(1)),
     LpConfig(name="LP3", latency_ms=800, quotes_per_s=10, seed=3),
 )
+# It says that it deals in whole lots, which is not what our mapping takes it for.
+COARSE = LpConfig(name="LP4", lot_step=Decimal(1))
+RANGE = (*LPS, COARSE)
+PORTS = range(15_000, 32_000)
 
 
 class FixKept(Kept):
@@ -60,9 +65,9 @@ class FixGround:
         self.home = home
         self._serial = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._port_base = free_ports(len(LPS))
+        self._port_base = free_ports(len(RANGE))
         (home / "secrets.json").write_text(json.dumps({f"{TENANT}/LP1": AGREED}))
-        self.kept: dict[str, FixKept] = {lp.name: FixKept() for lp in LPS}
+        self.kept: dict[str, FixKept] = {lp.name: FixKept() for lp in RANGE}
         self.sessions: dict[str, FixSession] = {}
         self.created: dict[str, ChildOrderCreated] = {}
 
@@ -92,7 +97,7 @@ class FixGround:
         env = os.environ | {
             "PIGGY_HOME": str(self.home),
             "PIGGY_LP_PORT_BASE": str(self._port_base),
-            "PIGGY_LPS": msgspec.json.encode(LPS).decode(),
+            "PIGGY_LPS": msgspec.json.encode(RANGE).decode(),
             "PIGGY_LP_SECRETS": str(self.home / "secrets.json"),
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
@@ -122,7 +127,7 @@ class FixGround:
 
     def config(self, lp: str, password: str = AGREED) -> SessionConfig:
         """Return the configuration of one session."""
-        index = [one.name for one in LPS].index(lp)
+        index = [one.name for one in RANGE].index(lp)
         mappings = tuple(
             SymbolMapping(symbol=s.symbol, venue_symbol=s.symbol, units_per_lot=s.units_per_lot) for s in SYMBOLS[:3]
         )
@@ -174,10 +179,23 @@ class FixGround:
         return cl_ord_id
 
     def send(self, cl_ord_id: str) -> bool:
-        """Let an order leave; False: it did not."""
+        """Let an order leave; False: it did not. Raises UnableToTranslate."""
         child = self.created[cl_ord_id]
         session = self.sessions[child.venue]
-        return session.send(outbound.new_order(child=child, config=session.config, at_us=wall_us()))
+        terms = session.tradables.terms_of(symbol=child.symbol)
+        return session.send(outbound.new_order(child=child, config=session.config, at_us=wall_us(), terms=terms))
+
+    def replace(self, cl_ord_id: str, *, lots: str, limit: str, change: int = 1) -> None:
+        """Ask for other terms of an order, as its change of that number; the one before it was taken."""
+        child = msgspec.structs.replace(self.created[cl_ord_id], quantity=Decimal(lots), limit_price=Decimal(limit))
+        session = self.sessions[child.venue]
+        text = outbound.replace(child=child, change=change, latest=change - 1, config=session.config, at_us=wall_us())
+        session.send(text)
+
+    def stands(self, cl_ord_id: str, standing: str) -> bool:
+        """Whether a report that changes nothing here said so."""
+        said = self.kept[self.created[cl_ord_id].venue].of(cl_ord_id, ReportKind.IGNORED)
+        return any(each.report.standing == standing for each in said)
 
     def place(self, lp: str = "LP1", *, lots: str = "1", limit: str = "2", force: str = "ioc") -> str:
         """Send a new order and return its id."""
@@ -187,12 +205,12 @@ class FixGround:
             raise UnableToPass("the order could not be sent")
         return cl_ord_id
 
-    def cancel(self, cl_ord_id: str) -> bool:
-        """Ask for an order's end."""
+    def cancel(self, cl_ord_id: str, *, change: int = 0) -> bool:
+        """Ask for the end of an order that had so many changes."""
         child = self.created[cl_ord_id]
         session = self.sessions[child.venue]
         text = outbound.cancel(
-            cl_ord_id=cl_ord_id,
+            cl_ord_id=change_id(cl_ord_id=cl_ord_id, change=change),
             symbol=SYMBOL,
             side=child.side,
             quantity=child.quantity,
@@ -231,17 +249,18 @@ class FixGround:
 
 
 def free_ports(count: int) -> int:
-    """Return the first of `count` ports in a row that nobody listens on."""
+    """Return the first of `count` ports in a row that nobody listens on.
+
+    None of those from which the system takes an outgoing connection's: one may be gone before its LP listens.
+    """
+    luck = random.SystemRandom()
     for _ in range(100):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = int(probe.getsockname()[1])
+        first = luck.randrange(PORTS.start, PORTS.stop - count)
         try:
             for port in range(first, first + count):
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", port))
         except OSError:
-            threading.Event().wait(POLL_S)
             continue
         return first
     raise UnableToPass("no free ports in a row")

@@ -8,8 +8,11 @@ from decimal import Decimal
 import quickfix as fix
 
 from piggy.adapters.fix import outbound
+from piggy.adapters.fix.config import LOT_STEP
+from piggy.adapters.fix.refusals import REPLACE_REFUSED, REPLACED
 from piggy.adapters.interface import ReportKind, UnableToTranslate
-from piggy.simulator.certification.fix_ground import LPS, TENANT, FixGround, FixKept
+from piggy.adapters.terms import mismatches
+from piggy.simulator.certification.fix_ground import COARSE, LPS, SYMBOL, TENANT, UNITS, FixGround, FixKept
 from piggy.simulator.certification.ground import UnableToPass
 from piggy.simulator.certification.scenarios import check
 
@@ -85,6 +88,45 @@ def cancel(ground: FixGround) -> None:
     check(len(ground.kept["LP1"].of(cl_ord_id, ReportKind.DONE)) == 1, "it ended twice")
 
 
+def replace(ground: FixGround) -> None:
+    """A resting order gets other terms in place, twice; what fills then is of the one order, and the rest ends."""
+    cl_ord_id = ground.place(limit="0.5", force="gtc")
+    ground.wait(lambda: ground.has(cl_ord_id, ReportKind.ACK), "a resting order was not acknowledged")
+    ground.replace(cl_ord_id, lots="0.5", limit="0.6")
+    ground.wait(lambda: ground.stands(cl_ord_id, REPLACED), "the change was not heard of")
+    order = ground.truth(cl_ord_id)
+    assert order is not None
+    check((order.quantity, order.price) == (UNITS / 2, Decimal("0.6")), f"the LP has {order.quantity} at {order.price}")
+    ground.replace(cl_ord_id, lots="1000", limit="2", change=2)
+    ground.wait(lambda: ground.filled(cl_ord_id) > 0, "what was changed to a price that deals did not fill")
+    ground.cancel(cl_ord_id, change=2)
+    ground.wait(lambda: ground.has(cl_ord_id, ReportKind.DONE), "the end was not heard of")
+    check(ground.filled(cl_ord_id) == ground.truth_lots(cl_ord_id), "fills are missing")
+
+
+def replace_refused(ground: FixGround) -> None:
+    """A change that comes too late is refused: no refusal of the order, and none of a cancel that nobody asked for."""
+    cl_ord_id = ground.place()
+    ground.wait(lambda: ground.filled(cl_ord_id) == 1, "the fill was not heard of")
+    ground.replace(cl_ord_id, lots="2", limit="2")
+    ground.wait(lambda: ground.stands(cl_ord_id, REPLACE_REFUSED), "the refusal was not heard of")
+    check(not ground.has(cl_ord_id, ReportKind.UNCANCEL), "it was taken for the refusal of a cancel")
+    check(ground.filled(cl_ord_id) == 1, "what was filled changed")
+
+
+def mass_status(ground: FixGround) -> None:
+    """The LP names every order of ours that works there."""
+    working = [ground.place(limit="0.5", force="gtc") for _ in range(2)]
+    for cl_ord_id in working:
+        ground.wait(lambda: ground.has(cl_ord_id, ReportKind.ACK), "a resting order was not acknowledged")  # noqa: B023
+    ground.sessions["LP1"].send(outbound.mass_status_request(request_id=f"all-{working[0]}"))
+    for cl_ord_id in working:
+        ground.wait(lambda: ground.has(cl_ord_id, ReportKind.STATUS), "an order was not named")  # noqa: B023
+        said = ground.kept["LP1"].of(cl_ord_id, ReportKind.STATUS)[-1].report
+        check(said.standing == "working", f"an order that rests is {said.standing}")
+        ground.cancel(cl_ord_id)
+
+
 def duplicate_id(ground: FixGround) -> None:
     """The same id twice leaves one order, and the refusal of the second is no refusal of the first."""
     cl_ord_id = ground.place(limit="0.5", force="gtc")
@@ -153,7 +195,13 @@ def lp_killed(ground: FixGround) -> None:
 
 
 def symbols(ground: FixGround) -> None:
-    """A symbol without a mapping never leaves."""
+    """The LP bears out our mapping, each symbol with its steps; one without a mapping never leaves."""
+    ground.wait_quoted()
+    listed = {terms.venue_symbol: terms for terms in ground.sessions["LP1"].tradables.symbols}
+    found = mismatches(mappings=ground.config("LP1").from_venue, symbols=tuple(listed.values()), lot_step=LOT_STEP)
+    check(not found, "; ".join(found))
+    eurusd = listed[SYMBOL]
+    check((eurusd.unit_step, eurusd.tick_size) == (UNITS * LOT_STEP, Decimal("0.00001")), f"listed as {eurusd}")
     cl_ord_id = ground.prepare("LP1")
     child = ground.created.pop(cl_ord_id)
     config = ground.config("LP1")
@@ -163,6 +211,23 @@ def symbols(ground: FixGround) -> None:
     except UnableToTranslate:
         return
     raise UnableToPass("a symbol without a mapping was translated")
+
+
+def wrong_mapping(ground: FixGround) -> None:
+    """What the LP trades in other steps than ours is told, shown to nobody and sent to nobody."""
+    session = ground.log_on(COARSE.name)
+    ground.wait(lambda: session.ready, "the session never became ready")
+    time.sleep(QUIET_S)
+    check(f"{SYMBOL}: a step of" in session.status().text, f"people are told {session.status().text!r}")
+    check(not session.all_quotes(), "a symbol with a wrong size is quoted")
+    cl_ord_id = ground.prepare(COARSE.name)
+    child = ground.created.pop(cl_ord_id)
+    try:
+        session.tradables.terms_of(symbol=child.symbol)
+    except UnableToTranslate:
+        ground.log_out(COARSE.name)
+        return
+    raise UnableToPass("an order of a wrong size may leave")
 
 
 def nothing_missing(ground: FixGround) -> None:

@@ -27,12 +27,16 @@ FIX: tuple[Scenario, ...] = (
     f.partial,
     f.reject,
     f.cancel,
+    f.replace,
+    f.replace_refused,
     f.duplicate_id,
     f.status_on_doubt,
+    f.mass_status,
     f.sequence_gap,
     f.filled_while_away,
     f.lp_killed,
     f.symbols,
+    f.wrong_mapping,
     f.nothing_missing,
 )
 COMMON: tuple[Scenario, ...] = (

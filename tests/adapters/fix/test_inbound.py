@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from piggy.adapters.fix.config import DIALECTS, Dialect, FillRule, SessionConfig
-from piggy.adapters.fix.inbound import MarketDataBook, read_report
+from piggy.adapters.fix.inbound import MarketDataBook, UnknownSymbol, read_report
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport
 from piggy.core.commands import (
@@ -239,3 +239,35 @@ def test_a_mass_quote_sets_both_sides_and_withdraws_by_its_entry():
         book.apply(text(head + "299=f|132=1|10=0|"))
     with pytest.raises(UnableToReadReport):
         book.apply(text("8=FIX.4.4|9=0|35=i|34=2|52=20261122-10:00:00.000|117=q|10=0|"))
+
+
+def test_reports_of_a_changed_order_are_of_the_one_order_whatever_id_they_name() -> None:
+    replaced = read_report(
+        text=execution(t150="5", t39="0", t11="o1-LP1-1-R1", t41="o1-LP1-1", t32=""), config=config()
+    )
+    assert (replaced.kind, replaced.cl_ord_id, replaced.standing) == (ReportKind.IGNORED, "o1-LP1-1", "replaced")
+    fill = read_report(text=execution(t11="o1-LP1-1-R1"), config=config())
+    assert (fill.cl_ord_id, fill.command.cl_ord_id) == ("o1-LP1-1", "o1-LP1-1")
+    ended = read_report(text=execution(t150="4", t39="4", t11="o1-LP1-1-R1-C", t41="o1-LP1-1-R1"), config=config())
+    assert (ended.kind, ended.cl_ord_id) == (ReportKind.DONE, "o1-LP1-1")
+    refused = {"t35": "9", "t11": "o1-LP1-1-R2", "t41": "o1-LP1-1-R1", "t150": "", "t17": "", "t58": "too late"}
+    kept = read_report(text=execution(**refused, t434="2"), config=config())
+    assert (kept.kind, kept.standing, kept.command) == (ReportKind.IGNORED, "replace_refused", None)
+    uncancelled = read_report(text=execution(**refused, t434="1"), config=config())
+    assert (uncancelled.kind, uncancelled.cl_ord_id) == (ReportKind.UNCANCEL, "o1-LP1-1")
+
+
+def test_every_answer_to_a_status_request_counts_though_its_exec_id_is_always_0() -> None:
+    """FIX 4.4 says 17=0 for 150=I; the same answer sent again is a repeat all the same."""
+    first = read_report(text=execution(t150="I", t17="0", t34="7"), config=config())
+    second = read_report(text=execution(t150="I", t17="0", t34="8"), config=config())
+    again = execution(t150="I", t17="0", t34="8", t43="Y", t52="20261122-11:00:00.000", t122="20261122-10:00:00.000")
+    assert first.key != second.key == read_report(text=again, config=config()).key
+
+
+def test_an_unmapped_symbol_is_told_from_all_else_that_cannot_be_read() -> None:
+    with pytest.raises(UnknownSymbol):
+        read_report(text=execution(t55="XXXYYY"), config=config())
+    with pytest.raises(UnableToReadReport) as found:
+        read_report(text=execution(t31="0"), config=config())
+    assert not isinstance(found.value, UnknownSymbol)

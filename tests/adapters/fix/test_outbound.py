@@ -9,12 +9,12 @@ import quickfix as fix
 
 from piggy.adapters.fix import outbound
 from piggy.adapters.fix.config import SessionConfig
-from piggy.adapters.fix.dictionary import installed_path
-from piggy.adapters.fix.messages import SOH, fields
+from piggy.adapters.fix.messages import SOH, fields, order_id_of
 from piggy.adapters.fix_clients.session import frame
 from piggy.adapters.interface import SymbolMapping
 from piggy.core.events import ChildOrderCreated
 from piggy.core.orders import Side
+from tests.adapters.fix_clients.test_outbound import standard
 
 CONFIG = SessionConfig(
     tenant="acorn",
@@ -44,20 +44,40 @@ def strict(text: str) -> dict[str, str]:
     values = fields(text)
     body = text.split(f"35={values['35']}{SOH}", 1)[1].rsplit("10=", 1)[0]
     raw = frame(kind=values["35"], number=2, sender="A", target="B", sent="20260101-00:00:00", body=body).decode()
-    dictionary = fix.DataDictionary(str(installed_path()))
+    dictionary = standard()
     dictionary.validate(fix.Message(raw, dictionary, True))
     return values
 
 
 def test_orders_changes_and_questions_are_of_the_standard() -> None:
     order = strict(outbound.new_order(child=CHILD, config=CONFIG, at_us=AT_US))
-    assert (order["11"], order["54"], order["38"], order["44"]) == ("O1-LP1-1", "2", "150000", "1.1000")
+    assert (order["11"], order["54"], order["38"], order["44"]) == ("O1-LP1-1", "2", "150000", "1.1")
     named = {"cl_ord_id": CHILD.cl_ord_id, "symbol": "EURUSD", "side": Side.SELL, "config": CONFIG}
     cancel = strict(outbound.cancel(quantity=CHILD.quantity, at_us=AT_US, attempt=2, **named))
     assert (cancel["41"], cancel["11"]) == ("O1-LP1-1", "O1-LP1-1-C2")
     assert strict(outbound.status_request(**named))["35"] == "H"
-    replaced = strict(outbound.replace(child=CHILD, new_id="O1-LP1-1-R1", config=CONFIG, at_us=AT_US))
+    replaced = strict(outbound.replace(child=CHILD, change=1, config=CONFIG, at_us=AT_US))
     assert (replaced["35"], replaced["41"], replaced["11"], replaced["38"]) == (
         "G", "O1-LP1-1", "O1-LP1-1-R1", "150000",
     )  # fmt: skip
     assert strict(outbound.mass_quote_ack(quote_id="q1"))["117"] == "q1"
+
+
+def test_what_we_ask_about_and_deny_is_of_the_standard() -> None:
+    listed = strict(outbound.security_list_request(request_id="r1", config=CONFIG))
+    assert (listed["320"], listed["559"]) == ("r1", "4")
+    assert strict(outbound.mass_status_request(request_id="m1"))["585"] == "7"
+    execution = SOH.join(
+        ["35=8", "37=V1", "17=E7", "11=nobody", "55=EUR/USD", "54=2", "38=5", "32=5", "31=1.1", "150=F", ""]
+    )
+    for why, reason in (("unknown_symbol", "A"), ("wrong_symbol", "A"), ("wrong_side", "B"), ("overfill", "C"),
+                        ("unknown_order", "D")):  # fmt: skip
+        denied = strict(outbound.dont_know(text=execution, why=why))
+        assert (denied["37"], denied["17"], denied["127"], denied["32"]) == ("V1", "E7", reason, "5")
+
+
+def test_each_change_names_the_one_before_it_that_was_taken() -> None:
+    second = strict(outbound.replace(child=CHILD, change=3, latest=1, config=CONFIG, at_us=AT_US))
+    assert (second["41"], second["11"]) == ("O1-LP1-1-R1", "O1-LP1-1-R3"), "its second change was refused"
+    assert {order_id_of(cl_ord_id=each) for each in (second["41"], second["11"], "O1-LP1-1")} == {"O1-LP1-1"}
+    assert order_id_of(cl_ord_id="O1-R2D2-1") == "O1-R2D2-1"
