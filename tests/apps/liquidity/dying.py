@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 
 Kills = dict[str, Callable[[], None]]
@@ -27,7 +28,8 @@ def run(kills: Callable[[], Kills]) -> None:
         "": lambda: None,
     }
     (usual | kills())[os.environ["DIE_AT"]]()
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    told_to_stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told_to_stop.set())
     worker.run()
-    signal.pause()
+    told_to_stop.wait()
     worker.stop()

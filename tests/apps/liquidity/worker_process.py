@@ -18,7 +18,8 @@ class WorkerProcess:
             "DIE_AT": die_at,
             "DJANGO_SETTINGS_MODULE": "piggy.settings.test",
         }
-        self._log = (home / f"worker-{die_at or 'well'}.log").open("ab")
+        self._path = home / f"worker-{die_at or 'well'}.log"
+        self._log = self._path.open("ab")
         self._process = subprocess.Popen(
             [sys.executable, script], env=self._env, cwd=ROOT, stdout=self._log, stderr=self._log
         )
@@ -27,7 +28,14 @@ class WorkerProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_dead(self, timeout: float = 30) -> int:
+    @property
+    def lives(self) -> bool:
+        return self._process.poll() is None
+
+    def last_words(self) -> str:
+        return self._path.read_text(errors="replace")[-2_000:]
+
+    def wait_dead(self, timeout: float = 120) -> int:
         return self._process.wait(timeout=timeout)
 
     def kill(self) -> None:
