@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -15,7 +17,7 @@ COMP_ID = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", "Use letters, digits, 
 class FixClient(models.Model):
     """One session. Its TargetCompID is the broker's schema name in capitals, its SenderCompID is `comp_id`.
 
-    `password` is hashed: we only compare it. `copied_seq` is the last event that was numbered for it.
+    `password` is a hash, as we only compare; '' lets nobody in. `copied_seq` is the last event numbered for it.
     """
 
     comp_id = models.CharField(max_length=40, unique=True, validators=[COMP_ID])
@@ -34,7 +36,7 @@ class FixClient(models.Model):
     in_lots = models.BooleanField(default=False, help_text="Quantities in lots; else in units of the base currency.")
     cancel_on_disconnect = models.BooleanField(default=False)
     sources = models.JSONField(default=list, blank=True, help_text="Addresses that it may come from; none means any.")
-    password = models.CharField(max_length=200, editable=False)
+    password = models.CharField(max_length=200, editable=False, blank=True)
     incoming = models.BigIntegerField(default=1, editable=False)
     outgoing = models.BigIntegerField(default=1, editable=False)
     copied_seq = models.BigIntegerField(default=0, editable=False)
@@ -57,6 +59,40 @@ class FixClient(models.Model):
             value = getattr(self, field)
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
                 raise ValidationError({field: 'A list of texts, as ["A1"].'})
+
+
+class PasswordChange(models.Model):
+    """A session's new password, hashed, that waits for a second person; the hash is forgotten once it is decided."""
+
+    class State(models.TextChoices):
+        REQUESTED = "requested"
+        APPROVED = "approved"
+        REJECTED = "rejected"
+        WITHDRAWN = "withdrawn"  # By a newer request.
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    client = models.ForeignKey(FixClient, on_delete=models.CASCADE, related_name="password_changes")
+    password = models.CharField(max_length=200, editable=False, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True)
+    requested_at = models.DateTimeField(auto_now_add=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "FIX password change"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(decided_by__isnull=True) | ~models.Q(decided_by=models.F("requested_by")),
+                name="gateway_password_four_eyes",
+            ),
+            models.UniqueConstraint(
+                fields=["client"], condition=models.Q(state="requested"), name="gateway_password_open_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client} password"
 
 
 class OrderCopy(models.Model):

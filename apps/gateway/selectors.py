@@ -7,7 +7,7 @@ import msgspec
 from apps.accounts import selectors as accounts
 from apps.gateway.models import CopyCursor, FixClient, OrderCopy, SentMessage
 from apps.instruments import selectors as instruments
-from piggy.adapters.fix_clients.config import Kind, Terms
+from piggy.adapters.fix_clients.config import Kind, Step, Terms
 from piggy.adapters.fix_clients.outbound import Copy
 
 _ENDED = ("2", "4", "8", "C")
@@ -35,8 +35,20 @@ def accounts_of(*, client: FixClient) -> tuple[str, ...] | None:
 
 def terms_of(*, client: FixClient) -> Terms:
     """Return what a session's requests are read with, as of now."""
-    units = {each.symbol: each.contract_size.normalize() for each in instruments.all_instruments()}
-    return Terms(kind=Kind(client.kind), accounts=accounts_of(client=client) or (), units=units, in_lots=client.in_lots)
+    known = list(instruments.all_instruments())
+    return Terms(
+        kind=Kind(client.kind),
+        accounts=accounts_of(client=client) or (),
+        units={each.symbol: each.contract_size.normalize() for each in known},
+        in_lots=client.in_lots,
+        steps={
+            each.symbol: Step(
+                tick_size=each.tick_size, lot_step=each.lot_step, lot_min=each.lot_min, currency=each.quote
+            )
+            for each in known
+            if each.tradable
+        },
+    )
 
 
 def copied_seq() -> int:

@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 from django.contrib.auth.hashers import check_password, make_password
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from apps.audit import selectors as audit
 from apps.gateway import selectors
-from apps.gateway.models import Asked, CopyCursor, FixClient, OrderCopy, SentMessage
+from apps.gateway.models import Asked, CopyCursor, FixClient, OrderCopy, PasswordChange, SentMessage
 from piggy.adapters.fix_clients.outbound import TOLD, Copy, next_copy
 from piggy.core.events import OrderAmended, OrderCancelled, Recorded
 
 COPY_ROWS_MAX = 1_000
 PASSWORD_CHARACTERS_MIN = 12
+State = PasswordChange.State
 
 log = structlog.get_logger(__name__)
 
@@ -44,13 +45,41 @@ class AskedBefore(NamedTuple):
     again: bool
 
 
-def set_password(*, client: FixClient, password: str) -> None:
-    """Let the session log on with `password` from now on; kept hashed. Raises UnableToSetPassword."""
+def request_password(*, client: FixClient, password: str, by: Any) -> PasswordChange:
+    """Write down what the session shall log on with, hashed, for a second person; an older open request is withdrawn.
+
+    Raises UnableToSetPassword.
+    """
     if len(password) < PASSWORD_CHARACTERS_MIN:
         raise UnableToSetPassword(f"password: at least {PASSWORD_CHARACTERS_MIN} characters.")
-    client.password = make_password(password)
-    if client.pk:
+    change = PasswordChange(client=client, password=make_password(password), requested_by_id=by.pk)
+    try:
+        with transaction.atomic():
+            waiting = PasswordChange.objects.filter(client=client, state=State.REQUESTED)
+            waiting.update(state=State.WITHDRAWN, password="")
+            change.save(force_insert=True)
+    except IntegrityError as error:
+        raise UnableToSetPassword("Somebody else asked for a change at this moment; look at theirs.") from error
+    log.info("fix_password_requested", comp_id=client.comp_id, by=by.get_username())
+    return change
+
+
+def approve_password(*, change_id: Any, by: Any, at: datetime) -> FixClient:
+    """Let the session log on with what was requested, as its second person. Raises UnableToSetPassword."""
+    with transaction.atomic():
+        change = _undecided(change_id, by)
+        client = FixClient.objects.select_for_update().get(pk=change.client_id)
+        client.password = change.password
         client.save(update_fields=["password", "changed_at"])
+        _decide(change, State.APPROVED, by, at)
+    log.info("fix_password_changed", comp_id=client.comp_id, by=by.get_username())
+    return client
+
+
+def reject_password(*, change_id: Any, by: Any, at: datetime) -> None:
+    """Refuse a requested password as its second person. Raises UnableToSetPassword."""
+    with transaction.atomic():
+        _decide(_undecided(change_id, by), State.REJECTED, by, at)
 
 
 def begin_here(*, tenant: str, client: FixClient) -> None:
@@ -72,7 +101,7 @@ def begin_anew(*, client: FixClient) -> None:
 def admit(*, comp_id: str, password: str, address: str) -> FixClient:
     """Return the session that logs on. Raises UnableToAdmit; takes as long for a name that is nobody's."""
     client = FixClient.objects.select_related("user").filter(comp_id=comp_id).first()
-    known = check_password(password, client.password if client else make_password(None))
+    known = check_password(password, (client.password if client else "") or make_password(None))
     if client is None or not known:
         raise UnableToAdmit("no such session, or another password")
     if not client.enabled or (client.user is not None and not client.user.is_active):
@@ -87,14 +116,14 @@ def note_incoming(*, client: FixClient, incoming: int) -> None:
     FixClient.objects.filter(pk=client.pk, incoming__lt=incoming).update(incoming=incoming)
 
 
-def number(*, client: FixClient, kind: str = "", body: str = "") -> int:
-    """Return the number of the next message, kept with its text where `kind` says what it is. Raises LostSession."""
+def number(*, client: FixClient, kind: str = "", body: str = "", count: int = 1) -> int:
+    """Return the first number of `count` messages; with `kind` the text of the one is kept. Raises LostSession."""
     with transaction.atomic():
         taken = client.outgoing
-        _advance(client, outgoing=taken + 1, copied_seq=client.copied_seq)
+        _advance(client, outgoing=taken + count, copied_seq=client.copied_seq)
         if kind:
             SentMessage.objects.create(client=client, number=taken, kind=kind, body=body, sent_at=datetime.now(UTC))
-    client.outgoing = taken + 1
+    client.outgoing = taken + count
     return taken
 
 
@@ -191,6 +220,20 @@ def _asked_names(read: Sequence[Recorded]) -> dict[int, str]:
             name = cancels.get(each.event.order_id, "")
         found[each.seq] = name
     return found
+
+
+def _undecided(change_id: Any, by: Any) -> PasswordChange:
+    change = PasswordChange.objects.select_for_update().filter(pk=change_id).first()
+    if change is None or change.state != State.REQUESTED:
+        raise UnableToSetPassword("This change is decided already, or there is none.")
+    if change.requested_by_id == by.pk:
+        raise UnableToSetPassword("A password needs a second pair of eyes.")
+    return change
+
+
+def _decide(change: PasswordChange, state: str, by: Any, at: datetime) -> None:
+    change.state, change.decided_by_id, change.decided_at, change.password = state, by.pk, at, ""
+    change.save()
 
 
 def _advance(client: FixClient, *, outgoing: int, copied_seq: int) -> None:

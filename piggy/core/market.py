@@ -73,3 +73,12 @@ class BestQuote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def two_sided(self) -> bool:
         return self.bid is not None and self.ask is not None
+
+
+class ClientPrice(msgspec.Struct, frozen=True, array_like=True):
+    """What one client could deal at now in one symbol, his markup in it; a side without a price is None."""
+
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    bid_lots: Decimal = Decimal(0)
+    ask_lots: Decimal = Decimal(0)

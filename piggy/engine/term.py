@@ -12,6 +12,7 @@ import psycopg
 import redis.asyncio
 
 from piggy.engine import exposure, scorecards
+from piggy.engine.client_prices import ClientPrices
 from piggy.engine.clock import Clock
 from piggy.engine.config import EngineConfig
 from piggy.engine.dead_letters import DeadLetters
@@ -140,7 +141,6 @@ class Term:
         cards = scorecards.Scorecards(connection=wire, desks=loop.desks, clock=self._clock)
         letters = DeadLetters(config=self._config)
         intake = Intake(connection=wire, loop=loop, clock=self._clock, shard=lease.shard, letters=letters)
-        feed = MarketFeed(connection=wire, desks=loop.desks, saw=marks.saw, taped=tape.quoted)
         entry = Reconciliation(desks=loop.desks, status=self.status)
         self.status.state = "RECOVERING"
         async with asyncio.TaskGroup() as tasks:
@@ -156,7 +156,7 @@ class Term:
                 dispatch.put_again(),
                 intake.read_commands(),
                 intake.claim_pending(),
-                feed.run(),
+                MarketFeed(connection=wire, desks=loop.desks, saw=marks.saw, taped=tape.quoted).run(),
             ):
                 tasks.create_task(work)
             await entry.wait(seconds=self._config.reconcile_ms_max / 1_000)
@@ -165,6 +165,7 @@ class Term:
                 intake.watch_timers(),
                 marks.run(),
                 cards.run(),
+                ClientPrices(connection=wire, desks=loop.desks, clock=self._clock).run(),
                 entry.watch(every_s=RENEW_S),
                 self._keep_following(journal, loop, reader, warm, entry),
                 tape.run(connection=taper, desks=loop.desks),

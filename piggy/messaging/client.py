@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -62,6 +62,16 @@ class Client:
             self._redis.publish(streams.quotes_channel(tenant=tenant), codec.encode(batch))
         except redis.RedisError as error:
             raise UnableToTell(f"Market data could not be sent: {error}") from error
+
+    def want_prices(self, *, tenant: str, pairs: Iterable[tuple[str, str]], now_s: float) -> None:
+        """Ask the engine for the own prices of clients for a while, by account and symbol. Raises UnableToTell."""
+        until = now_s + streams.CLIENT_PRICES_LIFE_S
+        wanted: dict[Any, Any] = {f"{account_id}|{symbol}": until for account_id, symbol in pairs}
+        try:
+            if wanted:
+                self._redis.zadd(streams.client_prices_wanted_key(tenant=tenant), wanted)
+        except redis.RedisError as error:
+            raise UnableToTell(f"Prices could not be asked for: {error}") from error
 
     def close(self) -> None:
         """Give the connections back."""

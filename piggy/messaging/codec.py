@@ -12,7 +12,7 @@ import msgspec
 from piggy.core.answers import Answer
 from piggy.core.commands import Envelope
 from piggy.core.events import AnyEvent, ChildOrderCreated
-from piggy.core.market import VenueQuote, VenueStatus
+from piggy.core.market import ClientPrice, VenueQuote, VenueStatus
 from piggy.core.orders import Side
 
 
@@ -29,6 +29,7 @@ class CancelChild(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 VenueOrder = ChildOrderCreated | CancelChild
 MarketData = VenueQuote | VenueStatus
+ClientPrices = dict[str, dict[str, ClientPrice]]
 
 _encoder = msgspec.msgpack.Encoder()
 _envelopes = msgspec.msgpack.Decoder(Envelope)
@@ -36,6 +37,8 @@ _answers = msgspec.msgpack.Decoder(Answer)
 _events: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 _venue_orders: msgspec.msgpack.Decoder[VenueOrder] = msgspec.msgpack.Decoder(VenueOrder)
 _market_data: msgspec.msgpack.Decoder[list[MarketData]] = msgspec.msgpack.Decoder(list[MarketData])
+
+_client_prices: msgspec.msgpack.Decoder[ClientPrices] = msgspec.msgpack.Decoder(ClientPrices)
 
 encode = _encoder.encode
 
@@ -63,3 +66,8 @@ def decode_venue_order(data: bytes) -> VenueOrder:
 def decode_market_data(data: bytes) -> list[MarketData]:
     """Return a batch of quotes and venue states, oldest first."""
     return _market_data.decode(data)
+
+
+def decode_client_prices(data: bytes) -> ClientPrices:
+    """Return clients' own prices by account and symbol."""
+    return _client_prices.decode(data)

@@ -21,6 +21,7 @@ PANELS = (
     "focus",
 )
 FOCUS_LIFE_S = 15
+CLIENT_PRICES_LIFE_S = 6
 
 
 def commands_key(*, tenant: str) -> str:
@@ -71,6 +72,16 @@ def scorecards_key(*, tenant: str) -> str:
 def focus_key(*, tenant: str) -> str:
     """Return the sorted set of what dealers look at closely, each until the time (s since 1970) that is its score."""
     return f"{{{tenant}}}:desk:focus"
+
+
+def client_prices_channel(*, tenant: str) -> str:
+    """Return the channel of clients' own prices, by account and symbol."""
+    return f"{{{tenant}}}:client-prices"
+
+
+def client_prices_wanted_key(*, tenant: str) -> str:
+    """Return the sorted set of `account|symbol` whose price somebody waits for, scored as `focus_key`'s."""
+    return f"{{{tenant}}}:client-prices:wanted"
 
 
 def tenant_of(*, key: str) -> str:

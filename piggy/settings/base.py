@@ -18,9 +18,12 @@ PIGGY_ENV = ENV.choice("PIGGY_ENV", among=("dev", "test", "prod"), default="dev"
 PIGGY_HOME = ENV.folder("PIGGY_HOME", default=BASE_DIR / ".run")
 PIGGY_SHARD = ENV.text("PIGGY_SHARD", default="main")
 PIGGY_WEB_PORT = ENV.integer("PIGGY_WEB_PORT", default=8000, low=1, high=65_535)
-# Where clients reach us over FIX; 0: nowhere. As the web's, its line is encrypted by what stands before it.
+# Where clients reach us over FIX; 0: nowhere. From elsewhere only sealed, by us or by what stands before it.
 PIGGY_FIX_HOST = ENV.text("PIGGY_FIX_HOST", default="127.0.0.1")
 PIGGY_FIX_PORT = ENV.integer("PIGGY_FIX_PORT", default=0, low=0, high=65_535)
+PIGGY_FIX_TLS = ENV.certificate("PIGGY_FIX_CERTIFICATE", "PIGGY_FIX_CERTIFICATE_KEY")
+if PIGGY_FIX_HOST not in ("127.0.0.1", "::1", "localhost") and PIGGY_FIX_TLS is None:
+    ENV.require_flag("PIGGY_FIX_CLEAR", why="PIGGY_FIX_HOST is not this machine and PIGGY_FIX_CERTIFICATE is unset")
 PIGGY_ASGI = ENV.choice("PIGGY_ASGI", among=("daphne", "uvicorn"), default="uvicorn")
 PIGGY_CONTEXT_KEY = ENV.key("PIGGY_CONTEXT_KEY")
 PIGGY_SIGNAL_KEY = ENV.key("PIGGY_SIGNAL_KEY")

@@ -64,6 +64,21 @@ class Environment:
             raise ImproperlyConfigured(f"{name} must be at least {characters_min} characters; it is {len(value)}.")
         return value
 
+    def certificate(self, chain: str, key: str) -> tuple[str, str] | None:
+        """Return the files of a certificate chain and its key, None where neither is named."""
+        found = [(name, self._values.get(name, "")) for name in (chain, key)]
+        if not any(path for _, path in found):
+            return None
+        for name, path in found:
+            if not Path(path).is_file():
+                raise ImproperlyConfigured(f"{name} must name a PEM file; {path!r} is none.")
+        return found[0][1], found[1][1]
+
+    def require_flag(self, name: str, *, why: str) -> None:
+        """Stop unless a switch is on, which says that what `why` tells is meant."""
+        if not self.flag(name, default=False):
+            raise ImproperlyConfigured(f"{why}: set {name}=1 where that is meant.")
+
     def folder(self, name: str, *, default: Path) -> Path:
         """Return an absolute folder; it need not exist yet."""
         return Path(self.text(name, default=str(default))).absolute()

@@ -12,7 +12,7 @@ _running: list[Door] = []
 def run() -> None:
     """Open the door; returns at once."""
     if settings.PIGGY_FIX_PORT:
-        door = Door(host=settings.PIGGY_FIX_HOST, port=settings.PIGGY_FIX_PORT)
+        door = Door(host=settings.PIGGY_FIX_HOST, port=settings.PIGGY_FIX_PORT, certificate=settings.PIGGY_FIX_TLS)
         _running.append(door)
         door.start()
 

@@ -11,17 +11,22 @@ from django.db import connection
 
 from apps.gateway import selectors, services
 from apps.gateway.models import FixClient
-from apps.gateway.worker.requests import Reply, Requests
+from apps.gateway.worker.requests import Reply, Requests, reject_body
 from apps.gateway.worker.wire import Wire
 from apps.tenants.services import in_tenant
 from piggy.adapters.fix.messages import SOH, fields
-from piggy.adapters.fix_clients.config import RESEND_MAX
+from piggy.adapters.fix_clients.config import RESEND_MAX, Kind
+from piggy.adapters.fix_clients.inbound import UnableToTake
+from piggy.adapters.fix_clients.market import MARKET, Board, Pair, Said, listed
 from piggy.adapters.fix_clients.outbound import execution_report
 from piggy.adapters.fix_clients.session import Act, Close, Frames, Resend, Say, Session, Take
+from piggy.messaging.codec import ClientPrices
 
 WAIT_S = 0.2
 LOOK_S = 2.0
 COPIES_MAX = 500
+# Prices come once a second at least.
+PRICES_S_MAX = 3.0
 
 log = structlog.get_logger(__name__)
 
@@ -49,10 +54,23 @@ class ClientLink:
         self._look_at = 0.0
         with in_tenant(tenant):
             self._terms = selectors.terms_of(client=client)
+        self._board = Board(terms=self._terms)
+        self._prices: SimpleQueue[ClientPrices] = SimpleQueue()
+        self._priced_at = 0.0
         self._requests = Requests(tenant=tenant, client=client, terms=self._terms, reply=self._reply)
 
     def wake(self) -> None:
         """There may be something to tell."""
+        self._wire.ring()
+
+    @property
+    def wanted(self) -> set[Pair]:
+        """Account and symbol of every price that the client asked for."""
+        return self._board.wanted
+
+    def show(self, prices: ClientPrices) -> None:
+        """Clients have these prices now."""
+        self._prices.put(prices)
         self._wire.ring()
 
     def stop(self) -> None:
@@ -97,6 +115,7 @@ class ClientLink:
         if self._resends:
             self._resend_some()
         self._tell_copies()
+        self._tell_prices()
         self._requests.note_incoming(self._session.expected)
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_S
@@ -109,6 +128,8 @@ class ClientLink:
         for act in acts:
             if isinstance(act, Say):
                 self._say(act)
+            elif isinstance(act, Take) and act.values["35"] in MARKET and self._terms.kind is Kind.ORDERS:
+                self._tell_all(self._market(act))
             elif isinstance(act, Take):
                 self._requests.take(act.number, act.values)
             elif isinstance(act, Resend):
@@ -117,6 +138,31 @@ class ClientLink:
             else:
                 log.info("fix_client_closed", tenant=self._tenant, comp_id=self._client.comp_id, reason=act.reason)
                 self._open = False
+
+    def _market(self, act: Take) -> list[Said]:
+        """Answer a request for prices or symbols at once: the desk is not asked."""
+        try:
+            return self._board.ask(act.text) if act.values["35"] == "V" else listed(text=act.text, terms=self._terms)
+        except UnableToTake as error:
+            return [Said("3", reject_body(values=act.values, error=error))]
+
+    def _tell_all(self, said: list[Said]) -> None:
+        """Send what nobody wants again: a resend passes over its numbers."""
+        if said:
+            first = services.number(client=self._client, count=len(said))
+            for number, each in enumerate(said, start=first):
+                self._send(each.kind, number, each.body)
+
+    def _tell_prices(self) -> None:
+        """Tell prices that changed; take them back where nobody makes any more."""
+        now_s = time.monotonic()
+        said: list[Said] = []
+        while not self._prices.empty():
+            said += self._board.take(self._prices.get_nowait())
+            self._priced_at = now_s
+        if now_s - self._priced_at > PRICES_S_MAX:
+            said += self._board.withdraw()
+        self._tell_all(said)
 
     def _say(self, act: Say) -> None:
         number = services.number(client=self._client)

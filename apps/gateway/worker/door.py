@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 
+import msgspec
 import structlog
 from django.conf import settings
 from django.db import connection
@@ -16,18 +17,22 @@ from django.db.utils import Error
 
 from apps.gateway import selectors, services
 from apps.gateway.models import FixClient
+from apps.gateway.worker import tls
 from apps.gateway.worker.client_link import ClientLink
 from apps.gateway.worker.wire import Wire
 from apps.tenants.selectors import active_schemas
 from apps.tenants.services import in_tenant
 from piggy.adapters.fix.messages import fields
 from piggy.adapters.fix_clients.config import HEARTBEAT_S_MAX, HEARTBEAT_S_MIN, LOGON_S_MAX
+from piggy.adapters.fix_clients.market import Pair
 from piggy.adapters.fix_clients.session import Frames, UnableToFrame
-from piggy.messaging import streams
+from piggy.messaging import codec, streams
+from piggy.messaging.client import Client, UnableToTell
 from piggy.messaging.subscriber import Subscriber
 
 POLL_S = 0.5
 RETRY_S = 1.0
+ASK_S = 1.0
 REFUSED_S = 1.0
 STOP_S_MAX = 8.0
 WAITING_MAX = 50
@@ -37,10 +42,14 @@ log = structlog.get_logger(__name__)
 
 
 class Door:
-    """Threads: one listens, one copies the log, and one each connection."""
+    """Threads: one listens, one copies the log, one hands prices on, and one each connection.
 
-    def __init__(self, *, host: str, port: int) -> None:
+    With a `certificate` (chain and key in PEM files) the line is TLS from its first byte, else in clear.
+    """
+
+    def __init__(self, *, host: str, port: int, certificate: tuple[str, str] | None = None) -> None:
         self._address = (host, port)
+        self._tls = tls.context_of(certificate=certificate)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._links: dict[tuple[str, str], ClientLink] = {}
@@ -48,6 +57,7 @@ class Door:
         self._threads = [
             threading.Thread(target=self._listen, name="fix-clients-door", daemon=True),
             threading.Thread(target=self._copy, name="fix-clients-copies", daemon=True),
+            threading.Thread(target=self._price, name="fix-clients-prices", daemon=True),
         ]
 
     def start(self) -> None:
@@ -99,9 +109,10 @@ class Door:
             with line:
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 line.settimeout(LOGON_S_MAX)
-                link = self._log_on(line, address)
-                if link is not None:
-                    link.run()
+                with self._tls.wrap_socket(line, server_side=True) if self._tls else line as spoken:
+                    link = self._log_on(spoken, address)
+                    if link is not None:
+                        link.run()
         except (OSError, UnableToFrame, services.LostSession) as error:
             log.info("fix_client_gone", address=address, error=str(error))
         except Exception:
@@ -175,6 +186,46 @@ class Door:
                 connection.close()
                 self._stopping.wait(RETRY_S)
         connection.close()
+
+    def _price(self) -> None:
+        """Ask for the prices that clients wait for, and hand them on as they come."""
+        client, subscriber = Client(redis_url=settings.REDIS_URL), None
+        tenants: list[str] = []
+        ask_at = 0.0
+        while not self._stopping.is_set():
+            wanted = self._wanted()
+            if subscriber is None or not set(wanted) <= set(tenants):
+                tenants = sorted({*tenants, *wanted})
+                channels = [streams.client_prices_channel(tenant=tenant) for tenant in tenants]
+                subscriber = Subscriber(redis_url=settings.REDIS_URL, channels=channels or ["none"])
+                ask_at = 0.0
+            try:
+                if time.monotonic() >= ask_at:
+                    ask_at = time.monotonic() + ASK_S
+                    for tenant, pairs in wanted.items():
+                        client.want_prices(tenant=tenant, pairs=pairs, now_s=time.time())
+                if (heard := subscriber.wait(timeout_s=POLL_S)) is not None:
+                    self._hand_on(streams.tenant_of(key=heard[0]), codec.decode_client_prices(heard[1]))
+            except (UnableToTell, msgspec.DecodeError) as error:
+                log.warning("fix_prices_wait", error=str(error))
+                self._stopping.wait(RETRY_S)
+        client.close()
+
+    def _wanted(self) -> dict[str, set[Pair]]:
+        with self._lock:
+            links = list(self._links.values())
+        wanted: dict[str, set[Pair]] = {}
+        for link in links:
+            if pairs := link.wanted:
+                wanted[link.name[0]] = wanted.get(link.name[0], set()) | pairs
+        return wanted
+
+    def _hand_on(self, tenant: str, prices: codec.ClientPrices) -> None:
+        with self._lock:
+            links = [link for name, link in self._links.items() if name[0] == tenant]
+        for link in links:
+            if link.wanted:
+                link.show(prices)
 
     def _is_wanted(self, tenant: str) -> bool:
         with in_tenant(tenant):

@@ -23,6 +23,7 @@ from apps.trading import services as trading
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.fix_clients import inbound, outbound
 from piggy.adapters.fix_clients.config import Kind, Terms
+from piggy.adapters.fix_clients.market import MARKET
 from piggy.adapters.fix_clients.outbound import Copy
 from piggy.core.answers import Answer
 
@@ -112,14 +113,12 @@ class Requests:
             self._refuse(values, NOT_AUTHORISED, "This session is a copy of reports; nothing is taken on it.")
             return
         if kind not in inbound.REQUESTS:
-            self._refuse(values, UNSUPPORTED, f"MsgType (35) {kind}: one of {' '.join(inbound.REQUESTS)}.")
+            self._refuse(values, UNSUPPORTED, f"MsgType (35) {kind}: one of {' '.join((*inbound.REQUESTS, *MARKET))}.")
             return
         try:
             request = inbound.read(values=values, terms=self._terms)
         except inbound.UnableToTake as error:
-            named = f"371={error.tag}{SOH}372={kind}{SOH}373={error.reason}{SOH}"
-            text = outbound.clean(str(error))
-            self._reply(Reply("3", f"45={values['34']}{SOH}{named}58={text}{SOH}"))
+            self._reply(Reply("3", reject_body(values=values, error=error)))
             return
         try:
             self._ask(request, values)
@@ -268,6 +267,12 @@ class Requests:
 
     def _refuse(self, values: dict[str, str], reason: str, text: str) -> None:
         self._reply(Reply("j", outbound.business_reject(values=values, reason=reason, text=text)))
+
+
+def reject_body(*, values: dict[str, str], error: inbound.UnableToTake) -> str:
+    """Return the body of a session Reject (35=3) that names the field and its limit."""
+    named = f"371={error.tag}{SOH}372={values['35']}{SOH}373={error.reason}{SOH}"
+    return f"45={values['34']}{SOH}{named}58={outbound.clean(str(error))}{SOH}"
 
 
 def _hash(body: str) -> str:

@@ -6,6 +6,7 @@ import select
 import socket
 import time
 
+from apps.gateway.worker import tls
 from piggy.adapters.fix.messages import stamp
 from piggy.adapters.fix_clients.session import frame
 
@@ -31,12 +32,14 @@ class Wire:
 
     def read(self, *, wait_s: float) -> bytes | None:
         """Return what came, b'' where nothing did in time or the bell rang, None at the end of the line."""
+        if tls.holds_more(line=self._line):
+            wait_s = 0
         ready, _, _ = select.select([self._line, self._bell], [], [], wait_s)
         if self._bell in ready:
             self._bell.recv(4_096)
-        if self._line not in ready:
+        if self._line not in ready and not tls.holds_more(line=self._line):
             return b""
-        return self._line.recv(READ_BYTES) or None
+        return tls.receive(line=self._line, bytes_max=READ_BYTES, send_s_max=SEND_S_MAX)
 
     def send(self, *, kind: str, number: int, body: str, sent_us: int = 0, first_sent_us: int = 0) -> None:
         """Send a message; `first_sent_us` where it is sent again. Raises OSError."""

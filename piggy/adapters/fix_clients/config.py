@@ -16,6 +16,9 @@ ASK_AFTER, GIVE_UP_AFTER = 1.2, 2.4
 RESEND_MAX = 2_500
 CL_ORD_ID_CHARACTERS_MAX = 64
 TEXT_CHARACTERS_MAX = 200
+# Of one session, all its subscriptions together; each symbol is told at most as often as prices are made for it.
+SUBSCRIPTIONS_MAX, SYMBOLS_MAX = 20, 100
+LISTED_MAX = 50
 
 
 class Kind(StrEnum):
@@ -25,16 +28,26 @@ class Kind(StrEnum):
     DROP_COPY = "drop_copy"
 
 
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """In which steps a symbol is traded; `currency` is that of its price."""
+
+    tick_size: Decimal
+    lot_step: Decimal
+    lot_min: Decimal
+    currency: str
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What a session's requests are read with; `units` holds the units of one lot by symbol, none: it speaks in lots.
 
-    `accounts` are those it may name; with exactly one it need not name it.
+    `accounts` are those it may name; with exactly one it need not name it. `steps` are of what may be traded now.
     """
 
     kind: Kind
     accounts: tuple[str, ...]
     units: dict[str, Decimal]
     in_lots: bool = False
+    steps: dict[str, Step] = {}
 
     def units_per_lot(self, symbol: str) -> Decimal:
         """Return the quantity that one lot is on the wire."""

@@ -76,16 +76,16 @@ def read(*, values: dict[str, str], terms: Terms) -> Request:
     if kind == "AF":
         if _text(values, "585") not in ("7", "8"):
             _refuse("585", INCORRECT, "MassStatusReqType 7 (all orders) is what is answered.")
-        return MassStatus(request_id=_id(values, "584"))
-    cl_ord_id = _id(values, "11")
+        return MassStatus(request_id=id_of(values, "584"))
+    cl_ord_id = id_of(values, "11")
     if kind == "H":
         return Status(cl_ord_id=cl_ord_id)
     if kind == "F":
-        return Cancel(cl_ord_id=cl_ord_id, orig_cl_ord_id=_id(values, "41"))
+        return Cancel(cl_ord_id=cl_ord_id, orig_cl_ord_id=id_of(values, "41"))
     if kind == "G":
         return Replace(
             cl_ord_id=cl_ord_id,
-            orig_cl_ord_id=_id(values, "41"),
+            orig_cl_ord_id=id_of(values, "41"),
             quantity=_lots(values, "38", terms),
             limit_price=_price(values, "44") if "44" in values else None,
             stop_price=_price(values, "99") if "99" in values else None,
@@ -103,7 +103,7 @@ def _order(values: dict[str, str], cl_ord_id: str, terms: Terms) -> OrderTerms:
     if unknown := asked - _INSTRUCTIONS:
         _refuse("18", INCORRECT, f"ExecInst {min(unknown)}: one of {' '.join(sorted(_INSTRUCTIONS))}.")
     return OrderTerms(
-        account_id=_account(values, terms),
+        account_id=account_of(values, terms),
         symbol=_symbol(values, terms),
         side=_one_of(values, "54", _SIDES),
         quantity=_lots(values, "38", terms),
@@ -122,7 +122,8 @@ def _order(values: dict[str, str], cl_ord_id: str, terms: Terms) -> OrderTerms:
     )
 
 
-def _account(values: dict[str, str], terms: Terms) -> str:
+def account_of(values: dict[str, str], terms: Terms) -> str:
+    """Return the account that a message is about: the one it names, or the only one there is. Raises UnableToTake."""
     if "1" not in values and len(terms.accounts) == 1:
         return terms.accounts[0]
     account_id = _text(values, "1")
@@ -175,7 +176,8 @@ def _time(values: dict[str, str], tag: str) -> int:
         raise UnableToTake(f"{tag}: a UTC time as yyyymmdd-HH:MM:SS.", tag=tag, reason=FORMAT) from error
 
 
-def _id(values: dict[str, str], tag: str) -> str:
+def id_of(values: dict[str, str], tag: str) -> str:
+    """Return an id that the client gave. Raises UnableToTake."""
     text = _text(values, tag)
     if len(text) > CL_ORD_ID_CHARACTERS_MAX or not _ID.fullmatch(text):
         _refuse(tag, INCORRECT, f"{tag}: 1 to {CL_ORD_ID_CHARACTERS_MAX} visible characters.")

@@ -34,6 +34,7 @@ class Take(NamedTuple):
 
     number: int
     values: dict[str, str]
+    text: str = ""
 
 
 class Resend(NamedTuple):
@@ -156,7 +157,7 @@ class Session:
         if kind == "4":
             return self._reset(values, number)
         self.expected += 1
-        return self._admin(kind, values) if kind in ADMIN else [Take(number, values)]
+        return self._admin(kind, values) if kind in ADMIN else [Take(number, values, text)]
 
     def _fault(self, values: dict[str, str], number: int, now_us: int) -> list[Act]:
         if (values.get("49"), values.get("56")) != (self._client, self._us):

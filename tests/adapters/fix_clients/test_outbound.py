@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
@@ -124,10 +125,15 @@ def told(*events: Any, names: tuple[str, ...] = ()) -> list[dict[str, str]]:
     return reports
 
 
+@cache
+def standard() -> fix.DataDictionary:
+    return fix.DataDictionary(str(installed_path()))
+
+
 def strict(body: str, kind: str = "8") -> dict[str, str]:
     """Read a message as QuickFIX does with FIX 4.4's own dictionary, which refuses what the standard does not know."""
     raw = frame(kind=kind, number=2, sender="ACORN", target="C1", sent="20260101-00:00:00.000", body=body).decode()
-    dictionary = fix.DataDictionary(str(installed_path()))
+    dictionary = standard()
     message = fix.Message(raw, dictionary, True)
     dictionary.validate(message)
     return fields(raw)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.contrib.auth.hashers import make_password
 
 from piggy.adapters.fix_clients.config import RESEND_MAX, Kind
 from piggy.adapters.fix_clients.outbound import Copy
@@ -32,8 +33,7 @@ def port(acorn: Any, as_tenant: Any, redis_server: Any) -> Iterator[int]:
     from piggy.local import processes
 
     with as_tenant("acorn"):
-        client = FixClient(comp_id="COPY1", kind=Kind.DROP_COPY, every_account=True)
-        services.set_password(client=client, password=PASSWORD)
+        client = FixClient(comp_id="COPY1", kind=Kind.DROP_COPY, every_account=True, password=make_password(PASSWORD))
         client.save()
         services.begin_here(tenant="acorn", client=client)
         numbers = range(ENGINE_FIRST, ENGINE_FIRST + MESSAGES)

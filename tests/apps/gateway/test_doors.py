@@ -1,0 +1,156 @@
+"""Who may open a session: two people let its password in, and a line from elsewhere is sealed."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ImproperlyConfigured
+
+from piggy.adapters.fix_clients.config import Kind
+from piggy.settings.readers import Environment
+from tests.apps.gateway.ground import PASSWORD, Line
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_password_is_let_in_by_a_second_person_only(acorn: Any, as_tenant: Any) -> None:
+    """E-07: asked for by one, let in by another, replaced by a newer request, and then forgotten but for its hash."""
+    from apps.gateway import services
+    from apps.gateway.models import FixClient, PasswordChange
+    from apps.users.services import create_staff, sync_roles
+
+    def admits(password: str) -> bool:
+        try:
+            services.admit(comp_id="C1", password=password, address="127.0.0.1")
+        except services.UnableToAdmit:
+            return False
+        return True
+
+    with as_tenant("acorn"):
+        sync_roles()
+        ann, ben = (create_staff(username=n, password="long enough", role="admin") for n in ("ann", "ben"))
+        assert ann.has_perm("gateway.add_passwordchange")
+        client = FixClient.objects.create(comp_id="C1", kind=Kind.DROP_COPY, every_account=True)
+        assert not admits(""), "a session without a password lets nobody in"
+        with pytest.raises(services.UnableToSetPassword, match="at least 12"):
+            services.request_password(client=client, password="short", by=ann)
+        older = services.request_password(client=client, password="the older one", by=ann)
+        asked = services.request_password(client=client, password=PASSWORD, by=ann)
+        assert not admits(PASSWORD), "not before a second person"
+        for change, by, words in ((asked, ann, "second pair of eyes"), (older, ben, "decided already")):
+            with pytest.raises(services.UnableToSetPassword, match=words):
+                services.approve_password(change_id=change.pk, by=by, at=NOW)
+        services.approve_password(change_id=asked.pk, by=ben, at=NOW)
+        assert admits(PASSWORD)
+        other = services.request_password(client=client, password="yet another one", by=ben)
+        services.reject_password(change_id=other.pk, by=ann, at=NOW)
+        assert admits(PASSWORD)
+        assert set(PasswordChange.objects.values_list("state", "password")) == {
+            ("withdrawn", ""),
+            ("approved", ""),
+            ("rejected", ""),
+        }
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A certificate for this machine that signs itself, and its key."""
+    home, key = tmp_path_factory.mktemp("tls"), ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    chain, secret = home / "chain.pem", home / "key.pem"
+    chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    secret.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return str(chain), str(secret)
+
+
+@pytest.fixture
+def sealed_port(acorn: Any, as_tenant: Any, redis_server: Any, certificate: tuple[str, str]) -> Iterator[int]:
+    """A door with that certificate and one drop copy."""
+    from apps.gateway import services
+    from apps.gateway.models import FixClient
+    from apps.gateway.worker.door import Door
+    from piggy.local import processes
+
+    with as_tenant("acorn"):
+        client = FixClient.objects.create(
+            comp_id="COPY1", kind=Kind.DROP_COPY, every_account=True, password=make_password(PASSWORD)
+        )
+        services.begin_here(tenant="acorn", client=client)
+    door = Door(host="127.0.0.1", port=(port := processes.free_port()), certificate=certificate)
+    door.start()
+    yield port
+    door.stop()
+
+
+class SealedLine(Line):
+    """The same client over TLS, who checks whom he speaks to."""
+
+    def __init__(self, port: int, chain: str, *, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
+        super().__init__(port, "COPY1")
+        context = ssl.create_default_context(cafile=chain)
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, newest
+        self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
+
+
+def test_a_line_is_sealed_and_what_is_in_clear_or_too_old_hears_nothing(
+    sealed_port: int, certificate: tuple[str, str]
+) -> None:
+    """E-11: TLS 1.2 at least; two messages in one record are both heard."""
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", sealed_port)).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    line = SealedLine(sealed_port, certificate[0])
+    line.log_on(1)
+    assert line.read()[0]["35"] == "A"
+    for number in (2, 3):
+        line.say("1", number, f"112=ask{number}|")
+    assert [each["112"] for each in line.read(2)] == ["ask2", "ask3"]
+    line.close()
+    with pytest.raises(ssl.SSLError):
+        SealedLine(sealed_port, certificate[0], newest=ssl.TLSVersion.TLSv1_1)
+    clear = Line(sealed_port, "COPY1")
+    clear.log_on(4)
+    assert [each["35"] for each in clear.read() if each] == []
+    clear.close()
+
+
+def test_a_door_to_elsewhere_is_sealed_unless_the_operator_says_what_is_before_it(tmp_path: Path) -> None:
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.write_text("x")
+    named = {"CHAIN": str(chain), "KEY": str(key)}
+    assert Environment({}).certificate("CHAIN", "KEY") is None
+    with pytest.raises(ImproperlyConfigured, match="KEY must name a PEM file"):
+        Environment(named).certificate("CHAIN", "KEY")
+    key.write_text("x")
+    assert Environment(named).certificate("CHAIN", "KEY") == (str(chain), str(key))
+    with pytest.raises(ImproperlyConfigured, match="not this machine: set CLEAR=1"):
+        Environment({}).require_flag("CLEAR", why="not this machine")
+    Environment({"CLEAR": "1"}).require_flag("CLEAR", why="not this machine")
