@@ -55,7 +55,7 @@ def run(*, seconds: float, scale: float) -> dict[str, object]:
         with broker.program("piggy.engine", ready=ready, PIGGY_EDGE_PORT=str(edge_port)), broker.program(*WORKER):
             with _simulator(broker, port, CALM_PER_S):
                 _wait_for_quotes(broker)
-                _trade(broker, seconds=seconds / 2, pause_s=ORDER_S / scale)
+                _trade(broker, seconds=seconds, pause_s=ORDER_S / scale)
             trips_ms = _round_trips_ms(broker)
             with _flood(broker, port):
                 _wait_for_quotes(broker)
