@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
@@ -14,6 +15,7 @@ from piggy.adapters.registry import KINDS
 from piggy.core import accounts as core
 
 FIX = "fix"
+STEP = re.compile(r"(?=.*[1-9])\d{1,6}(\.\d{1,8})?", re.ASCII)
 NAME = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", "Use letters, digits, - and _.")
 REST_URL = RegexValidator(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z", "An address that begins with https://.")
 # A gateway that knows who may reach it is spoken to over a bare socket.
@@ -87,6 +89,8 @@ class LiquidityProvider(models.Model):
                 raise ValidationError({field: "A FIX session needs this."})
         if not isinstance(self.settings, dict) or not all(isinstance(text, str) for text in self.settings.values()):
             raise ValidationError({"settings": 'Texts by name, as {"name": "text"}.'})
+        if not STEP.fullmatch(self.settings.get("lot_step", "0.01")):
+            raise ValidationError({"settings": 'lot_step: the smallest step in lots, as "0.01".'})
 
     def to_core(self) -> core.Venue:
         """Return the venue as routing sees it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from django.db.models import Q, QuerySet
@@ -22,7 +23,7 @@ from apps.liquidity.models import (
 )
 from apps.outbox.selectors import commands_in_log
 from piggy.adapters import tracking
-from piggy.adapters.fix.config import DIALECTS, SessionConfig
+from piggy.adapters.fix.config import DIALECTS, LOT_STEP, SessionConfig
 from piggy.adapters.interface import ReportKind, SymbolMapping, VenueConfig
 from piggy.core.orders import TimeInForce
 
@@ -80,6 +81,7 @@ def session_configs(*, tenant: str, home: Path) -> dict[str, SessionConfig]:
             username=provider.username,
             credential_version=sum(row.version for row in provider.credentials.all()),
             heartbeat_s=provider.heartbeat_s,
+            lot_step=Decimal(provider.settings.get("lot_step", LOT_STEP)),
             order_age_ms_max=provider.order_age_ms_max,
         )
         for provider in found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,29 @@ def test_a_day_that_is_first_heard_in_any_order_adds_up_alike(acorn: Any, as_ten
         told = [_record(text) for text in messages]
         assert all(each.envelope for each in told)
         assert {(row.filled, row.state) for row in VenueOrder.objects.all()} == {(Decimal(3), "done")}
+
+
+def test_only_what_may_be_found_out_anew_is_committed_without_waiting_for_the_disk(acorn: Any, as_tenant: Any) -> None:
+    """INV-03: a claim waits for the disk, the mark that its order left does not."""
+    from django.db import connection
+
+    from apps.liquidity import services
+
+    waits: dict[str, str] = {}
+
+    def look(execute: Any, statement: str, params: Any, many: bool, context: Any) -> Any:
+        found = execute(statement, params, many, context)
+        for what in ("insert into liquidity_venueorder", 'UPDATE "liquidity_venueorder"', "liquidity_fixmessage"):
+            if what in statement:
+                with connection.connection.cursor() as cursor:
+                    waits[what] = cursor.execute("show synchronous_commit").fetchone()[0]
+        return found
+
+    with as_tenant("acorn"), connection.execute_wrapper(look):
+        services.claim_order(child=child(1), client_id="O1-LP1-1")
+        services.mark_sent(venue="LP1", cl_ord_ids=["O1-LP1-1"])
+        services.keep_messages(venue="LP1", messages=[(datetime.now(UTC), "OUT", "35=D")])
+    assert list(waits.values()) == ["on", "off", "off"]
 
 
 def _record(text: str) -> Any:

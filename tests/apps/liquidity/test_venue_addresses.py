@@ -38,3 +38,13 @@ def test_a_mapping_is_checked_by_what_our_own_instrument_deals_in(acorn: Any, as
         known, unknown = selectors.venue_configs(tenant="acorn")["OAN1"].symbols
     assert (known.tick_size, known.lot_step, known.lot_min) == (Decimal("0.0001"), Decimal("0.1"), Decimal("0.01"))
     assert (unknown.tick_size, unknown.lot_step) == (0, 0)
+
+
+@pytest.mark.parametrize("step", ["0", "-1", "1e3", "", "0.000"])
+def test_the_step_that_symbols_are_checked_with_is_a_number_of_lots(step: str) -> None:
+    from apps.liquidity.models import LiquidityProvider
+
+    named = {"port": 1, "sender_comp_id": "A", "target_comp_id": "B"}
+    LiquidityProvider(name="LP1", settings={"lot_step": "0.10"}, **named).clean()
+    with pytest.raises(ValidationError, match="lot_step"):
+        LiquidityProvider(name="LP1", settings={"lot_step": step}, **named).clean()
