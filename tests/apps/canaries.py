@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 
 def found(
-    canary: str, *, redis: Any, folders: Iterable[Path] = (), processes: Iterable[int] = (), tenant: str = "acorn"
+    *canaries: str, redis: Any, folders: Iterable[Path] = (), processes: Iterable[int] = (), tenant: str = "acorn"
 ) -> list[str]:
-    """Return each file, process, key and table that holds the canary, plain or in hex; runs in the tenant's schema."""
-    forms = (canary.encode(), canary.encode().hex().encode())
+    """Return each file, process, key and table that holds a canary, plain or in hex; runs in the tenant's schema."""
+    forms = [form for canary in canaries for form in (canary, canary.encode().hex())]
+    pattern = re.compile("|".join(map(re.escape, forms)).encode())
     places = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     # What a core dump or a curious neighbour would show of how a process was started.
     places += [Path("/proc") / str(process) / name for process in processes for name in ("environ", "cmdline")]
-    held = [str(path) for path in places if _holds(path.read_bytes(), forms)]
-    held += [repr(key) for key in redis.scan_iter("*") if _holds(redis.dump(key) or b"", forms)]
+    held = [str(path) for path in places if pattern.search(path.read_bytes())]
+    held += [repr(key) for key in redis.scan_iter("*") if pattern.search(redis.dump(key) or b"")]
     return held + _tables(forms, tenant)
 
 
-def _tables(forms: tuple[bytes, ...], tenant: str) -> list[str]:
+def _tables(forms: Iterable[str], tenant: str) -> list[str]:
     from django.db import connection
 
+    likes = [f"%{form}%" for form in forms]
     held = []
     with connection.cursor() as cursor:
         cursor.execute(
@@ -31,14 +34,7 @@ def _tables(forms: tuple[bytes, ...], tenant: str) -> list[str]:
             [tenant],
         )
         for schema, table in cursor.fetchall():
-            for form in forms:
-                cursor.execute(
-                    f'select count(*) from "{schema}"."{table}" t where t::text like %s', [f"%{form.decode()}%"]
-                )
-                if cursor.fetchone()[0]:
-                    held.append(f"{schema}.{table}")
+            cursor.execute(f'select exists(select 1 from "{schema}"."{table}" t where t::text like any(%s))', [likes])
+            if cursor.fetchone()[0]:
+                held.append(f"{schema}.{table}")
     return held
-
-
-def _holds(data: bytes, forms: tuple[bytes, ...]) -> bool:
-    return any(form in data for form in forms)

@@ -19,6 +19,7 @@ from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ImproperlyConfigured
 
 from piggy.adapters.fix_clients.config import Kind
+from piggy.adapters.fix_clients.session import UnableToFrame
 from piggy.settings.readers import Environment
 from tests.apps.gateway.ground import PASSWORD, Line
 
@@ -117,6 +118,7 @@ class SealedLine(Line):
         self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_a_line_is_sealed_and_what_is_in_clear_or_too_old_hears_nothing(
     sealed_port: int, certificate: tuple[str, str]
 ) -> None:
@@ -138,7 +140,9 @@ def test_a_line_is_sealed_and_what_is_in_clear_or_too_old_hears_nothing(
         SealedLine(sealed_port, certificate[0], newest=ssl.TLSVersion.TLSv1_1)
     clear = Line(sealed_port, "COPY1")
     clear.log_on(4)
-    assert [each["35"] for each in clear.read() if each] == []
+    with pytest.raises((ConnectionResetError, UnableToFrame, AssertionError)):
+        # It is hung up on, perhaps with a word of TLS.
+        assert clear.read()
     clear.close()
 
 

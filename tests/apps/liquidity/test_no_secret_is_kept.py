@@ -94,9 +94,8 @@ def test_canary_secrets_open_the_sessions_and_are_found_nowhere(
         engine.order("e6-LP1-1")
         engine.wait(lambda: engine.settled("e6-LP1-1"), lives=worker)
         with as_tenant("acorn"):
-            for name, (_, secret) in CANARIES.items():
-                held = canaries.found(secret, redis=redis_server, folders=[home], processes=[worker.pid])
-                assert held == [], name
+            secrets = [secret for _, secret in CANARIES.values()]
+            assert canaries.found(*secrets, redis=redis_server, folders=[home], processes=[worker.pid]) == []
             seen = canaries.found("e6-LP1-1", redis=redis_server, folders=[home])
             assert {"acorn.liquidity_venueorder", "acorn.liquidity_venuereport"} <= set(seen), "what is kept is found"
         worker.kill()
