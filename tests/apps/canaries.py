@@ -18,6 +18,8 @@ def found(
     # What a core dump or a curious neighbour would show of how a process was started.
     places += [Path("/proc") / str(process) / name for process in processes for name in ("environ", "cmdline")]
     held = [str(path) for path in places if pattern.search(path.read_bytes())]
+    # Compressed, a text would not be found.
+    redis.config_set("rdbcompression", "no")
     held += [repr(key) for key in redis.scan_iter("*") if pattern.search(redis.dump(key) or b"")]
     return held + _tables(forms, tenant)
 

@@ -12,7 +12,7 @@ from piggy.adapters.fix.config import SessionConfig
 from piggy.adapters.fix.listing import Listing
 from piggy.adapters.fix.messages import fields
 from piggy.adapters.interface import TEXT_MAX, Symbol, UnableToReadReport, UnableToTranslate
-from piggy.adapters.terms import wrong
+from piggy.adapters.terms import mismatches, wrong
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +72,10 @@ class Tradables:
         self.blocked = wrong(mappings=config.from_venue, symbols=found, lot_step=config.lot_step)
         for symbol, why in self.blocked.items():
             log.error("symbol mapping is wrong", extra={"venue": config.venue, "symbol": symbol, "why": why})
-        named = "; ".join(f"{symbol}: {why}" for symbol, why in self.blocked.items())
-        self.text = f"not traded: {named}"[:TEXT_MAX] if named else ""
+        named = [f"{symbol}: {why}" for symbol, why in self.blocked.items()]
+        told = mismatches(mappings=config.from_venue, symbols=found, lot_step=config.lot_step)
+        lines = [f"not traded: {', '.join(named)}"] if named else []
+        self.text = "; ".join([*lines, *(each for each in told if each not in named)])[:TEXT_MAX]
 
     def forget(self) -> None:
         """The session ended: no answer will come any more."""
