@@ -65,6 +65,34 @@ def test_a_password_is_let_in_by_a_second_person_only(acorn: Any, as_tenant: Any
         }
 
 
+def test_the_screen_takes_a_password_from_one_and_lets_it_in_by_another(acorn: Any, as_tenant: Any) -> None:
+    """E-07: no field for the password that is; what is asked for opens nothing before the second person."""
+    from django.contrib import admin
+    from django.contrib.messages.storage.cookie import CookieStorage
+    from django.test import RequestFactory
+
+    from apps.gateway.models import FixClient, PasswordChange
+    from apps.users.services import create_staff, sync_roles
+
+    with as_tenant("acorn"):
+        sync_roles()
+        ann, ben = (create_staff(username=n, password="long enough", role="admin") for n in ("ann", "ben"))
+        client = FixClient.objects.create(comp_id="C1", kind=Kind.DROP_COPY, every_account=True)
+        request = RequestFactory().post("/")
+        request.user, request._messages = ann, CookieStorage(request)  # type: ignore[attr-defined]
+        screens = {model: admin.site._registry[model] for model in (FixClient, PasswordChange)}
+        assert "password" not in screens[FixClient].get_form(request, client).base_fields
+        form = screens[PasswordChange].get_form(request)({"client": client.pk, "new_password": PASSWORD})
+        assert form.is_valid(), form.errors
+        assert PASSWORD not in form.as_p()
+        screens[PasswordChange].save_model(request, form.save(commit=False), form, False)
+        for person, let_in in ((ann, False), (ben, True)):
+            request.user = person
+            screens[PasswordChange].approve(request, PasswordChange.objects.all())
+            client.refresh_from_db()
+            assert bool(client.password) is let_in, person
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """A certificate for this machine that signs itself, and its key."""
