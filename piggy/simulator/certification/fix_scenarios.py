@@ -102,6 +102,10 @@ def replace(ground: FixGround) -> None:
     ground.cancel(cl_ord_id, change=2)
     ground.wait(lambda: ground.has(cl_ord_id, ReportKind.DONE), "the end was not heard of")
     check(ground.filled(cl_ord_id) == ground.truth_lots(cl_ord_id), "fills are missing")
+    taken = ground.quote()
+    assert taken is not None
+    # Until the LP quotes anew there is nothing left to deal with.
+    ground.wait(lambda: (now := ground.quote()) and now.venue_at_us > taken.venue_at_us, "the book stands still")
 
 
 def replace_refused(ground: FixGround) -> None:
