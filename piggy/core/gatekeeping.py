@@ -179,17 +179,19 @@ def _open_worth(risk: OpenRisk | None, context: GateContext, unit: Decimal, mome
 
 def _least_exposed(*, context: GateContext, unit: Decimal, moment: Moment) -> Decimal | None:
     """Return what is open at the venue that has most room; one that the order fits is room enough."""
-    limit, least, state = context.limits.exposure_venue_max, None, moment.state
+    limit, state, least = context.limits.exposure_venue_max, moment.state, None
+    unknown = False
     for name, venue in state.venues.items():
         if not venue.enabled or venue.shadow:
             continue
         worth = _open_worth(state.venue_risks.get(name), context, unit, moment)
         if worth is None:
-            return None
+            unknown = True
+            continue
         if limit is not None and context.notional is not None and worth + context.notional <= limit:
             return worth
         least = worth if least is None else min(least, worth)
-    return ZERO if least is None else least
+    return least if unknown or least is not None else ZERO
 
 
 def _heed_activity(*, context: GateContext, moment: Moment) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from piggy.core.activity import SECOND_US, SECONDS_KEPT, Activity, Second, Windows
@@ -17,6 +17,8 @@ from piggy.core.orders import OrderTerms, Side
     value_s=st.integers(1, 8),
     executions_s=st.integers(1, 8),
 )
+@example(numbers=[6, 9, 10], now_s=10, value_s=8, executions_s=2)
+@example(numbers=[6, 9, 10], now_s=10, value_s=2, executions_s=8)
 def test_each_window_counts_its_own_seconds_and_no_older_ones(
     numbers: list[int], now_s: int, value_s: int, executions_s: int
 ) -> None:

@@ -67,6 +67,7 @@ def test_tiers_are_marginal(basis: CommissionBasis, units: int, start: int, tier
     currency=st.sampled_from(["USD", "JPY", "BTC"]),
 )
 @example(basis=CommissionBasis.BPS, parts=[1, 10, 12], minimum=None, currency="JPY")
+@example(basis=CommissionBasis.PER_LOT, parts=[1, 1], minimum=Decimal(3), currency="USD")
 def test_an_order_in_pieces_pays_what_it_pays_whole(
     basis: CommissionBasis, parts: list[int], minimum: Decimal | None, currency: str
 ) -> None:

@@ -380,3 +380,11 @@ def test_who_must_do_the_same_again_hears_when_prices_are_taken_as_marks() -> No
     floor.desk.moment(now_us=floor.now_us)
     floor.desk.moment(now_us=floor.now_us + 1)
     assert heard == [floor.now_us], "nothing moved the second time"
+
+
+def test_what_a_venue_says_again_of_a_leg_that_has_ended_changes_nothing(floor: Floor) -> None:
+    floor.place("a1", Side.BUY, "1")
+    (leg,) = floor.children()
+    floor.fill(leg, "1.10010")
+    ack = cmd.RecordVenueAck(venue=leg.venue, cl_ord_id=leg.cl_ord_id, venue_order_id="V", occurred_at_us=floor.now_us)
+    assert floor.do(ack) == floor.reject(leg) == floor.done(leg, filled="1") == []

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from piggy.core.instruments import AssetClass, Instrument
@@ -103,6 +103,7 @@ def test_a_sweep_orders_the_lowest_level_and_the_largest_loss_first():
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(-(10**12), 10**12)), max_size=30), st.integers(1, 12))
+@example(accounts=[(3, 50), (1, 7), (0, 9), (2, 70), (5, -1)], count=2)
 def test_the_lowest_are_those_that_sorting_everybody_puts_first(accounts, count):
     screen = MarginScreen(accounts=1)
     screen.room(accounts=len(accounts))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core.accounts import Venue
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.money import ZERO
@@ -200,3 +201,31 @@ def test_a_venue_whose_risk_cannot_be_converted_is_passed_over(floor: Floor) -> 
     del floor.desk.marks["USDJPY"]
     floor.reject(floor.children()[0])
     assert [leg.venue for leg in floor.children()] == ["LP3"]
+    assert not refused(floor.do(cmd.PlaceOrder(terms=terms_of(floor)))), "another has room"
+    for name in ("LP1", "LP3"):
+        floor.do(cmd.ConfigureVenue(venue=Venue(name=name, enabled=False)))
+    asked = cmd.PlaceOrder(terms=terms_of(floor))
+    floor.desk.moment(now_us=floor.now_us).rates.clear()
+    del floor.desk.marks["USDJPY"]
+    assert set(refused(floor.do(asked))) == {"P-19"}, "who knows whether this one has"
+
+
+def terms_of(floor: Floor) -> OrderTerms:
+    floor.now_us += 2 * SECOND_US
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.quote(venue, "2000.00", "2000.00", "50", "XAUUSD")
+    return OrderTerms(account_id="b2", symbol="XAUUSD", side=Side.BUY, quantity=D("0.01"))
+
+
+def test_who_has_nothing_open_has_no_exposure_to_tell_of(floor: Floor) -> None:
+    limits(floor, exposure_account_max=D(1))
+    assert floor.do(cmd.ActOnLimits(accounts=("b2",))) == []
+
+
+def test_a_leg_that_makes_a_venues_risk_smaller_fits_however_little_room_there_is(floor: Floor) -> None:
+    order(floor, "XAUUSD", Side.BUY, "1", account_id="a1")
+    floor.fill(floor.children()[0], "2000.00")
+    limits(floor, "a", exposure_venue_max=D(1))
+    order(floor, "XAUUSD", Side.SELL, "1", account_id="a1")
+    (leg,) = floor.children()
+    assert leg.venue == "LP1" and floor.order(2).free == 0
