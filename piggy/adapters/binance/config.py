@@ -1,4 +1,7 @@
-"""Binance spot and USD-M futures: where they differ, what they allow, and what their refusals mean. As documented."""
+"""Binance spot and USD-M futures: where they differ, what they allow, and what their refusals mean. As documented.
+
+Settings: `user_url`, where the user stream is not at `stream_url` (spot's testnet has another host for it).
+"""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ class BinanceSession(BookKeeper):
         yield from self._set_clock(now_us)
         yield from self.symbols(now_us=now_us)
         there = self.config.stream_url.rstrip("/")
-        user_url = (there or self._flavour.user_url) + self._flavour.user_path
+        base = self.config.settings.get("user_url", "").rstrip("/") or there or self._flavour.user_url
+        user_url = base + self._flavour.user_path
         names = "/".join(f"{name.lower()}@depth@100ms" for name in sorted(self._depths))
         market_url = (there or self._flavour.stream_url) + self._flavour.market_path
         market = Stream(name=MARKET, url=f"{market_url}?streams={names}")

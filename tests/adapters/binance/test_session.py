@@ -161,6 +161,16 @@ def test_an_ended_user_stream_ends_the_session_however_it_is_wrapped(kind: str):
         assert kind in connected().hear(stream="user", text=json.dumps(doc), now_us=NOW_US).down
 
 
+def test_a_testnet_may_keep_the_user_stream_elsewhere():
+    names = {"stream_url": "wss://stream.test", "settings": {"user_url": "wss://ws-api.test/"}}
+    session = BinanceSession(config=config_of("binance", {"BTCUSD": ("BTCUSDT", "1")}, **names))
+    streams, _ = play(session.connect(now_us=NOW_US), [{"serverTime": 1}, INFO, {"balances": []}])
+    assert [stream.url.partition("?")[0] for stream in streams] == [
+        "wss://ws-api.test/ws-api/v3",
+        "wss://stream.test/stream",
+    ]
+
+
 def test_no_order_goes_before_the_venue_took_our_subscription():
     session = connected()
     session.hear(stream="market", text=json.dumps({"result": None, "id": 1}), now_us=NOW_US)
