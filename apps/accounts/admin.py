@@ -7,12 +7,15 @@ from django.http import HttpRequest
 
 from apps.accounts import services
 from apps.accounts.models import Account, Client, Group
-from apps.common.admin import KeptAdmin, number
+from apps.common.admin import KeptAdmin, SettingAdmin, number, reason_of
+from apps.outbox.selectors import setting_history
 
 
 @admin.register(Group)
-class GroupAdmin(KeptAdmin):
+class GroupAdmin(SettingAdmin):
     """Routing, markup and margin of a group; saving tells the engine, effective on the next order."""
+
+    history_of = staticmethod(setting_history)
 
     list_display = (
         "name",
@@ -81,7 +84,7 @@ class GroupAdmin(KeptAdmin):
 
     def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:
         """Write the group and tell the engine."""
-        services.save_group(tenant=_tenant(request), group=obj, by=request.user.get_username())
+        services.save_group(tenant=_tenant(request), group=obj, by=request.user.get_username(), reason=reason_of(form))
 
 
 @admin.register(Client)
@@ -95,7 +98,8 @@ class ClientAdmin(KeptAdmin):
 
 
 @admin.register(Account)
-class AccountAdmin(KeptAdmin):
+class AccountAdmin(SettingAdmin):
+    history_of = staticmethod(setting_history)
     list_display = ("account_id", "client", "group", "currency", "category", "position_mode", "open", "created_at")
     list_filter = ("group", "currency", "open", "category")
     list_select_related = ("client", "group")
@@ -110,7 +114,9 @@ class AccountAdmin(KeptAdmin):
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
         """Write the account and tell the engine."""
-        services.save_account(tenant=_tenant(request), account=obj, by=request.user.get_username())
+        services.save_account(
+            tenant=_tenant(request), account=obj, by=request.user.get_username(), reason=reason_of(form)
+        )
 
 
 def _tenant(request: HttpRequest) -> str:

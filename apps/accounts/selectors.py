@@ -35,3 +35,13 @@ def currencies_of(*, account_ids: set[str]) -> dict[str, str]:
 def client_of(*, user: Any) -> Client | None:
     """Return the user's client profile, None for staff."""
     return Client.objects.filter(user_id=user.pk).first()
+
+
+def client_exists(*, reference: str) -> bool:
+    """Return whether the tenant has a client of that reference."""
+    return Client.objects.filter(reference=reference).exists()
+
+
+def client_references() -> list[str]:
+    """Return the references of the tenant's clients."""
+    return list(Client.objects.order_by("reference").values_list("reference", flat=True))

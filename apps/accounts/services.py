@@ -14,12 +14,12 @@ class UnableToChangeGroup(Exception):
     """Nothing was written; the message may be shown to staff."""
 
 
-def save_group(*, tenant: str, group: Group, by: str) -> Group:
+def save_group(*, tenant: str, group: Group, by: str, reason: str = "") -> Group:
     """Write a new or changed group and tell the engine; its version grows, and the next order records it.
 
     Raises django's ValidationError, whose messages name the field and its limit.
     """
-    save_setting(tenant=tenant, row=group, by=by)
+    save_setting(tenant=tenant, row=group, by=by, reason=reason)
     return group
 
 
@@ -39,9 +39,9 @@ def change_group(*, tenant: str, name: str, changes: Mapping[str, Any], by: str)
     return before
 
 
-def save_account(*, tenant: str, account: Account, by: str) -> Account:
+def save_account(*, tenant: str, account: Account, by: str, reason: str = "") -> Account:
     """Write a new or changed account and tell the engine. Raises ValidationError, naming the field."""
-    save_setting(tenant=tenant, row=account, by=by)
+    save_setting(tenant=tenant, row=account, by=by, reason=reason)
     return account
 
 

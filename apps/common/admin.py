@@ -8,8 +8,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -93,6 +96,55 @@ class ReadOnlyAdmin(_Shown):
 
 class KeptAdmin(_Shown):
     """A screen over settings: added and changed, never deleted, because orders name them."""
+
+
+class ReasonedForm(forms.ModelForm):
+    """A setting that is live once it is saved: who changes it says why."""
+
+    reason = forms.CharField(min_length=3, max_length=500, help_text="Why; it stays in the history of this record.")
+
+
+class SettingAdmin(KeptAdmin):
+    """Settings that the engine holds a copy of: each change has a reason and stays, with its difference.
+
+    `history_of(reference=...)` returns the changes: at, by, reason, and (field, before, after) of each.
+    """
+
+    form = ReasonedForm
+    history_of: Callable[..., list[Any]]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Ask why below the fields."""
+        if not (self.has_change_permission(request, obj) if obj else self.has_add_permission(request)):
+            return _without_reason(super().get_fieldsets(request, obj))
+        given = _without_reason(super().get_fieldsets(request, obj))
+        return [*given, ("Why", {"fields": ("reason",)})]
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Show who changed what when, and why."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History of {row}",
+            "opts": self.opts,
+            "told": self.history_of(reference=row.reference),
+            **(extra_context or {}),
+        }
+        return render(request, "common/history.html", context)
+
+
+def reason_of(form: Any) -> str:
+    """Return why somebody changes a setting."""
+    return str(form.cleaned_data.get("reason", ""))
+
+
+def _without_reason(fieldsets: Any) -> list[Any]:
+    kept = ((title, options, [name for name in options["fields"] if name != "reason"]) for title, options in fieldsets)
+    return [(title, {**options, "fields": fields}) for title, options, fields in kept]
 
 
 def number(field: str, *, label: str = "", digits: int | None = None, sortable: bool = True) -> Column:

@@ -1,6 +1,6 @@
 """A report as data: sections of a table and a chart each, and the files that people take away: CSV, XLSX and PDF.
 
-Figures are exact text everywhere: a spreadsheet's numbers are binary fractions. No cell is a formula.
+Figures are exact everywhere: what a spreadsheet's binary fraction cannot say stays text. No cell is a formula.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from django.utils.safestring import SafeString
 from apps.common.charts import Chart, svg
 
 # A spreadsheet takes these for the start of a formula.
-FORMULA = ("=", "+", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"^[+-]?\d+(\.\d+)?$")
 FIGURE = re.compile(r"^[+-]?[\d, ]*\.?\d+ ?%?\*?$")
 SHEET_NAME_MAX = 31
+# A double holds this many significant digits of any decimal; so many are shown behind the point.
+FIGURES_EXACT = 15
+DIGITS = range(11)
 
 
 class Section(NamedTuple):
@@ -74,26 +78,31 @@ def as_csv(document: Document) -> bytes:
         if len(document.sections) > 1:
             writer.writerows([[], [section.title]] if at else [[section.title]])
         writer.writerow(section.heads)
-        writer.writerows([_safe(value) for value in row] for row in section.rows)
+        writer.writerows([safe_cell(text=value) for value in row] for row in section.rows)
     return out.getvalue().encode()
 
 
 def as_xlsx(document: Document) -> bytes:
-    """Return a workbook with a sheet a section."""
+    """Return a workbook with a sheet a section; a figure that a spreadsheet's number says exactly is a number."""
     import xlsxwriter
 
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
         bold = book.add_format({"bold": True})
+        figures = [book.add_format({"num_format": "0" + f".{'0' * digits}" * bool(digits)}) for digits in DIGITS]
         for at, section in enumerate(document.sections, start=1):
             name = re.sub(r"[\[\]:*?/\\']", " ", section.title)[: SHEET_NAME_MAX - 3]
             sheet = book.add_worksheet(f"{at} {name}" if len(document.sections) > 1 else name)
             for column, head in enumerate(section.heads):
                 sheet.write_string(0, column, head, bold)
-            for line, row in enumerate(section.rows, start=1):
-                for column, value in enumerate(row):
-                    sheet.write_string(line, column, value)
+            for line, cells in enumerate(section.cells, start=1):
+                for column, (value, is_figure) in enumerate(cells):
+                    if is_figure and _is_exact(value):
+                        sheet.write_number(line, column, float(value), figures[len(value.partition(".")[2])])
+                    else:
+                        sheet.write_string(line, column, value)
             sheet.freeze_panes(1, 0)
+            sheet.autofilter(0, 0, max(1, len(section.rows)), len(section.heads) - 1)
             sheet.autofit()
     return out.getvalue()
 
@@ -115,9 +124,26 @@ def _is_figure(text: str) -> bool:
     return not text or FIGURE.match(text.replace("\u2212", "-")) is not None
 
 
-def _safe(value: str) -> str:
-    is_formula = value.startswith(FORMULA) or (value.startswith("-") and not value[1:2].isdigit())
-    return f"'{value}" if is_formula else value
+def safe_cell(*, text: str) -> str:
+    """Return a cell of CSV that no spreadsheet takes for a formula; a plain number stays one."""
+    return f"'{text}" if _is_formula(text) else text
+
+
+def plain_cell(*, text: str) -> str:
+    """Return what a cell said before it was made safe."""
+    return text[1:] if text.startswith("'") and _is_formula(text[1:]) else text
+
+
+def _is_exact(text: str) -> bool:
+    """Does a binary fraction say the same, to all its digits? Leading zeros would be lost, so they are text."""
+    if not NUMBER.match(text) or re.match(r"^[+-]?0\d", text):
+        return False
+    digits = text.lstrip("+-")
+    return len(digits.replace(".", "").lstrip("0")) <= FIGURES_EXACT and len(digits.partition(".")[2]) < len(DIGITS)
+
+
+def _is_formula(text: str) -> bool:
+    return text.startswith(FORMULA) and not NUMBER.match(text)
 
 
 FORMATS: dict[str, tuple[str, Callable[[Document], bytes]]] = {

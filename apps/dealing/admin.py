@@ -23,7 +23,12 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
     (
         "Clients & accounts",
-        (("Clients", "accounts.client", "badge"), ("Accounts", "accounts.account", "account_balance_wallet")),
+        (
+            ("Clients", "accounts.client", "badge"),
+            ("Accounts", "accounts.account", "account_balance_wallet"),
+            ("Clearances", "policies.clearancepolicy", "verified_user"),
+            ("Restricted lists", "policies.restrictedpolicy", "block"),
+        ),
     ),
     (
         "Pricing & groups",
@@ -56,7 +61,9 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Rule lab", "policies.labrun", "experiment"),
             ("Hedging", "policies.hedgingpolicy", "shield"),
             ("Margin and news", "policies.marginpolicy", "newspaper"),
-            ("Group limits", "risk.grouplimits", "speed"),
+            ("Group limits", "policies.limitspolicy", "speed"),
+            ("Group limits as told", "risk.grouplimits", "data_check"),
+            ("Option models", "policies.optionpolicy", "function"),
             ("Controls reviews", "risk.controlsreview", "verified"),
             ("Account margins", "risk.accountmargin", "percent"),
             ("Margin calls", "risk.margincall", "notification_important"),

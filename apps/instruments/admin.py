@@ -5,14 +5,17 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.common.admin import KeptAdmin, number
+from apps.common.admin import SettingAdmin, number, reason_of
 from apps.instruments import services
 from apps.instruments.models import Instrument
+from apps.outbox.selectors import setting_history
 
 
 @admin.register(Instrument)
-class InstrumentAdmin(KeptAdmin):
+class InstrumentAdmin(SettingAdmin):
     """Symbols with their steps and bounds; saving tells the engine, effective on the next order."""
+
+    history_of = staticmethod(setting_history)
 
     list_display = (
         "symbol",
@@ -40,4 +43,5 @@ class InstrumentAdmin(KeptAdmin):
     def save_model(self, request: HttpRequest, obj: Instrument, form: Any, change: bool) -> None:
         """Write the symbol and tell the engine."""
         tenant = request.tenant.schema_name  # type: ignore[attr-defined]
-        services.save_instrument(tenant=tenant, instrument=obj, by=request.user.get_username())
+        by, reason = request.user.get_username(), reason_of(form)
+        services.save_instrument(tenant=tenant, instrument=obj, by=by, reason=reason)

@@ -5,12 +5,12 @@ from apps.instruments.models import Instrument
 from apps.outbox.services import retell_settings, save_setting
 
 
-def save_instrument(*, tenant: str, instrument: Instrument, by: str) -> Instrument:
+def save_instrument(*, tenant: str, instrument: Instrument, by: str, reason: str = "") -> Instrument:
     """Write a new or changed symbol and tell the engine; effective on its next order.
 
     Raises django's ValidationError, whose messages name the field and its limit.
     """
-    save_setting(tenant=tenant, row=instrument, by=by)
+    save_setting(tenant=tenant, row=instrument, by=by, reason=reason)
     return instrument
 
 

@@ -15,6 +15,7 @@ class OutboxCommand(models.Model):
     reference = models.CharField(max_length=200)
     kind = models.CharField(max_length=60)
     principal = models.CharField(max_length=200)
+    reason = models.CharField(max_length=500, blank=True)
     payload = models.BinaryField()
     created_at = models.DateTimeField(auto_now_add=True)
     told_count = models.PositiveIntegerField(default=0)

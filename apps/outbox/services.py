@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 def tell_engine(
-    *, tenant: str, command: AnyCommand, reference: str, version: str, by: str, command_id: str = ""
+    *, tenant: str, command: AnyCommand, reference: str, version: str, by: str, command_id: str = "", reason: str = ""
 ) -> OutboxCommand:
     """Write `command` to the outbox in the caller's transaction and tell the engine when that commits.
 
@@ -41,6 +41,7 @@ def tell_engine(
         reference=reference,
         kind=type(command).__name__,
         principal=by,
+        reason=reason,
         payload=codec.encode(Envelope(command_id=command_id, command=command, principal=by)),
     )
     transaction.on_commit(partial(_tell_soon, tenant=tenant, rows=[row]))
@@ -58,7 +59,7 @@ class Setting(Protocol):
     def to_command(self) -> AnyCommand: ...
 
 
-def save_setting(*, tenant: str, row: Any, by: str) -> None:
+def save_setting(*, tenant: str, row: Any, by: str, reason: str = "") -> None:
     """Write a new or changed row (a model that is a Setting) and tell the engine, in one transaction.
 
     Raises django's ValidationError, whose messages name the field and its limit.
@@ -68,13 +69,13 @@ def save_setting(*, tenant: str, row: Any, by: str) -> None:
         row.version = (current.version if current else 0) + 1
         row.full_clean()
         row.save()
-        tell_setting(tenant=tenant, row=row, by=by)
+        tell_setting(tenant=tenant, row=row, by=by, reason=reason)
 
 
-def tell_setting(*, tenant: str, row: Setting, by: str, mark: str = "") -> None:
+def tell_setting(*, tenant: str, row: Setting, by: str, mark: str = "", reason: str = "") -> None:
     """Tell the engine a row as it stands; `mark` makes this re-telling distinct from earlier ones."""
-    version = f"{row.version}{mark}"
-    tell_engine(tenant=tenant, command=row.to_command(), reference=row.reference, version=version, by=by)
+    version, command = f"{row.version}{mark}", row.to_command()
+    tell_engine(tenant=tenant, command=command, reference=row.reference, version=version, by=by, reason=reason)
 
 
 def retell_settings(*, tenant: str, rows: Sequence[Setting], by: str, mark: str) -> int:

@@ -1,25 +1,30 @@
-"""Policies of the desk: prices, margin, swaps, hedging, routing. Every version stays; one of each is live.
+"""Policies of the desk: prices, margin, limits, sessions, routing. Every version stays; one of each is live.
 
 A draft is written by one person and let in by another; then the engine is told, and the next order sees it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from django.db import models
 
 from piggy.core import commands as cmd
-from piggy.core.clearance import Calendar, calendar_fault
+from piggy.core.clearance import Calendar, Permissions, calendar_fault
 from piggy.core.hedging import HedgePolicy, policy_fault
+from piggy.core.limits import HOUSE_LIMITS, Limits
 from piggy.core.margin import MarginSettings, settings_fault
 from piggy.core.profiles import PriceProfile, profile_fault
 from piggy.core.routing_rules import RoutingPolicy
 from piggy.core.routing_rules import policy_fault as routing_fault
+from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates, rates_fault
 
 ANY_SYMBOL = "*"
+# The owner of the restricted list that every broker of the firm holds.
+FIRM = "*"
 
 
 class UnableToReadPolicy(ValueError):
@@ -34,6 +39,16 @@ class Kind(models.TextChoices):
     HEDGING = "hedging"
     ROUTING = "routing"
     CALENDAR = "calendar"
+    LIMITS = "limits"
+    OPTIONS = "options"
+    CLEARANCE = "clearance"
+    RESTRICTED = "restricted"
+
+
+class RestrictedList(msgspec.Struct, frozen=True, kw_only=True):
+    """Symbols that may not be opened (P-04)."""
+
+    symbols: frozenset[str]
 
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {
@@ -44,12 +59,19 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     Kind.HEDGING: HedgePolicy,
     Kind.ROUTING: RoutingPolicy,
     Kind.CALENDAR: Calendar,
+    Kind.LIMITS: Limits,
+    Kind.OPTIONS: OptionModel,
+    Kind.CLEARANCE: Permissions,
+    Kind.RESTRICTED: RestrictedList,
 }
 # What names a policy of each kind beside the kind itself.
-OF_GROUP = (Kind.PRICING, Kind.MARGIN, Kind.SWAP_FREE)
-OF_SYMBOL = (Kind.PRICING, Kind.MARGIN, Kind.SWAPS, Kind.HEDGING, Kind.CALENDAR)
-# What the row itself says is not written in the body.
-FROM_ROW = ("version", "symbol", "key")
+OF_GROUP = (Kind.PRICING, Kind.MARGIN, Kind.SWAP_FREE, Kind.LIMITS)
+OF_SYMBOL = (Kind.PRICING, Kind.MARGIN, Kind.SWAPS, Kind.HEDGING, Kind.CALENDAR, Kind.OPTIONS)
+OF_OWNER = (Kind.CLEARANCE, Kind.RESTRICTED)
+NAMED_BY = (("group", OF_GROUP), ("symbol", OF_SYMBOL), ("owner", OF_OWNER))
+# What the row itself says, or the group's own record, is not written in the body.
+OF_THE_GROUP = ("order_value_max", "orders_open_max", "slippage_bps_max")
+FROM_ROW = ("version", "symbol", "key", "underlying", *OF_THE_GROUP)
 
 
 class Policy(models.Model):
@@ -62,6 +84,12 @@ class Policy(models.Model):
         WITHDRAWN = "withdrawn"
 
     kind = models.CharField(max_length=10, choices=Kind.choices, editable=False)
+    owner = models.CharField(
+        max_length=40,
+        blank=True,
+        help_text=f"A clearance: the account. A restricted list: the client's reference, blank for all of this broker's"
+        f" clients, {FIRM} for the list that the firm keeps.",
+    )
     group = models.CharField(max_length=60, blank=True)
     symbol = models.CharField(max_length=40, blank=True, help_text=f"{ANY_SYMBOL}: every symbol without its own.")
     version = models.PositiveIntegerField(editable=False)
@@ -76,9 +104,9 @@ class Policy(models.Model):
     class Meta:
         verbose_name_plural = "policies"
         constraints = [
-            models.UniqueConstraint(fields=["kind", "group", "symbol", "version"], name="policy_version_once"),
+            models.UniqueConstraint(fields=["kind", "group", "symbol", "owner", "version"], name="policy_version_once"),
             models.UniqueConstraint(
-                fields=["kind", "group", "symbol"], name="policy_one_live", condition=models.Q(state="live")
+                fields=["kind", "group", "symbol", "owner"], name="policy_one_live", condition=models.Q(state="live")
             ),
             models.CheckConstraint(
                 condition=~models.Q(state__in=["live", "replaced"]) | ~models.Q(decided_by=models.F("written_by")),
@@ -87,7 +115,7 @@ class Policy(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.group} {self.symbol} v{self.version}"
+        return " ".join([self.kind, *filter(None, (self.group, self.symbol, self.owner)), f"v{self.version}"])
 
     @property
     def is_saved(self) -> bool:
@@ -97,7 +125,12 @@ class Policy(models.Model):
     @property
     def reference(self) -> str:
         """The policy's name in the outbox, the same for every version."""
-        return f"policy:{self.kind}:{self.group}:{self.symbol}"
+        return f"policy:{self.kind}:{self.group}:{self.symbol}" + (f":{self.owner}" if self.owner else "")
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What tells this policy from others of any kind."""
+        return {"kind": self.kind, "group": self.group, "symbol": self.symbol, "owner": self.owner}
 
     def to_core(self) -> Any:
         """Return the core's struct. Raises UnableToReadPolicy."""
@@ -105,7 +138,16 @@ class Policy(models.Model):
         given = dict(self.body)
         if self.kind == Kind.HEDGING:
             given["key"] = given.get("key") or self.symbol
-        own = {"version": self.version, "symbol": self.symbol}
+        if self.kind == Kind.LIMITS:
+            if of_group := sorted(set(OF_THE_GROUP) & set(given)):
+                raise UnableToReadPolicy(f"{of_group[0]} is set on the group itself.")
+            # A limit that is left out is the house's; to the gate, one that is not set refuses every order.
+            house = msgspec.to_builtins(HOUSE_LIMITS)
+            collars = given.get("collar_percent", {})
+            given = {**house, **given}
+            if isinstance(collars, dict):
+                given["collar_percent"] = house["collar_percent"] | collars
+        own = {"version": self.version, "symbol": self.symbol, "underlying": self.symbol}
         given |= {name: value for name, value in own.items() if name in struct.__struct_fields__}
         try:
             made = msgspec.convert(given, type=struct, strict=False)
@@ -121,20 +163,7 @@ class Policy(models.Model):
 
     def to_command(self) -> cmd.AnyCommand:
         """Return what the engine is told when this version goes live."""
-        made = self.to_core()
-        if self.kind == Kind.PRICING:
-            return cmd.ConfigurePricing(group=self.group, symbol=self.symbol, profile=made)
-        if self.kind == Kind.MARGIN:
-            return cmd.ConfigureMargin(group=self.group, symbol=self.symbol, settings=made)
-        if self.kind == Kind.SWAPS:
-            return cmd.ConfigureSwaps(rates=made)
-        if self.kind == Kind.SWAP_FREE:
-            return cmd.ConfigureSwapFree(group=self.group, terms=made)
-        if self.kind == Kind.HEDGING:
-            return cmd.ConfigureHedging(policy=made)
-        if self.kind == Kind.CALENDAR:
-            return cmd.ConfigureCalendar(calendar=made)
-        return cmd.ConfigureRouting(policy=made)
+        return _COMMANDS[self.kind](self, self.to_core())
 
 
 class LabRun(models.Model):
@@ -174,6 +203,27 @@ class LabRun(models.Model):
         return f"run {self.pk} of {self.begins_at:%Y-%m-%d %H:%M}"
 
 
+def _restrictions(row: Policy, made: RestrictedList) -> cmd.ConfigureRestrictions:
+    scope = {"": "tenant", FIRM: "firm"}.get(row.owner, "client")
+    key = row.owner if scope == "client" else ""
+    return cmd.ConfigureRestrictions(scope=scope, key=key, symbols=made.symbols)
+
+
+_COMMANDS: dict[str, Callable[[Policy, Any], cmd.AnyCommand]] = {
+    Kind.PRICING: lambda row, made: cmd.ConfigurePricing(group=row.group, symbol=row.symbol, profile=made),
+    Kind.MARGIN: lambda row, made: cmd.ConfigureMargin(group=row.group, symbol=row.symbol, settings=made),
+    Kind.SWAPS: lambda row, made: cmd.ConfigureSwaps(rates=made),
+    Kind.SWAP_FREE: lambda row, made: cmd.ConfigureSwapFree(group=row.group, terms=made),
+    Kind.HEDGING: lambda row, made: cmd.ConfigureHedging(policy=made),
+    Kind.ROUTING: lambda row, made: cmd.ConfigureRouting(policy=made),
+    Kind.CALENDAR: lambda row, made: cmd.ConfigureCalendar(calendar=made),
+    Kind.LIMITS: lambda row, made: cmd.ConfigureLimits(group=row.group, limits=made),
+    Kind.OPTIONS: lambda row, made: cmd.ConfigureOptionModel(model=made),
+    Kind.CLEARANCE: lambda row, made: cmd.ConfigurePermissions(account_id=row.owner, permissions=made),
+    Kind.RESTRICTED: _restrictions,
+}
+
+
 def _fault(made: Any) -> str:
     if isinstance(made, PriceProfile):
         return profile_fault(profile=made)
@@ -188,6 +238,8 @@ def _fault(made: Any) -> str:
     if isinstance(made, RoutingPolicy):
         found = routing_fault(policy=made)
         return ": ".join(found) if found else ""
+    if isinstance(made, OptionModel) and not (made.volatility.is_finite() and made.volatility > 0):
+        return "volatility is more than nothing, as 0.12 for 12 percent"
     return ""
 
 
@@ -203,3 +255,7 @@ SwapFreePolicy = _proxy("SwapFreePolicy", Kind.SWAP_FREE, "swap-free group")
 HedgingPolicy = _proxy("HedgingPolicy", Kind.HEDGING, "hedging policy")
 RoutingRules = _proxy("RoutingRules", Kind.ROUTING, "routing rule set")
 CalendarPolicy = _proxy("CalendarPolicy", Kind.CALENDAR, "trading calendar")
+LimitsPolicy = _proxy("LimitsPolicy", Kind.LIMITS, "limit set")
+OptionPolicy = _proxy("OptionPolicy", Kind.OPTIONS, "option model")
+ClearancePolicy = _proxy("ClearancePolicy", Kind.CLEARANCE, "account clearance")
+RestrictedPolicy = _proxy("RestrictedPolicy", Kind.RESTRICTED, "restricted list")

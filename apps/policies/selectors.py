@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -7,20 +9,62 @@ from django.db.models import QuerySet
 
 from apps.accounts import selectors as accounts
 from apps.instruments import selectors as instruments
-from apps.policies.models import ANY_SYMBOL, Kind, Policy
+from apps.outbox import selectors as outbox
+from apps.policies.models import ANY_SYMBOL, FROM_ROW, OF_THE_GROUP, Kind, Policy
+from apps.risk import selectors as risk
+from piggy.core.clearance import Calendar
+from piggy.core.limits import HOUSE_LIMITS
+from piggy.core.money import plain
 from piggy.core.routing_lint import Finding, lint
 
 Row = dict[str, Any]
+NOT_SET = "not configured"
 
 
 def live_policies() -> QuerySet[Policy]:
     """Return the live version of every policy."""
-    return Policy.objects.filter(state=Policy.State.LIVE).order_by("kind", "group", "symbol")
+    return Policy.objects.filter(state=Policy.State.LIVE).order_by("kind", "group", "symbol", "owner")
 
 
-def live_version(*, kind: str, group: str, symbol: str) -> Policy | None:
+def live_rows(*, kind: str) -> list[Policy]:
+    """Return what holds now of one kind as policies, whether or not each was ever a draft."""
+    if kind != Kind.LIMITS:
+        return list(live_policies().filter(kind=kind))
+    names = [row.group.name for row in risk.all_limits()]
+    return [Policy(kind=kind, group=name, body=live_body(kind=kind, group=name, symbol="")) for name in names]
+
+
+def live_version(*, kind: str, group: str, symbol: str, owner: str = "") -> Policy | None:
     """Return the live version of one policy, None where there is none."""
-    return live_policies().filter(kind=kind, group=group, symbol=symbol).first()
+    return live_policies().filter(kind=kind, group=group, symbol=symbol, owner=owner).first()
+
+
+def live_body(*, kind: str, group: str, symbol: str, owner: str = "") -> dict[str, Any] | None:
+    """Return the body of what holds now, None where nothing of the kind is set."""
+    if kind == Kind.LIMITS:
+        # What the engine has is in the group's own record, also where no draft ever was.
+        own = risk.limits_of(group=group)
+        told = msgspec.to_builtins(own, str_keys=True, order="deterministic") if own else {}
+        return {name: value for name, value in told.items() if name not in FROM_ROW} or None
+    live = live_version(kind=kind, group=group, symbol=symbol, owner=owner)
+    return live.body if live else None
+
+
+def history(*, policy: Policy) -> list[tuple[Policy, list[tuple[str, Any, Any]]]]:
+    """Return every version of a policy, the latest first, each with what it changed in what was live before it."""
+    rows: list[tuple[Policy, list[tuple[str, Any, Any]]]] = []
+    before: dict[str, Any] = {}
+    for each in Policy.objects.filter(**policy.named).order_by("version"):
+        rows.insert(0, (each, differences(before=before, after=each.body)))
+        if each.state in (Policy.State.LIVE, Policy.State.REPLACED):
+            before = each.body
+    return rows
+
+
+def differences(*, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return (path, before, after) of each value that differs, parts of parts with dots; None where there is none."""
+    old, new = dict(outbox.flat(value=before)), dict(outbox.flat(value=after))
+    return [(path, old.get(path), new.get(path)) for path in {**old, **new} if old.get(path) != new.get(path)]
 
 
 def findings(*, policy: Policy) -> tuple[Finding, ...]:
@@ -48,8 +92,9 @@ def effective(*, group: str) -> list[Row]:
             "commission": (f"{record.commission_per_lot.normalize():f} per lot", _group(record)),
             "leverage": (f"{record.leverage_max.normalize():f}", _group(record)),
             "margin": (f"{instrument.margin_percent.normalize():f} %", f"symbol {symbol}"),
-            "swap": ("none", "not configured"),
-            "hedging": ("none", "not configured"),
+            "swap": ("none", NOT_SET),
+            "hedging": ("none", NOT_SET),
+            "session": ("always open", NOT_SET),
         }
         values |= _from_profiles(live, group, symbol)
         margin = live.get((Kind.MARGIN, group, symbol)) or live.get((Kind.MARGIN, group, ANY_SYMBOL))
@@ -64,8 +109,45 @@ def effective(*, group: str) -> list[Row]:
         hedging = live.get((Kind.HEDGING, "", symbol))
         if hedging is not None:
             values["hedging"] = (f"past {hedging.to_core().threshold.normalize():f} lots", str(hedging))
+        calendar = live.get((Kind.CALENDAR, "", symbol))
+        if calendar is not None:
+            values["session"] = (_week(calendar.to_core()), str(calendar))
         rows.append({"symbol": symbol, "values": values})
     return rows
+
+
+def effective_limits(*, group: str) -> list[tuple[str, str, str, str]]:
+    """Return of each limit of a group: (name, what it is, value, where that comes from), as the gate holds to it."""
+    record = accounts.all_groups().filter(name=group).first()
+    if record is None:
+        return []
+    own, notes = risk.limits_of(group=group), risk.limit_notes()
+    limits = (own or HOUSE_LIMITS).for_group(group=record.to_core())
+    version = risk.limits_version(group=group)
+    found: list[tuple[str, str, str, str]] = []
+    for name in limits.__struct_fields__:
+        if name == "version":
+            continue
+        value = getattr(limits, name)
+        is_house = own is None or getattr(own, name) == getattr(HOUSE_LIMITS, name)
+        source = _group(record) if name in OF_THE_GROUP else "house" if is_house else f"limits of {group} v{version}"
+        found.append((name, notes.get(name, ""), _limit(value), source))
+    return found
+
+
+def _limit(value: Any) -> str:
+    told = msgspec.to_builtins(
+        plain(value) if isinstance(value, Decimal) else value, str_keys=True, order="deterministic"
+    )
+    if isinstance(told, dict):
+        return ", ".join(f"{name} {each}" for name, each in sorted(told.items()))
+    return ", ".join(map(str, told)) if isinstance(told, list | tuple) else str(told)
+
+
+def _week(calendar: Calendar) -> str:
+    lasting = sum(session.closes - session.opens for session in calendar.sessions) // 60
+    away = f", {len(calendar.holidays)} holidays" if calendar.holidays else ""
+    return f"{len(calendar.sessions)} sessions, {lasting} h a week, {calendar.timezone}{away}"
 
 
 def _from_profiles(live: dict[tuple[str, str, str], Policy], group: str, symbol: str) -> dict[str, tuple[str, str]]:

@@ -13,8 +13,8 @@ from apps.users.selectors import has_role
 
 
 @admin.register(GroupLimits)
-class GroupLimitsAdmin(KeptAdmin):
-    """What the gate holds a group's orders against; saving tells the engine, effective on the next order."""
+class GroupLimitsAdmin(ReadOnlyAdmin):
+    """What the engine was told of each group's limits; they are changed by drafts that another person approves."""
 
     list_display = (
         "group",
@@ -29,14 +29,14 @@ class GroupLimitsAdmin(KeptAdmin):
     list_select_related = ("group",)
     search_fields = ("group__name",)
     ordering = ("group__name",)
-    readonly_fields = ("version", "updated_at")
     fieldsets = (
         (
             None,
             {
                 "fields": (("group", "version", "updated_at"),),
-                "description": "Effective on the next order of the group, without a restart. The largest order value,"
-                " the slippage bound and the number of open orders are on the group itself.",
+                "description": "Changed under Risk, Group limits: a draft, approved by another person, holds from the"
+                " group's next order. The largest order value, the slippage bound and the number of open orders are on"
+                " the group itself.",
             },
         ),
         (
@@ -68,19 +68,11 @@ class GroupLimitsAdmin(KeptAdmin):
                     ("exposure_account_max", "exposure_venue_max"),
                     ("exposure_tenant_max", "exposure_firm_max"),
                     ("loss_daily_account_max", "loss_daily_tenant_max"),
+                    ("alert_percents", "locate_required"),
                 )
             },
         ),
     )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Limits stay with their group."""
-        return (*self.readonly_fields, "group") if obj else self.readonly_fields
-
-    def save_model(self, request: HttpRequest, obj: GroupLimits, form: Any, change: bool) -> None:
-        """Write the limits and tell the engine."""
-        tenant = request.tenant.schema_name  # type: ignore[attr-defined]
-        services.save_limits(tenant=tenant, limits=obj, by=request.user.get_username())
 
 
 @admin.register(ControlsReview)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
@@ -11,6 +12,7 @@ from django.db import models
 from piggy.core.commands import ConfigureLimits
 from piggy.core.instruments import AssetClass
 from piggy.core.limits import COLLAR_PERCENT, HOUSE_LIMITS, Limits
+from piggy.core.money import plain
 
 ZERO = Decimal(0)
 # What the group's own record says; the rest of the limits is this one's.
@@ -62,6 +64,11 @@ def _amount(default: Decimal | None, text: str = "") -> models.DecimalField:  # 
     )
 
 
+def _short(value: Any) -> Any:
+    """Return a number without the zeros that fill its column up."""
+    return Decimal(plain(value)) if isinstance(value, Decimal) else value
+
+
 def _count(default: int | None, text: str = "") -> models.PositiveIntegerField:  # type: ignore[type-arg]
     return models.PositiveIntegerField(default=default, help_text=text)
 
@@ -69,6 +76,16 @@ def _count(default: int | None, text: str = "") -> models.PositiveIntegerField: 
 def default_collars() -> dict[str, str]:
     """Return how far a price may be from the mid by asset class, in percent, as the house has it."""
     return {kind.value: str(percent) for kind, percent in COLLAR_PERCENT.items()}
+
+
+def default_located() -> list[str]:
+    """Return the asset classes whose short sale needs a locate, as the house has it."""
+    return sorted(kind.value for kind in HOUSE_LIMITS.locate_required)
+
+
+def default_alerts() -> list[str]:
+    """Return the percents of a limit's use that alert, as the house has it."""
+    return [str(percent) for percent in HOUSE_LIMITS.alert_percents]
 
 
 class ControlsReview(models.Model):
@@ -119,6 +136,8 @@ class GroupLimits(models.Model):
     loss_daily_account_max = _amount(HOUSE_LIMITS.loss_daily_account_max, "P-20.")
     loss_daily_tenant_max = _amount(HOUSE_LIMITS.loss_daily_tenant_max, "P-20.")
     volume_share_percent_max = _amount(HOUSE_LIMITS.volume_share_percent_max, "P-21: percent of the daily volume.")
+    locate_required = models.JSONField(default=default_located, help_text="P-23: asset classes shorted with a locate.")
+    alert_percents = models.JSONField(default=default_alerts, help_text="P-27: use of a limit that calls for the desk.")
     disconnect_grace_s = _count(HOUSE_LIMITS.disconnect_grace_s, "Seconds before orders of a lost session end.")
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -148,7 +167,17 @@ class GroupLimits(models.Model):
     def to_core(self) -> Limits:
         """Return the engine's copy of this row."""
         names = [field.name for field in self._meta.fields if field.name in Limits.__struct_fields__]
-        values = {name: getattr(self, name) for name in names}
+        values = {name: _short(getattr(self, name)) for name in names}
         values["collar_percent"] = {AssetClass(kind): Decimal(text) for kind, text in self.collar_percent.items()}
+        values["locate_required"] = frozenset(AssetClass(kind) for kind in self.locate_required)
+        values["alert_percents"] = tuple(Decimal(text) for text in self.alert_percents)
         values |= {name: getattr(HOUSE_LIMITS, name) for name in OF_THE_GROUP}
         return Limits(**values)
+
+    def take(self, *, limits: Limits) -> None:
+        """Say what `limits` says, but for what is the group's own."""
+        for name in {field.name for field in self._meta.fields} & set(Limits.__struct_fields__) - {"version"}:
+            setattr(self, name, getattr(limits, name))
+        self.collar_percent = {kind.value: str(percent) for kind, percent in limits.collar_percent.items()}
+        self.locate_required = sorted(kind.value for kind in limits.locate_required)
+        self.alert_percents = [str(percent) for percent in limits.alert_percents]

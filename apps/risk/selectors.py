@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from apps.accounts import selectors as accounts
 from apps.risk.models import AccountMargin, ControlsReview, GroupLimits
 from apps.trading import selectors as trading
-from piggy.core.limits import HOUSE_LIMITS
+from piggy.core.limits import HOUSE_LIMITS, Limits
 
 ZERO = Decimal(0)
 # What the desk may change for a while; the rest is set in the back office.
@@ -46,6 +46,22 @@ def money_of(*, account_ids: Iterable[str]) -> dict[str, Money]:
         )
         for account_id in ids
     }
+
+
+def limits_of(*, group: str) -> Limits | None:
+    """Return a group's own limits as the core has them, None where the house's hold."""
+    row = all_limits().filter(group__name=group).first()
+    return row.to_core() if row else None
+
+
+def limits_version(*, group: str) -> int:
+    """Return the version of a group's own limits, 0 where the house's hold."""
+    return all_limits().filter(group__name=group).values_list("version", flat=True).first() or 0
+
+
+def limit_notes() -> dict[str, str]:
+    """Return what each limit is, by its name."""
+    return {field.name: str(field.help_text) for field in GroupLimits._meta.fields if field.help_text}
 
 
 def all_limits() -> QuerySet[GroupLimits]:

@@ -12,6 +12,7 @@ from apps.outbox.services import retell_settings, save_setting, tell_engine
 from apps.risk import selectors
 from apps.risk.models import ControlsReview, GroupLimits
 from piggy.core.commands import ChangeLimits, RevertLimits, SignReview
+from piggy.core.limits import Limits
 
 
 class UnableToChangeLimits(Exception):
@@ -25,6 +26,20 @@ def save_limits(*, tenant: str, limits: GroupLimits, by: str) -> GroupLimits:
     """
     save_setting(tenant=tenant, row=limits, by=by)
     return limits
+
+
+def put_limits(*, tenant: str, group: str, limits: Limits, by: str) -> GroupLimits:
+    """Write a group's limits as the core has them, but for what is the group's own, and tell the engine.
+
+    Raises UnableToChangeLimits where there is no such group, ValidationError naming a field.
+    """
+    with transaction.atomic():
+        known = accounts.all_groups().filter(name=group).first()
+        if known is None:
+            raise UnableToChangeLimits(f"There is no group {group}.")
+        row = GroupLimits.objects.select_for_update().filter(group=known).first() or GroupLimits(group=known)
+        row.take(limits=limits)
+        return save_limits(tenant=tenant, limits=row, by=by)
 
 
 def sign_review(*, tenant: str, reference: str, by: str, at: datetime) -> ControlsReview:

@@ -180,9 +180,9 @@ def amend_order(
     )
 
 
-def save_strategy(*, tenant: str, strategy: Strategy, by: str) -> Strategy:
+def save_strategy(*, tenant: str, strategy: Strategy, by: str, reason: str = "") -> Strategy:
     """Write a new or changed signal source and tell the engine. Raises ValidationError, naming the field."""
-    save_setting(tenant=tenant, row=strategy, by=by)
+    save_setting(tenant=tenant, row=strategy, by=by, reason=reason)
     return strategy
 
 

@@ -74,6 +74,13 @@ _GRANTED: dict[str, tuple[str, ...]] = {
 }
 
 
+# Screens that only these roles change, whatever else of their app a role may.
+_CHANGED_BY: dict[str, tuple[str, ...]] = {
+    "clearancepolicy": ("compliance",),
+    "restrictedpolicy": ("compliance", "risk"),
+}
+
+
 class UnableToCreateUser(Exception):
     """Nobody was made; the message may be shown to staff."""
 
@@ -149,6 +156,9 @@ def _may(*, role: str, app: str, code: str) -> bool:
         return True
     if app == "dealing" and code in _GRANTED.get(role, ()):
         return True
+    verb, _, model = code.partition("_")
+    if app == "policies" and model in _CHANGED_BY and verb != "view":
+        return verb != "delete" and role in _CHANGED_BY[model]
     if app in _CHANGED[role] and not code.startswith("delete_"):
         return True
     return code.startswith("view_") and app in (*_VIEWED, *_VIEWED_ALSO[role])

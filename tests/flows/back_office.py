@@ -56,7 +56,9 @@ def enter(running: RunningVenue, login: str) -> httpx.Client:
 
 def save(web: httpx.Client, path: str, **changes: str) -> None:
     """Change fields on a form of the back office and press Save."""
-    fields = Form(web.get(path).text).fields | changes | {"_save": "Save"}
+    shown = Form(web.get(path).text).fields
+    why = {"reason": "a new day"} if "reason" in shown else {}
+    fields = shown | why | changes | {"_save": "Save"}
     answer = web.post(path, data=fields)
     assert answer.status_code == 302, faults(answer)
 

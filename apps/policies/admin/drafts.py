@@ -14,12 +14,22 @@ from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from apps.accounts import selectors as accounts
 from apps.common.admin import KeptAdmin, badge
+from apps.instruments import selectors as instruments
 from apps.policies import models, selectors, services
 from apps.policies.admin.body import BodyField
-from apps.policies.models import FROM_ROW, OF_GROUP, OF_SYMBOL, STRUCTS, Policy, UnableToReadPolicy
+from apps.policies.admin.tables import Tables
+from apps.policies.models import ANY_SYMBOL, FIRM, FROM_ROW, NAMED_BY, STRUCTS, Kind, Policy, UnableToReadPolicy
+from apps.risk import selectors as risk
+from piggy.core.limits import HOUSE_LIMITS
+
+ROW = "<tr><td>{}</td><td>{}</td><td>{}</td></tr>"
+TONES = {"live": "success", "draft": "warning", "replaced": "info"}
+CHOSEN_MAX = 500
+VERSION_HEADS = ("Version", "Written by", "Decided by", "Why", "Against what was live")
 
 
 class PolicyForm(forms.ModelForm):
@@ -29,13 +39,14 @@ class PolicyForm(forms.ModelForm):
 
     class Meta:
         model = Policy
-        fields = ("group", "symbol", "body", "reason")
+        fields = ("group", "symbol", "owner", "body", "reason")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance.kind = self.KIND
         if "body" in self.fields:
-            self.fields["body"] = BodyField(struct=STRUCTS[self.KIND])
+            house, notes = (HOUSE_LIMITS, risk.limit_notes()) if self.KIND == Kind.LIMITS else (None, None)
+            self.fields["body"] = BodyField(struct=STRUCTS[self.KIND], house=house, notes=notes)
 
     def clean(self) -> dict[str, Any]:
         """Refuse what the core would refuse, naming the field."""
@@ -47,14 +58,21 @@ class PolicyForm(forms.ModelForm):
         return values
 
 
-class PolicyAdmin(KeptAdmin):
+class PolicyAdmin(Tables, KeptAdmin):
     """One kind of policy."""
 
-    list_display = ("__str__", badge("state"), "reason", "written_by", "decided_by", "decided_at")
-    list_filter = ("state", "group", "symbol")
-    search_fields = ("group", "symbol", "reason", "written_by")
-    ordering = ("group", "symbol", "-version")
-    readonly_fields = ("version", "state", "written_by", "decided_by", "difference", "linted", "reference_of_fields")
+    list_display = (
+        "__str__",
+        badge("state", tones=TONES),
+        "written_by",
+        "written_at",
+        "decided_by",
+        "decided_at",
+        "reason",
+    )
+    search_fields = ("group", "symbol", "owner", "reason", "written_by")
+    ordering = ("group", "symbol", "owner", "-version")
+    readonly_fields = ("difference", "linted", "reference_of_fields", "versions")
     actions = ("approve", "withdraw")
 
     @property
@@ -62,27 +80,51 @@ class PolicyAdmin(KeptAdmin):
         """The kind of policy on this screen."""
         return self.model.KIND  # type: ignore[attr-defined, no-any-return]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What tells policies of this kind apart."""
+        return tuple(name for name, kinds in NAMED_BY if self.kind in kinds)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
         """Return policies of this kind."""
         return super().get_queryset(request).filter(kind=self.kind)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show what names this kind, the body, what it changes, and what there is to write."""
-        names = tuple(name for name, kinds in (("group", OF_GROUP), ("symbol", OF_SYMBOL)) if self.kind in kinds)
+        names = self.names
         shown = ("difference", "linted") if self.kind == models.Kind.ROUTING else ("difference",)
         says = "Nothing is live before another person approves it; then the next order sees it, without a restart."
         return [
             (None, {"fields": (*((names,) if names else ()), "body", "reason"), "description": says}),
             ("What this version changes", {"fields": shown}),
             ("What may be written", {"fields": ("reference_of_fields",)}),
-            ("History", {"fields": (("version", "state"), ("written_by", "decided_by"))}),
+            ("History", {"fields": ("versions",)}),
         ]
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Filter by what names this kind."""
+        return ("state", *(name for name in self.names if name != "owner"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """What a draft is for is fixed once it is written: another one is another draft."""
+        return (*self.readonly_fields, *self.names) if obj else self.readonly_fields
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Let groups, symbols and accounts be chosen where there are not too many of them."""
+        found = _choices(self.kind, db_field.name)
+        if found is None or len(found) > CHOSEN_MAX:
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+        nobody = "all clients of this broker" if self.kind == Kind.RESTRICTED else "–"
+        return forms.ChoiceField(
+            choices=[("", nobody), *found], required=False, help_text=db_field.help_text, widget=UnfoldAdminSelectWidget
+        )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Take over the live version that the address names."""
         given: dict[str, Any] = dict(super().get_changeform_initial_data(request))
-        live = selectors.live_version(kind=self.kind, group=given.get("group", ""), symbol=given.get("symbol", ""))
-        return given | ({"body": live.body} if live else {})
+        names = {name: given.get(name, "") for name, _ in NAMED_BY}
+        live = selectors.live_body(kind=self.kind, **names)
+        return given | ({"body": live} if live else {})
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only drafts are changed."""
@@ -123,17 +165,30 @@ class PolicyAdmin(KeptAdmin):
         """Say each field that differs from the live version."""
         if not row.is_saved:
             return "Saved drafts are compared here with what is live."
-        live = selectors.live_version(kind=row.kind, group=row.group, symbol=row.symbol)
-        before: dict[str, Any] = live.body if live else {}
-        lines = [
-            (name, _shown(before.get(name)), _shown(row.body.get(name)))
-            for name in sorted({*before, *row.body})
-            if before.get(name) != row.body.get(name)
-        ]
+        lines = selectors.differences(before=selectors.live_body(**row.named) or {}, after=row.body)
         if not lines:
             return "Nothing."
-        body = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", lines)
+        body = format_html_join("", ROW, _texts(lines))
         return format_html('<table class="decision"><tr><th>Field</th><th>Live</th><th>This</th></tr>{}</table>', body)
+
+    @admin.display(description="Versions")
+    def versions(self, row: Policy) -> SafeString | str:
+        """Say who changed what when, and why, since the first version."""
+        if not row.is_saved:
+            return "Every version stays here once it is saved."
+        lines = [
+            (
+                f"v{each.version} {each.state}",
+                f"{each.written_by}, {each.written_at:%Y-%m-%d %H:%M}",
+                f"{each.decided_by}, {each.decided_at:%Y-%m-%d %H:%M}" if each.decided_at else "–",
+                each.reason,
+                format_html_join("", "<div>{}: {} → {}</div>", _texts(changes)),
+            )
+            for each, changes in selectors.history(policy=row)
+        ]
+        body = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", lines)
+        heads = format_html_join("", "<th>{}</th>", ((head,) for head in VERSION_HEADS))
+        return format_html('<table class="decision"><tr>{}</tr>{}</table>', heads, body)
 
     @admin.display(description="Linter")
     def linted(self, row: Policy) -> SafeString | str:
@@ -178,9 +233,30 @@ class PolicyAdmin(KeptAdmin):
             "title": "Effective values",
             "groups": groups,
             "chosen": chosen,
+            "not_set": selectors.NOT_SET,
             "rows": selectors.effective(group=chosen),
+            "limits": selectors.effective_limits(group=chosen),
         }
         return render(request, "policies/effective.html", context)
+
+
+def _choices(kind: Kind, name: str) -> list[tuple[str, str]] | None:
+    """Return what a group, symbol or account may be, None for any other field."""
+    if name == "group":
+        return [(each, each) for each in accounts.all_groups().values_list("name", flat=True)]
+    if name == "symbol":
+        anyone = [(ANY_SYMBOL, f"{ANY_SYMBOL} every symbol without its own")]
+        found = [(each, each) for each in instruments.all_instruments().values_list("symbol", flat=True)]
+        return [*(anyone if kind in (Kind.PRICING, Kind.MARGIN) else []), *found]
+    if name == "owner" and kind == Kind.CLEARANCE:
+        return [(each, each) for each in accounts.all_accounts().values_list("account_id", flat=True)]
+    if name == "owner":
+        return [(FIRM, "the firm's own list"), *((ref, f"client {ref}") for ref in accounts.client_references())]
+    return None
+
+
+def _texts(changes: list[tuple[str, Any, Any]]) -> list[tuple[str, str, str]]:
+    return [(path, _shown(old), _shown(new)) for path, old, new in changes]
 
 
 def _shown(value: Any) -> str:
@@ -197,6 +273,10 @@ for screen in (
     models.HedgingPolicy,
     models.RoutingRules,
     models.CalendarPolicy,
+    models.LimitsPolicy,
+    models.OptionPolicy,
+    models.ClearancePolicy,
+    models.RestrictedPolicy,
 ):
     form = type(f"{screen.__name__}Form", (PolicyForm,), {"KIND": screen.KIND})  # type: ignore[attr-defined]
     admin.site.register(screen, PolicyAdmin, form=form)

@@ -3,14 +3,19 @@
 from apps.policies.services.drafts import UnableToDecidePolicy, approve, check_draft, save_draft, sync_engine, withdraw
 from apps.policies.services.lab import TASK as LAB_TASK
 from apps.policies.services.lab import UnableToRunLab, as_csv, ask_run, cancel_run, check_run, replay, run_lab
+from apps.policies.services.tables import Brought, UnableToImport, as_table, bring
 
 __all__ = [
     "LAB_TASK",
+    "Brought",
     "UnableToDecidePolicy",
+    "UnableToImport",
     "UnableToRunLab",
     "approve",
     "as_csv",
+    "as_table",
     "ask_run",
+    "bring",
     "cancel_run",
     "check_draft",
     "check_run",

@@ -12,7 +12,8 @@ from apps.accounts import selectors as accounts
 from apps.instruments import selectors as instruments
 from apps.outbox.services import retell_settings, tell_setting
 from apps.policies import selectors
-from apps.policies.models import ANY_SYMBOL, OF_GROUP, OF_SYMBOL, Kind, Policy, UnableToReadPolicy
+from apps.policies.models import ANY_SYMBOL, FIRM, NAMED_BY, Kind, Policy, UnableToReadPolicy
+from apps.risk import services as risk
 
 
 class UnableToDecidePolicy(Exception):
@@ -26,8 +27,8 @@ def save_draft(*, policy: Policy, by: str) -> Policy:
     check_draft(policy=policy)
     with transaction.atomic():
         if not policy.is_saved:
-            same = Policy.objects.filter(kind=policy.kind, group=policy.group, symbol=policy.symbol)
-            policy.version = (same.aggregate(last=Max("version"))["last"] or 0) + 1
+            last = Policy.objects.filter(**policy.named).aggregate(last=Max("version"))["last"]
+            policy.version = (last or 0) + 1
         policy.written_by = by
         policy.save()
     return policy
@@ -35,19 +36,13 @@ def save_draft(*, policy: Policy, by: str) -> Policy:
 
 def check_draft(*, policy: Policy) -> None:
     """Raise ValidationError where the policy names nobody's group or symbol, or its body cannot be used."""
-    faults: dict[str, str] = {}
-    needs_group, needs_symbol = policy.kind in OF_GROUP, policy.kind in OF_SYMBOL
-    if needs_group is not bool(policy.group) or (
-        policy.group and not accounts.all_groups().filter(name=policy.group).exists()
-    ):
-        faults["group"] = "Name a group of yours." if needs_group else "This kind has no group."
-    has_any = policy.kind in (Kind.PRICING, Kind.MARGIN)
-    is_known = (has_any and policy.symbol == ANY_SYMBOL) or instruments.instrument_exists(symbol=policy.symbol)
-    if needs_symbol is not bool(policy.symbol) or (policy.symbol and not is_known):
-        faults["symbol"] = "Name a symbol of yours." if needs_symbol else "This kind has no symbol."
+    faults = {name: text for name, kinds in NAMED_BY if (text := _misnamed(policy, name, needs=policy.kind in kinds))}
     if not faults:
         try:
-            Policy(**{**_named(policy), "version": policy.version or 1}).to_core()
+            made = Policy(**policy.named, body=policy.body, version=policy.version or 1).to_core()
+            unknown = sorted(set(getattr(made, "symbols", None) or ()) - _symbols())
+            if unknown:
+                faults["body"] = f"symbols: there is no symbol {unknown[0]}."
         except UnableToReadPolicy as error:
             faults["body"] = str(error)
     if faults:
@@ -63,13 +58,17 @@ def approve(*, tenant: str, policy_id: int, by: str, at: datetime) -> Policy:
         policy = _draft(policy_id)
         if policy.written_by == by:
             raise UnableToDecidePolicy("A policy needs a second pair of eyes.")
-        before = selectors.live_version(kind=policy.kind, group=policy.group, symbol=policy.symbol)
+        before = selectors.live_version(**policy.named)
         if before is not None:
             before.state = Policy.State.REPLACED
             before.save(update_fields=["state"])
         policy.state, policy.decided_by, policy.decided_at = Policy.State.LIVE, by, at
         policy.save()
-        tell_setting(tenant=tenant, row=policy, by=by)
+        if policy.kind == Kind.LIMITS:
+            # The group's own record of its limits is what the engine and the desk's changes for a while go by.
+            risk.put_limits(tenant=tenant, group=policy.group, limits=policy.to_core(), by=by)
+        else:
+            tell_setting(tenant=tenant, row=policy, by=by, reason=policy.reason)
     return policy
 
 
@@ -84,7 +83,8 @@ def withdraw(*, policy_id: int, by: str, at: datetime) -> Policy:
 
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     """Tell the engine every live policy anew; `mark` makes this re-telling distinct from earlier ones."""
-    return retell_settings(tenant=tenant, rows=list(selectors.live_policies()), by=by, mark=mark)
+    rows = list(selectors.live_policies().exclude(kind=Kind.LIMITS))
+    return retell_settings(tenant=tenant, rows=rows, by=by, mark=mark)
 
 
 def _draft(policy_id: int) -> Policy:
@@ -94,5 +94,21 @@ def _draft(policy_id: int) -> Policy:
     return policy
 
 
-def _named(policy: Policy) -> dict[str, object]:
-    return {"kind": policy.kind, "group": policy.group, "symbol": policy.symbol, "body": policy.body}
+def _misnamed(policy: Policy, name: str, *, needs: bool) -> str:
+    """Return what is wrong with the group, symbol or owner of a policy, nothing where it is as its kind needs it."""
+    value = getattr(policy, name)
+    if not needs:
+        return f"This kind has no {name}." if value else ""
+    if name == "group":
+        return "" if accounts.all_groups().filter(name=value).exists() else "Name a group of yours."
+    if name == "symbol":
+        is_any = policy.kind in (Kind.PRICING, Kind.MARGIN) and value == ANY_SYMBOL
+        return "" if is_any or instruments.instrument_exists(symbol=value) else "Name a symbol of yours."
+    if policy.kind == Kind.CLEARANCE:
+        return "" if accounts.all_accounts().filter(account_id=value).exists() else "Name an account of yours."
+    is_known = value in ("", FIRM) or accounts.client_exists(reference=value)
+    return "" if is_known else f"Name a client's reference, {FIRM} for the firm, nothing for all of yours."
+
+
+def _symbols() -> set[str]:
+    return set(instruments.all_instruments().values_list("symbol", flat=True))

@@ -6,7 +6,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, named, number
+from apps.common.admin import ReadOnlyAdmin, SettingAdmin, badge, named, number, reason_of
+from apps.outbox.selectors import setting_history
 from apps.trading import selectors, services
 from apps.trading.admin import decisions
 from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
@@ -136,8 +137,10 @@ class PositionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Strategy)
-class StrategyAdmin(KeptAdmin):
+class StrategyAdmin(SettingAdmin):
     """Signal sources; saving tells the engine, effective on the next signal."""
+
+    history_of = staticmethod(setting_history)
 
     list_display = (
         "strategy_id",
@@ -156,4 +159,5 @@ class StrategyAdmin(KeptAdmin):
     def save_model(self, request: HttpRequest, obj: Strategy, form: Any, change: bool) -> None:
         """Write the strategy and tell the engine."""
         tenant = request.tenant.schema_name  # type: ignore[attr-defined]
-        services.save_strategy(tenant=tenant, strategy=obj, by=request.user.get_username())
+        by, reason = request.user.get_username(), reason_of(form)
+        services.save_strategy(tenant=tenant, strategy=obj, by=by, reason=reason)

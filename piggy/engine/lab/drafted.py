@@ -284,6 +284,9 @@ def _target(command: Any) -> tuple[str, str, str, str]:
     kind = type(command).__name__
     if not kind.startswith("Configure"):
         return "", "", "", ""
-    inner = getattr(command, "policy", None) or getattr(command, "rates", None)
-    group, symbol = getattr(command, "group", ""), getattr(command, "symbol", "") or getattr(inner, "symbol", "")
-    return kind, group if isinstance(group, str) else group.name, symbol, getattr(inner, "key", "")
+    parts = (getattr(command, name, None) for name in ("policy", "rates", "calendar", "model", "permissions"))
+    inner = next((part for part in parts if part is not None), None)
+    group = getattr(command, "group", "") or getattr(command, "account_id", "") or getattr(command, "scope", "")
+    symbol = getattr(command, "symbol", "") or getattr(inner, "symbol", "") or getattr(inner, "underlying", "")
+    key = getattr(inner, "key", "") or getattr(command, "key", "")
+    return kind, group if isinstance(group, str) else group.name, symbol, key

@@ -13,8 +13,6 @@ from django.db import IntegrityError
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts import services as accounts
-from apps.accounts.models import Group
 from apps.instruments import services as instruments
 from apps.outbox.models import OutboxCommand
 from apps.policies import selectors, services
@@ -24,6 +22,7 @@ from apps.tenants.services import in_tenant
 from piggy.bench.desk_ground import seat_staff
 from piggy.core import commands as cmd
 from piggy.messaging import codec
+from tests.apps import records
 from tests.apps.dealing.desk_floor import symbol
 
 BODIES: dict[str, tuple[str, str, dict[str, Any], type]] = {
@@ -39,20 +38,39 @@ BODIES: dict[str, tuple[str, str, dict[str, Any], type]] = {
         cmd.ConfigureCalendar,
     ),
     Kind.ROUTING: ("", "", {"rules": [{"name": "vip", "priority": 1, "book_mode": "A"}]}, cmd.ConfigureRouting),
+    Kind.LIMITS: (
+        "b-book",
+        "",
+        {"position_net_max_lots": "40", "collar_percent": {"fx_major": "2"}},
+        cmd.ConfigureLimits,
+    ),
+    Kind.OPTIONS: (
+        "",
+        "EURUSD",
+        {
+            "volatility": "0.12",
+            "stress": {"price_range_percent": "8", "volatility_range_points": "4", "delta_percent": "5"},
+        },
+        cmd.ConfigureOptionModel,
+    ),
+    Kind.CLEARANCE: ("", "", {"trading_enabled": True, "kyc_passed": True}, cmd.ConfigurePermissions),
+    Kind.RESTRICTED: ("", "", {"symbols": ["EURUSD"]}, cmd.ConfigureRestrictions),
 }
+OWNERS = {Kind.CLEARANCE: "A1", Kind.RESTRICTED: "C-alice"}
 
 
 @pytest.fixture
 def broker(acorn: Any, redis_server: Any) -> Iterator[None]:
     with in_tenant("acorn"):
-        accounts.save_group(tenant="acorn", group=Group(name="b-book"), by="test")
+        records.client()
         instruments.save_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
         yield
 
 
 def draft(kind: str, by: str = "dora", **changes: Any) -> Policy:
     group, name, body, _ = BODIES[kind]
-    policy = Policy(kind=kind, group=group, symbol=name, body=body | changes, reason="a new day")
+    owner = OWNERS.get(Kind(kind), "")
+    policy = Policy(kind=kind, group=group, symbol=name, owner=owner, body=body | changes, reason="a new day")
     return services.save_draft(policy=policy, by=by)
 
 
@@ -61,7 +79,7 @@ def approve(policy: Policy, by: str = "rick") -> Policy:
 
 
 def told() -> list[Any]:
-    rows = OutboxCommand.objects.filter(reference__startswith="policy:").order_by("id")
+    rows = OutboxCommand.objects.filter(reference__regex="^(policy|limits):").order_by("id")
     return [codec.decode_envelope(bytes(row.payload)).command for row in rows]
 
 
@@ -135,7 +153,7 @@ def test_each_effective_value_says_where_it_comes_from(broker: None) -> None:
     (row,) = selectors.effective(group="b-book")
     assert row["values"]["bid markup"] == ("3 points", "pricing b-book * v1")
     assert row["values"]["margin"] == ("at least 10 %", "margin b-book EURUSD v1")
-    assert row["values"]["hedging"] == ("past 10 lots", "hedging  EURUSD v1")
+    assert row["values"]["hedging"] == ("past 10 lots", "hedging EURUSD v1")
     approve(draft(Kind.SWAP_FREE))
     assert selectors.effective(group="b-book")[0]["values"]["swap"][0] == "swap-free"
 
@@ -148,7 +166,12 @@ SCREENS = (
     "hedgingpolicy",
     "routingrules",
     "calendarpolicy",
+    "limitspolicy",
+    "optionpolicy",
+    "clearancepolicy",
+    "restrictedpolicy",
 )
+COMPLIANCE = ("clearancepolicy", "restrictedpolicy")
 
 
 def staff(role: str, username: str) -> Client:
@@ -159,10 +182,13 @@ def staff(role: str, username: str) -> Client:
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_every_screen_opens(broker: None, screen: str) -> None:
-    dealer = staff("dealer", "dora")
-    for page in ("", "add/", "effective/?group=b-book"):
-        assert dealer.get(f"/admin/policies/{screen}/{page}").status_code == 200, page
-    assert staff("treasury", "tess").get(f"/admin/policies/{screen}/add/").status_code == 403
+    writer = staff("compliance", "carl") if screen in COMPLIANCE else staff("dealer", "dora")
+    for page in ("", "add/", "import/", "export/", "effective/?group=b-book"):
+        assert writer.get(f"/admin/policies/{screen}/{page}").status_code == 200, page
+    for page in ("add/", "import/"):
+        assert staff("treasury", f"tess-{page[0]}").get(f"/admin/policies/{screen}/{page}").status_code == 403
+    if screen in COMPLIANCE:
+        assert staff("dealer", "dora").get(f"/admin/policies/{screen}/add/").status_code == 403
 
 
 def test_the_form_writes_a_draft_and_shows_what_the_linter_says(broker: None) -> None:
@@ -206,7 +232,24 @@ FULL: dict[str, dict[str, Any]] = {
         ],
         "cost_model": {"fee": "1", "latency_bps_per_s": "0.2"},
     },
-    Kind.CALENDAR: {"sessions": [{"opens": 0, "closes": 1_440}], "holidays": ["2026-12-25", "2027-01-01"]},
+    Kind.CALENDAR: {
+        "sessions": [{"opens": 0, "closes": 1_440}, {"opens": 8_640, "closes": 10_080}],
+        "holidays": ["2026-12-25", "2027-01-01"],
+    },
+    Kind.MARGIN: {
+        "percent": "10",
+        "news": [
+            {"symbol": "EURUSD", "from_us": 1_893_456_000_000_000, "until_us": 1_893_456_000_000_001, "percent": "50"}
+        ],
+    },
+    Kind.LIMITS: {
+        "position_net_max_lots": "40",
+        "collar_percent": {"fx_major": "2", "gold": "3.5"},
+        "locate_required": ["share"],
+        "alert_percents": ["50", "80", "100"],
+        "close_on_stale_price": True,
+        "window_s": 30,
+    },
 }
 
 

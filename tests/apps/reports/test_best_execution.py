@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from apps.common.charts import Chart, svg
-from apps.common.documents import FORMATS, Document, Section, as_csv, printed
+from apps.common.documents import FORMATS, Document, Section, as_csv, as_xlsx, printed
 from apps.liquidity.models import VenueScorecard
 from apps.reports import selectors, services
 from apps.reports.selectors.quality import histogram, qualities
@@ -133,9 +133,19 @@ def test_bars_keep_their_side_of_zero_and_say_what_they_show() -> None:
     assert 'height="0"' in flat
 
 
+def test_a_sheet_has_numbers_where_a_number_says_exactly_the_same() -> None:
+    rows = [("1234.50", "007", "12.3 %"), ("-0.1", "12", "x"), ("12345678901234567", "", "1")]
+    book = as_xlsx(Document("T", (Section("One", ("Sum", "Id", "Word"), rows),)))
+    sheet = zipfile.ZipFile(io.BytesIO(book)).read("xl/worksheets/sheet1.xml").decode()
+    told = re.findall(r'<c r="([A-C][2-4])"(?: s="\d+")?( t="s")?>(?:<v>([^<]+)</v>)?', sheet)
+    assert {cell: value for cell, is_text, value in told if not is_text} == {"A2": "1234.5", "A3": "-0.1", "B3": "12"}
+
+
 def test_figures_stand_right_and_no_cell_is_a_formula() -> None:
     made = Section("One", ("Name", "Sum", "Word"), [("=1+1", "-1,000.5", "x"), ("b", "", "2")])
     assert made.columns == [("Name", False), ("Sum", True), ("Word", False)]
     assert b"'=1+1" in as_csv(Document("T", (made,)))
+    minus = Section("One", ("Word",), [("-1+cmd",), ("-2.50",), ("+3",)])
+    assert as_csv(Document("T", (minus,))).split() == [b"Word", b"'-1+cmd", b"-2.50", b"+3"]
     assert "&lt;" in printed(document=Document("<T>", ()), at=datetime(2026, 1, 1))
     assert set(FORMATS) == {"csv", "xlsx", "pdf"}

@@ -83,11 +83,15 @@ def test_a_dealer_changes_a_group_and_the_engine_is_told(books: Any, as_tenant: 
     address = f"/admin/accounts/group/{group.pk}/change/"
     form = dict(browser.get(address).context["adminform"].form.initial)
     form |= {"ask_markup_points": 7, "negative_balance_protection": "on", "internal_cross": "on"}
+    assert browser.post(address, form).status_code == 200, "without a reason nothing is changed"
+    form |= {"reason": "thin market"}
     assert browser.post(address, form).status_code == 302
     with as_tenant("acorn"):
         changed = Group.objects.get()
         assert (changed.version, changed.ask_markup_points) == (2, 7)
         assert OutboxCommand.objects.filter(reference="group:b-book").count() == 2
+    told = browser.get(f"/admin/accounts/group/{group.pk}/history/").content.decode()
+    assert "group.ask_markup_points: 0 → 7" in told and "thin market" in told and "dealer" in told
     refused = browser.post(address, {**form, "ask_markup_points": 5_000})
     assert "This must be at most 1000." in refused.content.decode()
 

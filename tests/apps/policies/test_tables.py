@@ -1,0 +1,138 @@
+"""Policies out as CSV and in again: what went out says nothing new, a bad row names itself, nothing is half done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from apps.instruments import services as instruments
+from apps.policies import selectors, services
+from apps.policies.models import Kind, Policy
+from apps.risk import selectors as risk
+from apps.risk.models import GroupLimits
+from apps.tenants.services import in_tenant
+from tests.apps import records
+from tests.apps.dealing.desk_floor import symbol
+from tests.apps.policies.test_policies import BODIES, FULL, OWNERS, approve, staff
+
+
+@pytest.fixture
+def broker(acorn: Any, redis_server: Any) -> Iterator[None]:
+    with in_tenant("acorn"):
+        records.client()
+        for name in ("EURUSD", "GBPUSD"):
+            instruments.save_instrument(tenant="acorn", instrument=symbol(name), by="test")
+        yield
+
+
+def bring(kind: str, text: str) -> services.Brought:
+    return services.bring(kind=kind, text=text, by="dora", reason="a new year")
+
+
+def faults(kind: str, text: str) -> list[tuple[int, str, str]]:
+    with pytest.raises(services.UnableToImport) as refused:
+        bring(kind, text)
+    assert not Policy.objects.exists(), "nothing is written where a row is wrong"
+    return [tuple(each) for each in refused.value.faults]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_was_taken_away_comes_back_and_says_nothing_new(broker: None, kind: str) -> None:
+    group, name, body, _ = BODIES[kind]
+    row = Policy(kind=kind, group=group, symbol=name, owner=OWNERS.get(Kind(kind), ""), reason="a new day")
+    row.body = FULL.get(kind, body)
+    approve(services.save_draft(policy=row, by="dora"))
+    text = services.as_table(kind=kind, policies=selectors.live_rows(kind=kind))
+    assert bring(kind, text) == ([], 1)
+    assert Policy.objects.count() == 1
+
+
+def test_each_row_becomes_a_draft_and_a_second_import_of_it_none(broker: None) -> None:
+    text = (
+        "symbol,timezone,sessions.0.opens,sessions.0.closes,holidays,reason\n"
+        "EURUSD,Europe/London,Sun 22:00,Sun 24:00,2026-12-25;2027-01-01,\n"
+        "GBPUSD,UTC,Mon 00:00,7200,,from the exchange\n"
+    )
+    made = bring(Kind.CALENDAR, text).drafts
+    assert [(each.symbol, each.state, each.reason) for each in made] == [
+        ("EURUSD", "draft", "a new year"),
+        ("GBPUSD", "draft", "from the exchange"),
+    ]
+    assert made[0].body["sessions"] == [{"opens": 9_960, "closes": 10_080}]
+    assert made[0].body["holidays"] == ["2026-12-25", "2027-01-01"]
+    assert made[1].body == {"timezone": "UTC", "sessions": [{"opens": 0, "closes": 7_200}]}
+    assert bring(Kind.CALENDAR, text) == ([], 2)
+
+
+def test_a_bad_row_is_named_with_its_field_and_limit_and_nothing_is_written(broker: None) -> None:
+    text = "group,symbol,percent\nb-book,EURUSD,10\nb-book,NOTHING,10\nb-book,*,-4\nnobody,*,much\nb-book,*,7\n"
+    found = faults(Kind.MARGIN, text)
+    assert [(row, field) for row, field, _ in found] == [
+        (3, "symbol"),
+        (4, "percent"),
+        (5, "group"),
+        (6, "group, symbol"),
+    ]
+    assert "below zero" in found[1][2], "the limit is said"
+    assert "row 4" in found[3][2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "fault"),
+    [
+        (Kind.HEDGING, "symbol,threshold\nEURUSD,much\n", (2, "threshold")),
+        (Kind.PRICING, "group,symbol,bands.0.bid,bands.0.ask\nb-book,*,3,wide\n", (2, "bands.0.ask")),
+        (Kind.HEDGING, "symbol,treshold\nEURUSD,1\n", (1, "treshold")),
+        (Kind.HEDGING, "threshold\n1\n", (1, "symbol")),
+        (Kind.HEDGING, "symbol,threshold\nEURUSD\n", (2, "row")),
+        (Kind.PRICING, "group,symbol,bands.900.bid\nb-book,*,3\n", (1, "bands.900.bid")),
+        (Kind.RESTRICTED, 'owner,symbols\n,"EURUSD,NOTHING"\n', (2, "symbols")),
+    ],
+)
+def test_every_fault_has_its_place(broker: None, kind: str, text: str, fault: tuple[int, str]) -> None:
+    assert [each[:2] for each in faults(kind, text)] == [fault]
+
+
+def test_no_cell_is_a_formula_and_what_was_made_safe_is_read_as_it_was(broker: None) -> None:
+    body = {"rules": [{"name": "=HYPERLINK()", "priority": 1, "book_mode": "A"}]}
+    approve(services.save_draft(policy=Policy(kind=Kind.ROUTING, body=body, reason="-1+1"), by="dora"))
+    text = services.as_table(kind=Kind.ROUTING, policies=selectors.live_rows(kind=Kind.ROUTING))
+    assert "'=HYPERLINK()" in text and "'-1+1" in text
+    assert bring(Kind.ROUTING, text).drafts == []
+
+
+def test_limits_go_live_in_the_groups_own_record(broker: None) -> None:
+    (made,) = bring(Kind.LIMITS, "group,position_net_max_lots,collar_percent.gold\nb-book,40,2.5\n").drafts
+    assert not GroupLimits.objects.exists(), "a draft is nobody's"
+    approve(made)
+    limits = risk.limits_of(group="b-book")
+    assert limits is not None
+    assert (str(limits.position_net_max_lots), str(limits.collar_percent["gold"])) == ("40", "2.5")  # type: ignore[index]
+    shown = {name: (value, source) for name, _, value, source in selectors.effective_limits(group="b-book")}
+    assert shown["position_net_max_lots"] == ("40", "limits of b-book v1")
+    assert shown["window_s"] == ("60", "house")
+    assert shown["order_value_max"][1] == "group b-book v1"
+
+
+def upload(browser: Client, text: str) -> Any:
+    table = SimpleUploadedFile("swaps.csv", text.encode(), content_type="text/csv")
+    return browser.post("/admin/policies/swappolicy/import/", {"table": table, "reason": "new rates"})
+
+
+def test_the_back_office_takes_a_file_or_says_what_is_wrong_with_it(broker: None) -> None:
+    dealer = staff("dealer", "dora")
+    wrong = upload(dealer, "symbol,long,short\nEURUSD,-6.2,much\n")
+    assert wrong.status_code == 400
+    assert "Nothing was written" in wrong.content.decode() and "<td>short</td>" in wrong.content.decode()
+    assert upload(dealer, "symbol,long,short\nEURUSD,-6.2,1.1\n").status_code == 302
+    with in_tenant("acorn"):
+        made = Policy.objects.get()
+        assert (made.body["long"], made.reason, made.written_by) == ("-6.2", "new rates", "dora")
+        approve(made)
+    assert "EURUSD" in dealer.get("/admin/policies/swappolicy/export/").content.decode()
+    page = dealer.get(f"/admin/policies/swappolicy/{made.pk}/change/").content.decode()
+    assert "v1 live" in page and "long: – → -6.2" in page, "history shows the difference"
