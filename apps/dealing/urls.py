@@ -13,6 +13,7 @@ urlpatterns = [
     path("desk/snapshot/<slug:panel>", pages.panel_snapshot, name="snapshot"),
     path("desk/facts/<slug:name>", pages.facts, name="facts"),
     path("desk/orders/<str:order_id>", pages.order_file, name="order-file"),
+    path("desk/orders/<str:order_id>/receipt", pages.order_receipt, name="order-receipt"),
     path("desk/reports/<slug:name>.<slug:kind>", reports.desk_report, name="report"),
     path("desk/actions/<slug:kind>", actions.Act.as_view(), name="act"),
     path("desk/previews/<slug:kind>", previews.Preview.as_view(), name="preview"),

@@ -105,7 +105,10 @@ def brand_palette(request: HttpRequest) -> dict[str, str]:
     """Return the admin theme's eleven shades of the broker's primary colour."""
     colour = brand_of(request)["colour_primary"].lstrip("#")
     rgb = [int(colour[at : at + 2], 16) for at in (0, 2, 4)]
-    return {shade: _shaded(rgb, percent) for shade, percent in _SHADES.items()}
+    darker = _readable_on_white(rgb)
+    return {
+        shade: _shaded(rgb, min(percent, darker) if shade in _INK else percent) for shade, percent in _SHADES.items()
+    }
 
 
 # Positive: towards white; negative: towards black.
@@ -113,6 +116,22 @@ _SHADES = {
     "50": 92, "100": 84, "200": 68, "300": 48, "400": 24, "500": 0,
     "600": -14, "700": -30, "800": -44, "900": -56, "950": -72,
 }  # fmt: skip
+
+
+# The theme writes with these on white, and in white on them.
+_INK = ("600", "700", "800", "900", "950")
+_CONTRAST = 4.6
+
+
+def _readable_on_white(rgb: list[int]) -> int:
+    """Return how far towards black a colour must go to be read on white (WCAG AA), in percent below nothing."""
+    for percent in range(0, -100, -2):
+        mixed = [value * (100 + percent) // 100 / 255 for value in rgb]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in mixed]
+        luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+        if 1.05 / (luminance + 0.05) >= _CONTRAST:
+            return percent
+    return -100
 
 
 def _shaded(rgb: list[int], percent: int) -> str:

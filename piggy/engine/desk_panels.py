@@ -16,7 +16,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.state import Hedge
 from piggy.core.working import street_price
-from piggy.engine.desk_rows import Row, lots
+from piggy.engine.desk_rows import MONEY_STEP, PRICE_DIGITS_MORE, Row, lots
 
 HEDGES_KEPT = 30
 ALERTS_MAX = 100
@@ -83,6 +83,44 @@ def hedge_rows(*, desk: Desk, moment: Moment) -> Rows:
     latest = [*state.hedges.values()][-HEDGES_KEPT:]
     queued = [state.hedges[hedge_id] for hedge_id in sorted(state.open_hedges)]
     return rows | {hedge.hedge_id: _hedge_row(desk, hedge) for hedge in [*latest, *queued]}
+
+
+def coverage_rows(*, desk: Desk, moment: Moment) -> Rows:
+    """Return the house's account at each venue: what clients' legs and hedges left there, and what the hedges make.
+
+    `floating` is of the hedges alone, at the mid, in the quote currency; what clients' legs made is theirs.
+    """
+    state, rows = desk.state, {}
+    for venue, symbol in sorted({*state.venue_nets, *state.house_positions}):
+        net, held = state.venue_nets.get((venue, symbol), ZERO), state.house_positions.get((venue, symbol))
+        if not net and held is None:
+            continue
+        instrument, mark = state.instruments[symbol], moment.marks.get(symbol)
+        mid = None if mark is None else (mark.bid + mark.ask) / 2
+        hedged = held.quantity if held else ZERO
+        per_lot, step = instrument.contract_size, instrument.point.scaleb(-PRICE_DIGITS_MORE)
+        profit = None if mid is None or held is None else (held.quantity * mid - held.cost) * per_lot
+        rows[f"{venue}:{symbol}"] = {
+            "venue": venue,
+            "symbol": symbol,
+            "net": lots(net, instrument.lot_digits),
+            "passed_on": lots(net - hedged, instrument.lot_digits),
+            "hedged": lots(hedged, instrument.lot_digits),
+            "vwap": held.average_price.quantize(step) if held else None,
+            "mark": None if mid is None else mid.quantize(step),
+            "floating": None if profit is None else profit.quantize(MONEY_STEP),
+            "realised": (held.realised_quote if held else ZERO).quantize(MONEY_STEP),
+            "currency": instrument.quote,
+            "contract_size": per_lot,
+            "notional": None if mid is None else (net * per_lot * mid).quantize(MONEY_STEP),
+            "limit": _venue_limit(desk, venue, symbol),
+        }
+    return rows
+
+
+def _venue_limit(desk: Desk, venue: str, symbol: str) -> Decimal | None:
+    policies = (each for each in desk.state.hedge_policies.values() if each.symbol == symbol)
+    return min((each.venue_lots_max[venue] for each in policies if venue in each.venue_lots_max), default=None)
 
 
 def doubt_rows(*, desk: Desk) -> Rows:

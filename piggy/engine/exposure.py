@@ -322,6 +322,7 @@ class Marks:
             "margin": screen.margins.shown(desk=desk, moment=moment),
             "doubts": desk_panels.doubt_rows(desk=desk),
             "states": desk_panels.state_rows(desk=desk),
+            "coverage": desk_panels.coverage_rows(desk=desk, moment=moment),
         }
         alerts = desk_panels.alert_rows(desk=desk, panels=panels, before=screen.panels["alerts"].rows, now_us=now_us)
         return panels | {"alerts": alerts}

@@ -18,6 +18,7 @@ PANELS = (
     "doubts",
     "alerts",
     "states",
+    "coverage",
     "focus",
 )
 FOCUS_LIFE_S = 15

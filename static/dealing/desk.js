@@ -10,6 +10,7 @@ import { History } from "./history.js";
 import { painter } from "./painter.js";
 import { chart } from "./panels/chart.js";
 import { changes, journal, states } from "./panels/control.js";
+import { coverage, scorecards } from "./panels/coverage.js";
 import { deals } from "./panels/deals.js";
 import { exposure } from "./panels/exposure.js";
 import { ladder } from "./panels/ladder.js";
@@ -28,8 +29,8 @@ import { furnish } from "./tools.js";
 import { OF_STRIP, WHY } from "./why.js";
 
 // A new panel is one entry here, one in selectors.PANELS, and one stream of the engine or one of the facts.
-const MAKERS = { chart, deals, exposure, quotes, requests, orders, venues, ladder, hedges, margin, doubts, alerts, spread, books, marks, states, changes, journal };
-const FACTS = { deals: () => "deals", books: () => "books", marks: () => "marks", changes: () => "changes", journal: () => "journal", spread: () => `exposure-${spreadOf.value}` };
+const MAKERS = { chart, coverage, deals, exposure, quotes, requests, orders, venues, ladder, hedges, margin, doubts, alerts, spread, books, marks, scorecards, states, changes, journal };
+const FACTS = { deals: () => "deals", scorecards: () => "scorecards", books: () => "books", marks: () => "marks", changes: () => "changes", journal: () => "journal", spread: () => `exposure-${spreadOf.value}` };
 const FOCUS_MS = 5_000;
 const MESSAGE_MS = 8_000;
 const SIGHT_MS = 1_000;
@@ -163,7 +164,7 @@ const page = {
 const palette = new Palette({
   element: at("palette"),
   entries: () => [
-    ...[...titles].map(([name, { title }]) => ({ title: `Go to ${title.toLowerCase()}`, run: () => page.goTo(name) })),
+    ...[...titles].map(([name, { title }]) => ({ title: `Go to ${title}`, run: () => page.goTo(name) })),
     ...given.reports.flatMap((name) => ["html", "csv", "xlsx", "pdf"].map((kind) => ({ title: kind === "html" ? `Look at the report ${name}` : `Report ${name} as ${kind.toUpperCase()}`, run: () => location.assign(`/desk/reports/${name}.${kind}`) }))),
     ...WORKSPACES.map((name) => ({ title: `Workspace ${name}`, run: () => layout.show(name) })),
     ...Object.entries(dialog.forms).filter(([kind]) => dialog.can(kind) && !["cancel-order", "claim-request", "fill-request", "requote-request", "pass-request", "reject-request", "approve-hedge", "reject-hedge", "approve-change", "reject-change", "end-change", "bust-fill", "correct-fill", "ask-override", "grant-override"].includes(kind)).map(([kind, { title }]) => ({ title, run: () => dialog.open(kind) })),

@@ -59,7 +59,7 @@ export class ActionDialog {
     const inputs = el("div", "form-fields", ...[...this.fields.values()].map((each) => each.label));
     this.form.append(title, this.note, inputs, this.step, this.fault, el("div", "form-buttons", back, this.done));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
-    this.form.addEventListener("input", () => { this.confirming = false; this.step.replaceChildren(); this.refresh(); });
+    this.form.addEventListener("input", () => { this.forget(); this.confirming = false; this.step.replaceChildren(); this.refresh(); });
     this.element.replaceChildren(this.form, ...this.datalists());
     this.refresh();
     this.element.showModal();
@@ -88,8 +88,10 @@ export class ActionDialog {
     const value = given ?? spec.value;
     if (spec.check) input.checked = Boolean(value);
     else if (value !== undefined && value !== null) input.value = String(value);
-    const label = el("label", spec.check ? "check" : spec.parts ? "wide" : "", el("span", "", spec.title), input);
-    return { spec, input, label };
+    const wrong = el("small", "field-fault");
+    wrong.id = `fault-${spec.name}`;
+    const label = el("label", spec.check ? "check" : spec.parts || spec.utc ? "wide" : "", el("span", "", spec.title), input, wrong);
+    return { spec, input, label, wrong };
   }
 
   datalists() {
@@ -142,7 +144,8 @@ export class ActionDialog {
     if (!outcome.ok) {
       // Another try of what was refused is another wish; of what was lost it is the same.
       if (outcome.state === "refused") this.key = crypto.randomUUID();
-      return this.refuse(outcome.text);
+      const field = this.fields.get(outcome.field);
+      return this.refuse(field ? outcome.said : outcome.text, field && !field.label.hidden ? field.input : null);
     }
     this.element.close();
     const text = outcome.state === "unheard" ? "Asked; the desk has not answered yet. See the journal." : outcome.text || "Done.";
@@ -161,7 +164,7 @@ export class ActionDialog {
 
   askAgain(values, expected) {
     this.confirming = true;
-    this.fault.textContent = "";
+    this.forget();
     const sentence = el("div", "", el("p", "", el("strong", "", this.spec.says(values, this.seen))), ...(this.spec.look ? whatMoves(this.seen) : []));
     if (this.spec.typed) {
       const typed = el("input");
@@ -178,8 +181,26 @@ export class ActionDialog {
     this.done.focus();
   }
 
+  /** Say what is wrong: beside the field that it is about, else at the foot. */
   refuse(message, input) {
+    this.forget();
+    const field = [...this.fields.values()].find((each) => each.input === input);
+    (field?.wrong ?? this.fault).textContent = message;
+    if (!field) return;
+    input.setAttribute("aria-invalid", "true");
+    input.setAttribute("aria-describedby", field.wrong.id);
     this.fault.textContent = message;
-    input?.focus();
+    this.fault.classList.add("visually-hidden");
+    input.focus();
+  }
+
+  forget() {
+    this.fault.textContent = "";
+    this.fault.classList.remove("visually-hidden");
+    for (const { input, wrong } of this.fields.values()) {
+      wrong.textContent = "";
+      input.removeAttribute("aria-invalid");
+      input.removeAttribute("aria-describedby");
+    }
   }
 }

@@ -47,7 +47,10 @@ export class Drawer {
     this.open(`Order ${orderId}`, el("p", "muted", "Reading…"));
     const file = await read(`/desk/orders/${encodeURIComponent(orderId)}`);
     if (!file) return this.open(`Order ${orderId}`, el("p", "muted", "Not in the tables yet; they follow the desk within a second."));
-    this.open(`Order ${orderId}`, ...orderFile(file));
+    const told = el("section", "", el("h3", "", "Execution receipt"), el("p", "muted", "Reading…"));
+    this.open(`Order ${orderId}`, ...orderFile(file), told);
+    const receipt = await read(`/desk/orders/${encodeURIComponent(orderId)}/receipt`);
+    told.replaceChildren(...receiptOf(orderId, receipt));
   }
 
   stopOut(account) {
@@ -87,6 +90,19 @@ const orderFile = ({ order, legs, fills, actions, controls }) => {
   if (fills.length) parts.push(section("Fills", detailTable({ caption: "Fills", heads: ["Book", "Lots", "Price", "Raw price", "Markup", "Commission", "Realised"], figures: [1, 2, 3, 4, 5, 6], rows: fills.map((fill) => [fill.book, plain(fill.quantity), plain(fill.price), plain(fill.raw_price), plain(fill.markup_revenue), plain(fill.commission), plain(fill.realised)]) })));
   if (actions.length) parts.push(section("Dealers' actions", detailTable({ caption: "Actions", heads: ["At UTC", "Who", "What", "Why"], rows: actions.map((each) => [clock(each.at, false), each.by, words(each.kind), each.reason]) })));
   return parts;
+};
+
+/** The receipt as its client has it: what each fill cost against the price at arrival, in its parts, and its hash. */
+const receiptOf = (orderId, receipt) => {
+  const title = el("h3", "", "Execution receipt");
+  if (!receipt) return [title, el("p", "muted", "There is none: the order is not in the tables yet.")];
+  const { legs, fills } = receipt.execution;
+  const link = el("a", "", "Save it (JSON, checked offline by piggy/messaging/receipts.py)");
+  link.href = `/desk/orders/${encodeURIComponent(orderId)}/receipt?save`;
+  const tables = [];
+  if (fills.length) tables.push(detailTable({ caption: "Slippage of each fill, above zero worse for the client", heads: ["Fill", "Lots", "Price", "Market", "Latency", "Markup", "In all"], figures: [1, 2, 3, 4, 5, 6], rows: fills.map((fill) => [fill.fill_id, plain(fill.quantity), plain(fill.price), ...["market", "latency", "markup", "total"].map((part) => plain(fill.slippage?.[part]))]) }));
+  if (legs.length) tables.push(detailTable({ caption: "Every attempt at an LP", heads: ["Leg", "LP", "Try", "Lots", "Filled", "Answered ms", "Outcome"], figures: [2, 3, 4, 5], rows: legs.map((leg) => [leg.cl_ord_id, leg.venue, String(leg.attempt), plain(leg.quantity), plain(leg.filled), leg.answered_after_us === null ? NONE : number(String(Math.round(leg.answered_after_us / 1000))), words(leg.outcome)]) }));
+  return [title, ...tables, el("p", "muted receipt-hash", `${receipt.entries.length} events, hash ${receipt.receipt_hash}`), el("p", "", link)];
 };
 
 const routed = (routing) => {

@@ -21,6 +21,13 @@ export const number = (text) => {
   return `${String(text).startsWith("-") ? MINUS : ""}${grouped}${fraction === undefined ? "" : `.${fraction}`}`;
 };
 
+/** Decimal text with at least so many places: figures under one another are read by their points. */
+export const padded = (text, places = 2) => {
+  if (text === null || text === undefined || text === "") return text;
+  const [whole, fraction = ""] = String(text).split(".");
+  return places ? `${whole}.${fraction.padEnd(places, "0")}` : String(text);
+};
+
 /** Large amounts without their cents: there is no room, and nobody deals in them. */
 export const brief = (text) => (/^-?\d{4,}\./.test(text ?? "") ? text.split(".")[0] : text);
 

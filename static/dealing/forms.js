@@ -9,7 +9,7 @@ const minutes = number("minutes", "Minutes until it is put back", { value: "30",
 const lines = (name, title, parts, sample) => ({ name, title, parts, placeholder: `${parts.join(", ")}\n${sample}` });
 const fixed = (name, title) => text(name, title, { readonly: true });
 
-const SCOPES = ["symbol", "group", "account", "venue", "venue_symbol", "tenant", "firm"];
+const SCOPES = ["symbol", "group", "account", "venue", "venue_symbol", "strategy", "tenant", "firm"];
 const STATES = [["active", "active: trade again"], ["reducing", "reduce only"], ["halted", "halted: no orders"], ["killed", "killed: no orders, cancel what works"]];
 
 export const forms = ({ tenant, limits }) => ({
@@ -34,6 +34,18 @@ export const forms = ({ tenant, limits }) => ({
     ],
     confirm: (values) => `${values.side} ${values.quantity} ${values.symbol}`,
     says: (values) => `${values.side.toUpperCase()} ${inWords(values.quantity)} lots of ${values.symbol} for ${values.account_id}, ${values.type}`,
+  },
+  "amend-order": {
+    title: "Change a client's order",
+    note: "What is left blank stays; the gate holds the change to the client's limits.",
+    fields: [fixed("order_id", "Order"), number("quantity", "Lots in all", { optional: true }), number("limit_price", "Limit price", { optional: true }), number("stop_price", "Stop price", { optional: true })],
+    confirm: (values) => `amend ${values.order_id}`,
+    says: (values) => `Change ${values.order_id}: ${[["quantity", "lots"], ["limit_price", "limit"], ["stop_price", "stop"]].filter(([name]) => values[name]).map(([name, title]) => `${title} ${inWords(values[name])}`).join(", ") || "nothing given"}`,
+  },
+  "score-account": {
+    title: "Score an account's flow",
+    note: "Basis points against the house that its fills are worth; routing rules may look at it.",
+    fields: [text("account_id", "Account", { list: "accounts" }), number("score", "Score in basis points")],
   },
   "cancel-order": { title: "Cancel an order", fields: [fixed("order_id", "Order")] },
   "claim-request": { title: "Claim a request", quick: true, fields: [fixed("order_id", "Order")] },

@@ -3,6 +3,7 @@ const COLUMNS = 12;
 const ROWS = 24;
 const NARROW_PX = 1100;
 const SAVE_AFTER_MS = 800;
+const REFOLD_MS = 250;
 
 const tile = (x, y, w, h) => ({ x, y, w, h });
 
@@ -15,7 +16,7 @@ const PRESETS = {
     spread: tile(0, 0, 7, 7), alerts: tile(7, 0, 5, 8), margin: tile(0, 7, 7, 7), hedges: tile(7, 8, 5, 9),
     books: tile(0, 14, 7, 5), marks: tile(0, 19, 7, 5), doubts: tile(7, 17, 5, 7),
   },
-  Deals: { chart: tile(0, 0, 8, 11), hedges: tile(8, 0, 4, 11), deals: tile(0, 11, 12, 13) },
+  Deals: { chart: tile(0, 0, 6, 11), scorecards: tile(6, 0, 6, 5), coverage: tile(6, 5, 6, 6), deals: tile(0, 11, 12, 13) },
   Control: { states: tile(0, 0, 5, 10), changes: tile(5, 0, 7, 10), journal: tile(0, 10, 12, 14) },
 };
 
@@ -39,7 +40,11 @@ export class Layout {
       columnOpts: { breakpoints: [{ w: NARROW_PX, c: 1 }], breakpointForWindow: true }, resizable: { handles: "e,se,s,sw,w" },
     }, root);
     this.grid.on("change", () => this.moved());
-    window.addEventListener("resize", () => this.grid.cellHeight(this.cellPx()));
+    this.wasNarrow = this.isNarrow;
+    window.addEventListener("resize", () => {
+      this.grid.cellHeight(this.cellPx());
+      setTimeout(() => this.refold(), REFOLD_MS);
+    });
     // A banner above takes room away and gives it back.
     new ResizeObserver(() => this.grid.cellHeight(this.cellPx())).observe(document.getElementById("banner"));
   }
@@ -59,16 +64,31 @@ export class Layout {
   /** Show a workspace as its dealer left it. */
   show(name) {
     this.busy = true;
+    this.wasNarrow = this.isNarrow;
     this.current = name;
     this.grid.batchUpdate();
     for (const item of [...this.grid.getGridItems()]) this.take(item);
     const places = Object.entries(this.places[name]).sort(([, one], [, other]) => one.y - other.y || one.x - other.x);
-    for (const [panel, place] of places) this.put(panel, place);
+    // In one column the panels stand under one another in the order that they are read in.
+    let below = 0;
+    for (const [panel, place] of places) {
+      this.put(panel, this.isNarrow ? tile(0, below, 1, place.h) : place);
+      below += place.h;
+    }
     this.grid.batchUpdate(false);
     this.busy = false;
     this.keep();
     this.root.dispatchEvent(new CustomEvent("workspace", { detail: { name } }));
   }
+
+  /** Between one column and twelve every panel is put anew: the library's own scaling would lose their places. */
+  refold() {
+    if (this.isNarrow === this.wasNarrow) return;
+    this.wasNarrow = this.isNarrow;
+    this.show(this.current);
+  }
+
+  get isNarrow() { return this.grid.getColumn() !== COLUMNS; }
 
   put(panel, place) {
     const item = this.items.get(panel);
@@ -106,7 +126,7 @@ export class Layout {
   }
 
   moved() {
-    if (this.busy || this.grid.getColumn() !== COLUMNS) return;
+    if (this.busy || this.isNarrow || this.wasNarrow) return;
     const nodes = this.grid.getGridItems().map((item) => [item.dataset.panel, item.gridstackNode]);
     this.places[this.current] = Object.fromEntries(nodes.map(([panel, node]) => [panel, tile(node.x, node.y, node.w, node.h)]));
     this.keep();

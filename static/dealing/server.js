@@ -19,7 +19,8 @@ export const act = async (kind, body, key) => {
   const said = await answer.json().catch(() => ({}));
   if (said.state) return { ok: said.state !== "refused", ...said };
   const field = said.field ? `${said.field}: ` : "";
-  return { ok: false, state: "refused", text: said.message ? field + said.message : `The server answered ${answer.status}.` };
+  const text = said.message ? field + said.message : `The server answered ${answer.status}.`;
+  return { ok: false, state: "refused", field: said.field, said: said.message, text };
 };
 
 export const saveLayout = (layout) => send("PUT", "/desk/layout", { layout }).catch(() => {});

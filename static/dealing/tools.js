@@ -24,6 +24,7 @@ const TOOLS = {
   ],
   orders: [
     { title: "Cancel", key: "x", kind: "cancel-order", needsRow: true, values: (row) => ({ order_id: row.order_id }) },
+    { title: "Change", kind: "amend-order", needsRow: true, fits: (row) => row.leaves > 0, values: (row) => ({ order_id: row.order_id, quantity: row.quantity, [row.type.startsWith("stop") ? "stop_price" : "limit_price"]: row.price ?? "" }) },
     { title: "Override", kind: "ask-override", needsRow: true, fits: (row) => row.state === "denied" || row.leaves > 0, values: (row) => ({ order_id: row.order_id, codes: (row.checks ?? []).map((check) => check.code).join(", ") }) },
     { title: "Halt account", kind: "set-trading-state", needsRow: true, values: (row) => stop("account", row.account_id, "halted") },
   ],
@@ -43,10 +44,20 @@ const TOOLS = {
     { title: "Halt LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "halted") },
     { title: "Reopen LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "active") },
   ],
+  coverage: [
+    { title: "Hedge", key: "h", kind: "cover", needsRow: true, values: (row) => ({ symbol: row.symbol, side: Number(row.net) > 0 ? "sell" : "buy", quantity: row.net.replace("-", "") }) },
+    { title: "Halt LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "halted") },
+  ],
+  scorecards: [
+    { title: "Halt LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "halted") },
+    { title: "Kill LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "killed") },
+    { title: "Reopen LP", kind: "set-trading-state", needsRow: true, values: (row) => stop("venue", row.venue, "active") },
+  ],
   journal: [
     { title: "Grant", key: "c", kind: "grant-override", needsRow: true, fits: (row) => row.kind === "ask-override", values: (row) => ({ action_id: Number(row.key) }) },
   ],
   ladder: [
+    { title: "Auctions", kind: "configure-auctions", values: (row, panel) => ({ symbol: panel.grid.symbol }) },
     { title: "Phase", kind: "change-phase", values: (row, panel) => ({ symbol: panel.grid.symbol, phase: "volatility_call" }) },
     { title: "Order", kind: "place-order", values: (row, panel) => ({ symbol: panel.grid.symbol }) },
     { title: "Hedge", kind: "cover", values: (row, panel) => ({ symbol: panel.grid.symbol, side: "buy" }) },
@@ -58,6 +69,8 @@ const TOOLS = {
   margin: [
     { title: "Reduce only", kind: "set-trading-state", needsRow: true, values: (row) => stop("account", row.account_id, "reducing") },
     { title: "Order", kind: "place-order", needsRow: true, values: (row) => ({ account_id: row.account_id, reduce_only: true }) },
+    { title: "Score", kind: "score-account", needsRow: true, values: (row) => ({ account_id: row.account_id }) },
+    { title: "Unthrottle", kind: "release-throttle", needsRow: true, values: (row) => ({ account_id: row.account_id }) },
   ],
   spread: [
     { title: "Routing", kind: "change-routing", values: (row) => ({ group: row?.name }) },

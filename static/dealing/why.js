@@ -23,6 +23,8 @@ const quotes = (row) => [
 ];
 
 const venues = (row) => [
+  { name: "Quotes/s", value: row.quotes_per_s, how: "Quotes that came in the last whole second, over all its symbols.", inputs: [["Quote age ms", row.quote_age_ms]] },
+  { name: "Fills", value: String(row.fills), how: "Executions that it reported since the engine began.", inputs: [["Orders", row.orders]] },
   { name: "Reject %", value: row.reject_percent, how: "Rejected orders over all orders sent to it.", inputs: [["Rejects", row.rejects], ["Orders", row.orders]] },
   { name: "In doubt", value: String(row.in_doubt), how: "Legs of which it has not said what became of them.", inputs: [] },
 ];
@@ -51,7 +53,39 @@ const marks = (row) => [
   { name: "Under MIXED", value: money(row.under_mixed), how: "A share of each, as the group's A-book percent says.", inputs: [["A-book %", row.a_percent], ["Per million", row.under_mixed_rpm]] },
 ];
 
+const coverage = (row) => [
+  lots("Net lots", row.net, "What its fills left at this LP, bought less sold: clients' legs passed on, and the house's own hedges.", [["Passed on", row.passed_on], ["Hedges", row.hedged], ["Most that hedges may hold", row.limit]]),
+  { name: "Floating", value: money(row.floating), how: "Hedges' lots at the mid less their cost, times the contract size, in the quote currency. What was passed on is its clients'.", inputs: [["Hedges", row.hedged], ["VWAP", row.vwap], ["Mark", row.mark], ["Contract size", row.contract_size]] },
+  { name: "Realised", value: money(row.realised), how: "What hedges made that were closed at this LP, in the quote currency.", inputs: [["Currency", row.currency]] },
+  { name: "Notional", value: row.notional, how: "Net lots times contract size times mark.", inputs: [["Net lots", row.net], ["Mark", row.mark]] },
+];
+
+const share = (value) => (value === null || value === undefined ? null : `${(Number(value) * 100).toFixed(1)} %`);
+
+const scorecards = (row) => [
+  { name: "Filled", value: share(row.fill_ratio), how: "Lots filled over lots sent, the latest counting most.", inputs: [["Orders", row.orders], ["Fills", row.fills]] },
+  { name: "Rejected", value: share(row.reject_rate), how: "Rejects over orders, the latest counting most.", inputs: [["Rejects", row.rejects], ["In a row now", row.rejects_in_a_row]] },
+  { name: "Acknowledged within ms", value: row.latency_ms_p50, how: "Median from the order to its first word; the second figure holds for 95 of 100.", inputs: [["p95", row.latency_ms_p95], ["Samples", row.latency_ms_samples]] },
+  { name: "Held for ms", value: row.hold_ms_p50, how: "Median from the order to its fill or refusal: a last look takes this long.", inputs: [["p95", row.hold_ms_p95], ["Samples", row.hold_ms_samples]] },
+  ...[["1000", "1 s"], ["10000", "10 s"], ["60000", "60 s"]].map(([after, title]) => ({ name: `Markout ${title}, bp`, value: row[`markout_${after}_mean_bps`], how: "The mid after its fills against the mid at the fill; above zero the market went against us. Grey: within two standard errors of nothing.", inputs: [["Standard error", row[`markout_${after}_error_bps`]], ["Fills", row[`markout_${after}_samples`]]] })),
+  { name: "Cost, bp", value: row.cost_markout_bps, how: "The markout that the cost model of routing counts with.", inputs: [] },
+  { name: "Up", value: `${row.up_percent} %`, how: "Share of the seconds since the engine began in which the session was ready.", inputs: [["Times lost", row.disconnects]] },
+];
+
+const level = (side, book) => (book ?? []).flatMap((each) => [[`${side} ${each.venue ?? ""}`.trim(), `${each.price} × ${each.size ?? each.quantity ?? ""}`]]);
+
+const ladder = (row) => [
+  { name: "Best bid", value: row.bids?.[0]?.price, how: "Every LP's live bids, the highest first; what an LP quotes beyond its best is its depth.", inputs: level("Bid", row.bids) },
+  { name: "Best ask", value: row.asks?.[0]?.price, how: "Every LP's live asks, the lowest first.", inputs: level("Ask", row.asks) },
+];
+
+const alerts = (row) => [{ name: row.title, value: null, how: row.text, inputs: [["Topic", row.topic ?? row.key], ["Urgency", row.tone]] }];
+
+const changes = (row) => [{ name: "Meanwhile", value: null, how: "What holds until the clock puts it back; what somebody changed since stays.", inputs: [...Object.entries(row.before ?? {}).map(([name, value]) => [`${name} before`, value]), ...Object.entries(row.after ?? {}).map(([name, value]) => [`${name} now`, value]), ["Minutes", row.minutes], ["Asked by", row.asked_by], ["Approved by", row.approved_by]] }];
+
 const spread = (row) => [
+  ...[["A-book", row.a, "The part passed to LPs."], ["B-book", row.b, "The part that the house kept."], ["LP net", row.venue, "What LPs hold for the house."], ["Uncovered", row.uncovered, "Client net less LP net."]].filter(([, value]) => value !== undefined).map(([name, value, how]) => ({ name, value: net(value), how, inputs: [] })),
+  { name: "Size in USD", value: row.size, how: row.rate !== undefined ? "Uncovered at the live mid." : "Long and short together.", inputs: [["Uncovered", row.uncovered], ["USD per unit", row.rate], ["Gross", row.gross]].filter(([, value]) => value !== undefined) },
   { name: "Client net", value: net(row.client), how: row.rate !== undefined ? "Both legs of every symbol in units of the currency: long EURUSD is long EUR and short USD." : "Positions at the live mid, in USD.", inputs: [["Long", row.long], ["Short", row.short], ["USD per unit", row.rate]].filter(([, value]) => value !== undefined) },
   { name: "Limit use", value: row.limit_percent ?? null, how: "Gross over the account's largest exposure (P-19).", inputs: [["Gross", row.gross], ["Limit", row.limit]] },
 ];
@@ -85,4 +119,4 @@ export const OF_STRIP = {
   "orders-per-s": (row) => [{ name: "Orders/s", value: String(row.orders_per_s), how: "Orders that changed in the last whole second.", inputs: [] }],
 };
 
-export const WHY = { deals, doubts, requests, exposure, quotes, venues, margin, hedges, books, marks, spread, orders };
+export const WHY = { alerts, changes, coverage, ladder, scorecards, deals, doubts, requests, exposure, quotes, venues, margin, hedges, books, marks, spread, orders };

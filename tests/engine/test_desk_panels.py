@@ -134,3 +134,18 @@ def test_an_order_that_waits_for_a_dealer_shows_how_far_the_market_went() -> Non
 
 def requests(floor: Floor) -> dict[str, dict[str, Any]]:
     return desk_panels.request_rows(desk=floor.desk, moment=floor.desk.moment(now_us=floor.now_us))
+
+
+def test_a_coverage_account_is_what_legs_and_hedges_left_at_its_venue() -> None:
+    floor = House()
+    floor.clients_buy("5")
+    for leg in floor.children():
+        floor.fill(leg, "1.10020")
+    rows = desk_panels.coverage_rows(desk=floor.desk, moment=floor.desk.moment(now_us=floor.now_us))
+    state = floor.desk.state
+    assert sum(row["net"] for row in rows.values()) == sum(state.venue_nets.values()) == 4
+    for (venue, name), position in state.house_positions.items():
+        row = rows[f"{venue}:{name}"]
+        assert (row["hedged"], row["passed_on"]) == (position.quantity, row["net"] - position.quantity)
+        profit = (position.quantity * row["mark"] - position.cost) * row["contract_size"]
+        assert row["floating"] == profit.quantize(Decimal("0.01"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -20,3 +21,25 @@ def running() -> Iterator[RunningVenue]:
         stack.callback(venue.clear_away)
         venue.start()
         yield venue
+
+
+# What the stories with a page need imports models, which this file is read too early for.
+@pytest.fixture(scope="session")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from tests.flows import desk_people
+
+    yield from desk_people.serve(log=tmp_path_factory.mktemp("web") / "web.log")
+
+
+@pytest.fixture
+def heard(acorn: Any, redis_server: Any, owner_sql: Any) -> Iterator[Any]:
+    from tests.flows import desk_people
+
+    yield from desk_people.listen(redis_server=redis_server, owner_sql=owner_sql)
+
+
+@pytest.fixture
+def desk(web: Any, heard: Any) -> Iterator[Any]:
+    from tests.flows import desk_people
+
+    yield from desk_people.sit_down(web=web)

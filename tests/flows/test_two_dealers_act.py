@@ -1,86 +1,15 @@
-"""Two people at the desk: a dealer who acts, by mouse and by keyboard, and a watcher who cannot."""
+"""People at the desk: a dealer who acts, by mouse and by keyboard, and a watcher who cannot."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-import pytest
-from django.db import connection
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from apps.dealing.api.actions import ACTIONS
 from apps.dealing.models import DeskAction, DeskLayout
-from apps.instruments import services as instruments
-from apps.tenants.services import in_tenant
-from piggy import projector
-from piggy.bench.desk_frames import FrameMaker
-from piggy.bench.desk_ground import EngineVoice, WebProcess, seat_staff
-from piggy.core.answers import Answer
 from piggy.core.commands import Envelope
-from tests.apps import records
-from tests.apps.dealing.desk_floor import engine, symbol
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-GRIDSTACK = Path(__file__).resolve().parents[2] / "static/vendor/gridstack/gridstack-all.js"
-ROWS: dict[str, dict[str, Any]] = {
-    "requests": {
-        "O7": {
-            "order_id": "O7",
-            "account_id": "A1",
-            "symbol": "EURUSD",
-            "side": "buy",
-            "type": "market",
-            "quantity": "2.00",
-            "requested": "1.08440",
-            "current": "1.08447",
-            "slippage_points": "7",
-            "held_at": 1_700_000_000_000_000,
-            "expires_at": 4_000_000_000_000_000,
-            "passes_on": False,
-            "claimed_by": "",
-            "requote": None,
-            "requotes": 0,
-        }
-    },
-    "hedges": {
-        "H000000001": {
-            "kind": "hedge",
-            "hedge_id": "H000000001",
-            "symbol": "EURUSD",
-            "side": "buy",
-            "quantity": "4.00",
-            "filled": "0.00",
-            "state": "queued",
-            "queued": True,
-            "at": 1_700_000_000_000_000,
-        }
-    },
-    "margin": {
-        "A1": {
-            "account_id": "A1",
-            "group": "b-book",
-            "level_percent": "62.5",
-            "distance": "120.00",
-            "equity": "620.00",
-            "used_margin": "1000.00",
-            "free_margin": "-380.00",
-            "floating": "-380.00",
-            "balance": "1000.00",
-            "call_percent": "100",
-            "stop_out_percent": "50",
-            "called": True,
-        }
-    },
-    "states": {"symbol:GBPUSD": {"scope": "symbol", "key": "GBPUSD", "state": "halted", "by": "rick"}},
-    "alerts": {
-        "venue:LP1": {"key": "venue:LP1", "tone": "serious", "title": "LP1 is down", "text": "logged out", "since": 1}
-    },
-}
+from tests.flows.desk_people import IN_BROWSER, asked, fill_in, in_acorn, submit
 
 TRY = """async () => {
   const token = document.querySelector('meta[name=csrf]').content;
@@ -88,99 +17,7 @@ TRY = """async () => {
   return (await fetch('/desk/actions/cover', {method: 'POST', body: '{}', headers})).status;
 }"""
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH"),
-    pytest.mark.skipif(not GRIDSTACK.exists(), reason="the browser files are not set up"),
-]
-
-
-def done(envelope: Envelope) -> Answer:
-    return Answer(command_id=envelope.command_id)
-
-
-@pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
-    with WebProcess(log=tmp_path_factory.mktemp("web") / "web.log") as process:
-        yield process
-
-
-@pytest.fixture
-def heard(acorn: Any, redis_server: Any, owner_sql: Any) -> Iterator[list[Envelope]]:
-    voice = EngineVoice(tenant="acorn", maker=FrameMaker())
-    voice.maker.rows.update(ROWS)
-    voice.begin()
-    with in_tenant("acorn"):
-        records.client()
-        for name in ("AUDUSD", "EURUSD"):
-            instruments.save_instrument(tenant="acorn", instrument=symbol(name), by="test")
-        records.write(records.credited(), records.accepted(), records.filled())
-        projector.catch_up(tenant="acorn")
-    with engine(redis_server, owner_sql, done) as heard:
-        yield heard
-
-
-@pytest.fixture
-def keys(heard: list[Envelope]) -> dict[str, str]:
-    """Sessions of a dealer and of a watcher."""
-    roles = {"dora": "dealer", "wanda": "watcher"}
-    return {name: seat_staff(tenant="acorn", role=role, username=name) for name, role in roles.items()}
-
-
-@pytest.fixture
-def desk(web: WebProcess, keys: dict[str, str]) -> Iterator[Callable[[str], Page]]:
-    """Open the desk as somebody; what the console said is in `page.said`."""
-
-    def sit(name: str) -> Page:
-        context = browser.new_context(viewport={"width": 1600, "height": 900})
-        cookie = {"name": "sessionid", "value": keys[name], "domain": "acorn.localhost", "path": "/"}
-        context.add_cookies([cookie])  # type: ignore[list-item]
-        page = context.new_page()
-        said: list[str] = []
-        page.said = said  # type: ignore[attr-defined]
-        page.on("console", lambda line: said.append(line.text) if line.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(f"http://acorn.localhost:{web.port}/desk/")
-        expect(page.locator("[data-strip=connection]")).to_contain_text("Live", timeout=20_000)
-        expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible(timeout=20_000)
-        return page
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield sit
-        browser.close()
-
-
-def in_acorn(read: Callable[[], Any]) -> Any:
-    """Read the tables from a thread of its own: the browser's driver has an event loop in this one."""
-
-    def inside() -> Any:
-        with in_tenant("acorn"):
-            found = read()
-        connection.close()
-        return found
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(inside).result()
-
-
-def asked(heard: list[Envelope]) -> list[str]:
-    return [type(envelope.command).__name__ for envelope in heard if envelope.reply_to]
-
-
-def fill_in(page: Page, **values: str) -> None:
-    for name, value in values.items():
-        field = page.locator(f"#action [name={name}]")
-        if field.evaluate("each => each.tagName") == "SELECT":
-            field.select_option(value)
-        else:
-            field.fill(value)
-    page.locator("#action [name=reason]").fill("because of the news")
-
-
-def submit(page: Page) -> None:
-    page.locator("#action [type=submit]").click()
+pytestmark = IN_BROWSER
 
 
 def test_a_dealer_walks_through_the_actions(desk: Callable[[str], Page], heard: list[Envelope]) -> None:
@@ -262,23 +99,6 @@ def test_a_panel_lives_in_a_window_of_its_own(desk: Callable[[str], Page]) -> No
     assert page.said == []  # type: ignore[attr-defined]
 
 
-def test_terms_are_changed_for_a_while_and_put_back(desk: Callable[[str], Page]) -> None:
-    page = desk("dora")
-    page.keyboard.press("4")
-    page.locator(".panel-changes [data-kind=change-routing]").click()
-    fill_in(page, group="b-book", book_mode="A", minutes="5")
-    submit(page)
-    expect(page.locator("#grid-changes .tabulator-row")).to_contain_text("live", timeout=10_000)
-    page.keyboard.press("g")
-    page.keyboard.press("c")
-    page.keyboard.press("j")
-    page.locator(".panel-changes [data-kind=end-change]").click()
-    fill_in(page)
-    submit(page)
-    expect(page.locator("#grid-changes .tabulator-row")).to_contain_text("ended", timeout=10_000)
-    assert page.said == []  # type: ignore[attr-defined]
-
-
 def test_a_watcher_has_no_button_and_is_refused_all_the_same(
     desk: Callable[[str], Page], heard: list[Envelope]
 ) -> None:
@@ -309,11 +129,23 @@ def test_the_page_remembers_where_its_dealer_put_the_panels(desk: Callable[[str]
     expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible(timeout=20_000)
     expect(page.locator(".panel-venues")).to_have_count(0)
     expect(page.locator("[data-action=sound]")).to_have_attribute("aria-pressed", "true")
+    narrow_and_wide_again(page, kept["places"]["Dealing"])
     page.keyboard.press("Control+k")
     page.keyboard.type("lp health")
     page.keyboard.press("Enter")
     expect(page.locator(".panel-venues")).to_be_visible()
     assert page.said == []  # type: ignore[attr-defined]
+
+
+def narrow_and_wide_again(page: Page, places: dict[str, dict[str, int]]) -> None:
+    """In one column panels stand in reading order, and a wide window has them where they were."""
+    page.set_viewport_size({"width": 768, "height": 900})
+    page.wait_for_function("desk.layout.wasNarrow")
+    tops = [page.locator(f".panel-{name}").bounding_box() for name in ("exposure", "quotes", "orders")]
+    assert [box["y"] for box in tops if box] == sorted(box["y"] for box in tops if box)
+    page.set_viewport_size({"width": 1600, "height": 900})
+    page.wait_for_function("!desk.layout.wasNarrow")
+    assert page.evaluate("desk.layout.places.Dealing") == places
 
 
 def test_a_figure_says_why_it_is_what_it_is(desk: Callable[[str], Page]) -> None:

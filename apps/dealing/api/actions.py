@@ -63,6 +63,8 @@ ACTIONS: dict[str, Action] = {
     "ask-override": Action(serializers.AskOverrideIn, services.ask_override),
     "grant-override": Action(serializers.GrantOverrideIn, services.grant_override),
     "release-throttle": Action(serializers.AccountIn, services.release_throttle),
+    "amend-order": Action(serializers.AmendIn, services.amend_order),
+    "score-account": Action(serializers.ScoreIn, services.score_account),
 }
 assert ACTIONS.keys() == selectors.RIGHTS.keys(), "every action has a right that it needs"
 

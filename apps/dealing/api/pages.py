@@ -17,6 +17,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from apps.dealing import selectors
+from apps.trading import selectors as trading
 from piggy.messaging.streams import PANELS
 
 View = Callable[..., HttpResponse]
@@ -75,6 +76,7 @@ FACTS: dict[str, Callable[[str], Any]] = {
     "changes": lambda tenant: selectors.changes(),
     "deals": lambda tenant: selectors.deals(),
     "journal": lambda tenant: selectors.actions_done(),
+    "scorecards": lambda tenant: selectors.scorecards(tenant=tenant),
 }
 
 
@@ -97,6 +99,20 @@ def order_file(request: HttpRequest, order_id: str) -> HttpResponse:
     if found is None:
         raise Http404
     return _json(found)
+
+
+@require_safe
+@never_cache
+@dealers_only
+def order_receipt(request: HttpRequest, order_id: str) -> HttpResponse:
+    """The execution receipt of an order, as its client can fetch and check it."""
+    found = trading.receipt_for_staff(tenant=request.tenant.schema_name, order_id=order_id)  # type: ignore[attr-defined]
+    if found is None:
+        raise Http404
+    answer = _json(found)
+    if "save" in request.GET:
+        answer["Content-Disposition"] = f'attachment; filename="receipt-{order_id}.json"'
+    return answer
 
 
 def _json(value: Any) -> HttpResponse:

@@ -19,6 +19,8 @@ from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 
 REASON_MIN, REASON_MAX = 3, 500
 TEXT_MAX = 200
+SCOPES = ("firm", "tenant", "group", "account", "symbol", "venue", "venue_symbol", "strategy")
+BPS_MAX = 10_000
 POINTS_MAX = 1_000
 TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP)
 
@@ -46,9 +48,9 @@ class Reasoned(StrictInput):
 
 
 class TradingStateIn(Reasoned):
-    """`confirm` repeats the target's name for a kill; the key of a venue_symbol is VENUE/SYMBOL."""
+    """`scope` is one of SCOPES; `confirm` repeats the target's name for a kill; a venue_symbol is VENUE/SYMBOL."""
 
-    scope = serializers.ChoiceField(("firm", "tenant", "group", "account", "symbol", "venue", "venue_symbol"))
+    scope = serializers.ChoiceField(SCOPES)
     key = serializers.CharField(max_length=60, allow_blank=True, default="")
     state = _choice(TradingState)
     cancel_working = serializers.BooleanField(default=True)
@@ -84,6 +86,15 @@ class OrderIn(Reasoned):
 
 class CancelIn(Reasoned):
     order_id = serializers.CharField(max_length=60)
+
+
+class AmendIn(CancelIn):
+    """What is not given stays; `confirm` repeats the order as "amend O000000001"."""
+
+    quantity = _number(required=False, allow_null=True, default=None)
+    limit_price = _number(required=False, allow_null=True, default=None)
+    stop_price = _number(required=False, allow_null=True, default=None)
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
 
 
 class RequestIn(StrictInput):
@@ -273,3 +284,9 @@ class GrantOverrideIn(Reasoned):
 
 class AccountIn(Reasoned):
     account_id = serializers.CharField(max_length=40)
+
+
+class ScoreIn(AccountIn):
+    """Basis points against the house that the account's fills are worth; above zero is toxic."""
+
+    score = _number(min_value=-BPS_MAX, max_value=BPS_MAX)

@@ -8,6 +8,7 @@ from apps.dealing.selectors.journal import actions_done, changes, order_file
 from apps.dealing.selectors.queues import Queue, venues_down, work_queues
 from apps.dealing.selectors.reports import BEST_EXECUTION, report
 from apps.dealing.selectors.reports import TITLES as REPORTS
+from apps.dealing.selectors.scorecards import scorecards
 from apps.dealing.selectors.seats import (
     CHANGEABLE,
     PANELS,
@@ -46,6 +47,7 @@ __all__ = [
     "panel_snapshot",
     "preview",
     "report",
+    "scorecards",
     "seat_of_session",
     "seated_sessions",
     "venues_down",

@@ -17,6 +17,8 @@ CENT = Decimal("0.01")
 REPORTING_CURRENCY = "USD"
 ROWS_MAX = 200
 SIDES = ("client", "a", "b", "venue", "uncovered")
+# Clients' long lots of a symbol are long its base and short what it is quoted in.
+HELD_BY_CLIENTS = (("client_long", "long", "short"), ("client_short", "short", "long"))
 
 # Long and short apart, because each is worth another side of the quote.
 HELD = """
@@ -72,6 +74,11 @@ def _by_currency(tenant: str, marks: Marks) -> list[Row]:
             _add(legs, row["base"], side, units)
             if mid is not None:
                 _add(legs, row["currency"], side, -units * mid)
+        for name, in_base, in_quote in HELD_BY_CLIENTS:
+            units = Decimal(row[name]) * Decimal(row["contract_size"])
+            _add(legs, row["base"], in_base, units)
+            if mid is not None:
+                _add(legs, row["currency"], in_quote, units * mid)
     found = []
     for currency, amounts in legs.items():
         rate = marks.rate(currency)
@@ -80,7 +87,7 @@ def _by_currency(tenant: str, marks: Marks) -> list[Row]:
         usd = None if rate is None else amounts.get("uncovered", ZERO) * rate
         found.append(
             {"key": currency, "name": currency, "rate": None if rate is None else str(round(rate, 6))}
-            | {side: _text(amounts.get(side, ZERO)) for side in SIDES}
+            | {side: _text(amounts.get(side, ZERO)) for side in (*SIDES, "long", "short")}
             | {"usd": None if usd is None else _text(usd), "size": _text(usd or ZERO)}
         )
     return found

@@ -46,6 +46,8 @@ RIGHTS = {
     "ask-override": "dealing.ask_override",
     "grant-override": "dealing.grant_override",
     "release-throttle": "dealing.grant_override",
+    "amend-order": "dealing.deal_for_client",
+    "score-account": "dealing.change_terms",
 }
 
 _redis = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=2)
@@ -68,12 +70,14 @@ PANELS = (
     PanelInfo(name="deals", title="Deals", key="f", hint="every fill; Enter opens its order's file"),
     PanelInfo(name="chart", title="Chart", key="p", hint="since this page was opened"),
     PanelInfo(name="venues", title="LP health", key="l", hint=""),
+    PanelInfo(name="scorecards", title="LP scorecards", key="n", hint="markouts in basis points after a fill"),
     PanelInfo(name="ladder", title="Ladder", key="d", hint="follows the chosen symbol"),
     PanelInfo(name="hedges", title="Hedging", key="h", hint="queued hedges wait for a dealer"),
+    PanelInfo(name="coverage", title="Coverage accounts", key="v", hint="what the house holds at each LP"),
     PanelInfo(name="margin", title="Margin watch", key="m", hint="Enter shows what a stop-out would close"),
     PanelInfo(name="doubts", title="In doubt", key="u", hint="counted worst-case until settled"),
     PanelInfo(name="alerts", title="Alerts", key="a", hint=""),
-    PanelInfo(name="spread", title="Exposure by currency, group, account", key="x", hint="in USD at the live mid"),
+    PanelInfo(name="spread", title="Exposure by currency, group, account", key="x", hint="currencies in their units"),
     PanelInfo(name="books", title="P&L by book", key="b", hint="today, in the accounts' currency"),
     PanelInfo(name="marks", title="Under A, B or MIXED", key="w", hint="today's flow at the live mid, in USD"),
     PanelInfo(name="states", title="Trading states", key="s", hint="whatever is not active"),

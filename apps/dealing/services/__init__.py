@@ -13,7 +13,15 @@ from apps.dealing.services.controls import (
     record_volumes,
     release_throttle,
 )
-from apps.dealing.services.engine import cancel_order, cover, decide_hedge, place_order, set_trading_state
+from apps.dealing.services.engine import (
+    amend_order,
+    cancel_order,
+    cover,
+    decide_hedge,
+    place_order,
+    score_account,
+    set_trading_state,
+)
 from apps.dealing.services.layouts import save_layout
 from apps.dealing.services.requests import claim_request, fill_request, pass_request, reject_request, requote_request
 from apps.dealing.services.terms import (
@@ -31,6 +39,7 @@ __all__ = [
     "UnableToAct",
     "UnableToReachDesk",
     "Wish",
+    "amend_order",
     "approve_change",
     "ask_override",
     "bust_fill",
@@ -57,6 +66,7 @@ __all__ = [
     "requote_request",
     "revert_due",
     "save_layout",
+    "score_account",
     "set_trading_state",
     "widen_spread",
 ]

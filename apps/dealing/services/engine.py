@@ -12,7 +12,16 @@ from apps.instruments import selectors as instruments
 from apps.liquidity import selectors as liquidity
 from apps.trading import selectors as trading
 from piggy.core.accounts import TradingState
-from piggy.core.commands import ApproveHedge, CancelOrder, CoverByHand, PlaceOrder, RejectHedge, SetTradingState
+from piggy.core.commands import (
+    AmendOrder,
+    ApproveHedge,
+    CancelOrder,
+    CoverByHand,
+    PlaceOrder,
+    RejectHedge,
+    ScoreAccount,
+    SetTradingState,
+)
 from piggy.core.orders import OrderTerms, Side
 
 SOURCE = "dealer"
@@ -53,6 +62,35 @@ def cancel_order(*, wish: Wish, order_id: str) -> Outcome:
     return perform(wish=wish, subject=f"order:{order_id}", command=command, waits=False)
 
 
+def amend_order(
+    *,
+    wish: Wish,
+    order_id: str,
+    confirm: str,
+    quantity: Decimal | None = None,
+    limit_price: Decimal | None = None,
+    stop_price: Decimal | None = None,
+) -> Outcome:
+    """Change what a working order asks for; what is not given stays. Raises UnableToAct where there is none."""
+    account_id = trading.account_of_order(order_id=order_id)
+    if account_id is None:
+        raise UnableToAct("There is no such order.", code="ORDER_UNKNOWN", field="order_id")
+    if quantity is None and limit_price is None and stop_price is None:
+        raise UnableToAct("Give lots, a limit or a stop.", code="INCOMPLETE", field="quantity")
+    require_confirmation(given=confirm, expected=f"amend {order_id}")
+    command = AmendOrder(
+        order_id=order_id, account_id=account_id, quantity=quantity, limit_price=limit_price, stop_price=stop_price
+    )
+    return perform(wish=wish, subject=f"order:{order_id}", command=command, waits=False)
+
+
+def score_account(*, wish: Wish, account_id: str, score: Decimal) -> Outcome:
+    """Say how toxic an account's flow is, in basis points against the house; routing rules may look at it."""
+    require_target(scope="account", key=account_id)
+    command = ScoreAccount(account_id=account_id, score=score)
+    return perform(wish=wish, subject=f"account:{account_id}", command=command)
+
+
 def cover(*, wish: Wish, symbol: str, side: Side | None, quantity: Decimal | None, confirm: str) -> Outcome:
     """Deal for the house: a side and a quantity, or neither, and the symbol is dealt flat. Raises UnableToAct."""
     require_target(scope="symbol", key=symbol)
@@ -81,7 +119,7 @@ def require_confirmation(*, given: str, expected: str) -> None:
 
 
 def require_target(*, scope: str, key: str) -> None:
-    """Raise UnableToAct unless there is such a group, account, symbol or venue; firm and tenant have no key.
+    """Raise UnableToAct unless there is such a group, account, symbol, LP or strategy; the wider two have no key.
 
     A symbol at one venue is VENUE/SYMBOL.
     """
@@ -92,6 +130,7 @@ def require_target(*, scope: str, key: str) -> None:
         "symbol": instruments.all_instruments().filter(symbol=key),
         "venue": liquidity.providers().filter(name=key),
         "venue_symbol": liquidity.providers().filter(name=venue, symbols__symbol=symbol),
+        "strategy": trading.all_strategies().filter(strategy_id=key),
     }
     if scope in WHOLE and not key:
         return

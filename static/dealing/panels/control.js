@@ -31,7 +31,7 @@ export const changes = ({ host, store }) => new Grid({
     label("Meanwhile", "after", values, { minWidth: 110, widthGrow: 2, responsive: 0 }),
     figure("Ends in", "reverts_at", (value, row) => (row.state === "live" && value ? age(Math.max(0, value / 1000 - store.now())) : row.state === "asked" ? `${row.minutes} min` : NONE), { minWidth: 64, responsive: 0 }),
     label("Asked by", "asked_by", undefined, { minWidth: 74, responsive: 2 }),
-    label("Approved by", "approved_by", (value) => value || NONE, { minWidth: 78, responsive: 4 }),
+    label("Approved by", "approved_by", (value) => value || NONE, { minWidth: 92, responsive: 4 }),
   ],
 });
 
@@ -41,7 +41,7 @@ export const journal = ({ host, store }) => new Grid({
   sort: [{ column: "at", dir: "desc" }],
   matches: (row) => [row.by, row.kind, row.subject, row.reason],
   columns: [
-    figure("Time UTC", "at", (value) => clock(value, false), { minWidth: 72, responsive: 0, hozAlign: "left", headerHozAlign: "left" }),
+    figure("Time UTC", "at", (value) => clock(value, false), { minWidth: 86, responsive: 0, hozAlign: "left", headerHozAlign: "left" }),
     label("Who", "by", undefined, { minWidth: 84, responsive: 0, cssClass: "symbol" }),
     label("What", "kind", (value) => words(value).replaceAll("-", " "), { minWidth: 110, responsive: 0 }),
     label("Of", "subject", undefined, { minWidth: 110, responsive: 0 }),

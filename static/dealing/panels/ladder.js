@@ -29,7 +29,7 @@ const depth = (levels) => sum(levels.map((level) => level.size));
 export class Ladder {
   /** Looks like a grid to the keys: there is no row to choose, j and k go to the next symbol. */
   constructor({ host, store }) {
-    Object.assign(this, { host, store, symbol: null, cursor: null, chosen: null });
+    Object.assign(this, { host, store, symbol: null, cursor: null });
     host.classList.add("ladder");
     host.tabIndex = 0;
     host.setAttribute("role", "region");
@@ -37,6 +37,9 @@ export class Ladder {
     store.watch("focus", (keys, whole) => { if (whole || keys.includes(`depth:${this.symbol}`)) painter.wants(this); });
     this.paint();
   }
+
+  /** What the ladder shows now, for whoever asks why. */
+  get chosen() { return this.symbol ? this.store.row("focus", `depth:${this.symbol}`) ?? null : null; }
 
   get wanted() { return this.symbol ? [`depth:${this.symbol}`] : []; }
 

@@ -19,7 +19,7 @@ export const marks = ({ host, store }) => new Grid({
   matches: (row) => [row.group, row.mode],
   columns: [
     label("Group", "key", undefined, { minWidth: 78, responsive: 0, cssClass: "symbol" }),
-    label("Is", "mode", (value, row) => (value === "MIXED" ? `MIXED ${row.a_percent} % A` : value), { minWidth: 62, responsive: 1 }),
+    label("Is", "mode", (value, row) => (value === "MIXED" ? `MIXED ${row.a_percent} % A` : value), { minWidth: 104, responsive: 1 }),
     figure("Fills", "fills", (value) => number(value), { minWidth: 50, responsive: 3 }),
     figure("Volume", "volume", (value) => number(value?.split(".")[0]), { minWidth: 96, responsive: 2 }),
     figure("Made", "actual", (value) => money(value), { minWidth: 92, responsive: 0, cssClass: "figure strong" }),

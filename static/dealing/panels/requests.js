@@ -41,7 +41,7 @@ export const requests = ({ host, store }) => {
       figure("Lots", "quantity", number, { minWidth: 52, responsive: 0 }),
       figure("Asked", "requested", number, { minWidth: 82, responsive: 0 }),
       figure("Now", "current", number, { minWidth: 82, responsive: 0 }),
-      figure("Slippage pts", "slippage_points", against, { minWidth: 78, responsive: 1 }),
+      figure("Slip pts", "slippage_points", against, { minWidth: 78, responsive: 1 }),
       label("In hand", "claimed_by", (value) => (value ? el("span", "warn strong", `● ${value}`) : el("span", "muted", "free")), { minWidth: 90, responsive: 0, widthGrow: 1.4 }),
       figure("Requote", "requote", (value, row) => (value ? `${number(value)} (${row.requotes})` : NONE), { minWidth: 78, responsive: 2 }),
       label("Then", "passes_on", (value) => (value ? "passed on" : "refused"), { minWidth: 66, responsive: 4, cssClass: "muted" }),

@@ -73,7 +73,7 @@ export const doubts = ({ host, store }) => new Grid({
     label("Whose", "whose", undefined, { minWidth: 62, responsive: 2 }),
     label("Symbol", "symbol", undefined, { minWidth: 70, responsive: 0 }),
     label("Side", "side", side, { minWidth: 56, responsive: 1 }),
-    figure("Open lots", "leaves", number, { minWidth: 64, responsive: 0 }),
+    figure("Open lots", "leaves", number, { minWidth: 76, responsive: 0 }),
     figure("Since", "at", (value) => (value ? age(store.now() - value / 1000) : NONE), { minWidth: 58, responsive: 0 }),
     label("In words", "text", undefined, { minWidth: 150, widthGrow: 4, responsive: 3, cssClass: "reason" }),
   ],
@@ -96,34 +96,36 @@ const amount = (value) => (value === undefined ? el("span", "muted", NONE) : net
 
 // What currencies have and owners do not, and the other way round.
 const OF_CURRENCIES = ["venue", "uncovered"];
-const OF_OWNERS = ["long", "short", "positions", "limit_percent"];
+const OF_OWNERS = ["positions", "limit_percent"];
+
+const SPREAD = [
+  label("Name", "name", undefined, { minWidth: 82, responsive: 0, cssClass: "symbol" }),
+  figure("Long", "long", (value) => number(brief(value)), { minWidth: 86, responsive: 4 }),
+  figure("Short", "short", (value) => number(brief(value)), { minWidth: 86, responsive: 4 }),
+  figure("Client net", "client", amount, { minWidth: 106, responsive: 0 }),
+  figure("A-book", "a", amount, { minWidth: 106, responsive: 1 }),
+  figure("B-book", "b", amount, { minWidth: 106, responsive: 1 }),
+  figure("LP net", "venue", amount, { minWidth: 106, responsive: 2 }),
+  figure("Uncovered", "uncovered", amount, { minWidth: 106, responsive: 0, cssClass: "figure strong" }),
+  figure("Size in USD", "size", (value) => number(brief(value)), { minWidth: 92, responsive: 1 }),
+  figure("Limit used", "limit_percent", (value) => use(value), { minWidth: 80, responsive: 2 }),
+  figure("Pos", "positions", (value) => number(value), { minWidth: 44, responsive: 5 }),
+];
+
+/** The columns of what is looked at now: those that it does not have are not there at all. */
+const spreadColumns = () => {
+  const without = document.getElementById("spread-of").value === "currency" ? OF_OWNERS : OF_CURRENCIES;
+  return SPREAD.filter(({ field }) => !without.includes(field));
+};
 
 export const spread = ({ host, store }) => {
   const grid = new Grid({
     host, store, panel: "spread", aged: false,
     empty: "No open positions.",
     matches: (row) => [row.name],
-    columns: [
-      label("Name", "name", undefined, { minWidth: 82, responsive: 0, cssClass: "symbol" }),
-      figure("Long", "long", (value) => number(brief(value)), { minWidth: 86, responsive: 4 }),
-      figure("Short", "short", (value) => number(brief(value)), { minWidth: 86, responsive: 4 }),
-      figure("Client net", "client", amount, { minWidth: 96, responsive: 0 }),
-      figure("A-book", "a", amount, { minWidth: 90, responsive: 1 }),
-      figure("B-book", "b", amount, { minWidth: 90, responsive: 1 }),
-      figure("LP net", "venue", amount, { minWidth: 90, responsive: 2 }),
-      figure("Uncovered", "uncovered", amount, { minWidth: 96, responsive: 0, cssClass: "figure strong" }),
-      figure("Size in USD", "size", (value) => number(brief(value)), { minWidth: 92, responsive: 1 }),
-      figure("Limit used", "limit_percent", (value) => use(value), { minWidth: 80, responsive: 2 }),
-      figure("Pos", "positions", (value) => number(value), { minWidth: 44, responsive: 5 }),
-    ],
+    columns: spreadColumns(),
   });
-  const fit = () => {
-    const owners = document.getElementById("spread-of").value !== "currency";
-    for (const field of OF_OWNERS) grid.table[owners ? "showColumn" : "hideColumn"](field);
-    for (const field of OF_CURRENCIES) grid.table[owners ? "hideColumn" : "showColumn"](field);
-  };
-  grid.table.on("tableBuilt", fit);
-  document.getElementById("spread-of").addEventListener("change", fit);
+  document.getElementById("spread-of").addEventListener("change", () => grid.table.setColumns(spreadColumns()));
   return grid;
 };
 
@@ -136,7 +138,7 @@ export const books = ({ host, store }) => new Grid({
     label("Book", "key", (_value, row) => el("span", "symbol", row.kind === "open" ? `${row.book} open` : row.book), { minWidth: 68, responsive: 0 }),
     label("In", "currency", undefined, { minWidth: 44, responsive: 0 }),
     figure("Fills", "fills", (value) => (value === undefined ? "" : number(value)), { minWidth: 50, responsive: 2 }),
-    figure("Volume", "volume", (value) => number(value?.split(".")[0]), { minWidth: 104, responsive: 1 }),
+    figure("Volume", "volume", (value) => (value === undefined ? "" : number(value?.split(".")[0])), { minWidth: 104, responsive: 1 }),
     figure("Clients made", "realised", (value) => (value ? money(value) : ""), { minWidth: 96, responsive: 1 }),
     figure("Clients' open", "floating", (value) => (value ? money(value) : ""), { minWidth: 96, responsive: 0 }),
     figure("Markup", "markup", (value) => (value ? number(value) : ""), { minWidth: 80, responsive: 2 }),

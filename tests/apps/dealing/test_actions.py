@@ -18,7 +18,16 @@ from apps.tenants.services import in_tenant
 from piggy import projector
 from piggy.core.accounts import TradingState
 from piggy.core.answers import Answer
-from piggy.core.commands import ApproveHedge, CancelOrder, CoverByHand, Envelope, PlaceOrder, RejectHedge
+from piggy.core.commands import (
+    AmendOrder,
+    ApproveHedge,
+    CancelOrder,
+    CoverByHand,
+    Envelope,
+    PlaceOrder,
+    RejectHedge,
+    ScoreAccount,
+)
 from piggy.core.dealer_commands import (
     ClaimOrder,
     DealAt,
@@ -76,6 +85,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "record-volumes": {"rows": [{"symbol": "EURUSD", "business_date": "2029-12-31", "lots": "120000.5"}]},
     "ask-override": {"order_id": "O1", "codes": ["P-07", "P-08"]},
     "release-throttle": {"account_id": "A1"},
+    "amend-order": {"order_id": "O1", "quantity": "2", "limit_price": "1.2", "confirm": "amend O1"},
+    "score-account": {"account_id": "A1", "score": "2.5"},
 }
 # What follows on another's action; each has a test of its own.
 FOLLOWING = {"approve-change", "reject-change", "end-change", "grant-override"}
@@ -163,6 +174,14 @@ def test_the_engine_hears_what_was_asked_and_by_whom(dora: Dealer, floor: list[E
     assert rejected == RejectHedge(hedge_id="H000000001", by="dora", reason="because of the news")
 
 
+def test_a_change_of_an_order_and_a_score_reach_the_core(dora: Dealer, floor: list[Envelope]) -> None:
+    for kind in ("amend-order", "score-account"):
+        assert dora.act(kind, **BODIES[kind]).status_code == 200
+    amended, scored = (envelope.command for envelope in floor if envelope.reply_to)
+    assert amended == AmendOrder(order_id="O1", account_id="A1", quantity=Decimal(2), limit_price=Decimal("1.2"))
+    assert scored == ScoreAccount(account_id="A1", score=Decimal("2.5"))
+
+
 def test_answers_to_a_request_reach_the_core_as_they_were_given(dora: Dealer, floor: list[Envelope]) -> None:
     for kind in ("claim-request", "fill-request", "requote-request", "pass-request", "reject-request"):
         assert dora.act(kind, **BODIES[kind]).status_code == 200
@@ -200,6 +219,11 @@ def test_a_halt_reaches_the_engine_also_when_it_is_away_and_an_order_does_not(
         ("place-order", {"confirm": "buy 15.0 EURUSD"}, "CONFIRMATION_NEEDED"),
         ("place-order", {"account_id": "A9"}, "TARGET_UNKNOWN"),
         ("cancel-order", {"order_id": "O9"}, "ORDER_UNKNOWN"),
+        ("amend-order", {"order_id": "O9"}, "ORDER_UNKNOWN"),
+        ("amend-order", {"quantity": None, "limit_price": None}, "INCOMPLETE"),
+        ("amend-order", {"confirm": "amend"}, "CONFIRMATION_NEEDED"),
+        ("score-account", {"account_id": "A9"}, "TARGET_UNKNOWN"),
+        ("set-trading-state", {"scope": "strategy", "key": "nobody"}, "TARGET_UNKNOWN"),
         ("cover", {"confirm": "flatten"}, "CONFIRMATION_NEEDED"),
         ("cover", {"side": "buy"}, "INCOMPLETE"),
         ("cover", {"symbol": "NOTHING"}, "TARGET_UNKNOWN"),

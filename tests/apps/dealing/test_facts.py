@@ -26,6 +26,8 @@ EXPOSURE = {
     "base": "EUR",
     "currency": "USD",
     "contract_size": "100000",
+    "client_long": "3.00",
+    "client_short": "2.00",
     "client_net": "1.00",
     "a_net": "0.40",
     "b_net": "0.60",
@@ -62,6 +64,8 @@ def test_a_long_pair_is_long_its_base_and_short_its_quote(dora: Dealer) -> None:
     assert (found["EUR"]["client"], found["EUR"]["uncovered"]) == ("100000.00", "60000.00")
     assert (found["USD"]["client"], found["USD"]["b"]) == ("-110010.00", "-66006.00")
     assert found["EUR"]["usd"] == "66006.00"
+    assert [found["EUR"][side] for side in ("long", "short")] == ["300000.00", "200000.00"]
+    assert [found["USD"][side] for side in ("long", "short")] == ["220020.00", "330030.00"]
 
 
 @pytest.mark.parametrize(("what", "key"), [("group", "b-book"), ("account", "A1")])
@@ -108,6 +112,10 @@ def test_the_file_of_an_order_holds_every_check_and_fill(dora: Dealer) -> None:
     assert len(file["fills"]) == 1
     assert file["actions"] == []
     assert dora.http.get("/desk/orders/O9").status_code == 404
+    receipt = dora.http.get("/desk/orders/O1/receipt?save")
+    assert receipt.json()["execution"]["fills"][0]["fill_id"] == "O1-1"
+    assert receipt["Content-Disposition"] == 'attachment; filename="receipt-O1.json"'
+    assert dora.http.get("/desk/orders/O9/receipt").status_code == 404
 
 
 def test_only_the_desk_reads_them(acorn: Any, redis_server: Any) -> None:
@@ -115,6 +123,7 @@ def test_only_the_desk_reads_them(acorn: Any, redis_server: Any) -> None:
     for name in FACTS:
         assert nosy.http.get(f"/desk/facts/{name}").status_code == 403
     assert nosy.http.get("/desk/orders/O1").status_code == 403
+    assert nosy.http.get("/desk/orders/O1/receipt").status_code == 403
     assert Dealer().http.get("/desk/facts/secrets").status_code == 404
 
 
@@ -131,8 +140,8 @@ def test_every_report_comes_as_csv_and_xlsx(dora: Dealer, name: str) -> None:
 def test_no_cell_of_a_report_is_a_formula(dora: Dealer) -> None:
     dora.act("change-routing", reason="=1+1", group="b-book", book_mode="A", minutes=5)
     rows = list(csv.reader(io.StringIO(dora.http.get("/desk/reports/dealers.csv").content.decode())))
-    assert rows[0] == ["Who", "What", "Of", "Why", "Outcome"]
-    assert rows[1][3] == "'=1+1"
+    assert rows[0] == ["At (UTC)", "Who", "What", "Of", "Why", "Outcome"]
+    assert rows[1][4] == "'=1+1"
 
 
 def test_a_report_is_printed_where_pango_is_there(dora: Dealer) -> None:
