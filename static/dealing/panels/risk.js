@@ -45,7 +45,7 @@ export const margin = ({ host, store }) => new Grid({
     label("Group", "group", undefined, { minWidth: 64, responsive: 3 }),
     figure("Level", "level_percent", (value, row) => el("span", `band band-${band(row)}`, `${MARKS_OF_BAND[band(row)]}${percent(value)}`), { minWidth: 84, responsive: 0 }),
     figure("To stop-out", "distance", money, { minWidth: 92, responsive: 0 }),
-    figure("Equity", "equity", number, { minWidth: 84, responsive: 1 }),
+    figure("Equity", "equity", number, { minWidth: 98, responsive: 1 }),
     figure("Used", "used_margin", number, { minWidth: 78, responsive: 2 }),
     figure("Free", "free_margin", number, { minWidth: 84, responsive: 4 }),
     figure("Floating", "floating", money, { minWidth: 84, responsive: 2 }),
