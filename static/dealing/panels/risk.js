@@ -123,9 +123,11 @@ export const spread = ({ host, store }) => {
     host, store, panel: "spread", aged: false,
     empty: "No open positions.",
     matches: (row) => [row.name],
-    columns: spreadColumns(),
+    columns: SPREAD,
   });
-  document.getElementById("spread-of").addEventListener("change", () => grid.table.setColumns(spreadColumns()));
+  const fit = () => grid.table.setColumns(spreadColumns());
+  grid.table.on("tableBuilt", fit);
+  document.getElementById("spread-of").addEventListener("change", fit);
   return grid;
 };
 
