@@ -104,7 +104,7 @@ def test_two_dealers_walk_every_panel_and_every_action_and_lose_the_line(
         assert in_acorn(DeskAction.objects.count) == at + 1, f"{kind} left not exactly one entry"
     for page in pages.values():
         # The engine says nothing more; the line to the server is what was lost.
-        page.wait_for_function("desk.line.socket?.readyState === WebSocket.OPEN")
+        page.wait_for_function("() => desk.line.socket?.readyState === WebSocket.OPEN")
         page.evaluate("desk.page.goTo('journal')")
         expect(page.locator("#grid-journal")).to_contain_text("score account", timeout=10_000)
         page.evaluate("desk.page.goTo('changes')")
