@@ -192,29 +192,32 @@ def test_an_order_that_was_let_in_goes_on_where_no_limit_is_set_any_more(floor: 
 
 
 def test_a_venue_whose_risk_cannot_be_converted_is_passed_over(floor: Floor) -> None:
+    floor.open_account("a2", group="a")
     order(floor, "USDJPY", Side.BUY, "1", account_id="a1")
-    floor.reject(floor.children()[0])
     floor.fill(floor.children()[0], "160.000")
-    order(floor, "XAUUSD", Side.BUY, "1", account_id="a1")
-    floor.desk.state.rates.clear()
-    floor.desk.moment(now_us=floor.now_us).rates.clear()
-    del floor.desk.marks["USDJPY"]
-    floor.reject(floor.children()[0])
-    assert [leg.venue for leg in floor.children()] == ["LP3"]
-    assert not refused(floor.do(cmd.PlaceOrder(terms=terms_of(floor)))), "another has room"
-    for name in ("LP1", "LP3"):
+    asked = cmd.PlaceOrder(terms=terms_of(floor, "a2"))
+    unconvertible(floor)
+    assert not refused(floor.do(asked)), "another has room"
+    assert [leg.venue for leg in floor.children()] == ["LP2"]
+    for name in ("LP2", "LP3"):
         floor.do(cmd.ConfigureVenue(venue=Venue(name=name, enabled=False)))
-    asked = cmd.PlaceOrder(terms=terms_of(floor))
-    floor.desk.moment(now_us=floor.now_us).rates.clear()
-    del floor.desk.marks["USDJPY"]
+    asked = cmd.PlaceOrder(terms=terms_of(floor, "b2"))
+    unconvertible(floor)
     assert set(refused(floor.do(asked))) == {"P-19"}, "who knows whether this one has"
 
 
-def terms_of(floor: Floor) -> OrderTerms:
+def unconvertible(floor: Floor) -> None:
+    """From now on no rate leads from yen to anything."""
+    floor.desk.moment(now_us=floor.now_us).rates.clear()
+    floor.desk.state.rates.clear()
+    del floor.desk.marks["USDJPY"]
+
+
+def terms_of(floor: Floor, account_id: str) -> OrderTerms:
     floor.now_us += 2 * SECOND_US
     for venue in ("LP1", "LP2", "LP3"):
         floor.quote(venue, "2000.00", "2000.00", "50", "XAUUSD")
-    return OrderTerms(account_id="b2", symbol="XAUUSD", side=Side.BUY, quantity=D("0.01"))
+    return OrderTerms(account_id=account_id, symbol="XAUUSD", side=Side.BUY, quantity=D("0.01"))
 
 
 def test_who_has_nothing_open_has_no_exposure_to_tell_of(floor: Floor) -> None:
