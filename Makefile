@@ -28,7 +28,7 @@ test: setup-dev lint types contracts unit  ## everything: style, types, import c
 unit: core rest  ## the tests alone
 
 # The rules' tests run here, once, under branch coverage: every branch of piggy/core is to be taken, what none takes is
-# printed, and below 99.9 % the step fails. Every worker's data are combined first. The compiled book.pyx and quotebook.pyx are not in the figure:
+# printed, and below 100 % the step fails. Every worker's data are combined first. The compiled book.pyx and quotebook.pyx are not in the figure:
 # coverage cannot see into them; naive twins hold them, command by command (BOOK_COMMANDS=n for more of those).
 # Properties are tried with one seed here, so that the figure is no matter of luck; `pytest tests/core` tries new ones.
 CORE_TESTS := tests/core tests/engine/test_snapshot.py
