@@ -191,7 +191,7 @@ class BinanceServer(VenueServer):
 
     def _signed(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def guarded(request: web.Request) -> web.Response:
-            if self.faults.take(Fault.THROTTLE):
+            if request.method == "POST" and self.faults.take(Fault.THROTTLE):
                 refusal = self._refusal(-1003, "Too much request weight used; please use WebSocket.", 429)
                 refusal.headers["Retry-After"] = "1"
                 return refusal

@@ -75,14 +75,13 @@ def act(page: Page, kind: str, values: dict[str, Any]) -> None:
     given = {name: referred(value) if name in ("change_id", "action_id") else value for name, value in values.items()}
     page.evaluate("([kind, values]) => desk.dialog.open(kind, values)", [kind, given])
     page.locator("#action [name=reason]").fill("because of the news")
-    for _ in range(2):
-        submit(page)
-        page.wait_for_function("() => !document.querySelector('#action').open || document.querySelector('.danger')")
-        if not page.locator("#action").is_visible():
-            break
+    submit(page)
+    page.wait_for_function("() => !document.querySelector('#action').open || document.querySelector('#action .danger')")
+    if page.locator("#action .danger").count():
         if page.locator("#action [name=confirm]").count():
             words = page.locator(".form-confirm label span").inner_text()
             page.locator("#action [name=confirm]").fill(words.removeprefix("Type ").removesuffix(" to confirm"))
+        submit(page)
     expect(page.locator("#action")).to_be_hidden()
 
 
