@@ -15,6 +15,7 @@ from piggy.core.accounts import Account, BookMode, Group, Venue
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.instruments import AssetClass, Instrument
+from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.market import Level, VenueQuote
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.engine import collector
@@ -26,6 +27,15 @@ STEP_US = 20_000
 PAUSE_US = 1_000_000
 LOTS = Decimal("0.1")
 RUNS_MIN = 500
+# All that is held here is more than one broker's limits would let be open.
+OPEN_MAX = Decimal("1e15")
+LIMITS = msgspec.structs.replace(
+    HOUSE_LIMITS,
+    exposure_account_max=OPEN_MAX,
+    exposure_tenant_max=OPEN_MAX,
+    exposure_venue_max=OPEN_MAX,
+    exposure_firm_max=OPEN_MAX,
+)
 QUOTES_EVERY = 100
 
 
@@ -96,6 +106,7 @@ class Ground:
             cmd.ConfigureGroup(group=Group(name=name, book_mode=mode, internal_cross=False))
             for name, mode in (("a", BookMode.A), ("b", BookMode.B))
         ]
+        commands += [cmd.ConfigureLimits(group=name, limits=LIMITS) for name in ("a", "b")]
         commands += [cmd.ConfigureVenue(venue=Venue(name=f"LP{number:02d}")) for number in range(VENUES)]
         for number in range(self.accounts):
             account = Account(account_id=f"a{number}", group="a", owner_id=f"o{number}", currency="USD")
