@@ -6,6 +6,7 @@ the colour of its surroundings. What a colour says the figure beside it says as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
@@ -20,6 +21,8 @@ COLUMNS_HEIGHT, FOOT = 150, 34
 UP, DOWN, PLAIN = "#0f9d63", "#d6454f", "#4f83d1"
 ROWS_MAX = 20
 ZERO = Decimal(0)
+WHOLE = re.compile(r"^([+-]?)(\d{4,})(?=$|[. ])")
+THIN, MINUS = "\u2009", "\u2212"
 
 
 class Chart(NamedTuple):
@@ -33,10 +36,18 @@ class Chart(NamedTuple):
     columns: bool = False
 
 
+def grouped(*, text: str) -> str:
+    """Return a figure as it is read: thousands apart by a thin space, a true minus. Other text stays as it is."""
+    apart = WHOLE.sub(lambda found: f"{found[1]}{int(found[2]):,}".replace(",", THIN), text)
+    return apart.replace("-", MINUS, 1) if apart.startswith("-") else apart
+
+
 def svg(*, chart: Chart) -> SafeString:
     """Return a chart as an SVG element; of many bars the first ROWS_MAX."""
     shown = chart._replace(
-        labels=chart.labels[:ROWS_MAX], values=chart.values[:ROWS_MAX], figures=chart.figures[:ROWS_MAX]
+        labels=chart.labels[:ROWS_MAX],
+        values=chart.values[:ROWS_MAX],
+        figures=tuple(grouped(text=figure) for figure in chart.figures[:ROWS_MAX]),
     )
     if not shown.labels:
         return SafeString("")

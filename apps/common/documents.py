@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from apps.common.charts import Chart, svg
+from apps.common.charts import Chart, grouped, svg
 
 # A spreadsheet takes these for the start of a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -26,6 +26,7 @@ SHEET_NAME_MAX = 31
 # A double holds this many significant digits of any decimal; so many are shown behind the point.
 FIGURES_EXACT = 15
 DIGITS = range(11)
+NOTHING = "\u2013"
 
 
 class Section(NamedTuple):
@@ -46,7 +47,7 @@ class Section(NamedTuple):
     def columns(self) -> list[tuple[str, bool]]:
         """Each head, and whether its column holds figures."""
         return [
-            (head, any(row[at] for row in self.rows) and all(_is_figure(row[at]) for row in self.rows))
+            (head, bool(self.rows) and all(_is_figure(row[at]) for row in self.rows))
             for at, head in enumerate(self.heads)
         ]
 
@@ -56,13 +57,22 @@ class Section(NamedTuple):
         figures = [is_figure for _, is_figure in self.columns]
         return [list(zip(row, figures, strict=True)) for row in self.rows]
 
+    @property
+    def shown(self) -> list[list[tuple[str, bool]]]:
+        """The cells as people read them: figures with their thousands apart, a dash where there is none."""
+        return [
+            [(grouped(text=value) or NOTHING if figure else value, figure) for value, figure in row]
+            for row in self.cells
+        ]
+
 
 class Document(NamedTuple):
-    """A report: its title, what it is about, and its sections."""
+    """A report: its title, its sections, what it is about, and whose it is."""
 
     title: str
     sections: tuple[Section, ...]
     note: str = ""
+    house: str = ""
 
     @property
     def size(self) -> int:
@@ -118,6 +128,10 @@ def as_pdf(document: Document) -> bytes:
 def printed(*, document: Document, at: datetime) -> str:
     """Return the page that a PDF is made of."""
     return render_to_string("common/printed.html", {"document": document, "at": at})
+
+
+def _read(text: str) -> str:
+    return grouped(text=text) or NOTHING
 
 
 def _is_figure(text: str) -> bool:

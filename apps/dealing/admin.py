@@ -93,13 +93,15 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ("System", (("Commands to the engine", "outbox.outboxcommand", "outbox"),)),
 )
 DESK = {"title": "Dealing desk", "icon": "monitoring"}
+REPORTS = {"title": "Desk reports", "icon": "bar_chart"}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the sidebar of whoever asks: only what their role may see."""
     first = [{"title": "Work queues", "icon": "inbox_customize", "link": reverse("admin:index")}]
     if selectors.may_watch_desk(request.user):
-        first.insert(0, {**DESK, "link": reverse("dealing:desk")})
+        reports = reverse("dealing:report", args=("exposure", "html"))
+        first[:0] = [{**DESK, "link": reverse("dealing:desk")}, {**REPORTS, "link": reports}]
     groups: list[dict[str, Any]] = [{"title": "", "items": first}]
     for area, screens in AREAS:
         items = [item for screen in screens if (item := _item(request, *screen))]

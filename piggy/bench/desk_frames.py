@@ -76,6 +76,11 @@ class FrameMaker:
         gone: dict[str, Any] = {each: None for each in before if each not in self.rows["orders"]}
         return self._delta("orders", gone | {key: self.rows["orders"][key]})
 
+    def tell(self, panel: str, rows: dict[str, Row]) -> bytes:
+        """Set rows of a panel that this stand-in has nothing of by itself; return their frame."""
+        self.rows[panel] |= rows
+        return self._delta(panel, rows)
+
     def _delta(self, panel: str, rows: dict[str, Any]) -> bytes:
         self.seqs[panel] += 1
         return self._frame(panel, rows, snapshot=False)
@@ -157,6 +162,7 @@ class FrameMaker:
             "rejects": rejects,
             "reject_percent": f"{100 * rejects / orders:.1f}",
             "in_doubt": 0,
+            "unread": 0,
         }
 
     def _sum_up(self) -> None:

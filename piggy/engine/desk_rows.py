@@ -152,6 +152,7 @@ def venue_row(*, desk: Desk, venue: str, watch: VenueWatch, in_doubt: int, now_u
         "rejects": rejects,
         "reject_percent": f"{100 * rejects / orders:.1f}" if orders else "0.0",
         "in_doubt": in_doubt,
+        "unread": watch.status.unread if watch.status else 0,
     }
 
 

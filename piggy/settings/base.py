@@ -209,6 +209,7 @@ UNFOLD = {
     "COLORS": {"primary": "apps.tenants.selectors.brand_palette"},
     "SHOW_HISTORY": True,
     "STYLES": ["/static/piggy/admin.css"],
+    "SCRIPTS": ["/static/piggy/admin.js"],
     "SIDEBAR": {"show_search": False, "navigation": "apps.dealing.admin.navigation"},
     "DASHBOARD_CALLBACK": "apps.dealing.admin.home",
 }

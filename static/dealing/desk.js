@@ -106,6 +106,7 @@ const furnished = (name) => {
   const host = at(`grid-${name}`);
   const count = document.querySelector(`[data-count=${name}]`);
   host.addEventListener("painted", (event) => { count.textContent = event.detail.count; });
+  host.addEventListener("held", (event) => count.classList.toggle("held", event.detail));
   const panel = { name, host, grid: MAKERS[name]({ host, store, history }) };
   panels.set(name, panel);
   panel.keys = furnish({ panel, dialog, say });

@@ -29,9 +29,10 @@ export const total = (format = number, places = 2) => ({
 
 export class Grid {
   /** `panel` names the stream; `detail(row)` gives the node of an expanded row; `aged` tells rows that have an age;
-   *  `idle(row)` says which rows show only to who filters for them. */
-  constructor({ host, store, panel, columns, empty, detail, flash = [], sort, addTop = false, aged = true, matches, idle }) {
-    Object.assign(this, { host, store, panel, detail, addTop, aged, matches });
+   *  `idle(row)` says which rows show only to who filters for them; `ranking` keeps them in the order of a figure. */
+  constructor({ host, store, panel, columns, empty, detail, flash = [], sort, addTop = false, aged = true, matches, idle, ranking }) {
+    Object.assign(this, { host, store, panel, detail, addTop, aged, matches, ranking });
+    ranking?.attach(host, () => this.records, () => painter.wants(this));
     this.idle = idle;
     this.dirty = new Set();
     this.whole = false;
@@ -107,6 +108,7 @@ export class Grid {
     this.painting = true;
     if (isWhole && !this.isAlike(rows)) this.replace(rows);
     else this.merge(keys, rows);
+    if (this.ranking?.follow(this.table)) this.look();
     this.patch({ flashes: !isWhole });
     this.sumUp();
     this.painting = false;

@@ -27,6 +27,7 @@ const venues = (row) => [
   { name: "Fills", value: String(row.fills), how: "Executions that it reported since the engine began.", inputs: [["Orders", row.orders]] },
   { name: "Reject %", value: row.reject_percent, how: "Rejected orders over all orders sent to it.", inputs: [["Rejects", row.rejects], ["Orders", row.orders]] },
   { name: "In doubt", value: String(row.in_doubt), how: "Legs of which it has not said what became of them.", inputs: [] },
+  { name: "Unread", value: String(row.unread ?? 0), how: "Market data and answers from it that nobody could read and that were dropped, since its worker began.", inputs: [["Word from the session", row.text]] },
 ];
 
 const margin = (row) => [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -183,6 +184,30 @@ def test_the_desk_can_be_worked_from_the_keyboard(page: Page) -> None:
     expect(page.locator("#help")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#help")).to_be_hidden()
+    assert page.said == []  # type: ignore[attr-defined]
+
+
+def margin_rows(**levels: str | None) -> dict[str, dict[str, Any]]:
+    terms = {"group": "b-book", "call_percent": "100", "stop_out_percent": "50", "called": False}
+    return {name: {"account_id": name, "level_percent": level, **terms} for name, level in levels.items()}
+
+
+def test_the_most_endangered_account_comes_first_and_no_row_jumps_under_the_pointer(
+    page: Page, voice: EngineVoice
+) -> None:
+    names = page.locator("#grid-margin .tabulator-row [tabulator-field=account_id]")
+    page.keyboard.press("2")
+    voice.say([voice.maker.tell("margin", margin_rows(A1="80", A2="120", A3="200", A4=None, A0="80"))])
+    expect(names).to_have_text(["A0", "A1", "A2", "A3", "A4"])
+    voice.say([voice.maker.tell("margin", margin_rows(A3="60.5"))])
+    expect(names).to_have_text(["A3", "A0", "A1", "A2", "A4"])
+    names.nth(1).hover()
+    voice.say([voice.maker.tell("margin", margin_rows(A2="55", A5="10"))])
+    expect(page.locator("[data-count=margin]")).to_have_class(re.compile("held"))
+    expect(names).to_have_text(["A5", "A3", "A0", "A1", "A2", "A4"])
+    expect(page.locator("#grid-margin .tabulator-row").nth(4)).to_contain_text("55 %")
+    page.mouse.move(5, 5)
+    expect(names).to_have_text(["A5", "A2", "A3", "A0", "A1", "A4"])
     assert page.said == []  # type: ignore[attr-defined]
 
 

@@ -17,6 +17,7 @@ from apps.dealing import selectors
 from apps.dealing.api.pages import dealers_only
 from apps.reports import services as reports
 from apps.reports.selectors import UnableToReadFiles, default_folder
+from apps.tenants.selectors import brand_of
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,7 @@ def desk_report(request: HttpRequest, name: str, kind: str) -> HttpResponse:
     if kind == PAGE:
         return render(request, "dealing/report_page.html", _context(made, name, now, since, until))
     content_type, write = FORMATS[kind]
-    answer = HttpResponse(write(made), content_type=content_type)
+    answer = HttpResponse(write(made._replace(house=brand_of(request)["name"])), content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="{tenant}-{name}-{now:%Y%m%d-%H%M%S}.{kind}"'
     return answer
 

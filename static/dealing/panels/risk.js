@@ -1,6 +1,7 @@
 // The risk manager's panels: hedging, margin watch, legs in doubt, alerts, exposure by owner, books.
 import { NONE, age, brief, clock, el, money, net, number, words } from "../format.js";
 import { Grid, figure, label } from "../grid.js";
+import { Ranking } from "../ranking.js";
 
 const MARKS = { serious: "✕", warning: "▲", info: "·" };
 const side = (value) => (value ? el("span", value, value === "buy" ? "▲ Buy" : "▼ Sell") : NONE);
@@ -34,8 +35,10 @@ export const hedges = ({ host, store }) => new Grid({
   ],
 });
 
+const byLevel = new Ranking("level_percent");
+
 export const margin = ({ host, store }) => new Grid({
-  host, store, panel: "margin", aged: false,
+  host, store, panel: "margin", aged: false, ranking: byLevel,
   empty: "No account holds a position.",
   flash: ["level_percent"],
   sort: [{ column: "level_percent", dir: "asc" }],
@@ -43,7 +46,7 @@ export const margin = ({ host, store }) => new Grid({
   columns: [
     label("Account", "account_id", undefined, { minWidth: 76, responsive: 0, cssClass: "symbol" }),
     label("Group", "group", undefined, { minWidth: 64, responsive: 3 }),
-    figure("Level", "level_percent", (value, row) => el("span", `band band-${band(row)}`, `${MARKS_OF_BAND[band(row)]}${percent(value)}`), { minWidth: 84, responsive: 0 }),
+    figure("Level", "level_percent", (value, row) => el("span", `band band-${band(row)}`, `${MARKS_OF_BAND[band(row)]}${percent(value)}`), { minWidth: 84, responsive: 0, sorter: byLevel.sorter }),
     figure("To stop-out", "distance", money, { minWidth: 92, responsive: 0 }),
     figure("Equity", "equity", number, { minWidth: 98, responsive: 1 }),
     figure("Used", "used_margin", number, { minWidth: 78, responsive: 2 }),

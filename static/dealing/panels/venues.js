@@ -20,6 +20,7 @@ export const venues = ({ host, store }) => {
       figure("Fills", "fills", number, { minWidth: 48, responsive: 3 }),
       figure("Reject %", "reject_percent", (value) => el("span", Number(value) >= 5 ? "warn" : "", number(value)), { minWidth: 62, responsive: 1 }),
       figure("In doubt", "in_doubt", (value) => el("span", Number(value) ? "down strong" : "muted", number(value)), { minWidth: 62, responsive: 0 }),
+      figure("Unread", "unread", (value) => el("span", Number(value) ? "warn strong" : "muted", number(value ?? 0)), { minWidth: 56, responsive: 2 }),
       label("Word from the session", "text", undefined, { minWidth: 130, widthGrow: 2.5, cssClass: "muted", responsive: 4 }),
     ],
   });

@@ -130,7 +130,7 @@ def _prices(trader: Trader) -> None:
     wait(lambda: [each for each in trader.heard if each["35"] == "W"], what=lambda: trader.heard[-3:])
     book = next(each for each in trader.heard if each["35"] == "W")
     assert (book["262"], book["269"], book["270"], book["271"]) == ("md", "1", "1.1001", "10000000")
-    trader.order("as-shown", t38=12_000)  # P-13 refuses what "fills" asked, where the story comes here within its window
+    trader.order("as-shown", t38=12_000)  # Another quantity: P-13 may still hold the first.
     assert trader.wait("as-shown", "0", "F")[-1]["31"] == book["270"]
     trader.say("V", t262="deep", t263=1, t264=5, t265=1, t267=1, t269=1, t146=1, t55="EURUSD")
     wait(lambda: [each for each in trader.heard if each["35"] == "Y"])

@@ -147,5 +147,13 @@ def test_figures_stand_right_and_no_cell_is_a_formula() -> None:
     assert b"'=1+1" in as_csv(Document("T", (made,)))
     minus = Section("One", ("Word",), [("-1+cmd",), ("-2.50",), ("+3",)])
     assert as_csv(Document("T", (minus,))).split() == [b"Word", b"'-1+cmd", b"-2.50", b"+3"]
-    assert "&lt;" in printed(document=Document("<T>", ()), at=datetime(2026, 1, 1))
+    assert made.shown[0] == [("=1+1", False), ("\u22121,000.5", True), ("x", False)]
+    large = Section("One", ("Sum", "Empty"), [("-3477623.00", ""), ("12.5", "")])
+    assert large.shown == [
+        [("\u22123\u2009477\u2009623.00", True), ("\u2013", True)],
+        [("12.5", True), ("\u2013", True)],
+    ]
+    page = printed(document=Document("<T>", (large,), house="Acorn & Sons"), at=datetime(2026, 1, 1))
+    assert "&lt;T&gt;" in page
+    assert "Acorn &amp; Sons" in page
     assert set(FORMATS) == {"csv", "xlsx", "pdf"}

@@ -1,0 +1,34 @@
+// What the theme's pages leave unnamed for who does not see them: the main part, chosen values, cells that are written
+// in, boxes that scroll. And heads stand over figures where the figures do.
+const said = (element) => element?.textContent.replace("*", "").trim();
+
+/** What stands over a cell of a table. */
+const headOf = (cell) => said(cell.closest("table")?.querySelector("thead tr")?.children[cell.cellIndex]);
+
+const name = () => {
+  document.getElementById("main")?.setAttribute("role", "main");
+  for (const shown of document.querySelectorAll(".select2-selection__rendered:not([aria-label])")) {
+    const select = shown.closest(".select2-container")?.previousElementSibling;
+    const label = select?.labels?.[0] ?? document.querySelector(`label[for="${select?.id}"]`);
+    shown.setAttribute("aria-label", said(label) || select?.name || "Choice");
+  }
+  for (const input of document.querySelectorAll("td input:not([type=hidden]), td select, td textarea")) {
+    if (!input.labels?.length && !input.ariaLabel) input.ariaLabel = headOf(input.closest("td")) || input.name;
+  }
+  for (const cell of document.querySelectorAll(".result-list tbody:first-of-type tr:first-child > :has(> .figure)")) {
+    cell.closest("table").querySelector("thead tr").children[cell.cellIndex]?.classList.add("figure-head");
+  }
+  document.querySelectorAll(".simplebar-content-wrapper").forEach((box, at) => box.setAttribute("aria-label", `Part ${at + 1} that scrolls`));
+};
+
+let isDue = false;
+const later = () => {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => { isDue = false; name(); });
+};
+
+addEventListener("DOMContentLoaded", () => {
+  name();
+  new MutationObserver(later).observe(document.body, { childList: true, subtree: true });
+});
