@@ -11,7 +11,7 @@ from django.db import models
 
 from piggy.core.commands import ConfigureLimits
 from piggy.core.instruments import AssetClass
-from piggy.core.limits import COLLAR_PERCENT, HOUSE_LIMITS, Limits
+from piggy.core.limits import COLLAR_PERCENT, HOUSE_LIMITS, WINDOWS, Limits
 from piggy.core.money import plain
 
 ZERO = Decimal(0)
@@ -152,6 +152,8 @@ class GroupLimits(models.Model):
         try:
             self.to_core()
         except (ValueError, ArithmeticError, AttributeError, TypeError) as error:
+            if named := [name for name in WINDOWS if str(error).startswith(name)]:
+                raise ValidationError({named[0]: str(error)}) from error
             message = f"Write percents by asset class ({', '.join(kind.value for kind in AssetClass)}) as text."
             raise ValidationError({"collar_percent": message}) from error
 

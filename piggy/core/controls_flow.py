@@ -97,7 +97,7 @@ def position_caps(*, context: GateContext) -> Check:
     count = (orders, limits.orders_open_max, "too many open orders")
     if context.reduces:
         return all_at_most(code="P-18", pairs=(count,))
-    lots = terms.quantity + context.working_lots if context.working_lots else terms.quantity
+    lots = context.open_lots + context.working_lots if context.working_lots else context.open_lots
     net = context.position_net + lots if terms.side is _BUY else context.position_net - lots
     return all_at_most(
         code="P-18",
@@ -172,7 +172,7 @@ def short_sale_located(*, context: GateContext) -> Check:
     terms = context.terms
     if terms.side is _BUY or context.instrument.asset_class not in context.limits.locate_required:
         return _PASSED["P-23"]
-    lots = terms.quantity + context.working_lots
+    lots = context.open_lots + context.working_lots
     short = max(ZERO, lots - context.position_net)
     return at_most(
         code="P-23", value=short, limit=context.located_lots, text="the shares to sell short are not located"

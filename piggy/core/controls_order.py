@@ -156,6 +156,9 @@ def _fault(context: GateContext) -> str | None:
         return f"the quantity must be from {instrument.lot_min} to {instrument.lot_max} lots"
     if terms.quantity % instrument.lot_step:
         return f"the quantity must be a multiple of {instrument.lot_step} lots"
+    for name, lots in (("display", terms.display_quantity), ("minimum", terms.minimum_quantity)):
+        if lots is not None and lots % instrument.lot_step:
+            return f"the {name} quantity must be a multiple of {instrument.lot_step} lots"
     return _price_fault(terms, instrument.tick_size) or _shape_fault(terms, context.now_us)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from piggy.core import commands as cmd
-from piggy.core import corrections, covering, gatekeeping, liquidation, overnight, sessions, touching
+from piggy.core import corrections, covering, liquidation, overnight, sessions, touching
 from piggy.core import events as ev
 from piggy.core.activity import Windows
 from piggy.core.answers import Answer
@@ -31,7 +31,6 @@ from piggy.core.events import AnyEvent, Recorded
 from piggy.core.execution import Execution, UnableToConvert
 from piggy.core.folding import HANDLERS, fold
 from piggy.core.forgotten import Forgotten
-from piggy.core.gatekeeping import WhatIf
 from piggy.core.margin_watch import MarginWatch
 from piggy.core.margining import MarginTermsKept
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
@@ -42,6 +41,7 @@ from piggy.core.quotes import Market
 from piggy.core.ranking import Rankings
 from piggy.core.state import State
 from piggy.core.stopout import Ladder
+from piggy.core.what_ifs import WhatIf, what_if
 
 ANSWERS_KEPT = 200_000  # An older repeat is answered from the log (`perhaps_forgotten`).
 
@@ -243,7 +243,7 @@ class Desk:
 
     def what_if(self, *, terms: OrderTerms, now_us: int) -> WhatIf:
         """Return what an order would bind and leave free, and all that the gate would say against it."""
-        return gatekeeping.what_if(terms=terms, moment=self.moment(now_us=now_us))
+        return what_if(terms=terms, moment=self.moment(now_us=now_us))
 
     def unsent_children(self) -> tuple[ev.ChildOrderCreated, ...]:
         """Return the legs that no venue has answered yet; putting them on the stream again is safe."""

@@ -303,11 +303,27 @@ class OrderFilled(Event, frozen=True, kw_only=True):
 
 
 class OrderAmended(Event, frozen=True, kw_only=True):
+    """A change that was asked for carries the gate's `verdict` on the terms after it; the desk's own has none.
+
+    `notional` is what it adds to the value that the account ordered, in the account's currency (P-12).
+    """
+
     order_id: str
     quantity: Decimal
     limit_price: Decimal | None
     stop_price: Decimal | None
     keeps_priority: bool
+    verdict: Verdict | None = None
+    notional: Decimal = ZERO
+
+
+class AmendmentDenied(Event, frozen=True, kw_only=True):
+    """A change of an order that did not pass the gate, or passed and could not be; the order stays as it was."""
+
+    order_id: str
+    account_id: str
+    terms: OrderTerms
+    verdict: Verdict
 
 
 class OrderTriggered(Event, frozen=True, kw_only=True):
@@ -356,6 +372,7 @@ AnyEvent = (
     | VenueReportSuspended
     | OrderFilled
     | OrderAmended
+    | AmendmentDenied
     | OrderTriggered
     | OrderCancelled
     | ControlEvent

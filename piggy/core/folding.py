@@ -175,6 +175,14 @@ def _price_of(event: ev.OrderAccepted) -> Decimal | None:
     return event.arrival_ask if terms.side is Side.BUY else event.arrival_bid
 
 
+def _amendment_denied(state: State, event: ev.AmendmentDenied, recorded: Recorded) -> None:
+    """A change that is refused is a message all the same (P-14), and one for the storm of rejects (P-16)."""
+    _count_message(state, event.terms, recorded, ZERO)
+    reasons = event.verdict.reasons
+    if reasons and not any(check.code == "P-16" for check in reasons):
+        state.activity[event.account_id].reject(at_us=recorded.recorded_at_us)
+
+
 def _count_message(state: State, terms: OrderTerms, recorded: Recorded, notional: Decimal) -> None:
     activity = state.activity.get(terms.account_id) or activity_of(state=state, account_id=terms.account_id)
     activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=notional, seq=recorded.seq)
@@ -209,6 +217,9 @@ def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
     if not event.keeps_priority:
         order.seq, order.shown = recorded.seq, order.terms.display_quantity or ZERO
     reserve(state=state, order=order, lots=order.leaves - before)
+    if event.verdict is not None:  # Somebody asked for it.
+        _count_message(state, order.terms, recorded, event.notional)
+        state.activity[order.terms.account_id].accept()
     if order.rests:
         book.add(order_id=order.order_id, terms=order.terms, seq=order.seq)
 
@@ -313,6 +324,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     **CORRECTION_HANDLERS,
     ev.OrderFilled: _filled,
     ev.OrderAmended: _amended,
+    ev.AmendmentDenied: _amendment_denied,
     ev.OrderTriggered: _triggered,
     ev.OrderCancelled: _order_cancelled,
     ev.MarginCalled: _margin_called,

@@ -38,8 +38,9 @@ class GateContext:
     `position_net` is signed and `position_gross` unsigned, of this account in this symbol, before the order, as are the
     exposures. `working_lots` are those of the account's other working orders on the order's side of the symbol.
     `closable` are the signed lots that the order could close where those are not `position_net` (hedging accounts).
+    `filled` is what a REPLACE's order has dealt already: it is in the position, so only `open_lots` can still deal.
     `notional` is the order's value, `replaced_notional` what a REPLACE gives back of it. None means that the desk does
-    not know, which refuses. `sane`, `reduces` and `age_ms` are worked out here, from what stands before `request`.
+    not know, which refuses. What is no argument is worked out here, from what stands before `request`.
     """
 
     terms: OrderTerms
@@ -55,6 +56,7 @@ class GateContext:
     position_net: Decimal = ZERO
     closable: Decimal | None = None
     working_lots: Decimal = ZERO
+    filled: Decimal = ZERO
     request: Request = Request.NEW
     states: tuple[TradingState, ...] = ()
     restricted: frozenset[str] = frozenset()
@@ -91,17 +93,18 @@ class GateContext:
     order_id: str = ""
     review_due_at_us: int | None = None
     sane: bool = field(init=False, default=False)
+    open_lots: Decimal = field(init=False, default=ZERO)
     reduces: bool = field(init=False, default=False)
     age_ms: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         terms = self.terms
         self.sane = numbers_are_sane(terms=terms)
-        held = self.position_net if self.closable is None else self.closable
-        if held and self.sane:
-            opposite = (held > 0) is (terms.side is _SELL)
-            closing = terms.quantity + self.working_lots
-            self.reduces = opposite and closing <= abs(held)
+        if self.sane:
+            self.open_lots = open_lots = terms.quantity - self.filled if self.filled else terms.quantity
+            if held := self.position_net if self.closable is None else self.closable:
+                opposite = (held > 0) is (terms.side is _SELL)
+                self.reduces = opposite and open_lots + self.working_lots <= abs(held)
         if self.quote_at_us is not None and self.bid is not None and self.ask is not None:
             self.age_ms = (self.now_us - self.quote_at_us) // 1_000
 

@@ -42,46 +42,29 @@ NONE: frozenset[str] = frozenset()
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate's verdict and the margin that the order binds while it works, in the account's currency."""
+    """The gate's verdict and the margin that the order binds while it works, in the account's currency.
+
+    `notional_added` is what an amendment adds to the value ordered, never less than nothing; a new order all of it.
+    """
 
     verdict: Verdict
     margin_required: Decimal = ZERO
     notional: Decimal = ZERO
+    notional_added: Decimal = ZERO
     conversion_rate: Decimal | None = None
 
 
-class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order would do to its account, in the account's currency; None where a price or rate is missing."""
-
-    required: Decimal | None
-    free_before: Decimal | None
-    free_after: Decimal | None
-    verdict: Verdict
-
-
-def what_if(*, terms: OrderTerms, moment: Moment) -> WhatIf:
-    """Return what the order would bind, what it would leave free, and the gate's verdict; nothing is decided."""
-    verdict = admit(terms=terms, moment=moment).verdict
-    account, instrument = moment.state.accounts.get(terms.account_id), moment.state.instruments.get(terms.symbol)
-    if account is None or instrument is None or account.group not in moment.state.groups:
-        return WhatIf(required=None, free_before=None, free_after=None, verdict=verdict)
-    context = context_of(terms=terms, account=account, instrument=instrument, moment=moment, replaces=None)
-    required, free = context.margin_required, context.margin_free
-    after = None if required is None or free is None else free - required
-    return WhatIf(required=required, free_before=free, free_after=after, verdict=verdict)
-
-
-def admit(*, terms: OrderTerms, moment: Moment, replaces: Order | None = None) -> Admission:
-    """Return whether the desk may take these terms, as a new order or in the place of `replaces`."""
+def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order | None = None) -> Admission:
+    """Return whether the desk may take these terms as `order_id`, new or in the place of `replaces`."""
     state = moment.state
     account = state.accounts.get(terms.account_id)
     instrument = state.instruments.get(terms.symbol)
     if account is None or account.group not in state.groups:
-        return Admission(verdict=risk.refusal(terms=terms, code="P-02", text="no such account"))
+        return _turned_away(order_id, terms, moment, "P-02", "no such account")
     if instrument is None:
-        return Admission(verdict=risk.refusal(terms=terms, code="P-05", text=f"no such symbol: {terms.symbol}"))
+        return _turned_away(order_id, terms, moment, "P-05", f"no such symbol: {terms.symbol}")
     context = context_of(terms=terms, account=account, instrument=instrument, moment=moment, replaces=replaces)
-    verdict = risk.assess(context=context)
+    verdict = risk.assess(context=context, order_id=order_id)
     if terms.reduce_only and not context.reduces:
         check = Check(code="REDUCE_ONLY", passed=False, text="there is no position of that size to reduce")
         verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
@@ -89,8 +72,15 @@ def admit(*, terms: OrderTerms, moment: Moment, replaces: Order | None = None) -
         verdict=verdict,
         margin_required=round_money(amount=context.margin_required or ZERO, currency=account.currency),
         notional=context.notional or ZERO,
+        notional_added=max(ZERO, (context.notional or ZERO) - context.replaced_notional),
         conversion_rate=context.conversion_rate,
     )
+
+
+def _turned_away(order_id: str, terms: OrderTerms, moment: Moment, code: str, text: str) -> Admission:
+    """Return what becomes of an order of an account or a symbol that there is not."""
+    verdict = risk.refusal(order_id=order_id, terms=terms, at_us=moment.now_us, code=code, text=text)
+    return Admission(verdict=verdict)
 
 
 def context_of(
@@ -116,6 +106,7 @@ def context_of(
         sum([position.quantity for position in held], ZERO) if held else ZERO,
         None if account.position_mode is _NETTING else _closable(held=held, terms=terms),
         _working_lots(others=others, terms=terms) if others else ZERO,
+        replaces.filled if replaces else ZERO,
     )
     context.request = _REPLACE if replaces else _NEW
     context.states = states = (
@@ -128,7 +119,7 @@ def context_of(
     context.orders_open = len(open_orders)
     context.self_trade = context.sane and _self_trade(terms=terms, moment=moment, replaces=replaces)
     _value(context=context, held=held, others=others, replaces=replaces, moment=moment)
-    _heed_activity(context=context, moment=moment)
+    _heed_activity(context=context, replaces=replaces, moment=moment)
     _heed_people(context=context, state=state, replaces=replaces)
     return context
 
@@ -194,14 +185,14 @@ def _least_exposed(*, context: GateContext, unit: Decimal, moment: Moment) -> De
     return least if unknown or least is not None else ZERO
 
 
-def _heed_activity(*, context: GateContext, moment: Moment) -> None:
+def _heed_activity(*, context: GateContext, replaces: Order | None, moment: Moment) -> None:
     """Put in what the account and the tenant did lately."""
     state = moment.state
     now_us, limits, account_id = context.now_us, context.limits, context.account.account_id
     activity, tenant = state.activity.get(account_id, NEVER_ACTIVE), state.tenant_activity
     context.window_notional, context.executions = moment.lately(account_id=account_id, activity=activity, limits=limits)
-    if context.request is _NEW and context.sane:
-        context.duplicate_at_us = _duplicated_at_us(context=context, activity=activity, state=state)
+    if context.sane:
+        context.duplicate_at_us = _duplicated_at_us(context=context, activity=activity, replaces=replaces, state=state)
     context.account_messages = activity.messages_this_second(now_us=now_us)
     context.tenant_messages = tenant.messages_this_second(now_us=now_us)
     if state.venue_seconds:
@@ -214,13 +205,15 @@ def _heed_activity(*, context: GateContext, moment: Moment) -> None:
     context.loss_today_tenant = tenant.loss_today(now_us=now_us)
 
 
-def _duplicated_at_us(*, context: GateContext, activity: Activity, state: State) -> int | None:
+def _duplicated_at_us(*, context: GateContext, activity: Activity, replaces: Order | None, state: State) -> int | None:
     """Return when the same order last came (P-13); to close what was opened since is another order, however alike."""
     terms = context.terms
     found = activity.latest.get(fingerprint(terms=terms))
     if found is None:
         return None
     at_us, seq = found
+    if replaces is not None and seq == replaces.seq:
+        return None  # It is the order itself.
     held = context.position_net if context.closable is None else context.closable
     closes = held * terms.side.sign < 0
     grown = state.grown_at_seq.get((terms.account_id, terms.symbol), 0) > seq

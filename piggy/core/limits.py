@@ -10,8 +10,10 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import Group
+from piggy.core.activity import SECONDS_KEPT
 from piggy.core.instruments import AssetClass
 
+WINDOWS = ("window_s", "executions_window_s")
 ALERT_PERCENTS = (Decimal(50), Decimal(80), Decimal(100))  # P-27.
 # The name travels in ValueError so that a decoder reports it as a bad message and not as a crash.
 
@@ -60,6 +62,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if value is not None and not _usable(value):
                 raise UnableToSetLimit(f"{name} cannot be {value}")
+        for name in WINDOWS:
+            if not 1 <= getattr(self, name) <= SECONDS_KEPT:
+                raise UnableToSetLimit(f"{name} is from 1 to {SECONDS_KEPT} seconds")
         if not all(_usable(percent) for percent in self.collar_percent.values()):
             raise UnableToSetLimit("collar_percent holds a percent that is no number")
         if not all(_usable(percent) and percent > 0 for percent in self.alert_percents):

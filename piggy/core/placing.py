@@ -29,7 +29,7 @@ def place(*, command: PlaceOrder, moment: Moment) -> Events:
         return [_shadow(placed=place(command=msgspec.structs.replace(command, shadow=False), moment=moment))]
     execution = Execution(moment=moment)
     order_id = execution.new_order_id()
-    admission = admit(terms=command.terms, moment=moment)
+    admission = admit(order_id=order_id, terms=command.terms, moment=moment)
     if not admission.verdict.passed:
         denied = ev.OrderDenied(
             order_id=order_id, terms=command.terms, source=command.source, verdict=admission.verdict
@@ -115,10 +115,13 @@ def amend(*, command: AmendOrder, moment: Moment) -> Events:
     )
     if not terms.quantity > order.filled:
         return [_refused("QTY_BELOW_FILLED", "quantity", f"{order.filled} lots are already filled")]
-    verdict = admit(terms=terms, moment=moment, replaces=order).verdict
+    admission = admit(order_id=order.order_id, terms=terms, moment=moment, replaces=order)
+    verdict = admission.verdict
     if not verdict.passed:
-        first = verdict.reasons[0]
-        return [_refused(first.code, "order_id", "; ".join(check.text for check in verdict.reasons))]
+        first, account_id = verdict.reasons[0], command.account_id
+        refused = _refused(first.code, "order_id", "; ".join(check.text for check in verdict.reasons))
+        denied = ev.AmendmentDenied(order_id=order.order_id, account_id=account_id, terms=terms, verdict=verdict)
+        return [refused, denied, *_latch(verdict=verdict, account_id=account_id)]
     same_prices = (terms.limit_price, terms.stop_price) == (order.terms.limit_price, order.terms.stop_price)
     amended = ev.OrderAmended(
         order_id=order.order_id,
@@ -126,19 +129,24 @@ def amend(*, command: AmendOrder, moment: Moment) -> Events:
         limit_price=terms.limit_price,
         stop_price=terms.stop_price,
         keeps_priority=same_prices and terms.quantity <= order.quantity,
+        verdict=verdict,
+        notional=admission.notional_added,
     )
     if amended.keeps_priority or not order.rests:
         return [amended]
-    return _entered_anew(order=order, terms=terms, amended=amended, moment=moment)
+    return _entered_anew(order=order, terms=terms, amended=amended, verdict=verdict, moment=moment)
 
 
-def _entered_anew(*, order: Order, terms: OrderTerms, amended: ev.OrderAmended, moment: Moment) -> Events:
+def _entered_anew(
+    *, order: Order, terms: OrderTerms, amended: ev.OrderAmended, verdict: ev.Verdict, moment: Moment
+) -> Events:
     """What lost its place comes as a new order would: it may deal at once, unless it is never to take."""
     execution, changed = Execution(moment=moment), copy.copy(order)
     changed.terms, changed.quantity = terms, terms.quantity
     made = plan(order=changed, quantity=changed.leaves, execution=execution)
     if terms.post_only and made.takes:
-        return [_refused("POST_ONLY", "limit_price", "it would take liquidity")]
+        denied = ev.AmendmentDenied(order_id=order.order_id, account_id=terms.account_id, terms=terms, verdict=verdict)
+        return [_refused("POST_ONLY", "limit_price", "it would take liquidity"), denied]
     execution.events.append(amended)
     if made.acts:
         execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))

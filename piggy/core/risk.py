@@ -12,6 +12,8 @@ import msgspec
 
 from piggy.core import controls_flow as flow
 from piggy.core import controls_order as order
+from piggy.core import gate, oversight
+from piggy.core.builds import build_of
 from piggy.core.events import Check, Verdict
 from piggy.core.gate import GateContext, Request
 from piggy.core.orders import OrderTerms
@@ -60,7 +62,7 @@ _UNJUDGED = tuple(Check(code=code, passed=False, text="cannot be judged: no numb
 OVERRIDABLE = frozenset({"P-07", "P-08", "P-09", "P-12", "P-13", "P-18", "P-19", "P-21"})
 
 
-def assess(*, context: GateContext) -> Verdict:
+def assess(*, context: GateContext, order_id: str = "") -> Verdict:
     """Return what the gate says of the order: every check with value and limit, and all reasons to refuse."""
     if context.request is _CANCEL:
         checks: tuple[Check, ...] = (flow.message_rate(context=context),)
@@ -70,15 +72,25 @@ def assess(*, context: GateContext) -> Verdict:
         checks = (*[check(context=context) for check in PLAIN_CHECKS], *_UNJUDGED)
     if context.override is not None:
         checks = _overridden(checks, context)
-    return Verdict(terms_hash=terms_hash(terms=context.terms), config_version=context.limits.version, checks=checks)
+    return Verdict(
+        order_id=order_id,
+        terms_hash=terms_hash(terms=context.terms),
+        config_version=context.limits.version,
+        checks=checks,
+        at_us=context.now_us,
+        build=GATE_BUILD,
+    )
 
 
-def refusal(*, terms: OrderTerms, code: str, text: str, config_version: int = 0) -> Verdict:
+def refusal(*, order_id: str, terms: OrderTerms, at_us: int, code: str, text: str, config_version: int = 0) -> Verdict:
     """Return the verdict for an order that no context can be made of: an unknown account, group or instrument."""
     return Verdict(
+        order_id=order_id,
         terms_hash=terms_hash(terms=terms),
         config_version=config_version,
         checks=(Check(code=code, passed=False, text=text),),
+        at_us=at_us,
+        build=GATE_BUILD,
     )
 
 
@@ -100,3 +112,7 @@ def _overridden(checks: tuple[Check, ...], context: GateContext) -> tuple[Check,
         else check
         for check in checks
     )
+
+
+# Every verdict says which gate it is of: these rules, as they stand in this program.
+GATE_BUILD = build_of(namespaces=(vars(gate), vars(order), vars(flow), vars(oversight), globals()))

@@ -40,7 +40,7 @@ def replace(floor: Floor, lots: str = "1.1") -> str:
     """Return the code that refuses an amendment, '' when it passes."""
     floor.now_us += 2 * SECOND_US
     floor.requote()
-    (event,) = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=D(lots)))
+    event, *_ = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=D(lots)))
     return event.code if isinstance(event, ev.CommandRefused) else ""
 
 

@@ -123,6 +123,8 @@ def test_a_limit_holds_to_the_unit(request_, code, below, at, above):
         ("P-06", {"limit_price": D("1.100001")}),
         ("P-06", {"stop_loss": D("1.000001")}),
         ("P-06", {"display_quantity": D("2.01")}),
+        ("P-06", {"display_quantity": D("0.015")}),
+        ("P-06", {"minimum_quantity": D("0.015")}),
         ("P-06", {"minimum_quantity": D("2.01")}),
         ("P-06", {"time_in_force": TimeInForce.GTD}),
         ("P-06", {"time_in_force": TimeInForce.GTD, "expires_at_us": NOW_US}),

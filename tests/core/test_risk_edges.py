@@ -44,6 +44,17 @@ def test_an_alert_level_may_be_any_part_of_a_percent() -> None:
     assert Limits(alert_percents=(D("0.5"), D(1))).alert_percents == (D("0.5"), D(1))
 
 
+@pytest.mark.parametrize("name", ["window_s", "executions_window_s"])
+@pytest.mark.parametrize(("seconds", "usable"), [(0, False), (1, True), (60, True), (61, False)])
+def test_a_window_is_as_long_as_is_remembered_and_never_nothing(name: str, seconds: int, usable: bool) -> None:
+    """P-12, P-15: a window of nothing would let everything through, one of an hour would forget the most of it."""
+    if usable:
+        assert getattr(Limits(**{name: seconds}), name) == seconds
+        return
+    with pytest.raises(UnableToSetLimit, match=f"{name} is from 1 to 60 seconds"):
+        Limits(**{name: seconds})
+
+
 def test_the_largest_number_that_means_anything_is_one() -> None:
     """P-06: a million million."""
     largest = OrderTerms(account_id="a1", symbol="EURUSD", side=Side.BUY, quantity=D(10) ** 12, type=OrderType.MARKET)
@@ -71,4 +82,4 @@ def test_why_an_order_has_no_value_is_said(spoilt: dict[str, None], text: str) -
 
 
 def test_a_refusal_without_a_context_knows_no_configuration() -> None:
-    assert refusal(terms=TERMS, code="P-02", text="no such account").config_version == 0
+    assert refusal(order_id="O1", terms=TERMS, at_us=1, code="P-02", text="no such account").config_version == 0

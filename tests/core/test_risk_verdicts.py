@@ -16,7 +16,7 @@ from piggy.core.gate import Override, Permissions, Request
 from piggy.core.instruments import AssetClass
 from piggy.core.limits import Limits, UnableToSetLimit
 from piggy.core.orders import OrderType, Side
-from piggy.core.risk import CHECKS, NUMBER_CHECKS, NUMBER_CODES, assess, refusal, terms_hash
+from piggy.core.risk import CHECKS, GATE_BUILD, NUMBER_CHECKS, NUMBER_CODES, assess, refusal, terms_hash
 from tests.core.gate_cases import BASE, LIMIT_FIELDS, NOW_US, REQUESTS, SHORT_SALE, TERMS, context, refused
 
 
@@ -78,8 +78,9 @@ def test_the_order_of_the_controls_is_fixed_and_each_answers_once():
 
 
 def test_the_record_holds_the_hash_of_the_terms_and_value_and_limit_of_a_check():
-    verdict = assess(context=context(version=7))
+    verdict = assess(context=context(version=7), order_id="O1")
     assert verdict.passed
+    assert (verdict.order_id, verdict.at_us, verdict.build) == ("O1", NOW_US, GATE_BUILD)
     assert verdict.config_version == 7
     assert verdict.terms_hash == hashlib.sha256(msgspec.json.encode(TERMS)).hexdigest() == terms_hash(terms=TERMS)
     assert verdict.terms_hash != assess(context=context(quantity=D(3))).terms_hash
@@ -139,6 +140,20 @@ def test_a_replace_adds_no_open_order_and_gives_back_what_it_replaces():
     assert refused(orders_open=201, request=Request.REPLACE) == ["P-18"]
     assert refused(window_notional=D(1_000_000), request=Request.REPLACE) == ["P-12"]
     assert refused(window_notional=D(1_000_000), replaced_notional=D(220_000), request=Request.REPLACE) == []
+
+
+def test_what_a_replaced_order_dealt_already_is_in_the_position_and_not_counted_again():
+    """P-18, P-23, P-01 on REPLACE: only what is still open can deal."""
+    part = {"request": Request.REPLACE, "quantity": D(5), "notional": D(220_000)}
+    assert refused(**part, filled=D(3), position_net=D(18)) == [] == refused(**part, filled=D(3), position_gross=D(38))
+    assert refused(**part, filled=D("2.99"), position_net=D(18)) == ["P-18"]
+    assert refused(**part, filled=D("2.99"), position_gross=D(38)) == ["P-18"]
+    short = SHORT_SALE | part | {"position_net": D(-3)}
+    assert refused(**short, filled=D(3), located_lots=D(5)) == []
+    assert refused(**short, filled=D(3), located_lots=D("4.99")) == ["P-23"]
+    reducing = part | {"side": Side.SELL, "states": (TradingState.REDUCING,), "position_net": D(2)}
+    assert refused(**reducing, filled=D(3)) == []
+    assert "P-01" in refused(**reducing, filled=D("2.99"))
 
 
 def test_a_sell_moves_the_net_position_down():
@@ -213,8 +228,9 @@ def test_an_override_out_of_order_lets_nothing_through(wrong):
 
 
 def test_an_order_that_no_context_can_be_made_of_is_refused_with_a_record():
-    verdict = refusal(terms=TERMS, code="P-02", text="no such account", config_version=3)
+    verdict = refusal(order_id="O1", terms=TERMS, at_us=7, code="P-02", text="no such account", config_version=3)
     assert not verdict.passed
+    assert (verdict.order_id, verdict.at_us, verdict.build) == ("O1", 7, GATE_BUILD)
     assert (verdict.terms_hash, verdict.config_version) == (terms_hash(terms=TERMS), 3)
     assert [(reason.code, reason.text) for reason in verdict.reasons] == [("P-02", "no such account")]
 
