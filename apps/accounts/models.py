@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils import timezone
 
 from piggy.core import accounts as core
 from piggy.core.commands import ConfigureAccount, ConfigureGroup
@@ -148,6 +149,12 @@ class Account(models.Model):
         default=core.ClientCategory.RETAIL.value,
         choices=[(kind.value, kind.value) for kind in core.ClientCategory],
     )
+    category_evidence = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="What shows that a client who is not retail may be treated so: the document, and where it is kept.",
+    )
+    category_evidenced_on = models.DateField(null=True, blank=True, help_text="The date of that document.")
     position_mode = models.CharField(
         max_length=10, default="netting", choices=[(mode.value, mode.value) for mode in core.PositionMode]
     )
@@ -156,6 +163,17 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.account_id
+
+    def clean(self) -> None:
+        """Refuse a client who is not retail without the evidence and its date (G-13)."""
+        if self.category == core.ClientCategory.RETAIL.value:
+            return
+        needed = f"A client who is {self.category.replace('_', ' ')} needs this."
+        faults = {name: needed for name in ("category_evidence", "category_evidenced_on") if not getattr(self, name)}
+        if self.category_evidenced_on and self.category_evidenced_on > timezone.now().date():
+            faults["category_evidenced_on"] = "Evidence cannot be of a day to come."
+        if faults:
+            raise ValidationError(faults)
 
     @property
     def reference(self) -> str:
@@ -174,6 +192,8 @@ class Account(models.Model):
             owner_id=self.client.reference,
             currency=self.currency,
             category=core.ClientCategory(self.category),
+            category_evidence=self.category_evidence,
+            category_evidenced_on=self.category_evidenced_on,
             position_mode=core.PositionMode(self.position_mode),
             open=self.open,
         )

@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from apps.accounts.models import Account, Client, Group
+from piggy.core.accounts import ClientCategory
 
 
 def all_groups() -> QuerySet[Group]:
@@ -30,6 +31,12 @@ def account_of(*, user: Any, account_id: str) -> Account | None:
 def currencies_of(*, account_ids: set[str]) -> dict[str, str]:
     """Return the currency of each account id that exists."""
     return dict(Account.objects.filter(account_id__any_of=account_ids).values_list("account_id", "currency"))
+
+
+def retail_currencies() -> dict[str, str]:
+    """Return the currency of every account whose client is retail."""
+    retail = Account.objects.filter(category=ClientCategory.RETAIL.value)
+    return dict(retail.values_list("account_id", "currency"))
 
 
 def client_of(*, user: Any) -> Client | None:

@@ -67,6 +67,8 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Controls reviews", "risk.controlsreview", "verified"),
             ("Account margins", "risk.accountmargin", "percent"),
             ("Margin calls", "risk.margincall", "notification_important"),
+            ("Losses told", "risk.depreciationnotice", "trending_down"),
+            ("Risk warning", "risk.lossshare", "warning"),
         ),
     ),
     (

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, number
-from apps.risk import services
-from apps.risk.models import AccountMargin, ControlsReview, GroupLimits, MarginCall
+from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, figure, number
+from apps.risk import selectors, services
+from apps.risk.models import AccountMargin, ControlsReview, DepreciationNotice, GroupLimits, LossShare, MarginCall
 from apps.users.selectors import has_role
 
 
@@ -109,6 +111,7 @@ class AccountMarginAdmin(ReadOnlyAdmin):
         number("withdrawn", digits=2),
         number("realised", digits=2),
         number("commission", digits=2),
+        number("swaps", digits=2),
         "margin_called",
         "updated_at",
     )
@@ -131,3 +134,57 @@ class MarginCallAdmin(ReadOnlyAdmin):
     date_hierarchy = "at"
     search_fields = ("account_id",)
     ordering = ("-seq",)
+
+
+@admin.register(DepreciationNotice)
+class DepreciationNoticeAdmin(ReadOnlyAdmin):
+    """Losses that clients are told of: their program fetches them, or somebody tells them in another way."""
+
+    list_display = (
+        "at",
+        "account_id",
+        "symbol",
+        number("percent", label="lost %"),
+        number("initial", label="put up", digits=2),
+        number("value", label="worth now", digits=2),
+        "currency",
+        number("price"),
+        "told_at",
+        "told_by",
+    )
+    list_filter = (("told_at", admin.EmptyFieldListFilter), "symbol")
+    date_hierarchy = "at"
+    search_fields = ("account_id", "symbol", "position_id")
+    ordering = ("-id",)
+    actions = ("told",)
+
+    def has_tell_permission(self, request: HttpRequest) -> bool:
+        """Those who speak with clients about their risk."""
+        return request.user.has_perm("risk.change_depreciationnotice")
+
+    @admin.action(description="Told the client in another way", permissions=["tell"])
+    def told(self, request: HttpRequest, queryset: QuerySet[DepreciationNotice]) -> None:
+        """Note that the client was told by letter or telephone."""
+        chosen, by = queryset.values_list("pk", flat=True), request.user.get_username()
+        count = services.tell_otherwise(notices=chosen, by=by, at=timezone.now())
+        messages.success(request, f"{count} noted as told by {by}.")
+
+
+@admin.register(LossShare)
+class LossShareAdmin(ReadOnlyAdmin):
+    """What the risk warning says, as it was measured day by day; the newest is what the broker's pages show."""
+
+    list_display = ("measured_at", "since", number("accounts"), number("losing"), "percent", "says")
+    ordering = ("-measured_at",)
+    fields = ("measured_at", "since", "accounts", "losing", "says")
+
+    @admin.display(description="losing %")
+    def percent(self, row: LossShare) -> Any:
+        """The firm's own percent, none for a new firm."""
+        return figure(row.losing * 100 / Decimal(row.accounts), digits=1) if row.accounts else ""
+
+    @admin.display(description="the pages say")
+    def says(self, row: LossShare) -> str:
+        """The warning of that day; one that is too old may not be said."""
+        found = selectors.risk_warning_of(share=row, at=timezone.now())
+        return found.text if found else "Nothing any more: measured more than three months ago."

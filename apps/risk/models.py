@@ -34,6 +34,7 @@ class AccountMargin(models.Model):
     withdrawn = _money()
     realised = _money()
     commission = _money()
+    swaps = _money()
     margin_called = models.BooleanField(default=False)
     updated_at = models.DateTimeField()
 
@@ -55,6 +56,51 @@ class MarginCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.account_id}"
+
+
+class DepreciationNotice(models.Model):
+    """A retail client's position lost another tenth of the margin put up for it (2017/565 Art 62).
+
+    `initial` and `value` are in `currency`, the account's. The client is told when his program fetches it; who tells
+    him in another way says so.
+    """
+
+    account_id = models.CharField(max_length=40)
+    position_id = models.CharField(max_length=100)
+    symbol = models.CharField(max_length=40)
+    opened_at = models.DateTimeField()
+    percent = models.PositiveIntegerField()
+    initial = models.DecimalField(max_digits=28, decimal_places=10)
+    value = models.DecimalField(max_digits=28, decimal_places=10)
+    currency = models.CharField(max_length=5)
+    price = models.DecimalField(max_digits=28, decimal_places=10)
+    at = models.DateTimeField()
+    told_at = models.DateTimeField(null=True)
+    told_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        default_permissions = ("view", "change")
+        constraints = [models.UniqueConstraint(fields=["position_id", "opened_at", "percent"], name="risk_notice_once")]
+        indexes = [models.Index(fields=["account_id", "-id"], name="risk_notice_of_account")]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} of {self.account_id} lost {self.percent} %"
+
+
+class LossShare(models.Model):
+    """How many retail accounts that dealt from `since` to `measured_at` lost money: what the risk warning must say."""
+
+    since = models.DateTimeField()
+    measured_at = models.DateTimeField()
+    accounts = models.PositiveIntegerField()
+    losing = models.PositiveIntegerField()
+
+    class Meta:
+        default_permissions = ("view",)
+        get_latest_by = "measured_at"
+
+    def __str__(self) -> str:
+        return f"{self.losing} of {self.accounts} accounts lost money"
 
 
 def _amount(default: Decimal | None, text: str = "") -> models.DecimalField:  # type: ignore[type-arg]

@@ -16,7 +16,7 @@ from piggy.core.events import Recorded
 
 ZERO = Decimal(0)
 TABLES = (AccountMargin, MarginCall)
-MONEY = ("balance", "deposited", "withdrawn", "realised", "commission")
+MONEY = ("balance", "deposited", "withdrawn", "realised", "commission", "swaps")
 ACCOUNT_UPDATES = ("last_seq", "currency", *MONEY, "margin_called", "updated_at")
 
 
@@ -99,6 +99,12 @@ def _busted(rows: Rows, event: OrderFillBusted, recorded: Recorded) -> None:
         row.commission -= event.commission
 
 
+def _swap_charged(rows: Rows, event: ev.SwapCharged, recorded: Recorded) -> None:
+    if (row := rows.account(event.account_id, recorded)) is not None:
+        row.balance += event.amount
+        row.swaps += event.amount
+
+
 def _written_off(rows: Rows, event: ev.NegativeBalanceWrittenOff, recorded: Recorded) -> None:
     if (row := rows.account(event.account_id, recorded)) is not None:
         row.balance += event.amount
@@ -136,6 +142,7 @@ EVENT_HANDLERS: dict[type, Callable[[Rows, Any, Recorded], None]] = {
     ev.AccountDebited: _debited,
     ev.OrderFilled: _filled,
     OrderFillBusted: _busted,
+    ev.SwapCharged: _swap_charged,
     ev.NegativeBalanceWrittenOff: _written_off,
     ev.MarginCalled: _called,
     ev.MarginRestored: _restored,

@@ -4,4 +4,8 @@ from django.urls import path
 
 from apps.risk import api
 
-urlpatterns = [path("api/v1/accounts", api.Accounts.as_view())]
+urlpatterns = [
+    path("api/v1/accounts", api.Accounts.as_view()),
+    path("api/v1/notices", api.Notices.as_view()),
+    path("api/v1/risk-warning", api.RiskWarning.as_view()),
+]

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 
 from apps.accounts import selectors as accounts
 from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
@@ -101,6 +102,19 @@ def fills_of(*, user: Any) -> QuerySet[Fill]:
 def positions_of(*, user: Any) -> QuerySet[Position]:
     """Return the open positions of the user's own accounts."""
     return Position.objects.filter(account_id__in=_account_ids(user)).exclude(quantity=0)
+
+
+def open_positions(*, account_ids: Iterable[str]) -> QuerySet[Position]:
+    """Return the open positions of these accounts by id."""
+    return Position.objects.filter(account_id__any_of=list(account_ids)).exclude(quantity=0).order_by("position_id")
+
+
+def booked_since(*, at: datetime) -> dict[str, Decimal]:
+    """Return what each account that dealt since `at` made by its fills after commission, in its currency."""
+    sums = (
+        Fill.objects.filter(filled_at__gte=at).values("account_id").annotate(net=Sum(F("realised") - F("commission")))
+    )
+    return dict(sums.values_list("account_id", "net"))
 
 
 def used_margin_of(*, account_ids: Iterable[str]) -> dict[str, Decimal]:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import QuerySet, Sum
 
 from apps.treasury.models import Deposit, Posting
 from piggy.core import ledger
+from piggy.core.house_events import SwapCharged
 
 ZERO = Decimal(0)
 
@@ -14,6 +16,15 @@ def client_balance(*, account_id: str) -> Decimal:
     """Return what the broker owes an account, in its currency, from the ledger alone."""
     owed = Posting.objects.filter(gl_account_id=ledger.CLIENT_MONEY, owner=account_id).aggregate(sum=Sum("amount"))
     return -(owed["sum"] or ZERO)
+
+
+def swaps_since(*, at: datetime) -> dict[str, Decimal]:
+    """Return what the nights booked since `at` paid each account, below zero where it was charged, in its currency."""
+    booked = Posting.objects.filter(
+        gl_account_id=ledger.CLIENT_MONEY, entry__event_type=SwapCharged.__name__, entry__booked_at__gte=at
+    )
+    sums = booked.values("owner").annotate(sum=Sum("amount")).values_list("owner", "sum")
+    return {account_id: -amount for account_id, amount in sums}
 
 
 def trial_balance() -> dict[tuple[str, str], Decimal]:

@@ -66,7 +66,13 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
     list_display = ("username", "email", "is_staff", "is_active", "last_login")
     list_filter = ("is_staff", "is_active", "groups")
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who leaves is made inactive: what they did names them."""
+        return False
+
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
-    pass
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Roles stay: the set-up makes them, and people have them."""
+        return False

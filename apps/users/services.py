@@ -58,8 +58,10 @@ _VIEWED_ALSO: dict[str, tuple[str, ...]] = {
 }
 
 
-# Single rights beyond those: risk managers stop and decide but never deal, watchers only look.
+# Single rights beyond those, of _GRANTED_IN: compliance tells clients of losses, risk managers stop, decide and never
+# deal, watchers only look.
 _GRANTED: dict[str, tuple[str, ...]] = {
+    "compliance": ("change_depreciationnotice",),
     "risk": (
         "watch_desk",
         "stop_trading",
@@ -72,6 +74,7 @@ _GRANTED: dict[str, tuple[str, ...]] = {
     ),
     "watcher": ("watch_desk",),
 }
+_GRANTED_IN = ("dealing", "risk")
 
 
 # Screens that only these roles change, whatever else of their app a role may.
@@ -154,7 +157,7 @@ def sync_roles() -> None:
 def _may(*, role: str, app: str, code: str) -> bool:
     if role == "admin":
         return True
-    if app == "dealing" and code in _GRANTED.get(role, ()):
+    if app in _GRANTED_IN and code in _GRANTED.get(role, ()):
         return True
     verb, _, model = code.partition("_")
     if app == "policies" and model in _CHANGED_BY and verb != "view":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
@@ -71,7 +72,10 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """One trading account. `owner_id` is the beneficial owner, whom self-trade prevention looks at."""
+    """One trading account. `owner_id` is the beneficial owner, whom self-trade prevention looks at.
+
+    `category_evidence` names what shows that a client who is not retail may be treated so, of which day.
+    """
 
     account_id: str
     group: str
@@ -80,6 +84,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     category: ClientCategory = ClientCategory.RETAIL
     position_mode: PositionMode = PositionMode.NETTING
     open: bool = True
+    category_evidence: str = ""
+    category_evidenced_on: date | None = None
 
 
 class Venue(msgspec.Struct, frozen=True, kw_only=True):

@@ -102,6 +102,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "apps.tenants.selectors.brand_context",
+                "apps.risk.selectors.warning_context",
             ]
         },
     }
@@ -232,6 +233,7 @@ CELERY_BEAT_SCHEDULE = {
     "outbox-sweep": {"task": "outbox.sweep", "schedule": 10.0},
     "execution-watch": {"task": "liquidity.watch_execution", "schedule": 2.0},
     "desk-revert": {"task": "dealing.revert_due", "schedule": 5.0},
+    "protect-clients": {"task": "risk.protect_clients", "schedule": 60.0},
     "log-export": {"task": "reports.export_logs", "schedule": 900.0},
 }
 CELERY_REDBEAT_REDIS_URL = REDIS_URL

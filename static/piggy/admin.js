@@ -15,6 +15,10 @@ const name = () => {
   for (const input of document.querySelectorAll("td input:not([type=hidden]), td select, td textarea")) {
     if (!input.labels?.length && !input.ariaLabel) input.ariaLabel = headOf(input.closest("td")) || input.name;
   }
+  for (const input of document.querySelectorAll("#content-main input[type=text]")) {
+    if (!input.labels?.length && !input.ariaLabel) input.ariaLabel = input.name.replaceAll("_", " ");
+  }
+  for (const tip of document.querySelectorAll("span.help-tooltip[aria-label]:not([role])")) tip.setAttribute("role", "img");
   for (const cell of document.querySelectorAll(".result-list tbody:first-of-type tr:first-child > :has(> .figure)")) {
     cell.closest("table").querySelector("thead tr").children[cell.cellIndex]?.classList.add("figure-head");
   }

@@ -69,6 +69,7 @@ def work_queues(*, tenant: str) -> list[Queue]:
             note="accounts below their margin call now",
             query="?margin_called__exact=1",
         ),
+        *_owed_to_clients(),
         Queue(
             title="Deposits for a second person",
             count=treasury.waiting_deposits().count(),
@@ -103,3 +104,23 @@ def venues_down(*, tenant: str) -> list[str]:
         return names
     rows: dict[str, Any] = msgspec.json.decode(found)["rows"] if found else {}
     return [name for name in names if rows.get(name, {}).get("state") != VENUE_READY]
+
+
+def _owed_to_clients() -> list[Queue]:
+    """Return what clients have to be told."""
+    return [
+        Queue(
+            title="Losses to tell clients of",
+            count=risk.untold_notices().count(),
+            model="risk.depreciationnotice",
+            note="noted and not yet fetched; due by the end of the business day",
+            query="?told_at__isempty=1",
+        ),
+        Queue(
+            title="Risk warning without a figure",
+            count=int(risk.warning_is_due()),
+            model="risk.lossshare",
+            note="the share of losing accounts is not measured, or too old to be said",
+            is_urgent=True,
+        ),
+    ]

@@ -182,6 +182,8 @@ def _chart(name: str, rows: list[dict[str, Any]]) -> Chart | None:
         done: dict[str, int] = {}
         for row in rows:
             done[row["by"]] = done.get(row["by"], 0) + 1
+        if not done:
+            return None
         named = sorted(done.items(), key=lambda pair: -pair[1])
         values = tuple(Decimal(count) for _, count in named)
         return Chart("Actions by dealer", tuple(by for by, _ in named), values, tuple(str(count) for _, count in named))

@@ -1,0 +1,51 @@
+"""Limits, money and margin calls of accounts, and what protects clients: notices of loss and the risk warning."""
+
+from apps.risk.selectors.margins import (
+    CHANGEABLE,
+    Money,
+    account_exposure_limits,
+    all_limits,
+    latest_review,
+    limit_notes,
+    limits_of,
+    limits_version,
+    margin_called_count,
+    money_of,
+)
+from apps.risk.selectors.protection import (
+    Depreciated,
+    depreciated,
+    latest_loss_share,
+    losing_accounts,
+    notices_of,
+    risk_warning_of,
+    untold_notices,
+    warning_context,
+    warning_is_due,
+    warning_text,
+    warning_told,
+)
+
+__all__ = [
+    "CHANGEABLE",
+    "Depreciated",
+    "Money",
+    "account_exposure_limits",
+    "all_limits",
+    "depreciated",
+    "latest_loss_share",
+    "latest_review",
+    "limit_notes",
+    "limits_of",
+    "limits_version",
+    "losing_accounts",
+    "margin_called_count",
+    "money_of",
+    "notices_of",
+    "risk_warning_of",
+    "untold_notices",
+    "warning_context",
+    "warning_is_due",
+    "warning_text",
+    "warning_told",
+]

@@ -1,0 +1,220 @@
+"""What clients are told: each further tenth that a position lost (G-21), and how many accounts lose money (G-16)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client as Browser
+from django.utils import timezone
+
+from apps.accounts import services as accounts
+from apps.accounts.models import Account
+from apps.dealing import selectors as dealing
+from apps.instruments import services as instruments
+from apps.outbox.models import OutboxCommand
+from apps.risk import selectors, services
+from apps.risk.models import AccountMargin, DepreciationNotice, LossShare
+from apps.risk.tasks import protect_clients
+from apps.tenants.services import in_tenant
+from apps.users.services import create_staff, issue_token, sync_roles
+from piggy import projector
+from piggy.core.events import SwapCharged
+from piggy.messaging import codec, streams
+from tests.apps import records
+from tests.apps.dealing.desk_floor import symbol
+
+# A long lot bought at 1.1 with 3,333 USD put up: what it closes at, and how much of that is left.
+NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def alice(acorn: Any, redis_server: Any) -> Iterator[Any]:
+    with in_tenant("acorn"):
+        user = records.client()
+        instruments.save_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
+        records.write(records.credited(), records.accepted(), records.filled())
+        projector.catch_up(tenant="acorn")
+        yield user
+
+
+@pytest.fixture
+def quote(redis_server: Any) -> Any:
+    def said(bid: str, *, at: datetime = NOON, age_ms: int = 5) -> None:
+        rows = {"EURUSD": {"symbol": "EURUSD", "bid": bid, "ask": str(Decimal(bid) + 1), "age_ms": age_ms}}
+        frame = {"panel": "quotes", "seq": 1, "snapshot": True, "at_us": int(at.timestamp() * 1_000_000), "rows": rows}
+        redis_server.set(streams.desk_snapshot_key(tenant="acorn", panel="quotes"), msgspec.json.encode(frame))
+
+    return said
+
+
+def noted() -> list[tuple[int, str]]:
+    services.note_depreciations(tenant="acorn", at=NOON)
+    return [(row.percent, str(row.value.normalize())) for row in DepreciationNotice.objects.order_by("id")]
+
+
+def test_each_further_tenth_that_a_position_lost_is_noted_once(alice: Any, quote: Any) -> None:
+    """G-21."""
+    for bid, expected in (
+        ("1.09667", []),  # lost 333.00 of 3,333: not a tenth yet
+        ("1.09666", [(10, "2999")]),
+        ("1.09400", [(10, "2999")]),
+        ("1.08900", [(10, "2999"), (30, "2233")]),
+        ("1.10000", [(10, "2999"), (30, "2233")]),
+        ("1.06000", [(10, "2999"), (30, "2233"), (120, "-667")]),
+    ):
+        quote(bid)
+        assert noted() == expected, bid
+
+
+def test_nobody_is_told_of_a_loss_at_a_price_that_may_not_hold(alice: Any, quote: Any) -> None:
+    quote("1.05", at=NOON - timedelta(minutes=2))
+    assert noted() == []
+    quote("1.05", age_ms=61_000)
+    assert noted() == []
+    quote("1.05")
+    assert len(noted()) == 1
+
+
+def test_a_professional_is_sent_no_notice_and_no_share_counts_him(alice: Any, quote: Any) -> None:
+    Account.objects.update(category="professional")
+    quote("1.05")
+    assert noted() == []
+    assert selectors.losing_accounts(tenant="acorn", since=NOON - timedelta(days=365), at=NOON) == (0, 0)
+
+
+def ask(path: str, **headers: str) -> Any:
+    """Ask as a browser does, which leaves the test in no broker's schema."""
+    answer = Browser(headers={"host": "acorn.localhost", **headers}).get(path)
+    assert answer.status_code == 200, answer.content
+    return answer
+
+
+def notices(user: Any) -> list[dict[str, Any]]:
+    with in_tenant("acorn"):
+        token = issue_token(user=user)
+    return list(ask("/api/v1/notices", authorization=f"Token {token}").json()["results"])
+
+
+def waiting(title: str) -> int:
+    with in_tenant("acorn"):
+        return {queue.title: queue.count for queue in dealing.work_queues(tenant="acorn")}[title]
+
+
+def test_a_client_fetches_his_notices_and_whoever_did_not_waits_in_a_queue(alice: Any, quote: Any) -> None:
+    other = records.client(name="bob", account_id="B1")
+    quote("1.09")
+    noted()
+    assert notices(other) == []
+    assert waiting("Losses to tell clients of") == 1
+    (told,) = notices(alice)
+    money = {name: told[name] for name in ("percent", "initial", "value", "currency", "price")}
+    assert money == {"percent": 30, "initial": "3333", "value": "2333", "currency": "USD", "price": "1.09"}
+    assert (told["account_id"], told["symbol"]) == ("A1", "EURUSD")
+    assert waiting("Losses to tell clients of") == 0
+    with in_tenant("acorn"):
+        row = DepreciationNotice.objects.get()
+        assert row.told_by == "fetched by the client"
+        assert services.tell_otherwise(notices=[row.pk], by="carl", at=NOON) == 0, "he was told already"
+
+
+def test_compliance_notes_that_a_client_was_told_by_telephone(alice: Any, quote: Any) -> None:
+    quote("1.09")
+    noted()
+    sync_roles()
+    rights = {
+        role: create_staff(username=role, password="long enough", role=role).has_perm("risk.change_depreciationnotice")
+        for role in ("compliance", "support")
+    }
+    assert rights == {"compliance": True, "support": False}
+    row = DepreciationNotice.objects.get()
+    assert services.tell_otherwise(notices=[row.pk], by="carl", at=NOON) == 1
+    row.refresh_from_db()
+    assert (row.told_at, row.told_by) == (NOON, "carl")
+
+
+def test_the_share_of_losing_accounts_counts_fills_nights_and_open_profit(alice: Any, quote: Any) -> None:
+    """G-16."""
+    records.client(name="bob", account_id="B1")
+    records.client(name="idle", account_id="C1")
+    night = SwapCharged(
+        account_id="B1", position_id="B1:EURUSD", symbol="EURUSD", business_date=NOON.date(), kind="swap", nights=1,
+        lots=Decimal(1), per_lot=Decimal(-5), price=None, conversion_rate=Decimal(1), amount=Decimal(-5),
+        currency="USD", occurred_at_us=0,
+    )  # fmt: skip
+    bought = records.filled("O2", account_id="B1", position_id="B1:EURUSD", fill_id="O2-1")
+    sold = records.filled(
+        "O3", account_id="B1", position_id="B1:EURUSD", fill_id="O3-1", side="sell", realised=Decimal(4)
+    )
+    records.write(records.credited("1000", "B1"), bought, night, sold)
+    projector.catch_up(tenant="acorn")
+    margin = AccountMargin.objects.get(account_id="B1")
+    assert (margin.balance, margin.swaps) == (Decimal(999), Decimal(-5)), "nights are money of the account"
+    since = NOON - timedelta(days=365)
+    quote("1.2")
+    assert selectors.losing_accounts(tenant="acorn", since=since, at=NOON) == (2, 1)
+    quote("1.05")
+    assert selectors.losing_accounts(tenant="acorn", since=since, at=NOON) == (2, 2)
+
+
+def front_door() -> str:
+    return str(ask("/").content.decode())
+
+
+def measured(*, days_ago: int) -> None:
+    at = timezone.now() - timedelta(days=days_ago)
+    with in_tenant("acorn"):
+        LossShare.objects.create(since=at, measured_at=at, accounts=1000, losing=774)
+
+
+def test_the_front_door_says_the_firms_own_fresh_percent_and_no_old_one(alice: Any, quote: Any) -> None:
+    """G-16: the page, the API, and the queue that calls when there is no figure."""
+    for _ in range(2):
+        assert "% of retail" not in front_door()
+        assert "leverage can lose" in front_door()
+        assert waiting("Risk warning without a figure") == 1
+        measured(days_ago=93)
+    measured(days_ago=2)
+    assert "77% of retail investor accounts lose money" in front_door()
+    assert "77% of retail investor accounts lose money" in ask("/api/v1/docs").content.decode()
+    assert waiting("Risk warning without a figure") == 0
+    told = ask("/api/v1/risk-warning").json()
+    assert (told["percent"], told["text"][:13]) == ("77", "77% of retail")
+
+
+def test_the_share_is_measured_once_a_day_for_every_broker(alice: Any, quote: Any) -> None:
+    for _ in range(2):
+        protect_clients()
+        with in_tenant("acorn"):
+            assert LossShare.objects.count() == 1
+    assert "0% of retail investor accounts" in front_door()
+
+
+def test_a_new_firm_says_the_range_of_all_firms(acorn: Any, redis_server: Any) -> None:
+    """G-16."""
+    with in_tenant("acorn"):
+        services.measure_losses(tenant="acorn", at=timezone.now())
+    assert "74-89% of retail investor accounts" in front_door()
+
+
+def test_a_client_who_is_not_retail_has_evidence_and_its_date(alice: Any) -> None:
+    """G-13: stored with the account, told to the engine, and so in its log and its history."""
+    account = Account.objects.get(account_id="A1")
+    account.category = "professional"
+    with pytest.raises(ValidationError) as refused:
+        accounts.save_account(tenant="acorn", account=account, by="carl")
+    assert set(refused.value.message_dict) == {"category_evidence", "category_evidenced_on"}
+    account.category_evidence = "portfolio statement, vault 12"
+    account.category_evidenced_on = timezone.now().date() + timedelta(days=1)
+    with pytest.raises(ValidationError, match="day to come"):
+        accounts.save_account(tenant="acorn", account=account, by="carl")
+    account.category_evidenced_on = NOON.date().replace(year=2020)
+    accounts.save_account(tenant="acorn", account=account, by="carl")
+    row = OutboxCommand.objects.filter(reference="account:A1").latest("id")
+    told = codec.decode_envelope(bytes(row.payload)).command.account
+    assert (told.category_evidence, str(told.category_evidenced_on)) == ("portfolio statement, vault 12", "2020-01-02")
