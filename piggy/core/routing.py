@@ -221,8 +221,8 @@ def waiting(*, group: Group, text: str) -> RoutingDecision:
 
 def share(*, values: Sequence[Decimal | bool]) -> Decimal:
     """Return the mean of a venue's latest figures, to four places; 0 with none yet."""
-    total = Decimal(sum(values, ZERO))
-    return (total / len(values)).quantize(SHARE_STEP) if values else ZERO
+    # Started at an int, which Python sums a hundred answers of yes and no with in one go.
+    return (Decimal(sum(values)) / len(values)).quantize(SHARE_STEP) if values else ZERO
 
 
 def _on_step(lots: Decimal, instrument: Instrument) -> Decimal:

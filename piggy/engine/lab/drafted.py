@@ -35,8 +35,9 @@ CREATED = frozenset({ev.OrderAccepted, ev.OrderDenied, ev.HedgeProposed})
 # What is asked of history's events; of the others not one is decoded.
 ASKED = frozenset(kind.__name__ for kind in (*CREATED, ev.ChildOrderCreated, *COUNTED))
 REACTIONS_MAX = 50
-# What only the draft waits for, as a stop of a position that history did not have, is looked at this often.
-LOOK_EVERY_US = 5_000_000
+# What only the draft waits for, as a stop of a position that history did not have, is looked at this often at least;
+# whenever history itself acted on prices the draft does too.
+LOOK_EVERY_US = 15_000_000
 
 
 class Drafted:
