@@ -60,7 +60,7 @@ class Group(models.Model):
     negative_balance_protection = models.BooleanField(default=True)
     internal_cross = models.BooleanField(default=True)
     order_notional_max = models.DecimalField(
-        max_digits=28, decimal_places=2, default=Decimal(10_000_000), validators=_between(1, 10**12)
+        max_digits=28, decimal_places=2, default=Decimal(250_000), validators=_between(1, 10**12)
     )
     open_orders_max = models.PositiveIntegerField(default=200, validators=_between(1, OPEN_ORDERS_MAX))
     slippage_bps_max = models.DecimalField(

@@ -103,7 +103,9 @@ class Ground:
         commands: list[cmd.AnyCommand] = [review]
         commands += [cmd.ConfigureInstrument(instrument=_instrument(n)) for n in range(SYMBOLS)]
         commands += [
-            cmd.ConfigureGroup(group=Group(name=name, book_mode=mode, internal_cross=False))
+            cmd.ConfigureGroup(
+                group=Group(name=name, book_mode=mode, internal_cross=False, order_notional_max=Decimal(10_000_000))
+            )
             for name, mode in (("a", BookMode.A), ("b", BookMode.B))
         ]
         commands += [cmd.ConfigureLimits(group=name, limits=LIMITS) for name in ("a", "b")]

@@ -230,7 +230,12 @@ class Day:
             yield cmd.ConfigureInstrument(instrument=_instrument(symbol))
         for name, mode in GROUPS.items():
             group = Group(
-                name=name, book_mode=mode, a_book_percent=Decimal(40), bid_markup_points=2, ask_markup_points=2
+                name=name,
+                book_mode=mode,
+                a_book_percent=Decimal(40),
+                bid_markup_points=2,
+                ask_markup_points=2,
+                order_notional_max=Decimal(10_000_000),
             )
             yield cmd.ConfigureGroup(group=group)
         for place, name in enumerate(VENUES, 1):

@@ -47,7 +47,11 @@ def opening(*, accounts: int, mode: BookMode = BookMode.B, symbols: Sequence[str
     ]
     commands += [cmd.ConfigureInstrument(instrument=_instrument(symbol)) for symbol in symbols]
     commands += [cmd.ConfigureVenue(venue=Venue(name=name)) for name in VENUES]
-    commands.append(cmd.ConfigureGroup(group=Group(name=GROUP, book_mode=mode, internal_cross=False)))
+    commands.append(
+        cmd.ConfigureGroup(
+            group=Group(name=GROUP, book_mode=mode, internal_cross=False, order_notional_max=Decimal(10_000_000))
+        )
+    )
     commands.append(cmd.ConfigureLimits(group=GROUP, limits=LIMITS))
     for number in range(accounts):
         account = Account(account_id=f"c{number}", group=GROUP, owner_id=f"o{number}", currency="USD")

@@ -60,7 +60,9 @@ def _prepare(tenant: str) -> None:
         if selectors.currencies_of(account_ids={"BENCH"}):
             return
         user = create_client_user(username="bench", password=uuid.uuid4().hex)
-        group = services.save_group(tenant=tenant, group=services.Group(name="bench"), by="bench")
+        group = services.save_group(
+            tenant=tenant, group=services.Group(name="bench", order_notional_max=10_000_000), by="bench"
+        )
         client = services.register_client(user=user, reference="bench", name="Bench", kyc_approved=True)
         account = services.Account(account_id="BENCH", client=client, group=group, currency="USD")
         services.save_account(tenant=tenant, account=account, by="bench")

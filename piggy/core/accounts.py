@@ -62,7 +62,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     stop_out_percent: Decimal = Decimal(50)
     negative_balance_protection: bool = True
     internal_cross: bool = True
-    order_notional_max: Decimal = Decimal(10_000_000)
+    order_notional_max: Decimal = Decimal(250_000)  # P-07's own default; more is a decision.
     open_orders_max: int = 200
     slippage_bps_max: Decimal = Decimal(50)
     stop_out_mode: StopOutMode = StopOutMode.SMART
@@ -93,6 +93,7 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
 
     A `shadow` venue is quoted, ranked and recorded, and never sent an order; with `canary_percent` it is sent so many
     percent of the orders that it would get. A leg that has not ended after `answer_ms_max` is asked back.
+    `messages_per_s_max` is what its contract allows (P-14); without it the group's limit holds.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     commission_per_million: Decimal = Decimal(0)
     shadow: bool = False
     canary_percent: Decimal | None = None
+    messages_per_s_max: int | None = None
 
 
 class Strategy(msgspec.Struct, frozen=True, kw_only=True):

@@ -176,7 +176,8 @@ def _prevent(*, stp: SelfTradePrevention, resting: Order, lots: Decimal, meeting
 def _worth_crossing(*, price: Decimal, terms: OrderTerms, street: Decimal | None) -> bool:
     side, limit = terms.side, terms.limit_price
     priced = terms.type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
-    if priced and limit is not None and not at_least_as_good(price=price, limit=limit, side=side):
+    bound = limit is not None and (priced or terms.type is OrderType.MARKET)
+    if bound and limit is not None and not at_least_as_good(price=price, limit=limit, side=side):
         return False
     # Without a street price there is nothing to compare with: a market order then deals with nobody.
     return at_least_as_good(price=price, limit=street, side=side) if street is not None else priced

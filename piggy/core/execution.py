@@ -33,7 +33,7 @@ class UnableToConvert(Exception):
 
 
 class Execution:
-    """What a command does so far: `events`, and lots filled and sent out on top of the state."""
+    """What a command does so far: `events`, lots filled and sent out on top of the state, legs by venue (`sent_to`)."""
 
     def __init__(self, *, moment: Moment) -> None:
         self.moment = moment
@@ -49,6 +49,7 @@ class Execution:
         self._balances: dict[str, Decimal] = {}
         self._charges: dict[str, Charge] = {}
         self._turnover: dict[str, Decimal] = {}
+        self.sent_to: dict[str, int] = {}
         self._created = 0
 
     def new_order_id(self) -> str:
@@ -322,6 +323,7 @@ class Execution:
                 )
             )
             self._routed[order.order_id] = self._routed.get(order.order_id, ZERO) + leg.quantity
+            self.sent_to[leg.venue] = self.sent_to.get(leg.venue, 0) + 1
 
     def cancel(self, *, order: Order, outcome: str, reason: str) -> None:
         """End the order with what is unfilled; its legs at venues have ended before."""

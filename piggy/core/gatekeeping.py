@@ -15,6 +15,7 @@ from piggy.core.events import Check, Verdict
 from piggy.core.execution import Execution
 from piggy.core.gate import GateContext, Override, Permissions, Request
 from piggy.core.instruments import Instrument
+from piggy.core.limits import Limits
 from piggy.core.margin import Holding, MarginTerms, holding_of, lot_value, required_for
 from piggy.core.margining import positions_in, window_of
 from piggy.core.market import BestQuote
@@ -196,7 +197,7 @@ def _heed_activity(*, context: GateContext, replaces: Order | None, moment: Mome
     context.account_messages = activity.messages_this_second(now_us=now_us)
     context.tenant_messages = tenant.messages_this_second(now_us=now_us)
     if state.venue_seconds:
-        context.venue_messages = _least_sent(state=state, now_us=now_us)
+        context.venue_messages = _least_sent(state=state, limits=limits, now_us=now_us)
     context.throttle_latched = account_id in state.throttled
     if activity.rejected_at_us:
         context.rejects_consecutive = activity.rejects_consecutive(now_us=now_us)
@@ -220,15 +221,20 @@ def _duplicated_at_us(*, context: GateContext, activity: Activity, replaces: Ord
     return None if closes and grown else at_us
 
 
-def _least_sent(*, state: State, now_us: int) -> int:
-    """Return how many orders the venue that has most room was sent in this second (P-14)."""
-    number, least = now_us // SECOND_US, None
+def _least_sent(*, state: State, limits: Limits, now_us: int) -> int:
+    """Return how many orders the venue that has most room was sent in this second (P-14).
+
+    One that is at the rate of its own contract counts as one that is at the limit.
+    """
+    number, least, most = now_us // SECOND_US, None, limits.venue_messages_per_s_max or 0
     for name, venue in state.venues.items():
         if not venue.enabled or venue.shadow:
             continue
         second, sent = state.venue_seconds.get(name, (number, 0))
         if second != number or not sent:
             return 0
+        if venue.messages_per_s_max is not None and sent >= venue.messages_per_s_max:
+            sent = max(sent, most)
         least = sent if least is None else min(least, sent)
     return least or 0
 

@@ -31,11 +31,11 @@ def strictest_state(*, state: State, group: str, account_id: str, symbol: str) -
     return max((known.get(key, _ACTIVE) for key in keys), key=STRICTNESS.__getitem__)
 
 
-def switched_off(*, state: State, symbol: str) -> dict[str, str]:
-    """Return the venues that get no orders in a symbol, each with why."""
+def switched_off(*, state: State, symbol: str, opens: bool = True) -> dict[str, str]:
+    """Return the venues that get no orders in a symbol, each with why; one that only reduces gets what `opens` none."""
     found: dict[str, str] = {}
     for (scope, key), known in state.trading_states.items():
-        if known is _ACTIVE:
+        if known is _ACTIVE or (known is _REDUCING and not opens):
             continue
         if scope == "venue":
             found[key] = f"trading state {known.value}"

@@ -1,10 +1,13 @@
-"""Venue room: which legs would take a venue past the exposure that a group's limits allow there (P-19)."""
+"""Venue room: which legs would take a venue past the exposure that is allowed there (P-19), or past its rate (P-14)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from piggy.core.accounts import Venue
+from piggy.core.activity import SECOND_US
+from piggy.core.limits import Limits
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.open_risk import OpenRisk
@@ -12,16 +15,38 @@ from piggy.core.orders import OrderTerms, Side
 from piggy.core.routing import Leg
 
 FULL = "its exposure limit is reached"
+BUSY = "its message rate is used up"
 NOTHING = OpenRisk()
 
 
-def full_venues(*, legs: Iterable[Leg], terms: OrderTerms, moment: Moment) -> dict[str, str]:
-    """Return the venues that have no room for their leg, each with why; what makes a venue's risk smaller fits."""
+def full_venues(
+    *, legs: Iterable[Leg], terms: OrderTerms, opens: bool, sending: Mapping[str, int], moment: Moment
+) -> dict[str, str]:
+    """Return the venues that have no room for their leg, each with why; what makes a venue's risk smaller fits.
+
+    `sending` are the legs of each venue that this command sends already. A close waits for no rate: it only reduces.
+    """
     account = moment.account(terms.account_id)
-    limit = moment.state.effective_limits[account.group].exposure_venue_max
-    if limit is None:
-        return {}
-    return {leg.venue: FULL for leg in legs if not _fits(leg, terms, limit, account.currency, moment)}
+    limits = moment.state.effective_limits[account.group]
+    limit, found = limits.exposure_venue_max, {}
+    for leg in legs:
+        if opens and _rate_used_up(leg.venue, limits, sending, moment):
+            found[leg.venue] = BUSY
+        elif limit is not None and not _fits(leg, terms, limit, account.currency, moment):
+            found[leg.venue] = FULL
+    return found
+
+
+def rate_of(*, venue: Venue, limits: Limits) -> int | None:
+    """Return how many messages a second a venue may be sent: its contract's number, and no more than the group's."""
+    known = [most for most in (venue.messages_per_s_max, limits.venue_messages_per_s_max) if most is not None]
+    return min(known, default=None)
+
+
+def _rate_used_up(name: str, limits: Limits, sending: Mapping[str, int], moment: Moment) -> bool:
+    most, number = rate_of(venue=moment.state.venues[name], limits=limits), moment.now_us // SECOND_US
+    second, sent = moment.state.venue_seconds.get(name, (number, 0))
+    return most is not None and (sent if second == number else 0) + sending.get(name, 0) >= most
 
 
 def _fits(leg: Leg, terms: OrderTerms, limit: Decimal, currency: str, moment: Moment) -> bool:

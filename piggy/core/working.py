@@ -111,16 +111,17 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     )
     opens = opening_lots(position=position, side=side, quantity=quantity) > 0
     barred = dict.fromkeys(moment.closed, CLOSED) if opens and moment.closed else {}
-    ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, moment=moment)
+    ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, opens=opens, moment=moment)
     planned_legs: tuple[Leg, ...] = ()
     keeps: tuple[Keep, ...] = ()
     if limit is not None:
         while a_lots:
             planned_legs = spread(reachable=ranking.reachable, quantity=a_lots, limit=limit, instrument=instrument)
-            if not (full := full_venues(legs=planned_legs, terms=terms, moment=moment)):
+            full = full_venues(legs=planned_legs, terms=terms, opens=opens, sending=execution.sent_to, moment=moment)
+            if not full:
                 break
             barred |= full
-            ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, moment=moment)
+            ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, opens=opens, moment=moment)
         if b_lots:
             keeps = _keeps(levels=levels, quantity=b_lots, side=side, limit=limit)
     record = decision(
@@ -288,7 +289,11 @@ def _raw_limit(
         return raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
     if not levels:
         return None
-    return protected_limit(price=levels[0].price, group=group, instrument=instrument, side=terms.side)
+    worst = protected_limit(price=levels[0].price, group=group, instrument=instrument, side=terms.side)
+    if terms.type is OrderType.MARKET and terms.limit_price is not None:
+        own = raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
+        return own if at_least_as_good(price=own, limit=worst, side=terms.side) else worst
+    return worst
 
 
 def _ranking(
@@ -297,13 +302,14 @@ def _ranking(
     limit: Decimal | None,
     levels: tuple[AttributedLevel, ...],
     barred: Mapping[str, str],
+    opens: bool,
     moment: Moment,
 ) -> Ranking:
     state = moment.state
-    excluded = switched_off(state=state, symbol=order.terms.symbol) if state.trading_states else {}
+    excluded = switched_off(state=state, symbol=order.terms.symbol, opens=opens) if state.trading_states else {}
     # Whom an order was refused by concerns no other order; what is closed for entry is not for a close.
     version = None
-    if order.refused_by or barred:
+    if order.refused_by or barred or (state.trading_states and not opens):
         excluded = {**excluded, **barred, **dict.fromkeys(order.refused_by, "refused this order")}
     else:
         spared = moment.rankings.spared(

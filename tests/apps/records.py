@@ -42,7 +42,9 @@ def client(*, name: str = "alice", account_id: str = "A1", tenant: str = "acorn"
 
     user = create_client_user(username=name, password="long enough for a test")
     found = Group.objects.filter(name=group).first()
-    kept = found or accounts.save_group(tenant=tenant, group=Group(name=group, book_mode="B"), by="test")
+    kept = found or accounts.save_group(
+        tenant=tenant, group=Group(name=group, book_mode="B", order_notional_max=10_000_000), by="test"
+    )
     profile = accounts.register_client(user=user, reference=f"C-{name}", name=name.title(), kyc_approved=True)
     account = Account(account_id=account_id, client=profile, group=kept, currency="USD")
     accounts.save_account(tenant=tenant, account=account, by="test")

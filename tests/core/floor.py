@@ -41,7 +41,8 @@ class Floor:
         self.do(cmd.ConfigureInstrument(instrument=EURUSD))
         modes = {"a": BookMode.A, "b": BookMode.B, "mixed": BookMode.MIXED}
         for name, mode in modes.items():
-            settings = {"a_book_percent": Decimal(40), "bid_markup_points": 2, "ask_markup_points": 3} | group
+            settings = {"a_book_percent": Decimal(40), "bid_markup_points": 2, "ask_markup_points": 3}
+            settings |= {"order_notional_max": Decimal(10_000_000)} | group
             self.do(cmd.ConfigureGroup(group=Group(name=name, book_mode=mode, **settings)))
         for account_id, name in (("a1", "a"), ("b1", "b"), ("mixed1", "mixed"), ("b2", "b")):
             self.open_account(account_id, group=name)

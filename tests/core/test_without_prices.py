@@ -211,7 +211,7 @@ def test_without_a_rate_nothing_is_filled_and_nothing_amended(floor: Floor) -> N
     floor.place("b1", Side.BUY, "1", limit_price="1.09990")
     floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, quote="SEK")))
     floor.desk.state.rates.clear()
-    (refused,) = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=D("0.5")))
+    refused, *_ = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=D("0.5")))
     assert isinstance(refused, ev.CommandRefused)
     floor.quotes("-0.00100")
     (no_rate,) = floor.do(cmd.ActOnPrices(symbols=("EURUSD",)))

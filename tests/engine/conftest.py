@@ -111,7 +111,7 @@ def opening_commands() -> list[cmd.Command]:
     return [
         cmd.SignReview(signed_by="head of compliance", reference="review", signed_at_us=time.time_ns() // 1_000),
         cmd.ConfigureInstrument(instrument=eurusd),
-        cmd.ConfigureGroup(group=Group(name="retail")),
+        cmd.ConfigureGroup(group=Group(name="retail", order_notional_max=Decimal(10_000_000))),
         cmd.ConfigureVenue(venue=Venue(name="LP1")),
         cmd.ConfigureAccount(account=anna),
         cmd.ConfigureStrategy(strategy=Strategy(strategy_id="mean", account_id="anna")),

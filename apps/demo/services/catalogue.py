@@ -27,17 +27,26 @@ BROKERS = (
     Broker("birch", "Birch & Co", "#d97706", "#8b5cf6", "BIRCH", "B"),
 )
 
+ORDER_VALUE_MAX = Decimal(10_000_000)  # The demo's clients deal up to five lots, more than P-07's default for retail.
 GROUPS: tuple[dict[str, Any], ...] = (
     {
         "name": "a-book",
+        "order_notional_max": ORDER_VALUE_MAX,
         "book_mode": "A",
         "bid_markup_points": 1,
         "ask_markup_points": 1,
         "commission_per_lot": Decimal(3),
     },
-    {"name": "b-book", "book_mode": "B", "bid_markup_points": 6, "ask_markup_points": 6},
+    {
+        "name": "b-book",
+        "book_mode": "B",
+        "bid_markup_points": 6,
+        "ask_markup_points": 6,
+        "order_notional_max": ORDER_VALUE_MAX,
+    },
     {
         "name": "mixed",
+        "order_notional_max": ORDER_VALUE_MAX,
         "book_mode": "MIXED",
         "a_book_percent": Decimal(50),
         "bid_markup_points": 3,

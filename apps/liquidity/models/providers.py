@@ -64,6 +64,12 @@ class LiquidityProvider(models.Model):
         validators=[MinValueValidator(100)],
         help_text="An order that it holds longer, as in a last look, is asked back; nothing else is sent meanwhile.",
     )
+    messages_per_s_max = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="What its contract allows (P-14); empty: what the group's limits allow.",
+    )
     commission_per_million = models.DecimalField(
         max_digits=28, decimal_places=10, default=Decimal(0), validators=[MinValueValidator(Decimal(0))]
     )
@@ -100,6 +106,7 @@ class LiquidityProvider(models.Model):
             priority=self.priority,
             quote_age_ms_max=self.quote_age_ms_max,
             answer_ms_max=self.answer_ms_max,
+            messages_per_s_max=self.messages_per_s_max,
             symbols=tuple(self.symbols.filter(enabled=True).order_by("symbol").values_list("symbol", flat=True)),
             commission_per_million=self.commission_per_million,
             shadow=self.stage == self.Stage.SHADOW,

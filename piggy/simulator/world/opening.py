@@ -49,6 +49,7 @@ def opening(*, now_us: int) -> list[cmd.AnyCommand]:
     commands += [cmd.ConfigureVenue(venue=Venue(name=name, priority=at)) for at, name in enumerate(LPS)]
     for mode in MODES:
         group = Group(name=mode.value.lower(), book_mode=mode, a_book_percent=Decimal(40), ask_markup_points=2)
+        group = msgspec.structs.replace(group, order_notional_max=Decimal(10_000_000))
         commands.append(cmd.ConfigureGroup(group=group))
         commands.append(cmd.ConfigureLimits(group=group.name, limits=limits))
     for number, account_id in enumerate(ACCOUNTS):

@@ -110,7 +110,7 @@ def opening() -> list[cmd.AnyCommand]:
     return [
         cmd.SignReview(signed_by="compliance", reference="review", signed_at_us=time.time_ns() // 1_000),
         cmd.ConfigureInstrument(instrument=eurusd),
-        cmd.ConfigureGroup(group=Group(name="b-book", book_mode=BookMode.B)),
+        cmd.ConfigureGroup(group=Group(name="b-book", book_mode=BookMode.B, order_notional_max=Decimal(10_000_000))),
         cmd.ConfigureLimits(group="b-book", limits=structs.replace(HOUSE_LIMITS, disconnect_grace_s=1)),
         cmd.ConfigureVenue(venue=Venue(name="LP1")),
         *(cmd.ConfigureAccount(account=account) for account in accounts),
