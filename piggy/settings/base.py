@@ -64,7 +64,15 @@ DATABASES = {
             "connect_timeout": 5,
             # As start-up options, so that DISCARD ALL returns to them and not to the server's own defaults.
             "options": "-c timezone=UTC -c statement_timeout=30000 -c search_path=public",
-            "pool": {"min_size": 0, "max_size": DATABASE_POOL_SIZE_MAX, "timeout": 10, "reset": discard_all},
+            "pool": {
+                "min_size": 0,
+                "max_size": DATABASE_POOL_SIZE_MAX,
+                "timeout": 10,
+                # While the server is away the pool asks ever more rarely, of itself for five minutes, and whoever
+                # waits hears nothing though it is back. After this long it gives up, and the next to ask begins anew.
+                "reconnect_timeout": 4,
+                "reset": discard_all,
+            },
         },
     }
 }
@@ -229,6 +237,9 @@ CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"global_keyprefix": "celery:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "redbeat.RedBeatScheduler"
+# One beat speaks at a time. Who follows one that was killed looks this often whether its lock has run out (of itself it
+# would look every five minutes, and the lock lasts 25): until then nothing below happens.
+CELERY_BEAT_MAX_LOOP_INTERVAL, CELERY_REDBEAT_LOCK_TIMEOUT = 2, 10
 CELERY_BEAT_SCHEDULE = {
     "outbox-sweep": {"task": "outbox.sweep", "schedule": 10.0},
     "execution-watch": {"task": "liquidity.watch_execution", "schedule": 2.0},

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
+from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
 from apps.common.sockets import tenant_call
@@ -165,6 +166,12 @@ def test_a_reserved_name_is_no_tenant() -> None:
     for name in ("", "public", "guard", "template"):
         with pytest.raises(ValueError, match="not a broker"), in_tenant(name):
             pass
+
+
+def test_a_pool_gives_up_before_those_do_who_wait_for_it() -> None:
+    """F-04: else it sleeps on for minutes after a long outage, and nobody who waits may begin a series of attempts."""
+    options = settings.DATABASES["default"]["OPTIONS"]["pool"]
+    assert 0 < options["reconnect_timeout"] < options["timeout"]
 
 
 @pytest.fixture
