@@ -49,6 +49,7 @@ class Supervisor:
     ) -> None:
         self._runs = [_Run(program) for program in programs]
         self._env, self._home, self._cwd, self._say = dict(env), home, cwd, say
+        self._is_noted = True
 
     def pids(self) -> dict[str, int]:
         """Return the process ids by name of what runs now."""
@@ -68,6 +69,8 @@ class Supervisor:
                 self._mourn(run, now)
             elif run.child is None and run.due and now >= run.due:
                 self._launch(run)
+        if not self._is_noted:
+            self._note()
 
     def stop(self) -> None:
         """Stop everything, tier after tier; what takes too long is killed with its children.
@@ -110,6 +113,7 @@ class Supervisor:
                 death_signal=signal.SIGTERM,
             )
         run.began, run.due = time.monotonic(), 0.0
+        self._is_noted = False
         self._note()
 
     def _mourn(self, run: _Run, now: float) -> None:
@@ -126,11 +130,12 @@ class Supervisor:
         self._say(f"{run.program.name} {how}; starts again in {wait_s:.1f} s, its log is {log}")
 
     def _note(self) -> None:
-        """Write down who runs, for `down`, `status` and the next start after a kill -9."""
+        """Write down who runs, for `down`, `status` and the next start after a kill -9; a full disk is tried again."""
         living = [
             {"name": name, "pid": pid, "started_at": processes.started_at(pid)} for name, pid in self.pids().items()
         ]
         keys.replace(path=self._register, text=json.dumps(living))
+        self._is_noted = True
 
 
 def registered(*, home: Path) -> dict[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import resource
 import signal
 import subprocess
 import tempfile
@@ -74,8 +73,7 @@ class Troubles:
 
     def _kill(self, name: str) -> Trouble:
         def make() -> None:
-            old = self._running.pid(name)
-            self._running.kill(name)
+            old = self._running.kill(name)
             self._await(lambda: self._is_other(name, old))
 
         return Trouble(f"kill -9 {name}", make)
@@ -98,9 +96,15 @@ class Troubles:
         self._await(lambda: self._is_other("postgres", old))
 
     def _fill(self) -> None:
-        how = _full_disk(self._running.home) if self._has_disk() else _short_files(self._running.pids("postgres"))
-        with how:
+        disk = self._running.home if self._has_disk() else None
+        with _full_disk(disk) if disk else _short_files(lambda: self._pids_if_any("postgres")):
             time.sleep(self._chance.uniform(*FULL_S))
+
+    def _pids_if_any(self, name: str) -> list[int]:
+        try:
+            return self._running.pids(name)
+        except AssertionError:
+            return []
 
     def _has_disk(self) -> bool:
         return self._running.home.is_mount()
@@ -149,19 +153,32 @@ def _full_disk(disk: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _short_files(pids: list[int]) -> Iterator[None]:
-    """Let PostgreSQL's processes, and those that they start, write nothing further on in a file."""
-    before = {}
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            before[pid] = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (FILE_BYTES_MAX, before[pid][1]))
+def _short_files(pids: Callable[[], list[int]]) -> Iterator[None]:
+    """Let PostgreSQL's processes, and those that they start, write nothing further on in a file (F-21)."""
+    _limit_files(pids(), str(FILE_BYTES_MAX))
     try:
         yield
     finally:
-        for pid, limits in before.items():
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+        _limit_files(pids(), "unlimited")
+        _limit_files(pids(), "unlimited")  # Those too that were started meanwhile by one that still had the limit.
+
+
+def _limit_files(pids: list[int], limit: str) -> None:
+    """Set how long a file a process may write, as the user that it runs as: a container's root may not do so itself."""
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError):  # It has ended.
+            owner = Path(f"/proc/{pid}").stat()
+            other = owner.st_uid != os.getuid()
+            done = subprocess.run(
+                ["prlimit", "--pid", str(pid), f"--fsize={limit}:"],
+                user=owner.st_uid if other else None,
+                group=owner.st_gid if other else None,
+                extra_groups=[] if other else None,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0 or not Path(f"/proc/{pid}").exists(), done.stderr
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:

@@ -32,7 +32,7 @@ from piggy.simulator.config import LpConfig
 from tests.simulator.lp_range import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S_MAX = 300.0
+START_S_MAX, KILL_S_MAX = 300.0, 20.0
 SERVERS = {"postgres": "postgres", "valkey": "valkey-server"}
 # Small books: an order of eight lots is more than any one of them shows.
 LPS = (
@@ -143,8 +143,18 @@ class RunningVenue:
                 return int(entry.name)
         raise AssertionError(f"{name} does not run")
 
-    def kill(self, name: str) -> None:
-        os.kill(self.pid(name), signal.SIGKILL)
+    def kill(self, name: str) -> int:
+        """End a process at once and return its id; one that has just ended by itself is first waited for."""
+        until_s = time.monotonic() + KILL_S_MAX
+        while True:
+            pid = self.pid(name)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                assert time.monotonic() < until_s, f"{name} ended and was not started again\n{self.logs()}"
+                time.sleep(0.05)
+            else:
+                return pid
 
     def is_ready(self) -> bool:
         try:

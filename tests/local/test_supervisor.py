@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,10 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from piggy.local import processes
+from piggy.local import keys, processes
 from piggy.local.supervisor import Program, Supervisor, end_leftovers, registered
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +59,30 @@ def test_a_killed_program_runs_again_and_it_is_said(home: Path) -> None:
 
         until(is_back)
         assert "one was ended by SIGKILL" in said[0]
+    finally:
+        keeper.stop()
+
+
+def test_who_runs_is_noted_as_soon_as_a_full_disk_allows(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-21: `down`, and the next start after a kill, go by that note."""
+    keeper, write, is_full = keeper_of(home, Program(name="one", argv=SLEEP)), keys.replace, True
+
+    def replace(**wanted: Any) -> None:
+        if is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(**wanted)
+
+    monkeypatch.setattr(keys, "replace", replace)
+    try:
+        with pytest.raises(OSError, match="space"):
+            keeper.start()
+        with pytest.raises(OSError, match="space"):
+            keeper.tick()
+        assert registered(home=home) == {}
+        is_full = False
+        keeper.tick()
+        assert registered(home=home) == keeper.pids()
+        assert keeper.pids().keys() == {"one"}
     finally:
         keeper.stop()
 
