@@ -19,8 +19,8 @@ def main() -> None:
     from piggy.local import environment
 
     environment.recall()
-    if sys.argv[1:2] in (["bench"], ["certify"], ["sim"]):
-        # These bring their own servers, or need none, so they run before the first `up` too.
+    if sys.argv[1:2] in (["bench"], ["certify"], ["sim"], ["collectstatic"]):
+        # These bring their own servers, or need none, so they run before the first `up` too, and in an image.
         environment.imagine()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"piggy.settings.{os.environ.get('PIGGY_ENV', 'dev')}")
     from django.core.management import execute_from_command_line

@@ -42,14 +42,14 @@ class RequestId:
 
 
 class Probes:
-    """Answer /healthz, /readyz and /metrics before there is a tenant: monitors call by address, not by domain."""
+    """Answer monitors and the proxy before there is a tenant: they call by address, not by domain."""
 
     def __init__(self, respond: Respond) -> None:
         self.respond = respond
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         answer = probes.BY_PATH.get(request.path)
-        return answer() if answer and request.method == "GET" else self.respond(request)
+        return answer(request) if answer and request.method == "GET" else self.respond(request)
 
 
 class TenantByHost:

@@ -12,10 +12,10 @@ import redis
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 
-from apps.tenants.selectors import active_schemas
+from apps.tenants.selectors import active_schemas, tenant_of_host
 from piggy.messaging import lanes, streams
 
 REDIS_TIMEOUT_S = 1.0
@@ -38,12 +38,12 @@ def count_request(*, method: str, status: int, took_ms: float) -> None:
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def healthz() -> HttpResponse:
+def healthz(request: HttpRequest) -> HttpResponse:
     """The process answers."""
     return JsonResponse({"status": "ok"})
 
 
-def readyz() -> HttpResponse:
+def readyz(request: HttpRequest) -> HttpResponse:
     """Is the venue live? PostgreSQL and Redis answer, every broker's desk speaks, and every LP in use quotes.
 
     503 says which of them does not; names of brokers and LPs go to the log only, for anybody may ask.
@@ -56,12 +56,24 @@ def readyz() -> HttpResponse:
     return JsonResponse({"status": "ready" if is_ready else "waiting", **state}, status=200 if is_ready else 503)
 
 
-def metrics() -> HttpResponse:
+def metrics(request: HttpRequest) -> HttpResponse:
     """The process's figures in Prometheus' text form."""
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 
-BY_PATH: dict[str, Callable[[], HttpResponse]] = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+def tls_permission(request: HttpRequest) -> HttpResponse:
+    """May the proxy make a certificate for `?domain=`? Only for a broker's own (`docker/Caddyfile`)."""
+    connection.set_schema_to_public()
+    is_ours = tenant_of_host(raw=request.GET.get("domain", "")) is not None
+    return JsonResponse({"ours": is_ours}, status=200 if is_ours else 404)
+
+
+BY_PATH: dict[str, Callable[[HttpRequest], HttpResponse]] = {
+    "/healthz": healthz,
+    "/readyz": readyz,
+    "/metrics": metrics,
+    "/internal/tls-permission": tls_permission,
+}
 
 
 def _postgres_answers() -> bool:

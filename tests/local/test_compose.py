@@ -80,6 +80,26 @@ def test_the_proxy_leads_to_services_that_exist() -> None:
     assert {place.partition(":")[0] for places in named for place in places.split()} <= SERVICES.keys()
 
 
+def test_the_web_process_answers_what_the_proxy_asks_before_it_makes_a_certificate() -> None:
+    asked = re.findall(r"permission http http://web:8000(/\S+)", (DOCKER / "Caddyfile").read_text())
+    assert asked
+    probes = (ROOT / "apps" / "common" / "probes.py").read_text()
+    assert all(f'"{path}"' in probes for path in asked)
+
+
+def test_the_image_has_the_static_files_that_production_names_by_hash() -> None:
+    """Without them every page fails: `CompressedManifestStaticFilesStorage` knows no other name."""
+    made = (DOCKER / "Dockerfile").read_text()
+    assert "collectstatic" in made
+    assert made.index("piggy.local.browser") < made.index("collectstatic")
+
+
+def test_the_database_counts_as_up_only_when_its_first_start_is_over() -> None:
+    """The server of the first start, which has no roles yet, listens on its socket alone."""
+    check = SERVICES["postgres"]["healthcheck"]["test"]
+    assert check[check.index("-h") + 1] == "127.0.0.1"
+
+
 def test_a_second_engine_waits_for_the_lease_of_the_first() -> None:
     """F-01: the same shard, so that one of them decides; `up --wait` returns when it may."""
     first, second = SERVICES["engine"], SERVICES["engine-standby"]

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from django.test import Client, RequestFactory
 
 from apps.common import probes
 from piggy.messaging import streams
@@ -32,7 +33,7 @@ def speak(redis_server: Any) -> Any:
 
 
 def told() -> tuple[int, dict[str, Any]]:
-    answer = probes.readyz()
+    answer = probes.readyz(RequestFactory().get("/readyz"))
     return answer.status_code, json.loads(answer.content)
 
 
@@ -53,3 +54,11 @@ def test_an_lp_that_does_not_quote_is_waited_for(acorn: Any, speak: Any, row: di
     assert told() == (503, {"status": "waiting", "postgres": True, "redis": True, "desks": True, "venues": False})
     speak(**row, enabled=False)
     assert told()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("domain", "status"), [("acorn.localhost", 200), ("mallory.example", 404), ("", 404), ("acorn.localhost,x", 404)]
+)
+def test_the_proxy_may_make_certificates_for_brokers_domains_alone(acorn: Any, domain: str, status: int) -> None:
+    answer = Client(headers={"host": "web:8000"}).get("/internal/tls-permission", {"domain": domain})
+    assert answer.status_code == status
