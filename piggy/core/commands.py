@@ -34,6 +34,10 @@ from piggy.core.dealer_commands import RejectByDealer as RejectByDealer
 from piggy.core.dealer_commands import RequoteOrder as RequoteOrder
 from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
+from piggy.core.leaving_commands import BringOrderBack as BringOrderBack
+from piggy.core.leaving_commands import LeavingCommand
+from piggy.core.leaving_commands import LetOrderGo as LetOrderGo
+from piggy.core.leaving_commands import LetOrdersGo as LetOrdersGo
 from piggy.core.limits import Limits
 from piggy.core.margin import MarginSettings
 from piggy.core.orders import OrderTerms, Side
@@ -316,6 +320,7 @@ AnyCommand = (
     | ControlCommand
     | DealerCommand
     | VenueCommand
+    | LeavingCommand
 )
 
 

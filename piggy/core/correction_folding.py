@@ -28,6 +28,7 @@ def _venue_fill_busted(state: State, event: VenueFillBusted, recorded: Recorded)
     take_back(state=state, event=event)
     state.venue_records[event.venue].fills -= 1
     child.superseded[event.fill_id] = event.corrected_by
+    child.reports = (*child.reports, event.report_id)
     state.venue_fills.add((event.venue, event.report_id))
     state.parked.pop((event.venue, event.report_id), None)
 

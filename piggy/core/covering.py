@@ -62,7 +62,7 @@ def due(*, moment: Moment) -> Events:
         if not hedge.approved and not _still_needed(hedge=hedge, pending=pending, moment=moment):
             pending[hedge.symbol] -= hedge.side.sign * hedge.quantity
             events.append(_closed(hedge, "withdrawn", "", "the risk is gone"))
-    count = len(state.hedges)
+    count = state.hedge_count
     for key in sorted(state.hedge_policies):
         proposed = _proposed(policy=state.hedge_policies[key], pending=pending, number=count + 1, moment=moment)
         for event in proposed:
@@ -114,7 +114,7 @@ def cover_by_hand(*, command: cmd.CoverByHand, moment: Moment) -> Events:
     if isinstance(wanted, ev.CommandRefused):
         return [wanted]
     side, lots = wanted
-    hedge_id = f"H{len(moment.state.hedges) + 1:09d}"
+    hedge_id = f"H{moment.state.hedge_count + 1:09d}"
     sent = _children(hedge_id, policy, side, lots, moment)
     if not sent:
         return [_refused("NO_LIQUIDITY", "symbol", "no venue may take it at an acceptable price now")]

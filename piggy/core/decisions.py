@@ -12,6 +12,7 @@ from piggy.core import (
     covering,
     dealing,
     flattening,
+    leaving,
     overnight,
     overseeing,
     placing,
@@ -84,4 +85,7 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.RecordVenueCorrection: corrections.record_correction,
     BustFills: busting.bust_fills,
     CorrectFill: busting.correct_fill,
+    cmd.LetOrdersGo: leaving.let_orders_go,
+    cmd.LetOrderGo: leaving.let_order_go,
+    cmd.BringOrderBack: leaving.bring_order_back,
 }

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from piggy.core import commands as cmd
-from piggy.core import corrections, covering, liquidation, overnight, sessions, touching
+from piggy.core import corrections, covering, leaving, liquidation, overnight, sessions, touching
 from piggy.core import events as ev
 from piggy.core.activity import Windows
 from piggy.core.answers import Answer
@@ -43,7 +43,7 @@ from piggy.core.state import State
 from piggy.core.stopout import Ladder
 from piggy.core.what_ifs import WhatIf, what_if
 
-ANSWERS_KEPT = 200_000  # An older repeat is answered from the log (`perhaps_forgotten`).
+ANSWERS_KEPT = 50_000  # An older repeat is answered from the log (`perhaps_forgotten`).
 
 # The events that name an account, and those that name an order.
 _EVENTS = tuple(kind for kind in HANDLERS if issubclass(kind, ev.Event))
@@ -81,6 +81,7 @@ class Desk:
         self.market = Market()
         self.statuses: dict[str, VenueStatus] = {}
         self.entry = Entry()
+        self.keeping = leaving.KEEPING
         self.marks: dict[str, Touch] = {}
         self._pairs: dict[tuple[str, str], str] = {}
         self._answered: OrderedDict[str, _Answered] = OrderedDict()
@@ -149,6 +150,10 @@ class Desk:
         """Tell whether the command may have been done so long ago that only the log knows its answer."""
         return command_id not in self._answered and self._forgotten.perhaps(command_id=command_id)
 
+    def missed(self, *, command: AnyCommand) -> tuple[str, ...]:
+        """Return the orders that left and that must come back before the command can be decided: usually none."""
+        return leaving.missed(state=self.state, command=command)
+
     def decide(self, *, command: AnyCommand, now_us: int, command_id: str = "") -> tuple[AnyEvent, ...]:
         """Return what would happen; nothing has. `command_id` takes no part in the decision."""
         moment = self.moment(now_us=now_us)
@@ -211,6 +216,7 @@ class Desk:
         times += self._limits_to_look_at(now_us)
         if state.parked:
             times = (*corrections.ripe(state=state, now_us=now_us), *times)
+        times += leaving.due(state=state, now_us=now_us, keeping=self.keeping)
         rollover = overnight.rollover_due(state=state, now_us=now_us)
         # Time first: no price fills what has expired, nor is anybody stopped out on a margin that is over.
         return (rollover, *times, *prices) if rollover else (*times, *prices)

@@ -52,6 +52,7 @@ from piggy.core.house_events import SwapDeferred as SwapDeferred
 from piggy.core.house_events import SwapFreeConfigured as SwapFreeConfigured
 from piggy.core.house_events import SwapsConfigured as SwapsConfigured
 from piggy.core.instruments import Instrument
+from piggy.core.leaving_events import LeavingEvent
 from piggy.core.limits import Limits
 from piggy.core.margin_events import MarginCalled as MarginCalled
 from piggy.core.margin_events import MarginEvent
@@ -380,6 +381,7 @@ AnyEvent = (
     | HouseEvent
     | MarginEvent
     | CorrectionEvent
+    | LeavingEvent
 )
 
 

@@ -18,6 +18,7 @@ from piggy.core.control_folding import CONTROL_HANDLERS, set_limits
 from piggy.core.correction_folding import CORRECTION_HANDLERS
 from piggy.core.dealer_folding import DEALER_HANDLERS
 from piggy.core.events import Recorded
+from piggy.core.leaving_folding import ID_OF, LEAVING_HANDLERS, follow
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side, TimeInForce
@@ -32,7 +33,10 @@ _ENDING = (TimeInForce.GTD, TimeInForce.DAY)
 
 def fold(*, state: State, recorded: Recorded) -> None:
     """Fold one event in."""
-    HANDLERS[type(recorded.event)](state, recorded.event, recorded)
+    kind = type(recorded.event)
+    HANDLERS[kind](state, recorded.event, recorded)
+    if kind in ID_OF:
+        follow(state=state, recorded=recorded)
     state.seq = recorded.seq
     if state.last_rollover is None:
         # The log begins in this business date, so every earlier one has ended.
@@ -293,9 +297,17 @@ def _end(state: State, order: Order, final: OrderState) -> None:
     state.expiring.discard(order.order_id)
     state.held.pop(order.order_id, None)
     if order.terms.oco_group:
-        state.oco[(order.terms.account_id, order.terms.oco_group)].discard(order.order_id)
+        _part(state, (order.terms.account_id, order.terms.oco_group), order.order_id)
     state.stops.get(order.terms.symbol, set()).discard(order.order_id)
     state.resting[order.terms.symbol].remove(order_id=order.order_id)
+
+
+def _part(state: State, group: tuple[str, str], order_id: str) -> None:
+    """Take an order out of its either-or group; the last one takes the group along."""
+    others = state.oco.get(group, set())
+    others.discard(order_id)
+    if not others:
+        state.oco.pop(group, None)
 
 
 HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
@@ -322,6 +334,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     **CONTROL_HANDLERS,
     **DEALER_HANDLERS,
     **CORRECTION_HANDLERS,
+    **LEAVING_HANDLERS,
     ev.OrderFilled: _filled,
     ev.OrderAmended: _amended,
     ev.AmendmentDenied: _amendment_denied,

@@ -60,6 +60,8 @@ def _hedge_proposed(state: State, event: ev.HedgeProposed, recorded: Recorded) -
         approved=event.automatic,
         proposed_at_us=recorded.recorded_at_us,
     )
+    state.hedge_count += 1
+    state.stragglers.add(event.hedge_id)
     state.open_hedges.add(event.hedge_id)
     state.last_hedges[event.key] = event.hedge_id
     _count_pending(state, hedge, event.quantity)

@@ -12,6 +12,7 @@ from piggy.core.commands import AmendOrder, PlaceOrder
 from piggy.core.dealing import held_events, hold_for
 from piggy.core.execution import Execution
 from piggy.core.gatekeeping import Admission, admit
+from piggy.core.leaving import has_left
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, OrderType
@@ -103,6 +104,8 @@ def _accepted(*, order: Order, admission: Admission, routing: ev.RoutingDecision
 def amend(*, command: AmendOrder, moment: Moment) -> Events:
     """Change quantity or prices of a working order; less quantity keeps its place, anything else goes to the back."""
     order = moment.state.orders.get(command.order_id)
+    if has_left(state=moment.state, order_id=command.order_id):
+        return [_refused("ORDER_NOT_AMENDABLE", "order_id", "the order ended long ago")]
     if order is None or order.terms.account_id != command.account_id:
         return [_refused("ORDER_UNKNOWN", "order_id", "no such order in this account")]
     if order.state.final or order.routed or order.state is OrderState.WITH_DEALER:

@@ -32,12 +32,16 @@ from piggy.core.swaps import SwapFree, SwapRates
 _WORKING = OrderState.WORKING
 _LIMIT, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
 ANSWERS_KEPT = 500  # Of a venue, to tell a reject storm by.
+TRAIL_BYTES = 5  # Of a seq, in the trail of an order.
 OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
 
 
 @dataclass(slots=True)
 class Order:
-    """A client's order as far as events tell; `routed` are lots now living in venue orders."""
+    """A client's order as far as events tell; `routed` are lots now living in venue orders, `legs` all it ever had.
+
+    `trail` are the seqs of its own events, TRAIL_BYTES each; `times_gone` counts how often it left and came back.
+    """
 
     order_id: str
     terms: OrderTerms
@@ -64,6 +68,10 @@ class Order:
     cancelling: str = ""
     ends_as: str = "cancelled"
     cancels_refused: int = 0
+    legs: tuple[str, ...] = ()
+    trail: bytes = b""
+    touched_at_us: int = 0
+    times_gone: int = 0
 
     @property
     def leaves(self) -> Decimal:
@@ -134,6 +142,10 @@ class Hedge:
     refused_by: frozenset[str] = frozenset()
     outcome: str = ""
     ended_at_us: int = 0
+    legs: tuple[str, ...] = ()
+    trail: bytes = b""
+    touched_at_us: int = 0
+    times_gone: int = 0
 
 
 @dataclass(slots=True)
@@ -149,7 +161,7 @@ class Dealt:
 
 @dataclass(slots=True)
 class Child:
-    """A leg at a venue; `dealt` by fill id, `superseded` says which fill stands for one ('': none)."""
+    """A leg at a venue; `dealt` by fill id, `superseded` says which fill stands for one ('': none), by `reports`."""
 
     created: ev.ChildOrderCreated
     seq: int
@@ -163,6 +175,7 @@ class Child:
     cancel: ev.ChildCancelRequested | None = None
     dealt: dict[str, Dealt] = field(default_factory=dict)
     superseded: dict[str, str] = field(default_factory=dict)
+    reports: tuple[str, ...] = ()
 
     @property
     def leaves(self) -> Decimal:
@@ -226,6 +239,10 @@ class State:
     seq: int = 0
     config_version: int = 0
     order_count: int = 0
+    hedge_count: int = 0
+    blocks_gone: int = 0
+    stragglers: set[str] = field(default_factory=set)
+    ended_late: dict[str, int] = field(default_factory=dict)
     instruments: dict[str, Instrument] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.commands import CancelOrder, RecordVenueCancelReject
 from piggy.core.execution import Execution
+from piggy.core.leaving import has_left
 from piggy.core.moment import Moment
 from piggy.core.standing import expires_at_us, strictest_state
 from piggy.core.state import Child, Order, State
@@ -19,6 +20,8 @@ Events = list[ev.AnyEvent]
 def cancel(*, command: CancelOrder, moment: Moment) -> Events:
     """Cancel what is unfilled. With legs at venues, ask for their end; until then the order lives and is not worked."""
     order = moment.state.orders.get(command.order_id)
+    if has_left(state=moment.state, order_id=command.order_id):
+        return [_refused("ORDER_NOT_OPEN", "the order ended long ago")]
     if order is None or order.terms.account_id != command.account_id:
         return [_refused("ORDER_UNKNOWN", "no such order in this account")]
     if order.state.final:

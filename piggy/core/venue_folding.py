@@ -27,6 +27,7 @@ def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded
     state.children[event.cl_ord_id] = state.open_children[event.cl_ord_id] = child
     order = parent_of(state=state, order_id=event.order_id)
     order.routed += event.quantity
+    order.legs = (*order.legs, event.cl_ord_id)
     order.attempts = max(order.attempts, event.attempt)
     if order.state is OrderState.WORKING:
         order.state = OrderState.ROUTED

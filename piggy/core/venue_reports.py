@@ -14,6 +14,7 @@ from piggy.core.accounts import TradingState
 from piggy.core.aftermath import settled
 from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
 from piggy.core.execution import Execution
+from piggy.core.leaving import has_left, parent_id
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
@@ -32,14 +33,7 @@ def record_ack(*, command: RecordVenueAck, moment: Moment) -> Events:
     """The venue has the order."""
     child = moment.state.children.get(command.cl_ord_id)
     if child is None:
-        return [
-            suspended(
-                venue=command.venue,
-                cl_ord_id=command.cl_ord_id,
-                code="unknown_order",
-                text="acknowledged an order we never sent",
-            )
-        ]
+        return _of_no_leg(command.venue, command.cl_ord_id, "acknowledged an order we never sent", moment)
     if child.closed or (child.acknowledged and not child.in_doubt):
         return []
     return [
@@ -93,11 +87,7 @@ def record_reject(*, command: RecordVenueReject, moment: Moment) -> Events:
     """The venue refused the leg: ask the next one."""
     child = moment.state.children.get(command.cl_ord_id)
     if child is None:
-        return [
-            suspended(
-                venue=command.venue, cl_ord_id=command.cl_ord_id, code="unknown_order", text=f"rejected: {command.text}"
-            )
-        ]
+        return _of_no_leg(command.venue, command.cl_ord_id, f"rejected: {command.text}", moment)
     if child.closed:
         return []
     closed = leg_closed(
@@ -115,11 +105,7 @@ def record_done(*, command: RecordVenueDone, moment: Moment) -> Events:
     """The leg ended at the venue; what it did not fill is looked for elsewhere."""
     child = moment.state.children.get(command.cl_ord_id)
     if child is None:
-        return [
-            suspended(
-                venue=command.venue, cl_ord_id=command.cl_ord_id, code="unknown_order", text=f"ended: {command.text}"
-            )
-        ]
+        return _of_no_leg(command.venue, command.cl_ord_id, f"ended: {command.text}", moment)
     if child.closed:
         return []
     if command.filled != child.filled:
@@ -137,6 +123,13 @@ def record_doubt(*, command: RecordVenueDoubt, moment: Moment) -> Events:
         # What the venue said of its end outweighs a doubt that was told late: only a fill is missing.
         return []
     return _doubt(child, command.text, command.occurred_at_us)
+
+
+def _of_no_leg(venue: str, cl_ord_id: str, text: str, moment: Moment) -> Events:
+    """Set a report aside that no leg of ours fits; of what left every leg had ended, so there it says nothing new."""
+    if has_left(state=moment.state, order_id=parent_id(cl_ord_id=cl_ord_id)):
+        return []
+    return [suspended(venue=venue, cl_ord_id=cl_ord_id, code="unknown_order", text=text)]
 
 
 def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> Events:

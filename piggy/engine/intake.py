@@ -13,6 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from piggy.core.answers import Answer
 from piggy.core.commands import ActOnPrices, Envelope
+from piggy.engine import leaving
 from piggy.engine.clock import Clock, is_wanted, pause
 from piggy.engine.dead_letters import DeadLetters
 from piggy.engine.loop import Done, Item, Loop
@@ -109,7 +110,8 @@ class Intake:
                         # An expiry by a clock that jumped could not be taken back.
                         continue
                     self._due.add(tenant)
-                    envelope = Envelope(command_id=self._new_id(), command=command, principal="engine")
+                    command_id = leaving.command_id(tenant=tenant, command=command) or self._new_id()
+                    envelope = Envelope(command_id=command_id, command=command, principal="engine")
                     self._loop.submit(item=Item(tenant, envelope, respond=self._acted(tenant)))
             await pause(TIMER_S)
 

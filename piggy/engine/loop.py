@@ -53,11 +53,9 @@ URGENT = frozenset(
         cmd.RecordVenueDone,
         cmd.RecordVenueDoubt,
         cmd.RecordVenueCancelReject,
+        cmd.BringOrderBack,
     }
 )
-
-# What a desk asks of itself; of those that lead to nothing the tape keeps few.
-OWN = frozenset({cmd.ActOnPrices, cmd.ActOnTime, cmd.ActOnExposure, cmd.ActOnLimits, cmd.RollOver})
 
 # Made when it is decided, at that time (UTC microseconds), for what depends on the desk as it then is (flat, reverse);
 # a refusal is recorded as such.
@@ -240,7 +238,8 @@ class Loop:
         """Decide every item, commit all their events at once, then answer."""
         decided = self._open()
         for item in batch:
-            decided.done.append(self._decide(item, decided.rows))
+            if not self._is_put_off(item):
+                decided.done.append(self._decide(item, decided.rows))
         await self._commit(decided)
 
     def close(self) -> None:
@@ -269,7 +268,8 @@ class Loop:
         lane = self._urgent or self._inbox
         if not lane or batch is None:
             return bool(lane)
-        return len(batch.done) < self._batch_max and not (lane[0].redelivered or batch.done[-1].item.redelivered)
+        last = batch.done[-1].item.redelivered if batch.done else False
+        return len(batch.done) < self._batch_max and not (lane[0].redelivered or last)
 
     def _may_commit(self, batch: Batch, running: int) -> bool:
         """Whether the batch need not grow on; beside a commit under way only a wide one goes, if there is a pen."""
@@ -282,11 +282,22 @@ class Loop:
         until_s = time.perf_counter() + self._slice_s
         while True:
             item = (self._urgent or self._inbox).popleft()
-            # Noted before it is decided, for an error there must not forget who asked.
-            batch.done.append(Done(item, None, []))
-            batch.done[-1] = self._decide(item, batch.rows)
+            if not self._is_put_off(item):
+                # Noted before it is decided, for an error there must not forget who asked.
+                batch.done.append(Done(item, None, []))
+                batch.done[-1] = self._decide(item, batch.rows)
             if not self._may_grow(batch) or time.perf_counter() > until_s:
                 return
+
+    def _is_put_off(self, item: Item) -> bool:
+        """Whether orders that left must come back first: whoever looks in the log brings them, and the item again."""
+        desk = self.desks.get(item.tenant)
+        if self._look_up is None or item.make is not None or desk is None:
+            return False
+        if not desk.missed(command=item.envelope.command):
+            return False
+        self._look_up(item)
+        return True
 
     async def _commit(self, batch: Batch, before: asyncio.Task[None] | None = None) -> None:
         if not batch.rows and before is not None:
@@ -339,7 +350,7 @@ class Loop:
         self.figures.took(decide_s=time.perf_counter() - started_s)
         recorded = self._record(desk, item, events, rows)
         if (reel := self._reels.get(item.tenant)) is not None:
-            _tape(reel, command, at_us, recorded)
+            reel.heard(command=command, at_us=at_us, recorded=recorded)
         known = desk.answer_of(command_id=envelope.command_id) if recorded else None
         return Done(item, known or Answer(command_id=envelope.command_id), recorded)
 
@@ -382,18 +393,3 @@ class Loop:
             except Exception as error:
                 raise UnableToApply(f"{item.tenant}: event {each.seq} ({type(each.event).__name__})") from error
         return recorded
-
-
-def _tape(reel: Reel, command: AnyCommand | None, at_us: int, recorded: list[Recorded]) -> None:
-    if recorded:
-        first = recorded[0]
-        reel.decided(
-            command=command,
-            command_id=first.command_id,
-            at_us=at_us,
-            lag_us=first.recorded_at_us - at_us,
-            first_seq=first.seq,
-            events=len(recorded),
-        )
-    elif type(command) in OWN:
-        reel.looked(at_us)

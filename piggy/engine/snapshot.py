@@ -1,7 +1,8 @@
 """Snapshots: a desk as bytes, so that recovery folds only the log's tail.
 
-What ended (final orders, closed legs) and what only grows (fills heard of, references booked) goes into segments that
-are written once; the rest, the live part, is written anew each time and names the segments that it stands on.
+What ended (final orders, closed legs) and what only grows (references booked) goes into segments that are written once;
+the rest, the live part, is written anew each time and names the segments that it stands on. Of a segment counts what
+has not left the state since; one of which nothing counts any more is not named again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import dataclasses
 import hashlib
 import typing
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from piggy.core.desk import Desk, Memory
+from piggy.core.leaving import parent_id
+from piggy.core.leaving_folding import order_ids_of
 from piggy.core.orders import Side
 from piggy.core.resting import Key, RestingOrders
 from piggy.core.shelf import Block, Shelf, packed
@@ -28,7 +31,7 @@ FINAL_KEPT = 500
 ANSWERS_KEPT = 10_000
 SEGMENT_ENTRIES = 20_000
 # Fields of a state that a snapshot does not take as they are.
-APART = ("orders", "children", "open_children", "venue_fills", "references")
+APART = ("orders", "children", "open_children", "references")
 
 
 class UnableToRestore(Exception):
@@ -48,7 +51,6 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
 
     orders: list[Block] = []
     children: list[Block] = []
-    venue_fills: list[tuple[str, str]] = []
     references: list[str] = []
 
 
@@ -70,10 +72,10 @@ class Parts(NamedTuple):
 
 
 class Held(msgspec.Struct, kw_only=True):
-    """What earlier segments hold, so that the next snapshot does not write it again."""
+    """What earlier segments hold, so that the next snapshot does not write it again; none before `oldest` is named."""
 
     segments: list[SegmentName] = []
-    venue_fills: frozenset[tuple[str, str]] = frozenset()
+    oldest: int = 0
     references: frozenset[str] = frozenset()
 
 
@@ -85,12 +87,7 @@ def parts_of(*, desk: Desk, held: Held, seq: int) -> Parts:
     closed = {name: child for name, child in dict.items(state.children) if name not in state.open_children}
     segments = [
         _encode(segment)
-        for segment in _segments(
-            orders=away,
-            children=closed,
-            venue_fills=state.venue_fills - held.venue_fills,
-            references=state.references - held.references,
-        )
+        for segment in _segments(orders=away, children=closed, references=state.references - held.references)
     ]
     names = [SegmentName(seq, at, hashlib.sha256(body).digest()) for at, body in enumerate(segments, start=1)]
     live = Live(
@@ -115,26 +112,22 @@ def restored(*, live: Live, segments: Iterable[bytes]) -> tuple[Desk, Held]:
     """Return the desk of a live part and its segments, in the order it names them. Raises UnableToRestore."""
     orders = Shelf(decode=_order().decode, open_=live.orders)
     children = Shelf(decode=_child().decode, open_=live.children)
-    fills, references = set[tuple[str, str]](), set[str]()
+    references, named = set[str](), []
     try:
-        for body in segments:
-            segment = _segment().decode(body)
-            orders.put_away(blocks=segment.orders)
-            children.put_away(blocks=segment.children)
-            fills.update(segment.venue_fills)
-            references.update(segment.references)
         fields = {name: decoder.decode(live.fields[name]) for name, decoder in _decoders().items()}
+        is_here = _those_here(fields)
+        for name, body in zip(live.segments, segments, strict=True):
+            segment = _segment().decode(body)
+            kept = orders.put_away(blocks=segment.orders, wanted=is_here)
+            kept += children.put_away(blocks=segment.children, wanted=is_here)
+            references.update(segment.references)
+            if kept or segment.references:
+                named.append(name)
     except (msgspec.DecodeError, KeyError) as error:
         raise UnableToRestore(f"The snapshot cannot be read: {error}") from error
-    held = Held(segments=live.segments, venue_fills=frozenset(fills), references=frozenset(references))
-    state = State(
-        **fields,
-        orders=orders,
-        children=children,
-        open_children=dict(live.children),
-        venue_fills=fills,
-        references=references,
-    )
+    oldest = min((name.seq for name in live.segments), default=0)
+    held = Held(segments=named, oldest=oldest, references=frozenset(references))
+    state = State(**fields, orders=orders, children=children, open_children=dict(live.children), references=references)
     return Desk.resumed(state=state, memory=live.memory), held
 
 
@@ -149,19 +142,24 @@ def digest(*, state: State) -> str:
     return told.hexdigest()
 
 
+def _those_here(fields: Mapping[str, Any]) -> Callable[[str], bool]:
+    """Return what tells of the name of an order, a hedge or a leg of either whether it has not left the state."""
+    stragglers, first = fields["stragglers"], order_ids_of(block=fields["blocks_gone"])[0]
+
+    def is_here(name: str) -> bool:
+        parent = parent_id(cl_ord_id=name)
+        return parent in stragglers or (parent[0] == first[0] and (len(parent), parent) >= (len(first), first))
+
+    return is_here
+
+
 def _segments(
-    *,
-    orders: Mapping[str, Order],
-    children: Mapping[str, Child],
-    venue_fills: Iterable[tuple[str, str]],
-    references: Iterable[str],
+    *, orders: Mapping[str, Order], children: Mapping[str, Child], references: Iterable[str]
 ) -> Iterable[Segment]:
     for part in _slices(orders):
         yield Segment(orders=packed(entries={name: _encode(orders[name]) for name in part}))
     for part in _slices(children):
         yield Segment(children=packed(entries={name: _encode(children[name]) for name in part}))
-    for fills in _slices(sorted(venue_fills)):
-        yield Segment(venue_fills=fills)
     for names in _slices(sorted(references)):
         yield Segment(references=names)
 

@@ -36,10 +36,10 @@ INSERT: LiteralString = """
 INSERT INTO {schema}.engine_snapshot (fold, seq, part, body, mac, created_at)
 VALUES (%(fold)s, %(seq)s, %(part)s, %(body)s, %(mac)s, clock_timestamp()) ON CONFLICT DO NOTHING
 """
-# Segments that a kept live part stands on stay; those of another fold, or of nothing any more, go.
+# Segments that a kept live part may stand on stay; those of another fold, or older than any that is named, go.
 PRUNE: LiteralString = """
 DELETE FROM {schema}.engine_snapshot
- WHERE fold <> %(fold)s
+ WHERE fold <> %(fold)s OR (part > 0 AND seq < %(oldest)s)
     OR (part = 0 AND seq < (SELECT min(seq) FROM (SELECT seq FROM {schema}.engine_snapshot
          WHERE part = 0 AND fold = %(fold)s ORDER BY seq DESC LIMIT %(kept)s) AS latest))
 """
@@ -93,7 +93,9 @@ async def write(
             await connection.execute(
                 insert, {"fold": fold, "seq": tip.seq, "part": part, "body": body, "mac": mac}, binary=True
             )
-        await connection.execute(sql.SQL(PRUNE).format(schema=names), {"fold": fold, "kept": LIVE_KEPT})
+        await connection.execute(
+            sql.SQL(PRUNE).format(schema=names), {"fold": fold, "kept": LIVE_KEPT, "oldest": held.oldest}
+        )
     return len(parts.live) + sum(map(len, parts.segments))
 
 

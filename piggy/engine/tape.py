@@ -14,8 +14,10 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
+from piggy.core import commands as cmd
 from piggy.core.commands import AnyCommand
 from piggy.core.desk import Desk
+from piggy.core.events import Recorded
 from piggy.engine.clock import Clock
 from piggy.engine.context import TenantContext
 from piggy.messaging import tape
@@ -37,6 +39,9 @@ INSERT INTO {schema}.engine_tape (begun_at_us, ended_at_us, seq, starts, version
 VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 PRUNE: LiteralString = "DELETE FROM {schema}.engine_tape WHERE ended_at_us < %s"
+
+# What a desk asks of itself; of those that lead to nothing the tape keeps few.
+OWN = frozenset({cmd.ActOnPrices, cmd.ActOnTime, cmd.ActOnExposure, cmd.ActOnLimits, cmd.RollOver})
 
 
 class Reel:
@@ -76,6 +81,21 @@ class Reel:
     ) -> None:
         """A command led to events."""
         self.entries.append(tape.Decided(at_us, lag_us, command_id, first_seq, events, command))
+
+    def heard(self, *, command: AnyCommand | None, at_us: int, recorded: list[Recorded]) -> None:
+        """A command was decided at `at_us`, None where what was to make one refused."""
+        if recorded:
+            first = recorded[0]
+            self.decided(
+                command=command,
+                command_id=first.command_id,
+                at_us=at_us,
+                lag_us=first.recorded_at_us - at_us,
+                first_seq=first.seq,
+                events=len(recorded),
+            )
+        elif type(command) in OWN:
+            self.looked(at_us)
 
 
 class Tape:

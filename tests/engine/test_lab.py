@@ -21,8 +21,10 @@ from piggy.bench.lab_day import TENANT, Day
 from piggy.bench.lab_recording import Kept, recording
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core import leaving
 from piggy.core.accounts import BookMode
 from piggy.core.commands import AnyCommand
+from piggy.core.leaving_events import OrdersLetGo
 from piggy.core.market import Level, VenueQuote
 from piggy.core.profiles import MarkupBand, PriceProfile
 from piggy.core.routing_rules import Conditions, RoutingPolicy, RoutingRule
@@ -69,6 +71,23 @@ def differing(made: Drafted) -> set[str]:
 
 def rules(*rule: RoutingRule) -> cmd.ConfigureRouting:
     return cmd.ConfigureRouting(policy=RoutingPolicy(version=9, rules=rule))
+
+
+def short_kept_day(**asked: Any) -> Day:
+    """A day on which orders leave the state soon after they ended."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leaving, "KEEPING", leaving.Keeping(ended_us=2_000_000))
+        return Day(**asked)
+
+
+@FEW
+@given(seed=st.integers(0, 10_000))
+def test_a_day_on_which_orders_leave_comes_again_and_a_draft_needs_none_of_them_gone(seed: int) -> None:
+    day = short_kept_day(orders=60, seed=seed, accounts=4)
+    assert any(isinstance(row.event, OrdersLetGo) for row in day.rows)
+    same = again(day)
+    assert same.equal, same.examples
+    assert not differing(drafted(day))
 
 
 @FEW

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from piggy.core import commands as cmd
 from piggy.core import desk as desk_module
+from piggy.core import leaving
 from piggy.messaging.client import Client
-from tests.engine.conftest import buy, envelope, running_engine
+from tests.core.forgetful import small_blocks
+from tests.engine.conftest import buy, envelope, running_engine, until
 from tests.engine.ground import Ground
 from tests.engine.test_engine import ask, open_desk
 
@@ -31,3 +36,40 @@ async def test_inv_02_a_repeat_whose_answer_was_forgotten_is_answered_from_the_l
     assert again.order == first.order
     assert changed.conflict
     assert len(ground.log_rows(tenant=tenant)) == rows + 1
+
+
+async def test_an_order_that_left_comes_back_for_whoever_needs_it_and_is_not_there_for_others(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_blocks(monkeypatch)
+    monkeypatch.setattr(leaving, "KEEPING", leaving.Keeping(ended_us=100_000))
+    monkeypatch.setattr(desk_module, "ANSWERS_KEPT", 1)
+    client = Client(redis_url=ground.services.redis_url)
+    async with running_engine(ground, shard) as term:
+        await open_desk(client, tenant)
+        first, *_ = [(asked, await ask(client, tenant, asked)) for asked in (envelope(buy()) for _ in range(4))]
+        assert term.loop is not None and first[1].order is not None
+        order_id, desk = first[1].order.order_id, term.loop.desks[tenant]
+        await until(lambda: desk.state.blocks_gone == 1 and not desk.state.orders)
+        again = await ask(client, tenant, first[0])
+        cancel = await ask(client, tenant, envelope(cmd.CancelOrder(order_id=order_id, account_id="anna", reason="")))
+        asked = envelope(override(order_id))
+        granted, repeated = await ask(client, tenant, asked), await ask(client, tenant, asked)
+        assert set(desk.state.orders) == {order_id} and desk.state.overrides
+        await until(lambda: not desk.state.orders)
+    assert again.duplicate and again.order == first[1].order
+    assert cancel.refused is not None and cancel.refused.code == "ORDER_NOT_OPEN"
+    assert granted.refused is None and repeated.duplicate
+    kinds = [row[3] for row in ground.log_rows(tenant=tenant)]
+    assert kinds[-3:] == ["OrderBroughtBack", "OverrideGranted", "OrdersLetGo"]
+
+
+def override(order_id: str) -> cmd.GrantOverride:
+    return cmd.GrantOverride(
+        order_id=order_id,
+        codes=frozenset({"P-12"}),
+        reason="known",
+        requested_by="dora",
+        authorised_by="eve",
+        expires_at_us=time.time_ns() // 1_000 + 60_000_000,
+    )

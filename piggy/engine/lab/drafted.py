@@ -29,8 +29,9 @@ from piggy.messaging.tape import Begun, Decided, Entry, Looked, Marked, Quoted
 
 log = logging.getLogger(__name__)
 
-# Alerts change nothing of what is dealt, and looking for them costs as much as dealing.
-LEFT_OUT = cmd.ActOnLimits
+# Alerts change nothing of what is dealt, and looking for them costs as much as dealing. Nothing leaves a draft: what
+# history wrote down to bring back would not be the draft's own order.
+LEFT_OUT = frozenset({cmd.ActOnLimits, cmd.LetOrdersGo, cmd.LetOrderGo})
 CREATED = frozenset({ev.OrderAccepted, ev.OrderDenied, ev.HedgeProposed})
 # What is asked of history's events; of the others not one is decoded.
 ASKED = frozenset(kind.__name__ for kind in (*CREATED, ev.ChildOrderCreated, *COUNTED))
@@ -137,7 +138,7 @@ class Drafted:
 
     def _decide(self, command: AnyCommand, at_us: int) -> tuple[AnyEvent, ...]:
         kind = type(command)
-        if kind is LEFT_OUT:
+        if kind in LEFT_OUT:
             return ()
         if kind is cmd.ActOnPrices:
             # Who is in danger under the draft is not who was.
@@ -225,7 +226,7 @@ class Drafted:
         """Return the command in the draft's names; None where it concerns what is not there."""
         kind: Any = type(command)
         translated: AnyCommand | None = command
-        if kind is LEFT_OUT or (kind in self._target_kinds and _target(command) in self._targets):
+        if kind in LEFT_OUT or (kind in self._target_kinds and _target(command) in self._targets):
             return None
         if kind is cmd.PlaceOrder:
             if held := command.terms.position_id:

@@ -14,6 +14,7 @@ from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent
 from piggy.core.money import ZERO
+from piggy.core.state import Order
 from piggy.simulator.world.clients import Client
 from piggy.simulator.world.lp import UNITS, SimulatedLp
 from piggy.simulator.world.worker import SimulatedWorker
@@ -28,17 +29,18 @@ def check(
     log: list[AnyEvent],
     live: Desk,
     replayed: Desk,
+    whole: Desk,
     clients: Iterable[Client],
     lps: Iterable[SimulatedLp],
     workers: Iterable[SimulatedWorker],
 ) -> None:
-    """Check every rule. Raises RuleBroken."""
+    """Check every rule; `whole` is the desk of a log in which nothing ever left. Raises RuleBroken."""
     lps = list(lps)
     _acknowledged_is_kept(log, clients)
     arrived_once(lps=lps)
     _lps_and_log_agree(log, lps)
     _workers_are_at_rest(workers)
-    _orders_add_up(log, live)
+    _orders_add_up(log, live, whole)
     _money_adds_up(log, live)
     _require("INV-08 replay", canonical(live.state) == canonical(replayed.state), "the live desk is not its log")
 
@@ -112,19 +114,29 @@ def _workers_are_at_rest(workers: Iterable[SimulatedWorker]) -> None:
         _require("F-02 every doubt is settled", not doubtful, doubtful)
 
 
-def _orders_add_up(log: list[AnyEvent], live: Desk) -> None:
+def _orders_add_up(log: list[AnyEvent], live: Desk, whole: Desk) -> None:
     filled: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for event in log:
         if isinstance(event, ev.OrderFilled):
             filled[event.order_id] += event.quantity
         elif isinstance(event, OrderFillBusted):
             filled[event.order_id] -= event.quantity
-    for order_id, order in live.state.orders.items():
+    for order_id, order in whole.state.orders.items():
         _require("INV-05 filled is the sum of fills", order.filled == filled[order_id], order)
         _require("INV-05 never overfilled", ZERO <= order.filled <= order.quantity, order)
+    for order_id, order in live.state.orders.items():
+        same = _of(order) == _of(whole.state.orders[order_id])
+        _require("INV-08 what came back is as if it had never left", same, order)
+    working = [order for order in whole.state.orders.values() if not order.state.final]
+    left = [order for order in working if order.order_id not in live.state.orders]
+    _require("INV-01 what works has not left", not left, left)
     in_doubt = [child for child in live.state.open_children.values() if child.in_doubt or not child.acknowledged]
     _require("every leg is settled", not in_doubt, in_doubt)
     _require("F-16 nothing is parked any more", not live.state.parked, live.state.parked)
+
+
+def _of(order: Order) -> tuple[object, ...]:
+    return order.state, order.filled, order.text
 
 
 def _money_adds_up(log: list[AnyEvent], live: Desk) -> None:

@@ -10,16 +10,19 @@ import uuid
 
 from redis.exceptions import RedisError
 
+from piggy.core.leaving import Keeping
 from piggy.engine.dispatch import Dispatch
 from piggy.engine.intake import Intake
 from piggy.engine.journal import UnableToWrite
 from piggy.engine.loop import Done, Loop
 from piggy.simulator.world.redis_stub import RedisStub
-from piggy.simulator.world.store import SimulatedJournal, Store
+from piggy.simulator.world.store import SimulatedJournal, SimulatedRecall, Store
 from piggy.simulator.world.timeloop import SimulatedClock
 
 BATCH_MAX = 200
 BACK_OFF_S = 0.5
+# So short that venues say late, and repeat, much of what has left.
+SHORT = Keeping(ended_us=300_000, orders_max=100, round_max=4)
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class SimulatedEngine:
     ) -> None:
         self.loop: Loop | None = None
         self.terms = 0
+        self.keeping = SHORT
         self.letters = Letters()
         self._name, self._tenant = name, tenant
         self._store, self._redis, self._clock, self._luck = store, redis, clock, luck
@@ -87,7 +91,10 @@ class SimulatedEngine:
             dispatch.tell(done)
             intake.settled(done)
 
-        loop = Loop(journal=journal, clock=self._clock, batch_max=BATCH_MAX, tell=tell, slice_s=math.inf)
+        recall = SimulatedRecall(store=self._store)
+        loop = Loop(
+            journal=journal, clock=self._clock, batch_max=BATCH_MAX, tell=tell, slice_s=math.inf, look_up=recall.look_up
+        )
         redis = self._redis
         dispatch = Dispatch(connection=redis, desks=loop.desks, settled=loop.settled)  # type: ignore[arg-type]
         intake = Intake(
@@ -101,10 +108,18 @@ class SimulatedEngine:
         loop.desks[self._tenant], journal.tips[self._tenant] = self._store.recover(tenant=self._tenant)
         desk = loop.desks[self._tenant]
         desk.entry.close(state=desk.state)
+        desk.keeping = self.keeping
         await asyncio.sleep(self._luck.uniform(0.01, 0.3))
         self.loop = loop
         running = asyncio.get_running_loop()
-        work = (loop.run(), dispatch.run(), dispatch.put_again(), intake.read_commands(), intake.claim_pending())
+        work = (
+            loop.run(),
+            recall.run(loop=loop, tell=tell),
+            dispatch.run(),
+            dispatch.put_again(),
+            intake.read_commands(),
+            intake.claim_pending(),
+        )
         self._tasks = [running.create_task(each) for each in (*work, intake.watch_timers())]
         try:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)

@@ -142,7 +142,16 @@ class _World:
         assert live is not None
         replayed, _ = self._store.recover(tenant=TENANT)
         log = [recorded.event for recorded in self._store.events(tenant=TENANT)]
-        check(log=log, live=live, replayed=replayed, clients=self._clients, lps=self._lps, workers=self._workers)
+        whole = self._store.whole(tenant=TENANT)
+        check(
+            log=log,
+            live=live,
+            replayed=replayed,
+            whole=whole,
+            clients=self._clients,
+            lps=self._lps,
+            workers=self._workers,
+        )
         check_history(log=list(self._store.events(tenant=TENANT)))
         auditor.ask_again()
         quoting.cancel()

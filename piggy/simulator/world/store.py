@@ -6,10 +6,15 @@ import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from piggy.core.desk import Desk
 from piggy.core.events import Recorded
+from piggy.core.leaving_events import OrderBroughtBack, OrdersLetGo
 from piggy.engine.journal import Journal, Row, UnableToWrite
+from piggy.engine.recall import EVENTS, Recall
 from piggy.messaging import codec
 from piggy.messaging.chain import Tip, event_hash
 
@@ -95,6 +100,14 @@ class Store:
         rows = self.rows.get(tenant, [])
         return desk, Tip(len(rows), rows[-1].hash) if rows else Tip()
 
+    def whole(self, *, tenant: str) -> Desk:
+        """Return the desk as its log would have made it if nothing had ever left its state."""
+        desk = Desk(tenant=tenant)
+        for recorded in self.events(tenant=tenant):
+            if not isinstance(recorded.event, OrdersLetGo | OrderBroughtBack):
+                desk.apply(recorded=recorded)
+        return desk
+
 
 class SimulatedJournal(Journal):
     """The engine's pen on this store; chaining and encoding are the real ones."""
@@ -110,3 +123,23 @@ class SimulatedJournal(Journal):
         self._store.append(token=self._token, rows=rows)
         await asyncio.sleep(self._store.luck.uniform(0.0, 0.002))
         return set()
+
+
+class SimulatedRecall(Recall):
+    """The engine's look back into this log."""
+
+    def __init__(self, *, store: Store) -> None:
+        self.lookups = 0
+        self._store = store
+        self._waiting = []
+        self._wake = asyncio.Event()
+
+    async def read(self, *, tenant: str, query: str, asked: dict[str, Any]) -> list[Recorded]:
+        """Return events by their commands or their seqs."""
+        await asyncio.sleep(self._store.luck.uniform(0.0005, 0.004))
+        rows = self._store.rows.get(tenant, [])
+        if query == EVENTS:
+            found = [row for row in rows if row.recorded.command_id in asked["ids"]]
+        else:
+            found = [rows[seq - 1] for seq in asked["seqs"]]
+        return [msgspec.structs.replace(row.recorded, event=codec.decode_event(row.payload)) for row in found]
