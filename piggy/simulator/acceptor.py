@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections import deque
+from itertools import product
 from pathlib import Path
 
 import quickfix as fix
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 
 # A resend is under way for no longer than this, however busy the machine is.
 RESEND_S = 5.0
+# Answers to a question are of the session that asked.
+NOT_COPIED = ("status", "unknown", "cancel_rejected")
 
 
 class Subscription:
@@ -58,6 +62,7 @@ class Acceptor(fix.Application):
         self._storing = threading.Lock()
         self._store_until = 0.0
         self._serial = len(self._truth.orders)
+        self._random = random.Random(f"lost:{config.name}:{config.seed}")
         self.sent = 0
         self._dictionary = fix.DataDictionary(dictionary)
         self._store = fix.FileStoreFactory(str(self._home / "store"))
@@ -228,7 +233,12 @@ class Acceptor(fix.Application):
         self._serial += 1
         at_us = time.time_ns() // 1_000
         text = wire.report(report=report, exec_id=f"{self._config.name}-N{at_us}-{self._serial}", at_us=at_us)
-        self._outbox.append((time.monotonic() + self._config.latency_ms / 1_000, session_id, text))
+        due = time.monotonic() + self._config.latency_ms / 1_000
+        if not (report.kind == "trade" and self._random.random() < self._config.lost_rate):
+            self._outbox.append((due, session_id, text))
+        if self._config.drop_copy and report.kind not in NOT_COPIED:
+            copied = fix.SessionID("FIX.4.4", self._config.copy_name, report.order.owner)
+            self._outbox.append((due, copied, text))
         self._wake.set()
 
     def _answer(self) -> None:
@@ -273,10 +283,11 @@ def _settings(config: LpConfig, range_config: RangeConfig, dictionary: str, home
         f"DataDictionary={dictionary}",
         f"FileStorePath={home / 'store'}",
     ]
-    for tenant in range_config.tenants:
+    names = (config.name, config.copy_name) if config.drop_copy else (config.name,)
+    for name, tenant in product(names, range_config.tenants):
         lines += [
             "[SESSION]",
-            f"SenderCompID={config.name}",
+            f"SenderCompID={name}",
             f"TargetCompID={tenant}",
             f"SocketAcceptPort={range_config.port(config)}",
             "SocketAcceptHost=127.0.0.1",

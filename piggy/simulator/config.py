@@ -32,7 +32,8 @@ class SymbolConfig(msgspec.Struct, frozen=True, kw_only=True):
 class LpConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How one LP behaves; rates are per order, 0 to 1; `spread` multiplies the symbol's usual spread.
 
-    `lot_step` is the smallest step in lots that it says it trades.
+    `lot_step` is the smallest step in lots that it says it trades. With `drop_copy` it repeats every report on a second
+    session of its tenants, where it is called as `copy_name` says; `lost_rate` of the fills it tells only there.
     """
 
     name: str
@@ -44,7 +45,14 @@ class LpConfig(msgspec.Struct, frozen=True, kw_only=True):
     partial_rate: Decimal = Decimal(0)
     quotes_per_s: int = 4
     lot_step: Decimal = Decimal("0.01")
+    drop_copy: bool = False
+    lost_rate: Decimal = Decimal(0)
     seed: int = 1
+
+    @property
+    def copy_name(self) -> str:
+        """Its TargetCompID on the drop copy, for a tenant."""
+        return f"{self.name}-COPY"
 
 
 class RangeConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from piggy.core import accounts as core
 
 FIX = "fix"
 STEP = re.compile(r"(?=.*[1-9])\d{1,6}(\.\d{1,8})?", re.ASCII)
+NAME_MAX = 20
 NAME = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", "Use letters, digits, - and _.")
 REST_URL = RegexValidator(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z", "An address that begins with https://.")
 # A gateway that knows who may reach it is spoken to over a bare socket.
@@ -37,7 +38,7 @@ class LiquidityProvider(models.Model):
         CANARY = "canary"  # Sent its percent of the orders that it would get.
         LIVE = "live"
 
-    name = models.CharField(max_length=20, unique=True, validators=[NAME])
+    name = models.CharField(max_length=NAME_MAX, unique=True, validators=[NAME])
     version = models.PositiveIntegerField(default=0, editable=False)
     kind = models.CharField(max_length=20, default=FIX, choices=kinds)
     enabled = models.BooleanField(default=True, help_text="Off: logged out and no longer routed to.")
@@ -95,6 +96,10 @@ class LiquidityProvider(models.Model):
                 raise ValidationError({field: "A FIX session needs this."})
         if not isinstance(self.settings, dict) or not all(isinstance(text, str) for text in self.settings.values()):
             raise ValidationError({"settings": 'Texts by name, as {"name": "text"}.'})
+        if not self.settings.get("drop_copy_port", "1").isdecimal():
+            raise ValidationError({"settings": "drop_copy_port: a port's number."})
+        if self.settings.get("drop_copy") and len(self.name) >= NAME_MAX:
+            raise ValidationError({"name": f"With a drop copy it has fewer than {NAME_MAX} letters."})
         if not STEP.fullmatch(self.settings.get("lot_step", "0.01")):
             raise ValidationError({"settings": 'lot_step: the smallest step in lots, as "0.01".'})
 

@@ -28,6 +28,8 @@ from piggy.adapters.interface import ReportKind, SymbolMapping, VenueConfig
 from piggy.core.orders import TimeInForce
 
 FIX = "fix"
+# Names in a provider's settings: the drop copy's TargetCompID, and its port and SenderCompID where they are others.
+DROP_COPY, DROP_COPY_PORT, DROP_COPY_SENDER = "drop_copy", "drop_copy_port", "drop_copy_sender"
 AT_ONCE = (TimeInForce.IOC.value, TimeInForce.FOK.value)
 # What changes what we hold; of all else the desk may have had nothing to record.
 FACTS = (ReportKind.FILL, *tracking.RESTATING)
@@ -83,9 +85,31 @@ def session_configs(*, tenant: str, home: Path) -> dict[str, SessionConfig]:
             heartbeat_s=provider.heartbeat_s,
             lot_step=Decimal(provider.settings.get("lot_step", LOT_STEP)),
             order_age_ms_max=provider.order_age_ms_max,
+            drop_copy=_drop_copy(provider, tenant=tenant, home=home),
         )
         for provider in found
     }
+
+
+def _drop_copy(provider: LiquidityProvider, *, tenant: str, home: Path) -> SessionConfig | None:
+    """Return the session on which the LP repeats its reports, None where it has none."""
+    target = provider.settings.get(DROP_COPY)
+    if not target:
+        return None
+    return SessionConfig(
+        tenant=tenant,
+        venue=provider.name,
+        host=provider.host,
+        port=int(provider.settings.get(DROP_COPY_PORT, provider.port)),
+        sender_comp_id=provider.settings.get(DROP_COPY_SENDER, provider.sender_comp_id),
+        target_comp_id=target,
+        home=home / tenant / f"{provider.name}-drop-copy",
+        symbols=_mappings(provider),
+        dialect=DIALECTS[provider.dialect],
+        username=provider.username,
+        heartbeat_s=provider.heartbeat_s,
+        listens=True,
+    )
 
 
 def venue_configs(*, tenant: str) -> dict[str, VenueConfig]:

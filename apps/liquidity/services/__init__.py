@@ -14,6 +14,7 @@ from apps.liquidity.services.reports import (
     Heard,
     Told,
     park_report,
+    record_copies,
     record_doubt,
     record_refusal,
     record_report,
@@ -24,6 +25,7 @@ from apps.liquidity.services.reports import (
 )
 from apps.liquidity.services.sessions import (
     close_numbers,
+    drop_copy_numbers,
     fix_numbers,
     keep_messages,
     note_heard,
@@ -45,6 +47,7 @@ __all__ = [
     "claim_order",
     "close_numbers",
     "denials",
+    "drop_copy_numbers",
     "fix_numbers",
     "keep_messages",
     "keep_scorecards",
@@ -52,6 +55,7 @@ __all__ = [
     "note_denied",
     "note_heard",
     "park_report",
+    "record_copies",
     "record_doubt",
     "record_refusal",
     "record_report",

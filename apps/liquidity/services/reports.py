@@ -16,13 +16,14 @@ from django.db.models import F
 from apps.liquidity import selectors
 from apps.liquidity.models import VenueOrder, VenueReport
 from apps.liquidity.services.denials import keep_denial
-from apps.liquidity.services.sessions import note_heard
+from apps.liquidity.services.sessions import drop_copy_numbers, note_heard
 from apps.outbox.selectors import commands_in_log
 from piggy.adapters import tracking
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.interface import ReportKind
 from piggy.adapters.interface import VenueReport as Report
 from piggy.core.commands import AnyCommand, Envelope, RecordVenueFill
+from piggy.core.money import plain
 from piggy.messaging import codec
 from piggy.messaging.client import Client, UnableToTell, command_id_of
 
@@ -102,12 +103,29 @@ def record_reports(*, tenant: str, venue: str, heard: Sequence[Heard], now_us: i
     return told
 
 
+def record_copies(*, tenant: str, venue: str, heard: Sequence[Heard], now_us: int) -> list[Told]:
+    """Keep what an LP repeats on its drop copy as if the order session had said it; committed on return.
+
+    What both say counts once. Nobody is told DontKnowTrade: the LP only copies what it said elsewhere.
+    """
+    with transaction.atomic():
+        told = []
+        for each in heard:
+            if each.report is None:
+                park_report(venue=venue, raw=each.raw, error=f"drop copy: {each.error}")
+            else:
+                told.append(_record(tenant, venue, each.report, each.raw, now_us)._replace(unmatched=""))
+        note_heard(venue=drop_copy_numbers(venue=venue), incoming=max(each.number for each in heard) + 1)
+    return told
+
+
 def _record(tenant: str, venue: str, report: Report, raw: str, now_us: int) -> Told:
     # All but answers to our own questions say by themselves what the desk is to be told.
     is_answer = report.kind is ReportKind.STATUS
     envelope = None if is_answer or report.command is None else _envelope(tenant, venue, report.key, report.command)
     row_id, order = _insert(venue=venue, report=report, raw=raw, envelope=envelope)
     if row_id is None:
+        _compare(venue, report, raw)
         return Told()
     if order is None and (found := tracking.stray(report=report, venue=venue, now_us=now_us)):
         # However often its status comes, it is told once.
@@ -122,6 +140,23 @@ def _record(tenant: str, venue: str, report: Report, raw: str, now_us: int) -> T
     # A cancel that came too late, or an id that came twice: what became of the order is the answer to that.
     asks = report.kind in (ReportKind.DOUBT, ReportKind.UNCANCEL)
     return Told(envelope, report.cl_ord_id if asks else "", unmatched)
+
+
+def _compare(venue: str, report: Report, raw: str) -> None:
+    """Keep an execution that comes again and says something else, for a person; the first stands (F-35)."""
+    if not isinstance(report.command, RecordVenueFill):
+        return
+    kept = VenueReport.objects.filter(venue=venue, key=report.key).values_list("envelope", flat=True)[0]
+    first = codec.decode_envelope(bytes(kept)).command if kept else None
+    if not isinstance(first, RecordVenueFill) or _said(first) == _said(report.command):
+        return
+    park_report(venue=venue, raw=raw, error=f"execution {report.key} was {_said(first)}, now {_said(report.command)}")
+
+
+def _said(fill: RecordVenueFill) -> str:
+    """Return what an execution is, but for when it was."""
+    quantity, price = plain(fill.quantity), plain(fill.price)
+    return f"{fill.side.value} {quantity} {fill.symbol} at {price} of {fill.cl_ord_id}"
 
 
 def _insert(*, venue: str, report: Report, raw: str, envelope: Envelope | None) -> tuple[int | None, VenueOrder | None]:

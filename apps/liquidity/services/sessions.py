@@ -15,6 +15,11 @@ from piggy.adapters.fix.numbers import Next
 HEARD = "update liquidity_fixnumbers set incoming = %s, updated_at = now() where venue = %s and incoming < %s"
 
 
+def drop_copy_numbers(*, venue: str) -> str:
+    """Return under which name the numbers of an LP's drop copy are kept; none of an LP's may begin so."""
+    return f"~{venue}"
+
+
 @contextmanager
 def unhurried() -> Iterator[None]:
     """Commit without waiting for the disk: for what may be lost with the machine's power, and is then found out anew.

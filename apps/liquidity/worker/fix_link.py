@@ -17,9 +17,11 @@ from queue import Empty, SimpleQueue
 import structlog
 from django.db import connection
 from django.db.utils import Error
+from msgspec import structs
 
 from apps.liquidity import services
 from apps.liquidity.models import VenueOrder
+from apps.liquidity.worker.drop_copy import DropCopy
 from apps.liquidity.worker.link import EXIT_UNSAVED, STOP_S_MAX, Link
 from apps.tenants.services import in_tenant
 from piggy.adapters.fix import outbound
@@ -59,6 +61,10 @@ class FixLink(Link):
         self._note_at = 0.0
         self._said: SimpleQueue[tuple[datetime, str, str]] = SimpleQueue()
         self.session: FixSession = FixSession(config=config, listener=self, numbers=self, journal=self._write_down)
+        self._copy: DropCopy | None = None
+        if config.drop_copy is not None:
+            copied = structs.replace(config.drop_copy, password=config.password)
+            self._copy = DropCopy(config=copied, durably=self._durably, tell=self._tell)
 
     def begin(self) -> Next:
         """Return the numbers with which the session begins."""
@@ -118,7 +124,15 @@ class FixLink(Link):
     def start(self) -> None:
         """Connect, take orders, and write down beside them what no order waits for."""
         super().start()
+        if self._copy is not None:
+            self._copy.start()
         self._clerk.start()
+
+    def stop(self) -> None:
+        """Log out of the drop copy first: what it says needs the order session's keeper."""
+        if self._copy is not None:
+            self._copy.stop()
+        super().stop()
 
     def _look_after(self) -> None:
         """Deny what is not ours."""

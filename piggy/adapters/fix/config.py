@@ -69,7 +69,10 @@ DIALECTS = {
 
 
 class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One FIX session of one tenant; `home` is its own folder for sequence numbers and logs."""
+    """One FIX session of one tenant; `home` is its own folder for sequence numbers and logs.
+
+    `drop_copy` is the session on which the LP repeats its reports, if it has one; that one only listens (`listens`).
+    """
 
     tenant: str
     venue: str
@@ -86,6 +89,8 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_s: int = HEARTBEAT_S
     lot_step: Decimal = LOT_STEP
     order_age_ms_max: int = ORDER_AGE_MS_MAX
+    listens: bool = False
+    drop_copy: SessionConfig | None = None
 
     def __repr__(self) -> str:
         return f"SessionConfig({self.tenant}/{self.venue} {self.host}:{self.port})"

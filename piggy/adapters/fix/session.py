@@ -220,7 +220,7 @@ class FixSession(fix.Application):
     def _be_heard(self) -> None:
         """The LP hears us: ask what it trades, and be ready once that is known to be what we take it for."""
         request_id, self._probe_id = self._probe_id, ""
-        question = self.tradables.ask(request_id=request_id)
+        question = "" if self.config.listens else self.tradables.ask(request_id=request_id)
         if question and self._say(question):
             _later(LISTING_S_MAX, self._be_listed, request_id)
         else:
@@ -234,7 +234,8 @@ class FixSession(fix.Application):
 
     def _be_ready(self) -> None:
         self._turn(VenueState.READY, "; ".join(filter(None, ("logged on", self.tradables.text))))
-        self._subscribe()
+        if not self.config.listens:
+            self._subscribe()
 
     def _subscribe(self) -> None:
         self._subscriptions += 1
