@@ -22,6 +22,9 @@ const name = () => {
   for (const cell of document.querySelectorAll(".result-list tbody:first-of-type tr:first-child > :has(> .figure)")) {
     cell.closest("table").querySelector("thead tr").children[cell.cellIndex]?.classList.add("figure-head");
   }
+  for (const box of document.querySelectorAll(".scrolls:not([tabindex])")) {
+    Object.assign(box, { tabIndex: 0, role: box.role || "region", ariaLabel: said(document.querySelector("h1")) || "Table" });
+  }
   document.querySelectorAll(".simplebar-content-wrapper").forEach((box, at) => box.setAttribute("aria-label", `Part ${at + 1} that scrolls`));
 };
 

@@ -25,6 +25,7 @@ from tests.apps.dealing.desk_floor import engine, symbol
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 GRIDSTACK = Path(__file__).resolve().parents[2] / "static/vendor/gridstack/gridstack-all.js"
+AXE = GRIDSTACK.parents[1] / "axe/axe.min.js"
 ROWS: dict[str, dict[str, Any]] = {
     "requests": {
         "O7": {
@@ -131,8 +132,8 @@ def listen(*, redis_server: Any, owner_sql: Any) -> Iterator[list[Envelope]]:
 
 
 def sit_down(*, web: WebProcess) -> Iterator[Callable[[str], Page]]:
-    """Open the desk as one of two dealers or a watcher; what the console said is in `page.said`."""
-    roles = {"dora": "dealer", "rick": "dealer", "wanda": "watcher"}
+    """Open the desk as one of two dealers, a watcher or an admin; what the console said is in `page.said`."""
+    roles = {"dora": "dealer", "rick": "dealer", "wanda": "watcher", "anna": "admin"}
     keys = {name: seat_staff(tenant="acorn", role=role, username=name) for name, role in roles.items()}
 
     def sit(name: str) -> Page:
@@ -166,6 +167,20 @@ def in_acorn(read: Callable[[], Any]) -> Any:
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(inside).result()
+
+
+def serious_faults(page: Page, *, within: str = "html") -> list[str]:
+    """What axe finds that keeps somebody out, in the whole page or in a part of it."""
+    # Evaluated and not added to the page: the back office lets no script of another's in.
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE.read_text())
+    found = page.evaluate("within => axe.run(document.querySelector(within), {resultTypes: ['violations']})", within)
+    return [
+        f"{fault['id']}: {node['html'][:160]}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"][:3]
+    ]
 
 
 def asked(heard: list[Envelope]) -> list[str]:
