@@ -5,20 +5,22 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
-from piggy.core.leverage_rules import CategoryRules
+from piggy.core.leverage_rules import ESMA_2018, CategoryRules, in_force
 from piggy.core.margin import (
     Holding,
     MarginSettings,
     MarginTerms,
     NewsWindow,
+    new_net_lots,
     required_for,
     settings_fault,
     symbol_margin,
 )
 from piggy.core.orders import Side
 from piggy.core.positions import Position
-from piggy.core.protection import write_off
+from piggy.core.protection import risk_warning, write_off
 from piggy.core.stopout import OpenLine, ladder, line_floating, stop_out_price
 
 D = Decimal
@@ -39,6 +41,31 @@ def line(*, quantity: str = "2", price: str = "100", now: str = "101", rate: str
         lot_value=D(100),
         terms=terms,
     )
+
+
+def test_only_what_makes_the_net_larger_is_new_also_below_a_lot() -> None:
+    assert new_net_lots(net_before=D("0.5"), net_after=D("0.6")) == D("0.1")
+    assert new_net_lots(net_before=D("-0.5"), net_after=D("-0.6")) == D("0.1")
+    assert new_net_lots(net_before=D("0.5"), net_after=D("-0.6")) == D("0.6")
+    assert new_net_lots(net_before=D("0.5"), net_after=D(0)) == 0
+
+
+def test_both_legs_of_a_hedge_are_margined_in_full_unless_a_group_says_less() -> None:
+    assert MarginSettings().hedged_ratio == 2
+
+
+def test_the_newest_rules_of_those_in_force_hold() -> None:
+    older, later = (structs.replace(ESMA_2018, in_force_from_us=at, version=at) for at in (1, 2))
+    for sets in ((older, later), (later, older)):
+        assert in_force(rule_sets=sets, jurisdiction="EU", at_us=2) is later
+        assert in_force(rule_sets=sets, jurisdiction="EU", at_us=1) is older
+
+
+def test_figures_are_old_by_when_they_were_taken() -> None:
+    """G-16: 92 days, from whatever day on."""
+    day_us, taken = 86_400 * 1_000_000, 200 * 86_400 * 1_000_000
+    assert risk_warning(losing=1, accounts=2, measured_at_us=taken, now_us=taken + 92 * day_us) is not None
+    assert risk_warning(losing=1, accounts=2, measured_at_us=taken, now_us=taken + 92 * day_us + 1) is None
 
 
 def test_hedged_lots_pay_their_share_of_the_dearer_side() -> None:

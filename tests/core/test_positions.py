@@ -26,6 +26,7 @@ from piggy.core.positions import (
     filled,
     floating,
     folded,
+    opening_lots,
     without,
 )
 
@@ -247,3 +248,30 @@ def test_the_fills_of_a_life_are_the_position():
             ).position
         assert again == now
     assert len(life.fills) == LIFE_FILLS_MAX
+
+
+def test_a_part_takes_its_share_of_the_cost_with_it():
+    five = filled(position=None, side=Side.BUY, quantity=D(5), price=D("1.1"), contract_size=SIZE).position
+    fold = filled(position=five, side=Side.SELL, quantity=D(2), price=D("1.2"), contract_size=SIZE)
+    assert fold.realised_quote == D(20_000) and fold.position.cost == D("3.3")
+
+
+@pytest.mark.parametrize(
+    ("held", "side", "quantity", "opens"),
+    [(None, Side.BUY, 1, 1), (2, Side.BUY, 1, 1), (2, Side.SELL, 1, 0), (2, Side.SELL, 2, 0), (2, Side.SELL, 5, 3)],
+)
+def test_what_is_more_than_the_other_side_holds_opens(held: int | None, side: Side, quantity: int, opens: int):
+    position = None
+    if held:
+        position = filled(position=None, side=Side.BUY, quantity=D(held), price=D(1), contract_size=SIZE).position
+    assert opening_lots(position=position, side=side, quantity=D(quantity)) == opens
+
+
+def test_a_close_is_not_taxed_by_a_news_window_however_it_moves_the_net():
+    """Of a hedged account, whose net grows as its short position is closed."""
+    short = filled(position=None, side=Side.SELL, quantity=D(2), price=D(1), contract_size=SIZE).position
+    fold = filled(
+        position=short, side=Side.BUY, quantity=D(1), price=D(1), contract_size=SIZE,
+        news_lots=D(1), news_percent=D(30), news_until_us=9,
+    )  # fmt: skip
+    assert (fold.position.news_lots, fold.position.news_percent, fold.position.news_until_us) == (0, 0, 0)

@@ -11,7 +11,7 @@ from piggy.core.accounts import BookMode, Venue
 from piggy.core.orders import Side
 from piggy.core.positions import Position
 from piggy.core.routing import decision, reachable, split
-from piggy.core.routing_rules import Treatment
+from piggy.core.routing_rules import CostModel, Treatment
 from tests.core.floor import EURUSD
 from tests.core.test_routing import level, ranked
 
@@ -96,3 +96,39 @@ def test_what_a_venue_costs_makes_each_of_its_levels_dearer(side: Side, best: st
     judged = [msgspec.structs.replace(each, cost=costs[each.venue], rank=ranks[each.venue]) for each in seen]
     found = reachable(levels=levels, ranked=judged, side=side, limit=None)
     assert [(each.venue, str(each.price)) for each in found] == [("LP2", best), ("LP1", best), ("LP1", worse)]
+
+
+@pytest.mark.parametrize(("side", "best"), [(Side.BUY, "1.10000"), (Side.SELL, "1.10002")])
+def test_a_cost_of_two_ticks_outweighs_a_price_better_by_one(side: Side, best: str) -> None:
+    """Where a venue shows several levels they are dealt at in the order of price and cost together."""
+    second, third = (str(D(best) + side.sign * D("0.00001") * ticks) for ticks in (1, 2))
+    levels = (level("LP1", best), level("LP2", second), level("LP1", third))
+    seen = ranked(*levels[:2], venues=(Venue(name="LP1"), Venue(name="LP2")), side=side)
+    costs = {"LP1": D("0.00002"), "LP2": None}
+    judged = [msgspec.structs.replace(each, cost=costs[each.venue]) for each in seen]
+    found = reachable(levels=levels, ranked=judged, side=side, limit=None)
+    assert [(each.venue, str(each.price)) for each in found] == [("LP2", second), ("LP1", best), ("LP1", third)]
+
+
+@pytest.mark.parametrize(("side", "worst"), [(Side.BUY, "1.10001"), (Side.SELL, "1.09999")])
+def test_levels_at_the_limit_are_reached_and_those_beyond_are_not(side: Side, worst: str) -> None:
+    """One level of each venue, ranked before the limit was known."""
+    prices = ["1.10000", worst, str(D(worst) + side.sign * D("0.00001"))]
+    levels = tuple(level(f"LP{at}", price) for at, price in enumerate(prices))
+    seen = ranked(*levels, venues=tuple(Venue(name=f"LP{at}") for at in range(3)), side=side)
+    for limit, reached in ((D(worst), 2), (None, 3)):
+        found = reachable(levels=levels, ranked=seen, side=side, limit=limit)
+        assert [each.venue for each in found] == [f"LP{at}" for at in range(reached)]
+
+
+def test_what_a_venue_charges_makes_its_bid_worth_less_to_a_seller() -> None:
+    venues = (Venue(name="LP1", commission_per_million=D(20)), Venue(name="LP2"))
+    found = ranked(
+        level("LP1", "1.10001"), level("LP2", "1.10000"), venues=venues, side=Side.SELL, cost_model=CostModel(fee=D(1))
+    )
+    assert [(seen.venue, seen.rank) for seen in found] == [("LP2", 1), ("LP1", 2)]
+
+
+def test_why_names_the_rule_without_what_it_says() -> None:
+    _, _, why = split(treatment=KEPT, instrument=EURUSD, quantity=D(1), side=Side.BUY, position=None)
+    assert why == "group is B: kept"
