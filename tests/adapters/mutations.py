@@ -19,6 +19,7 @@ from piggy.adapters.interface import (
     UnableToTranslate,
 )
 from piggy.core.commands import RecordVenueCorrection, RecordVenueFill
+from tests.adapters.recorded import play
 
 T = TypeVar("T")
 GONE = object()
@@ -137,3 +138,10 @@ def assert_survives(docs: list[Any], play: Callable[[list[Any]], Reports]) -> No
         told = facts(read_or_named(lambda: play(broken)))  # noqa: B023
         if is_broken:
             assert told <= sound, (broken, told - sound)
+
+
+def assert_a_missing_page_settles_nothing(ask: Callable[[], Steps[Reports]], *, refusal: str) -> None:
+    """A 404 says that there is no such order in the venue's own words only, not where something on the way says it."""
+    for text, standings in (("<html>404</html>", []), ("{}", []), (refusal, ["unknown"])):
+        said, _ = play(ask(), [Response(status=404, text=text)])
+        assert [one.report.standing for one in said] == standings, text

@@ -11,10 +11,18 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from piggy.adapters.interface import Order, ReportKind, Reports, Response
+from piggy.adapters.interface import Order, ReportKind, Reports
 from piggy.adapters.oanda.session import PRICES, TRANSACTIONS, OandaSession
 from piggy.core.orders import Side
-from tests.adapters.mutations import assert_survives, facts, read_or_named, response_of, several_mutations, talk
+from tests.adapters.mutations import (
+    assert_a_missing_page_settles_nothing,
+    assert_survives,
+    facts,
+    read_or_named,
+    response_of,
+    several_mutations,
+    talk,
+)
 from tests.adapters.recorded import child_of, config_of, play, recorded
 
 CONFIG = config_of("oanda", {"EURUSD": ("EUR_USD", "100000"), "EURJPY": ("EUR_JPY", "100000")}, account="101-1")
@@ -145,10 +153,9 @@ def test_terms_money_and_positions_are_read_or_named():
 
 def test_a_page_that_is_missing_on_the_way_settles_no_order():
     old = msgspec.structs.replace(ORDER, created_at_us=0)
-    for text, standings in (("<html>404</html>", []), ("{}", []), ('{"errorMessage": "no such order"}', ["unknown"])):
-        steps = copy.deepcopy(KNOWING).status(order=old, now_us=NOW_US)
-        said, _ = play(steps, [Response(status=404, text=text)])
-        assert [one.report.standing for one in said] == standings, text
+    assert_a_missing_page_settles_nothing(
+        lambda: copy.deepcopy(KNOWING).status(order=old, now_us=NOW_US), refusal='{"errorMessage": "no such order"}'
+    )
 
 
 @settings(max_examples=8, deadline=None)
