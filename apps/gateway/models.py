@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 
+from apps.common.two_people import Request, four_eyes
 from piggy.adapters.fix_clients.config import Kind
 
 COMP_ID = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", "Use letters, digits, - and _.")
@@ -61,31 +62,17 @@ class FixClient(models.Model):
                 raise ValidationError({field: 'A list of texts, as ["A1"].'})
 
 
-class PasswordChange(models.Model):
+class PasswordChange(Request):
     """A session's new password, hashed, that waits for a second person; the hash is forgotten once it is decided."""
-
-    class State(models.TextChoices):
-        REQUESTED = "requested"
-        APPROVED = "approved"
-        REJECTED = "rejected"
-        WITHDRAWN = "withdrawn"  # By a newer request.
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     client = models.ForeignKey(FixClient, on_delete=models.CASCADE, related_name="password_changes")
     password = models.CharField(max_length=200, editable=False, blank=True)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True)
-    requested_at = models.DateTimeField(auto_now_add=True)
-    decided_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = "FIX password change"
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(decided_by__isnull=True) | ~models.Q(decided_by=models.F("requested_by")),
-                name="gateway_password_four_eyes",
-            ),
+            four_eyes("gateway_password_four_eyes"),
             models.UniqueConstraint(
                 fields=["client"], condition=models.Q(state="requested"), name="gateway_password_open_once"
             ),

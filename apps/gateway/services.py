@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from apps.audit import selectors as audit
+from apps.common.two_people import undecided
 from apps.gateway import selectors
 from apps.gateway.models import Asked, CopyCursor, FixClient, OrderCopy, PasswordChange, SentMessage
 from piggy.adapters.fix_clients.outbound import TOLD, Copy, next_copy
@@ -223,16 +224,12 @@ def _asked_names(read: Sequence[Recorded]) -> dict[int, str]:
 
 
 def _undecided(change_id: Any, by: Any) -> PasswordChange:
-    change = PasswordChange.objects.select_for_update().filter(pk=change_id).first()
-    if change is None or change.state != State.REQUESTED:
-        raise UnableToSetPassword("This change is decided already, or there is none.")
-    if change.requested_by_id == by.pk:
-        raise UnableToSetPassword("A password needs a second pair of eyes.")
-    return change
+    return undecided(model=PasswordChange, pk=change_id, by=by, refusal=UnableToSetPassword)
 
 
 def _decide(change: PasswordChange, state: str, by: Any, at: datetime) -> None:
-    change.state, change.decided_by_id, change.decided_at, change.password = state, by.pk, at, ""
+    change.decide(state=state, by=by, at=at)
+    change.password = ""
     change.save()
 
 

@@ -7,6 +7,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+from apps.common.two_people import Request, four_eyes
 from apps.liquidity.models.providers import LiquidityProvider
 
 
@@ -42,14 +43,8 @@ class Credential(models.Model):
         return f"{self.provider} {self.kind}"
 
 
-class CredentialChange(models.Model):
+class CredentialChange(Request):
     """A new credential that waits for a second person; its secret is forgotten once it is decided."""
-
-    class State(models.TextChoices):
-        REQUESTED = "requested"
-        APPROVED = "approved"
-        REJECTED = "rejected"
-        WITHDRAWN = "withdrawn"  # By a newer request.
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     provider = models.ForeignKey(LiquidityProvider, on_delete=models.CASCADE, related_name="credential_changes")
@@ -57,18 +52,10 @@ class CredentialChange(models.Model):
     kek_id = models.CharField(max_length=64, db_index=True)
     sealed = models.BinaryField(null=True)
     fingerprint = models.CharField(max_length=16)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True)
-    requested_at = models.DateTimeField(auto_now_add=True)
-    decided_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(decided_by__isnull=True) | ~models.Q(decided_by=models.F("requested_by")),
-                name="liquidity_change_four_eyes",
-            ),
+            four_eyes("liquidity_change_four_eyes"),
             models.UniqueConstraint(
                 fields=["provider", "kind"], condition=models.Q(state="requested"), name="liquidity_change_open_once"
             ),

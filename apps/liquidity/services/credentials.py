@@ -10,6 +10,7 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 
 from apps.common import sealing
+from apps.common.two_people import undecided
 from apps.liquidity import selectors
 from apps.liquidity.models import Credential, CredentialChange, LiquidityProvider
 
@@ -152,15 +153,10 @@ def _secret_of(tenant: str, change: CredentialChange) -> str:
 
 
 def _undecided(*, change_id: Any, by: Any) -> CredentialChange:
-    change = CredentialChange.objects.select_for_update().filter(pk=change_id).first()
-    if change is None or change.state != State.REQUESTED:
-        raise UnableToDecideCredential("This change is decided already, or there is none.")
-    if change.requested_by_id == by.pk:
-        raise UnableToDecideCredential("A credential needs a second pair of eyes.")
-    return change
+    return undecided(model=CredentialChange, pk=change_id, by=by, refusal=UnableToDecideCredential)
 
 
 def _decide(change: CredentialChange, state: str, by: Any, at: datetime) -> None:
-    change.state, change.decided_by_id, change.decided_at = state, by.pk, at
+    change.decide(state=state, by=by, at=at)
     change.sealed = None
     change.save()
