@@ -2,15 +2,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
-from apps.common.admin import ReadOnlyAdmin, badge, number
+from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, figure, number
+from apps.risk import selectors as risk
 from apps.treasury import services
-from apps.treasury.models import Deposit, GlAccount, JournalEntry, Posting
+from apps.treasury.models import Deposit, GlAccount, JournalEntry, Posting, Withdrawal
 
 
 class PostingInline(TabularInline):
@@ -49,11 +52,25 @@ class GlAccountAdmin(ReadOnlyAdmin):
     ordering = ("code",)
 
 
-@admin.register(Deposit)
-class DepositAdmin(ModelAdmin):
-    """Deposits: one person writes them down, another approves; approval tells the engine."""
+class MovementForm(forms.ModelForm):
+    """Whose money moves, and how much; a foreign currency or an unknown account is refused where it is typed."""
 
-    list_display = (
+    def clean(self) -> dict[str, Any]:
+        """Name the field of what cannot be moved."""
+        values = super().clean() or {}
+        if not self.errors:
+            fault = services.misnamed(account_id=values["account_id"], currency=values["currency"])
+            field, _, text = fault.partition(": ")
+            if fault:
+                self.add_error(field, text)
+        return values
+
+
+class MovementAdmin(KeptAdmin):
+    """Money that moves: one person writes it down, another decides; never edited."""
+
+    form = MovementForm
+    list_display: tuple[Any, ...] = (
         "requested_at",
         "account_id",
         number("amount"),
@@ -65,24 +82,24 @@ class DepositAdmin(ModelAdmin):
         "decided_at",
     )
     list_filter = ("state", "currency")
-    list_filter_sheet = False
     list_select_related = ("requested_by", "decided_by")
     search_fields = ("account_id", "reference")
     ordering = ("-id",)
-    fields = ("account_id", "amount", "currency", "reference")
+    fields: tuple[str, ...] = ("account_id", "amount", "currency", "reference")
     actions = ("approve", "reject")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A deposit is decided by its actions, never edited."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes."""
+        """It is decided by its actions."""
         return False
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Who may add deposits may decide those of others."""
-        return request.user.has_perm("treasury.add_deposit")
+        """Who may ask may decide what others asked for."""
+        return self.has_add_permission(request)
+
+
+@admin.register(Deposit)
+class DepositAdmin(MovementAdmin):
+    """Deposits; approval tells the engine."""
 
     def save_model(self, request: HttpRequest, obj: Deposit, form: Any, change: bool) -> None:
         """Write the request down in the name of the person who enters it."""
@@ -113,3 +130,57 @@ class DepositAdmin(ModelAdmin):
                 services.reject_deposit(deposit_id=deposit.pk, by=request.user, at=timezone.now())
             except services.UnableToDecideDeposit as error:
                 messages.error(request, f"{deposit}: {error}")
+
+
+@admin.register(Withdrawal)
+class WithdrawalAdmin(MovementAdmin):
+    """Withdrawals; the second person repeats what is paid, and only what the engine booked is paid."""
+
+    list_display = (*MovementAdmin.list_display, "note")
+    fields = (*MovementAdmin.fields, "reason")
+
+    def save_model(self, request: HttpRequest, obj: Withdrawal, form: Any, change: bool) -> None:
+        """Write the request down in the name of the person who enters it."""
+        obj.pk = services.request_withdrawal(**form.cleaned_data, by=request.user).pk
+
+    @admin.action(description="Approve", permissions=["decide"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[Withdrawal]) -> HttpResponse | None:
+        """Ask for what is paid to be repeated, then approve it as its second person."""
+        if queryset.count() != 1:
+            messages.error(request, "Choose one: each is confirmed by itself.")
+            return None
+        withdrawal, confirm = queryset.get(), request.POST.get("confirm", "")
+        if confirm:
+            try:
+                services.approve_withdrawal(
+                    tenant=request.tenant.schema_name,  # type: ignore[attr-defined]
+                    withdrawal_id=withdrawal.pk,
+                    confirm=confirm,
+                    by=request.user,
+                    at=timezone.now(),
+                )
+            except services.UnableToDecideWithdrawal as error:
+                messages.error(request, f"{withdrawal}: {error}")
+            else:
+                messages.success(request, f"{withdrawal}: the engine is told; it is paid once it is booked.")
+                return None
+        money = risk.money_of(account_ids=[withdrawal.account_id])[withdrawal.account_id]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Approve {withdrawal}",
+            "opts": self.opts,
+            "withdrawal": withdrawal,
+            "balance": figure(money.balance, digits=2),
+            "used_margin": figure(money.used_margin, digits=2),
+            "margin_called": money.margin_called,
+        }
+        return render(request, "treasury/confirm.html", context)
+
+    @admin.action(description="Reject", permissions=["decide"])
+    def reject(self, request: HttpRequest, queryset: QuerySet[Withdrawal]) -> None:
+        """Refuse the chosen withdrawals as their second person."""
+        for withdrawal in queryset:
+            try:
+                services.reject_withdrawal(withdrawal_id=withdrawal.pk, by=request.user, at=timezone.now())
+            except services.UnableToDecideWithdrawal as error:
+                messages.error(request, f"{withdrawal}: {error}")

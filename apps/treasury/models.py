@@ -1,14 +1,16 @@
-"""Money coming in with two people, and the general ledger with two sides."""
+"""Money coming in and going out with two people, and the general ledger with two sides."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 
-DEPOSIT_MIN = Decimal("0.01")
+from apps.common.two_people import Request, four_eyes
+from piggy.core.money import plain
+
+AMOUNT_MIN = Decimal("0.01")
 
 
 class GlAccount(models.Model):
@@ -59,35 +61,61 @@ class Posting(models.Model):
         return f"{self.gl_account_id} {self.amount} {self.currency}"
 
 
-class Deposit(models.Model):
-    """Money that a client paid in; asked for by one person and approved by another."""
-
-    class State(models.TextChoices):
-        REQUESTED = "requested"
-        APPROVED = "approved"
-        REJECTED = "rejected"
+class Movement(Request):
+    """Money of a client that comes in or goes out: asked for by one person and approved by another."""
 
     account_id = models.CharField(max_length=40, db_index=True)
     amount = models.DecimalField(
-        max_digits=28, decimal_places=10, validators=[MinValueValidator(DEPOSIT_MIN, f"At least {DEPOSIT_MIN}.")]
+        max_digits=28, decimal_places=10, validators=[MinValueValidator(AMOUNT_MIN, f"At least {AMOUNT_MIN}.")]
     )
     currency = models.CharField(max_length=5)
     reference = models.CharField(max_length=100, unique=True, help_text="The bank's or payment provider's reference.")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True)
-    requested_at = models.DateTimeField(auto_now_add=True)
-    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class Deposit(Movement):
+    """Money that a client paid in."""
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(decided_by__isnull=True) | ~models.Q(decided_by=models.F("requested_by")),
-                name="deposit_four_eyes",
-                violation_error_message="A deposit needs a second pair of eyes.",
-            ),
+            four_eyes("deposit_four_eyes", violation_error_message="A deposit needs a second pair of eyes."),
             models.CheckConstraint(condition=models.Q(amount__gt=0), name="deposit_above_zero"),
         ]
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency} to {self.account_id}"
+
+
+class Withdrawal(Movement):
+    """Money that a client is paid out. Approved is told to the engine, which books it or refuses what is not free.
+
+    Only what is booked is paid: `note` is why the engine refused.
+    """
+
+    class State(models.TextChoices):
+        REQUESTED = "requested"
+        APPROVED = "approved"
+        BOOKED = "booked"
+        REFUSED = "refused"  # By the engine.
+        REJECTED = "rejected"  # By the second person.
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
+    reason = models.CharField(max_length=500)
+    command_id = models.UUIDField(null=True, editable=False, unique=True)
+    note = models.CharField(max_length=200, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            four_eyes("withdrawal_four_eyes"),
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="withdrawal_above_zero"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{plain(self.amount)} {self.currency} from {self.account_id}"
+
+    @property
+    def confirmation(self) -> str:
+        """What its second person types, as nothing takes a booked one back."""
+        return f"pay {plain(self.amount)} {self.currency}"

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 from apps.accounts import selectors as accounts
 from apps.common import bulk
+from apps.treasury import services
 from apps.treasury.models import JournalEntry, Posting
 from piggy.core import ledger
 from piggy.core.correction_events import OrderFillBusted
-from piggy.core.events import OrderFilled, Recorded
+from piggy.core.events import AccountDebited, CommandRefused, OrderFilled, Recorded
 
 TABLES = (JournalEntry, Posting)
 
@@ -42,6 +44,7 @@ class UnableToBook(Exception):
 
 def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
     """Book `batch` (rising seq, inside the caller's transaction); events already booked are skipped."""
+    _settle(batch)
     mine = [recorded for recorded in batch if type(recorded.event) in ledger.RULES]
     if not mine:
         return
@@ -56,6 +59,15 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
             lines.extend(postings)
     bulk.insert(rows=entries, model=JournalEntry)
     bulk.insert(rows=lines, model=Posting)
+
+
+def _settle(batch: Sequence[Recorded]) -> None:
+    """Note of each withdrawal whether the engine booked or refused it."""
+    for recorded in batch:
+        event = recorded.event
+        if isinstance(event, AccountDebited | CommandRefused):
+            refusal = event.text or event.code if isinstance(event, CommandRefused) else ""
+            services.settle_withdrawal(command_id=UUID(recorded.command_id), refusal=refusal)
 
 
 def _entry(recorded: Recorded, currencies: dict[str, str]) -> tuple[EntryRow, list[PostingRow]]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.db.models import QuerySet, Sum
 
-from apps.treasury.models import Deposit, Posting
+from apps.treasury.models import Deposit, Posting, Withdrawal
 from piggy.core import ledger
 from piggy.core.house_events import SwapCharged
 
@@ -41,3 +41,8 @@ def has_deposit(*, reference: str) -> bool:
 def waiting_deposits() -> QuerySet[Deposit]:
     """Return the deposits that a second person has to decide, oldest first."""
     return Deposit.objects.filter(state=Deposit.State.REQUESTED).order_by("id")
+
+
+def waiting_withdrawals() -> QuerySet[Withdrawal]:
+    """Return the withdrawals that a second person has to decide, oldest first."""
+    return Withdrawal.objects.filter(state=Withdrawal.State.REQUESTED).order_by("id")

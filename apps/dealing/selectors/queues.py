@@ -70,13 +70,7 @@ def work_queues(*, tenant: str) -> list[Queue]:
             query="?margin_called__exact=1",
         ),
         *_owed_to_clients(),
-        Queue(
-            title="Deposits for a second person",
-            count=treasury.waiting_deposits().count(),
-            model="treasury.deposit",
-            note="entered, and not yet approved or rejected",
-            query="?state__exact=requested",
-        ),
+        *_for_a_second_person(),
         Queue(
             title="Breaks with LPs",
             count=reports.open_breaks().count(),
@@ -91,6 +85,27 @@ def work_queues(*, tenant: str) -> list[Queue]:
             note=f"told to the engine over {UNHEARD_AFTER_S} s ago without an answer",
             query="?superseded__exact=0&heard_at__isempty=1",
             is_urgent=True,
+        ),
+    ]
+
+
+def _for_a_second_person() -> list[Queue]:
+    """Return what one person wrote down and another has to decide."""
+    waiting = "?state__exact=requested"
+    return [
+        Queue(
+            title="Deposits for a second person",
+            count=treasury.waiting_deposits().count(),
+            model="treasury.deposit",
+            note="entered, and not yet approved or rejected",
+            query=waiting,
+        ),
+        Queue(
+            title="Withdrawals for a second person",
+            count=treasury.waiting_withdrawals().count(),
+            model="treasury.withdrawal",
+            note="asked for, and not yet approved or rejected",
+            query=waiting,
         ),
     ]
 
