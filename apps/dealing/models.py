@@ -42,10 +42,11 @@ class DeskAction(models.Model):
             ("approve_change", "Can approve another's change of limits"),
             ("bust_fill", "Can take fills back and correct them"),
             ("flatten_clients", "Can close what a stopped scope still holds"),
-            ("run_market", "Can begin and end calls and set auction rules"),
+            ("run_market", "Can begin and end calls"),
             ("keep_records", "Can record locates and daily volumes"),
             ("ask_override", "Can ask to let a denied order through"),
             ("grant_override", "Can let a denied order through and release a throttle"),
+            ("settle_doubt", "Can say, and settle after another, how a leg in doubt ended"),
         ]
 
     def __str__(self) -> str:

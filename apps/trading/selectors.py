@@ -153,6 +153,11 @@ def doubtful_count() -> int:
     return ChildOrder.objects.filter(state=OrderState.IN_DOUBT.value).count()
 
 
+def leg_in_doubt(*, cl_ord_id: str) -> ChildOrder | None:
+    """Return a leg whose venue has not said what became of it, None for any other."""
+    return ChildOrder.objects.filter(cl_ord_id=cl_ord_id, state=OrderState.IN_DOUBT.value).first()
+
+
 def account_of_order(*, order_id: str) -> str | None:
     """Return the account of any client's order, None where there is no such order."""
     return Order.objects.filter(order_id=order_id).values_list("account_id", flat=True).first()

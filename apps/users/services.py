@@ -71,6 +71,7 @@ _GRANTED: dict[str, tuple[str, ...]] = {
         "bust_fill",
         "flatten_clients",
         "grant_override",
+        "settle_doubt",
     ),
     "watcher": ("watch_desk",),
 }

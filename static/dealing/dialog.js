@@ -156,7 +156,8 @@ export class ActionDialog {
   async lookFirst(values) {
     this.seen = await read(this.spec.look(values));
     if (!this.seen) this.refuse("Nothing came back: see prices and times.");
-    else if (!this.seen.fills.length) this.refuse("No fill stands there.");
+    else if (this.seen.leg && !this.seen.leg.venue) this.refuse("This leg is not in doubt any more.");
+    else if (this.seen.fills && !this.seen.fills.length) this.refuse("No fill stands there.");
     else if (this.seen.too_many) this.refuse("Too many fills: take a smaller window.");
     else return true;
     return false;
@@ -165,7 +166,7 @@ export class ActionDialog {
   askAgain(values, expected) {
     this.confirming = true;
     this.forget();
-    const sentence = el("div", "", el("p", "", el("strong", "", this.spec.says(values, this.seen))), ...(this.spec.look ? whatMoves(this.seen) : []));
+    const sentence = el("div", "", el("p", "", el("strong", "", this.spec.says(values, this.seen))), ...(this.spec.look ? (this.spec.shows ?? whatMoves)(this.seen) : []));
     if (this.spec.typed) {
       const typed = el("input");
       typed.name = "confirm";

@@ -1,5 +1,6 @@
 // What each action asks of its dealer. `confirm(values)` gives what has to be repeated where there is no way back.
 import { words } from "./format.js";
+import { whatWasSaid } from "./said.js";
 
 const choice = (name, title, options, more = {}) => ({ name, title, options, ...more });
 const text = (name, title, more = {}) => ({ name, title, ...more });
@@ -119,10 +120,6 @@ export const forms = ({ tenant, limits }) => ({
     confirm: (values) => `${words(values.phase)} ${values.symbol}`,
     says: (values) => `${values.symbol}: ${words(values.phase)}${values.call_s ? ` for ${values.call_s} s` : ""}`,
   },
-  "configure-auctions": {
-    title: "When a symbol's trading is interrupted",
-    fields: [text("symbol", "Symbol", { list: "symbols" }), number("dynamic_bps", "From the last price, basis points", { value: "100", whole: true }), number("static_bps", "From the last auction, basis points", { value: "300", whole: true }), number("call_s", "The call's seconds", { value: "120", whole: true })],
-  },
   "record-locates": {
     title: "Record locates",
     note: "What accounts may borrow to sell short; 0 lots take a locate back.",
@@ -140,11 +137,32 @@ export const forms = ({ tenant, limits }) => ({
     shape: ({ codes, ...rest }) => ({ ...rest, codes: codes.split(",").map((code) => code.trim()).filter(Boolean) }),
   },
   "grant-override": { title: "Let an order through", note: "What another person asked for.", fields: [number("action_id", "Asked in entry", { readonly: true, whole: true })] },
+  "ask-settlement": {
+    title: "Say how a leg in doubt ended",
+    note: "As the venue told you; another person who heard the same settles it within 25 minutes.",
+    fields: [fixed("cl_ord_id", "Leg"), number("lots", "Lots dealt beyond what is known (0: none)"), number("price", "At what price", { optional: true }), text("fill_id", "The venue's id of the execution", { optional: true })],
+    look: ({ cl_ord_id }) => `/desk/previews/ask-settlement?cl_ord_id=${encodeURIComponent(cl_ord_id)}`,
+    shows: whatWasSaid,
+    confirm: (values) => `settle ${values.cl_ord_id}`,
+    says: ended,
+  },
+  "settle-doubt": {
+    title: "Settle a leg in doubt",
+    note: "What another person said; the desk fills these lots and works the rest elsewhere.",
+    fields: [number("action_id", "Said in entry", { readonly: true, whole: true }), fixed("cl_ord_id", "Leg"), fixed("lots", "Lots dealt"), { ...fixed("price", "Price"), optional: true }, { ...fixed("fill_id", "Execution"), optional: true }],
+    shape: ({ cl_ord_id: _, lots: __, price: ___, fill_id: ____, ...rest }) => rest,
+    look: ({ cl_ord_id }) => `/desk/previews/settle-doubt?cl_ord_id=${encodeURIComponent(cl_ord_id)}`,
+    shows: whatWasSaid,
+    confirm: (values) => `settle ${values.cl_ord_id}`,
+    says: ended,
+  },
   "release-throttle": { title: "Let an account deal again", note: "Its executions came too fast (P-15).", fields: [text("account_id", "Account", { list: "accounts" })] },
   "approve-change": { title: "Approve a change", fields: [number("change_id", "Change", { readonly: true, whole: true })] },
   "reject-change": { title: "Refuse a change", fields: [number("change_id", "Change", { readonly: true, whole: true })] },
   "end-change": { title: "Put a change back now", fields: [number("change_id", "Change", { readonly: true, whole: true })] },
 });
+
+const ended = (values) => (Number(values.lots) ? `${values.cl_ord_id} dealt ${inWords(values.lots)} lots more at ${inWords(values.price ?? "")}, then ended` : `${values.cl_ord_id} ended and dealt nothing more`);
 
 const DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 

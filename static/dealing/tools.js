@@ -55,9 +55,12 @@ const TOOLS = {
   ],
   journal: [
     { title: "Grant", key: "c", kind: "grant-override", needsRow: true, fits: (row) => row.kind === "ask-override", values: (row) => ({ action_id: Number(row.key) }) },
+    { title: "Settle", kind: "settle-doubt", needsRow: true, fits: (row) => row.kind === "ask-settlement", values: (row) => ({ ...row.body, reason: undefined, action_id: Number(row.key) }) },
+  ],
+  doubts: [
+    { title: "Settle", key: "c", kind: "ask-settlement", needsRow: true, fits: (row) => row.kind === "leg", values: (row) => ({ cl_ord_id: row.cl_ord_id, lots: "0" }) },
   ],
   ladder: [
-    { title: "Auctions", kind: "configure-auctions", values: (row, panel) => ({ symbol: panel.grid.symbol }) },
     { title: "Phase", kind: "change-phase", values: (row, panel) => ({ symbol: panel.grid.symbol, phase: "volatility_call" }) },
     { title: "Order", kind: "place-order", values: (row, panel) => ({ symbol: panel.grid.symbol }) },
     { title: "Hedge", kind: "cover", values: (row, panel) => ({ symbol: panel.grid.symbol, side: "buy" }) },

@@ -42,7 +42,7 @@ def client(*, name: str = "alice", account_id: str = "A1", tenant: str = "acorn"
 
     user = create_client_user(username=name, password="long enough for a test")
     found = Group.objects.filter(name=group).first()
-    kept = found or accounts.save_group(
+    kept = found or accounts.set_up_group(
         tenant=tenant, group=Group(name=group, book_mode="B", order_notional_max=10_000_000), by="test"
     )
     profile = accounts.register_client(user=user, reference=f"C-{name}", name=name.title(), kyc_approved=True)
@@ -96,3 +96,28 @@ def filled(order_id: str = "O1", *, number: int = 1, **changes: Any) -> OrderFil
         "margin_per_lot": Decimal(3_333),
     }
     return OrderFilled(**{**values, **changes})
+
+
+def leg_in_doubt(cl_ord_id: str = "O1-LP1-1", *, filled: str = "0") -> None:
+    """One lot of O1 at LP1, sent, of which nobody knows what became."""
+    from django.utils import timezone
+
+    from apps.liquidity.models import VenueOrder
+    from apps.trading.models import ChildOrder
+
+    row: dict[str, Any] = {
+        "cl_ord_id": cl_ord_id,
+        "order_id": "O1",
+        "venue": "LP1",
+        "symbol": "EURUSD",
+        "side": "buy",
+        "quantity": Decimal(1),
+        "filled": Decimal(filled),
+        "limit_price": Decimal("1.1"),
+        "time_in_force": "ioc",
+    }
+    now = timezone.now()
+    ChildOrder.objects.create(
+        **row, last_seq=3, attempt=1, state="in_doubt", text="no answer", created_at=now, updated_at=now
+    )
+    VenueOrder.objects.create(**row, state="doubt", doubts=1)

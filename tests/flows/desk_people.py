@@ -124,9 +124,10 @@ def listen(*, redis_server: Any, owner_sql: Any) -> Iterator[list[Envelope]]:
     with in_tenant("acorn"):
         records.client()
         for name in ("AUDUSD", "EURUSD"):
-            instruments.save_instrument(tenant="acorn", instrument=symbol(name), by="test")
+            instruments.set_up_instrument(tenant="acorn", instrument=symbol(name), by="test")
         records.write(records.credited(), records.accepted(), records.filled())
         projector.catch_up(tenant="acorn")
+        records.leg_in_doubt()
     with engine(redis_server, owner_sql, done) as heard:
         yield heard
 

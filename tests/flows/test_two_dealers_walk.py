@@ -51,11 +51,16 @@ WALK: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ),
     ("rick", "flatten", {"scope": "group", "key": "b-book"}),
     ("dora", "change-phase", {"symbol": "EURUSD", "phase": "closing_call", "call_s": "60"}),
-    ("rick", "configure-auctions", {"symbol": "EURUSD"}),
     ("dora", "record-locates", {"rows": "A1, EURUSD, 5, L1, 2031-01-01T00:00:00Z"}),
     ("rick", "record-volumes", {"rows": "EURUSD, 2029-12-31, 120000"}),
     ("dora", "ask-override", {"order_id": "O1", "codes": "P-08"}),
     ("rick", "grant-override", {"action_id": "ask-override"}),
+    ("dora", "ask-settlement", {"cl_ord_id": "O1-LP1-1", "lots": "0.4", "price": "1.0999", "fill_id": "E77"}),
+    (
+        "rick",
+        "settle-doubt",
+        {"action_id": "ask-settlement", "cl_ord_id": "O1-LP1-1", "lots": "0.4", "price": "1.0999", "fill_id": "E77"},
+    ),
     ("dora", "release-throttle", {"account_id": "A1"}),
     ("rick", "score-account", {"account_id": "A1", "score": "2.5"}),
 )
@@ -65,7 +70,7 @@ assert {kind for _, kind, _ in WALK} == set(ACTIONS), "an action that nobody wal
 
 def referred(kind: str) -> str:
     """The number of what was asked for last: a change for a while, or an entry of the book of actions."""
-    if kind == "ask-override":
+    if kind in ("ask-override", "ask-settlement"):
         return str(in_acorn(lambda: DeskAction.objects.filter(kind=kind).latest("id").pk))
     return str(in_acorn(lambda: TimedChange.objects.filter(kind=kind).latest("id").pk))
 

@@ -1,4 +1,4 @@
-"""GET /desk/previews/<kind>: what a bust would take back and whose money would move, before anybody decides."""
+"""GET /desk/previews/<kind>: what a bust would take back, what a venue said of a leg, before anybody decides."""
 
 from __future__ import annotations
 
@@ -25,17 +25,25 @@ class Preview(ApiView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request, kind: str) -> Response:
-        """Return fills, accounts with their cash, and the digest that the action repeats."""
+        """Return fills, accounts with their cash and the digest that the action repeats; or a leg and its reports."""
         if kind not in PREVIEWS:
             raise NotFound
         if not selectors.may_act(request.user, kind):
             raise PermissionDenied
         given = PREVIEWS[kind](data=request.query_params.dict())
         given.is_valid(raise_exception=True)
-        return Response(msgspec.to_builtins(selectors.preview(fills=_fills(dict(given.validated_data)))))
+        values = dict(given.validated_data)
+        if "cl_ord_id" in values:
+            return Response(selectors.what_the_venue_said(**values))
+        return Response(msgspec.to_builtins(selectors.preview(fills=_fills(values))))
 
 
-PREVIEWS: dict[str, Any] = {"bust-window": serializers.WindowIn, "bust-fill": serializers.FillNamed}
+PREVIEWS: dict[str, Any] = {
+    "bust-window": serializers.WindowIn,
+    "bust-fill": serializers.FillNamed,
+    "ask-settlement": serializers.LegNamed,
+    "settle-doubt": serializers.LegNamed,
+}
 
 
 def _fills(values: dict[str, Any]) -> Any:

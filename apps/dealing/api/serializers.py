@@ -12,7 +12,7 @@ from apps.common.times import microseconds
 from apps.dealing.selectors import Window
 from apps.dealing.services import ROWS_MAX
 from piggy.core.accounts import BookMode, TradingState
-from piggy.core.auctions import BPS, CALL_S_MAX, AuctionPhase, AuctionRules
+from piggy.core.auctions import CALL_S_MAX, AuctionPhase
 from piggy.core.dealer_commands import DealAt, RejectReason
 from piggy.core.dealing import REQUOTE_MS_MAX, REQUOTE_MS_MIN
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
@@ -233,19 +233,6 @@ class PhaseIn(Reasoned):
         return AuctionPhase(value)
 
 
-class AuctionsIn(Reasoned):
-    symbol = serializers.CharField(max_length=40)
-    dynamic_bps = serializers.IntegerField(min_value=1, max_value=BPS - 1)
-    static_bps = serializers.IntegerField(min_value=1, max_value=BPS - 1)
-    call_s = serializers.IntegerField(min_value=1, max_value=CALL_S_MAX)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the rules as the core has them."""
-        values = dict(attrs)
-        reason = values.pop("reason")
-        return {"reason": reason, "rules": AuctionRules(**values)}
-
-
 class _LocateIn(StrictInput):
     account_id = serializers.CharField(max_length=40)
     symbol = serializers.CharField(max_length=40)
@@ -280,6 +267,27 @@ class AskOverrideIn(Reasoned):
 
 class GrantOverrideIn(Reasoned):
     action_id = serializers.IntegerField(min_value=1)
+
+
+class LegNamed(StrictInput):
+    """One leg at a venue, by the id that we gave it."""
+
+    cl_ord_id = serializers.CharField(max_length=100)
+
+
+class AskSettlementIn(LegNamed, Reasoned):
+    """What the venue dealt beyond what is known, 0 for nothing more; `confirm` is "settle" and the leg."""
+
+    lots = _number(min_value=0)
+    price = _number(required=False, allow_null=True, default=None, min_value=0)
+    fill_id = serializers.CharField(max_length=120, allow_blank=True, default="")
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+
+class SettleIn(GrantOverrideIn):
+    """`confirm` repeats what the other person said: "settle" and the leg."""
+
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
 
 
 class AccountIn(Reasoned):

@@ -2,6 +2,7 @@
 
 from apps.dealing.selectors.books import books
 from apps.dealing.selectors.counterfactual import counterfactuals
+from apps.dealing.selectors.doubts import what_the_venue_said
 from apps.dealing.selectors.exposures import exposure_by
 from apps.dealing.selectors.fills import Window, deals, digest_of, fills_in, fills_of, preview
 from apps.dealing.selectors.journal import actions_done, changes, order_file
@@ -51,5 +52,6 @@ __all__ = [
     "seat_of_session",
     "seated_sessions",
     "venues_down",
+    "what_the_venue_said",
     "work_queues",
 ]

@@ -6,7 +6,6 @@ from apps.dealing.services.controls import (
     ROWS_MAX,
     ask_override,
     change_phase,
-    configure_auctions,
     flatten,
     grant_override,
     record_locates,
@@ -24,6 +23,7 @@ from apps.dealing.services.engine import (
 )
 from apps.dealing.services.layouts import save_layout
 from apps.dealing.services.requests import claim_request, fill_request, pass_request, reject_request, requote_request
+from apps.dealing.services.settling import ask_settlement, settle_doubt
 from apps.dealing.services.terms import (
     approve_change,
     change_limits,
@@ -42,6 +42,7 @@ __all__ = [
     "amend_order",
     "approve_change",
     "ask_override",
+    "ask_settlement",
     "bust_fill",
     "bust_window",
     "cancel_order",
@@ -49,7 +50,6 @@ __all__ = [
     "change_phase",
     "change_routing",
     "claim_request",
-    "configure_auctions",
     "correct_fill",
     "cover",
     "decide_hedge",
@@ -68,5 +68,6 @@ __all__ = [
     "save_layout",
     "score_account",
     "set_trading_state",
+    "settle_doubt",
     "widen_spread",
 ]

@@ -10,11 +10,10 @@ from apps.dealing.models import DeskAction
 from apps.dealing.services.acting import Outcome, UnableToAct, Wish, first_outcome, perform
 from apps.dealing.services.engine import require_confirmation, require_target
 from apps.outbox.services import tell_engine
-from piggy.core.auctions import AuctionPhase, AuctionRules
+from piggy.core.auctions import AuctionPhase
 from piggy.core.commands import (
     AnyCommand,
     ChangePhase,
-    ConfigureAuctions,
     FlattenPositions,
     GrantOverride,
     RecordDailyVolume,
@@ -42,12 +41,6 @@ def change_phase(*, wish: Wish, symbol: str, phase: AuctionPhase, call_s: int | 
     require_confirmation(given=confirm, expected=f"{phase.value.replace('_', ' ')} {symbol}")
     command = ChangePhase(symbol=symbol, phase=phase, reason=wish.reason, by=wish.by, call_s=call_s)
     return perform(wish=wish, subject=f"symbol:{symbol}", command=command, waits=False)
-
-
-def configure_auctions(*, wish: Wish, rules: AuctionRules) -> Outcome:
-    """Say when clients crossing a symbol are interrupted, and for how long. Raises UnableToAct."""
-    require_target(scope="symbol", key=rules.symbol)
-    return perform(wish=wish, subject=f"symbol:{rules.symbol}", command=ConfigureAuctions(rules=rules))
 
 
 def record_locates(*, wish: Wish, rows: Sequence[dict[str, Any]]) -> Outcome:
@@ -79,12 +72,7 @@ def grant_override(*, wish: Wish, action_id: int) -> Outcome:
     """Grant what another person asked for in the last half hour. Raises UnableToAct."""
     if done := first_outcome(wish=wish):
         return done
-    since = wish.now - timedelta(minutes=OVERRIDE_MINUTES)
-    asked = DeskAction.objects.filter(pk=action_id, kind=ASK, at__gte=since).first()
-    if asked is None:
-        raise UnableToAct("Nobody asked for it in the last minutes.", code="NOT_ASKED", field="action_id")
-    if asked.by == wish.by:
-        raise UnableToAct("An override needs a second pair of eyes.", code="FOUR_EYES", field="action_id")
+    asked = asked_by_another(wish=wish, kind=ASK, action_id=action_id)
     command = GrantOverride(
         order_id=asked.body["order_id"],
         codes=frozenset(asked.body["codes"]),
@@ -94,6 +82,17 @@ def grant_override(*, wish: Wish, action_id: int) -> Outcome:
         expires_at_us=int((wish.now + timedelta(minutes=OVERRIDE_MINUTES)).timestamp() * 1_000_000),
     )
     return perform(wish=wish, subject=asked.subject, command=command, waits=False)
+
+
+def asked_by_another(*, wish: Wish, kind: str, action_id: int) -> DeskAction:
+    """Return what somebody else asked for in the last half hour. Raises UnableToAct."""
+    since = wish.now - timedelta(minutes=OVERRIDE_MINUTES)
+    asked = DeskAction.objects.filter(pk=action_id, kind=kind, at__gte=since).first()
+    if asked is None:
+        raise UnableToAct("Nobody asked for it in the last minutes.", code="NOT_ASKED", field="action_id")
+    if asked.by == wish.by:
+        raise UnableToAct("This needs a second pair of eyes.", code="FOUR_EYES", field="action_id")
+    return asked
 
 
 def release_throttle(*, wish: Wish, account_id: str) -> Outcome:

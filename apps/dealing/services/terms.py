@@ -22,6 +22,7 @@ from piggy.core.rollover import next_rollover_at_us
 
 ROUTING, SPREAD, LIMITS = "change-routing", "widen-spread", "change-limits"
 CLOCK = "clock"
+REASON_MAX = 500
 
 
 def change_routing(*, wish: Wish, group: str, book_mode: BookMode, a_book_percent: Decimal, minutes: int) -> Outcome:
@@ -171,7 +172,8 @@ def _apply(*, change: TimedChange, values: Mapping[str, Any], tenant: str, by: s
                 mark=_mark(change),
             )
         else:
-            before = groups.change_group(tenant=tenant, name=change.group, changes=values, by=by)
+            reason = f"{change.kind}: {change.action.reason}"[:REASON_MAX]
+            before = groups.change_group(tenant=tenant, name=change.group, changes=values, by=by, reason=reason)
     except (limits.UnableToChangeLimits, groups.UnableToChangeGroup) as error:
         raise UnableToAct(str(error), code="TARGET_UNKNOWN", field="group") from error
     except ValidationError as error:

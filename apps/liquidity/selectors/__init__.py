@@ -12,6 +12,7 @@ from apps.liquidity.selectors.execution import (
     scorecards,
     venue_terms,
 )
+from apps.liquidity.selectors.reports import fill_is_known, fill_key, said_of
 from apps.liquidity.selectors.sessions import (
     FACTS,
     FIX,
@@ -48,6 +49,8 @@ __all__ = [
     "comparisons",
     "credential_place",
     "execution_cost",
+    "fill_is_known",
+    "fill_key",
     "has_credential",
     "heard_until_us",
     "kept_cards",
@@ -59,6 +62,7 @@ __all__ = [
     "place_of",
     "policy",
     "providers",
+    "said_of",
     "scorecards",
     "session_configs",
     "unreconciled",

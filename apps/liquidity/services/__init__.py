@@ -32,11 +32,13 @@ from apps.liquidity.services.sessions import (
     set_numbers_aside,
     unhurried,
 )
+from apps.liquidity.services.settling import Settlement, settle_by_hand
 from apps.liquidity.services.venue_orders import claim_cancel, claim_order, mark_sent, unclaim_cancel
 
 __all__ = [
     "SECRET_CHARACTERS_MAX",
     "Heard",
+    "Settlement",
     "SymbolTerms",
     "Told",
     "UnableToDecideCredential",
@@ -67,6 +69,7 @@ __all__ = [
     "save_provider",
     "set_numbers_aside",
     "set_stage",
+    "settle_by_hand",
     "sweep",
     "sync_engine",
     "take_denial_back",

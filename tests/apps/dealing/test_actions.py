@@ -49,6 +49,7 @@ WINDOW = {
     "since": "2030-01-01T00:00:00Z",
     "until": "2030-01-01T00:00:01Z",
 }
+SETTLED = {"cl_ord_id": "O1-LP1-1", "lots": "0.4", "price": "1.09990", "fill_id": "E77", "confirm": "settle O1-LP1-1"}
 BODIES: dict[str, dict[str, Any]] = {
     "set-trading-state": {"scope": "symbol", "key": "EURUSD", "state": "halted"},
     "place-order": {
@@ -75,7 +76,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "bust-window": WINDOW | {"digest": hashlib.sha256(b"3").hexdigest()[:16], "confirm": "bust 1 fills"},
     "flatten": {"scope": "group", "key": "b-book", "confirm": "flatten b-book"},
     "change-phase": {"symbol": "EURUSD", "phase": "closing_call", "call_s": 60, "confirm": "closing call EURUSD"},
-    "configure-auctions": {"symbol": "EURUSD", "dynamic_bps": 50, "static_bps": 200, "call_s": 120},
     "record-locates": {
         "rows": [
             {"account_id": "A1", "symbol": "EURUSD", "lots": lots, "reference": name, "until": "2031-01-01T00:00:00Z"}
@@ -84,12 +84,13 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "record-volumes": {"rows": [{"symbol": "EURUSD", "business_date": "2029-12-31", "lots": "120000.5"}]},
     "ask-override": {"order_id": "O1", "codes": ["P-07", "P-08"]},
+    "ask-settlement": SETTLED,
     "release-throttle": {"account_id": "A1"},
     "amend-order": {"order_id": "O1", "quantity": "2", "limit_price": "1.2", "confirm": "amend O1"},
     "score-account": {"account_id": "A1", "score": "2.5"},
 }
 # What follows on another's action; each has a test of its own.
-FOLLOWING = {"approve-change", "reject-change", "end-change", "grant-override"}
+FOLLOWING = {"approve-change", "reject-change", "end-change", "grant-override", "settle-doubt"}
 
 
 assert ACTIONS.keys() == BODIES.keys() | FOLLOWING, "an action without a test of its own"
@@ -103,9 +104,10 @@ def done(envelope: Envelope) -> Answer:
 def floor(acorn: Any, redis_server: Any, owner_sql: Any) -> Iterator[list[Envelope]]:
     with in_tenant("acorn"):
         records.client()
-        instruments.save_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
+        instruments.set_up_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
         records.write(records.credited(), records.accepted(), records.filled())
         projector.catch_up(tenant="acorn")
+        records.leg_in_doubt()
         OutboxCommand.objects.all().delete()
     for name in redis_server.scan_iter("{acorn}:*"):
         redis_server.delete(name)

@@ -15,7 +15,6 @@ from piggy import projector
 from piggy.core.bust_commands import BustFills, CorrectFill
 from piggy.core.commands import (
     ChangePhase,
-    ConfigureAuctions,
     Envelope,
     FlattenPositions,
     GrantOverride,
@@ -49,7 +48,7 @@ def window(floor: list[Envelope]) -> list[Envelope]:
             records.filled("O2", counterparty="O3", **crossed),
             records.filled("O3", counterparty="O2", side=Side.SELL, **(crossed | {"position_id": "Y"})),
         )
-        instruments.save_instrument(tenant="acorn", instrument=symbol("GBPUSD"), by="test")
+        instruments.set_up_instrument(tenant="acorn", instrument=symbol("GBPUSD"), by="test")
         projector.catch_up(tenant="acorn")
         OutboxCommand.objects.all().delete()
     return floor
@@ -124,15 +123,14 @@ def test_of_two_clients_who_met_both_are_undone_by_naming_one(dora: Dealer, wind
 
 
 def test_the_engine_hears_a_correction_and_what_is_done_about_controls(dora: Dealer, floor: list[Envelope]) -> None:
-    for kind in ("correct-fill", "flatten", "change-phase", "configure-auctions", "release-throttle"):
+    for kind in ("correct-fill", "flatten", "change-phase", "release-throttle"):
         assert dora.act(kind, **BODIES[kind]).status_code == 200, kind
-    corrected, flat, phase, rules, released = asked(floor)
+    corrected, flat, phase, released = asked(floor)
     assert isinstance(corrected, CorrectFill) and corrected.price == D("1.09000")
     assert (corrected.fill.seq, corrected.fill.fill_id, corrected.fill.quantity) == (3, "O1-1", 1)
     why = {"reason": "because of the news", "by": "dora"}
     assert flat == FlattenPositions(scope="group", key="b-book", **why)
     assert phase == ChangePhase(symbol="EURUSD", phase="closing_call", call_s=60, **why)
-    assert isinstance(rules, ConfigureAuctions) and rules.rules.static_bps == 200
     assert released == ReleaseThrottle(account_id="A1", **why)
 
 

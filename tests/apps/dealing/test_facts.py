@@ -45,7 +45,7 @@ def told(server: Any, panel: str, rows: dict[str, Any]) -> None:
 def dora(acorn: Any, redis_server: Any) -> Iterator[Dealer]:
     with in_tenant("acorn"):
         records.client()
-        instruments.save_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
+        instruments.set_up_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
         records.write(records.credited(), records.accepted(), records.filled())
         projector.catch_up(tenant="acorn")
     told(redis_server, "quotes", {"EURUSD": QUOTE})

@@ -31,7 +31,7 @@ LIMITS = {"group": "b-book", "changes": {"order_volume_max_lots": "3"}, "minutes
 def dora(acorn: Any, redis_server: Any) -> Dealer:
     with in_tenant("acorn"):
         group = Group(name="b-book", bid_markup_points=1, ask_markup_points=2)
-        accounts.save_group(tenant="acorn", group=group, by="test")
+        accounts.set_up_group(tenant="acorn", group=group, by="test")
     return Dealer()
 
 
@@ -90,7 +90,7 @@ def test_a_wider_spread_is_added_to_what_the_group_has(dora: Dealer) -> None:
 def test_what_somebody_changed_since_is_left_alone(dora: Dealer) -> None:
     dora.act("widen-spread", **SPREAD)
     with in_tenant("acorn"):
-        accounts.change_group(tenant="acorn", name="b-book", changes={"ask_markup_points": 30}, by="office")
+        accounts.change_group(tenant="acorn", name="b-book", changes={"ask_markup_points": 30}, by="office", reason="x")
     assert later(16) == 1
     assert (group().bid_markup_points, group().ask_markup_points) == (1, 30)
     assert change().note == "left as changed since: ask_markup_points"
