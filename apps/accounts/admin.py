@@ -7,15 +7,16 @@ from django.http import HttpRequest
 
 from apps.accounts import services
 from apps.accounts.models import Account, Client, Group
-from apps.common.admin import KeptAdmin, SettingAdmin, number, reason_of
+from apps.common.admin import DraftedAdmin, KeptAdmin, SettingAdmin, number, reason_of
 from apps.outbox.selectors import setting_history
 
 
 @admin.register(Group)
-class GroupAdmin(SettingAdmin):
-    """Routing, markup and margin of a group; saving tells the engine, effective on the next order."""
+class GroupAdmin(DraftedAdmin):
+    """Routing, markup and margin of each group, as the engine was told."""
 
     history_of = staticmethod(setting_history)
+    drafts, draft_name = "policies.grouppolicy", "group"
 
     list_display = (
         "name",
@@ -31,14 +32,13 @@ class GroupAdmin(SettingAdmin):
     list_filter = ("book_mode",)
     search_fields = ("name",)
     ordering = ("name",)
-    readonly_fields = ("version", "updated_at")
     fieldsets = (
         (
             None,
             {
                 "fields": (("name", "version", "updated_at"),),
-                "description": "A saved change is effective on the next order of the group, without a restart; orders"
-                " already working keep their terms. Each order records the version that it was decided by.",
+                "description": "Changed by a draft that another person approves: it holds from the group's next order,"
+                " without a restart; orders already working keep their terms. Each order records its version.",
             },
         ),
         (
@@ -63,7 +63,8 @@ class GroupAdmin(SettingAdmin):
             {
                 "fields": (
                     ("leverage_max", "negative_balance_protection"),
-                    ("margin_call_percent", "stop_out_percent"),
+                    ("margin_call_percent", "stop_out_percent", "stop_out_inclusive"),
+                    ("stop_out_mode", "stop_out_quorum", "stop_out_band_bps"),
                 ),
                 "description": "Levels are equity in percent of used margin. The regulator's cap for the client's"
                 " category holds where it is lower.",
@@ -77,14 +78,6 @@ class GroupAdmin(SettingAdmin):
             },
         ),
     )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """A name that orders may have recorded is fixed."""
-        return (*self.readonly_fields, "name") if obj else self.readonly_fields
-
-    def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:
-        """Write the group and tell the engine."""
-        services.save_group(tenant=_tenant(request), group=obj, by=request.user.get_username(), reason=reason_of(form))
 
 
 @admin.register(Client)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -18,6 +19,9 @@ LEVERAGE_MAX = Decimal(500)
 OPEN_ORDERS_MAX = 10_000
 SLIPPAGE_BPS_MAX = Decimal(1_000)
 PERCENT_MAX = Decimal(1_000)
+VENUES_MAX = 20
+# What names a group and counts its changes; the rest of the core's struct may be changed.
+NAMED = ("name", "version")
 NAME = RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Use a-z, 0-9 and dashes.")
 
 
@@ -34,7 +38,11 @@ class Group(models.Model):
     name = models.CharField(max_length=60, unique=True, validators=[NAME])
     version = models.PositiveIntegerField(default=0, editable=False)
     book_mode = models.CharField(
-        max_length=5, default="B", choices=[(mode.value, mode.value) for mode in core.BookMode]
+        max_length=5,
+        default="B",
+        choices=[(mode.value, mode.value) for mode in core.BookMode],
+        help_text="A: passed to the best LP. B: kept, filled on the consolidated book. MIXED: both. Closing follows the"
+        " book of its open.",
     )
     a_book_percent = models.DecimalField(
         max_digits=7,
@@ -43,16 +51,34 @@ class Group(models.Model):
         validators=_between(0, 100),
         help_text="MIXED: the part passed to the best LP; the rest is kept.",
     )
-    bid_markup_points = models.IntegerField(default=0, validators=_between(0, MARKUP_POINTS_MAX))
-    ask_markup_points = models.IntegerField(default=0, validators=_between(0, MARKUP_POINTS_MAX))
+    bid_markup_points = models.IntegerField(
+        default=0,
+        validators=_between(0, MARKUP_POINTS_MAX),
+        help_text="Lowers the bid; 6 points of EURUSD are 0.00006.",
+    )
+    ask_markup_points = models.IntegerField(
+        default=0, validators=_between(0, MARKUP_POINTS_MAX), help_text="Raises the ask."
+    )
     commission_per_lot = models.DecimalField(
-        max_digits=28, decimal_places=10, default=Decimal(0), validators=_between(0, 1_000)
+        max_digits=28,
+        decimal_places=10,
+        default=Decimal(0),
+        validators=_between(0, 1_000),
+        help_text="In the account's currency, on each side.",
     )
     leverage_max = models.DecimalField(
-        max_digits=8, decimal_places=2, default=Decimal(30), validators=_between(1, LEVERAGE_MAX)
+        max_digits=8,
+        decimal_places=2,
+        default=Decimal(30),
+        validators=_between(1, LEVERAGE_MAX),
+        help_text="The cap of the client's category holds where it is lower.",
     )
     margin_call_percent = models.DecimalField(
-        max_digits=8, decimal_places=2, default=Decimal(100), validators=_between(1, PERCENT_MAX)
+        max_digits=8,
+        decimal_places=2,
+        default=Decimal(100),
+        validators=_between(1, PERCENT_MAX),
+        help_text="Equity in percent of used margin.",
     )
     stop_out_percent = models.DecimalField(
         max_digits=8, decimal_places=2, default=Decimal(50), validators=_between(1, PERCENT_MAX)
@@ -65,6 +91,23 @@ class Group(models.Model):
     open_orders_max = models.PositiveIntegerField(default=200, validators=_between(1, OPEN_ORDERS_MAX))
     slippage_bps_max = models.DecimalField(
         max_digits=8, decimal_places=2, default=Decimal(50), validators=_between(0, SLIPPAGE_BPS_MAX)
+    )
+    stop_out_mode = models.CharField(
+        max_length=5,
+        default=core.StopOutMode.SMART.value,
+        choices=[(mode.value, mode.value) for mode in core.StopOutMode],
+        help_text="Smart: the largest loser is closed first. Fair: every position gives the same share.",
+    )
+    stop_out_inclusive = models.BooleanField(default=False, help_text="Whether the stop-out's own percent is one.")
+    stop_out_quorum = models.PositiveSmallIntegerField(
+        default=1, validators=_between(1, VENUES_MAX), help_text="So many LPs agree on a price before anyone is closed."
+    )
+    stop_out_band_bps = models.DecimalField(
+        max_digits=8,
+        decimal_places=2,
+        default=Decimal(50),
+        validators=_between(0, SLIPPAGE_BPS_MAX),
+        help_text="They agree within so much.",
     )
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -100,6 +143,12 @@ class Group(models.Model):
         """Return what the engine is told."""
         return ConfigureGroup(group=self.to_core())
 
+    def take(self, *, group: core.Group) -> None:
+        """Say what the engine's copy says, but for name and version."""
+        for name in set(core.Group.__struct_fields__) - set(NAMED):
+            value = getattr(group, name)
+            setattr(self, name, value.value if isinstance(value, StrEnum) else value)
+
     def to_core(self) -> core.Group:
         """Return the engine's copy of this row."""
         return core.Group(
@@ -118,6 +167,10 @@ class Group(models.Model):
             order_notional_max=self.order_notional_max,
             open_orders_max=self.open_orders_max,
             slippage_bps_max=self.slippage_bps_max,
+            stop_out_mode=core.StopOutMode(self.stop_out_mode),
+            stop_out_inclusive=self.stop_out_inclusive,
+            stop_out_quorum=self.stop_out_quorum,
+            stop_out_band_bps=self.stop_out_band_bps,
         )
 
 

@@ -13,6 +13,11 @@ def all_groups() -> QuerySet[Group]:
     return Group.objects.order_by("name")
 
 
+def group_notes() -> dict[str, str]:
+    """Return what each setting of a group is, by its name."""
+    return {field.name: str(field.help_text) for field in Group._meta.fields if field.help_text}
+
+
 def all_accounts() -> QuerySet[Account]:
     """Return the tenant's accounts by id, with group and client."""
     return Account.objects.select_related("group", "client").order_by("account_id")

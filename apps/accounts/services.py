@@ -7,24 +7,47 @@ from django.db import transaction
 
 from apps.accounts import selectors
 from apps.accounts.models import Account, Client, Group
-from apps.outbox.services import retell_settings, save_setting
+from apps.outbox.services import SET_UP, retell_settings, save_setting
+from piggy.core import accounts as core
 
 
 class UnableToChangeGroup(Exception):
     """Nothing was written; the message may be shown to staff."""
 
 
-def save_group(*, tenant: str, group: Group, by: str, reason: str = "") -> Group:
-    """Write a new or changed group and tell the engine; its version grows, and the next order records it.
+def set_up_group(*, tenant: str, group: Group, by: str, reason: str = SET_UP) -> Group:
+    """Write a group that there was none of, as set-up does for a new broker, and tell the engine.
 
-    Raises django's ValidationError, whose messages name the field and its limit.
+    The one way past a draft and its second person, so it never changes a group: raises UnableToChangeGroup where it is
+    there already, django's ValidationError, whose messages name the field and its limit.
     """
+    if group.version:
+        raise UnableToChangeGroup(f"{group.name} is there already; it is changed by a draft.")
     save_setting(tenant=tenant, row=group, by=by, reason=reason)
     return group
 
 
-def change_group(*, tenant: str, name: str, changes: Mapping[str, Any], by: str) -> dict[str, Any]:
-    """Change some fields of a group and tell the engine; return what they were.
+def put_group(*, tenant: str, group: core.Group, by: str, reason: str) -> Group:
+    """Write a new or changed group as two people decided and tell the engine; the next order records its version.
+
+    Raises ValidationError naming a field.
+    """
+    with transaction.atomic():
+        row = Group.objects.select_for_update().filter(name=group.name).first() or Group(name=group.name)
+        row.take(group=group)
+        save_setting(tenant=tenant, row=row, by=by, reason=reason)
+    return row
+
+
+def check_group(*, group: core.Group) -> None:
+    """Raise ValidationError, naming the field and its limit, where a group could not be written."""
+    row = Group.objects.filter(name=group.name).first() or Group(name=group.name)
+    row.take(group=group)
+    row.full_clean()
+
+
+def change_group(*, tenant: str, name: str, changes: Mapping[str, Any], by: str, reason: str) -> dict[str, Any]:
+    """Change some fields of a group for a while and tell the engine; return what they were.
 
     Raises UnableToChangeGroup where there is none, ValidationError naming a field.
     """
@@ -35,7 +58,7 @@ def change_group(*, tenant: str, name: str, changes: Mapping[str, Any], by: str)
         before = {field: getattr(group, field) for field in changes}
         for field, value in changes.items():
             setattr(group, field, value)
-        save_group(tenant=tenant, group=group, by=by)
+        save_setting(tenant=tenant, row=group, by=by, reason=reason)
     return before
 
 

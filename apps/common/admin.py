@@ -12,11 +12,13 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.decorators import display
+from unfold.decorators import action, display
 
 from piggy.core.money import plain
 
@@ -39,6 +41,8 @@ TONES = {
     "stop out": "danger",
     "parked": "danger",
     "doubt": "warning",
+    "booked": "success",
+    "refused": "danger",
 }
 
 Column = Callable[[Any], Any]
@@ -104,21 +108,13 @@ class ReasonedForm(forms.ModelForm):
     reason = forms.CharField(min_length=3, max_length=500, help_text="Why; it stays in the history of this record.")
 
 
-class SettingAdmin(KeptAdmin):
-    """Settings that the engine holds a copy of: each change has a reason and stays, with its difference.
+class _Told(_Shown):
+    """Settings that the engine holds a copy of: each change stays, with its difference.
 
     `history_of(reference=...)` returns the changes: at, by, reason, and (field, before, after) of each.
     """
 
-    form = ReasonedForm
     history_of: Callable[..., list[Any]]
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Ask why below the fields."""
-        if not (self.has_change_permission(request, obj) if obj else self.has_add_permission(request)):
-            return _without_reason(super().get_fieldsets(request, obj))
-        given = _without_reason(super().get_fieldsets(request, obj))
-        return [*given, ("Why", {"fields": ("reason",)})]
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Show who changed what when, and why."""
@@ -135,6 +131,58 @@ class SettingAdmin(KeptAdmin):
             **(extra_context or {}),
         }
         return render(request, "common/history.html", context)
+
+
+class SettingAdmin(_Told, KeptAdmin):
+    """Settings that are live once they are saved; each change has a reason."""
+
+    form = ReasonedForm
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Ask why below the fields."""
+        if not (self.has_change_permission(request, obj) if obj else self.has_add_permission(request)):
+            return _without_reason(super().get_fieldsets(request, obj))
+        given = _without_reason(super().get_fieldsets(request, obj))
+        return [*given, ("Why", {"fields": ("reason",)})]
+
+
+class DraftedAdmin(_Told, ReadOnlyAdmin):
+    """Settings that a draft changes once another person approved it: here they are looked at, and a draft is begun.
+
+    `drafts` is the drafts' model as "app.model", `draft_name` the field there that names what is changed.
+    """
+
+    drafts: str
+    draft_name: str
+    list_filter_sheet = False
+    actions_detail = ("write_change",)
+    actions_list = ("see_changes", "write_new")
+
+    def has_draft_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whoever may write drafts."""
+        app, model = self.drafts.split(".")
+        return bool(request.user.has_perm(f"{app}.add_{model}"))
+
+    @action(description="Write a change", url_path="write-change", permissions=["draft"])
+    def write_change(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Begin a draft that says what is live."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        return redirect(f"{self._drafts('add')}?{urlencode({self.draft_name: str(row)})}")
+
+    @action(description="Write a new one", url_path="write-new", permissions=["draft"])
+    def write_new(self, request: HttpRequest) -> HttpResponse:
+        """Begin a draft of one that there is none of."""
+        return redirect(self._drafts("add"))
+
+    @action(description="Drafts and versions", url_path="see-changes")
+    def see_changes(self, request: HttpRequest) -> HttpResponse:
+        """Go to what waits for approval, and to export and import."""
+        return redirect(self._drafts("changelist"))
+
+    def _drafts(self, page: str) -> str:
+        return reverse(f"admin:{self.drafts.replace('.', '_')}_{page}")
 
 
 def reason_of(form: Any) -> str:

@@ -34,11 +34,14 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Pricing & groups",
         (
             ("Groups", "accounts.group", "tune"),
+            ("Changes of groups", "policies.grouppolicy", "edit_note"),
             ("Symbols", "instruments.instrument", "candlestick_chart"),
+            ("Changes of symbols", "policies.instrumentpolicy", "edit_note"),
             ("Price profiles", "policies.priceprofilepolicy", "price_change"),
             ("Swap rates", "policies.swappolicy", "nights_stay"),
             ("Swap-free groups", "policies.swapfreepolicy", "mosque"),
             ("Trading calendars", "policies.calendarpolicy", "event"),
+            ("Auction rules", "policies.auctionpolicy", "gavel"),
         ),
     ),
     (
@@ -75,6 +78,7 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Treasury",
         (
             ("Deposits", "treasury.deposit", "savings"),
+            ("Withdrawals", "treasury.withdrawal", "payments"),
             ("Journal", "treasury.journalentry", "menu_book"),
             ("Postings", "treasury.posting", "format_list_numbered"),
             ("Ledger accounts", "treasury.glaccount", "account_tree"),

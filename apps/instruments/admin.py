@@ -1,21 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
-from apps.common.admin import SettingAdmin, number, reason_of
-from apps.instruments import services
+from apps.common.admin import DraftedAdmin, number
 from apps.instruments.models import Instrument
 from apps.outbox.selectors import setting_history
 
 
 @admin.register(Instrument)
-class InstrumentAdmin(SettingAdmin):
-    """Symbols with their steps and bounds; saving tells the engine, effective on the next order."""
+class InstrumentAdmin(DraftedAdmin):
+    """Symbols with their steps and bounds, as the engine was told; changed by drafts that another person approves."""
 
     history_of = staticmethod(setting_history)
+    drafts, draft_name = "policies.instrumentpolicy", "symbol"
 
     list_display = (
         "symbol",
@@ -33,15 +30,3 @@ class InstrumentAdmin(SettingAdmin):
     list_filter = ("asset_class", "tradable")
     search_fields = ("symbol",)
     ordering = ("symbol",)
-    readonly_fields = ("version", "updated_at")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """What open positions are counted in is fixed."""
-        fixed = ("symbol", "base", "quote", "contract_size", "price_digits", "lot_digits")
-        return (*self.readonly_fields, *fixed) if obj else self.readonly_fields
-
-    def save_model(self, request: HttpRequest, obj: Instrument, form: Any, change: bool) -> None:
-        """Write the symbol and tell the engine."""
-        tenant = request.tenant.schema_name  # type: ignore[attr-defined]
-        by, reason = request.user.get_username(), reason_of(form)
-        services.save_instrument(tenant=tenant, instrument=obj, by=by, reason=reason)

@@ -8,10 +8,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
-from apps.common.times import microseconds
+from apps.common.times import microseconds, moment
 from piggy.core import instruments as core
 from piggy.core.commands import ConfigureInstrument
 
+# What open positions are counted in stays as it was first written.
+FIXED = ("base", "quote", "contract_size", "price_digits", "lot_digits")
 POSITIVE = MinValueValidator(Decimal("0.0000000001"), "This must be above 0.")
 
 
@@ -78,6 +80,21 @@ class Instrument(models.Model):
     def to_command(self) -> ConfigureInstrument:
         """Return what the engine is told."""
         return ConfigureInstrument(instrument=self.to_core())
+
+    def take(self, *, instrument: core.Instrument) -> None:
+        """Say what the engine's copy says. Raises ValidationError where that changes what is FIXED of a known one."""
+        names = set(core.Instrument.__struct_fields__) - {"symbol", "option", "asset_class"}
+        moved = [name for name in FIXED if self.pk and getattr(self, name) != getattr(instrument, name)]
+        if moved:
+            stays = {name: [f"This stays {getattr(self, name)}: positions are counted in it."] for name in moved}
+            raise ValidationError(stays)
+        for name in names:
+            setattr(self, name, getattr(instrument, name))
+        self.asset_class, option = instrument.asset_class.value, instrument.option
+        self.option_underlying = option.underlying if option else ""
+        self.option_kind = option.kind.value if option else ""
+        self.option_strike = option.strike if option else None
+        self.option_expires_at = moment(option.expires_at_us) if option else None
 
     def to_core(self) -> core.Instrument:
         """Return the engine's copy of this row."""

@@ -1,17 +1,47 @@
 from __future__ import annotations
 
+from django.db import transaction
+
 from apps.instruments import selectors
 from apps.instruments.models import Instrument
-from apps.outbox.services import retell_settings, save_setting
+from apps.outbox.services import SET_UP, retell_settings, save_setting
+from piggy.core import instruments as core
 
 
-def save_instrument(*, tenant: str, instrument: Instrument, by: str, reason: str = "") -> Instrument:
-    """Write a new or changed symbol and tell the engine; effective on its next order.
+class UnableToSetUpInstrument(Exception):
+    """Nothing was written; the message may be shown to staff."""
 
-    Raises django's ValidationError, whose messages name the field and its limit.
+
+def set_up_instrument(*, tenant: str, instrument: Instrument, by: str, reason: str = SET_UP) -> Instrument:
+    """Write a symbol that there was none of, as set-up does for a new broker, and tell the engine.
+
+    The one way past a draft and its second person, so it never changes a symbol: raises UnableToSetUpInstrument where
+    it is there already, django's ValidationError, whose messages name the field and its limit.
     """
+    if instrument.version:
+        raise UnableToSetUpInstrument(f"{instrument.symbol} is there already; it is changed by a draft.")
     save_setting(tenant=tenant, row=instrument, by=by, reason=reason)
     return instrument
+
+
+def put_instrument(*, tenant: str, instrument: core.Instrument, by: str, reason: str) -> Instrument:
+    """Write a new or changed symbol as two people decided and tell the engine; effective on its next order.
+
+    Raises ValidationError naming a field.
+    """
+    with transaction.atomic():
+        known = Instrument.objects.select_for_update().filter(symbol=instrument.symbol).first()
+        row = known or Instrument(symbol=instrument.symbol)
+        row.take(instrument=instrument)
+        save_setting(tenant=tenant, row=row, by=by, reason=reason)
+    return row
+
+
+def check_instrument(*, instrument: core.Instrument) -> None:
+    """Raise ValidationError, naming the field and its limit, where a symbol could not be written."""
+    row = Instrument.objects.filter(symbol=instrument.symbol).first() or Instrument(symbol=instrument.symbol)
+    row.take(instrument=instrument)
+    row.full_clean()
 
 
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:

@@ -21,6 +21,8 @@ SWEEP_ROWS_MAX = 1_000
 RETELL_AFTER_S = 5
 RETELL_DOUBLINGS_MAX = 10
 ANSWER_WAIT_S = 1.0
+# Why a record is there that no draft made.
+SET_UP = "set-up"
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""Policies of the desk: prices, margin, limits, sessions, routing. Every version stays; one of each is live.
+"""Policies of the desk: groups, symbols, prices, margin, limits, routing. Every version stays; one of each is live.
 
 A draft is written by one person and let in by another; then the engine is told, and the next order sees it.
 """
@@ -12,8 +12,11 @@ import msgspec
 from django.db import models
 
 from piggy.core import commands as cmd
+from piggy.core.accounts import Group
+from piggy.core.auctions import AuctionRules, rules_fault
 from piggy.core.clearance import Calendar, Permissions, calendar_fault
 from piggy.core.hedging import HedgePolicy, policy_fault
+from piggy.core.instruments import Instrument
 from piggy.core.limits import HOUSE_LIMITS, Limits
 from piggy.core.margin import MarginSettings, settings_fault
 from piggy.core.profiles import PriceProfile, profile_fault
@@ -43,6 +46,9 @@ class Kind(models.TextChoices):
     OPTIONS = "options"
     CLEARANCE = "clearance"
     RESTRICTED = "restricted"
+    GROUP = "group"
+    INSTRUMENT = "instrument"
+    AUCTIONS = "auctions"
 
 
 class RestrictedList(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,19 +69,42 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     Kind.OPTIONS: OptionModel,
     Kind.CLEARANCE: Permissions,
     Kind.RESTRICTED: RestrictedList,
+    Kind.GROUP: Group,
+    Kind.INSTRUMENT: Instrument,
+    Kind.AUCTIONS: AuctionRules,
 }
+# What is live of these is another app's record, which set-up and the desk's changes for a while write too.
+OF_RECORD = (Kind.LIMITS, Kind.GROUP, Kind.INSTRUMENT)
+# Of these every field is written: a default that nobody meant would move what clients trade by.
+WHOLE = (Group, Instrument)
 # What names a policy of each kind beside the kind itself.
-OF_GROUP = (Kind.PRICING, Kind.MARGIN, Kind.SWAP_FREE, Kind.LIMITS)
-OF_SYMBOL = (Kind.PRICING, Kind.MARGIN, Kind.SWAPS, Kind.HEDGING, Kind.CALENDAR, Kind.OPTIONS)
+OF_GROUP = (Kind.PRICING, Kind.MARGIN, Kind.SWAP_FREE, Kind.LIMITS, Kind.GROUP)
+OF_SYMBOL = (
+    Kind.PRICING,
+    Kind.MARGIN,
+    Kind.SWAPS,
+    Kind.HEDGING,
+    Kind.CALENDAR,
+    Kind.OPTIONS,
+    Kind.INSTRUMENT,
+    Kind.AUCTIONS,
+)
 OF_OWNER = (Kind.CLEARANCE, Kind.RESTRICTED)
 NAMED_BY = (("group", OF_GROUP), ("symbol", OF_SYMBOL), ("owner", OF_OWNER))
-# What the row itself says, or the group's own record, is not written in the body.
+# Limits that the group's own record says.
 OF_THE_GROUP = ("order_value_max", "orders_open_max", "slippage_bps_max")
-FROM_ROW = ("version", "symbol", "key", "underlying", *OF_THE_GROUP)
+
+
+def said_elsewhere(*, struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Return the fields that the row itself says, or the group's own record: they are not written in the body."""
+    return ("version", "symbol", "name", "underlying", *(OF_THE_GROUP if struct is Limits else ()))
 
 
 class Policy(models.Model):
-    """One version of one policy; `body` is the core's struct as JSON, decimals as text."""
+    """One version of one policy; `body` is the core's struct as JSON, decimals as text.
+
+    `replaced` is the body that held when this one went live, whoever had written that.
+    """
 
     class State(models.TextChoices):
         DRAFT = "draft"
@@ -95,6 +124,7 @@ class Policy(models.Model):
     version = models.PositiveIntegerField(editable=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT, editable=False)
     body = models.JSONField(default=dict, blank=True)
+    replaced = models.JSONField(default=dict, editable=False)
     reason = models.CharField(max_length=500)
     written_by = models.CharField(max_length=150, editable=False)
     written_at = models.DateTimeField(auto_now_add=True)
@@ -147,8 +177,10 @@ class Policy(models.Model):
             given = {**house, **given}
             if isinstance(collars, dict):
                 given["collar_percent"] = house["collar_percent"] | collars
-        own = {"version": self.version, "symbol": self.symbol, "underlying": self.symbol}
+        own = {"version": self.version, "symbol": self.symbol, "underlying": self.symbol, "name": self.group}
         given |= {name: value for name, value in own.items() if name in struct.__struct_fields__}
+        if struct in WHOLE and (blank := [name for name in needed(struct=struct) if name not in given]):
+            raise UnableToReadPolicy(f"{blank[0]}: this has to be written.")
         try:
             made = msgspec.convert(given, type=struct, strict=False)
         except (msgspec.ValidationError, ValueError) as error:
@@ -164,6 +196,12 @@ class Policy(models.Model):
     def to_command(self) -> cmd.AnyCommand:
         """Return what the engine is told when this version goes live."""
         return _COMMANDS[self.kind](self, self.to_core())
+
+
+def needed(*, struct: type[msgspec.Struct]) -> list[str]:
+    """Return the fields that a body has to say, in their order."""
+    fields, is_whole = msgspec.structs.fields(struct), struct in WHOLE
+    return [each.name for each in fields if each.required or (is_whole and each.default is not None)]
 
 
 class LabRun(models.Model):
@@ -221,6 +259,9 @@ _COMMANDS: dict[str, Callable[[Policy, Any], cmd.AnyCommand]] = {
     Kind.OPTIONS: lambda row, made: cmd.ConfigureOptionModel(model=made),
     Kind.CLEARANCE: lambda row, made: cmd.ConfigurePermissions(account_id=row.owner, permissions=made),
     Kind.RESTRICTED: _restrictions,
+    Kind.GROUP: lambda row, made: cmd.ConfigureGroup(group=made),
+    Kind.INSTRUMENT: lambda row, made: cmd.ConfigureInstrument(instrument=made),
+    Kind.AUCTIONS: lambda row, made: cmd.ConfigureAuctions(rules=made),
 }
 
 
@@ -235,6 +276,8 @@ def _fault(made: Any) -> str:
         return policy_fault(policy=made)
     if isinstance(made, Calendar):
         return calendar_fault(calendar=made) or ""
+    if isinstance(made, AuctionRules):
+        return rules_fault(rules=made) or ""
     if isinstance(made, RoutingPolicy):
         found = routing_fault(policy=made)
         return ": ".join(found) if found else ""
@@ -243,8 +286,8 @@ def _fault(made: Any) -> str:
     return ""
 
 
-def _proxy(name: str, kind: Kind, title: str) -> type[Policy]:
-    meta = type("Meta", (), {"proxy": True, "verbose_name": title, "verbose_name_plural": f"{title}s"})
+def _proxy(name: str, kind: Kind, title: str, titles: str = "") -> type[Policy]:
+    meta = type("Meta", (), {"proxy": True, "verbose_name": title, "verbose_name_plural": titles or f"{title}s"})
     return type(name, (Policy,), {"__module__": __name__, "Meta": meta, "KIND": kind})
 
 
@@ -259,3 +302,6 @@ LimitsPolicy = _proxy("LimitsPolicy", Kind.LIMITS, "limit set")
 OptionPolicy = _proxy("OptionPolicy", Kind.OPTIONS, "option model")
 ClearancePolicy = _proxy("ClearancePolicy", Kind.CLEARANCE, "account clearance")
 RestrictedPolicy = _proxy("RestrictedPolicy", Kind.RESTRICTED, "restricted list")
+GroupPolicy = _proxy("GroupPolicy", Kind.GROUP, "change of a group", "changes of groups")
+InstrumentPolicy = _proxy("InstrumentPolicy", Kind.INSTRUMENT, "change of a symbol", "changes of symbols")
+AuctionPolicy = _proxy("AuctionPolicy", Kind.AUCTIONS, "auction rule")

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from apps.accounts import selectors as accounts
 from apps.instruments import selectors as instruments
 from apps.outbox import selectors as outbox
-from apps.policies.models import ANY_SYMBOL, FROM_ROW, OF_THE_GROUP, Kind, Policy
+from apps.policies.models import ANY_SYMBOL, OF_RECORD, OF_THE_GROUP, Kind, Policy, said_elsewhere
 from apps.risk import selectors as risk
 from piggy.core.clearance import Calendar
 from piggy.core.limits import HOUSE_LIMITS
@@ -28,10 +28,15 @@ def live_policies() -> QuerySet[Policy]:
 
 def live_rows(*, kind: str) -> list[Policy]:
     """Return what holds now of one kind as policies, whether or not each was ever a draft."""
-    if kind != Kind.LIMITS:
+    if kind not in OF_RECORD:
         return list(live_policies().filter(kind=kind))
-    names = [row.group.name for row in risk.all_limits()]
-    return [Policy(kind=kind, group=name, body=live_body(kind=kind, group=name, symbol="")) for name in names]
+    if kind == Kind.INSTRUMENT:
+        named = [{"group": "", "symbol": row.symbol} for row in instruments.all_instruments()]
+    elif kind == Kind.GROUP:
+        named = [{"group": row.name, "symbol": ""} for row in accounts.all_groups()]
+    else:
+        named = [{"group": row.group.name, "symbol": ""} for row in risk.all_limits()]
+    return [Policy(kind=kind, **names, body=live_body(kind=kind, **names)) for names in named]
 
 
 def live_version(*, kind: str, group: str, symbol: str, owner: str = "") -> Policy | None:
@@ -41,23 +46,50 @@ def live_version(*, kind: str, group: str, symbol: str, owner: str = "") -> Poli
 
 def live_body(*, kind: str, group: str, symbol: str, owner: str = "") -> dict[str, Any] | None:
     """Return the body of what holds now, None where nothing of the kind is set."""
-    if kind == Kind.LIMITS:
-        # What the engine has is in the group's own record, also where no draft ever was.
-        own = risk.limits_of(group=group)
-        told = msgspec.to_builtins(own, str_keys=True, order="deterministic") if own else {}
-        return {name: value for name, value in told.items() if name not in FROM_ROW} or None
+    if kind in OF_RECORD:
+        # What the engine has is in the record, also where no draft ever was.
+        record = _record(kind, group, symbol)
+        return body_of(made=record) if record is not None else None
     live = live_version(kind=kind, group=group, symbol=symbol, owner=owner)
     return live.body if live else None
+
+
+def body_of(*, made: msgspec.Struct) -> dict[str, Any]:
+    """Return a core's struct as a body says it, numbers as people write them; what is not set is left out."""
+    told = msgspec.to_builtins(made, str_keys=True, order="deterministic", builtin_types=(Decimal,))
+    left_out = said_elsewhere(struct=type(made))
+    return {name: _plainly(value) for name, value in told.items() if name not in left_out and value is not None}
+
+
+def _record(kind: str, group: str, symbol: str) -> msgspec.Struct | None:
+    if kind == Kind.LIMITS:
+        return risk.limits_of(group=group)
+    if kind == Kind.GROUP:
+        found = accounts.all_groups().filter(name=group).first()
+        return found.to_core() if found else None
+    known = instruments.all_instruments().filter(symbol=symbol).first()
+    return known.to_core() if known else None
+
+
+def _plainly(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plainly(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plainly(each) for each in value]
+    return plain(value) if isinstance(value, Decimal) else value
 
 
 def history(*, policy: Policy) -> list[tuple[Policy, list[tuple[str, Any, Any]]]]:
     """Return every version of a policy, the latest first, each with what it changed in what was live before it."""
     rows: list[tuple[Policy, list[tuple[str, Any, Any]]]] = []
     before: dict[str, Any] = {}
+    now = live_body(**policy.named) or {}
     for each in Policy.objects.filter(**policy.named).order_by("version"):
-        rows.insert(0, (each, differences(before=before, after=each.body)))
-        if each.state in (Policy.State.LIVE, Policy.State.REPLACED):
-            before = each.body
+        was_live = each.state in (Policy.State.LIVE, Policy.State.REPLACED)
+        # A record may have been changed beside its drafts: by set-up, or by the desk for a while.
+        held = each.replaced if was_live else now if each.state == Policy.State.DRAFT else before
+        rows.insert(0, (each, differences(before=held, after=each.body)))
+        before = each.body if was_live else before
     return rows
 
 
@@ -95,6 +127,7 @@ def effective(*, group: str) -> list[Row]:
             "swap": ("none", NOT_SET),
             "hedging": ("none", NOT_SET),
             "session": ("always open", NOT_SET),
+            "interruption": ("none", NOT_SET),
         }
         values |= _from_profiles(live, group, symbol)
         margin = live.get((Kind.MARGIN, group, symbol)) or live.get((Kind.MARGIN, group, ANY_SYMBOL))
@@ -112,6 +145,11 @@ def effective(*, group: str) -> list[Row]:
         calendar = live.get((Kind.CALENDAR, "", symbol))
         if calendar is not None:
             values["session"] = (_week(calendar.to_core()), str(calendar))
+        auctions = live.get((Kind.AUCTIONS, "", symbol))
+        if auctions is not None:
+            rules = auctions.to_core()
+            told = f"past {rules.dynamic_bps} or {rules.static_bps} basis points, for {rules.call_s} s"
+            values["interruption"] = (told, str(auctions))
         rows.append({"symbol": symbol, "values": values})
     return rows
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -11,8 +12,8 @@ from django.utils import timezone
 from unfold.admin import TabularInline
 
 from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, figure, number
-from apps.risk import selectors as risk
-from apps.treasury import services
+from apps.trading import selectors as trading
+from apps.treasury import selectors, services
 from apps.treasury.models import Deposit, GlAccount, JournalEntry, Posting, Withdrawal
 
 
@@ -164,15 +165,15 @@ class WithdrawalAdmin(MovementAdmin):
             else:
                 messages.success(request, f"{withdrawal}: the engine is told; it is paid once it is booked.")
                 return None
-        money = risk.money_of(account_ids=[withdrawal.account_id])[withdrawal.account_id]
+        account_id = withdrawal.account_id
+        used = trading.used_margin_of(account_ids=[account_id]).get(account_id, Decimal(0))
         context = {
             **self.admin_site.each_context(request),
             "title": f"Approve {withdrawal}",
             "opts": self.opts,
             "withdrawal": withdrawal,
-            "balance": figure(money.balance, digits=2),
-            "used_margin": figure(money.used_margin, digits=2),
-            "margin_called": money.margin_called,
+            "balance": figure(selectors.client_balance(account_id=account_id), digits=2),
+            "used_margin": figure(used, digits=2),
         }
         return render(request, "treasury/confirm.html", context)
 

@@ -27,7 +27,7 @@ def main(*, tenant: str, accounts: int, port: int = 0) -> None:
     with in_tenant(tenant):
         user = create_client_user(username="bench", password=uuid.uuid4().hex)
         client = services.register_client(user=user, reference="bench", name="Bench", kyc_approved=True)
-        group = services.save_group(
+        group = services.set_up_group(
             tenant=tenant, group=services.Group(name="bench", order_notional_max=10_000_000), by="bench"
         )
         rows = [

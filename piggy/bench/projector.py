@@ -60,7 +60,7 @@ def _prepare(tenant: str) -> None:
         if selectors.currencies_of(account_ids={"BENCH"}):
             return
         user = create_client_user(username="bench", password=uuid.uuid4().hex)
-        group = services.save_group(
+        group = services.set_up_group(
             tenant=tenant, group=services.Group(name="bench", order_notional_max=10_000_000), by="bench"
         )
         client = services.register_client(user=user, reference="bench", name="Bench", kyc_approved=True)

@@ -63,6 +63,14 @@ def save(web: httpx.Client, path: str, **changes: str) -> None:
     assert answer.status_code == 302, faults(answer)
 
 
+def approve(web: httpx.Client, path: str, draft: int) -> None:
+    """Choose a draft in its list and let it in."""
+    token = Form(web.get(path).text).fields["csrfmiddlewaretoken"]
+    fields = {"csrfmiddlewaretoken": token, "action": "approve", "_selected_action": str(draft)}
+    answer = web.post(path, data=fields)
+    assert answer.status_code == 302, faults(answer)
+
+
 def faults(answer: httpx.Response) -> str:
     """What a page says in words, shortened."""
     words = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", answer.text, flags=re.DOTALL)

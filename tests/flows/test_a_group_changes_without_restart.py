@@ -1,4 +1,4 @@
-"""Staff change a group in the back office; the very next order is treated by it and names its version."""
+"""One person drafts a change of a group, another approves it; the very next order is treated by it and names it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.flows.back_office import enter, save
+from tests.flows.back_office import approve, enter, save
 from tests.flows.venue import RunningVenue, wait
 
 LOGIN, ACCOUNT = "mallory", "A1011"
@@ -21,17 +21,20 @@ SaveGroup = Callable[..., int]
 
 @pytest.fixture
 def save_group(running: RunningVenue) -> Any:
-    """Save the group `b-book` as an admin; returns its version. At the end it is as it was."""
-    ((pk,),) = running.rows("select id from accounts_group where name = 'b-book'")
-    web = enter(running, "admin")
+    """Change the group `b-book` by two people; returns its version. At the end it is as it was."""
+    writer, decider = enter(running, "dealer"), enter(running, "admin")
+    drafts = "/admin/policies/grouppolicy/"
 
     def change(**changes: str) -> int:
-        save(web, f"/admin/accounts/group/{pk}/change/", **changes)
-        return int(running.rows(f"select version from accounts_group where id = {pk}")[0][0])
+        save(writer, f"{drafts}add/?group=b-book", **{f"body-{name}": value for name, value in changes.items()})
+        ((draft,),) = running.rows("select max(id) from policies_policy where kind = 'group' and state = 'draft'")
+        approve(decider, drafts, draft)
+        return int(running.rows("select version from accounts_group where name = 'b-book'")[0][0])
 
     yield change
     change(book_mode="B", ask_markup_points="6")
-    web.close()
+    for web in (writer, decider):
+        web.close()
 
 
 def test_the_next_order_has_the_new_routing_and_markup(running: RunningVenue, save_group: SaveGroup) -> None:

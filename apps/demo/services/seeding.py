@@ -55,7 +55,7 @@ def _symbols(broker: Broker, now: datetime) -> None:
         if row["asset_class"] == "option" and instrument_rows.has_option(underlying=row["option_underlying"]):
             continue
         if not instrument_rows.instrument_exists(symbol=row["symbol"]):
-            instruments.save_instrument(tenant=broker.schema, instrument=Instrument(**row), by=BY)
+            instruments.set_up_instrument(tenant=broker.schema, instrument=Instrument(**row), by=BY)
 
 
 def _option(now: datetime) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _groups(broker: Broker) -> dict[str, Group]:
     found = {group.name: group for group in account_rows.all_groups()}
     for row in catalogue.GROUPS:
         if row["name"] not in found:
-            found[row["name"]] = accounts.save_group(tenant=broker.schema, group=Group(**row), by=BY)
+            found[row["name"]] = accounts.set_up_group(tenant=broker.schema, group=Group(**row), by=BY)
     return found
 
 

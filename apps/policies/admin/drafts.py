@@ -22,13 +22,25 @@ from apps.instruments import selectors as instruments
 from apps.policies import models, selectors, services
 from apps.policies.admin.body import BodyField
 from apps.policies.admin.tables import Tables
-from apps.policies.models import ANY_SYMBOL, FIRM, FROM_ROW, NAMED_BY, STRUCTS, Kind, Policy, UnableToReadPolicy
+from apps.policies.models import (
+    ANY_SYMBOL,
+    FIRM,
+    NAMED_BY,
+    STRUCTS,
+    Kind,
+    Policy,
+    UnableToReadPolicy,
+    needed,
+    said_elsewhere,
+)
 from apps.risk import selectors as risk
 from piggy.core.limits import HOUSE_LIMITS
 
 ROW = "<tr><td>{}</td><td>{}</td><td>{}</td></tr>"
 TONES = {"live": "success", "draft": "warning", "replaced": "info"}
 CHOSEN_MAX = 500
+# What a draft of these kinds names may be there or not.
+NAMES_A_NEW_ONE = {Kind.GROUP: "group", Kind.INSTRUMENT: "symbol"}
 VERSION_HEADS = ("Version", "Written by", "Decided by", "Why", "Against what was live")
 
 
@@ -45,8 +57,10 @@ class PolicyForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.instance.kind = self.KIND
         if "body" in self.fields:
-            house, notes = (HOUSE_LIMITS, risk.limit_notes()) if self.KIND == Kind.LIMITS else (None, None)
-            self.fields["body"] = BodyField(struct=STRUCTS[self.KIND], house=house, notes=notes)
+            house = HOUSE_LIMITS if self.KIND == Kind.LIMITS else None
+            self.fields["body"] = BodyField(struct=STRUCTS[self.KIND], house=house, notes=_notes(self.KIND))
+        if (field := self.fields.get(NAMES_A_NEW_ONE.get(self.KIND, ""))) is not None:
+            field.help_text = "One that is there is changed; a new name makes a new one."
 
     def clean(self) -> dict[str, Any]:
         """Refuse what the core would refuse, naming the field."""
@@ -207,11 +221,11 @@ class PolicyAdmin(Tables, KeptAdmin):
     def reference_of_fields(self, row: Policy) -> SafeString:
         """List the fields of the body with their defaults."""
         struct = STRUCTS[self.kind]
-        defaults = {each.name: each.default for each in msgspec.structs.fields(struct)}
+        asked, left_out = needed(struct=struct), (*said_elsewhere(struct=struct), "key")
         lines = [
-            (name, "needed" if default is msgspec.NODEFAULT else _shown(msgspec.to_builtins(default, str_keys=True)))
-            for name, default in defaults.items()
-            if name not in FROM_ROW
+            (each.name, "needed" if each.name in asked else _shown(msgspec.to_builtins(_default(each), str_keys=True)))
+            for each in msgspec.structs.fields(struct)
+            if each.name not in left_out
         ]
         return format_html(
             '<p>{}</p><table class="decision">{}</table>',
@@ -240,8 +254,15 @@ class PolicyAdmin(Tables, KeptAdmin):
         return render(request, "policies/effective.html", context)
 
 
+def _notes(kind: Kind) -> dict[str, str]:
+    """Return what the fields of a body are, where the record says it."""
+    return risk.limit_notes() if kind == Kind.LIMITS else accounts.group_notes() if kind == Kind.GROUP else {}
+
+
 def _choices(kind: Kind, name: str) -> list[tuple[str, str]] | None:
-    """Return what a group, symbol or account may be, None for any other field."""
+    """Return what a group, symbol or account may be, None for any other field, or where it may be a new one."""
+    if NAMES_A_NEW_ONE.get(kind) == name:
+        return None
     if name == "group":
         return [(each, each) for each in accounts.all_groups().values_list("name", flat=True)]
     if name == "symbol":
@@ -253,6 +274,10 @@ def _choices(kind: Kind, name: str) -> list[tuple[str, str]] | None:
     if name == "owner":
         return [(FIRM, "the firm's own list"), *((ref, f"client {ref}") for ref in accounts.client_references())]
     return None
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
 
 
 def _texts(changes: list[tuple[str, Any, Any]]) -> list[tuple[str, str, str]]:
@@ -277,6 +302,9 @@ for screen in (
     models.OptionPolicy,
     models.ClearancePolicy,
     models.RestrictedPolicy,
+    models.GroupPolicy,
+    models.InstrumentPolicy,
+    models.AuctionPolicy,
 ):
     form = type(f"{screen.__name__}Form", (PolicyForm,), {"KIND": screen.KIND})  # type: ignore[attr-defined]
     admin.site.register(screen, PolicyAdmin, form=form)

@@ -18,11 +18,9 @@ from typing import Any
 import msgspec
 
 from apps.common.times import microseconds, moment
-from apps.policies.models import FROM_ROW
+from apps.policies.models import WHOLE, needed, said_elsewhere
 
 ROWS_SPARE, ROWS_MAX = 1, 200
-# The row itself says these; a hedging policy's key may also be a currency.
-OF_THE_ROW = tuple(name for name in FROM_ROW if name != "key")
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAY_MINUTES = 24 * 60
 # Minutes that people write as a time: of the week, of the day.
@@ -44,6 +42,10 @@ UNITS = {
     "_minutes": "minutes",
     "_turnover": "account currency a month",
     "_per_lot": "per lot",
+    "contract_size": "units a lot",
+    "lot_step": "lots",
+    "leverage_max": "to one",
+    "notional_max": "account currency",
     "weekdays": "as Mon, Fri",
     "weekday": "0 Monday to 6 Sunday",
     "opens": "as Mon 22:00, local",
@@ -76,9 +78,8 @@ def nodes_of(
     """Return an input, or a group of them, for each field of `struct`; `house` is what holds where one is blank."""
     hints = typing.get_type_hints(struct)
     return [
-        _node(field, _bare(hints[field.name]), body.get(field.name), f"{path}-{field.name}", house)
-        for field in msgspec.structs.fields(struct)
-        if field.name not in OF_THE_ROW or "-" in path
+        _node(struct, field, _bare(hints[field.name]), body.get(field.name), f"{path}-{field.name}", house)
+        for field in _written(struct, path)
     ]
 
 
@@ -86,9 +87,7 @@ def gathered(*, struct: type[msgspec.Struct], data: Data, path: str) -> dict[str
     """Return what the inputs under `path` say; what is blank is left out."""
     body: dict[str, Any] = {}
     hints = typing.get_type_hints(struct)
-    for field in msgspec.structs.fields(struct):
-        if field.name in OF_THE_ROW and "-" not in path:
-            continue
+    for field in _written(struct, path):
         value = _gathered(field.name, _bare(hints[field.name]), data, f"{path}-{field.name}")
         if value not in (None, "", [], {}):
             body[field.name] = value
@@ -105,6 +104,12 @@ def leaves(*, nodes: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
                 yield from leaves(nodes=row)
         else:
             yield node["path"], node["value"]
+
+
+def _written(struct: type[msgspec.Struct], path: str) -> list[Any]:
+    """Return the fields that a form asks for: at the top not those that the row itself says."""
+    left_out = () if "-" in path else said_elsewhere(struct=struct)
+    return [field for field in msgspec.structs.fields(struct) if field.name not in left_out]
 
 
 def _gathered(name: str, kind: Any, data: Data, path: str) -> Any:
@@ -129,7 +134,7 @@ def _gathered(name: str, kind: Any, data: Data, path: str) -> Any:
     return text
 
 
-def _node(field: Any, kind: Any, value: Any, path: str, house: Any) -> dict[str, Any]:
+def _node(struct: Any, field: Any, kind: Any, value: Any, path: str, house: Any) -> dict[str, Any]:
     node: dict[str, Any] = {"field": field.name, "label": _label(field.name), "path": path, "unit": _unit(field.name)}
     if _is_struct(kind):
         held = value if isinstance(value, dict) else {}
@@ -139,12 +144,16 @@ def _node(field: Any, kind: Any, value: Any, path: str, house: Any) -> dict[str,
         rows = [nodes_of(struct=inner, body=each, path=f"{path}-{at}") for at, each in enumerate(held_rows)]
         return node | {"kind": "rows", "rows": rows}
     default = getattr(house, field.name) if house is not None else field.default
+    is_needed = field.name in needed(struct=struct)
+    if struct in WHOLE:
+        default = msgspec.NODEFAULT
     if of := _keys_of(kind):
         return node | {"kind": "group", "nodes": [_keyed(each, value, default, path, node["unit"]) for each in of]}
     shown = "" if default is msgspec.NODEFAULT else _text(default, field.name)
-    node |= {"needed": field.required, "placeholder": shown, "value": _text(value, field.name)}
+    node |= {"needed": is_needed, "placeholder": shown, "value": _text(value, field.name)}
     if kind is bool:
-        options = [("", f"default: {'yes' if default else 'no'}"), ("true", "yes"), ("false", "no")]
+        unset = "–" if is_needed else f"default: {'yes' if default else 'no'}"
+        options = [("", unset), ("true", "yes"), ("false", "no")]
         return node | {"kind": "choice", "options": options, "value": "" if value is None else str(value).lower()}
     if isinstance(kind, type) and issubclass(kind, Enum):
         options = [("", f"default: {shown}" if shown else "–"), *((str(each.value),) * 2 for each in kind)]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max
 
 from apps.accounts import selectors as accounts
+from apps.accounts import services as groups
 from apps.instruments import selectors as instruments
+from apps.instruments import services as symbols
 from apps.outbox.services import retell_settings, tell_setting
 from apps.policies import selectors
-from apps.policies.models import ANY_SYMBOL, FIRM, NAMED_BY, Kind, Policy, UnableToReadPolicy
+from apps.policies.models import ANY_SYMBOL, FIRM, NAMED_BY, OF_RECORD, Kind, Policy, UnableToReadPolicy
 from apps.risk import services as risk
 
 
@@ -45,6 +48,8 @@ def check_draft(*, policy: Policy) -> None:
                 faults["body"] = f"symbols: there is no symbol {unknown[0]}."
         except UnableToReadPolicy as error:
             faults["body"] = str(error)
+        else:
+            _check_record(policy.kind, made)
     if faults:
         raise ValidationError(faults)
 
@@ -58,17 +63,18 @@ def approve(*, tenant: str, policy_id: int, by: str, at: datetime) -> Policy:
         policy = _draft(policy_id)
         if policy.written_by == by:
             raise UnableToDecidePolicy("A policy needs a second pair of eyes.")
+        try:
+            check_draft(policy=policy)
+        except ValidationError as error:
+            raise UnableToDecidePolicy(f"It cannot be used any more: {' '.join(error.messages)}") from error
+        policy.replaced = selectors.live_body(**policy.named) or {}
         before = selectors.live_version(**policy.named)
         if before is not None:
             before.state = Policy.State.REPLACED
             before.save(update_fields=["state"])
         policy.state, policy.decided_by, policy.decided_at = Policy.State.LIVE, by, at
         policy.save()
-        if policy.kind == Kind.LIMITS:
-            # The group's own record of its limits is what the engine and the desk's changes for a while go by.
-            risk.put_limits(tenant=tenant, group=policy.group, limits=policy.to_core(), by=by)
-        else:
-            tell_setting(tenant=tenant, row=policy, by=by, reason=policy.reason)
+        _make_live(tenant, policy, by)
     return policy
 
 
@@ -83,7 +89,7 @@ def withdraw(*, policy_id: int, by: str, at: datetime) -> Policy:
 
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     """Tell the engine every live policy anew; `mark` makes this re-telling distinct from earlier ones."""
-    rows = list(selectors.live_policies().exclude(kind=Kind.LIMITS))
+    rows = list(selectors.live_policies().exclude(kind__in=OF_RECORD))
     return retell_settings(tenant=tenant, rows=rows, by=by, mark=mark)
 
 
@@ -94,11 +100,43 @@ def _draft(policy_id: int) -> Policy:
     return policy
 
 
+def _make_live(tenant: str, policy: Policy, by: str) -> None:
+    """Write the record that the engine and changes for a while go by; where there is none, tell the engine."""
+    made, told = policy.to_core(), {"tenant": tenant, "by": by, "reason": policy.reason}
+    if policy.kind == Kind.LIMITS:
+        risk.put_limits(group=policy.group, limits=made, **told)
+    elif policy.kind == Kind.GROUP:
+        groups.put_group(group=made, **told)
+    elif policy.kind == Kind.INSTRUMENT:
+        symbols.put_instrument(instrument=made, **told)
+    else:
+        tell_setting(row=policy, **told)
+
+
+def _check_record(kind: str, made: Any) -> None:
+    """Raise ValidationError where the record of a group or symbol would not take what a draft says."""
+    try:
+        if kind == Kind.GROUP:
+            groups.check_group(group=made)
+        elif kind == Kind.INSTRUMENT:
+            symbols.check_instrument(instrument=made)
+    except ValidationError as error:
+        found = error.message_dict.items()
+        named = {"name": "group", "symbol": "symbol"}
+        faults = {named[field]: texts for field, texts in found if field in named}
+        texts = [text if field == "__all__" else f"{field}: {text}" for field, each in found for text in each]
+        raise ValidationError(faults or {"body": texts}) from error
+
+
 def _misnamed(policy: Policy, name: str, *, needs: bool) -> str:
     """Return what is wrong with the group, symbol or owner of a policy, nothing where it is as its kind needs it."""
     value = getattr(policy, name)
     if not needs:
         return f"This kind has no {name}." if value else ""
+    if name == "group" and policy.kind == Kind.GROUP:
+        return "" if value else "Name a group; a new name makes a new one."
+    if name == "symbol" and policy.kind == Kind.INSTRUMENT:
+        return "" if value else "Name a symbol; a new name makes a new one."
     if name == "group":
         return "" if accounts.all_groups().filter(name=value).exists() else "Name a group of yours."
     if name == "symbol":

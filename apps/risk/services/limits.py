@@ -8,7 +8,7 @@ from django.db import transaction
 
 from apps.accounts import selectors as accounts
 from apps.common.times import microseconds
-from apps.outbox.services import retell_settings, save_setting, tell_engine
+from apps.outbox.services import SET_UP, retell_settings, save_setting, tell_engine
 from apps.risk import selectors
 from apps.risk.models import ControlsReview, GroupLimits
 from piggy.core.commands import ChangeLimits, RevertLimits, SignReview
@@ -19,16 +19,16 @@ class UnableToChangeLimits(Exception):
     """Nothing was written; the message may be shown to staff."""
 
 
-def save_limits(*, tenant: str, limits: GroupLimits, by: str) -> GroupLimits:
+def save_limits(*, tenant: str, limits: GroupLimits, by: str, reason: str = SET_UP) -> GroupLimits:
     """Write a group's new or changed limits and tell the engine; effective on the group's next order.
 
     Raises django's ValidationError, whose messages name the field and its limit.
     """
-    save_setting(tenant=tenant, row=limits, by=by)
+    save_setting(tenant=tenant, row=limits, by=by, reason=reason)
     return limits
 
 
-def put_limits(*, tenant: str, group: str, limits: Limits, by: str) -> GroupLimits:
+def put_limits(*, tenant: str, group: str, limits: Limits, by: str, reason: str) -> GroupLimits:
     """Write a group's limits as the core has them, but for what is the group's own, and tell the engine.
 
     Raises UnableToChangeLimits where there is no such group, ValidationError naming a field.
@@ -39,7 +39,7 @@ def put_limits(*, tenant: str, group: str, limits: Limits, by: str) -> GroupLimi
             raise UnableToChangeLimits(f"There is no group {group}.")
         row = GroupLimits.objects.select_for_update().filter(group=known).first() or GroupLimits(group=known)
         row.take(limits=limits)
-        return save_limits(tenant=tenant, limits=row, by=by)
+        return save_limits(tenant=tenant, limits=row, by=by, reason=reason)
 
 
 def sign_review(*, tenant: str, reference: str, by: str, at: datetime) -> ControlsReview:

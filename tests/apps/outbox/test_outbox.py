@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.accounts import services as accounts
 from apps.accounts.models import Group
-from apps.outbox import services
+from apps.outbox import selectors, services
 from apps.outbox.models import OutboxCommand
 from apps.tenants.services import in_tenant
 from piggy.core.answers import Answer
@@ -37,10 +37,13 @@ def _told(server: redis.Redis) -> list[Any]:
     return [codec.decode_envelope(fields[streams.FIELD]) for _, fields in entries]
 
 
+def change(changes: dict[str, Any]) -> None:
+    accounts.change_group(tenant="acorn", name="mixed", changes=changes, by="dealer", reason="a new day")
+
+
 def test_saving_a_group_tells_the_engine_its_new_version(tenant: Any) -> None:
-    group = accounts.save_group(tenant="acorn", group=Group(name="mixed", book_mode="MIXED"), by="dealer")
-    group.a_book_percent = 25
-    accounts.save_group(tenant="acorn", group=group, by="dealer")
+    accounts.set_up_group(tenant="acorn", group=Group(name="mixed", book_mode="MIXED"), by="dealer")
+    change({"a_book_percent": 25})
     told = _told(tenant)
     assert [envelope.command.group.version for envelope in told] == [1, 2]
     assert told[1].command.group.a_book_percent == 25
@@ -50,23 +53,32 @@ def test_saving_a_group_tells_the_engine_its_new_version(tenant: Any) -> None:
 def test_a_rolled_back_change_is_not_told(tenant: Any) -> None:
     """INV-18: a row and what the log is to say of it are committed together or not at all."""
     with pytest.raises(RuntimeError, match="undone"), transaction.atomic():
-        accounts.save_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
+        accounts.set_up_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
         raise RuntimeError("undone")
     assert _told(tenant) == []
     assert not OutboxCommand.objects.exists()
 
 
+def test_set_up_makes_a_group_and_never_changes_one(tenant: Any) -> None:
+    group = accounts.set_up_group(tenant="acorn", group=Group(name="mixed"), by="maker")
+    (made,) = selectors.setting_history(reference="group:mixed")
+    assert (made.by, made.reason) == ("maker", "set-up")
+    with pytest.raises(accounts.UnableToChangeGroup, match="by a draft"):
+        accounts.set_up_group(tenant="acorn", group=group, by="maker")
+
+
 def test_a_refused_group_names_field_and_limit(tenant: Any) -> None:
     with pytest.raises(ValidationError) as refused:
-        accounts.save_group(tenant="acorn", group=Group(name="x", a_book_percent=101, ask_markup_points=9_999), by="d")
+        wide = Group(name="x", a_book_percent=101, ask_markup_points=9_999)
+        accounts.set_up_group(tenant="acorn", group=wide, by="d")
     assert refused.value.message_dict["a_book_percent"] == ["This must be at most 100."]
     assert refused.value.message_dict["ask_markup_points"] == ["This must be at most 1000."]
     with pytest.raises(ValidationError, match="below margin_call_percent"):
-        accounts.save_group(tenant="acorn", group=Group(name="x", stop_out_percent=100), by="d")
+        accounts.set_up_group(tenant="acorn", group=Group(name="x", stop_out_percent=100), by="d")
 
 
 def test_the_sweep_tells_again_until_the_log_has_it(tenant: Any) -> None:
-    group = accounts.save_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
+    group = accounts.set_up_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
     tenant.delete(streams.commands_key(tenant="acorn"))
     assert services.sweep(tenant="acorn", now=timezone.now() + LATER) == 1
     (again,) = _told(tenant)
@@ -78,8 +90,8 @@ def test_the_sweep_tells_again_until_the_log_has_it(tenant: Any) -> None:
 
 
 def test_the_sweep_never_tells_an_older_version_after_a_newer(tenant: Any) -> None:
-    group = accounts.save_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
-    accounts.save_group(tenant="acorn", group=group, by="dealer")
+    accounts.set_up_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
+    change({})
     tenant.delete(streams.commands_key(tenant="acorn"))
     services.sweep(tenant="acorn", now=timezone.now() + LATER)
     assert [envelope.command.group.version for envelope in _told(tenant)] == [2]
@@ -90,7 +102,7 @@ def test_inv_10_a_row_that_commits_after_a_later_one_is_told_too(tenant: Any) ->
 
     def slowly() -> None:
         with in_tenant("acorn"), transaction.atomic():
-            accounts.save_group(tenant="acorn", group=Group(name="first"), by="dealer")
+            accounts.set_up_group(tenant="acorn", group=Group(name="first"), by="dealer")
             written.set()
             go.wait(10)
         connection.close()
@@ -98,7 +110,7 @@ def test_inv_10_a_row_that_commits_after_a_later_one_is_told_too(tenant: Any) ->
     writer = threading.Thread(target=slowly)
     writer.start()
     assert written.wait(10)
-    accounts.save_group(tenant="acorn", group=Group(name="second"), by="dealer")
+    accounts.set_up_group(tenant="acorn", group=Group(name="second"), by="dealer")
     tenant.delete(streams.commands_key(tenant="acorn"))
     services.sweep(tenant="acorn", now=timezone.now() + LATER)
     assert {envelope.command.group.name for envelope in _told(tenant)} == {"second"}
@@ -110,7 +122,7 @@ def test_inv_10_a_row_that_commits_after_a_later_one_is_told_too(tenant: Any) ->
 
 
 def test_an_answer_without_an_event_is_heard_too(tenant: Any) -> None:
-    accounts.save_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
+    accounts.set_up_group(tenant="acorn", group=Group(name="mixed"), by="dealer")
     tenant.delete(streams.commands_key(tenant="acorn"))
     engine = threading.Thread(target=_answer_one, args=(tenant,))
     engine.start()

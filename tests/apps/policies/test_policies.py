@@ -13,14 +13,19 @@ from django.db import IntegrityError
 from django.test import Client
 from django.utils import timezone
 
+from apps.accounts import selectors as accounts
+from apps.instruments import selectors as symbols
 from apps.instruments import services as instruments
 from apps.outbox.models import OutboxCommand
+from apps.outbox.selectors import setting_history
+from apps.outbox.services import SET_UP
 from apps.policies import selectors, services
 from apps.policies.admin.body import gathered, nodes_of
 from apps.policies.models import STRUCTS, Kind, Policy
 from apps.tenants.services import in_tenant
 from piggy.bench.desk_ground import seat_staff
 from piggy.core import commands as cmd
+from piggy.core.accounts import Group
 from piggy.messaging import codec
 from tests.apps import records
 from tests.apps.dealing.desk_floor import symbol
@@ -55,6 +60,19 @@ BODIES: dict[str, tuple[str, str, dict[str, Any], type]] = {
     ),
     Kind.CLEARANCE: ("", "", {"trading_enabled": True, "kyc_passed": True}, cmd.ConfigurePermissions),
     Kind.RESTRICTED: ("", "", {"symbols": ["EURUSD"]}, cmd.ConfigureRestrictions),
+    Kind.GROUP: (
+        "b-book",
+        "",
+        selectors.body_of(made=Group(name="b-book", ask_markup_points=7, order_notional_max=Decimal(10_000_000))),
+        cmd.ConfigureGroup,
+    ),
+    Kind.INSTRUMENT: (
+        "",
+        "EURUSD",
+        selectors.body_of(made=symbol("EURUSD").to_core()) | {"margin_percent": "4", "contract_size": "100000"},
+        cmd.ConfigureInstrument,
+    ),
+    Kind.AUCTIONS: ("", "EURUSD", {"dynamic_bps": 50, "static_bps": 200}, cmd.ConfigureAuctions),
 }
 OWNERS = {Kind.CLEARANCE: "A1", Kind.RESTRICTED: "C-alice"}
 
@@ -63,7 +81,7 @@ OWNERS = {Kind.CLEARANCE: "A1", Kind.RESTRICTED: "C-alice"}
 def broker(acorn: Any, redis_server: Any) -> Iterator[None]:
     with in_tenant("acorn"):
         records.client()
-        instruments.save_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
+        instruments.set_up_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
         yield
 
 
@@ -79,7 +97,7 @@ def approve(policy: Policy, by: str = "rick") -> Policy:
 
 
 def told() -> list[Any]:
-    rows = OutboxCommand.objects.filter(reference__regex="^(policy|limits):").order_by("id")
+    rows = OutboxCommand.objects.exclude(reason=SET_UP).exclude(kind="ConfigureAccount").order_by("id")
     return [codec.decode_envelope(bytes(row.payload)).command for row in rows]
 
 
@@ -115,6 +133,11 @@ def test_the_next_version_replaces_the_one_before_and_both_are_kept(broker: None
         (Kind.ROUTING, {"rules": [{"name": "a", "priority": 1}]}, "body"),
         (Kind.CALENDAR, {"timezone": "Nowhere/Land"}, "body"),
         (Kind.CALENDAR, {"sessions": [{"opens": 10, "closes": 10}]}, "body"),
+        (Kind.AUCTIONS, {"dynamic_bps": 0}, "body"),
+        (Kind.GROUP, {"ask_markup_points": 5_000}, "body"),
+        (Kind.GROUP, {"stop_out_percent": "100"}, "body"),
+        (Kind.INSTRUMENT, {"contract_size": "1"}, "body"),
+        (Kind.INSTRUMENT, {"lot_min": "0.015"}, "body"),
     ],
 )
 def test_what_the_engine_would_refuse_is_refused_when_it_is_written(
@@ -138,6 +161,51 @@ def test_the_database_too_wants_two_people_and_one_live_version(broker: None) ->
     other = draft(Kind.SWAPS)
     with pytest.raises(IntegrityError, match="one_live"):
         Policy.objects.filter(pk=other.pk).update(state="live")
+
+
+def test_a_group_and_a_symbol_change_their_records_and_say_what_they_were(broker: None) -> None:
+    made = approve(draft(Kind.GROUP))
+    group = accounts.all_groups().get(name="b-book")
+    assert (group.version, group.ask_markup_points, made.replaced["ask_markup_points"]) == (2, 7, 0)
+    (told_last, *_) = setting_history(reference="group:b-book")
+    assert (told_last.by, told_last.reason) == ("rick", "a new day")
+    ((_, changes),) = selectors.history(policy=made)
+    assert changes == [("ask_markup_points", 0, 7)], "against what set-up wrote"
+    assert selectors.effective(group="b-book")[0]["values"]["ask markup"] == ("7 points", "group b-book v2")
+    approve(draft(Kind.INSTRUMENT))
+    assert [str(each.margin_percent.normalize()) for each in symbols.all_instruments()] == ["4"]
+
+
+def test_a_new_group_and_a_new_symbol_come_by_drafts_too(broker: None) -> None:
+    """Nothing that is needed is filled up with a default that nobody wrote."""
+    body = {name: value for name, value in BODIES[Kind.GROUP][2].items() if name != "book_mode"}
+    new = Policy(kind=Kind.GROUP, group="vip", body=body, reason="a new desk")
+    with pytest.raises(ValidationError, match="book_mode: this has to be written"):
+        services.save_draft(policy=new, by="dora")
+    new.body = body | {"book_mode": "A"}
+    approve(services.save_draft(policy=new, by="dora"))
+    assert accounts.all_groups().get(name="vip").book_mode == "A"
+    for name, fault in (("GBP/USD", "symbol"), ("", "symbol")):
+        with pytest.raises(ValidationError) as refused:
+            body = BODIES[Kind.INSTRUMENT][2]
+            services.save_draft(policy=Policy(kind=Kind.INSTRUMENT, symbol=name, body=body, reason="x"), by="dora")
+        assert list(refused.value.message_dict) == [fault]
+
+
+def test_a_draft_that_cannot_be_used_any_more_stays_one(broker: None) -> None:
+    body = BODIES[Kind.INSTRUMENT][2]
+    small, large = (
+        services.save_draft(
+            policy=Policy(kind=Kind.INSTRUMENT, symbol="GBPUSD", body=body | {"contract_size": size}, reason="new"),
+            by="dora",
+        )
+        for size in ("1000", "100000")
+    )
+    approve(small)
+    with pytest.raises(services.UnableToDecidePolicy, match="This stays 1000"):
+        approve(large)
+    large.refresh_from_db()
+    assert large.state == "draft"
 
 
 def test_a_withdrawn_draft_stays_in_the_history(broker: None) -> None:
@@ -170,6 +238,9 @@ SCREENS = (
     "optionpolicy",
     "clearancepolicy",
     "restrictedpolicy",
+    "grouppolicy",
+    "instrumentpolicy",
+    "auctionpolicy",
 )
 COMPLIANCE = ("clearancepolicy", "restrictedpolicy")
 

@@ -25,7 +25,7 @@ def broker(acorn: Any, redis_server: Any) -> Iterator[None]:
     with in_tenant("acorn"):
         records.client()
         for name in ("EURUSD", "GBPUSD"):
-            instruments.save_instrument(tenant="acorn", instrument=symbol(name), by="test")
+            instruments.set_up_instrument(tenant="acorn", instrument=symbol(name), by="test")
         yield
 
 
@@ -33,11 +33,16 @@ def bring(kind: str, text: str) -> services.Brought:
     return services.bring(kind=kind, text=text, by="dora", reason="a new year")
 
 
-def faults(kind: str, text: str) -> list[tuple[int, str, str]]:
+def faults_of(kind: str, text: str) -> list[tuple[int, str, str]]:
     with pytest.raises(services.UnableToImport) as refused:
         bring(kind, text)
-    assert not Policy.objects.exists(), "nothing is written where a row is wrong"
     return [tuple(each) for each in refused.value.faults]  # type: ignore[misc]
+
+
+def faults(kind: str, text: str) -> list[tuple[int, str, str]]:
+    found = faults_of(kind, text)
+    assert not Policy.objects.exists(), "nothing is written where a row is wrong"
+    return found
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -46,8 +51,8 @@ def test_what_was_taken_away_comes_back_and_says_nothing_new(broker: None, kind:
     row = Policy(kind=kind, group=group, symbol=name, owner=OWNERS.get(Kind(kind), ""), reason="a new day")
     row.body = FULL.get(kind, body)
     approve(services.save_draft(policy=row, by="dora"))
-    text = services.as_table(kind=kind, policies=selectors.live_rows(kind=kind))
-    assert bring(kind, text) == ([], 1)
+    live = selectors.live_rows(kind=kind)
+    assert bring(kind, services.as_table(kind=kind, policies=live)) == ([], len(live))
     assert Policy.objects.count() == 1
 
 
@@ -116,6 +121,24 @@ def test_limits_go_live_in_the_groups_own_record(broker: None) -> None:
     assert shown["position_net_max_lots"] == ("40", "limits of b-book v1")
     assert shown["window_s"] == ("60", "house")
     assert shown["order_value_max"][1] == "group b-book v1"
+
+
+def test_groups_and_symbols_go_out_come_back_changed_and_name_their_faults(broker: None) -> None:
+    text = services.as_table(kind=Kind.GROUP, policies=selectors.live_rows(kind=Kind.GROUP))
+    head, row = text.splitlines()[:2]
+    assert row.startswith("b-book,") and "ask_markup_points" in head
+    wide = dict(zip(head.split(","), row.split(","), strict=True)) | {"ask_markup_points": "5000"}
+    ((number, field, said),) = faults(Kind.GROUP, f"{head}\n{','.join(wide.values())}\n")
+    assert (number, field) == (2, "ask_markup_points") and "at most 1000" in said
+    short = wide | {"ask_markup_points": "9", "book_mode": ""}
+    assert faults(Kind.GROUP, f"{head}\n{','.join(short.values())}\n")[0][:2] == (2, "book_mode")
+    (made,) = bring(Kind.GROUP, f"{head}\n{','.join((short | {'book_mode': 'A'}).values())}\n").drafts
+    approve(made)
+    (now,) = selectors.live_rows(kind=Kind.GROUP)
+    assert (now.body["book_mode"], now.body["ask_markup_points"]) == ("A", 9)
+    symbols = services.as_table(kind=Kind.INSTRUMENT, policies=selectors.live_rows(kind=Kind.INSTRUMENT))
+    moved = symbols.replace(",100000,", ",1000,", 1)
+    assert [each[:2] for each in faults_of(Kind.INSTRUMENT, moved)] == [(2, "contract_size")]
 
 
 def upload(browser: Client, text: str) -> Any:

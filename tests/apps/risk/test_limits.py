@@ -21,7 +21,7 @@ from piggy.messaging import codec
 @pytest.fixture
 def group(acorn: Any, as_tenant: Any, redis_server: Any) -> Any:
     with as_tenant("acorn"):
-        yield accounts.save_group(tenant="acorn", group=Group(name="b-book"), by="test")
+        yield accounts.set_up_group(tenant="acorn", group=Group(name="b-book"), by="test")
 
 
 def test_saved_limits_are_told_to_the_engine(group: Group) -> None:

@@ -37,7 +37,7 @@ NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 def alice(acorn: Any, redis_server: Any) -> Iterator[Any]:
     with in_tenant("acorn"):
         user = records.client()
-        instruments.save_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
+        instruments.set_up_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
         records.write(records.credited(), records.accepted(), records.filled())
         projector.catch_up(tenant="acorn")
         yield user

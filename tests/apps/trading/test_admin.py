@@ -9,10 +9,11 @@ import pytest
 from django.test import Client
 
 from apps.accounts.models import Group
-from apps.outbox.models import OutboxCommand
-from apps.users.services import create_staff, sync_roles
+from apps.policies.models import Policy
+from apps.users.services import User, create_staff, sync_roles
 from piggy import projector
 from tests.apps import records
+from tests.flows.back_office import Form
 
 SCREENS = (
     "trading/order",
@@ -39,7 +40,8 @@ SCREENS = (
 def staff(role: str) -> Client:
     """Log a member of staff in, with the second factor given."""
     sync_roles()
-    user = create_staff(username=role, password="long enough for a test", role=role)
+    known = User.objects.filter(username=role).first()
+    user = known or create_staff(username=role, password="long enough for a test", role=role)
     browser = Client(headers={"host": "acorn.localhost"})
     browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     session = browser.session
@@ -77,29 +79,41 @@ def test_an_order_shows_why_it_went_where_it_went_and_cannot_be_changed(books: A
     assert browser.post("/admin/trading/order/O1/delete/", {"post": "yes"}).status_code == 403
 
 
-def test_a_dealer_changes_a_group_and_the_engine_is_told(books: Any, as_tenant: Any) -> None:
-    browser = staff("dealer")
-    group = Group.objects.get()
-    address = f"/admin/accounts/group/{group.pk}/change/"
-    form = dict(browser.get(address).context["adminform"].form.initial)
-    form |= {"ask_markup_points": 7, "negative_balance_protection": "on", "internal_cross": "on"}
-    assert browser.post(address, form).status_code == 200, "without a reason nothing is changed"
-    form |= {"reason": "thin market"}
-    assert browser.post(address, form).status_code == 302
-    with as_tenant("acorn"):
-        changed = Group.objects.get()
-        assert (changed.version, changed.ask_markup_points) == (2, 7)
-        assert OutboxCommand.objects.filter(reference="group:b-book").count() == 2
-    told = browser.get(f"/admin/accounts/group/{group.pk}/history/").content.decode()
-    assert "group.ask_markup_points: 0 → 7" in told and "thin market" in told and "dealer" in told
-    refused = browser.post(address, {**form, "ask_markup_points": 5_000})
+def test_a_dealer_drafts_a_group_another_approves_it_and_the_engine_is_told(books: Any, as_tenant: Any) -> None:
+    browser, group = staff("dealer"), Group.objects.get()
+    address = f"/admin/accounts/group/{group.pk}"
+    assert "Write a change" in browser.get(f"{address}/change/").content.decode()
+    assert browser.post(f"{address}/change/", {"ask_markup_points": 7}).status_code == 403, "nothing is live at once"
+    draft = browser.get(f"/admin/accounts/group/{group.pk}/write-change/").url
+    shown = browser.get(draft).content.decode()
+    assert 'value="b-book"' in shown and 'name="body-ask_markup_points" value="0"' in shown, (
+        "what is live is taken over"
+    )
+    form = Form(shown).fields | {"body-ask_markup_points": "7"}
+    assert browser.post(draft, form).status_code == 200, "without a reason there is no draft"
+    refused = browser.post(draft, form | {"reason": "thin market", "body-ask_markup_points": "5000"})
     assert "This must be at most 1000." in refused.content.decode()
+    assert browser.post(draft, form | {"reason": "thin market"}).status_code == 302
+    with as_tenant("acorn"):
+        (made,) = Policy.objects.all()
+    decision = {"action": "approve", "_selected_action": made.pk}
+    for role, version in (("dealer", 1), ("risk", 2)):
+        with as_tenant("acorn"):
+            decider = staff(role)
+        assert decider.post("/admin/policies/grouppolicy/", decision).status_code == 302
+        with as_tenant("acorn"):
+            assert Group.objects.get().version == version
+    told = browser.get(f"{address}/history/").content.decode()
+    assert "group.ask_markup_points: 0 → 7" in told and "thin market" in told and "risk" in told
 
 
 def test_an_auditor_looks_and_changes_nothing(books: Any) -> None:
-    browser = staff("auditor")
+    browser, group = staff("auditor"), Group.objects.get()
     assert browser.get("/admin/accounts/group/").status_code == 200
-    assert browser.get("/admin/accounts/group/add/").status_code == 403
+    for page in ("accounts/group/add/", "policies/grouppolicy/add/", "accounts/group/write-new/"):
+        assert browser.get(f"/admin/{page}").status_code == 403
+    assert "Write a change" not in browser.get(f"/admin/accounts/group/{group.pk}/change/").content.decode()
+    assert browser.get(f"/admin/accounts/group/{group.pk}/write-change/").status_code == 403
     assert browser.get("/admin/treasury/deposit/add/").status_code == 403
 
 
