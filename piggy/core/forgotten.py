@@ -1,6 +1,7 @@
 """Ids that were seen and are no longer kept: a Bloom filter that grows. It never denies one that it was told.
 
-It takes an unknown id for a known one about once in two thousand, so whoever hears "perhaps" looks in the log.
+It takes an unknown id for a known one about once in four hundred, so whoever hears "perhaps" looks in the log. This is
+all that a desk keeps of what is long over: two bytes for each command that it was ever given.
 """
 
 from __future__ import annotations
@@ -8,34 +9,49 @@ from __future__ import annotations
 import hashlib
 import struct
 
-IDS_EACH = 1 << 18
-BITS_EACH = IDS_EACH * 24
+BITS_AN_ID = 16
+# Of the first filters, then of each: a small tenant needs little, and a large one few filters to ask.
+IDS_EACH = (1 << 17, 1 << 19, 1 << 21)
 # Four places of an id in each filter, out of its hash.
 _PLACES = struct.Struct(">4I")
 
 
 class Forgotten:
-    """A list of filters, each for IDS_EACH ids; the last one takes what comes."""
+    """A list of filters of growing size; the last one takes what comes, the others never change."""
 
     def __init__(self, *, filters: list[bytes] | None = None, count: int = 0) -> None:
         self._filters = [bytearray(each) for each in filters or []]
         self.count = count
+        self._room = sum(map(_ids_of, range(len(self._filters)))) - count
 
     def add(self, *, command_id: str) -> None:
         """Remember an id."""
-        if self.count % IDS_EACH == 0:
-            self._filters.append(bytearray(BITS_EACH // 8))
+        if not self._room:
+            self._room = _ids_of(len(self._filters))
+            self._filters.append(bytearray(self._room * BITS_AN_ID // 8))
         self.count += 1
+        self._room -= 1
         bits = self._filters[-1]
         for place in _places(command_id):
+            place %= len(bits) << 3
             bits[place >> 3] |= 1 << (place & 7)
 
     def perhaps(self, *, command_id: str) -> bool:
         """Tell whether the id may have been added; False is certain."""
         if not self._filters:
             return False
-        places = _places(command_id)
-        return any(all(bits[place >> 3] >> (place & 7) & 1 for place in places) for bits in self._filters)
+        first, second, third, fourth = _places(command_id)
+        for bits in self._filters:
+            size = len(bits) << 3
+            # Three of four unknown ids end at the first question.
+            if (
+                bits[first % size >> 3] >> (first % size & 7) & 1
+                and bits[second % size >> 3] >> (second % size & 7) & 1
+                and bits[third % size >> 3] >> (third % size & 7) & 1
+                and bits[fourth % size >> 3] >> (fourth % size & 7) & 1
+            ):
+                return True
+        return False
 
     def dump(self) -> list[bytes]:
         """Return the filters, from which and `count` it can be made again."""
@@ -44,4 +60,8 @@ class Forgotten:
 
 def _places(command_id: str) -> tuple[int, ...]:
     digest = hashlib.blake2b(command_id.encode(), digest_size=_PLACES.size).digest()
-    return tuple(number % BITS_EACH for number in _PLACES.unpack(digest))
+    return _PLACES.unpack(digest)
+
+
+def _ids_of(at: int) -> int:
+    return IDS_EACH[min(at, len(IDS_EACH) - 1)]

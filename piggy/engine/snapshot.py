@@ -1,8 +1,8 @@
 """Snapshots: a desk as bytes, so that recovery folds only the log's tail.
 
-What ended (final orders, closed legs) and what only grows (references booked) goes into segments that are written once;
-the rest, the live part, is written anew each time and names the segments that it stands on. Of a segment counts what
-has not left the state since; one of which nothing counts any more is not named again.
+What ended (final orders, closed legs) and what only grows (references booked, filters of ids) goes into segments that
+are written once; the rest, the live part, is written anew each time and names the segments that it stands on. Of a
+segment counts what has not left the state since; one of which nothing counts any more is not named again.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
     orders: list[Block] = []
     children: list[Block] = []
     references: list[str] = []
+    filters: list[bytes] = []
 
 
 class Live(msgspec.Struct, frozen=True, array_like=True):
@@ -72,10 +73,14 @@ class Parts(NamedTuple):
 
 
 class Held(msgspec.Struct, kw_only=True):
-    """What earlier segments hold, so that the next snapshot does not write it again; none before `oldest` is named."""
+    """What earlier segments hold, so that the next snapshot does not write it again.
+
+    `earlier` are all that the snapshot before named, `filters` how many full ones lie in them.
+    """
 
     segments: list[SegmentName] = []
-    oldest: int = 0
+    earlier: list[SegmentName] = []
+    filters: int = 0
     references: frozenset[str] = frozenset()
 
 
@@ -85,16 +90,20 @@ def parts_of(*, desk: Desk, held: Held, seq: int) -> Parts:
     ended = [order.order_id for order in dict.values(state.orders) if order.state.final]
     away = {order_id: state.orders[order_id] for order_id in ended[:-FINAL_KEPT]}
     closed = {name: child for name, child in dict.items(state.children) if name not in state.open_children}
-    segments = [
-        _encode(segment)
-        for segment in _segments(orders=away, children=closed, references=state.references - held.references)
-    ]
+    memory = desk.memory(answers_max=ANSWERS_KEPT)
+    made = _segments(
+        orders=away,
+        children=closed,
+        references=state.references - held.references,
+        filters=memory.filters[held.filters : -1],
+    )
+    segments = [_encode(segment) for segment in made]
     names = [SegmentName(seq, at, hashlib.sha256(body).digest()) for at, body in enumerate(segments, start=1)]
     live = Live(
         fields={name: msgspec.Raw(_encode(getattr(state, name))) for name in _decoders()},
         orders={name: order for name, order in dict.items(state.orders) if name not in away},
         children=dict(state.open_children),
-        memory=desk.memory(answers_max=ANSWERS_KEPT),
+        memory=msgspec.structs.replace(memory, filters=memory.filters[-1:]),
         segments=[*held.segments, *names],
     )
     return Parts(segments, _encode(live))
@@ -112,7 +121,7 @@ def restored(*, live: Live, segments: Iterable[bytes]) -> tuple[Desk, Held]:
     """Return the desk of a live part and its segments, in the order it names them. Raises UnableToRestore."""
     orders = Shelf(decode=_order().decode, open_=live.orders)
     children = Shelf(decode=_child().decode, open_=live.children)
-    references, named = set[str](), []
+    references, filters, named = set[str](), list[bytes](), []
     try:
         fields = {name: decoder.decode(live.fields[name]) for name, decoder in _decoders().items()}
         is_here = _those_here(fields)
@@ -121,14 +130,15 @@ def restored(*, live: Live, segments: Iterable[bytes]) -> tuple[Desk, Held]:
             kept = orders.put_away(blocks=segment.orders, wanted=is_here)
             kept += children.put_away(blocks=segment.children, wanted=is_here)
             references.update(segment.references)
-            if kept or segment.references:
+            filters += segment.filters
+            if kept or segment.references or segment.filters:
                 named.append(name)
     except (msgspec.DecodeError, KeyError) as error:
         raise UnableToRestore(f"The snapshot cannot be read: {error}") from error
-    oldest = min((name.seq for name in live.segments), default=0)
-    held = Held(segments=named, oldest=oldest, references=frozenset(references))
+    held = Held(segments=named, earlier=live.segments, filters=len(filters), references=frozenset(references))
     state = State(**fields, orders=orders, children=children, open_children=dict(live.children), references=references)
-    return Desk.resumed(state=state, memory=live.memory), held
+    memory = msgspec.structs.replace(live.memory, filters=[*filters, *live.memory.filters])
+    return Desk.resumed(state=state, memory=memory), held
 
 
 def digest(*, state: State) -> str:
@@ -154,7 +164,7 @@ def _those_here(fields: Mapping[str, Any]) -> Callable[[str], bool]:
 
 
 def _segments(
-    *, orders: Mapping[str, Order], children: Mapping[str, Child], references: Iterable[str]
+    *, orders: Mapping[str, Order], children: Mapping[str, Child], references: Iterable[str], filters: Iterable[bytes]
 ) -> Iterable[Segment]:
     for part in _slices(orders):
         yield Segment(orders=packed(entries={name: _encode(orders[name]) for name in part}))
@@ -162,6 +172,8 @@ def _segments(
         yield Segment(children=packed(entries={name: _encode(children[name]) for name in part}))
     for names in _slices(sorted(references)):
         yield Segment(references=names)
+    for each in filters:
+        yield Segment(filters=[each])
 
 
 def _slices(items: Iterable[Any]) -> Iterable[list[Any]]:

@@ -36,10 +36,12 @@ INSERT: LiteralString = """
 INSERT INTO {schema}.engine_snapshot (fold, seq, part, body, mac, created_at)
 VALUES (%(fold)s, %(seq)s, %(part)s, %(body)s, %(mac)s, clock_timestamp()) ON CONFLICT DO NOTHING
 """
-# Segments that a kept live part may stand on stay; those of another fold, or older than any that is named, go.
+# Segments that a kept live part may stand on stay; those of another fold, or that neither names, go.
 PRUNE: LiteralString = """
 DELETE FROM {schema}.engine_snapshot
- WHERE fold <> %(fold)s OR (part > 0 AND seq < %(oldest)s)
+ WHERE fold <> %(fold)s OR (part > 0 AND seq < %(seq)s AND NOT EXISTS (
+         SELECT FROM unnest(%(seqs)s::bigint[], %(parts)s::int[]) AS named (its_seq, its_part)
+          WHERE its_seq = seq AND its_part = part))
     OR (part = 0 AND seq < (SELECT min(seq) FROM (SELECT seq FROM {schema}.engine_snapshot
          WHERE part = 0 AND fold = %(fold)s ORDER BY seq DESC LIMIT %(kept)s) AS latest))
 """
@@ -93,9 +95,9 @@ async def write(
             await connection.execute(
                 insert, {"fold": fold, "seq": tip.seq, "part": part, "body": body, "mac": mac}, binary=True
             )
-        await connection.execute(
-            sql.SQL(PRUNE).format(schema=names), {"fold": fold, "kept": LIVE_KEPT, "oldest": held.oldest}
-        )
+        named = {"seqs": [name.seq for name in held.earlier], "parts": [name.part for name in held.earlier]}
+        asked = {"fold": fold, "kept": LIVE_KEPT, "seq": tip.seq, **named}
+        await connection.execute(sql.SQL(PRUNE).format(schema=names), asked)
     return len(parts.live) + sum(map(len, parts.segments))
 
 

@@ -10,6 +10,7 @@ import pytest
 from piggy.core import commands as cmd
 from piggy.core import desk as desks
 from piggy.core import events as ev
+from piggy.core import forgotten
 from piggy.core.desk import Desk
 from piggy.core.forgotten import Forgotten
 from piggy.core.instruments import OptionKind, OptionTerms
@@ -42,6 +43,21 @@ def test_the_oldest_answers_are_forgotten_and_known_to_be(monkeypatch: pytest.Mo
     assert floor.desk.perhaps_forgotten(command_id="one")
     assert not floor.desk.perhaps_forgotten(command_id="three")
     assert not Forgotten().perhaps(command_id="one")
+
+
+def test_filters_grow_and_those_that_are_full_never_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgotten, "IDS_EACH", (64, 128, 256))
+    told, full = Forgotten(), list[bytes]()
+    for number in range(1_000):
+        told.add(command_id=f"id {number}")
+        assert told.dump()[: len(full)] == full
+        full = told.dump()[:-1]
+    assert [len(each) for each in told.dump()] == [128, 256, 512, 512, 512, 512]
+    again = Forgotten(filters=told.dump(), count=told.count)
+    again.add(command_id="one more")
+    known = [f"id {number}" for number in range(1_000)]
+    assert all(again.perhaps(command_id=each) for each in [*known, "one more"])
+    assert sum(again.perhaps(command_id=f"never {each}") for each in known) < 40
 
 
 def test_a_resumed_desk_knows_which_options_an_underlying_moves() -> None:

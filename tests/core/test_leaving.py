@@ -240,6 +240,8 @@ def test_inv_08_snapshots_of_a_desk_that_lets_go_name_no_segment_of_what_left(
 ) -> None:
     monkeypatch.setattr("piggy.engine.snapshot.FINAL_KEPT", 2)
     monkeypatch.setattr("piggy.engine.snapshot.SEGMENT_ENTRIES", 5)
+    monkeypatch.setattr("piggy.engine.snapshot.ANSWERS_KEPT", 5)
+    monkeypatch.setattr("piggy.core.forgotten.IDS_EACH", (64,))
     pair = Pair(seed=seed + 100)
     for _ in range(250):
         pair.step()
@@ -255,7 +257,10 @@ def test_inv_08_snapshots_of_a_desk_that_lets_go_name_no_segment_of_what_left(
         desk, held = restored(live=live, segments=[bodies[name] for name in live.segments])
         before = cut
     assert digest(state=desk.state) == digest(state=pair.lets_go.desk.state)
-    assert len(held.segments) < len(bodies) / 2, "segments of what left are not named any more"
+    assert len(held.segments) < len(bodies) * 2 / 3, "segments of what left are not named any more"
+    ids = {recorded.command_id for recorded in log}
+    known = (desk.perhaps_forgotten(command_id=each) or desk.answer(command_id=each, request_hash="") for each in ids)
+    assert held.filters > 1 and all(known)
 
 
 def ended(floor: Floor, count: int) -> None:
