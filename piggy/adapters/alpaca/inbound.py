@@ -27,6 +27,7 @@ from piggy.adapters.alpaca.config import (
 from piggy.adapters.answers import fields_of, is_doubtful
 from piggy.adapters.books import Books, lots
 from piggy.adapters.interface import Balance, Position, Reports, Response, Said, Symbol, UnableToReadReport, VenueConfig
+from piggy.adapters.latest import Latest
 from piggy.adapters.reading import Part, message, number_of, parts_of
 from piggy.core.money import plain
 from piggy.core.orders import Side
@@ -50,8 +51,8 @@ class Executions:
     """Which fill of ours each execution of the stream is, as busts and corrections name executions."""
 
     def __init__(self) -> None:
-        self._fill_ids: dict[str, str] = {}
-        self._told: dict[str, str] = {}
+        self._fill_ids = Latest[str, str]()
+        self._told = Latest[str, str]()
 
     def fill(self, *, execution_id: str, number: str, cumulative: str) -> str:
         """Note a fill of the stream and return its id; after a bust an order may come to the same count again."""

@@ -25,6 +25,7 @@ from piggy.adapters.interface import (
     UnableToTranslate,
     VenueConfig,
 )
+from piggy.adapters.latest import Latest
 from piggy.adapters.reading import Part, answer, answers, message, parts_of
 from piggy.adapters.terms import terms_of
 from piggy.core.events import ChildOrderCreated
@@ -43,7 +44,7 @@ class AlpacaSession(BookKeeper):
         self._ask = Asker(config=config)
         self._books = Books(config=config)
         self._terms: dict[str, Symbol] = {}
-        self._client_ids: dict[str, str] = {}
+        self._client_ids = Latest[str, str]()
         self._greeted: set[str] = set()
         self._executions = inbound.Executions()
 

@@ -36,6 +36,7 @@ from piggy.adapters.interface import (
     UnableToReadReport,
     VenueConfig,
 )
+from piggy.adapters.latest import Latest
 from piggy.adapters.reading import Part, answer, answers, message
 from piggy.adapters.terms import terms_of
 from piggy.core.events import ChildOrderCreated
@@ -59,7 +60,7 @@ class BinanceSession(BookKeeper):
             for mapping in config.symbols
         }
         self._terms: dict[str, Symbol] = {}
-        self._client_ids: dict[str, str] = {}
+        self._client_ids = Latest[str, str]()
         self._renew_at_us = self._clock_at_us = 0
         self._heard_as_user = False
 

@@ -28,6 +28,7 @@ from piggy.adapters.interface import (
     UnableToTranslate,
     VenueConfig,
 )
+from piggy.adapters.latest import Latest
 from piggy.adapters.reading import Part, answer, answers, message, parts_of
 from piggy.adapters.terms import terms_of
 from piggy.core.commands import RecordVenueFill
@@ -46,11 +47,11 @@ class CcxtSession(BookKeeper):
         self._ask: PolledAsks = Asker(config=config)
         self._books = Books(config=config)
         self._terms: dict[str, Symbol] = {}
-        self._client_ids: dict[str, str] = {}
+        self._client_ids = Latest[str, str]()
         self._working: dict[str, Order] = {}
         self._streamed: frozenset[str] = frozenset()
-        self._told: dict[str, Decimal] = {}
-        self._counted: set[str] = set()
+        self._told = Latest[str, Decimal]()
+        self._counted = Latest[str, None]()
         self._ask_at_us = self._clock_at_us = 0
         self._unnamed_since_us = 0
 
@@ -135,7 +136,7 @@ class CcxtSession(BookKeeper):
     def _note_told(self, said: Reports) -> None:
         for command in (one.report.command for one in said):
             if isinstance(command, RecordVenueFill) and command.fill_id not in self._counted:
-                self._counted.add(command.fill_id)
+                self._counted[command.fill_id] = None
                 self._told[command.cl_ord_id] = self._told.get(command.cl_ord_id, Decimal(0)) + command.quantity
 
     def resync(self, *, symbol: str, now_us: int) -> Steps[None]:

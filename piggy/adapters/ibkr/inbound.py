@@ -36,6 +36,7 @@ from piggy.adapters.interface import (
     UnableToReadReport,
     VenueConfig,
 )
+from piggy.adapters.latest import Latest
 from piggy.adapters.reading import Part, unreadable
 from piggy.core.orders import Side
 
@@ -79,11 +80,11 @@ class Known:
     def __init__(self, *, config: VenueConfig) -> None:
         self.client_id = config.settings.get("client_id", CLIENT_ID)
         self.contracts: dict[str, SymbolMapping] = {}
-        self._refs: dict[str, str] = {}
-        self._numbers: dict[str, int] = {}
-        self._mappings: dict[str, SymbolMapping] = {}
-        self._accepted: set[str] = set()
-        self._told: dict[str, str] = {}
+        self._refs = Latest[str, str]()
+        self._numbers = Latest[str, int]()
+        self._mappings = Latest[str, SymbolMapping]()
+        self._accepted = Latest[str, None]()
+        self._told = Latest[str, str]()
 
     def learn(self, *, number: int, ref: str, mapping: SymbolMapping | None) -> None:
         """Note the number of an order."""
@@ -120,7 +121,7 @@ class Known:
 
     def accept(self, *, ref: str) -> None:
         """Note that the venue took the order: a refusal heard later is none of the order itself."""
-        self._accepted.add(ref)
+        self._accepted[ref] = None
 
     def was_accepted(self, *, ref: str) -> bool:
         """Whether the venue took it."""

@@ -11,6 +11,7 @@ from piggy.adapters import telling
 from piggy.adapters.answers import fields_of, is_doubtful
 from piggy.adapters.books import Books, lots
 from piggy.adapters.interface import Balance, Position, Reports, Response, Said, Symbol, UnableToReadReport, VenueConfig
+from piggy.adapters.latest import Latest
 from piggy.adapters.oanda.config import DUPLICATE, REPLACED, STATES
 from piggy.adapters.reading import Level, Part, message
 from piggy.core.orders import Side
@@ -20,9 +21,9 @@ class Known:
     """What the transactions so far told of orders: our ids by the venue's, and lots by fill of each order of ours."""
 
     def __init__(self) -> None:
-        self.client_ids: dict[str, str] = {}
-        self._first: dict[str, int] = {}
-        self._fills: dict[str, dict[str, Decimal]] = {}
+        self.client_ids = Latest[str, str]()
+        self._first = Latest[str, int]()
+        self._fills = Latest[str, dict[str, Decimal]]()
 
     def created(self, *, number: str, client_id: str) -> None:
         """Note an order, or what was put in its place."""
