@@ -11,7 +11,7 @@ from decimal import Decimal
 from piggy.core import events as ev
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.orders import OrderTerms, OrderType
-from piggy.core.risk import terms_hash
+from piggy.core.risk import verdict_on
 from piggy.core.routing import waiting
 from piggy.core.state import Order
 
@@ -70,14 +70,17 @@ def _protect(*, order: Order, lots: Decimal, execution: Execution) -> None:
             position_id=position_id_of(account=account, order=order),
         )
         text = "take profit" if kind is OrderType.LIMIT else "stop loss"
+        order_id = execution.new_order_id()
         execution.events.append(
             ev.OrderAccepted(
-                order_id=execution.new_order_id(),
+                order_id=order_id,
                 terms=exit_terms,
                 source=BRACKET,
                 group=group.name,
-                verdict=ev.Verdict(
-                    terms_hash=terms_hash(terms=exit_terms),
+                verdict=verdict_on(
+                    order_id=order_id,
+                    terms=exit_terms,
+                    at_us=execution.moment.now_us,
                     config_version=group.version,
                     checks=(ev.Check(code="BRACKET", passed=True, text=f"{text} of order {order.order_id}"),),
                 ),

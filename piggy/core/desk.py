@@ -45,10 +45,10 @@ from piggy.core.what_ifs import WhatIf, what_if
 
 ANSWERS_KEPT = 50_000  # An older repeat is answered from the log (`perhaps_forgotten`).
 
-# The events that name an account, and those that name an order.
+# The events that name an account, and those that tell how an order became: a change denied left it as it was.
 _EVENTS = tuple(kind for kind in HANDLERS if issubclass(kind, ev.Event))
 _OF_ACCOUNTS = frozenset(kind for kind in _EVENTS if "account_id" in kind.__struct_fields__)
-_OF_ORDERS = frozenset(kind for kind in _EVENTS if "order_id" in kind.__struct_fields__)
+_OF_ORDERS = frozenset(kind for kind in _EVENTS if "order_id" in kind.__struct_fields__) - {ev.AmendmentDenied}
 # P-27 allows an alert five seconds: so many looks go once round those who dealt, however often each deals meanwhile.
 # Few accounts at a time, so that no order waits for them.
 LIMITS_EVERY_US, ALERTED_EVERY_US, LOOKS_PER_ROUND = 100_000, 1_000_000, 16

@@ -17,6 +17,7 @@ from piggy.core.orders import OrderTerms, TimeInForce
 from piggy.core.oversight import kill_plan
 from piggy.core.placing import take_on
 from piggy.core.positions import Position
+from piggy.core.risk import verdict_on
 from piggy.core.standing import FLATTEN
 from piggy.core.state import State
 
@@ -60,12 +61,15 @@ def _close(*, position: Position, command: cmd.FlattenPositions, execution: Exec
         tag=FLATTEN,
     )
     text = f"closed by {command.by}: {command.reason}"
-    verdict = ev.Verdict(
-        terms_hash="",
+    order_id = execution.new_order_id()
+    verdict = verdict_on(
+        order_id=order_id,
+        terms=terms,
+        at_us=execution.moment.now_us,
         config_version=execution.moment.state.config_version,
         checks=(ev.Check(code="FLATTEN", passed=True, text=text),),
     )
-    order_id, admission = execution.new_order_id(), Admission(verdict=verdict)
+    admission = Admission(verdict=verdict)
     take_on(order_id=order_id, terms=terms, source=FLATTEN, admission=admission, execution=execution)
 
 

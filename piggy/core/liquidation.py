@@ -22,6 +22,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, TimeInForce
 from piggy.core.placing import take_on
 from piggy.core.positions import Position, filled
+from piggy.core.risk import verdict_on
 from piggy.core.standing import is_stopped
 from piggy.core.stopout import Ladder, OpenLine, Rung, ladder, line_floating
 
@@ -211,13 +212,16 @@ def _close(*, account_id: str, rung: Rung, level: Decimal, execution: Execution)
         tag=STOP_OUT,
     )
     # A stop-out is the desk's own close: it passes no gate, for a gate that refused it would make the loss larger.
-    verdict = ev.Verdict(
-        terms_hash="",
+    order_id = execution.new_order_id()
+    verdict = verdict_on(
+        order_id=order_id,
+        terms=terms,
+        at_us=execution.moment.now_us,
         config_version=execution.moment.state.config_version,
         checks=(ev.Check(code="STOP_OUT", passed=True, value=f"{level:.2f}", text="closed by the desk"),),
     )
     take_on(
-        order_id=execution.new_order_id(),
+        order_id=order_id,
         terms=terms,
         source=STOP_OUT,
         admission=Admission(verdict=verdict, margin_required=ZERO),

@@ -72,26 +72,30 @@ def assess(*, context: GateContext, order_id: str = "") -> Verdict:
         checks = (*[check(context=context) for check in PLAIN_CHECKS], *_UNJUDGED)
     if context.override is not None:
         checks = _overridden(checks, context)
+    version = context.limits.version
+    return verdict_on(
+        order_id=order_id, terms=context.terms, at_us=context.now_us, config_version=version, checks=checks
+    )
+
+
+def verdict_on(
+    *, order_id: str, terms: OrderTerms, at_us: int, config_version: int, checks: tuple[Check, ...]
+) -> Verdict:
+    """Return the record of what was said of exactly these terms: by the gate, or by the desk of an order of its own."""
     return Verdict(
         order_id=order_id,
-        terms_hash=terms_hash(terms=context.terms),
-        config_version=context.limits.version,
+        terms_hash=terms_hash(terms=terms),
+        config_version=config_version,
         checks=checks,
-        at_us=context.now_us,
+        at_us=at_us,
         build=GATE_BUILD,
     )
 
 
 def refusal(*, order_id: str, terms: OrderTerms, at_us: int, code: str, text: str, config_version: int = 0) -> Verdict:
     """Return the verdict for an order that no context can be made of: an unknown account, group or instrument."""
-    return Verdict(
-        order_id=order_id,
-        terms_hash=terms_hash(terms=terms),
-        config_version=config_version,
-        checks=(Check(code=code, passed=False, text=text),),
-        at_us=at_us,
-        build=GATE_BUILD,
-    )
+    checks = (Check(code=code, passed=False, text=text),)
+    return verdict_on(order_id=order_id, terms=terms, at_us=at_us, config_version=config_version, checks=checks)
 
 
 def terms_hash(*, terms: OrderTerms) -> str:

@@ -13,6 +13,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.orders import Side
+from piggy.core.recollection import recollected
 from piggy.core.risk import GATE_BUILD, terms_hash
 from tests.core.floor import SECOND_US, Floor, names, only
 
@@ -60,6 +61,10 @@ def test_a_change_that_is_refused_is_recorded_with_every_reason_and_changes_noth
     assert refused.text == "the order volume is too large; the net position is too large"
     assert denied.verdict.terms_hash == terms_hash(terms=denied.terms) and denied.terms.quantity == 2
     assert floor.order(1).quantity == 1
+    told = floor.desk.answer_of(command_id=floor.log[-1].command_id)
+    assert told.refused == refused and told.order is None, "the same as the log will say of it long after"
+    mine = [each for each in floor.log if each.command_id == floor.log[-1].command_id]
+    assert recollected(recorded=mine, request_hash="", state=floor.desk.state).refused == refused
 
 
 @pytest.mark.parametrize("whose", ["account", "tenant"])

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from piggy.adapters.fix.inbound import read_report
-from piggy.core import venue_cancels
+from piggy.core import placing, venue_cancels
 from piggy.core.commands import RecordVenueBust, RecordVenueFill
 from piggy.core.desk import DECISIONS, Desk
 from piggy.engine.journal import Row
@@ -136,6 +136,17 @@ def test_a_kill_that_leaves_legs_at_venues_is_found_out(monkeypatch: pytest.Monk
     """INV-16: it ends what rests with us, and asks no venue."""
     monkeypatch.setattr(venue_cancels, "_asked", lambda orders, outcome, reason, moment: [])
     assert "INV-16" in breaks_in_some_world()
+
+
+def test_an_order_that_is_not_what_the_gate_saw_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """INV-15: it was judged on half of its lots."""
+    taken = placing.take_on
+
+    def enlarged(*, terms, **more):
+        taken(terms=msgspec.structs.replace(terms, quantity=terms.quantity * 2), **more)
+
+    monkeypatch.setattr(placing, "take_on", enlarged)
+    assert "INV-15" in breaks_in_some_world()
 
 
 def test_a_bust_that_is_not_carried_out_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

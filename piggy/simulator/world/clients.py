@@ -10,7 +10,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from piggy.core import commands as cmd
-from piggy.core.answers import Answer
+from piggy.core.answers import Answer, OrderView
 from piggy.core.commands import AnyCommand, Envelope
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.messaging import codec, lanes, streams
@@ -21,7 +21,8 @@ from piggy.simulator.world.redis_stub import RedisStub
 ANSWER_S = 1.0
 POLL_S = 0.01
 SIZES = ("0.01", "0.10", "0.50", "1.00", "5.00", "25.00")
-OTHER_BODY, SAME_TWICE, CANCEL = 0.05, 0.15, 0.3
+OTHER_BODY, SAME_TWICE, CANCEL, AMEND = 0.05, 0.15, 0.3, 0.2
+STEP = Decimal("0.01")
 
 
 class Client:
@@ -34,7 +35,7 @@ class Client:
         self._asked = 0
 
     async def trade(self, *, orders: int) -> None:
-        """Place so many orders, cancel some."""
+        """Place so many orders, change some, cancel some."""
         for number in range(orders):
             await asyncio.sleep(self._luck.uniform(0.02, 0.6))
             command_id = command_id_of("sim", self._account_id, str(number))
@@ -44,6 +45,8 @@ class Client:
             answer = await self.ask(command_id, command)
             if self._luck.random() < OTHER_BODY:
                 await self._try_another_body(command_id, number)
+            if answer.order is not None and self._luck.random() < AMEND:
+                await self._amend(answer.order, number)
             if answer.order is not None and self._luck.random() < CANCEL:
                 await self._cancel(answer.order.order_id, number)
 
@@ -92,6 +95,11 @@ class Client:
     async def _cancel(self, order_id: str, number: int) -> None:
         command = cmd.CancelOrder(order_id=order_id, account_id=self._account_id)
         await self.ask(command_id_of("sim cancel", self._account_id, str(number)), command)
+
+    async def _amend(self, order: OrderView, number: int) -> None:
+        more = order.terms.quantity + self._luck.choice((-1, 1, 100_000)) * STEP
+        command = cmd.AmendOrder(order_id=order.order_id, account_id=self._account_id, quantity=more)
+        await self.ask(command_id_of("sim amend", self._account_id, str(number)), command)
 
     def _terms(self, number: int) -> OrderTerms:
         side = self._luck.choice((Side.BUY, Side.SELL))

@@ -8,6 +8,8 @@ from collections import defaultdict
 from decimal import Decimal
 from itertools import groupby
 
+import msgspec
+
 from piggy.core import events as ev
 from piggy.core import ledger
 from piggy.core.accounts import TradingState
@@ -15,6 +17,8 @@ from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.desk import Desk
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
+from piggy.core.orders import OrderType
+from piggy.core.risk import terms_hash
 from piggy.core.state import Order
 from piggy.simulator.world.checks import RuleBroken, canonical
 from piggy.simulator.world.store import Store
@@ -58,6 +62,7 @@ def check_history(*, log: list[Recorded]) -> None:
     """Check kills and corrections event by event. Raises RuleBroken."""
     desk = Desk(tenant="history")
     by_seq = {recorded.seq: recorded.event for recorded in log}
+    judged: set[str] = set()
     superseded: set[int] = set()
     money: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for _, command in groupby(log, key=lambda recorded: recorded.command_id):
@@ -65,8 +70,11 @@ def check_history(*, log: list[Recorded]) -> None:
         for recorded in command:
             event = recorded.event
             if isinstance(event, ev.ChildOrderCreated):
+                ours = event.order_id in judged or event.order_id in desk.state.hedges
+                _require("INV-15 nothing leaves without a verdict that it passed", ours, event)
                 _require("INV-16 nothing new goes out of a killed scope", not _is_killed(desk, event), event)
             desk.apply(recorded=recorded)
+            _is_judged(event, desk, judged)
             if event.supersedes:
                 _require("INV-23 corrected once", event.supersedes not in superseded, event)
                 _require("INV-23 it names what it corrects", _corrects(event, by_seq[event.supersedes]), event)
@@ -92,6 +100,26 @@ def _reaches_all(desk: Desk, kill: ev.TradingStateChanged) -> None:
         place = {"group": order.group, "account": order.terms.account_id, "symbol": order.terms.symbol, "tenant": ""}
         if place.get(kill.scope) == kill.key:
             _require("INV-16 a kill ends what works", bool(order.cancelling), order)
+
+
+def _is_judged(event: ev.AnyEvent, desk: Desk, judged: set[str]) -> None:
+    """Require of an order, new or changed, that what it now says is what its verdict was passed on (INV-15).
+
+    The desk's own changes have none: they make an order smaller, or move a stop after the market.
+    """
+    if isinstance(event, ev.OrderAccepted):
+        verdict: ev.Verdict | None = event.verdict
+    elif isinstance(event, ev.OrderAmended):
+        verdict = event.verdict
+    else:
+        return
+    if verdict is not None:
+        terms = desk.state.orders[event.order_id].terms
+        if terms.type is OrderType.TRAILING_STOP:
+            terms = msgspec.structs.replace(terms, stop_price=None)  # The desk gives it its first.
+        same = verdict.terms_hash == terms_hash(terms=terms) and verdict.order_id == event.order_id
+        _require("INV-15 the verdict is on exactly these terms", verdict.passed and same, event)
+        judged.add(event.order_id)
 
 
 def _is_killed(desk: Desk, leg: ev.ChildOrderCreated) -> bool:
