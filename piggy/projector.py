@@ -40,7 +40,9 @@ from event_log where seq > %s order by seq limit %s
 
 
 class Projection(Protocol):
-    def __call__(self, *, tenant: str, batch: Sequence[Any]) -> None: ...
+    """Asks the tables what it must know, stops once, then writes."""
+
+    def __call__(self, *, tenant: str, batch: Sequence[Any]) -> Iterator[None]: ...
 
 
 class UnableToProject(Exception):
@@ -81,7 +83,8 @@ def _modules() -> dict[str, Any]:
     from apps.trading import projections as trading
     from apps.treasury import projections as treasury
 
-    return {"trading": trading, "risk": risk, "treasury": treasury, "liquidity": liquidity}
+    # Trading has most to fold, and PostgreSQL writes the others' rows meanwhile; liquidity asks between its writes.
+    return {"risk": risk, "treasury": treasury, "trading": trading, "liquidity": liquidity}
 
 
 def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> int:
@@ -102,8 +105,15 @@ def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> 
         if not batch:
             return 0
         with bulk.unawaited():
-            for key, project in wanted.items():
+            running = [
                 project(tenant=tenant, batch=[recorded for recorded in batch if recorded.seq > cursors[key]])
+                for key, project in wanted.items()
+            ]
+            # An answer waits for all that was sent before it, so every question comes before the first write: then
+            # PostgreSQL works at what one has written while the next is folding.
+            for _ in range(2):
+                for each in running:
+                    next(each, None)
             _move(cursors, to=batch[-1].seq)
     return len(batch)
 

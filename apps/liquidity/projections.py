@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,10 +18,14 @@ ZERO = Decimal(0)
 TABLES = (RouteQuote,)
 
 
-def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
-    """Fold `batch` (rising seq, inside the caller's transaction) into the tables; repeating changes nothing."""
+def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
+    """Fold `batch` (rising seq, inside the caller's transaction) into the tables; repeating changes nothing.
+
+    Stops once, between its last question that others need not wait for and its first write.
+    """
     rows: list[Any] = []
     sides = _sides(batch)
+    yield
     for recorded in batch:
         event: Any = recorded.event
         if isinstance(event, ev.OrderAccepted):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -20,12 +20,13 @@ MONEY = ("balance", "deposited", "withdrawn", "realised", "commission", "swaps")
 ACCOUNT_UPDATES = ("last_seq", "currency", *MONEY, "margin_called", "updated_at")
 
 
-def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
+def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
     """Fold `batch` (rising seq, inside the caller's transaction) into the tables; events already folded are skipped."""
     mine = [recorded for recorded in batch if type(recorded.event) in EVENT_HANDLERS]
     if not mine:
         return
     rows = _load(mine)
+    yield
     for recorded in mine:
         EVENT_HANDLERS[type(recorded.event)](rows, recorded.event, recorded)
     rows.save()

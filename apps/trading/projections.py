@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import SimpleNamespace
@@ -34,12 +34,13 @@ DOUBT = "in_doubt"
 TABLES = (Order, ChildOrder, Fill, Position)
 
 
-def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
+def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
     """Fold `batch` (rising seq, inside the caller's transaction) into the tables; events already folded are skipped."""
     mine = [recorded for recorded in batch if type(recorded.event) in EVENT_HANDLERS]
     if not mine:
         return
     rows = _load(mine)
+    yield
     for recorded in mine:
         EVENT_HANDLERS[type(recorded.event)](rows, recorded.event, recorded)
     rows.save()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -42,15 +42,14 @@ class UnableToBook(Exception):
     """An event names an account that the tenant's tables do not know, so its currency is unknown."""
 
 
-def project(*, tenant: str, batch: Sequence[Recorded]) -> None:
+def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
     """Book `batch` (rising seq, inside the caller's transaction); events already booked are skipped."""
-    _settle(batch)
     mine = [recorded for recorded in batch if type(recorded.event) in ledger.RULES]
-    if not mine:
-        return
     seqs = [recorded.seq for recorded in mine]
-    booked = set(JournalEntry.objects.filter(seq__any_of=seqs).values_list("seq", flat=True))
-    currencies = _currencies(mine)
+    booked = set(JournalEntry.objects.filter(seq__any_of=seqs).values_list("seq", flat=True)) if mine else set()
+    currencies = _currencies(mine) if mine else {}
+    yield
+    _settle(batch)
     entries, lines = [], []
     for recorded in mine:
         if recorded.seq not in booked:

@@ -6,7 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from apps.common import bulk
 from apps.common.times import moment
 from apps.risk.selectors import money_of
 from apps.trading.models import Fill, Order, Position
@@ -109,3 +111,26 @@ def test_an_order_that_waits_for_a_dealer_is_seen_to_wait(books: Any) -> None:
     projector.catch_up(tenant="acorn")
     order = Order.objects.get(order_id="O2")
     assert (order.state, order.text, order.requote_price) == ("working", "passed on", None)
+
+
+def test_no_projection_asks_once_another_has_written(books: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer would wait for all those rows, and PostgreSQL would be idle while the next one folds."""
+    said: list[str] = []
+    run = bulk._run
+
+    def write(*arguments: Any) -> None:
+        said.append("write")
+        run(*arguments)
+
+    def note(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.lower().startswith("select"):
+            said.append("ask")
+        return execute(sql, *arguments)
+
+    records.write(records.credited(), records.accepted(), records.filled())
+    monkeypatch.setattr(bulk, "_run", write)
+    with connection.execute_wrapper(note):
+        assert projector.catch_up(tenant="acorn") == 3
+    first = said.index("write")
+    assert said[:first].count("ask") > len(projector.projections()), "the cursors, the log, and each one's own rows"
+    assert set(said[first:]) == {"write"}
