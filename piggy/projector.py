@@ -83,8 +83,8 @@ def _modules() -> dict[str, Any]:
     from apps.trading import projections as trading
     from apps.treasury import projections as treasury
 
-    # Trading has most to fold, and PostgreSQL writes the others' rows meanwhile; liquidity asks between its writes.
-    return {"risk": risk, "treasury": treasury, "trading": trading, "liquidity": liquidity}
+    # Trading has most to fold, and PostgreSQL writes the others' rows meanwhile.
+    return {"risk": risk, "liquidity": liquidity, "treasury": treasury, "trading": trading}
 
 
 def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
-
-from django.db.models import F
 
 from apps.common import bulk
 from apps.liquidity.models import RouteQuote
@@ -21,21 +20,45 @@ TABLES = (RouteQuote,)
 def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
     """Fold `batch` (rising seq, inside the caller's transaction) into the tables; repeating changes nothing.
 
-    Stops once, between its last question that others need not wait for and its first write.
+    Stops once, between its last question and its first write.
     """
-    rows: list[Any] = []
-    sides = _sides(batch)
+    sides, known = _sides(batch), _known(batch)
     yield
+    added: list[Any] = []
+    changed: dict[int, RouteQuote] = {}
     for recorded in batch:
         event: Any = recorded.event
-        if isinstance(event, ev.OrderAccepted):
-            rows += _quotes(event.routing, event.order_id, event.terms.symbol, event.terms.side, recorded)
-        elif isinstance(event, ev.OrderRerouted) and event.order_id in sides:
-            rows += _quotes(event.routing, event.order_id, *sides[event.order_id], recorded)
-    bulk.insert(rows=rows, model=RouteQuote, repeatable=True)
-    for recorded in batch:
-        if isinstance(recorded.event, ev.ChildOrderFilled):
-            _filled(recorded.event, recorded.seq)
+        if isinstance(event, ev.ChildOrderFilled):
+            row = _filled(known[event.order_id, event.venue], event, recorded.seq)
+            if isinstance(row, RouteQuote):
+                changed[row.pk] = row
+            continue
+        for row in _offered(event, sides, recorded):
+            same = known[row.order_id, row.venue]
+            if all(each.seq != row.seq for each in same):
+                same.append(row)
+                added.append(row)
+    bulk.insert(rows=added, model=RouteQuote, repeatable=True)
+    bulk.update(rows=list(changed.values()), names=("last_seq", "filled", "notional", "fills"))
+
+
+def _known(batch: Sequence[Recorded]) -> dict[tuple[str, str], list[Any]]:
+    """Return the rows that fills of this batch may belong to, by order and venue, oldest first."""
+    fills = [each.event for each in batch if isinstance(each.event, ev.ChildOrderFilled)]
+    found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    if fills:
+        orders, venues = {fill.order_id for fill in fills}, {fill.venue for fill in fills}
+        for row in RouteQuote.objects.filter(order_id__any_of=orders, venue__any_of=venues).order_by("seq"):
+            found[row.order_id, row.venue].append(row)
+    return found
+
+
+def _offered(event: Any, sides: dict[str, tuple[str, Side]], recorded: Recorded) -> list[Any]:
+    if isinstance(event, ev.OrderAccepted):
+        return _quotes(event.routing, event.order_id, event.terms.symbol, event.terms.side, recorded)
+    if isinstance(event, ev.OrderRerouted) and event.order_id in sides:
+        return _quotes(event.routing, event.order_id, *sides[event.order_id], recorded)
+    return []
 
 
 def _sides(batch: Sequence[Recorded]) -> dict[str, tuple[str, Side]]:
@@ -82,11 +105,13 @@ def _was_ranked(seen: VenueConsidered) -> bool:
     return seen.rank > 0 or seen.cost is not None
 
 
-def _filled(event: ev.ChildOrderFilled, seq: int) -> None:
-    latest = RouteQuote.objects.filter(order_id=event.order_id, venue=event.venue, seq__lt=seq).order_by("-seq")
-    RouteQuote.objects.filter(pk__in=latest.values("pk")[:1], last_seq__lt=seq).update(
-        filled=F("filled") + event.quantity,
-        notional=F("notional") + event.quantity * event.price,
-        fills=F("fills") + 1,
-        last_seq=seq,
-    )
+def _filled(rows: list[Any], event: ev.ChildOrderFilled, seq: int) -> Any:
+    """Count a fill in the latest row before it and return that, None where there is none or the fill is in it."""
+    row = next((row for row in reversed(rows) if row.seq < seq), None)
+    if row is None or row.last_seq >= seq:
+        return None
+    row.filled += event.quantity
+    row.notional += event.quantity * event.price
+    row.fills += 1
+    row.last_seq = seq
+    return row

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.db import connection
 from django.test import Client
 
 from piggy.core import commands as cmd
@@ -160,6 +161,40 @@ def test_a_shadow_is_compared_with_what_was_chosen(desk: Any) -> None:
     assert abs(cost.bps - Decimal("0.00001") / Decimal("1.10011") * 10_000) < Decimal("0.0001")
     report = staff("dealer").get("/desk/shadow-report").json()
     assert report["asked"]["LP2"]["fills"] == 3 or report["asked"] == {}
+
+
+def test_fills_count_once_in_the_latest_offer_whatever_the_batches(desk: Any) -> None:
+    """An order of two legs at a time, some given back and routed anew; event by event, all at once, and all again."""
+    from apps.liquidity.models import RouteQuote
+    from piggy import projector
+
+    def offers() -> list[Any]:
+        columns = ("seq", "last_seq", "venue", "order_id", "filled", "notional", "fills")
+        return list(RouteQuote.objects.order_by("seq", "venue").values_list(*columns))
+
+    def from_the_start(*, rows_max: int) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute("update projection_cursor set seq = 0 where name = 'liquidity'")
+        while projector.catch_up(tenant="acorn", name="liquidity", rows_max=rows_max):
+            pass
+        return offers()
+
+    floor = Floor()
+    for quantity in ("1", "2"):
+        floor.place("a1", Side.BUY, quantity)
+        leg = floor.children()[0]
+        floor.fill(leg, "1.10012", "0.4")
+        floor.reject(leg)
+        floor.fill(floor.children()[0], "1.10013")
+    project(floor)
+    once = offers()
+    counted = [row for row in once if row[-1]]
+    fills = [each.event for each in floor.log if isinstance(each.event, ev.ChildOrderFilled)]
+    assert sum(row[-1] for row in counted) == len(fills) == 4
+    assert sum(row[4] for row in counted) == sum(fill.quantity for fill in fills)
+    assert from_the_start(rows_max=4_000) == once, "told again it changes nothing"
+    RouteQuote.objects.all().delete()
+    assert from_the_start(rows_max=1) == once
 
 
 def test_a_canary_in_a_reject_storm_or_dearer_than_the_others_goes_back_to_shadow(desk: Any) -> None:
