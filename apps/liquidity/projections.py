@@ -18,10 +18,7 @@ TABLES = (RouteQuote,)
 
 
 def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
-    """Fold `batch` (rising seq, inside the caller's transaction) into the tables; repeating changes nothing.
-
-    Stops once, between its last question and its first write.
-    """
+    """Fold `batch` (rising seq, inside the caller's transaction) into the tables; repeating changes nothing."""
     sides, known = _sides(batch), _known(batch)
     yield
     added: list[Any] = []
