@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from apps.accounts import selectors as accounts
 from apps.instruments import selectors as instruments
@@ -24,6 +24,14 @@ NOT_SET = "not configured"
 def live_policies() -> QuerySet[Policy]:
     """Return the live version of every policy."""
     return Policy.objects.filter(state=Policy.State.LIVE).order_by("kind", "group", "symbol", "owner")
+
+
+def waiting_drafts() -> list[tuple[str, str, int]]:
+    """Return what another person has to decide: what the drafts are, the screen's model and how many, by kind."""
+    drafts = Policy.objects.filter(state=Policy.State.DRAFT)
+    counts = dict(drafts.order_by().values_list("kind").annotate(Count("pk")))
+    screens = [(screen._meta, counts.get(screen.KIND, 0)) for screen in Policy.__subclasses__()]  # type: ignore[attr-defined]
+    return [(str(meta.verbose_name_plural), meta.label_lower, count) for meta, count in screens if count]
 
 
 def live_rows(*, kind: str) -> list[Policy]:

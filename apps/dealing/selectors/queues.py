@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.dealing.selectors.seats import panel_snapshot
 from apps.liquidity import selectors as liquidity
 from apps.outbox import selectors as outbox
+from apps.policies import selectors as policies
 from apps.reports import selectors as reports
 from apps.risk import selectors as risk
 from apps.trading import selectors as trading
@@ -106,6 +107,16 @@ def _for_a_second_person() -> list[Queue]:
             model="treasury.withdrawal",
             note="asked for, and not yet approved or rejected",
             query=waiting,
+        ),
+        *(
+            Queue(
+                title=f"Drafts of {titles}",
+                count=count,
+                model=model,
+                note="written, and not live before another person approves",
+                query="?state__exact=draft",
+            )
+            for titles, model, count in policies.waiting_drafts()
         ),
     ]
 

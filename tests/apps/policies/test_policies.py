@@ -277,6 +277,24 @@ def test_the_form_writes_a_draft_and_shows_what_the_linter_says(broker: None) ->
     assert wrong.status_code == 200 and "rules" in wrong.content.decode()
 
 
+def test_a_draft_waits_on_the_first_page_and_is_decided_on_its_own(broker: None) -> None:
+    dealer, second = staff("dealer", "dora"), staff("admin", "anna")
+    assert "Drafts of swap rates" not in second.get("/admin/").content.decode()
+    form = {"symbol": "EURUSD", "body": '{"long": "-6.2", "short": "1.1"}', "reason": "a new day"}
+    assert dealer.post("/admin/policies/swappolicy/add/", form).status_code == 302
+    with in_tenant("acorn"):
+        made = Policy.objects.get()
+    assert "Drafts of swap rates" in second.get("/admin/").content.decode()
+    path, approve = f"/admin/policies/swappolicy/{made.pk}/change/", 'value="approve"'
+    assert approve not in dealer.get(path).content.decode()
+    assert approve in second.get(path).content.decode()
+    second.post("/admin/policies/swappolicy/", {"_selected_action": made.pk, "action": "approve"})
+    with in_tenant("acorn"):
+        made.refresh_from_db()
+    assert (made.state, made.decided_by) == (Policy.State.LIVE, "anna")
+    assert approve not in second.get(path).content.decode()
+
+
 FULL: dict[str, dict[str, Any]] = {
     Kind.PRICING: {
         "bands": [{"bid": "3", "ask": "-4.5"}, {"bid": "1", "ask": "1", "from_lots": "10", "unit": "bps"}],
