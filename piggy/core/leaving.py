@@ -36,7 +36,7 @@ class Keeping(NamedTuple):
     """
 
     ended_us: int = HOUR_US
-    orders_max: int = 50_000
+    orders_max: int = 20_000
     round_max: int = 16
 
 

@@ -21,6 +21,7 @@ class EngineConfig:
 
     `tape_days` is how long the rule lab's tapes are kept, 0 records none; a tenant's has at most `tape_mib_max` a day.
     A rate of 0 is no limit. `reconcile_ms_max` is how long a start waits for venues before it goes on without some.
+    An order leaves memory `ended_kept_s` after it ended, or sooner where a tenant has more than `ended_kept_max`.
     Past `signals_waiting_max` the fast door answers 503 until fewer wait.
     """
 
@@ -40,6 +41,8 @@ class EngineConfig:
     address_failures_per_s_max: int = 20
     signals_waiting_max: int = 1_000
     snapshot_events: int = 50_000
+    ended_kept_s: int = 3_600
+    ended_kept_max: int = 20_000
     tape_days: int = 7
     tape_mib_max: int = 4_096
     home: Path = Path(".run")
@@ -62,6 +65,8 @@ class EngineConfig:
             signals_waiting_max=_number(env, "PIGGY_SIGNALS_WAITING_MAX", 1_000),
             reconcile_ms_max=_number(env, "PIGGY_RECONCILE_MS_MAX", 1_000),
             snapshot_events=_number(env, "PIGGY_SNAPSHOT_EVENTS", 50_000),
+            ended_kept_s=_number(env, "PIGGY_ENDED_KEPT_S", 3_600),
+            ended_kept_max=_number(env, "PIGGY_ENDED_KEPT_MAX", 20_000),
             tape_days=_number(env, "PIGGY_TAPE_DAYS", 7),
             tape_mib_max=_number(env, "PIGGY_TAPE_MIB_MAX", 4_096),
             home=Path(env.get("PIGGY_HOME", ".run")).absolute(),

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import redis.asyncio
 
+from piggy.core.leaving import Keeping
 from piggy.engine import exposure, scorecards
 from piggy.engine.client_prices import ClientPrices
 from piggy.engine.clock import Clock
@@ -225,6 +226,9 @@ class Term:
             found = await warm.take(connection=reader, tenant=tenant)
             if found is not None:
                 desk, journal.tips[tenant] = found
+                desk.keeping = Keeping(
+                    ended_us=self._config.ended_kept_s * 1_000_000, orders_max=self._config.ended_kept_max
+                )
                 loop.take(tenant=tenant, desk=desk)
                 entry.begin(tenant=tenant)
         for tenant in set(loop.desks) - tenants:
