@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -86,14 +86,13 @@ class ReadOnlyAdmin(_Shown):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Lay fields out in short rows and show every decimal plainly."""
+        decimals = {field.name for field in self.model._meta.fields if isinstance(field, models.DecimalField)}
         if self.fieldsets or self.fields:
-            return super().get_fieldsets(request, obj)
+            given = super().get_fieldsets(request, obj)
+            return [(title, {**options, "fields": _plainly(options["fields"], decimals)}) for title, options in given]
         hidden = set(self.exclude or ())
-        shown = [
-            number(field.name, sortable=False) if isinstance(field, models.DecimalField) else field.name
-            for field in self.model._meta.fields
-            if field.name not in hidden
-        ]
+        names = [field.name for field in self.model._meta.fields if field.name not in hidden]
+        shown = _plainly(names, decimals)
         rows = [tuple(shown[at : at + FIELDS_PER_ROW]) for at in range(0, len(shown), FIELDS_PER_ROW)]
         return [(None, {"fields": rows})]
 
@@ -188,6 +187,18 @@ class DraftedAdmin(_Told, ReadOnlyAdmin):
 def reason_of(form: Any) -> str:
     """Return why somebody changes a setting."""
     return str(form.cleaned_data.get("reason", ""))
+
+
+def _plainly(names: Iterable[Any], decimals: set[str]) -> list[Any]:
+    """Return fields to show, decimals as `number` does; what stands together in a row stays together."""
+    return [
+        tuple(_plainly(name, decimals))
+        if isinstance(name, tuple | list)
+        else number(name, sortable=False)
+        if name in decimals
+        else name
+        for name in names
+    ]
 
 
 def _without_reason(fieldsets: Any) -> list[Any]:

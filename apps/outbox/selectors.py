@@ -39,7 +39,7 @@ def commands_in_log(*, command_ids: Iterable[UUID]) -> set[UUID]:
 
 
 def setting_history(*, reference: str) -> list[Told]:
-    """Return every change of a setting, the latest first; tellings that changed nothing are left out."""
+    """Return every change of a setting, the latest first; re-tellings, for which nobody gave a reason, are left out."""
     found: list[Told] = []
     before: dict[str, Any] = {}
     for row in OutboxCommand.objects.filter(reference=reference).order_by("id"):
@@ -47,7 +47,7 @@ def setting_history(*, reference: str) -> list[Told]:
         after = dict(flat(value=msgspec.to_builtins(command, str_keys=True, order="deterministic")))
         changes = [(name, before.get(name), after.get(name)) for name in {**before, **after}]
         changed = [each for each in changes if each[1] != each[2] and not each[0].endswith("version")]
-        if changed:
+        if changed or row.reason:
             found.insert(0, Told(row.created_at, row.principal, row.reason, changed))
         before = after
     return found

@@ -20,6 +20,8 @@ PAGES = (
     "/admin/policies/limitspolicy/add/?group=b-book",
     "/admin/policies/limitspolicy/effective/?group=b-book",
     "/admin/policies/routingrules/add/",
+    "/admin/policies/grouppolicy/add/?group=b-book",
+    "/admin/treasury/withdrawal/add/",
     "/admin/risk/depreciationnotice/",
     "/admin/auth/group/add/",
     "/desk/reports/exposure.html",

@@ -7,10 +7,29 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import TabularInline
 
-from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, number
+from apps.common.admin import ReadOnlyAdmin, SettingAdmin, badge, number, reason_of
 from apps.liquidity import selectors, services
 from apps.liquidity.models import FixMessage, FixNumbers, LiquidityProvider, LpSymbol, VenueOrder, VenueReport
+from apps.outbox.selectors import setting_history
 from apps.tenants.selectors import current_schema
+
+REASON_MAX = 500
+# The session's own: the engine is not told of these.
+OF_THE_WORKER = (
+    "kind",
+    "host",
+    "port",
+    "sender_comp_id",
+    "target_comp_id",
+    "username",
+    "rest_url",
+    "stream_url",
+    "account",
+    "settings",
+    "dialect",
+    "heartbeat_s",
+    "order_age_ms_max",
+)
 
 
 class LpSymbolInline(TabularInline):
@@ -20,8 +39,10 @@ class LpSymbolInline(TabularInline):
 
 
 @admin.register(LiquidityProvider)
-class LiquidityProviderAdmin(KeptAdmin):
+class LiquidityProviderAdmin(SettingAdmin):
     """An LP's session, priority and symbols; saving tells the engine and the worker, no restart."""
+
+    history_of = staticmethod(setting_history)
 
     list_display = (
         "name",
@@ -64,23 +85,27 @@ class LiquidityProviderAdmin(KeptAdmin):
             return "nothing yet"
         return f"first for {found.first_percent} % of {found.decisions} orders, {found.saved_bps} bp saved on average"
 
-    def save_model(self, request: HttpRequest, obj: LiquidityProvider, form: Any, change: bool) -> None:
-        """Write the LP; a new stage is noted with who set it."""
-        super().save_model(request, obj, form, change)
-        if change and "stage" in form.changed_data:
-            services.set_stage(
-                tenant=current_schema(),
-                provider=obj,
-                before=form.initial["stage"],
-                reason="set in the back office",
-                by=request.user.get_username(),
-                now=timezone.now(),
-            )
-
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Write the symbols, then tell the whole to the engine."""
+        """Write the symbols, then tell the whole to the engine; a new stage is noted with who set it."""
         super().save_related(request, form, formsets, change)
-        services.tell_provider(tenant=current_schema(), provider=form.instance, by=request.user.get_username())
+        who: dict[str, Any] = {"tenant": current_schema(), "provider": form.instance, "by": request.user.get_username()}
+        why = _why(form, formsets)
+        if change and "stage" in form.changed_data:
+            services.set_stage(**who, before=form.initial["stage"], reason=why, now=timezone.now())
+        else:
+            services.tell_provider(**who, reason=why)
+
+
+def _why(form: Any, formsets: Any) -> str:
+    """Return the reason, with what becomes of settings that only the worker reads."""
+    names = [name for name in form.changed_data if name in OF_THE_WORKER]
+    moved = [f"{name}: {form.initial.get(name, '')} → {form.cleaned_data[name]}" for name in names]
+    for row in (row for formset in formsets for row in formset.forms if row.instance.pk):
+        names = [name for name in row.changed_data if name in ("venue_symbol", "units_per_lot")]
+        moved += [
+            f"{row.instance.symbol} {name}: {row.initial.get(name, '–')} → {row.cleaned_data[name]}" for name in names
+        ]
+    return "; ".join([reason_of(form), *moved])[:REASON_MAX]
 
 
 @admin.register(VenueOrder)

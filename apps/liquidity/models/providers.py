@@ -103,6 +103,11 @@ class LiquidityProvider(models.Model):
         if not STEP.fullmatch(self.settings.get("lot_step", "0.01")):
             raise ValidationError({"settings": 'lot_step: the smallest step in lots, as "0.01".'})
 
+    @property
+    def reference(self) -> str:
+        """The name of this row in the outbox."""
+        return f"venue:{self.name}"
+
     def to_core(self) -> core.Venue:
         """Return the venue as routing sees it."""
         return core.Venue(

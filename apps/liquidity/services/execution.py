@@ -73,7 +73,7 @@ def set_stage(
         change = StageChange.objects.create(
             provider=provider, before=before, after=provider.stage, reason=reason[:300], by=by, at=now
         )
-        tell_provider(tenant=tenant, provider=provider, by=by)
+        tell_provider(tenant=tenant, provider=provider, by=by, reason=reason)
     return change
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.db import transaction
 
 from apps.liquidity.models import LiquidityProvider, LpSymbol
-from apps.outbox.services import tell_engine
+from apps.outbox.services import SET_UP, tell_engine
 from piggy.core.commands import ConfigureVenue
 
 
@@ -30,13 +30,13 @@ def save_provider(*, tenant: str, provider: LiquidityProvider, by: str) -> Liqui
     return provider
 
 
-def tell_provider(*, tenant: str, provider: LiquidityProvider, by: str) -> None:
-    """Give the LP its next version, as when its symbols changed, and tell the engine."""
+def tell_provider(*, tenant: str, provider: LiquidityProvider, by: str, reason: str = "") -> None:
+    """Give the LP its next version, as when its symbols changed, and tell the engine; `reason` stays in its history."""
     with transaction.atomic():
         current = LiquidityProvider.objects.select_for_update().get(pk=provider.pk)
         provider.version = current.version + 1
         LiquidityProvider.objects.filter(pk=provider.pk).update(version=provider.version)
-        _tell(tenant=tenant, provider=provider, by=by)
+        _tell(tenant=tenant, provider=provider, by=by, reason=reason)
 
 
 def add_provider(
@@ -54,7 +54,7 @@ def add_provider(
                 symbol=terms.symbol,
                 defaults={"venue_symbol": terms.venue_symbol, "units_per_lot": terms.units_per_lot},
             )
-        tell_provider(tenant=tenant, provider=provider, by=by)
+        tell_provider(tenant=tenant, provider=provider, by=by, reason=SET_UP)
     return provider
 
 
@@ -67,11 +67,12 @@ def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     return len(found)
 
 
-def _tell(*, tenant: str, provider: LiquidityProvider, by: str, mark: str = "") -> None:
+def _tell(*, tenant: str, provider: LiquidityProvider, by: str, mark: str = "", reason: str = "") -> None:
     tell_engine(
         tenant=tenant,
         command=ConfigureVenue(venue=provider.to_core()),
-        reference=f"venue:{provider.name}",
+        reference=provider.reference,
         version=f"{provider.version}{mark}",
         by=by,
+        reason=reason,
     )

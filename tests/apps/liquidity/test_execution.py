@@ -243,12 +243,16 @@ def test_the_stage_is_set_in_the_back_office(desk: Any, as_tenant: Any) -> None:
     address = f"/admin/liquidity/liquidityprovider/{provider.pk}/change/"
     form = {k: v for k, v in browser.get(address).context["adminform"].form.initial.items() if v is not None}
     form |= {"stage": "shadow", "enabled": "on", "symbols-TOTAL_FORMS": "0", "symbols-INITIAL_FORMS": "0"}
-    answer = browser.post(address, form)
+    assert browser.post(address, form).status_code == 200, "without a reason nothing is changed"
+    answer = browser.post(address, form | {"reason": "a trial", "heartbeat_s": "11"})
     assert answer.status_code == 302, answer.content.decode()[:2_000]
     with as_tenant("acorn"):
         change = StageChange.objects.get()
         assert (change.before, change.after, change.by) == ("live", "shadow", "dealer")
+        assert change.reason == "a trial; heartbeat_s: 10 → 11"
         assert told(cmd.ConfigureVenue)[-1].venue.shadow
+    shown = browser.get(address.replace("change/", "history/")).content.decode()
+    assert "venue.shadow: False → True" in shown and "heartbeat_s: 10 → 11" in shown and "set-up" in shown
 
 
 def test_a_policy_says_what_the_desk_needs(desk: Any) -> None:
