@@ -96,6 +96,13 @@ def brand_context(request: HttpRequest) -> dict[str, Any]:
     return {"brand": brand_of(request)}
 
 
+def brand_schema(result: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> dict[str, Any]:
+    """Name the API's description after the broker whose domain it is asked on."""
+    if request is not None and (name := brand_of(request)["name"]):
+        result["info"]["title"] = f"{name} API"
+    return result
+
+
 def brand_title(request: HttpRequest) -> str:
     """Return the title of the back office."""
     return brand_of(request)["name"]

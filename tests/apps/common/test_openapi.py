@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+
+from apps.tenants.models import Tenant
 
 ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorOut"}}}
 
@@ -56,3 +59,10 @@ def test_a_body_is_closed_and_must_be_there(description: dict[str, Any]) -> None
 def test_money_is_text_of_digits(description: dict[str, Any]) -> None:
     quantity = description["components"]["schemas"]["OrderInRequest"]["properties"]["quantity"]
     assert quantity["type"] == "string" and quantity["pattern"].startswith("^-?[0-9]{1,18}")
+
+
+def test_it_is_called_after_the_broker_whose_domain_it_is_asked_on(acorn: Tenant, birch: Tenant) -> None:
+    for tenant in (acorn, birch):
+        asked = Client(headers={"host": f"{tenant.schema_name}.localhost"})
+        title = asked.get("/api/v1/schema", {"format": "json"}).json()["info"]["title"]
+        assert title == f"{tenant.name} API"
