@@ -290,6 +290,27 @@ def test_nobody_waits_long_for_room_beyond_the_most_that_may_be_kept() -> None:
     assert len(floor.desk.state.orders) <= 6 + 4 + 4
 
 
+def test_nothing_in_a_state_grows_with_its_orders_day_after_day() -> None:
+    floor, sizes = ForgetfulFloor(), list[dict[str, int]]()
+    floor.do(cmd.ConfigureHedging(policy=policy()))
+    for number in range(432):
+        floor.now_us += 600 * SECOND_US
+        floor.requote()
+        group = {"oco_group": f"pair {number // 2}", "limit_price": "1.09950"} if number % 4 > 1 else {}
+        floor.place(ACCOUNTS[number // 2 % 4], list(Side)[number % 2], "0.50", **group)
+        for leg in floor.children():
+            floor.fill(leg, str(leg.limit_price))
+        act(floor)
+        if number % 144 == 143:
+            state = floor.desk.state
+            sized = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+            sizes.append({name: len(each) for name, each in sized.items() if hasattr(each, "__len__")})
+    assert floor.desk.state.order_count == 432
+    assert sizes[2]["orders"] < 100, "what waits for its price"
+    grown = {name for name, size in sizes[2].items() if size > sizes[1][name] + 2}
+    assert grown <= {"suspended"}, [(name, sizes[1][name], sizes[2][name]) for name in grown]
+
+
 def test_a_hedge_leaves_once_its_policy_has_a_later_one() -> None:
     floor = ForgetfulFloor()
     floor.do(cmd.ConfigureHedging(policy=policy()))
