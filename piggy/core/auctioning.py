@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core import venue_cancels
 from piggy.core.accounts import TradingState
 from piggy.core.aftermath import settled
 from piggy.core.auctions import CALL_S_MAX, CALLS, AuctionOrder, AuctionPhase, matched, rules_fault, uncross
@@ -97,11 +98,10 @@ def _leave(*, symbol: str, execution: Execution) -> None:
     """Hold the auction of a call that ends; market orders that found nobody end with it."""
     if phase_of(state=execution.moment.state, symbol=symbol) not in CALLS:
         return
-    collected = _collected(symbol=symbol, execution=execution)
-    _uncross(symbol=symbol, orders=_without_own(collected, execution), execution=execution)
-    for order in collected:
-        if order.terms.type is OrderType.MARKET and execution.leaves(order) > 0:
-            execution.cancel(order=order, outcome="cancelled", reason="the auction left it unfilled")
+    collected = _without_own(_collected(symbol=symbol, execution=execution), execution)
+    _uncross(symbol=symbol, orders=collected, execution=execution)
+    left = [order for order in collected if order.terms.type is OrderType.MARKET and execution.leaves(order) > 0]
+    venue_cancels.end(orders=left, outcome="cancelled", reason="the auction left it unfilled", execution=execution)
 
 
 def _collected(*, symbol: str, execution: Execution) -> list[Order]:
@@ -132,7 +132,8 @@ def _without_own(orders: list[Order], execution: Execution) -> list[Order]:
     for order in orders:
         mine = by_owner.setdefault(execution.moment.account(order.terms.account_id).owner_id, [])
         if any(_could_meet(order, other) for other in mine):
-            execution.cancel(order=order, outcome="cancelled", reason="self-trade prevention")
+            reason = "self-trade prevention"
+            venue_cancels.end(orders=(order,), outcome="cancelled", reason=reason, execution=execution)
             continue
         mine.append(order)
         kept.append(order)

@@ -9,7 +9,7 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.accounts import TradingState
+from piggy.core.accounts import Account, TradingState
 from piggy.core.auctions import AuctionPhase, AuctionRules
 from piggy.core.desk import Desk
 from piggy.core.money import ZERO
@@ -242,3 +242,30 @@ def test_a_stop_out_waits_for_the_call_to_end() -> None:
     phase(floor, CONTINUOUS)
     floor.quotes("-0.02501")
     assert only(floor.act(), ev.StoppedOut)
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("fills", [True, False])
+def test_a_market_order_of_which_a_leg_is_still_out_ends_with_that_leg_and_not_before(fills: bool, own: bool) -> None:
+    """One venue gave its lots back in the call, the other has not answered: what it deals is the order's.
+
+    So too where it ends because an earlier order of its own owner waits.
+    """
+    floor = Floor()
+    if own:
+        twin = Account(account_id="twin", group="b", owner_id="a1", currency="USD")
+        floor.do(cmd.ConfigureAccount(account=twin))
+        floor.do(cmd.CreditAccount(account_id="twin", amount=D(100_000), reference="twin"))
+        limit(floor, "twin", Side.SELL, "1", "1.10500")
+    floor.place("a1", Side.BUY, "2.01")
+    given_back, out = floor.children()
+    phase(floor, OPENING)
+    floor.reject(given_back)
+    events = phase(floor, CONTINUOUS)
+    assert only(events, ev.OrderCancelled) == []
+    assert [asked.cl_ord_id for asked in only(events, ev.ChildCancelRequested)] == [out.cl_ord_id]
+    ended = floor.fill(out, "1.10011") if fills else floor.done(out)
+    (cancelled,) = only(ended, ev.OrderCancelled)
+    assert cancelled.leaves == (D("2.00") if fills else D("2.01")) and floor.order(1 + own).routed == 0
+    assert cancelled.reason == ("self-trade prevention" if own else "the auction left it unfilled")
+    assert floor.desk.state.open_orders["a1"] == set()

@@ -86,3 +86,8 @@ def test_without_a_live_path_there_is_no_rate():
 @given(st.sampled_from(["EUR", "GBP", "JPY", "USD"]), st.sampled_from(["EUR", "GBP", "JPY", "USD"]))
 def test_a_loss_never_costs_less_than_a_gain_brings(source, target):
     assert rate(source, target, gain=False).rate >= rate(source, target, gain=True).rate
+
+
+def test_money_of_the_accounts_own_currency_needs_no_rate_of_any_time():
+    same = conversion(source="USD", target="USD", gain=True, pairs={}, quotes=BOOK.get)
+    assert same is not None and (same.rate, same.at_us, same.legs) == (1, 0, ())

@@ -20,7 +20,7 @@ from piggy.core.margin import (
 )
 from piggy.core.orders import Side
 from piggy.core.positions import Position
-from piggy.core.protection import risk_warning, write_off
+from piggy.core.protection import REFRESH_DAYS, WINDOW_DAYS, depreciation_notices, risk_warning, write_off
 from piggy.core.stopout import OpenLine, ladder, line_floating, stop_out_price
 
 D = Decimal
@@ -52,6 +52,7 @@ def test_only_what_makes_the_net_larger_is_new_also_below_a_lot() -> None:
 
 def test_both_legs_of_a_hedge_are_margined_in_full_unless_a_group_says_less() -> None:
     assert MarginSettings().hedged_ratio == 2
+    assert MarginTerms(percent=D(5)).maintenance_percent == MarginSettings().maintenance_percent == 50
 
 
 def test_the_newest_rules_of_those_in_force_hold() -> None:
@@ -59,6 +60,12 @@ def test_the_newest_rules_of_those_in_force_hold() -> None:
     for sets in ((older, later), (later, older)):
         assert in_force(rule_sets=sets, jurisdiction="EU", at_us=2) is later
         assert in_force(rule_sets=sets, jurisdiction="EU", at_us=1) is older
+
+
+def test_notices_and_figures_count_as_the_rules_say() -> None:
+    """G-16, G-21: a year's figures, refreshed within a quarter; tenths of however little."""
+    assert (WINDOW_DAYS, REFRESH_DAYS) == (365, 92)
+    assert depreciation_notices(initial=D(1), before=D(1), after=D("0.75")) == (10, 20)
 
 
 def test_figures_are_old_by_when_they_were_taken() -> None:

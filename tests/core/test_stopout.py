@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal as D
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -211,3 +212,27 @@ def test_a_ladder_restores_the_level_or_has_closed_all_it_may(held, balance, mod
     if reaches(margin=steps.after, level_percent=HALF, inclusive=inclusive):
         assert {rung.position_id: rung.quantity for rung in steps.rungs} == trusted
         assert set(steps.queued) == {one.position.position_id for one in lines if not one.trusted}
+
+
+@pytest.mark.parametrize("tenths", range(180, 250, 7))
+def test_a_partial_close_takes_the_fewest_lots_that_suffice(tenths: int):
+    """One step less would leave the account where it is stopped out."""
+    balance = str(D(tenths) / 10)
+    (rung,) = run(line("p"), balance=balance, partial=True).rungs
+    assert rung.level_after is not None and rung.level_after >= HALF
+    one_less = filled(
+        position=line("p").position, side=Side.SELL, quantity=rung.quantity - D("0.1"), price=D(100), contract_size=D(1)
+    ).position
+    assert one_less is not None
+    assert run(msgspec.structs.replace(line("p"), position=one_less), balance=balance, partial=True).rungs
+
+
+@pytest.mark.parametrize(("balance", "lots"), [("49.6", "0.1"), ("49.2", "0.2"), ("48.6", "0.3")])
+def test_so_many_hundredths_of_every_position_go_as_are_enough(balance: str, lots: str):
+    steps = run(line("p"), line("q"), balance=balance, mode=StopOutMode.FAIR)
+    assert [rung.quantity for rung in steps.rungs] == [D(lots), D(lots)]
+
+
+def test_the_middle_of_five_sources_is_the_third():
+    mids = [D(1), D(1), D(2), D(2), D(2)]
+    assert quorum(mids=mids, needed=3, band_bps=D(0)) and not quorum(mids=mids, needed=4, band_bps=D(0))

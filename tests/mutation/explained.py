@@ -34,5 +34,10 @@ EXPLAINED: dict[str, str] = {
     "`net_before * net_after < 0` became `net_before * net_after <= 0`": "from or to nothing both ways say the same",
     "became `False` in @dataclass(slots=True)": "where attributes are kept is no rule",
     "`0` became `1` in *, positions: Iterable[Position], buy_working": "no news window is of the year 1970",
+    "`64` became `65` in LIFE_FILLS_MAX": "how many fills are kept apart is a matter of room",
+    "`self.quantity > 0` became `self.quantity >= 0`": "a position is never flat",
+    "`ticks > 0` became `ticks >= 0`": "of no ticks none is walked",
+    "`0` became `1` in opened_at_us": "every fill says when it was",
+    "`lots <= 0` became `lots < 0` in if lots <= 0:": "without lots a window has no percent either",
     "`min(news_lots, opened)` became": "news lots above what was opened are cut again when they are charged",
 }
