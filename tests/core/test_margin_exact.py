@@ -56,6 +56,7 @@ def test_both_legs_of_a_hedge_are_margined_in_full_unless_a_group_says_less() ->
 
 
 def test_the_newest_rules_of_those_in_force_hold() -> None:
+    assert ESMA_2018.version == 1
     older, later = (structs.replace(ESMA_2018, in_force_from_us=at, version=at) for at in (1, 2))
     for sets in ((older, later), (later, older)):
         assert in_force(rule_sets=sets, jurisdiction="EU", at_us=2) is later
