@@ -22,6 +22,8 @@ PAGES = (
     "/admin/policies/routingrules/add/",
     "/admin/policies/grouppolicy/add/?group=b-book",
     "/admin/treasury/withdrawal/add/",
+    "/admin/policies/grouppolicy/add/?group=b-book",
+    "/admin/treasury/withdrawal/add/",
     "/admin/risk/depreciationnotice/",
     "/admin/auth/group/add/",
     "/desk/reports/exposure.html",
