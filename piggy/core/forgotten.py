@@ -1,7 +1,7 @@
 """Ids that were seen and are no longer kept: a Bloom filter that grows. It never denies one that it was told.
 
-It takes an unknown id for a known one about once in four hundred, so whoever hears "perhaps" looks in the log. This is
-all that a desk keeps of what is long over: two bytes for each command that it was ever given.
+A full one takes an unknown id for its own about once in two thousand, so whoever hears "perhaps" looks in the log.
+This is all that a desk keeps of what is long over: two bytes for each command that it was ever given.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import struct
 BITS_AN_ID = 16
 # Of the first filters, then of each: a small tenant needs little, and a large one few filters to ask.
 IDS_EACH = (1 << 17, 1 << 19, 1 << 21)
-# Four places of an id in each filter, out of its hash.
-_PLACES = struct.Struct(">4I")
+# Eight places of an id in each filter, out of its hash.
+_PLACES = struct.Struct(">8I")
 
 
 class Forgotten:
@@ -40,16 +40,14 @@ class Forgotten:
         """Tell whether the id may have been added; False is certain."""
         if not self._filters:
             return False
-        first, second, third, fourth = _places(command_id)
+        places = _places(command_id)
         for bits in self._filters:
             size = len(bits) << 3
-            # Three of four unknown ids end at the first question.
-            if (
-                bits[first % size >> 3] >> (first % size & 7) & 1
-                and bits[second % size >> 3] >> (second % size & 7) & 1
-                and bits[third % size >> 3] >> (third % size & 7) & 1
-                and bits[fourth % size >> 3] >> (fourth % size & 7) & 1
-            ):
+            for place in places:
+                place %= size
+                if not bits[place >> 3] >> (place & 7) & 1:
+                    break
+            else:
                 return True
         return False
 
