@@ -48,6 +48,7 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Liquidity",
         (
             ("Liquidity providers", "liquidity.liquidityprovider", "hub"),
+            ("Terms of LPs", "policies.venuepolicy", "edit_note"),
             ("Credentials", "liquidity.credential", "key"),
             ("Credential changes", "liquidity.credentialchange", "lock_reset"),
             ("Execution policy", "liquidity.executionpolicy", "balance"),

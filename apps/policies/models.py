@@ -6,13 +6,15 @@ A draft is written by one person and let in by another; then the engine is told,
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import msgspec
 from django.db import models
 
 from piggy.core import commands as cmd
-from piggy.core.accounts import Group
+from piggy.core.accounts import Group, Venue
 from piggy.core.auctions import AuctionRules, rules_fault
 from piggy.core.clearance import Calendar, Permissions, calendar_fault
 from piggy.core.hedging import HedgePolicy, policy_fault
@@ -49,12 +51,43 @@ class Kind(models.TextChoices):
     GROUP = "group"
     INSTRUMENT = "instrument"
     AUCTIONS = "auctions"
+    VENUE = "venue"
+
+
+class VenueStage(StrEnum):
+    SHADOW = "shadow"
+    CANARY = "canary"
+    LIVE = "live"
 
 
 class RestrictedList(msgspec.Struct, frozen=True, kw_only=True):
     """Symbols that may not be opened (P-04)."""
 
     symbols: frozenset[str]
+
+
+class VenueSymbol(msgspec.Struct, frozen=True, kw_only=True):
+    """Our symbol under an LP's name, and how many of its units one lot is."""
+
+    symbol: str
+    venue_symbol: str
+    units_per_lot: Decimal
+    enabled: bool = True
+
+
+class VenueTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What routing goes by at an LP; how its session is reached is on the LP's own record. `stage` shadow: quoted,
+    ranked and never sent an order; canary: sent its percent of them; live."""
+
+    enabled: bool
+    priority: int
+    stage: VenueStage
+    canary_percent: Decimal
+    quote_age_ms_max: int
+    answer_ms_max: int
+    messages_per_s_max: int | None = None
+    commission_per_million: Decimal
+    symbols: tuple[VenueSymbol, ...] = ()
 
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {
@@ -72,11 +105,12 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     Kind.GROUP: Group,
     Kind.INSTRUMENT: Instrument,
     Kind.AUCTIONS: AuctionRules,
+    Kind.VENUE: VenueTerms,
 }
 # What is live of these is another app's record, which set-up and the desk's changes for a while write too.
-OF_RECORD = (Kind.LIMITS, Kind.GROUP, Kind.INSTRUMENT)
+OF_RECORD = (Kind.LIMITS, Kind.GROUP, Kind.INSTRUMENT, Kind.VENUE)
 # Of these every field is written: a default that nobody meant would move what clients trade by.
-WHOLE = (Group, Instrument)
+WHOLE = (Group, Instrument, VenueTerms)
 # What names a policy of each kind beside the kind itself.
 OF_GROUP = (Kind.PRICING, Kind.MARGIN, Kind.SWAP_FREE, Kind.LIMITS, Kind.GROUP)
 OF_SYMBOL = (
@@ -89,7 +123,7 @@ OF_SYMBOL = (
     Kind.INSTRUMENT,
     Kind.AUCTIONS,
 )
-OF_OWNER = (Kind.CLEARANCE, Kind.RESTRICTED)
+OF_OWNER = (Kind.CLEARANCE, Kind.RESTRICTED, Kind.VENUE)
 NAMED_BY = (("group", OF_GROUP), ("symbol", OF_SYMBOL), ("owner", OF_OWNER))
 # Limits that the group's own record says.
 OF_THE_GROUP = ("order_value_max", "orders_open_max", "slippage_bps_max")
@@ -116,8 +150,8 @@ class Policy(models.Model):
     owner = models.CharField(
         max_length=40,
         blank=True,
-        help_text=f"A clearance: the account. A restricted list: the client's reference, blank for all of this broker's"
-        f" clients, {FIRM} for the list that the firm keeps.",
+        help_text="A clearance: the account. Terms of an LP: its name. A restricted list: the client's reference, blank"
+        f" for all of this broker's clients, {FIRM} for the list that the firm keeps.",
     )
     group = models.CharField(max_length=60, blank=True)
     symbol = models.CharField(max_length=40, blank=True, help_text=f"{ANY_SYMBOL}: every symbol without its own.")
@@ -201,7 +235,7 @@ class Policy(models.Model):
 def needed(*, struct: type[msgspec.Struct]) -> list[str]:
     """Return the fields that a body has to say, in their order."""
     fields, is_whole = msgspec.structs.fields(struct), struct in WHOLE
-    return [each.name for each in fields if each.required or (is_whole and each.default is not None)]
+    return [each.name for each in fields if each.required or (is_whole and each.default not in (None, ()))]
 
 
 class LabRun(models.Model):
@@ -247,6 +281,21 @@ def _restrictions(row: Policy, made: RestrictedList) -> cmd.ConfigureRestriction
     return cmd.ConfigureRestrictions(scope=scope, key=key, symbols=made.symbols)
 
 
+def _venue(row: Policy, made: VenueTerms) -> Venue:
+    return Venue(
+        name=row.owner,
+        enabled=made.enabled,
+        priority=made.priority,
+        quote_age_ms_max=made.quote_age_ms_max,
+        answer_ms_max=made.answer_ms_max,
+        messages_per_s_max=made.messages_per_s_max,
+        commission_per_million=made.commission_per_million,
+        symbols=tuple(sorted(each.symbol for each in made.symbols if each.enabled)),
+        shadow=made.stage is VenueStage.SHADOW,
+        canary_percent=made.canary_percent if made.stage is VenueStage.CANARY else None,
+    )
+
+
 _COMMANDS: dict[str, Callable[[Policy, Any], cmd.AnyCommand]] = {
     Kind.PRICING: lambda row, made: cmd.ConfigurePricing(group=row.group, symbol=row.symbol, profile=made),
     Kind.MARGIN: lambda row, made: cmd.ConfigureMargin(group=row.group, symbol=row.symbol, settings=made),
@@ -262,6 +311,7 @@ _COMMANDS: dict[str, Callable[[Policy, Any], cmd.AnyCommand]] = {
     Kind.GROUP: lambda row, made: cmd.ConfigureGroup(group=made),
     Kind.INSTRUMENT: lambda row, made: cmd.ConfigureInstrument(instrument=made),
     Kind.AUCTIONS: lambda row, made: cmd.ConfigureAuctions(rules=made),
+    Kind.VENUE: lambda row, made: cmd.ConfigureVenue(venue=_venue(row, made)),
 }
 
 
@@ -305,3 +355,4 @@ RestrictedPolicy = _proxy("RestrictedPolicy", Kind.RESTRICTED, "restricted list"
 GroupPolicy = _proxy("GroupPolicy", Kind.GROUP, "change of a group", "changes of groups")
 InstrumentPolicy = _proxy("InstrumentPolicy", Kind.INSTRUMENT, "change of a symbol", "changes of symbols")
 AuctionPolicy = _proxy("AuctionPolicy", Kind.AUCTIONS, "auction rule")
+VenuePolicy = _proxy("VenuePolicy", Kind.VENUE, "terms of an LP", "terms of LPs")

@@ -9,6 +9,7 @@ from django.db.models import Count, QuerySet
 
 from apps.accounts import selectors as accounts
 from apps.instruments import selectors as instruments
+from apps.liquidity import selectors as liquidity
 from apps.outbox import selectors as outbox
 from apps.policies.models import ANY_SYMBOL, OF_RECORD, OF_THE_GROUP, Kind, Policy, said_elsewhere
 from apps.risk import selectors as risk
@@ -42,6 +43,8 @@ def live_rows(*, kind: str) -> list[Policy]:
         named = [{"group": "", "symbol": row.symbol} for row in instruments.all_instruments()]
     elif kind == Kind.GROUP:
         named = [{"group": row.name, "symbol": ""} for row in accounts.all_groups()]
+    elif kind == Kind.VENUE:
+        named = [{"group": "", "symbol": "", "owner": row.name} for row in liquidity.providers()]
     else:
         named = [{"group": row.group.name, "symbol": ""} for row in risk.all_limits()]
     return [Policy(kind=kind, **names, body=live_body(kind=kind, **names)) for names in named]
@@ -56,6 +59,8 @@ def live_body(*, kind: str, group: str, symbol: str, owner: str = "") -> dict[st
     """Return the body of what holds now, None where nothing of the kind is set."""
     if kind in OF_RECORD:
         # What the engine has is in the record, also where no draft ever was.
+        if kind == Kind.VENUE:
+            return _plainly(liquidity.terms_of(name=owner))
         record = _record(kind, group, symbol)
         return body_of(made=record) if record is not None else None
     live = live_version(kind=kind, group=group, symbol=symbol, owner=owner)

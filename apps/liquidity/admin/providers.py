@@ -3,9 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
-from django.utils import timezone
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
 from unfold.admin import TabularInline
+from unfold.decorators import action
 
 from apps.common.admin import ReadOnlyAdmin, SettingAdmin, badge, number, reason_of
 from apps.liquidity import selectors, services
@@ -14,33 +17,29 @@ from apps.outbox.selectors import setting_history
 from apps.tenants.selectors import current_schema
 
 REASON_MAX = 500
-# The session's own: the engine is not told of these.
-OF_THE_WORKER = (
-    "kind",
-    "host",
-    "port",
-    "sender_comp_id",
-    "target_comp_id",
-    "username",
-    "rest_url",
-    "stream_url",
-    "account",
-    "settings",
-    "dialect",
-    "heartbeat_s",
-    "order_age_ms_max",
-)
 
 
 class LpSymbolInline(TabularInline):
     model = LpSymbol
     extra = 0
     fields = ("symbol", "venue_symbol", "units_per_lot", "enabled")
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Symbols come with the terms that two people decide."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """As above."""
+        return False
 
 
 @admin.register(LiquidityProvider)
 class LiquidityProviderAdmin(SettingAdmin):
-    """An LP's session, priority and symbols; saving tells the engine and the worker, no restart."""
+    """How an LP's session is reached: saving tells its worker, no restart. Its terms are changed by drafts.
+
+    A new one is off until two people have decided its terms.
+    """
 
     history_of = staticmethod(setting_history)
 
@@ -63,10 +62,33 @@ class LiquidityProviderAdmin(SettingAdmin):
     ordering = ("name",)
     readonly_fields = ("version", "updated_at", "staged_at", "credential_now", "comparison_now")
     inlines = (LpSymbolInline,)
+    actions_detail = ("write_terms",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """A name that orders have recorded is fixed."""
-        return (*self.readonly_fields, "name") if obj else self.readonly_fields
+        """What routing goes by has a draft; a name that orders have recorded is fixed."""
+        return (*self.readonly_fields, *selectors.TERMS, "name") if obj else self.readonly_fields
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """A new one has no terms yet."""
+        return () if obj else selectors.TERMS
+
+    @action(description="Change its terms", url_path="write-terms", permissions=["draft"])
+    def write_terms(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Begin a draft that says what is live."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        return redirect(f"{reverse('admin:policies_venuepolicy_add')}?{urlencode({'owner': row.name})}")
+
+    def has_draft_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whoever may write drafts."""
+        return bool(request.user.has_perm("policies.add_venuepolicy"))
+
+    def save_model(self, request: HttpRequest, obj: LiquidityProvider, form: Any, change: bool) -> None:
+        """Write the session; a new LP is off."""
+        if not change:
+            obj.enabled = False
+        super().save_model(request, obj, form, change)
 
     @admin.display(description="Credential")
     def credential_now(self, provider: LiquidityProvider) -> str:
@@ -86,25 +108,17 @@ class LiquidityProviderAdmin(SettingAdmin):
         return f"first for {found.first_percent} % of {found.decisions} orders, {found.saved_bps} bp saved on average"
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Write the symbols, then tell the whole to the engine; a new stage is noted with who set it."""
+        """Tell the engine, and the history what the worker alone reads."""
         super().save_related(request, form, formsets, change)
-        who: dict[str, Any] = {"tenant": current_schema(), "provider": form.instance, "by": request.user.get_username()}
-        why = _why(form, formsets)
-        if change and "stage" in form.changed_data:
-            services.set_stage(**who, before=form.initial["stage"], reason=why, now=timezone.now())
-        else:
-            services.tell_provider(**who, reason=why)
+        services.tell_provider(
+            tenant=current_schema(), provider=form.instance, by=request.user.get_username(), reason=_why(form)
+        )
 
 
-def _why(form: Any, formsets: Any) -> str:
-    """Return the reason, with what becomes of settings that only the worker reads."""
-    names = [name for name in form.changed_data if name in OF_THE_WORKER]
-    moved = [f"{name}: {form.initial.get(name, '')} → {form.cleaned_data[name]}" for name in names]
-    for row in (row for formset in formsets for row in formset.forms if row.instance.pk):
-        names = [name for name in row.changed_data if name in ("venue_symbol", "units_per_lot")]
-        moved += [
-            f"{row.instance.symbol} {name}: {row.initial.get(name, '–')} → {row.cleaned_data[name]}" for name in names
-        ]
+def _why(form: Any) -> str:
+    """Return the reason, with what becomes of each setting of the session."""
+    values = {name: (form.initial.get(name, "–"), form.cleaned_data[name]) for name in form.changed_data}
+    moved = [f"{name}: {was} → {now}" for name, (was, now) in values.items() if name != "reason" and was != now]
     return "; ".join([reason_of(form), *moved])[:REASON_MAX]
 
 

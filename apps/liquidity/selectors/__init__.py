@@ -34,11 +34,13 @@ from apps.liquidity.selectors.sessions import (
     untold_reports,
     venue_configs,
 )
+from apps.liquidity.selectors.terms import TERMS, terms_of
 
 __all__ = [
     "FACTS",
     "FIX",
     "OPEN_STATES",
+    "TERMS",
     "Card",
     "Cards",
     "Comparison",
@@ -65,6 +67,7 @@ __all__ = [
     "said_of",
     "scorecards",
     "session_configs",
+    "terms_of",
     "unreconciled",
     "unsettled_orders",
     "untold_reports",

@@ -33,6 +33,7 @@ from apps.liquidity.services.sessions import (
     unhurried,
 )
 from apps.liquidity.services.settling import Settlement, settle_by_hand
+from apps.liquidity.services.terms import check_terms, put_terms
 from apps.liquidity.services.venue_orders import claim_cancel, claim_order, mark_sent, unclaim_cancel
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "UnableToRequestCredential",
     "add_provider",
     "approve_credential",
+    "check_terms",
     "claim_cancel",
     "claim_order",
     "close_numbers",
@@ -57,6 +59,7 @@ __all__ = [
     "note_denied",
     "note_heard",
     "park_report",
+    "put_terms",
     "record_copies",
     "record_doubt",
     "record_refusal",

@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from apps.accounts import selectors as accounts
 from apps.common.admin import KeptAdmin, badge
 from apps.instruments import selectors as instruments
+from apps.liquidity import selectors as liquidity
 from apps.policies import models, selectors, services
 from apps.policies.admin.body import BodyField
 from apps.policies.admin.tables import Tables
@@ -269,6 +270,8 @@ def _choices(kind: Kind, name: str) -> list[tuple[str, str]] | None:
         anyone = [(ANY_SYMBOL, f"{ANY_SYMBOL} every symbol without its own")]
         found = [(each, each) for each in instruments.all_instruments().values_list("symbol", flat=True)]
         return [*(anyone if kind in (Kind.PRICING, Kind.MARGIN) else []), *found]
+    if name == "owner" and kind == Kind.VENUE:
+        return [(each.name, each.name) for each in liquidity.providers()]
     if name == "owner" and kind == Kind.CLEARANCE:
         return [(each, each) for each in accounts.all_accounts().values_list("account_id", flat=True)]
     if name == "owner":
@@ -305,6 +308,7 @@ for screen in (
     models.GroupPolicy,
     models.InstrumentPolicy,
     models.AuctionPolicy,
+    models.VenuePolicy,
 ):
     form = type(f"{screen.__name__}Form", (PolicyForm,), {"KIND": screen.KIND})  # type: ignore[attr-defined]
     admin.site.register(screen, PolicyAdmin, form=form)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+import msgspec
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max
@@ -13,6 +15,8 @@ from apps.accounts import selectors as accounts
 from apps.accounts import services as groups
 from apps.instruments import selectors as instruments
 from apps.instruments import services as symbols
+from apps.liquidity import selectors as venues
+from apps.liquidity import services as liquidity
 from apps.outbox.services import retell_settings, tell_setting
 from apps.policies import selectors
 from apps.policies.models import ANY_SYMBOL, FIRM, NAMED_BY, OF_RECORD, Kind, Policy, UnableToReadPolicy
@@ -43,13 +47,15 @@ def check_draft(*, policy: Policy) -> None:
     if not faults:
         try:
             made = Policy(**policy.named, body=policy.body, version=policy.version or 1).to_core()
-            unknown = sorted(set(getattr(made, "symbols", None) or ()) - _symbols())
+            # An LP's symbols stand with its names for them.
+            symbols_named = {getattr(each, "symbol", each) for each in getattr(made, "symbols", None) or ()}
+            unknown = sorted(symbols_named - _symbols())
             if unknown:
                 faults["body"] = f"symbols: there is no symbol {unknown[0]}."
         except UnableToReadPolicy as error:
             faults["body"] = str(error)
         else:
-            _check_record(policy.kind, made)
+            _check_record(policy, made)
     if faults:
         raise ValidationError(faults)
 
@@ -74,7 +80,7 @@ def approve(*, tenant: str, policy_id: int, by: str, at: datetime) -> Policy:
             before.save(update_fields=["state"])
         policy.state, policy.decided_by, policy.decided_at = Policy.State.LIVE, by, at
         policy.save()
-        _make_live(tenant, policy, by)
+        _make_live(tenant, policy, by, at)
     return policy
 
 
@@ -100,7 +106,7 @@ def _draft(policy_id: int) -> Policy:
     return policy
 
 
-def _make_live(tenant: str, policy: Policy, by: str) -> None:
+def _make_live(tenant: str, policy: Policy, by: str, at: datetime) -> None:
     """Write the record that the engine and changes for a while go by; where there is none, tell the engine."""
     made, told = policy.to_core(), {"tenant": tenant, "by": by, "reason": policy.reason}
     if policy.kind == Kind.LIMITS:
@@ -109,17 +115,22 @@ def _make_live(tenant: str, policy: Policy, by: str) -> None:
         groups.put_group(group=made, **told)
     elif policy.kind == Kind.INSTRUMENT:
         symbols.put_instrument(instrument=made, **told)
+    elif policy.kind == Kind.VENUE:
+        liquidity.put_terms(name=policy.owner, terms=msgspec.to_builtins(made, builtin_types=(Decimal,)), at=at, **told)
     else:
         tell_setting(row=policy, **told)
 
 
-def _check_record(kind: str, made: Any) -> None:
+def _check_record(policy: Policy, made: Any) -> None:
     """Raise ValidationError where the record of a group or symbol would not take what a draft says."""
     try:
-        if kind == Kind.GROUP:
+        if policy.kind == Kind.GROUP:
             groups.check_group(group=made)
-        elif kind == Kind.INSTRUMENT:
+        elif policy.kind == Kind.INSTRUMENT:
             symbols.check_instrument(instrument=made)
+        elif policy.kind == Kind.VENUE:
+            terms = msgspec.to_builtins(made, builtin_types=(Decimal,))
+            liquidity.check_terms(name=policy.owner, terms=terms)
     except ValidationError as error:
         found = error.message_dict.items()
         named = {"name": "group", "symbol": "symbol"}
@@ -142,6 +153,8 @@ def _misnamed(policy: Policy, name: str, *, needs: bool) -> str:
     if name == "symbol":
         is_any = policy.kind in (Kind.PRICING, Kind.MARGIN) and value == ANY_SYMBOL
         return "" if is_any or instruments.instrument_exists(symbol=value) else "Name a symbol of yours."
+    if policy.kind == Kind.VENUE:
+        return "" if venues.providers().filter(name=value).exists() else "Name an LP of yours."
     if policy.kind == Kind.CLEARANCE:
         return "" if accounts.all_accounts().filter(account_id=value).exists() else "Name an account of yours."
     is_known = value in ("", FIRM) or accounts.client_exists(reference=value)

@@ -235,24 +235,45 @@ def test_a_canary_in_a_reject_storm_or_dearer_than_the_others_goes_back_to_shado
     assert services.review_canaries(tenant="acorn", now=NOW) == []
 
 
-def test_the_stage_is_set_in_the_back_office(desk: Any, as_tenant: Any) -> None:
+def test_an_lps_session_is_changed_with_a_reason_and_its_terms_by_a_draft(desk: Any, as_tenant: Any) -> None:
     from apps.liquidity.models import LiquidityProvider, StageChange
+    from apps.outbox.selectors import setting_history
 
     browser = staff("dealer")
     provider = LiquidityProvider.objects.get(name="LP3")
     address = f"/admin/liquidity/liquidityprovider/{provider.pk}/change/"
-    form = {k: v for k, v in browser.get(address).context["adminform"].form.initial.items() if v is not None}
-    form |= {"stage": "shadow", "enabled": "on", "symbols-TOTAL_FORMS": "0", "symbols-INITIAL_FORMS": "0"}
+    page = browser.get(address)
+    assert "Change its terms" in page.content.decode()
+    form = {k: v for k, v in page.context["adminform"].form.initial.items() if v is not None}
+    form |= {"settings": "{}", "stage": "shadow", "symbols-TOTAL_FORMS": "0", "symbols-INITIAL_FORMS": "0"}
     assert browser.post(address, form).status_code == 200, "without a reason nothing is changed"
-    answer = browser.post(address, form | {"reason": "a trial", "heartbeat_s": "11"})
+    answer = browser.post(address, form | {"reason": "a slow line", "heartbeat_s": "11"})
     assert answer.status_code == 302, answer.content.decode()[:2_000]
     with as_tenant("acorn"):
-        change = StageChange.objects.get()
-        assert (change.before, change.after, change.by) == ("live", "shadow", "dealer")
-        assert change.reason == "a trial; heartbeat_s: 10 → 11"
-        assert told(cmd.ConfigureVenue)[-1].venue.shadow
+        assert not StageChange.objects.exists(), "its stage is not this form's"
+        assert not told(cmd.ConfigureVenue)[-1].venue.shadow
+        assert setting_history(reference="venue:LP3")[0].reason == "a slow line; heartbeat_s: 10 → 11"
     shown = browser.get(address.replace("change/", "history/")).content.decode()
-    assert "venue.shadow: False → True" in shown and "heartbeat_s: 10 → 11" in shown and "set-up" in shown
+    assert "heartbeat_s: 10 → 11" in shown and "set-up" in shown
+    draft = browser.get(address.replace("change/", "write-terms/")).url
+    assert 'value="9103"' not in browser.get(draft).content.decode() and "owner=LP3" in draft
+
+
+def test_a_new_lp_is_off_until_two_people_have_decided_its_terms(desk: Any, as_tenant: Any) -> None:
+    form = {
+        "name": "LP9",
+        "kind": "fix",
+        "host": "127.0.0.1",
+        "port": "9109",
+        "sender_comp_id": "A",
+        "target_comp_id": "B",
+    }
+    form |= {"dialect": "standard", "heartbeat_s": "10", "order_age_ms_max": "1000", "settings": "{}", "reason": "new"}
+    form |= {"symbols-TOTAL_FORMS": "0", "symbols-INITIAL_FORMS": "0"}
+    answer = staff("dealer").post("/admin/liquidity/liquidityprovider/add/", form)
+    assert answer.status_code == 302, answer.content.decode()[:2_000]
+    with as_tenant("acorn"):
+        assert not told(cmd.ConfigureVenue)[-1].venue.enabled
 
 
 def test_a_policy_says_what_the_desk_needs(desk: Any) -> None:

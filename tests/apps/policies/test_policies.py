@@ -13,11 +13,9 @@ from django.db import IntegrityError
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts import selectors as accounts
-from apps.instruments import selectors as symbols
 from apps.instruments import services as instruments
+from apps.liquidity import services as liquidity
 from apps.outbox.models import OutboxCommand
-from apps.outbox.selectors import setting_history
 from apps.outbox.services import SET_UP
 from apps.policies import selectors, services
 from apps.policies.admin.body import gathered, nodes_of
@@ -72,9 +70,25 @@ BODIES: dict[str, tuple[str, str, dict[str, Any], type]] = {
         selectors.body_of(made=symbol("EURUSD").to_core()) | {"margin_percent": "4", "contract_size": "100000"},
         cmd.ConfigureInstrument,
     ),
+    Kind.VENUE: (
+        "",
+        "",
+        {
+            "enabled": True,
+            "priority": 5,
+            "stage": "canary",
+            "canary_percent": "10",
+            "quote_age_ms_max": 500,
+            "answer_ms_max": 900,
+            "messages_per_s_max": 50,
+            "commission_per_million": "3.5",
+            "symbols": [{"symbol": "EURUSD", "venue_symbol": "EUR/USD", "units_per_lot": "100000", "enabled": True}],
+        },
+        cmd.ConfigureVenue,
+    ),
     Kind.AUCTIONS: ("", "EURUSD", {"dynamic_bps": 50, "static_bps": 200}, cmd.ConfigureAuctions),
 }
-OWNERS = {Kind.CLEARANCE: "A1", Kind.RESTRICTED: "C-alice"}
+OWNERS = {Kind.CLEARANCE: "A1", Kind.RESTRICTED: "C-alice", Kind.VENUE: "LP1"}
 
 
 @pytest.fixture
@@ -82,6 +96,7 @@ def broker(acorn: Any, redis_server: Any) -> Iterator[None]:
     with in_tenant("acorn"):
         records.client()
         instruments.set_up_instrument(tenant="acorn", instrument=symbol("EURUSD"), by="test")
+        liquidity.add_provider(tenant="acorn", name="LP1", port=9101, symbols=[], by="test")
         yield
 
 
@@ -138,6 +153,8 @@ def test_the_next_version_replaces_the_one_before_and_both_are_kept(broker: None
         (Kind.GROUP, {"stop_out_percent": "100"}, "body"),
         (Kind.INSTRUMENT, {"contract_size": "1"}, "body"),
         (Kind.INSTRUMENT, {"lot_min": "0.015"}, "body"),
+        (Kind.VENUE, {"canary_percent": "101"}, "body"),
+        (Kind.VENUE, {"symbols": [{"symbol": "NOTHING", "venue_symbol": "X", "units_per_lot": "1"}]}, "body"),
     ],
 )
 def test_what_the_engine_would_refuse_is_refused_when_it_is_written(
@@ -161,51 +178,6 @@ def test_the_database_too_wants_two_people_and_one_live_version(broker: None) ->
     other = draft(Kind.SWAPS)
     with pytest.raises(IntegrityError, match="one_live"):
         Policy.objects.filter(pk=other.pk).update(state="live")
-
-
-def test_a_group_and_a_symbol_change_their_records_and_say_what_they_were(broker: None) -> None:
-    made = approve(draft(Kind.GROUP))
-    group = accounts.all_groups().get(name="b-book")
-    assert (group.version, group.ask_markup_points, made.replaced["ask_markup_points"]) == (2, 7, 0)
-    (told_last, *_) = setting_history(reference="group:b-book")
-    assert (told_last.by, told_last.reason) == ("rick", "a new day")
-    ((_, changes),) = selectors.history(policy=made)
-    assert changes == [("ask_markup_points", 0, 7)], "against what set-up wrote"
-    assert selectors.effective(group="b-book")[0]["values"]["ask markup"] == ("7 points", "group b-book v2")
-    approve(draft(Kind.INSTRUMENT))
-    assert [str(each.margin_percent.normalize()) for each in symbols.all_instruments()] == ["4"]
-
-
-def test_a_new_group_and_a_new_symbol_come_by_drafts_too(broker: None) -> None:
-    """Nothing that is needed is filled up with a default that nobody wrote."""
-    body = {name: value for name, value in BODIES[Kind.GROUP][2].items() if name != "book_mode"}
-    new = Policy(kind=Kind.GROUP, group="vip", body=body, reason="a new desk")
-    with pytest.raises(ValidationError, match="book_mode: this has to be written"):
-        services.save_draft(policy=new, by="dora")
-    new.body = body | {"book_mode": "A"}
-    approve(services.save_draft(policy=new, by="dora"))
-    assert accounts.all_groups().get(name="vip").book_mode == "A"
-    for name, fault in (("GBP/USD", "symbol"), ("", "symbol")):
-        with pytest.raises(ValidationError) as refused:
-            body = BODIES[Kind.INSTRUMENT][2]
-            services.save_draft(policy=Policy(kind=Kind.INSTRUMENT, symbol=name, body=body, reason="x"), by="dora")
-        assert list(refused.value.message_dict) == [fault]
-
-
-def test_a_draft_that_cannot_be_used_any_more_stays_one(broker: None) -> None:
-    body = BODIES[Kind.INSTRUMENT][2]
-    small, large = (
-        services.save_draft(
-            policy=Policy(kind=Kind.INSTRUMENT, symbol="GBPUSD", body=body | {"contract_size": size}, reason="new"),
-            by="dora",
-        )
-        for size in ("1000", "100000")
-    )
-    approve(small)
-    with pytest.raises(services.UnableToDecidePolicy, match="This stays 1000"):
-        approve(large)
-    large.refresh_from_db()
-    assert large.state == "draft"
 
 
 def test_a_withdrawn_draft_stays_in_the_history(broker: None) -> None:
@@ -241,6 +213,7 @@ SCREENS = (
     "grouppolicy",
     "instrumentpolicy",
     "auctionpolicy",
+    "venuepolicy",
 )
 COMPLIANCE = ("clearancepolicy", "restrictedpolicy")
 

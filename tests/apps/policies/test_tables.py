@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from apps.instruments import services as instruments
+from apps.liquidity import services as liquidity
 from apps.policies import selectors, services
 from apps.policies.models import Kind, Policy
 from apps.risk import selectors as risk
@@ -26,6 +27,7 @@ def broker(acorn: Any, redis_server: Any) -> Iterator[None]:
         records.client()
         for name in ("EURUSD", "GBPUSD"):
             instruments.set_up_instrument(tenant="acorn", instrument=symbol(name), by="test")
+        liquidity.add_provider(tenant="acorn", name="LP1", port=9101, symbols=[], by="test")
         yield
 
 
