@@ -9,7 +9,7 @@ from uuid import UUID
 
 from apps.accounts import selectors as accounts
 from apps.common import bulk
-from apps.treasury import services
+from apps.treasury import selectors, services
 from apps.treasury.models import JournalEntry, Posting
 from piggy.core import ledger
 from piggy.core.correction_events import OrderFillBusted
@@ -48,8 +48,10 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
     seqs = [recorded.seq for recorded in mine]
     booked = set(JournalEntry.objects.filter(seq__any_of=seqs).values_list("seq", flat=True)) if mine else set()
     currencies = _currencies(mine) if mine else {}
+    settled = _settled(batch)
     yield
-    _settle(batch)
+    for command_id, refusal in settled.items():
+        services.settle_withdrawal(command_id=command_id, refusal=refusal)
     entries, lines = [], []
     for recorded in mine:
         if recorded.seq not in booked:
@@ -60,13 +62,17 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
     bulk.insert(rows=lines, model=Posting)
 
 
-def _settle(batch: Sequence[Recorded]) -> None:
-    """Note of each withdrawal whether the engine booked or refused it."""
+def _settled(batch: Sequence[Recorded]) -> dict[UUID, str]:
+    """Return which withdrawals the engine booked (''), or why it refused them, by command."""
+    outcomes: dict[UUID, str] = {}
     for recorded in batch:
         event = recorded.event
         if isinstance(event, AccountDebited | CommandRefused):
             refusal = event.text or event.code if isinstance(event, CommandRefused) else ""
-            services.settle_withdrawal(command_id=UUID(recorded.command_id), refusal=refusal)
+            outcomes[UUID(recorded.command_id)] = refusal
+    # Anybody's command may be refused, and many are where a client is mad; few are withdrawals.
+    asked = selectors.approved_withdrawals(command_ids=outcomes.keys()) if outcomes else set()
+    return {command_id: refusal for command_id, refusal in outcomes.items() if command_id in asked}
 
 
 def _entry(recorded: Recorded, currencies: dict[str, str]) -> tuple[EntryRow, list[PostingRow]]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from django.db.models import QuerySet, Sum
 
@@ -46,3 +48,9 @@ def waiting_deposits() -> QuerySet[Deposit]:
 def waiting_withdrawals() -> QuerySet[Withdrawal]:
     """Return the withdrawals that a second person has to decide, oldest first."""
     return Withdrawal.objects.filter(state=Withdrawal.State.REQUESTED).order_by("id")
+
+
+def approved_withdrawals(*, command_ids: Iterable[UUID]) -> set[UUID]:
+    """Return which of the commands pay out a withdrawal whose outcome nobody noted yet."""
+    waiting = Withdrawal.objects.filter(command_id__in=command_ids, state=Withdrawal.State.APPROVED)
+    return {found for found in waiting.values_list("command_id", flat=True) if found is not None}
