@@ -12,6 +12,9 @@ CELERY = ("-m", "celery", "-A", "piggy.celery")
 # Who asks ends before who works for them, and both before the engine and the LPs that they lean on.
 ASKS, WORKS, CARRIES = 2, 1, 0
 FIX = ("worker", "--fix", "-P", "threads", "-Q", "fix", "-n", "fix@%h")
+# Every session keeps three connections of its own, for what it sends, what it hears and what it notes: a pool for a web
+# process' threads is too small from the sixth on, and the last to come waits for ever.
+FIX_POOL = {"PIGGY_DATABASE_POOL_SIZE_MAX": "100"}
 WORKER = ("worker", "-Q", "default", "-c", "2", "-n", "default@%h")
 BEAT = ("beat", "-S", "redbeat.RedBeatScheduler", "--pidfile=", "--loglevel=INFO")
 QUIET = ("--without-gossip", "--without-mingle", "--loglevel=INFO")
@@ -24,7 +27,7 @@ def of(*, env: Mapping[str, str], python: Path) -> list[Program]:
         _program("simulator", python, "-m", "piggy.simulator"),
         *_engines(env, python),
         _program("projector", python, "-m", "piggy.projector", tier=WORKS),
-        _program("fix", python, *CELERY, *FIX, *QUIET, tier=WORKS, env=_everywhere(env)),
+        _program("fix", python, *CELERY, *FIX, *QUIET, tier=WORKS, env={**FIX_POOL, **_everywhere(env)}),
         _program("worker", python, *CELERY, *WORKER, *QUIET, tier=WORKS),
         _program("beat", python, *CELERY, *BEAT, tier=ASKS),
         _program("web", python, *_web(env), tier=ASKS),

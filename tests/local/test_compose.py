@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from piggy.local import programs
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yml").read_text())
@@ -92,6 +94,12 @@ def test_the_image_has_the_static_files_that_production_names_by_hash() -> None:
     made = (DOCKER / "Dockerfile").read_text()
     assert "collectstatic" in made
     assert made.index("piggy.local.browser") < made.index("collectstatic")
+
+
+def test_the_pool_of_the_process_with_the_sessions_is_not_a_web_process_own() -> None:
+    """Three connections a session: two brokers of three LPs each need more than the twenty of a web process."""
+    size = int(SERVICES["fix"]["environment"]["PIGGY_DATABASE_POOL_SIZE_MAX"])
+    assert size == int(programs.FIX_POOL["PIGGY_DATABASE_POOL_SIZE_MAX"]) >= 100
 
 
 def test_the_database_counts_as_up_only_when_its_first_start_is_over() -> None:
