@@ -7,7 +7,7 @@ from typing import Any
 from piggy.core import commands as cmd
 from piggy.core import leaving, leaving_folding
 from piggy.core.events import AnyEvent, Recorded
-from piggy.core.leaving import Keeping, left_as, missed, seqs_of
+from piggy.core.leaving import Keeping, left_as, seqs_of
 from piggy.core.leaving_events import OrdersLetGo
 from piggy.engine import leaving as names_of_leaving
 from tests.core.floor import SECOND_US, Floor
@@ -36,7 +36,7 @@ class ForgetfulFloor(Floor):
         if isinstance(command, LEAVING):
             command_id = names_of_leaving.command_id(tenant="acorn", command=command)
             return super().do(command, command_id=command_id)
-        for name in missed(state=self.desk.state, command=command):
+        for name in self.desk.missed(command=command):
             self.bring_back(name)
         events = super().do(command, command_id=command_id, request_hash=request_hash)
         self.let_go()
