@@ -132,8 +132,10 @@ def _uses(*, account_id: str, limits: Limits, moment: Moment) -> Iterator[Use]:
     """Yield (control, value, limit, what is limited) of everything that an account's dealing uses up."""
     state, now_us = moment.state, moment.now_us
     activity = state.activity.get(account_id, QUIET)
-    window, _ = moment.lately(account_id=account_id, activity=activity, limits=limits)
+    window, executions = moment.lately(account_id=account_id, activity=activity, limits=limits)
     yield "P-12", window, limits.window_value_max, f"value of the last {limits.window_s} s"
+    of_late = f"executions of the last {limits.executions_window_s} s"
+    yield "P-15", Decimal(executions), _number(limits.executions_max), of_late
     yield "P-18", Decimal(len(state.open_orders.get(account_id, ()))), _number(limits.orders_open_max), "open orders"
     if (worth := _open_worth(account_id=account_id, moment=moment)) is not None:
         yield "P-19", worth, limits.exposure_account_max, "exposure in all symbols"

@@ -306,6 +306,18 @@ def test_losses_value_and_exposure_are_watched_too(floor: Floor) -> None:
     assert alerts(floor) == [("b1", "P-12", D(0), False)], "time alone empties the window"
 
 
+def test_executions_that_near_the_throttle_are_told_before_it_latches(floor: Floor) -> None:
+    """P-27 of P-15: the second of four deals is half of what the window lets through."""
+    limits = msgspec.structs.replace(HOUSE_LIMITS, executions_max=4, executions_window_s=60)
+    floor.do(cmd.ConfigureLimits(group="b", limits=limits))
+    floor.place("b1", Side.BUY, "0.01")
+    assert alerts(floor) == []
+    floor.place("b1", Side.SELL, "0.02")
+    assert alerts(floor) == [("b1", "P-15", D(50), True)]
+    floor.now_us += 120 * SECOND_US
+    assert alerts(floor) == [("b1", "P-15", D(0), False)]
+
+
 def test_levels_are_the_groups_own_and_each_is_above_nothing(floor: Floor) -> None:
     limits = msgspec.structs.replace(HOUSE_LIMITS, position_net_max_lots=D(4), alert_percents=(D(10),))
     floor.do(cmd.ConfigureLimits(group="b", limits=limits))
