@@ -55,7 +55,7 @@ def test_each_shard_has_an_engine_with_a_door_of_its_own_and_one_worker_serves_a
     door = int(env["PIGGY_EDGE_PORT"])
     assert made["engine"] == {}
     assert made["engine-second"] == {"PIGGY_SHARD": "second", "PIGGY_EDGE_PORT": str(door + 1)}
-    assert made["fix"] == {"PIGGY_SHARD": "*"}
+    assert made["fix"] == {"PIGGY_SHARD": "*", "PIGGY_DATABASE_POOL_SIZE_MAX": "100"}
 
 
 def test_unknown_arguments_are_usage_errors() -> None:
