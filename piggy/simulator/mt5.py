@@ -133,6 +133,7 @@ class TerminalServer(ABC):
         self.exchange = Exchange(config=config, symbols=symbols, home=home, faults=self.faults)
         self._url, self._secret, self._home = url, secret, home
         self._feeding, self._stopped = threading.Event(), threading.Event()
+        self._moving = threading.Lock()
         self._feeder = threading.Thread(target=self._feed, name=f"{self.kind}-feed", daemon=True)
         self._agent: Agent | None = None
         self._thread: threading.Thread | None = None
@@ -189,13 +190,18 @@ class TerminalServer(ABC):
 
     def _feed(self) -> None:
         while not self._stopped.wait(1 / self.exchange.config.quotes_per_s):
-            if self._feeding.is_set():
-                self.step()
+            self._move(paused_too=False)
 
     def step(self) -> None:
-        """Move every book once."""
-        for symbol in self.exchange.symbols:
-            self.exchange.step(symbol=symbol)
+        """Move every book once, paused or not."""
+        self._move(paused_too=True)
+
+    def _move(self, *, paused_too: bool) -> None:
+        # A round under way when somebody pauses ends before the step that he asks for, and none comes after it.
+        with self._moving:
+            if paused_too or self._feeding.is_set():
+                for symbol in self.exchange.symbols:
+                    self.exchange.step(symbol=symbol)
 
 
 class Mt5Server(TerminalServer):

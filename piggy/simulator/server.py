@@ -45,6 +45,7 @@ class SocketServer(ABC):
         self.requests: list[str] = []
         self.streams_opened = 0
         self._feeding = threading.Event()
+        self._moving = asyncio.Lock()
         self._away = False
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -79,7 +80,7 @@ class SocketServer(ABC):
 
     def step(self) -> None:
         """Move every book once, paused or not, and tell."""
-        asyncio.run_coroutine_threadsafe(self._feed_once(), self._loop).result(START_S_MAX)
+        asyncio.run_coroutine_threadsafe(self._feed_once(paused_too=True), self._loop).result(START_S_MAX)
 
     def cut(self) -> None:
         """Break every stream; they may come back at once."""
@@ -135,21 +136,24 @@ class SocketServer(ABC):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _feed_once(self) -> None:
-        for symbol in self.exchange.symbols:
-            change = self.exchange.step(symbol=symbol)
-            if self.faults.take(Fault.SKIP_DEPTH):
-                await self.skip_depth(change)
-            else:
-                await self.show_depth(change)
-                if self.faults.take(Fault.REPEAT_DEPTH):
+    async def _feed_once(self, *, paused_too: bool) -> None:
+        # A round under way when somebody pauses ends before the step that he asks for, and none comes after it.
+        async with self._moving:
+            if not (paused_too or self._feeding.is_set()):
+                return
+            for symbol in self.exchange.symbols:
+                change = self.exchange.step(symbol=symbol)
+                if self.faults.take(Fault.SKIP_DEPTH):
+                    await self.skip_depth(change)
+                else:
                     await self.show_depth(change)
+                    if self.faults.take(Fault.REPEAT_DEPTH):
+                        await self.show_depth(change)
 
     async def _feed(self) -> None:
         while True:
             await asyncio.sleep(1 / self.exchange.config.quotes_per_s)
-            if self._feeding.is_set():
-                await self._feed_once()
+            await self._feed_once(paused_too=False)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
