@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import quickfix as fix
+import redis
 from msgspec import structs
 
 from piggy.adapters.fix.dictionary import installed_path
@@ -25,6 +27,7 @@ from piggy.core.commands import Envelope
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.market import Level, VenueQuote, VenueState, VenueStatus
+from piggy.messaging import streams
 from piggy.messaging.client import Client, command_id_of
 
 PASSWORD = "canary-fix-client-4711"
@@ -49,6 +52,7 @@ class Engine:
         env = {**os.environ, "PIGGY_EDGE_PORT": str(processes.free_port())}
         self._config, self._status = EngineConfig.from_env(env), Status()
         self._client = Client(redis_url=os.environ["REDIS_URL"])
+        self._redis = redis.Redis.from_url(os.environ["REDIS_URL"])
         self._stopped = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -60,6 +64,13 @@ class Engine:
         wait(lambda: self._status.state == "ACTIVE", what=lambda: self._status.state)
         for number, command in enumerate(opening()):
             self.tell(command, f"opening{number}")
+        wait(self._shows_a_price, what=lambda: "no price of EURUSD came to the desk")
+
+    def _shows_a_price(self) -> bool:
+        """Whether a client who is quick would be dealt with: his order needs an LP's price."""
+        found = self._redis.get(streams.desk_snapshot_key(tenant="acorn", panel="quotes"))
+        rows = json.loads(found)["rows"] if found else {}
+        return bool((rows.get("EURUSD") or {}).get("ask"))
 
     def stop(self) -> None:
         self._stopped.set()
@@ -68,6 +79,7 @@ class Engine:
         for thread in self._threads:
             thread.join(20)
         self._client.close()
+        self._redis.close()
 
     def tell(self, command: cmd.AnyCommand, name: str) -> None:
         envelope = Envelope(command_id=command_id_of("test", name), command=command, principal="test")
@@ -190,9 +202,10 @@ class Line:
 
     def __init__(self, port: int, sender: str, target: str = "ACORN") -> None:
         self._names = {"sender": sender, "target": target}
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self._frames = Frames()
         self._found: list[str] = []
+        self._last: list[str] = []
         self.closed = False
 
     def say(self, kind: str, number: int, body: str = "") -> None:
@@ -205,10 +218,14 @@ class Line:
 
     def read(self, count: int = 1) -> list[dict[str, str]]:
         while len(self._found) < count and not self.closed:
-            data = self._socket.recv(65_536)
+            try:
+                data = self._socket.recv(65_536)
+            except TimeoutError as silence:
+                raise AssertionError(f"nothing came after {self._last[-2:]}") from silence
             self.closed = not data
             self._found += self._frames.feed(data)
         found, self._found = self._found[:count], self._found[count:]
+        self._last = found or self._last
         return [fields(each) for each in found]
 
     def close(self) -> None:
