@@ -7,6 +7,9 @@ import time
 
 STEP_MS_MAX = 100
 QUIET_S = 10
+# Two times are of one moment if no more than this passed around them; a thread set aside between them reads again.
+APART_NS_MAX = 1_000_000
+READS_MAX = 5
 
 
 class Clock:
@@ -47,7 +50,17 @@ class Clock:
         return 0
 
     def _offset_us(self) -> int:
-        return self.now_us() - self.mono_ns() // 1_000
+        """Return UTC less monotonic, of the closest of a few readings: a pause between the two is not a step."""
+        apart_ns, offset_us = self._read()
+        for _ in range(READS_MAX - 1):
+            if apart_ns <= APART_NS_MAX:
+                break
+            apart_ns, offset_us = min((apart_ns, offset_us), self._read())
+        return offset_us
+
+    def _read(self) -> tuple[int, int]:
+        before_ns, utc_us, after_ns = self.mono_ns(), self.now_us(), self.mono_ns()
+        return after_ns - before_ns, utc_us - before_ns // 1_000
 
 
 def is_wanted() -> bool:

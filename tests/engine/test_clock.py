@@ -34,6 +34,27 @@ class Stepped(Clock):
         self.mono_us += seconds * SECOND_US
 
 
+class Interrupted(Stepped):
+    """A clock between whose two readings the machine now and then does something else."""
+
+    pauses = 0
+
+    def now_us(self) -> int:
+        told = super().now_us()
+        if self.pauses:
+            self.pauses -= 1
+            self.pass_time(1)
+        return told
+
+
+def test_inv_20_a_thread_set_aside_between_two_readings_is_no_step() -> None:
+    clock = Interrupted()
+    for pauses in (1, 2, 4):
+        clock.pauses = pauses
+        assert clock.off_ms() == 0
+    assert clock.steps == 0
+
+
 @pytest.mark.parametrize("step_us", [SECOND_US, -SECOND_US, 3_600 * SECOND_US, -3_600 * SECOND_US, -10 * SECOND_US])
 def test_inv_20_a_step_is_told_until_the_clock_is_back(step_us: int) -> None:
     clock = Stepped()
