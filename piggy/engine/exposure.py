@@ -190,6 +190,7 @@ class Marks:
         if is_second:
             screen.count_second()
             screen.all_due = True
+            await self._value_margins(tenant, desk, screen)
         market = await self._draw_market(tenant, desk, screen) if self._is_due(screen) else {}
         with self._drawing():
             frames = self._frames(desk, screen, market, is_second=is_second)
@@ -221,6 +222,7 @@ class Marks:
         """Go on after the numbers that screens already have; they see a snapshot first, for there may be a gap."""
         screen.all_due = True
         await self._draw_market(tenant, desk, screen)
+        await self._value_margins(tenant, desk, screen)
         for name, rows in (self._small_rows(desk, screen) | self._slow_rows(desk, screen)).items():
             screen.panels[name].change(rows)
         for panel in screen.panels.values():
@@ -295,6 +297,15 @@ class Marks:
         await pause(0)
         if self._clock.mono_ns() - screen.told_ns >= NEWS_S * SECOND_NS:
             await self._tell_news(tenant, desk)
+
+    async def _value_margins(self, tenant: str, desk: Desk, screen: Screen) -> None:
+        """Value all accounts at the prices of now, a few symbols at a time."""
+        parts = screen.margins.value(desk=desk, moment=desk.moment(now_us=self._clock.now_us()))
+        is_over = None
+        while not is_over:
+            with self._drawing():
+                is_over = next(parts, True)
+            await self._breathe(tenant, desk, screen)
 
     def _small_rows(self, desk: Desk, screen: Screen) -> dict[str, dict[str, Row]]:
         now_us = self._clock.now_us()

@@ -1,12 +1,13 @@
 """The margin watch of the dealers' page: of all accounts with positions, those with the lowest margin levels.
 
-All of them lie in the arrays of core/margin_screen.py, revalued once a second at the prices of now; the lowest are then
-looked at exactly. An account that changed is taken into the arrays anew, a few at each step, so that no order ever
-waits for them. What the arrays cannot hold is looked at exactly every time.
+All of them lie in the arrays of core/margin_screen.py, revalued once a second, a few symbols at a time; the lowest are
+then looked at exactly, at the prices of now. An account that changed is taken into the arrays anew, a few at each step,
+so that no order ever waits for them. What the arrays cannot hold is looked at exactly every time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import numpy as np
@@ -26,6 +27,7 @@ ACCOUNTS_SHOWN = 60
 ACCOUNTS_SCREENED = 80
 # Some 15 us each: an order waits at most a few milliseconds.
 ACCOUNTS_PER_STEP = 200
+SYMBOLS_AT_ONCE = 50
 ODD_MAX = 200
 MICRO_DIGITS = 6
 MICRO_MAX = 2**60
@@ -56,9 +58,20 @@ class MarginScan:
             if account_id in desk.state.accounts:
                 self._take(desk, account_id)
 
+    def value(self, *, desk: Desk, moment: Moment) -> Iterator[None]:
+        """Revalue every symbol whose price, conversion or positions changed; yield wherever orders may pass."""
+        keys = list(self._screen.keys)
+        for symbol, currency in keys:
+            instrument = desk.state.instruments[symbol]
+            if instrument.quote != currency:
+                self._convert(moment, instrument, currency)
+        for count, symbol in enumerate(dict.fromkeys(symbol for symbol, _ in keys), start=1):
+            self._tick(desk, moment, symbol)
+            if not count % SYMBOLS_AT_ONCE:
+                yield
+
     def shown(self, *, desk: Desk, moment: Moment) -> Rows:
-        """Return the accounts with the lowest margin levels at the prices of now, the lowest first."""
-        self._revalue(desk, moment)
+        """Return the accounts with the lowest margin levels as last valued, at the prices of now, the lowest first."""
         screened = self._screen.lowest(count=ACCOUNTS_SCREENED)
         accounts = dict.fromkeys([*(self._accounts[number] for number in screened), *list(self._odd)[:ODD_MAX]])
         rows = [_margin_row(desk, moment, each) for each in accounts if desk.state.positions_of.get(each)]
@@ -125,25 +138,19 @@ class MarginScan:
         owner = np.array([number], dtype=np.int64)
         return self._screen.add_rows(block=block, account=owner, lots=none, cost=none, weight=none)[0]
 
-    def _revalue(self, desk: Desk, moment: Moment) -> None:
-        """Tick every symbol whose price, conversion or positions changed since the last time."""
-        for symbol, currency in self._screen.keys:
-            instrument = desk.state.instruments[symbol]
-            if instrument.quote != currency:
-                self._convert(moment, instrument, currency)
-        for symbol in dict.fromkeys(symbol for symbol, _ in self._screen.keys):
-            mark = moment.marks.get(symbol)
-            if mark is None:
-                continue
-            prices = _points(desk.state.instruments[symbol], mark)
-            if self._valued.get(symbol) == prices:
-                continue
-            try:
-                self._screen.tick(symbol=symbol, bid=prices[0], ask=prices[1])
-                self._valued[symbol] = prices
-            except UnableToScreen:
-                # Too much of it for 64 bits: whoever holds it is looked at exactly.
-                self._odd |= dict.fromkeys(desk.state.holders.get(symbol, ()))
+    def _tick(self, desk: Desk, moment: Moment, symbol: str) -> None:
+        mark = moment.marks.get(symbol)
+        if mark is None:
+            return
+        prices = _points(desk.state.instruments[symbol], mark)
+        if self._valued.get(symbol) == prices:
+            return
+        try:
+            self._screen.tick(symbol=symbol, bid=prices[0], ask=prices[1])
+            self._valued[symbol] = prices
+        except UnableToScreen:
+            # Too much of it for 64 bits: whoever holds it is looked at exactly.
+            self._odd |= dict.fromkeys(desk.state.holders.get(symbol, ()))
 
     def _convert(self, moment: Moment, instrument: Instrument, currency: str) -> None:
         rate = rate_of(

@@ -67,7 +67,9 @@ class Watched(Floor):
 
     def shown(self) -> dict[str, dict[str, Any]]:
         self.scan.step(desk=self.desk)
-        return self.scan.shown(desk=self.desk, moment=self.desk.moment(now_us=self.now_us))
+        now = {"desk": self.desk, "moment": self.desk.moment(now_us=self.now_us)}
+        assert not any(self.scan.value(**now)), "it only yields"
+        return self.scan.shown(**now)
 
     def step(self, step: tuple[Any, ...], number: int) -> None:
         match step:
