@@ -34,6 +34,46 @@ class Second:
 
 
 @dataclass(slots=True)
+class LastSecond:
+    """Who sent messages in the second before the latest one, to the microsecond: a rate holds for any second (P-14).
+
+    `times` are (UTC microseconds, who), the oldest first, and `counts` how many of them each one sent. Whoever is quiet
+    is in neither, so that both are as large as one second's traffic and not as the number of accounts.
+    """
+
+    times: deque[tuple[int, str]] = field(default_factory=deque)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def message(self, *, at_us: int, who: str) -> None:
+        """Count a message, and no more what a second has passed since; nor what a clock set back left in the future."""
+        times, counts, since_us = self.times, self.counts, at_us - SECOND_US
+        while times and not since_us < times[0][0] <= at_us:
+            _, gone = times.popleft()
+            left = counts[gone] - 1
+            if left:
+                counts[gone] = left
+            else:
+                del counts[gone]
+        times.append((at_us, who))
+        counts[who] = counts.get(who, 0) + 1
+
+    def over(self, *, now_us: int) -> dict[str, int]:
+        """Return how many of the messages counted are not of the second that ends now any more, by who sent them."""
+        gone: dict[str, int] = {}
+        since_us = now_us - SECOND_US
+        for at_us, who in self.times:
+            if since_us < at_us <= now_us:
+                break
+            gone[who] = gone.get(who, 0) + 1
+        return gone
+
+    def lately(self, *, who: str, now_us: int) -> tuple[int, int]:
+        """Return how many messages of the second that ends now are of one, and how many of all."""
+        over = self.over(now_us=now_us)
+        return self.counts.get(who, 0) - over.get(who, 0), len(self.times) - sum(over.values())
+
+
+@dataclass(slots=True)
 class Activity:
     """The last minute by seconds, the latest orders by fingerprint (time and seq), and the day's realised result."""
 
@@ -86,10 +126,6 @@ class Activity:
         if at_us // DAY_US != self.day:
             self.day, self.realised_today = at_us // DAY_US, ZERO
         self.realised_today += amount
-
-    def messages_this_second(self, *, now_us: int) -> int:
-        last = self.seconds[-1] if self.seconds else None
-        return last.messages if last and last.number == now_us // SECOND_US else 0
 
     def within(self, *, now_us: int, value_s: int, executions_s: int) -> tuple[Decimal, int]:
         """Return the value ordered in the last `value_s` seconds and the fills in the last `executions_s`."""

@@ -44,7 +44,7 @@ def not_duplicate(*, context: GateContext) -> Check:
 
 
 def message_rate(*, context: GateContext) -> Check:
-    """P-14 (RTS 6 15.1d): messages in this second, this one included; a cancel is never throttled."""
+    """P-14 (RTS 6 15.1d): messages of the second that ends now, this one included; a cancel is never throttled."""
     if context.request is _CANCEL:
         return _PASSED["P-14"]
     limits = context.limits

@@ -190,7 +190,7 @@ def _amendment_denied(state: State, event: ev.AmendmentDenied, recorded: Recorde
 def _count_message(state: State, terms: OrderTerms, recorded: Recorded, notional: Decimal) -> None:
     activity = state.activity.get(terms.account_id) or activity_of(state=state, account_id=terms.account_id)
     activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=notional, seq=recorded.seq)
-    state.tenant_activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=ZERO, seq=recorded.seq)
+    state.messages.message(at_us=recorded.recorded_at_us, who=terms.account_id)
 
 
 def _rerouted(state: State, event: ev.OrderRerouted, recorded: Recorded) -> None:

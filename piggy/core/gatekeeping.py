@@ -8,7 +8,7 @@ import msgspec
 
 from piggy.core import risk
 from piggy.core.accounts import Account, PositionMode, TradingState
-from piggy.core.activity import SECOND_US, Activity, fingerprint
+from piggy.core.activity import Activity, fingerprint
 from piggy.core.auctions import CALLS, AuctionPhase
 from piggy.core.crossing import meets_itself
 from piggy.core.events import Check, Verdict
@@ -194,9 +194,9 @@ def _heed_activity(*, context: GateContext, replaces: Order | None, moment: Mome
     context.window_notional, context.executions = moment.lately(account_id=account_id, activity=activity, limits=limits)
     if context.sane:
         context.duplicate_at_us = _duplicated_at_us(context=context, activity=activity, replaces=replaces, state=state)
-    context.account_messages = activity.messages_this_second(now_us=now_us)
-    context.tenant_messages = tenant.messages_this_second(now_us=now_us)
-    if state.venue_seconds:
+    if state.messages.times:
+        context.account_messages, context.tenant_messages = state.messages.lately(who=account_id, now_us=now_us)
+    if state.venue_messages.times:
         context.venue_messages = _least_sent(state=state, limits=limits, now_us=now_us)
     context.throttle_latched = account_id in state.throttled
     if activity.rejected_at_us:
@@ -222,16 +222,17 @@ def _duplicated_at_us(*, context: GateContext, activity: Activity, replaces: Ord
 
 
 def _least_sent(*, state: State, limits: Limits, now_us: int) -> int:
-    """Return how many orders the venue that has most room was sent in this second (P-14).
+    """Return how many orders the venue that has most room was sent in the last second (P-14).
 
     One that is at the rate of its own contract counts as one that is at the limit.
     """
-    number, least, most = now_us // SECOND_US, None, limits.venue_messages_per_s_max or 0
+    counts, over = state.venue_messages.counts, state.venue_messages.over(now_us=now_us)
+    least, most = None, limits.venue_messages_per_s_max or 0
     for name, venue in state.venues.items():
         if not venue.enabled or venue.shadow:
             continue
-        second, sent = state.venue_seconds.get(name, (number, 0))
-        if second != number or not sent:
+        sent = counts.get(name, 0) - over.get(name, 0)
+        if not sent:
             return 0
         if venue.messages_per_s_max is not None and sent >= venue.messages_per_s_max:
             sent = max(sent, most)

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from piggy.core import events as ev
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
-from piggy.core.activity import Activity
+from piggy.core.activity import Activity, LastSecond
 from piggy.core.answers import OrderView
 from piggy.core.auctions import AuctionRules, CrossedAt, SymbolPhase
 from piggy.core.clearance import Calendar, Locate, Override, Permissions
@@ -254,6 +254,8 @@ class State:
     turnover: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
     activity: dict[str, Activity] = field(default_factory=dict)
     tenant_activity: Activity = field(default_factory=Activity)
+    messages: LastSecond = field(default_factory=LastSecond)
+    venue_messages: LastSecond = field(default_factory=LastSecond)
     trading_states: dict[tuple[str, str], TradingState] = field(default_factory=dict)
     balances: dict[str, Decimal] = field(default_factory=dict)
     references: set[str] = field(default_factory=set)
@@ -273,7 +275,6 @@ class State:
     venue_fills: set[tuple[str, str]] = field(default_factory=set)
     busted: set[str] = field(default_factory=set)
     parked: dict[tuple[str, str], VenueReportParked] = field(default_factory=dict)
-    venue_seconds: dict[str, tuple[int, int]] = field(default_factory=dict)
     venue_records: dict[str, VenueRecord] = field(default_factory=dict)
     scores: dict[str, VenueScore] = field(default_factory=dict)
     scores_version: int = 0

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 from piggy.core import events as ev
-from piggy.core.activity import SECOND_US
 from piggy.core.correction_events import VenueFillBusted
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
@@ -35,9 +34,7 @@ def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded
     _at_venue(state=state, child=child, open_lots=event.quantity, price=event.limit_price)
     ends_at_us = recorded.recorded_at_us + state.venues[event.venue].answer_ms_max * 1_000
     state.awaited.setdefault(event.venue, {})[event.cl_ord_id] = ends_at_us
-    number = recorded.recorded_at_us // SECOND_US
-    second, sent = state.venue_seconds.get(event.venue, (number, 0))
-    state.venue_seconds[event.venue] = (number, sent + 1 if second == number else 1)
+    state.venue_messages.message(at_us=recorded.recorded_at_us, who=event.venue)
 
 
 def _child_acknowledged(state: State, event: ev.ChildOrderAcknowledged, recorded: Recorded) -> None:

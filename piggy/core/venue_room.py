@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from piggy.core.accounts import Venue
-from piggy.core.activity import SECOND_US
 from piggy.core.limits import Limits
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
@@ -44,9 +43,9 @@ def rate_of(*, venue: Venue, limits: Limits) -> int | None:
 
 
 def _rate_used_up(name: str, limits: Limits, sending: Mapping[str, int], moment: Moment) -> bool:
-    most, number = rate_of(venue=moment.state.venues[name], limits=limits), moment.now_us // SECOND_US
-    second, sent = moment.state.venue_seconds.get(name, (number, 0))
-    return most is not None and (sent if second == number else 0) + sending.get(name, 0) >= most
+    most = rate_of(venue=moment.state.venues[name], limits=limits)
+    sent, _ = moment.state.venue_messages.lately(who=name, now_us=moment.now_us)
+    return most is not None and sent + sending.get(name, 0) >= most
 
 
 def _fits(leg: Leg, terms: OrderTerms, limit: Decimal, currency: str, moment: Moment) -> bool:

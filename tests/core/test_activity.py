@@ -1,4 +1,4 @@
-"""Activity: what counts within a window of seconds (P-12, P-15)."""
+"""Activity: what counts within a window of seconds (P-12, P-15), and within the last one to the microsecond (P-14)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from piggy.core.activity import SECOND_US, SECONDS_KEPT, Activity, Second, Windows
+from piggy.core.activity import SECOND_US, SECONDS_KEPT, Activity, LastSecond, Second, Windows
 from piggy.core.orders import OrderTerms, Side
 
 
@@ -75,3 +75,36 @@ def test_what_is_over_is_summed_once_a_second() -> None:
         told = kept.within(account_id="c", activity=activity, now_us=now_us, value_s=60, executions_s=60)
         assert told == (Decimal(SECONDS_KEPT), 0)
     assert Counted.reads == SECONDS_KEPT - 1 + 10
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from([0, 1, 7, SECOND_US // 3, SECOND_US - 1, SECOND_US]), st.sampled_from("abc")),
+        max_size=40,
+    ),
+    asked_us=st.integers(0, 2 * SECOND_US),
+)
+def test_the_last_second_holds_exactly_what_was_sent_less_than_a_second_ago(
+    steps: list[tuple[int, str]], asked_us: int
+) -> None:
+    """P-14: beside a plain list of all messages; what is kept is never more than one second's."""
+    kept, every, now_us = LastSecond(), list[tuple[int, str]](), 0
+    for later_us, who in steps:
+        now_us += later_us
+        kept.message(at_us=now_us, who=who)
+        every.append((now_us, who))
+        assert list(kept.times) == [each for each in every if now_us - each[0] < SECOND_US]
+        assert sum(kept.counts.values()) == len(kept.times) and all(kept.counts.values())
+    now_us += asked_us
+    recent = [who for at_us, who in every if now_us - at_us < SECOND_US]
+    for who in "abcd":
+        assert kept.lately(who=who, now_us=now_us) == (recent.count(who), len(recent))
+
+
+def test_what_a_clock_that_was_set_back_leaves_in_the_future_counts_no_more() -> None:
+    kept = LastSecond()
+    for _ in range(5):
+        kept.message(at_us=3_600 * SECOND_US, who="a")
+    assert kept.lately(who="a", now_us=0) == (0, 0)
+    kept.message(at_us=0, who="b")
+    assert (list(kept.times), kept.counts) == ([(0, "b")], {"b": 1})
