@@ -19,7 +19,7 @@ from piggy.core.auctions import AuctionRules, rules_fault
 from piggy.core.clearance import Calendar, Permissions, calendar_fault
 from piggy.core.hedging import HedgePolicy, policy_fault
 from piggy.core.instruments import Instrument
-from piggy.core.limits import HOUSE_LIMITS, Limits
+from piggy.core.limits import HOUSE_LIMITS, OF_THE_GROUP, Limits
 from piggy.core.margin import MarginSettings, settings_fault
 from piggy.core.profiles import PriceProfile, profile_fault
 from piggy.core.routing_rules import RoutingPolicy
@@ -125,8 +125,6 @@ OF_SYMBOL = (
 )
 OF_OWNER = (Kind.CLEARANCE, Kind.RESTRICTED, Kind.VENUE)
 NAMED_BY = (("group", OF_GROUP), ("symbol", OF_SYMBOL), ("owner", OF_OWNER))
-# Limits that the group's own record says.
-OF_THE_GROUP = ("order_value_max", "orders_open_max", "slippage_bps_max")
 
 
 def said_elsewhere(*, struct: type[msgspec.Struct]) -> tuple[str, ...]:

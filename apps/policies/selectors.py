@@ -11,10 +11,10 @@ from apps.accounts import selectors as accounts
 from apps.instruments import selectors as instruments
 from apps.liquidity import selectors as liquidity
 from apps.outbox import selectors as outbox
-from apps.policies.models import ANY_SYMBOL, OF_RECORD, OF_THE_GROUP, Kind, Policy, said_elsewhere
+from apps.policies.models import ANY_SYMBOL, OF_RECORD, Kind, Policy, said_elsewhere
 from apps.risk import selectors as risk
 from piggy.core.clearance import Calendar
-from piggy.core.limits import HOUSE_LIMITS
+from piggy.core.limits import HOUSE_LIMITS, OF_THE_GROUP
 from piggy.core.money import plain
 from piggy.core.routing_lint import Finding, lint
 

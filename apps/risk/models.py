@@ -11,12 +11,10 @@ from django.db import models
 
 from piggy.core.commands import ConfigureLimits
 from piggy.core.instruments import AssetClass
-from piggy.core.limits import COLLAR_PERCENT, HOUSE_LIMITS, WINDOWS, Limits
+from piggy.core.limits import COLLAR_PERCENT, HOUSE_LIMITS, OF_THE_GROUP, WINDOWS, Limits
 from piggy.core.money import plain
 
 ZERO = Decimal(0)
-# What the group's own record says; the rest of the limits is this one's.
-OF_THE_GROUP = ("order_value_max", "orders_open_max", "slippage_bps_max")
 
 
 def _money() -> models.DecimalField:  # type: ignore[type-arg]

@@ -42,7 +42,10 @@ class SignReview(Command, frozen=True, kw_only=True):
 
 
 class ChangeLimits(Command, frozen=True, kw_only=True):
-    """P-28: limits of a group for the rest of the day, or until `reverts_at_us`; then its own hold again."""
+    """P-28: limits of a group for the rest of the day, or until `reverts_at_us`; then its own hold again.
+
+    What `limits` leave out of value, number and slippage of orders (None) stays as the group's settings say.
+    """
 
     group: str
     limits: Limits
@@ -61,9 +64,14 @@ class RevertLimits(Command, frozen=True, kw_only=True):
 
 
 class ActOnLimits(Command, frozen=True, kw_only=True):
-    """The engine's own: something of these accounts changed, so see how far their limits are used (P-27)."""
+    """The engine's own: something of these accounts changed, so see how far their limits are used (P-27).
+
+    `groups` are groups, each with a currency of its accounts, whose limits of what tenant, firm and venues have open
+    are looked at too.
+    """
 
     accounts: tuple[str, ...]
+    groups: tuple[tuple[str, str], ...] = ()
 
 
 class FlattenPositions(Command, frozen=True, kw_only=True):

@@ -143,6 +143,25 @@ class LimitUseChanged(Event, frozen=True, kw_only=True):
     text: str
 
 
+class ExposureUseChanged(Event, frozen=True, kw_only=True):
+    """P-27 of P-19: what the tenant, the firm or a venue has open reached `level_percent` of a group's limit of that,
+    or fell below what it had reached.
+
+    `scope` is tenant, firm or venue, `key` the venue's name, else ''. `value` and `limit` (None: there is none any
+    more) are in `currency`, which accounts of `group` have.
+    """
+
+    scope: str
+    key: str
+    group: str
+    currency: str
+    level_percent: Decimal
+    raised: bool
+    value: Decimal
+    limit: Decimal | None
+    code: str = "P-19"
+
+
 class AuctionsConfigured(Event, frozen=True, kw_only=True):
     rules: AuctionRules
 
@@ -173,6 +192,7 @@ ControlEvent = (
     | CalendarConfigured
     | ClientConnectionChanged
     | DailyVolumeRecorded
+    | ExposureUseChanged
     | LimitUseChanged
     | LimitsChanged
     | LimitsReverted

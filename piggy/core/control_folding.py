@@ -110,6 +110,13 @@ def _limit_use(state: State, event: ev.LimitUseChanged, recorded: Recorded) -> N
         del state.alert_levels[event.account_id]
 
 
+def _exposure_use(state: State, event: ev.ExposureUseChanged, recorded: Recorded) -> None:
+    key = (event.scope, event.key, event.group, event.currency)
+    state.exposure_alerts[key] = event.level_percent
+    if not event.level_percent:
+        del state.exposure_alerts[key]
+
+
 def _auctions(state: State, event: ev.AuctionsConfigured, recorded: Recorded) -> None:
     state.auction_rules[event.rules.symbol] = event.rules
     state.config_version += 1
@@ -128,8 +135,7 @@ def _uncrossed(state: State, event: ev.AuctionUncrossed, recorded: Recorded) -> 
 def set_limits(*, state: State, group: str) -> None:
     """Work out once what a group's orders are held against: its limits of today, with what the group itself sets."""
     if group in state.groups:
-        change = state.limit_changes.get(group)
-        limits = change.after if change else state.limits.get(group, HOUSE_LIMITS)
+        limits = state.limit_changes.get(group) or state.limits.get(group, HOUSE_LIMITS)
         state.effective_limits[group] = limits.for_group(group=state.groups[group])
 
 
@@ -150,6 +156,7 @@ CONTROL_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.LimitsChanged: _limits_changed,
     ev.LimitsReverted: _limits_reverted,
     ev.LimitUseChanged: _limit_use,
+    ev.ExposureUseChanged: _exposure_use,
     ev.AuctionsConfigured: _auctions,
     ev.PhaseChanged: _phase,
     ev.AuctionUncrossed: _uncrossed,

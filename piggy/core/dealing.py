@@ -288,9 +288,9 @@ def _is_stopped(order: Order, moment: Moment) -> bool:
 
 def _bearable(price: Decimal, held: Held, order: Order, moment: Moment) -> bool:
     """Whether the price is no further from what was asked for, against the client, than a market order may slip."""
-    group, terms = moment.group_of(order.terms.account_id), order.terms
-    instrument = moment.instrument(terms.symbol)
-    worst = worst_price(price=held.price, bps=group.slippage_bps_max, instrument=instrument, side=terms.side)
+    terms, group = order.terms, moment.account(order.terms.account_id).group
+    bps, instrument = moment.slippage_bps(group=group), moment.instrument(terms.symbol)
+    worst = worst_price(price=held.price, bps=bps, instrument=instrument, side=terms.side)
     return at_least_as_good(price=price, limit=worst, side=terms.side)
 
 

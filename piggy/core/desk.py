@@ -96,7 +96,9 @@ class Desk:
         self._options: dict[str, set[str]] = {}
         self._due: set[str] = set()
         self._used: dict[str, None] = {}
-        self._looked_at_us = self._alerted_looked_at_us = self._minute = 0
+        # The groups, each with the currencies of its accounts, and the state whose open risk was looked at last.
+        self._groups: dict[tuple[str, str], None] = {}
+        self._looked_at_us = self._alerted_looked_at_us = self._minute = self._looked_at_seq = 0
         # Hears when prices are taken as marks (UTC microseconds), for who must do the same again.
         self.on_marks: Callable[[int], None] | None = None
 
@@ -115,6 +117,7 @@ class Desk:
             desk._answered[command_id] = _Answered(request_hash, answer, order_id)
         desk._forgotten = Forgotten(filters=memory.filters, count=memory.forgotten)
         desk._due.update(state.holders, state.stops, state.resting)
+        desk._groups = {(account.group, account.currency): None for account in state.accounts.values()}
         return desk
 
     def memory(self, *, answers_max: int) -> Memory:
@@ -230,18 +233,24 @@ class Desk:
         return bool(sessions.phases_due(state=self.state, now_us=now_us))
 
     def _limits_to_look_at(self, now_us: int) -> tuple[AnyCommand, ...]:
-        """Accounts that dealt, the longest waiting first, and now and then those whose alerts may be over."""
+        """Accounts that dealt, the longest waiting first, and now and then those whose alerts may be over.
+
+        Then too what tenant, firm and venues have open, where anything happened since.
+        """
+        groups: tuple[tuple[str, str], ...] = ()
         if now_us - self._alerted_looked_at_us >= ALERTED_EVERY_US:
             self._alerted_looked_at_us = now_us
             self._used |= dict.fromkeys(self.state.alert_levels)
-        if not self._used or now_us - self._looked_at_us < LIMITS_EVERY_US:
+            if self.state.seq != self._looked_at_seq or self.state.exposure_alerts:
+                self._looked_at_seq, groups = self.state.seq, tuple(sorted(self._groups))
+        if not groups and (not self._used or now_us - self._looked_at_us < LIMITS_EVERY_US):
             return ()
         self._looked_at_us = now_us
         share = -(-len(self._used) // LOOKS_PER_ROUND)
         accounts = tuple(islice(self._used, min(max(share, ACCOUNTS_PER_LOOK_MIN), ACCOUNTS_PER_LOOK_MAX)))
         for account_id in accounts:
             del self._used[account_id]
-        return (cmd.ActOnLimits(accounts=accounts),)
+        return (cmd.ActOnLimits(accounts=accounts, groups=groups),)
 
     def stop_out_preview(self, *, account_id: str, now_us: int) -> Ladder | None:
         """Return what a stop-out of the account would close now; None where a position of it has no price."""
@@ -308,6 +317,7 @@ class Desk:
         """What was configured may concern one account, or any."""
         if isinstance(event, ev.AccountConfigured):
             self._watch.forget(account_id=event.account.account_id)
+            self._groups[event.account.group, event.account.currency] = None
         else:
             self._watch.clear()
 

@@ -19,6 +19,7 @@ from piggy.core.control_events import CalendarConfigured as CalendarConfigured
 from piggy.core.control_events import ClientConnectionChanged as ClientConnectionChanged
 from piggy.core.control_events import ControlEvent
 from piggy.core.control_events import DailyVolumeRecorded as DailyVolumeRecorded
+from piggy.core.control_events import ExposureUseChanged as ExposureUseChanged
 from piggy.core.control_events import LimitsChanged as LimitsChanged
 from piggy.core.control_events import LimitsReverted as LimitsReverted
 from piggy.core.control_events import LimitUseChanged as LimitUseChanged

@@ -14,6 +14,12 @@ from piggy.core.activity import SECONDS_KEPT
 from piggy.core.instruments import AssetClass
 
 WINDOWS = ("window_s", "executions_window_s")
+# Limits that a group's own settings say, each with its name there.
+OF_THE_GROUP = {
+    "order_value_max": "order_notional_max",
+    "orders_open_max": "open_orders_max",
+    "slippage_bps_max": "slippage_bps_max",
+}
 ALERT_PERCENTS = (Decimal(50), Decimal(80), Decimal(100))  # P-27.
 # The name travels in ValueError so that a decoder reports it as a bad message and not as a crash.
 
@@ -114,17 +120,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     def for_group(self, *, group: Group) -> Limits:
         """Return these limits with what the group sets for itself."""
-        return msgspec.structs.replace(
-            self,
-            version=group.version,
-            order_value_max=group.order_notional_max,
-            orders_open_max=group.open_orders_max,
-            slippage_bps_max=group.slippage_bps_max,
-        )
+        own = {name: getattr(group, theirs) for name, theirs in OF_THE_GROUP.items()}
+        return msgspec.structs.replace(self, version=group.version, **own)
 
 
 class LimitChange(msgspec.Struct, frozen=True, kw_only=True):
-    """P-28: an intraday change of limits; from `reverts_at_us`, by the end of the day, `before` holds again."""
+    """P-28: an intraday change of limits; from `reverts_at_us`, by the end of the day, the group's own hold again.
+
+    With `whole` it also stands for what the group's settings say, where it says anything of that.
+    """
 
     before: Limits
     after: Limits
@@ -133,6 +137,15 @@ class LimitChange(msgspec.Struct, frozen=True, kw_only=True):
     approved_by: str
     from_us: int
     reverts_at_us: int
+    whole: bool = False
+
+    def for_group(self, *, group: Group) -> Limits:
+        """Return what the group's orders are held against while this lasts."""
+        limits = self.after.for_group(group=group)
+        if not self.whole:
+            return limits
+        said = {name: value for name in OF_THE_GROUP if (value := getattr(self.after, name)) is not None}
+        return msgspec.structs.replace(limits, **said)
 
 
 COLLAR_PERCENT = {

@@ -53,6 +53,12 @@ class Moment(msgspec.Struct, frozen=True):
     def group_of(self, account_id: str) -> Group:
         return self.state.groups[self.state.accounts[account_id].group]
 
+    def slippage_bps(self, *, group: str) -> Decimal:
+        """Return how far a market order of a group may slip now (P-10)."""
+        bps = self.state.effective_limits[group].slippage_bps_max
+        assert bps is not None, "every group says it"
+        return bps
+
     def instrument(self, symbol: str) -> Instrument:
         return self.state.instruments[symbol]
 

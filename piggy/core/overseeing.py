@@ -5,7 +5,7 @@ Daily volumes (P-21), locates (P-23), alerts (P-27), intraday limits (P-28), the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from piggy.core import commands as cmd
@@ -16,6 +16,7 @@ from piggy.core.limits import LimitChange, Limits
 from piggy.core.margining import positions_in
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
+from piggy.core.open_risk import OpenRisk
 from piggy.core.oversight import UnableToChangeLimits, alert_level, checked_change, review_due_at_us
 from piggy.core.rollover import next_rollover_at_us
 from piggy.core.state import State
@@ -82,6 +83,7 @@ def change_limits(*, command: cmd.ChangeLimits, moment: Moment) -> Events:
         approved_by=command.approved_by,
         from_us=now_us,
         reverts_at_us=day_ends_at_us if command.reverts_at_us is None else command.reverts_at_us,
+        whole=True,
     )
     try:
         return [
@@ -102,8 +104,11 @@ def limits_due(*, state: State, now_us: int) -> list[str]:
 
 
 def act_on_limits(*, command: cmd.ActOnLimits, moment: Moment) -> Events:
-    """Tell which limits of these accounts reached an alert level, or fell below one they had reached (P-27)."""
-    events: Events = []
+    """Tell which limits of these accounts reached an alert level, or fell below one they had reached (P-27).
+
+    So too for the limits that these groups set to what tenant, firm and venues have open.
+    """
+    events: Events = _exposures_used(groups=command.groups, moment=moment)
     for account_id in command.accounts:
         account = moment.state.accounts.get(account_id)
         if account is None or account.group not in moment.state.groups:
@@ -150,6 +155,49 @@ def _uses(*, account_id: str, limits: Limits, moment: Moment) -> Iterator[Use]:
     yield "P-20", tenant, limits.loss_daily_tenant_max, "the tenant's loss of the day"
 
 
+def _exposures_used(*, groups: Iterable[tuple[str, str]], moment: Moment) -> Events:
+    events: Events = []
+    state, open_ = moment.state, dict[str, dict[tuple[str, str], Decimal | None]]()
+    for group, currency in groups:
+        limits = state.effective_limits[group]
+        limit_of = {
+            "tenant": limits.exposure_tenant_max,
+            "firm": limits.exposure_firm_max,
+            "venue": limits.exposure_venue_max,
+        }
+        if currency not in open_:
+            open_[currency] = _open_by_scope(currency=currency, moment=moment)
+        for (scope, key), value in open_[currency].items():
+            limit, before = limit_of[scope], state.exposure_alerts.get((scope, key, group, currency), ZERO)
+            if value is None:
+                continue  # What cannot be converted now is as it was.
+            level = ZERO
+            if limit is not None:
+                level = alert_level(value=value, limit=limit, levels=limits.alert_percents)
+            if level != before:
+                events.append(
+                    ev.ExposureUseChanged(
+                        scope=scope,
+                        key=key,
+                        group=group,
+                        currency=currency,
+                        level_percent=level,
+                        raised=level > before,
+                        value=value,
+                        limit=limit,
+                    )
+                )
+    return events
+
+
+def _open_by_scope(*, currency: str, moment: Moment) -> dict[tuple[str, str], Decimal | None]:
+    """Return what tenant, firm and each venue have open; the house is all that one desk knows of its firm."""
+    state = moment.state
+    house = _worth(state.house_risk, currency, moment)
+    found = {("tenant", ""): house, ("firm", ""): house}
+    return found | {("venue", name): _worth(state.venue_risks.get(name), currency, moment) for name in state.venues}
+
+
 def _most_used(uses: list[Use]) -> list[Use]:
     """Return of every control the use that is nearest to its limit; what has no limit cannot be used up."""
     worst: dict[str, Use] = {}
@@ -167,7 +215,10 @@ def _share(use: Use) -> Decimal:
 
 def _open_worth(*, account_id: str, moment: Moment) -> Decimal | None:
     """Return what an account has open in its currency, working orders as filled; None where a rate is missing."""
-    risk, currency = moment.state.account_risks.get(account_id), moment.account(account_id).currency
+    return _worth(moment.state.account_risks.get(account_id), moment.account(account_id).currency, moment)
+
+
+def _worth(risk: OpenRisk | None, currency: str, moment: Moment) -> Decimal | None:
     if risk is None:
         return ZERO
     return risk.worth(into=currency, rate=lambda each: moment.rate(source=each, target=currency, gain=False))

@@ -70,11 +70,6 @@ def raw_limit(*, limit: Decimal, markup: Decimal, side: Side) -> Decimal:
     return limit - side.sign * markup
 
 
-def protected_limit(*, price: Decimal, group: Group, instrument: Instrument, side: Side) -> Decimal:
-    """Return the worst raw price for a market order that saw `price` (P-10), on the tick."""
-    return worst_price(price=price, bps=group.slippage_bps_max, instrument=instrument, side=side)
-
-
 def worst_price(*, price: Decimal, bps: Decimal, instrument: Instrument, side: Side) -> Decimal:
     """Return the price `bps` worse than `price` for whoever takes `side`, on the tick."""
     worst = price * (1 + side.sign * bps / BPS)

@@ -300,6 +300,7 @@ class State:
     review_due_at_us: int | None = None
     limit_changes: dict[str, LimitChange] = field(default_factory=dict)
     alert_levels: dict[str, dict[str, Decimal]] = field(default_factory=dict)
+    exposure_alerts: dict[tuple[str, str, str, str], Decimal] = field(default_factory=dict)
     disconnected: dict[str, int] = field(default_factory=dict)
     stopped_by: dict[tuple[str, str], str] = field(default_factory=dict)
     used_margin: dict[str, Decimal] = field(default_factory=dict)

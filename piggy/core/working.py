@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import msgspec
 
-from piggy.core.accounts import Group
 from piggy.core.auctions import CALLS, AuctionPhase, AuctionRules, interrupts
 from piggy.core.crossing import Meeting, meet
 from piggy.core.entry import CLOSED
@@ -19,7 +18,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position, opening_lots
-from piggy.core.pricing import at_least_as_good, client_price, protected_limit, raw_limit
+from piggy.core.pricing import at_least_as_good, client_price, raw_limit, worst_price
 from piggy.core.ranking import Ranking
 from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
@@ -89,8 +88,8 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         quantity = dealable_lots(order=order, quantity=quantity, position=position, execution=execution)
     levels = moment.levels(symbol=terms.symbol, side=side)
     markup = moment.markup(account_id=account.account_id, symbol=terms.symbol, side=side, lots=terms.quantity)
-    group = state.groups[account.group]
-    limit = _raw_limit(terms=terms, group=group, instrument=instrument, levels=levels, markup=markup)
+    slippage = moment.slippage_bps(group=account.group)
+    limit = _raw_limit(terms=terms, bps=slippage, instrument=instrument, levels=levels, markup=markup)
     treated = treatment_of(terms=terms, moment=moment)
     meeting = NOBODY
     if treated.internal_cross:
@@ -276,7 +275,7 @@ def _marked_up(*, levels: tuple[AttributedLevel, ...], markup: Decimal | None, s
 def _raw_limit(
     *,
     terms: OrderTerms,
-    group: Group,
+    bps: Decimal,
     instrument: Instrument,
     levels: tuple[AttributedLevel, ...],
     markup: Decimal | None,
@@ -289,7 +288,7 @@ def _raw_limit(
         return raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
     if not levels:
         return None
-    worst = protected_limit(price=levels[0].price, group=group, instrument=instrument, side=terms.side)
+    worst = worst_price(price=levels[0].price, bps=bps, instrument=instrument, side=terms.side)
     if terms.type is OrderType.MARKET and terms.limit_price is not None:
         own = raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
         return own if at_least_as_good(price=own, limit=worst, side=terms.side) else worst

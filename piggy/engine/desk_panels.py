@@ -241,6 +241,10 @@ def _limit_alerts(desk: Desk) -> Iterable[tuple[str, Row]]:
             tone = RAISED if level >= HUNDRED else NOTED
             text = f"{code} has reached {level:f} % of its limit"
             yield f"limit:{account_id}:{code}", _alert(tone, "limit", f"Limit of {account_id}", text)
+    for (scope, key, group, currency), level in desk.state.exposure_alerts.items():
+        tone, name = RAISED if level >= HUNDRED else NOTED, key or f"the {scope}"
+        text = f"P-19 has reached {level:f} % of the limit that group {group} sets to it, in {currency}"
+        yield f"limit:{scope}:{key}:{group}:{currency}", _alert(tone, "limit", f"Exposure of {name}", text)
     for account_id in desk.state.throttled:
         text = "it dealt too often (P-15); a person opens it again"
         yield f"throttle:{account_id}", _alert(RAISED, "limit", f"{account_id} is throttled", text)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import BookMode, TradingState
+from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.orders import Side
 from piggy.core.routing_rules import DealerWait, RoutingPolicy, RoutingRule
 from piggy.engine import desk_panels
@@ -77,6 +80,27 @@ def test_a_stopped_scope_is_shown_with_whoever_stopped_it() -> None:
     assert alerts(floor)["state:group:b"]["title"] == "group b is halted"
     floor.do(cmd.SetTradingState(scope="group", key="b", state=TradingState.ACTIVE, reason="over", by="rick"))
     assert panels(floor)["states"] == {}
+
+
+def test_exposure_near_its_limit_is_an_alert_of_whoever_has_it_open() -> None:
+    """P-27 of P-19: the tenant's, the firm's and a venue's, beside the accounts' own."""
+    floor = Floor()
+    limits = msgspec.structs.replace(
+        HOUSE_LIMITS, exposure_tenant_max=Decimal(200_000), exposure_venue_max=Decimal(100_000)
+    )
+    floor.do(cmd.ConfigureLimits(group="a", limits=limits))
+    floor.place("a1", Side.BUY, "0.7")
+    floor.place("b1", Side.BUY, "1.2")
+    floor.now_us += SECOND_US
+    floor.act()
+    shown = {key: row for key, row in alerts(floor).items() if key.startswith("limit:")}
+    assert {key: (row["tone"], row["title"]) for key, row in shown.items()} == {
+        "limit:tenant::a:USD": ("warning", "Exposure of the tenant"),
+        "limit:venue:LP1:a:USD": ("info", "Exposure of LP1"),
+    }
+    assert (
+        shown["limit:venue:LP1:a:USD"]["text"] == "P-19 has reached 50 % of the limit that group a sets to it, in USD"
+    )
 
 
 def test_an_alert_keeps_the_time_when_it_began() -> None:

@@ -14,7 +14,10 @@ from piggy.core.limits import HOUSE_LIMITS, Limits
 ZERO = Decimal(0)
 # What the desk may change for a while; the rest is set in the back office.
 CHANGEABLE = (
+    "order_value_max",
     "order_volume_max_lots",
+    "orders_open_max",
+    "slippage_bps_max",
     "window_value_max",
     "position_net_max_lots",
     "position_gross_max_lots",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from apps.accounts import selectors as accounts
@@ -12,7 +14,7 @@ from apps.outbox.services import SET_UP, retell_settings, save_setting, tell_eng
 from apps.risk import selectors
 from apps.risk.models import ControlsReview, GroupLimits
 from piggy.core.commands import ChangeLimits, RevertLimits, SignReview
-from piggy.core.limits import Limits
+from piggy.core.limits import OF_THE_GROUP, Limits
 
 
 class UnableToChangeLimits(Exception):
@@ -71,13 +73,12 @@ def change_limits(
         if known is None:
             raise UnableToChangeLimits(f"There is no group {group}.")
         limits = GroupLimits.objects.select_for_update().filter(group=known).first() or GroupLimits(group=known)
-        before = {field: getattr(limits, field) for field in changes}
-        for field, value in changes.items():
-            setattr(limits, field, value)
+        before = {field: _change(field, value, limits, known) for field, value in changes.items()}
         limits.full_clean()
+        _clean_group(known)
         command = ChangeLimits(
             group=group,
-            limits=limits.to_core(),
+            limits=msgspec.structs.replace(limits.to_core(), **_of_the_group(known)),
             reason=reason,
             asked_by=asked_by,
             approved_by=approved_by,
@@ -102,6 +103,28 @@ def sync_engine(*, tenant: str, by: str, mark: str) -> int:
         if review is not None:
             _tell_review(tenant=tenant, review=review, by=by, mark=mark)
     return told + (review is not None)
+
+
+def _change(field: str, value: Any, limits: GroupLimits, group: Any) -> Any:
+    """Put a limit into whichever of the two rows says it, unsaved; return what it was."""
+    row, name = (group, OF_THE_GROUP[field]) if field in OF_THE_GROUP else (limits, field)
+    before = getattr(row, name)
+    setattr(row, name, value)
+    return before
+
+
+def _clean_group(group: Any) -> None:
+    """Hold what the group would say to its own bounds. Raises ValidationError naming the limit."""
+    try:
+        group.clean_fields(exclude={field.name for field in group._meta.fields} - set(OF_THE_GROUP.values()))
+    except ValidationError as error:
+        named = {limit: error.message_dict[name] for limit, name in OF_THE_GROUP.items() if name in error.message_dict}
+        raise ValidationError(named) from error
+
+
+def _of_the_group(group: Any) -> dict[str, Any]:
+    core = group.to_core()
+    return {limit: getattr(core, name) for limit, name in OF_THE_GROUP.items()}
 
 
 def _tell_review(*, tenant: str, review: ControlsReview, by: str, mark: str = "") -> None:

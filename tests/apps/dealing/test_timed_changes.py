@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -122,6 +123,24 @@ def test_other_limits_need_a_second_person(dora: Dealer, rick: Dealer) -> None:
     assert len(today()) == 1
     assert change().state == "ended"
     assert kinds() == [("change-limits", "dora"), ("approve-change", "rick"), ("end-change", "clock")]
+
+
+def test_what_a_groups_own_settings_say_is_changed_by_two_for_a_while_too(dora: Dealer, rick: Dealer) -> None:
+    """P-28: value, number and slippage of orders; what nobody named stays as the group says, and the group is not
+    touched."""
+    changes = {"order_value_max": "50000", "slippage_bps_max": "7.5"}
+    assert dora.act("change-limits", **(LIMITS | {"changes": changes})).status_code == 200
+    assert rick.act("approve-change", change_id=change().pk).status_code == 200
+    limits = today()[0].limits
+    assert (limits.order_value_max, limits.slippage_bps_max, limits.orders_open_max) == (50_000, Decimal("7.5"), 200)
+    assert change().before == {"order_value_max": "250000.00", "slippage_bps_max": "50.00"}
+    assert (group().order_notional_max, group().version) == (250_000, 1)
+    assert later(16) == 1
+    dora.act("change-limits", **(LIMITS | {"changes": {"orders_open_max": "-1"}}))
+    with in_tenant("acorn"):
+        asked = TimedChange.objects.latest("pk").pk
+    refused = rick.act("approve-change", change_id=asked)
+    assert (refused.status_code, refused.json()["field"]) == (422, "orders_open_max")
 
 
 def test_limits_of_the_day_are_ended_early_by_the_same_door(dora: Dealer, rick: Dealer) -> None:
