@@ -145,7 +145,7 @@ class DepreciationNoticeAdmin(ReadOnlyAdmin):
         "account_id",
         "symbol",
         number("percent", label="lost %"),
-        number("initial", label="put up", digits=2),
+        number("initial", label="worth at first", digits=2),
         number("value", label="worth now", digits=2),
         "currency",
         number("price"),

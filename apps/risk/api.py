@@ -29,7 +29,7 @@ class AccountOut(serializers.Serializer):
 
 
 class NoticeOut(serializers.Serializer):
-    """A position lost another tenth of the margin put up for it; money as text, in the account's currency."""
+    """A position lost another tenth of its initial value; money as text, in the account's currency."""
 
     account_id = serializers.CharField()
     position_id = serializers.CharField()

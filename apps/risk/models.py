@@ -57,7 +57,7 @@ class MarginCall(models.Model):
 
 
 class DepreciationNotice(models.Model):
-    """A retail client's position lost another tenth of the margin put up for it (2017/565 Art 62).
+    """A retail client's position lost another tenth of its initial value (2017/565 Art 62(2)).
 
     `initial` and `value` are in `currency`, the account's. The client is told when his program fetches it; who tells
     him in another way says so.

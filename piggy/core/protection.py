@@ -40,7 +40,7 @@ def credit_refusal(*, kind: str, category: ClientCategory, rules: RuleSet) -> st
 
 
 def depreciation_notices(*, initial: Decimal, before: Decimal, after: Decimal) -> tuple[int, ...]:
-    """Return the multiples of 10 % of `initial` by which a leveraged position's value newly fell (2017/565 Art 62)."""
+    """Return the multiples of 10 % of its `initial` value by which a position newly fell (2017/565 Art 62(2))."""
     if initial <= 0:
         return ()
     already = _steps(initial, before)

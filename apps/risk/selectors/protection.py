@@ -29,7 +29,7 @@ ALONE = "CFDs are complex, and leverage can lose the money quickly. Trade them o
 
 
 class Depreciated(NamedTuple):
-    """An open position that newly lost so many percent of the margin put up for it; money in the account's currency."""
+    """An open position that newly lost so many percent of its initial value; money in the account's currency."""
 
     account_id: str
     position_id: str
@@ -43,6 +43,7 @@ class Depreciated(NamedTuple):
 
 
 class _Worth(NamedTuple):
+    initial: Decimal
     value: Decimal
     price: Decimal
 
@@ -50,8 +51,9 @@ class _Worth(NamedTuple):
 def depreciated(*, tenant: str, at: datetime) -> list[Depreciated]:
     """Return the retail positions of which a notice is due at the live quotes; those without a price are left out.
 
-    The initial value of a leveraged position is the margin put up for it: what the client has in it, and the reading
-    of 2017/565 Art 62 that tells him earliest.
+    2017/565 Art 62(2) counts in tenths of each instrument's initial value, what it cost to begin with (ESMA's answer
+    to question 8.3 on investor protection): the lots at the price they were opened at, the premium of an option bought.
+    Neither margin nor a change of it plays a part; what leverage does to the account, margin calls tell.
     """
     quotes, currencies = Quotes(tenant=tenant, now_us=microseconds(at)), accounts.retail_currencies()
     terms = {row.symbol: row for row in instruments.all_instruments()}
@@ -61,13 +63,14 @@ def depreciated(*, tenant: str, at: datetime) -> list[Depreciated]:
         currency = currencies[held.account_id]
         worth = _worth(held, terms[held.symbol], currency, quotes)
         already = noted.get((held.position_id, held.opened_at), 0)
-        before = held.margin * (100 - already) / 100
-        steps = depreciation_notices(initial=held.margin, before=before, after=worth.value) if worth else ()
-        if worth and steps:
+        if worth is None:
+            continue
+        before = worth.initial * (100 - already) / 100
+        if steps := depreciation_notices(initial=worth.initial, before=before, after=worth.value):
             due.append(
                 Depreciated(
                     held.account_id, held.position_id, held.symbol, held.opened_at, steps[-1],
-                    held.margin, worth.value, currency, worth.price,
+                    worth.initial, worth.value, currency, worth.price,
                 )
             )  # fmt: skip
     return due
@@ -87,7 +90,7 @@ def losing_accounts(*, tenant: str, since: datetime, at: datetime) -> tuple[int,
             made[account_id] = made.get(account_id, ZERO) + amount
     for held in trading.open_positions(account_ids=currencies):
         worth = _worth(held, terms[held.symbol], currencies[held.account_id], quotes)
-        made[held.account_id] = made.get(held.account_id, ZERO) + (worth.value - held.margin if worth else ZERO)
+        made[held.account_id] = made.get(held.account_id, ZERO) + (worth.value - worth.initial if worth else ZERO)
     return len(made), sum(net < 0 for net in made.values())
 
 
@@ -152,10 +155,14 @@ def _noted() -> dict[tuple[str, datetime], int]:
 
 
 def _worth(held: Any, terms: Any, currency: str, quotes: Quotes) -> _Worth | None:
-    """What is left of a position's margin at the price that it would close at, in the account's currency."""
+    """What a position cost, and what is left of that at the price that it would close at, in the account's currency.
+
+    Both at the rate of now: a currency's fall is not the instrument's.
+    """
     price = quotes.closing(symbol=held.symbol, quantity=held.quantity)
     rate = quotes.rate(source=terms.quote, target=currency)
     if price is None or rate is None:
         return None
-    profit = (held.quantity * price - held.cost) * terms.contract_size * rate
-    return _Worth((held.margin + profit).quantize(MONEY_STEP), price)
+    per_lot = terms.contract_size * rate
+    initial, profit = abs(held.cost) * per_lot, (held.quantity * price - held.cost) * per_lot
+    return _Worth(initial.quantize(MONEY_STEP), (initial + profit).quantize(MONEY_STEP), price)

@@ -29,7 +29,7 @@ from piggy.messaging import codec, streams
 from tests.apps import records
 from tests.apps.dealing.desk_floor import symbol
 
-# A long lot bought at 1.1 with 3,333 USD put up: what it closes at, and how much of that is left.
+# A long lot bought at 1.1 was worth 110,000 USD: what it closes at, and how much of that is left.
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 
 
@@ -61,29 +61,41 @@ def noted() -> list[tuple[int, str]]:
 def test_each_further_tenth_that_a_position_lost_is_noted_once(alice: Any, quote: Any) -> None:
     """G-21."""
     for bid, expected in (
-        ("1.09667", []),  # lost 333.00 of 3,333: not a tenth yet
-        ("1.09666", [(10, "2999")]),
-        ("1.09400", [(10, "2999")]),
-        ("1.08900", [(10, "2999"), (30, "2233")]),
-        ("1.10000", [(10, "2999"), (30, "2233")]),
-        ("1.06000", [(10, "2999"), (30, "2233"), (120, "-667")]),
+        ("1.06000", []),  # More than was put up for it is lost, and not a tenth of what it was worth.
+        ("0.99001", []),
+        ("0.99000", [(10, "99000")]),
+        ("0.89000", [(10, "99000")]),
+        ("0.76000", [(10, "99000"), (30, "76000")]),
+        ("1.10000", [(10, "99000"), (30, "76000")]),
+        ("0.05000", [(10, "99000"), (30, "76000"), (90, "5000")]),
     ):
         quote(bid)
-        assert noted() == expected, bid
+        assert [(percent, f"{Decimal(value):f}") for percent, value in noted()] == expected, bid
+
+
+def test_what_was_sold_loses_as_its_price_rises_past_all_that_it_was_worth(alice: Any, quote: Any) -> None:
+    """G-21: a short lot at 1.1, closed at an ask that is 1 above the bid."""
+    records.client(name="bob", account_id="B1")
+    records.write(records.filled("O2", account_id="B1", position_id="B1:EURUSD", fill_id="O2-1", side="sell"))
+    projector.catch_up(tenant="acorn")
+    quote("1.32")
+    services.note_depreciations(tenant="acorn", at=NOON)
+    (row,) = DepreciationNotice.objects.all()
+    assert (row.account_id, row.percent, row.initial, row.value) == ("B1", 110, 110_000, -12_000)
 
 
 def test_nobody_is_told_of_a_loss_at_a_price_that_may_not_hold(alice: Any, quote: Any) -> None:
-    quote("1.05", at=NOON - timedelta(minutes=2))
+    quote("0.9", at=NOON - timedelta(minutes=2))
     assert noted() == []
-    quote("1.05", age_ms=61_000)
+    quote("0.9", age_ms=61_000)
     assert noted() == []
-    quote("1.05")
+    quote("0.9")
     assert len(noted()) == 1
 
 
 def test_a_professional_is_sent_no_notice_and_no_share_counts_him(alice: Any, quote: Any) -> None:
     Account.objects.update(category="professional")
-    quote("1.05")
+    quote("0.9")
     assert noted() == []
     assert selectors.losing_accounts(tenant="acorn", since=NOON - timedelta(days=365), at=NOON) == (0, 0)
 
@@ -108,13 +120,13 @@ def waiting(title: str) -> int:
 
 def test_a_client_fetches_his_notices_and_whoever_did_not_waits_in_a_queue(alice: Any, quote: Any) -> None:
     other = records.client(name="bob", account_id="B1")
-    quote("1.09")
+    quote("0.76")
     noted()
     assert notices(other) == []
     assert waiting("Losses to tell clients of") == 1
     (told,) = notices(alice)
     money = {name: told[name] for name in ("percent", "initial", "value", "currency", "price")}
-    assert money == {"percent": 30, "initial": "3333", "value": "2333", "currency": "USD", "price": "1.09"}
+    assert money == {"percent": 30, "initial": "110000", "value": "76000", "currency": "USD", "price": "0.76"}
     assert (told["account_id"], told["symbol"]) == ("A1", "EURUSD")
     assert waiting("Losses to tell clients of") == 0
     with in_tenant("acorn"):
@@ -124,7 +136,7 @@ def test_a_client_fetches_his_notices_and_whoever_did_not_waits_in_a_queue(alice
 
 
 def test_compliance_notes_that_a_client_was_told_by_telephone(alice: Any, quote: Any) -> None:
-    quote("1.09")
+    quote("0.76")
     noted()
     sync_roles()
     rights = {
