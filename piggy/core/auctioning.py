@@ -7,6 +7,7 @@ is cancelled before. All-or-none and minimum orders sit it out. Market orders th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from piggy.core import commands as cmd
@@ -14,14 +15,24 @@ from piggy.core import events as ev
 from piggy.core import venue_cancels
 from piggy.core.accounts import TradingState
 from piggy.core.aftermath import settled
-from piggy.core.auctions import CALL_S_MAX, CALLS, AuctionOrder, AuctionPhase, matched, rules_fault, uncross
+from piggy.core.auctions import (
+    CALL_S_MAX,
+    CALLS,
+    AuctionFill,
+    AuctionOrder,
+    AuctionPhase,
+    matched,
+    rules_fault,
+    uncross,
+)
 from piggy.core.execution import Execution, position_id_of
+from piggy.core.instruments import Instrument
 from piggy.core.moment import Moment
+from piggy.core.money import ZERO
 from piggy.core.orders import OrderType, Side
 from piggy.core.sessions import phases_due
-from piggy.core.standing import phase_of, strictest_state
+from piggy.core.standing import dealable_lots, phase_of, strictest_state
 from piggy.core.state import Order, State
-from piggy.core.working import dealable_lots
 
 Events = list[ev.AnyEvent]
 AFTER = {
@@ -122,7 +133,7 @@ def _takes_part(order: Order, state: State, execution: Execution) -> bool:
     terms = order.terms
     is_market = terms.type is OrderType.MARKET and order.order_id not in state.held
     whole = terms.all_or_none or terms.minimum_quantity is not None
-    return (order.rests or is_market) and not whole and execution.free(order) > 0
+    return (order.rests or is_market) and not whole and execution.free(order) > 0 and not execution.waits(order)
 
 
 def _without_own(orders: list[Order], execution: Execution) -> list[Order]:
@@ -156,25 +167,23 @@ def _uncross(*, symbol: str, orders: list[Order], execution: Execution) -> None:
     instrument, reference = execution.moment.instrument(symbol), _reference(symbol, orders, execution.moment)
     if reference is None:
         return
-    tick, step = instrument.tick_size, instrument.lot_step
-    collected = [
-        AuctionOrder(
-            order_id=number,
-            side=0 if order.terms.side is Side.BUY else 1,
-            qty=int(_lots(order, execution) / step),
-            price=None if order.terms.limit_price is None else int(order.terms.limit_price / tick),
-        )
-        for number, order in enumerate(orders)
-    ]
-    collected = [one for one in collected if one.qty]
-    result = uncross(orders=collected, reference=int(reference / tick)) if collected else None
+    tick, step, points = instrument.tick_size, instrument.lot_step, int(reference / instrument.tick_size)
+    taking_part = set(range(len(orders)))
+    while True:
+        collected = _in_points(orders, taking_part, instrument, execution)
+        fills = matched(orders=collected, reference=points)
+        both = _second_of_a_pair(orders, fills)
+        if both is None:
+            break
+        taking_part.remove(both)
+    result = uncross(orders=collected, reference=points)
     if result is None:
         return
     price = result.price * tick
     execution.events.append(
         ev.AuctionUncrossed(symbol=symbol, price=price, lots=result.volume * step, surplus=result.surplus * step)
     )
-    for fill in matched(orders=collected, reference=int(reference / tick)):
+    for fill in fills:
         buy, sell = orders[fill.buy_order_id], orders[fill.sell_order_id]
         for mine, other in ((buy, sell), (sell, buy)):
             execution.fill(
@@ -188,12 +197,53 @@ def _uncross(*, symbol: str, orders: list[Order], execution: Execution) -> None:
             )
 
 
-def _lots(order: Order, execution: Execution) -> Decimal:
-    account = execution.moment.account(order.terms.account_id)
-    position = execution.position(position_id_of(account=account, order=order))
-    return max(
-        Decimal(0), dealable_lots(order=order, quantity=execution.free(order), position=position, execution=execution)
+def _in_points(
+    orders: list[Order], taking_part: set[int], instrument: Instrument, execution: Execution
+) -> list[AuctionOrder]:
+    """Return those of `orders` that take part in whole ticks and steps, each numbered by its place."""
+    lots = _dealable({number: orders[number] for number in sorted(taking_part)}, execution)
+    made = (
+        AuctionOrder(
+            order_id=number,
+            side=0 if orders[number].terms.side is Side.BUY else 1,
+            qty=int(most / instrument.lot_step),
+            price=None if (limit := orders[number].terms.limit_price) is None else int(limit / instrument.tick_size),
+        )
+        for number, most in sorted(lots.items())
     )
+    return [one for one in made if one.qty > 0]
+
+
+def _dealable(orders: dict[int, Order], execution: Execution) -> dict[int, Decimal]:
+    """Return the lots that each may deal: what may only reduce one position shares it, the keenest first."""
+    lots: dict[int, Decimal] = {}
+    shared: dict[str, Decimal] = {}
+    for number, order in sorted(orders.items(), key=lambda pair: _keenness(pair[1])):
+        free = execution.free(order)
+        if order.terms.reduce_only:
+            position_id = position_id_of(account=execution.moment.account(order.terms.account_id), order=order)
+            gone, position = shared.get(position_id, ZERO), execution.position(position_id)
+            most = dealable_lots(order=order, quantity=free + gone, position=position, execution=execution)
+            free = min(free, most - gone)
+            shared[position_id] = gone + max(ZERO, free)
+        lots[number] = free
+    return lots
+
+
+def _keenness(order: Order) -> tuple[bool, Decimal, int]:
+    """Market orders first, then by price, then by time."""
+    limit = order.terms.limit_price
+    return limit is not None, -order.terms.side.sign * (limit or ZERO), order.seq
+
+
+def _second_of_a_pair(orders: list[Order], fills: Iterable[AuctionFill]) -> int | None:
+    """Return the later of two orders of an either-or pair that would both deal, None where there is none."""
+    first: dict[tuple[str, str], int] = {}
+    for number in sorted({number for fill in fills for number in (fill.buy_order_id, fill.sell_order_id)}):
+        terms = orders[number].terms
+        if terms.oco_group and first.setdefault((terms.account_id, terms.oco_group), number) != number:
+            return number
+    return None
 
 
 def _reference(symbol: str, orders: list[Order], moment: Moment) -> Decimal | None:

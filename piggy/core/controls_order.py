@@ -184,6 +184,6 @@ def _shape_fault(terms: OrderTerms, now_us: int) -> str | None:
         return "what is all or none cannot show a part"
     if terms.time_in_force is _GTD and (terms.expires_at_us is None or terms.expires_at_us <= now_us):
         return "good till date needs a time to come"
-    if terms.post_only and (terms.type is _MARKET or terms.time_in_force in _AT_ONCE):
+    if terms.post_only and (terms.type not in _NEEDS_LIMIT or terms.time_in_force in _AT_ONCE):
         return "an order that deals at once or never cannot be post-only"
     return None

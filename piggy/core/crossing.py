@@ -21,11 +21,11 @@ from operator import itemgetter
 
 import msgspec
 
-from piggy.core.execution import Execution
+from piggy.core.execution import Execution, position_id_of
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention
 from piggy.core.pricing import at_least_as_good
-from piggy.core.standing import may_deal
+from piggy.core.standing import dealable_lots, may_deal
 from piggy.core.state import Order, State
 
 _price = itemgetter(1)
@@ -110,14 +110,15 @@ def _meet_level(
         if left <= 0 or meeting.ends_incoming:
             return left
         resting = state.orders[order_id]
-        account, open_ = state.accounts[resting.terms.account_id], execution.free(resting)
+        account, free = state.accounts[resting.terms.account_id], execution.free(resting)
+        open_ = free if not resting.terms.reduce_only else _reducible(resting, free, meeting, execution)
         if open_ <= 0 or not state.groups[account.group].internal_cross or _other_deals(resting, meeting, state):
             continue
         if not may_deal(order=resting, execution=execution):
             continue
         meeting.touched = True
         offered = _offered(resting, open_)
-        if _needs(resting, open_) > min(left, offered):
+        if _needs(resting, free) > min(left, offered):
             continue
         if account.owner_id == owner:
             left -= _prevent(stp=stp, resting=resting, lots=min(left, open_), meeting=meeting)
@@ -147,6 +148,25 @@ def _other_deals(resting: Order, meeting: Meeting, state: State) -> bool:
     return any((terms.account_id, terms.oco_group) == pair for terms in met)
 
 
+def _reducible(resting: Order, free: Decimal, meeting: Meeting, execution: Execution) -> Decimal:
+    """Return what a resting order may close of its position, with what was met of that before taken off."""
+    state = execution.moment.state
+    account = state.accounts[resting.terms.account_id]
+    position_id = position_id_of(account=account, order=resting)
+    met = (cross for cross in meeting.crosses if state.orders[cross.order_id].terms.account_id == account.account_id)
+    gone = sum(
+        (
+            cross.quantity
+            for cross in met
+            if position_id_of(account=account, order=state.orders[cross.order_id]) == position_id
+        ),
+        ZERO,
+    )
+    position = execution.position(position_id)
+    most = dealable_lots(order=resting, quantity=free + gone, position=position, execution=execution)
+    return min(free, most - gone)
+
+
 def _offered(resting: Order, open_: Decimal) -> Decimal:
     """Return the lots in sight: all, or what is left of an iceberg's slice."""
     return open_ if resting.terms.display_quantity is None else min(open_, resting.shown)
@@ -157,7 +177,8 @@ def _needs(resting: Order, open_: Decimal) -> Decimal:
     if resting.terms.all_or_none:
         return open_
     minimum = resting.terms.minimum_quantity
-    return ZERO if minimum is None else minimum - resting.filled
+    # Self-trade prevention may have made it smaller than its minimum: then that is all of it.
+    return ZERO if minimum is None else min(minimum - resting.filled, open_)
 
 
 def _prevent(*, stp: SelfTradePrevention, resting: Order, lots: Decimal, meeting: Meeting) -> Decimal:
@@ -176,8 +197,7 @@ def _prevent(*, stp: SelfTradePrevention, resting: Order, lots: Decimal, meeting
 def _worth_crossing(*, price: Decimal, terms: OrderTerms, street: Decimal | None) -> bool:
     side, limit = terms.side, terms.limit_price
     priced = terms.type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
-    bound = limit is not None and (priced or terms.type is OrderType.MARKET)
-    if bound and limit is not None and not at_least_as_good(price=price, limit=limit, side=side):
+    if limit is not None and not at_least_as_good(price=price, limit=limit, side=side):
         return False
     # Without a street price there is nothing to compare with: a market order then deals with nobody.
     return at_least_as_good(price=price, limit=street, side=side) if street is not None else priced

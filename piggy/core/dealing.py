@@ -25,9 +25,9 @@ from piggy.core.moment import Moment
 from piggy.core.orders import OrderState, OrderTerms, OrderType
 from piggy.core.pricing import at_least_as_good, worst_price
 from piggy.core.routing_rules import Treatment
-from piggy.core.standing import FLATTEN, is_stopped
+from piggy.core.standing import FLATTEN, dealable_lots, is_stopped
 from piggy.core.state import Held, Order, State
-from piggy.core.working import carry_out, dealable_lots, plan, street_price, treatment_of
+from piggy.core.working import carry_out, plan, street_price, treatment_of
 
 Events = list[ev.AnyEvent]
 CLAIM_US = 30 * 1_000_000

@@ -7,7 +7,7 @@ was known of it. Venues are ranked by price, then size, then reject rate, then p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 import msgspec
 
@@ -46,7 +46,8 @@ def split(
     position: Position | None,
     b_net_lots: Decimal = ZERO,
 ) -> tuple[Decimal, Decimal, str]:
-    """Return the lots for the A and the B book and why; they add up to `quantity` exactly (INV-21).
+    """Return the lots for the A and the B book and why; they add up to `quantity` exactly, by the largest remainder
+    (INV-21).
 
     A close follows the book of its open: what `quantity` takes off a position goes back where those lots came from,
     and only the rest is new flow that `treatment` decides. New B lots that would push the B book past the rule's limit
@@ -57,14 +58,14 @@ def split(
         held = position.a_lots + position.b_lots
         closing = min(quantity, held)
     if position is not None and closing:
-        share = _on_step(closing * position.a_lots / held, instrument)
-        a_closing = max(closing - position.b_lots, share)
+        share = _nearest(closing * position.a_lots / held, closing, instrument)
+        a_closing = max(closing - position.b_lots, min(share, position.a_lots))
     opening = quantity - closing
-    a_opening = _on_step(opening * treatment.a_percent / HUNDRED, instrument)
+    a_opening = _nearest(opening * treatment.a_percent / HUNDRED, opening, instrument)
     why = _why(treatment=treatment, closing=closing, opening=opening)
     if treatment.b_net_max_lots is not None and opening > a_opening:
         room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots)
-        overflow = (opening - a_opening) - _on_step(min(opening - a_opening, room), instrument)
+        overflow = (opening - a_opening) - on_step(lots=min(opening - a_opening, room), instrument=instrument)
         if overflow:
             a_opening += overflow
             why = f"{why}; {overflow} overflow to A: the B book may hold {treatment.b_net_max_lots} lots"
@@ -175,7 +176,7 @@ def spread(
     for level in reachable:
         if left <= 0:
             break
-        lots = _on_step(min(left, level.size), instrument)
+        lots = on_step(lots=min(left, level.size), instrument=instrument)
         if lots > 0:
             taken[level.venue] = taken.get(level.venue, ZERO) + lots
             left -= lots
@@ -225,11 +226,21 @@ def share(*, values: Sequence[Decimal | bool]) -> Decimal:
     return (Decimal(sum(values)) / len(values)).quantize(SHARE_STEP) if values else ZERO
 
 
-def _on_step(lots: Decimal, instrument: Instrument) -> Decimal:
+def on_step(*, lots: Decimal, instrument: Instrument) -> Decimal:
+    """Return the whole steps in `lots`."""
     over = lots % instrument.lot_step
     if not over:
         return lots - over
     return (lots / instrument.lot_step).to_integral_value(rounding=ROUND_FLOOR) * instrument.lot_step
+
+
+def _nearest(share: Decimal, whole: Decimal, instrument: Instrument) -> Decimal:
+    """Return A's part of `whole` lots, its exact `share` in steps: the step left over goes to the larger remainder.
+
+    Of equal remainders A's is taken, so that what cannot be halved is no risk of the house.
+    """
+    steps = (share / instrument.lot_step).to_integral_value(rounding=ROUND_HALF_UP)
+    return min(steps * instrument.lot_step, on_step(lots=whole, instrument=instrument))
 
 
 def _refusal(venue: Venue) -> str:

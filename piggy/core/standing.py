@@ -7,11 +7,14 @@ nothing until its auction.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from piggy.core.accounts import TradingState
 from piggy.core.auctions import AuctionPhase
 from piggy.core.controls_order import STRICTNESS
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.orders import TimeInForce
+from piggy.core.positions import Position, opening_lots
 from piggy.core.rollover import next_rollover_at_us
 from piggy.core.state import Order, State
 
@@ -81,3 +84,12 @@ def may_deal(*, order: Order, execution: Execution) -> bool:
         return now is _ACTIVE
     position = execution.position(position_id_of(account=account, order=order))
     return position is not None and position.side is not terms.side and execution.free(order) <= position.lots
+
+
+def dealable_lots(*, order: Order, quantity: Decimal, position: Position | None, execution: Execution) -> Decimal:
+    """Return how many of `quantity` lots the order may deal: all, or for one that only reduces what there is to."""
+    if not order.terms.reduce_only:
+        return quantity
+    closing = quantity - opening_lots(position=position, side=order.terms.side, quantity=quantity)
+    # What is already on its way out cannot be closed twice.
+    return min(closing, position.lots - execution.under_way(position=position)) if position else closing

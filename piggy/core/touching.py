@@ -22,7 +22,7 @@ from piggy.core.overseeing import limits_due
 from piggy.core.standing import expires_at_us, may_deal
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
-from piggy.core.working import carry_out, marketable, plan, street_price
+from piggy.core.working import carry_out, marketable, may_rest, plan, street_price
 
 Events = list[ev.AnyEvent]
 ORDERS_PER_STEP_MAX = 500
@@ -107,7 +107,7 @@ def _trigger_stops(*, symbol: str, execution: Execution) -> None:
         )
         triggered = copy.copy(order)
         triggered.triggered = True
-        _work(order=triggered, execution=execution)
+        _work(order=triggered, execution=execution, enters=True)
 
 
 def _stop_reached(*, order: Order, moment: Moment) -> bool:
@@ -161,8 +161,11 @@ def _reachable(*, order: Order, execution: Execution) -> bool:
     return bool(levels) and limit is not None and order.terms.side.sign * (limit - levels[0].price) >= 0
 
 
-def _work(*, order: Order, execution: Execution) -> None:
+def _work(*, order: Order, execution: Execution, enters: bool = False) -> None:
+    """Deal what can be dealt; what `enters` the book now and may not wait there, or not take, ends."""
     made = plan(order=order, quantity=execution.free(order), execution=execution)
-    if made.lots > 0 or made.interrupts or not order.rests:
+    if enters and order.terms.post_only and made.takes:
+        execution.cancel(order=order, outcome="cancelled", reason="post only: it would have taken liquidity")
+    elif made.lots > 0 or made.interrupts or not may_rest(order):
         execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
         carry_out(order=order, plan=made, execution=execution)

@@ -17,12 +17,12 @@ from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
-from piggy.core.positions import Position, opening_lots
+from piggy.core.positions import opening_lots
 from piggy.core.pricing import at_least_as_good, client_price, raw_limit, worst_price
 from piggy.core.ranking import Ranking
-from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
+from piggy.core.routing import FREE, Leg, decision, on_step, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
-from piggy.core.standing import may_deal, phase_of, switched_off
+from piggy.core.standing import dealable_lots, may_deal, phase_of, switched_off
 from piggy.core.state import Order
 from piggy.core.venue_room import full_venues
 
@@ -31,7 +31,7 @@ STOPPED = "nothing deals here now: halted, only reducing, or in a call"
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
 _FOK, _AT_ONCE = TimeInForce.FOK, (TimeInForce.IOC, TimeInForce.FOK)
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
-IOC = TimeInForce.IOC.value
+IOC, FOK = TimeInForce.IOC.value, TimeInForce.FOK.value
 NOBODY = Meeting()
 ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.
 
@@ -122,7 +122,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
             barred |= full
             ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, opens=opens, moment=moment)
         if b_lots:
-            keeps = _keeps(levels=levels, quantity=b_lots, side=side, limit=limit)
+            keeps = _keeps(levels=levels, quantity=b_lots, side=side, limit=limit, instrument=instrument)
     record = decision(
         treatment=treated,
         a_quantity=a_lots,
@@ -138,15 +138,6 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
 
 def _nothing(*, order: Order, moment: Moment, text: str) -> Plan:
     return Plan(decision=waiting(group=moment.group_of(order.terms.account_id), text=text), meeting=NOBODY)
-
-
-def dealable_lots(*, order: Order, quantity: Decimal, position: Position | None, execution: Execution) -> Decimal:
-    """Return how many of `quantity` lots the order may deal: all, or for one that only reduces what there is to."""
-    if not order.terms.reduce_only:
-        return quantity
-    closing = quantity - opening_lots(position=position, side=order.terms.side, quantity=quantity)
-    # What is already on its way out cannot be closed twice.
-    return min(closing, position.lots - execution.under_way(position=position)) if position else closing
 
 
 def treatment_of(*, terms: OrderTerms, moment: Moment) -> Treatment:
@@ -189,7 +180,8 @@ def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
             reason=f"kept at {keep.venue}'s price",
         )
     if plan.legs:
-        execution.send(order=order, legs=plan.legs, time_in_force=IOC, markup=plan.markup)
+        whole = order.terms.time_in_force is _FOK or order.terms.all_or_none
+        execution.send(order=order, legs=plan.legs, time_in_force=FOK if whole else IOC, markup=plan.markup)
     if plan.meeting.ends_incoming and execution.free(order) == execution.leaves(order) > 0:
         execution.cancel(order=order, outcome="cancelled", reason="self-trade prevention")
     end_if_nothing_works(order=order, execution=execution)
@@ -289,7 +281,7 @@ def _raw_limit(
     if not levels:
         return None
     worst = worst_price(price=levels[0].price, bps=bps, instrument=instrument, side=terms.side)
-    if terms.type is OrderType.MARKET and terms.limit_price is not None:
+    if terms.limit_price is not None:
         own = raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
         return own if at_least_as_good(price=own, limit=worst, side=terms.side) else worst
     return worst
@@ -329,23 +321,28 @@ def _ranking(
     )
 
 
-def _keeps(*, levels: tuple[AttributedLevel, ...], quantity: Decimal, side: Side, limit: Decimal) -> tuple[Keep, ...]:
-    """Return B-book fills on a copy of the consolidated book: the size quoted at each level, best first."""
+def _keeps(
+    *, levels: tuple[AttributedLevel, ...], quantity: Decimal, side: Side, limit: Decimal, instrument: Instrument
+) -> tuple[Keep, ...]:
+    """Return B-book fills on a copy of the consolidated book: the whole steps quoted at each level, best first."""
     keeps: list[Keep] = []
     left = quantity
     for level in levels:
         if left <= 0 or not at_least_as_good(price=level.price, limit=limit, side=side):
             break
-        lots = min(left, level.size)
-        keeps.append(Keep(quantity=lots, raw=level.price, venue=level.venue))
-        left -= lots
+        # A client who held a part of a step could never close it.
+        lots = left if left <= level.size else on_step(lots=level.size, instrument=instrument)
+        if lots > 0:
+            keeps.append(Keep(quantity=lots, raw=level.price, venue=level.venue))
+            left -= lots
     return tuple(keeps)
 
 
 def _all_or_nothing(order: Order, made: Plan) -> Plan:
     """Do nothing where the plan cannot do what the order insists on: all of it at once, or a minimum quantity."""
     terms, short = order.terms, ""
-    if terms.minimum_quantity is not None and order.filled + made.lots < terms.minimum_quantity:
+    # Self-trade prevention may have made it smaller than its minimum: then that is all of it.
+    if terms.minimum_quantity is not None and order.filled + made.lots < min(terms.minimum_quantity, order.quantity):
         short = f"less than the minimum of {terms.minimum_quantity} lots can be filled"
     whole = terms.time_in_force is _FOK or terms.all_or_none
     # Two venues cannot be held to one promise, so the whole must fit one leg.
