@@ -7,6 +7,7 @@ from typing import Any
 
 from piggy.core import events as ev
 from piggy.core.auctions import CrossedAt, SymbolPhase
+from piggy.core.control_events import ExposureUseChanged
 from piggy.core.events import Recorded
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.money import ZERO
@@ -110,7 +111,7 @@ def _limit_use(state: State, event: ev.LimitUseChanged, recorded: Recorded) -> N
         del state.alert_levels[event.account_id]
 
 
-def _exposure_use(state: State, event: ev.ExposureUseChanged, recorded: Recorded) -> None:
+def _exposure_use(state: State, event: ExposureUseChanged, recorded: Recorded) -> None:
     key = (event.scope, event.key, event.group, event.currency)
     state.exposure_alerts[key] = event.level_percent
     if not event.level_percent:
@@ -156,7 +157,7 @@ CONTROL_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.LimitsChanged: _limits_changed,
     ev.LimitsReverted: _limits_reverted,
     ev.LimitUseChanged: _limit_use,
-    ev.ExposureUseChanged: _exposure_use,
+    ExposureUseChanged: _exposure_use,
     ev.AuctionsConfigured: _auctions,
     ev.PhaseChanged: _phase,
     ev.AuctionUncrossed: _uncrossed,

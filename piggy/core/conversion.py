@@ -43,6 +43,8 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     legs: tuple[ConversionLeg, ...] = ()
 
 
+# One of a currency for one of the same.
+UNCHANGED = Conversion(source="", target="", rate=ONE, at_us=0)
 Quotes = Callable[[str], Touch | None]
 Pairs = Mapping[tuple[str, str], str]
 

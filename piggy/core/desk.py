@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -23,7 +22,7 @@ from piggy.core import events as ev
 from piggy.core.activity import Windows
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand
-from piggy.core.conversion import Touch, currency_pairs
+from piggy.core.conversion import Conversion, Touch, currency_pairs
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.decisions import DECISIONS
 from piggy.core.entry import Entry
@@ -87,7 +86,7 @@ class Desk:
         self._answered: OrderedDict[str, _Answered] = OrderedDict()
         self._forgotten = Forgotten()
         self._rankings = Rankings()
-        self._rates: dict[tuple[str, str, bool], Decimal] = {}
+        self._rates: dict[tuple[str, str, bool], Conversion] = {}
         self._margins = MarginTermsKept()
         self._watch = MarginWatch()
         self._windows = Windows()

@@ -19,7 +19,6 @@ from piggy.core.control_events import CalendarConfigured as CalendarConfigured
 from piggy.core.control_events import ClientConnectionChanged as ClientConnectionChanged
 from piggy.core.control_events import ControlEvent
 from piggy.core.control_events import DailyVolumeRecorded as DailyVolumeRecorded
-from piggy.core.control_events import ExposureUseChanged as ExposureUseChanged
 from piggy.core.control_events import LimitsChanged as LimitsChanged
 from piggy.core.control_events import LimitsReverted as LimitsReverted
 from piggy.core.control_events import LimitUseChanged as LimitUseChanged
@@ -35,6 +34,7 @@ from piggy.core.control_events import ReviewSigned as ReviewSigned
 from piggy.core.control_events import SymbolMarginChanged as SymbolMarginChanged
 from piggy.core.control_events import ThrottleLatched as ThrottleLatched
 from piggy.core.control_events import ThrottleReleased as ThrottleReleased
+from piggy.core.conversion import ConversionLeg
 from piggy.core.correction_events import CorrectionEvent
 from piggy.core.dealer_events import DealerDecided as DealerDecided
 from piggy.core.dealer_events import DealerEvent
@@ -69,7 +69,6 @@ from piggy.core.verdicts import Event as Event
 from piggy.core.verdicts import RoutingDecision as RoutingDecision
 from piggy.core.verdicts import VenueConsidered as VenueConsidered
 from piggy.core.verdicts import Verdict as Verdict
-from piggy.core.verdicts import packed as packed
 from piggy.core.verdicts import told_checks as told_checks
 from piggy.core.verdicts import told_decision as told_decision
 from piggy.core.verdicts import told_verdict as told_verdict
@@ -269,7 +268,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
 
     `commission_accrued` is exact and before the plan's minimum, `commission` is what is booked.
     `symbol_margin` is what all the account holds of the symbol binds afterwards, `margin_per_lot` that by its lots.
-    `realised` is in the account's currency at `conversion_rate` (account currency per unit of quote currency).
+    `realised` is in the account's currency at `conversion_rate` per unit of quote currency, of the quotes `conversion`.
     """
 
     order_id: str
@@ -289,6 +288,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     conversion_rate: Decimal
     position_id: str
     margin_per_lot: Decimal
+    conversion: tuple[ConversionLeg, ...] = ()
     reason: str = ""
     benchmark_bid: Decimal | None = None
     benchmark_ask: Decimal | None = None

@@ -13,6 +13,7 @@ import msgspec
 from piggy.core import events as ev
 from piggy.core.accounts import Account, PositionMode
 from piggy.core.commissions import Charge, charge, chargeable
+from piggy.core.conversion import Conversion
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.margin import MarginTerms
 from piggy.core.margining import News, margin_of, news_of, positions_in, window_of
@@ -149,7 +150,8 @@ class Execution:
         fold = self._folded(
             position_id=position_id, terms=terms, quantity=quantity, price=price, book=book, margin=margin, news=news
         )
-        rate = self._rate(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
+        exchange = self._exchange(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
+        rate = exchange.rate
         number, leaves = self._fills.get(order.order_id, order.fills) + 1, self.leaves(order) - quantity
         self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
         bound, per_lot = self.margin_of_symbol(account=account, symbol=terms.symbol, terms=margin, rate=rate)
@@ -174,6 +176,7 @@ class Execution:
             commission=cost.due,
             commission_accrued=cost.accrued,
             conversion_rate=rate,
+            conversion=exchange.legs,
             position_id=position_id,
             reason=reason,
             benchmark_bid=bid,
@@ -348,11 +351,11 @@ class Execution:
             )
         )
 
-    def _rate(self, *, source: str, account: Account, gain: bool) -> Decimal:
-        rate = self.moment.rate(source=source, target=account.currency, gain=gain)
-        if rate is None:
+    def _exchange(self, *, source: str, account: Account, gain: bool) -> Conversion:
+        found = self.moment.exchange(source=source, target=account.currency, gain=gain)
+        if found is None:
             raise UnableToConvert(f"{source} to {account.currency} for account {account.account_id}")
-        return rate
+        return found
 
     def _book_money(self, *, account: Account, amount: Decimal) -> None:
         """Move the balance; write a negative one off when nothing is open any more (negative-balance protection)."""

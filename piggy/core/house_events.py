@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from piggy.core.conversion import ConversionLeg
 from piggy.core.hedging import HedgePolicy
 from piggy.core.orders import Side
 from piggy.core.swaps import SwapFree, SwapRates
@@ -27,7 +28,8 @@ class HedgingConfigured(Event, frozen=True, kw_only=True):
 class SwapCharged(Event, frozen=True, kw_only=True):
     """A position settled its nights; `amount` above zero is paid to the client. `kind` is swap or admin_fee.
 
-    `per_lot` and night, in the account's currency over `conversion_rate`. `occurred_at_us` is the rollover.
+    `per_lot` and night, in the account's currency over `conversion_rate`, which the quotes `conversion` made.
+    `occurred_at_us` is the rollover.
     """
 
     account_id: str
@@ -43,6 +45,7 @@ class SwapCharged(Event, frozen=True, kw_only=True):
     amount: Decimal
     currency: str
     occurred_at_us: int
+    conversion: tuple[ConversionLeg, ...] = ()
 
 
 class SwapDeferred(Event, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from piggy.core.accounts import Account, Group
 from piggy.core.activity import Activity, Windows
-from piggy.core.conversion import Pairs, Touch, conversion
+from piggy.core.conversion import UNCHANGED, Conversion, Pairs, Touch, conversion
 from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, funds_of, is_protected
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
@@ -45,7 +45,7 @@ class Moment(msgspec.Struct, frozen=True):
     watch: MarginWatch
     windows: Windows
     closed: Set[str] = frozenset()
-    rates: dict[tuple[str, str, bool], Decimal] = msgspec.field(default_factory=dict)
+    rates: dict[tuple[str, str, bool], Conversion] = msgspec.field(default_factory=dict)
 
     def account(self, account_id: str) -> Account:
         return self.state.accounts[account_id]
@@ -131,14 +131,22 @@ class Moment(msgspec.Struct, frozen=True):
         """Return the conversion rate off the marks, else the last one that a fill was booked at, else None."""
         if source == target:
             return ONE
+        found = self.exchange(source=source, target=target, gain=gain)
+        return None if found is None else found.rate
+
+    def exchange(self, *, source: str, target: str, gain: bool) -> Conversion | None:
+        """Return the rate as `rate` does, with the quotes that made it; one that was booked before has none."""
+        if source == target:
+            return UNCHANGED
         key = (source, target, gain)
         if (known := self.rates.get(key)) is not None:
             return known
         found = conversion(source=source, target=target, gain=gain, pairs=self.pairs, quotes=self.marks.get)
-        if found is None:
-            return self.state.rates.get((source, target))
-        self.rates[key] = found.rate
-        return found.rate
+        if found is not None:
+            self.rates[key] = found
+            return found
+        last = self.state.rates.get((source, target))
+        return None if last is None else Conversion(source=source, target=target, rate=last, at_us=0)
 
     def option_margin(self, account_id: str) -> Decimal | None:
         """Return what the account's options bind beyond their underlyings; None where they cannot be valued."""

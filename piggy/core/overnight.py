@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core.conversion import UNCHANGED, Conversion
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
 from piggy.core.orders import Side
@@ -95,10 +96,10 @@ def _swap(
     mark = moment.marks.get(position.symbol)
     price = None if mark is None else (mark.bid if position.side is Side.BUY else mark.ask)
     each = swap_per_lot(rates=rates, instrument=instrument, side=position.side, price=price)
-    rate: Decimal | None = Decimal(1)
+    exchange: Conversion | None = UNCHANGED
     if each is not None and rates.unit is not SwapUnit.CURRENCY:
-        rate = moment.rate(source=instrument.quote, target=account.currency, gain=each > 0)
-    if each is None or rate is None:
+        exchange = moment.exchange(source=instrument.quote, target=account.currency, gain=each > 0)
+    if each is None or exchange is None:
         return ev.SwapDeferred(
             account_id=account.account_id,
             position_id=position.position_id,
@@ -108,7 +109,7 @@ def _swap(
             text="no price" if each is None else f"no rate from {instrument.quote} to {account.currency}",
             occurred_at_us=at_us,
         )
-    amount = round_money(amount=each * rate * nights * position.lots, currency=account.currency)
+    amount = round_money(amount=each * exchange.rate * nights * position.lots, currency=account.currency)
     if not amount:
         return None
     return ev.SwapCharged(
@@ -121,7 +122,8 @@ def _swap(
         lots=position.lots,
         per_lot=each,
         price=price,
-        conversion_rate=rate,
+        conversion_rate=exchange.rate,
+        conversion=exchange.legs,
         amount=amount,
         currency=account.currency,
         occurred_at_us=at_us,

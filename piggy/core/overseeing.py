@@ -12,6 +12,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.activity import Activity
 from piggy.core.clearance import Locate
+from piggy.core.control_events import ExposureUseChanged
 from piggy.core.limits import LimitChange, Limits
 from piggy.core.margining import positions_in
 from piggy.core.moment import Moment
@@ -176,7 +177,7 @@ def _exposures_used(*, groups: Iterable[tuple[str, str]], moment: Moment) -> Eve
                 level = alert_level(value=value, limit=limit, levels=limits.alert_percents)
             if level != before:
                 events.append(
-                    ev.ExposureUseChanged(
+                    ExposureUseChanged(
                         scope=scope,
                         key=key,
                         group=group,

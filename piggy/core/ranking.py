@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from piggy.core.accounts import Venue
-from piggy.core.events import VenueConsidered, packed
 from piggy.core.market import AttributedLevel
 from piggy.core.orders import Side
 from piggy.core.routing import rank, reachable
 from piggy.core.routing_rules import CostModel, VenueScore
 from piggy.core.staging import canaries, is_its_turn, venues_for
+from piggy.core.verdicts import VenueConsidered, packed
 
 _BUY = Side.BUY
 # Of the configuration, of the scores that matter, and the venues that the order spares.

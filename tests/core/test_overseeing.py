@@ -12,6 +12,7 @@ import pytest
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Venue
+from piggy.core.control_events import ExposureUseChanged
 from piggy.core.desk import Desk
 from piggy.core.instruments import AssetClass
 from piggy.core.limits import HOUSE_LIMITS, OF_THE_GROUP, LimitChange, Limits, UnableToSetLimit
@@ -377,7 +378,7 @@ def test_a_desk_that_is_quiet_is_not_looked_at_and_one_out_of_a_snapshot_is(floo
 def exposures(floor: Floor) -> list[tuple[str, str, str, D, bool]]:
     floor.now_us += SECOND_US
     floor.requote()
-    found = only(floor.act(), ev.ExposureUseChanged)
+    found = only(floor.act(), ExposureUseChanged)
     assert all(event.currency == "USD" and event.code == "P-19" for event in found)
     return sorted((e.scope, e.key, e.group, e.level_percent, e.raised) for e in found)[::-1]
 

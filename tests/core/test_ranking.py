@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from piggy.core import commands as cmd
 from piggy.core.accounts import Venue
-from piggy.core.events import VenueConsidered, packed
 from piggy.core.market import AttributedLevel, Level, VenueQuote
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.quotes import Market
 from piggy.core.ranking import Rankings
 from piggy.core.routing import rank, reachable
 from piggy.core.routing_rules import CostModel, RoutingPolicy, VenueScore
+from piggy.core.verdicts import VenueConsidered, packed
 from tests.core.floor import Floor
 
 NOW_US = 1_700_000_000_000_000
