@@ -92,6 +92,21 @@ def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> 
 
     `name` limits it to one projection, as a rebuild does. Raises UnableToProject on a gap.
     """
+    import structlog
+    from django.db import DataError
+
+    from apps.common import bulk
+
+    try:
+        return _catch_up(tenant=tenant, name=name, rows_max=rows_max)
+    except DataError as error:
+        # What is in the log has happened: a text that no column holds must not hide all that came after it.
+        structlog.get_logger(__name__).error("projector_makes_it_fit", tenant=tenant, error=str(error))
+        with bulk.fitted():
+            return _catch_up(tenant=tenant, name=name, rows_max=rows_max)
+
+
+def _catch_up(*, tenant: str, name: str, rows_max: int) -> int:
     from django.db import transaction
 
     from apps.common import bulk

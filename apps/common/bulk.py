@@ -2,12 +2,15 @@
 
 Columns go over as arrays in the binary protocol; JSON columns as text that is JSON already, and the server makes
 numbers out of their digits. Inside `unawaited` a statement is on its way while the next one is being made.
+Inside `fitted` what no column could hold is written as far as it can be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from decimal import Decimal
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -38,14 +41,27 @@ ARRAYS: dict[str, tuple[str, Callable[[Sequence[Any]], Any]]] = {
 NEVER_NULL = ("bigint", "integer", "smallint", "timestamp with time zone")
 CAST = ("jsonb", "numeric")
 
+# PostgreSQL keeps no zero byte in a text.
+NO_ZERO = str.maketrans("\0", "\ufffd")
+ZERO_IN_JSON, NO_ZERO_IN_JSON = "\\u0000", "\\ufffd"
+
 Pack = Callable[[Sequence[Any]], Any]
+_fits: ContextVar[bool] = ContextVar("fits", default=False)
+
+
+class Column(NamedTuple):
+    """A column's attribute of a row, how it is sent, and what makes any value fit."""
+
+    name: str
+    pack: Pack
+    fit: Callable[[Any], Any]
 
 
 class Statement(NamedTuple):
     """SQL with a place for each column, and how to send each."""
 
     text: bytes
-    columns: list[tuple[str, Pack]]
+    columns: list[Column]
 
 
 def new(model: type[Model], /, **values: Any) -> Any:
@@ -77,6 +93,19 @@ def unawaited() -> Iterator[None]:
     """Send what is written in the block without waiting for each answer; whatever failed is raised at the end."""
     with connection.cursor(), connection.wrap_database_errors, connection.connection.pipeline():
         yield
+
+
+@contextmanager
+def fitted() -> Iterator[None]:
+    """Cut texts to their columns, write zero bytes as U+FFFD and numbers too large as the largest that there is.
+
+    For rows made of what cannot be refused any more; asking each value costs too much to do it always.
+    """
+    token = _fits.set(True)
+    try:
+        yield
+    finally:
+        _fits.reset(token)
 
 
 @cache
@@ -120,16 +149,38 @@ def _change(model: Any, names: tuple[str, ...]) -> Statement:
 
 
 def _made(statement: sql.Composed, fields: Sequence[Any]) -> Statement:
-    return Statement(statement.as_bytes(None), [(field.attname, _sending(field)[1]) for field in fields])
+    columns = [Column(field.attname, _sending(field)[1], _fitting(field)) for field in fields]
+    return Statement(statement.as_bytes(None), columns)
 
 
 def _run(statement: Statement, rows: Sequence[Any]) -> None:
-    values = [pack([getattr(row, name) for row in rows]) for name, pack in statement.columns]
+    if _fits.get():
+        values = [column.pack([column.fit(getattr(row, column.name)) for row in rows]) for column in statement.columns]
+    else:
+        values = [pack([getattr(row, name) for row in rows]) for name, pack, _ in statement.columns]
     with connection.cursor():  # Opens the connection and puts the tenant's context on it.
         cursor = psycopg.Cursor(connection.connection)
         binary_arrays.register(adapters=cursor.adapters)
         with connection.wrap_database_errors:
             cursor.execute(statement.text, values)
+
+
+def _fitting(field: Any) -> Callable[[Any], Any]:
+    kind = _type(field).split("(")[0]
+    if kind == "numeric":
+        most = Decimal((0, (9,) * field.max_digits, -field.decimal_places))
+        return lambda value: _bounded(value, most)
+    if kind == "jsonb":
+        return lambda value: value.replace(ZERO_IN_JSON, NO_ZERO_IN_JSON) if isinstance(value, str) else value
+    if kind in ("varchar", "text"):
+        return lambda value: value.translate(NO_ZERO)[: field.max_length] if isinstance(value, str) else value
+    return lambda value: value
+
+
+def _bounded(value: Any, most: Decimal) -> Any:
+    if not isinstance(value, Decimal):
+        return value
+    return max(-most, min(most, value)) if value.is_finite() else most
 
 
 def _sending(field: Field[Any, Any]) -> tuple[str, Pack]:

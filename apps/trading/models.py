@@ -49,7 +49,7 @@ class Order(models.Model):
     average_price = _number(default=ZERO)
     group = models.CharField(max_length=60, blank=True)
     mode = models.CharField(max_length=10, blank=True)
-    source = models.CharField(max_length=40)
+    source = models.CharField(max_length=80)
     principal = models.CharField(max_length=200)
     client_order_id = models.CharField(max_length=100, blank=True)
     terms = models.JSONField()

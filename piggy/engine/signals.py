@@ -23,7 +23,8 @@ from piggy.core.events import CommandRefused
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.engine.loop import CommandMaker
 
-ID_LENGTH_MAX = 128
+# As the tables keep them: what is longer is no symbol of anybody, and no id that could be shown.
+ID_LENGTH_MAX, SYMBOL_LENGTH_MAX = 100, 40
 
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,10})?")
 _decoder = msgspec.json.Decoder(dict[str, str])
@@ -70,8 +71,8 @@ def parse(*, body: bytes) -> Signal:
         raise UnableToAcceptSignal(422, "INVALID_FIELD", str(error), field=name) from error
     if not 1 <= len(signal.id) <= ID_LENGTH_MAX:
         _refuse("id", f"1 to {ID_LENGTH_MAX} characters")
-    if not _SYMBOL.fullmatch(signal.symbol or signal.ticker):
-        _refuse("symbol", "a symbol as EURUSD or FX:EURUSD")
+    if not (_SYMBOL.fullmatch(signal.symbol or signal.ticker) and 1 <= len(_symbol(signal)) <= SYMBOL_LENGTH_MAX):
+        _refuse("symbol", f"a symbol as EURUSD or FX:EURUSD, of at most {SYMBOL_LENGTH_MAX} characters")
     if signal.quantity or signal.action in ("buy", "sell"):
         _decimal("quantity", signal.quantity)
     if signal.type != "market":

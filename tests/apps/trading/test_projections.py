@@ -7,17 +7,21 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from msgspec import structs
 
 from apps.common import bulk
 from apps.common.times import moment
 from apps.risk.selectors import money_of
-from apps.trading.models import Fill, Order, Position
+from apps.trading.api.serializers import TEXT_MAX
+from apps.trading.models import Fill, Order, Position, Strategy
 from apps.treasury.selectors import client_balance, trial_balance
 from piggy import projector
+from piggy.adapters.fix_clients.config import CL_ORD_ID_CHARACTERS_MAX
 from piggy.core import events as ev
 from piggy.core.dealer_events import DealerOutcome
 from piggy.core.events import OrderCancelled
 from piggy.core.orders import Side
+from piggy.engine import signals
 from tests.apps import records
 
 
@@ -76,6 +80,34 @@ def test_what_comes_in_a_later_batch_finds_its_order(books: Any) -> None:
     order = Order.objects.get()
     assert (order.state, order.filled, order.leaves, order.text) == ("cancelled", Decimal(1), Decimal(0), "asked")
     assert order.terms["symbol"] == "EURUSD"
+
+
+def test_what_no_column_holds_is_shown_as_far_as_it_can_be_and_hides_nothing_after_it(books: Any) -> None:
+    """What is in the log has happened: one client's text must not stop the tables of all brokers."""
+    first = records.accepted()
+    odd = structs.replace(
+        first,
+        order_id="O2",
+        source="signal:" + "s" * 90,
+        terms=structs.replace(first.terms, client_order_id="i" * 128, tag="a\0b", limit_price=Decimal(10) ** 20),
+    )
+    records.write(odd, first)
+    assert projector.catch_up(tenant="acorn") == 2
+    row = Order.objects.get(order_id="O2")
+    assert (len(row.source), row.client_order_id, row.terms["tag"]) == (80, "i" * 100, "a\ufffdb")
+    assert row.limit_price == Decimal(10) ** 18 - Decimal("1e-10")
+    assert Order.objects.get(order_id="O1").client_order_id == ""
+
+
+def test_every_door_takes_only_what_the_tables_hold() -> None:
+    def held(name: str) -> int:
+        return int(Order._meta.get_field(name).max_length or 0)
+
+    strategy = int(Strategy._meta.get_field("strategy_id").max_length or 0)
+    assert held("client_order_id") >= max(signals.ID_LENGTH_MAX, TEXT_MAX, CL_ORD_ID_CHARACTERS_MAX)
+    assert held("symbol") >= signals.SYMBOL_LENGTH_MAX
+    assert held("source") >= len("signal:") + strategy
+    assert held("principal") >= len("strategy:") + strategy
 
 
 def test_inv_09_a_gap_in_the_log_halts_the_projector(books: Any) -> None:
