@@ -15,7 +15,7 @@ from apps.gateway.worker.requests import Reply, Requests, reject_body
 from apps.gateway.worker.wire import Wire
 from apps.tenants.services import in_tenant
 from piggy.adapters.fix.messages import SOH, fields
-from piggy.adapters.fix_clients.config import RESEND_MAX, Kind
+from piggy.adapters.fix_clients.config import RESEND_MAX, RESENDS_MAX, Kind
 from piggy.adapters.fix_clients.inbound import UnableToTake
 from piggy.adapters.fix_clients.market import MARKET, Board, Pair, Said, listed
 from piggy.adapters.fix_clients.outbound import execution_report
@@ -133,11 +133,21 @@ class ClientLink:
             elif isinstance(act, Take):
                 self._requests.take(act.number, act.values)
             elif isinstance(act, Resend):
-                last = self._client.outgoing - 1
-                self._resends.append((act.first, min(act.last or last, last)))
+                self._resend(act)
             else:
                 log.info("fix_client_closed", tenant=self._tenant, comp_id=self._client.comp_id, reason=act.reason)
                 self._open = False
+
+    def _resend(self, act: Resend) -> None:
+        """Note what is to be sent again; who asks on and on, without waiting for it, is let go."""
+        last = self._client.outgoing - 1
+        wanted = (act.first, min(act.last or last, last))
+        if wanted in self._resends:
+            return
+        if len(self._resends) < RESENDS_MAX:
+            self._resends.append(wanted)
+        elif self._open:
+            self._do([Say("5", f"58=at most {RESENDS_MAX} resend requests wait{SOH}"), Close("too many resends")])
 
     def _market(self, act: Take) -> list[Said]:
         """Answer a request for prices or symbols at once: the desk is not asked."""

@@ -19,13 +19,14 @@ from apps.gateway import selectors, services
 from apps.gateway.models import FixClient
 from apps.gateway.worker import tls
 from apps.gateway.worker.client_link import ClientLink
+from apps.gateway.worker.waiting import Waiting
 from apps.gateway.worker.wire import Wire
 from apps.tenants.selectors import active_schemas
 from apps.tenants.services import in_tenant
 from piggy.adapters.fix.messages import fields
 from piggy.adapters.fix_clients.config import HEARTBEAT_S_MAX, HEARTBEAT_S_MIN, LOGON_S_MAX
 from piggy.adapters.fix_clients.market import Pair
-from piggy.adapters.fix_clients.session import Frames, UnableToFrame
+from piggy.adapters.fix_clients.session import Frames, UnableToFrame, count_of, faults
 from piggy.messaging import codec, streams
 from piggy.messaging.client import Client, UnableToTell
 from piggy.messaging.subscriber import Subscriber
@@ -33,9 +34,7 @@ from piggy.messaging.subscriber import Subscriber
 POLL_S = 0.5
 RETRY_S = 1.0
 ASK_S = 1.0
-REFUSED_S = 1.0
 STOP_S_MAX = 8.0
-WAITING_MAX = 50
 LOCK = "select pg_try_advisory_lock(hashtext('fix-clients'), hashtext(%s))"
 
 log = structlog.get_logger(__name__)
@@ -53,7 +52,7 @@ class Door:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._links: dict[tuple[str, str], ClientLink] = {}
-        self._room = threading.BoundedSemaphore(WAITING_MAX)
+        self._waiting = Waiting()
         self._threads = [
             threading.Thread(target=self._listen, name="fix-clients-door", daemon=True),
             threading.Thread(target=self._copy, name="fix-clients-copies", daemon=True),
@@ -98,9 +97,6 @@ class Door:
                     line, address = server.accept()
                 except TimeoutError:
                     continue
-                if not self._room.acquire(blocking=False):
-                    line.close()
-                    continue
                 threading.Thread(target=self._serve, args=(line, address[0]), name="fix-client", daemon=True).start()
 
     def _serve(self, line: socket.socket, address: str) -> None:
@@ -109,8 +105,12 @@ class Door:
             with line:
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 line.settimeout(LOGON_S_MAX)
-                with self._tls.wrap_socket(line, server_side=True) if self._tls else line as spoken:
-                    link = self._log_on(spoken, address)
+                with tls.sealed(line=line, context=self._tls) as spoken:
+                    try:
+                        self._waiting.come(line=spoken, address=address)
+                        link = self._log_on(tls.shaken(line=spoken), address)
+                    finally:
+                        self._waiting.go(line=spoken)
                     if link is not None:
                         link.run()
         except (OSError, UnableToFrame, services.LostSession) as error:
@@ -118,7 +118,6 @@ class Door:
         except Exception:
             log.exception("fix_client_failed", address=address)
         finally:
-            self._room.release()
             if link is not None:
                 link.end()
                 with self._lock:
@@ -130,29 +129,22 @@ class Door:
         frames = Frames()
         found: list[str] = []
         until = time.monotonic() + LOGON_S_MAX
-        while not found and time.monotonic() < until:
+        while not found and (left_s := until - time.monotonic()) > 0:
+            line.settimeout(left_s)
             data = line.recv(4_096)
             if not data:
                 return None
             found = frames.feed(data)
         values = fields(found[0]) if found else {}
-        tenant = {schema.upper(): schema for schema in active_schemas(shard=settings.PIGGY_SHARD)}.get(
-            values.get("56", "")
-        )
         try:
-            if values.get("35") != "A" or tenant is None:
-                raise services.UnableToAdmit("no Logon to a broker of ours")
-            heartbeat = values.get("108", "")
-            if not heartbeat.isdigit() or not HEARTBEAT_S_MIN <= int(heartbeat) <= HEARTBEAT_S_MAX:
-                raise services.UnableToAdmit(f"HeartBtInt (108): {HEARTBEAT_S_MIN} to {HEARTBEAT_S_MAX}")
-            if values.get("141") == "Y":
-                raise services.UnableToAdmit("ResetSeqNumFlag (141): numbers begin anew only by agreement")
+            tenant = _tenant_of(found[0] if found else "", values)
+            self._stopping.wait(self._waiting.turn_s(address=address))
             with in_tenant(tenant):
                 client = services.admit(comp_id=values.get("49", ""), password=values.get("554", ""), address=address)
             return self._link(tenant, client, Wire(line, client.comp_id, tenant.upper()), frames, found)
         except services.UnableToAdmit as error:
             log.warning("fix_logon_refused", address=address, comp_id=values.get("49", "")[:40], reason=str(error))
-            self._stopping.wait(REFUSED_S)
+            self._waiting.refused(address=address)
             return None
 
     def _link(self, tenant: str, client: FixClient, wire: Wire, frames: Frames, found: list[str]) -> ClientLink:
@@ -241,3 +233,20 @@ class Door:
                 links = [link for name, link in self._links.items() if name[0] == tenant]
             for link in links:
                 link.wake()
+
+
+def _tenant_of(text: str, values: dict[str, str]) -> str:
+    """Return the broker that a Logon is for. Raises UnableToAdmit where it is no Logon that could be let in."""
+    tenants = {schema.upper(): schema for schema in active_schemas(shard=settings.PIGGY_SHARD)}
+    tenant, heartbeat = tenants.get(values.get("56", "")), count_of(values.get("108", ""))
+    if values.get("35") != "A" or tenant is None:
+        raise services.UnableToAdmit("no Logon to a broker of ours")
+    if fault := faults(text=text):
+        raise services.UnableToAdmit(fault.text)
+    if heartbeat is None or not HEARTBEAT_S_MIN <= heartbeat <= HEARTBEAT_S_MAX:
+        raise services.UnableToAdmit(f"HeartBtInt (108): {HEARTBEAT_S_MIN} to {HEARTBEAT_S_MAX}")
+    if count_of(values.get("34", "")) is None:
+        raise services.UnableToAdmit("MsgSeqNum (34) is missing")
+    if values.get("141") == "Y":
+        raise services.UnableToAdmit("ResetSeqNumFlag (141): numbers begin anew only by agreement")
+    return tenant

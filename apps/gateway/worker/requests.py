@@ -22,7 +22,7 @@ from apps.gateway.models import FixClient
 from apps.trading import services as trading
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.fix_clients import inbound, outbound
-from piggy.adapters.fix_clients.config import Kind, Terms
+from piggy.adapters.fix_clients.config import REQUESTS_MAX, Kind, Terms
 from piggy.adapters.fix_clients.market import MARKET
 from piggy.adapters.fix_clients.outbound import Copy
 from piggy.core.answers import Answer
@@ -65,7 +65,11 @@ class Requests:
         self._thread.join(STOP_S_MAX)
 
     def take(self, number: int, values: dict[str, str]) -> None:
-        """Carry out a message when its turn comes."""
+        """Carry out a message when its turn comes; refuse it at once where too many wait, cancels last (INV-26)."""
+        limit = REQUESTS_MAX * 2 if values["35"] == "F" else REQUESTS_MAX
+        if self._taken - self._done >= limit:
+            self._refuse(values, NOT_AVAILABLE, f"Too many requests wait: at most {limit}.")
+            return
         self._taken += 1
         self._queue.put((number, values))
 

@@ -16,6 +16,18 @@ def context_of(*, certificate: tuple[str, str] | None) -> ssl.SSLContext | None:
     return context
 
 
+def sealed(*, line: socket.socket, context: ssl.SSLContext | None) -> socket.socket:
+    """Return the line as it is spoken over; nothing is said yet. Raises OSError."""
+    return context.wrap_socket(line, server_side=True, do_handshake_on_connect=False) if context else line
+
+
+def shaken(*, line: socket.socket) -> socket.socket:
+    """Return the line once both sides have agreed on its seal. Raises OSError."""
+    if isinstance(line, ssl.SSLSocket):
+        line.do_handshake()
+    return line
+
+
 def holds_more(*, line: socket.socket) -> bool:
     """Whether a message was taken off the socket already and waits within the seal."""
     return isinstance(line, ssl.SSLSocket) and line.pending() > 0

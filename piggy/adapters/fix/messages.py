@@ -15,8 +15,8 @@ _NOT_KEPT = ("35=0", "35=W", "35=X", "35=i", "35=y")
 
 
 def fields(text: str) -> dict[str, str]:
-    """Return tag -> value of a message; of a repeated tag the last one."""
-    return dict(part.split("=", 1) for part in text.split(SOH) if part)
+    """Return tag -> value of a message; of a repeated tag the last one, of a part without a tag nothing."""
+    return dict(part.split("=", 1) for part in text.split(SOH) if "=" in part)
 
 
 def masked(text: str) -> str:

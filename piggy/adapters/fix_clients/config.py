@@ -9,6 +9,12 @@ import msgspec
 
 MESSAGE_BYTES_MAX = 65_536
 LOGON_S_MAX = 10.0
+# Lines that have not logged on; past it the oldest goes, of the address that has most of them.
+WAITING_MAX = 50
+# An address whose last Logon was refused is looked at this often; looking at a password is meant to take long.
+REFUSED_S = 1.0
+# Requests of one session that wait for their turn, of which cancels may be more; resends that wait for theirs.
+REQUESTS_MAX, RESENDS_MAX = 1_000, 10
 HEARTBEAT_S_MIN, HEARTBEAT_S_MAX = 1, 120
 CLOCK_S_MAX = 120
 # A silent line is asked after one and a bit heartbeats and given up after two and a bit (F-07).

@@ -203,8 +203,9 @@ TOLD = (ev.OrderAccepted, ev.OrderDenied, *_NEXT)
 
 def execution_report(*, copy: Copy, units: Decimal) -> str:
     """Return the body of the report; `units` is what one lot is on the wire."""
-    parts = [f"37={copy.order_id}", f"11={copy.cl_ord_id}"]
-    parts += [f"41={copy.orig_cl_ord_id}"] if copy.orig_cl_ord_id else []
+    # Over other doors a client's own id may hold anything, also what would end the field here.
+    parts = [f"37={copy.order_id}", f"11={clean(copy.cl_ord_id)}"]
+    parts += [f"41={clean(copy.orig_cl_ord_id)}"] if copy.orig_cl_ord_id else []
     parts += [f"17={copy.seq}", f"150={copy.exec_type}", f"39={copy.status}", f"1={copy.account_id}"]
     parts += [f"19={copy.exec_ref}"] if copy.exec_ref else []
     parts += [f"103={copy.reason}"] if copy.reason else []
@@ -217,7 +218,8 @@ def execution_report(*, copy: Copy, units: Decimal) -> str:
 def order_status(*, copy: Copy, units: Decimal, asked: str = "", total: int = 0, last: bool = True) -> str:
     """Return the body that tells how an order stands (150=I); of a mass request, which one and how many there are."""
     exec_id = "0"  # A status is no execution.
-    parts = [f"37={copy.order_id}", f"11={copy.cl_ord_id}", f"17={exec_id}", f"150={STATUS}", f"39={copy.status}"]
+    own_id = clean(copy.cl_ord_id)
+    parts = [f"37={copy.order_id}", f"11={own_id}", f"17={exec_id}", f"150={STATUS}", f"39={copy.status}"]
     if asked:
         parts += [f"584={asked}", f"911={total}", f"912={'Y' if last else 'N'}"]
     parts += [f"1={copy.account_id}", *_order(copy, units)]

@@ -6,6 +6,7 @@ are given by who keeps them; this knows only the number expected next.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from piggy.adapters.fix.messages import SOH, at_us, fields
@@ -14,8 +15,18 @@ from piggy.adapters.fix_clients.config import ASK_AFTER, CLOCK_S_MAX, GIVE_UP_AF
 _HEAD = b"8=FIX.4.4\x019="
 _TRAILER_BYTES = 7
 _LENGTH_DIGITS_MAX = 6
+_KIND_CHARACTERS_MAX = 2
+_CONTROL = re.compile(r"[\x00-\x1f]")
+# As many as a number kept by PostgreSQL has for certain.
+_COUNT_DIGITS_MAX = 18
+# Tags that are read and stand in no group of what is asked; 55 stands in one of prices.
+_ONCE = {
+    "8", "9", "35", "34", "49", "56", "52", "43", "122", "1", "7", "11", "16", "18", "36", "38", "40", "41", "44", "54",
+    "58", "59", "60", "99", "108", "110", "111", "112", "123", "126", "141", "262", "263", "264", "265", "320", "554",
+    "559", "584", "585",
+}  # fmt: skip
 ADMIN = ("0", "1", "2", "3", "4", "5", "A")
-REQUIRED, INCORRECT, CLOCK, COUNTERPARTY = "1", "5", "10", "9"
+TAG, REQUIRED, INCORRECT, COUNTERPARTY, CLOCK, TWICE = "0", "1", "5", "9", "10", "13"
 
 
 class UnableToFrame(Exception):
@@ -51,6 +62,37 @@ class Close(NamedTuple):
 
 
 Act = Say | Take | Resend | Close
+
+
+class Fault(NamedTuple):
+    """A message that is whole and not FIX: the tag it is about, FIX's SessionRejectReason, and what would be right."""
+
+    tag: str
+    reason: str
+    text: str
+
+
+def faults(*, text: str) -> Fault | None:
+    """Return what makes a message unreadable: a field without its tag, a control character, a tag that stands twice."""
+    seen: set[str] = set()
+    for part in text.split(SOH):
+        tag, equals, value = part.partition("=")
+        if not part:
+            continue
+        if not (equals and tag.isascii() and tag.isdigit()):
+            return Fault("", TAG, "a field is a tag in digits, = and a value")
+        if _CONTROL.search(value):
+            return Fault(tag, INCORRECT, f"{tag}: no control characters")
+        if tag in seen:
+            return Fault(tag, TWICE, f"{tag} stands twice")
+        if tag in _ONCE:
+            seen.add(tag)
+    return None if "35" in seen else Fault("35", REQUIRED, "MsgType (35) is missing")
+
+
+def count_of(text: str) -> int | None:
+    """Return a count or sequence number, None where the text is none that can be kept."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _COUNT_DIGITS_MAX else None
 
 
 class Frames:
@@ -140,13 +182,13 @@ class Session:
         """Return what a message asks for, in order."""
         self._heard_at, self._test_out = now_s, False
         values = fields(text)
-        number_text, kind = values.get("34", ""), values.get("35", "")
-        if not number_text.isdigit():
+        number, kind = count_of(values.get("34", "")), values.get("35", "")
+        if number is None:
             return [Say("5", f"58=MsgSeqNum (34) is missing{SOH}"), Close("a message without number")]
-        number = int(number_text)
-        if fault := self._fault(values, number, now_us):
+        unreadable = faults(text=text)
+        if fault := [] if unreadable else self._fault(values, number, now_us):
             return fault
-        if kind == "4" and values.get("123") != "Y":
+        if kind == "4" and values.get("123") != "Y" and not unreadable:
             return self._reset(values, number)
         if number > self.expected:
             if kind == "2":  # Answered at once: two sides that wait for each other's answer wait for ever.
@@ -154,6 +196,9 @@ class Session:
             return [Say("5"), Close("it logged out")] if kind == "5" else self._ask_again(number)
         if number < self.expected:
             return [] if values.get("43") == "Y" else self._too_low(number)
+        if unreadable:
+            self.expected += 1
+            return [_unreadable(number, kind, unreadable)]
         if kind == "4":
             return self._reset(values, number)
         self.expected += 1
@@ -191,19 +236,19 @@ class Session:
         return []
 
     def _resend(self, values: dict[str, str]) -> list[Act]:
-        first, last = values.get("7", ""), values.get("16", "")
-        if not (first.isdigit() and last.isdigit() and int(first)):
-            tag = "16" if first.isdigit() and int(first) else "7"
+        first, last = count_of(values.get("7", "")), count_of(values.get("16", ""))
+        if not first or last is None:
+            tag = "16" if first else "7"
             return [reject(number=int(values["34"]), tag=tag, kind="2", reason=INCORRECT, text=f"{tag}: a number")]
-        return [Resend(int(first), int(last))]
+        return [Resend(first, last)]
 
     def _reset(self, values: dict[str, str], number: int) -> list[Act]:
         """SequenceReset: with GapFillFlag in sequence, without it whatever its own number is; never backwards."""
-        to = values.get("36", "")
-        if not to.isdigit() or int(to) < self.expected:
+        to = count_of(values.get("36", ""))
+        if to is None or to < self.expected:
             text = f"NewSeqNo (36): a number from {self.expected} on"
             return [reject(number=number, tag="36", kind="4", reason=INCORRECT, text=text)]
-        self.expected = int(to)
+        self.expected = to
         return []
 
     def _too_low(self, number: int) -> list[Act]:
@@ -219,6 +264,12 @@ class Session:
         return [Say("2", f"7={self.expected}{SOH}16=0{SOH}")] if fresh else []
 
 
+def _unreadable(number: int, kind: str, fault: Fault) -> Say:
+    named = "".join(each if "!" <= each <= "~" else "?" for each in kind[:_KIND_CHARACTERS_MAX])
+    return reject(number=number, tag=fault.tag, kind=named, reason=fault.reason, text=fault.text)
+
+
 def reject(*, number: int, tag: str, kind: str, reason: str, text: str) -> Say:
     """Return a session Reject (35=3) of message `number`, naming the tag."""
-    return Say("3", f"45={number}{SOH}371={tag}{SOH}372={kind}{SOH}373={reason}{SOH}58={text}{SOH}")
+    named = (f"371={tag}{SOH}" if tag else "") + (f"372={kind}{SOH}" if kind else "")
+    return Say("3", f"45={number}{SOH}{named}373={reason}{SOH}58={text}{SOH}")

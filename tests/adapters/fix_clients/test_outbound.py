@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+import msgspec
 import pytest
 import quickfix as fix
 
@@ -156,6 +157,13 @@ def test_a_denied_order_says_why_and_no_text_ends_its_field() -> None:
     (report,) = told(denied)
     assert (report["150"], report["39"], report["103"], report["151"]) == ("8", "8", "99", "0")
     assert report["58"] == "free margin is short?of it"
+
+
+def test_an_id_from_another_door_cannot_add_a_field_to_a_report() -> None:
+    """Over the API a client's own id may hold anything; a regulator's copy of the report must say what happened."""
+    terms = msgspec.structs.replace(TERMS, client_order_id=f"c{SOH}39=2{SOH}14=1000000")
+    (report,) = told(msgspec.structs.replace(accepted(), terms=terms))
+    assert (report["11"], report["39"], report["14"]) == ("c?39=2?14=1000000", "0", "0")
 
 
 def test_a_replacement_and_a_cancel_go_by_the_ids_they_were_asked_under() -> None:

@@ -97,6 +97,48 @@ def test_a_message_without_number_and_a_second_logon_end_the_session() -> None:
     assert isinstance(hear(session(), 2, kind="A", body="98=0|108=10|")[-1], Close)
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "tag", "reason"),
+    [
+        ("D", "11=a|58=ab|cd|", "", "0"),
+        ("D", "11=a|x=1|", "", "0"),
+        ("D", "11=a|58=a\0b|", "58", "5"),
+        ("D\0", "11=a|", "35", "5"),
+        ("D", "11=a|38=1|38=100|", "38", "13"),
+        ("D", "11=a|34=1|", "34", "13"),
+    ],
+)
+def test_what_is_whole_and_no_message_is_refused_by_its_tag_and_the_session_goes_on(
+    kind: str, body: str, tag: str, reason: str
+) -> None:
+    """A text that holds a separator, a zero byte that no table keeps, a quantity that two readers read differently."""
+    one = session()
+    number = 2 if "34=" not in body else 1
+    one.expected = number
+    acts = hear(one, number, kind=kind, body=body)
+    assert said(acts) == ["3"]
+    assert f"373={reason}{SOH}" in acts[0].body
+    assert (f"371={tag}{SOH}" in acts[0].body) == bool(tag)
+    assert "\0" not in acts[0].body
+    assert [type(act) for act in hear(one, number + 1)] == [Take]
+
+
+def test_a_message_without_a_type_is_refused_and_the_session_goes_on() -> None:
+    one = session()
+    acts = one.hear(text=text(2).replace("35=D", "99=1"), now_s=1, now_us=NOW_US)
+    assert said(acts) == ["3"]
+    assert f"371=35{SOH}" in acts[0].body and "372=" not in acts[0].body
+    assert one.expected == 3
+
+
+@pytest.mark.parametrize("number", ["²", "٣", "9" * 19, "9" * 5_000, "-1", ""])
+def test_a_number_that_nobody_can_keep_is_none(number: str) -> None:
+    assert isinstance(hear(session(), number)[-1], Close)
+    for kind, body in (("2", f"7={number}|16=0|"), ("2", f"7=1|16={number}|"), ("4", f"123=Y|36={number}|")):
+        one = session()
+        assert said(hear(one, 2, kind=kind, body=body)) == ["3"], (kind, body)
+
+
 def test_a_logout_is_answered_whatever_its_number() -> None:
     for number in (2, 9):
         acts = hear(session(), number, kind="5", body="")

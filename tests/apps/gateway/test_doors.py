@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ImproperlyConfigured
 
-from piggy.adapters.fix_clients.config import Kind
+from piggy.adapters.fix_clients.config import REFUSED_S, REQUESTS_MAX, WAITING_MAX, Kind, Terms
 from piggy.adapters.fix_clients.session import UnableToFrame
 from piggy.settings.readers import Environment
 from tests.apps.gateway.ground import PASSWORD, Line
@@ -91,6 +92,53 @@ def test_the_screen_takes_a_password_from_one_and_lets_it_in_by_another(acorn: A
             screens[PasswordChange].approve(request, PasswordChange.objects.all())
             client.refresh_from_db()
             assert bool(client.password) is let_in, person
+
+
+def test_a_crowd_of_silent_lines_keeps_only_itself_out() -> None:
+    """The oldest of the address with most of them hears the end; whoever comes from elsewhere has all his time."""
+    from apps.gateway.worker.waiting import Waiting
+
+    waiting, pairs = Waiting(), [socket.socketpair() for _ in range(WAITING_MAX + 1)]
+    waiting.come(line=pairs[0][0], address="1.1.1.1")
+    for ours, _ in pairs[1:]:
+        waiting.come(line=ours, address="6.6.6.6")
+    for _, theirs in pairs:
+        theirs.settimeout(0.01)
+    assert pairs[1][1].recv(1) == b""
+    for at in (0, 2, WAITING_MAX):
+        with pytest.raises(TimeoutError):
+            pairs[at][1].recv(1)
+    for pair in pairs:
+        waiting.go(line=pair[0])
+        for each in pair:
+            each.close()
+
+
+def test_whoever_was_refused_waits_before_he_is_looked_at_again_and_nobody_else_does() -> None:
+    """T-18: looking at a password takes long, and that is nobody's to spend but the address that guesses."""
+    from apps.gateway.worker.waiting import Waiting
+
+    waiting = Waiting()
+    assert waiting.turn_s(address="6.6.6.6") == 0
+    waiting.refused(address="6.6.6.6")
+    first, second = (waiting.turn_s(address="6.6.6.6") for _ in range(2))
+    assert 0 < first <= REFUSED_S < second <= 2 * REFUSED_S
+    assert waiting.turn_s(address="1.1.1.1") == 0
+
+
+def test_too_many_requests_of_one_session_are_refused_at_once_and_cancels_last() -> None:
+    """INV-26"""
+    from apps.gateway.worker.requests import Reply, Requests
+
+    said: list[Reply] = []
+    client: Any = SimpleNamespace(user=None, incoming=1, comp_id="C1")
+    terms = Terms(kind=Kind.ORDERS, accounts=("A1",), units={})
+    one = Requests(tenant="acorn", client=client, terms=terms, reply=said.append)
+    for number in range(1, REQUESTS_MAX + 2):
+        one.take(number, {"35": "D", "34": str(number), "11": "x"})
+    assert [(each.kind, f"45={REQUESTS_MAX + 1}\x01" in each.body) for each in said] == [("j", True)]
+    one.take(REQUESTS_MAX + 2, {"35": "F", "34": str(REQUESTS_MAX + 2), "11": "y"})
+    assert len(said) == 1, "a cancel still finds its place"
 
 
 @pytest.fixture(scope="module")
