@@ -52,8 +52,9 @@ class Door:
 
     def tenant_of(self, *, host: str) -> str:
         """Return the tenant whose domain a Host header names. Raises UnableToAcceptSignal 404."""
-        tenant = self._term.status.domains.get(host.lower().partition(":")[0].removesuffix("."))
-        if tenant is None:
+        name, _, port = host.lower().partition(":")
+        tenant = self._term.status.domains.get(name.removesuffix("."))
+        if tenant is None or (port and not port.isdigit()):
             raise UnableToAcceptSignal(404, "NOT_FOUND", "No such address.")
         return tenant
 

@@ -79,8 +79,8 @@ class Open(Protocol):
 class Successor(Open, Protocol):
     """What a connection is handed to after an upgrade."""
 
-    def begin(self, *, transport: asyncio.Transport, handshake: bytes) -> None:
-        """Take the connection over, with the request that asked for it."""
+    def begin(self, *, transport: asyncio.Transport, handshake: bytes, rest: bytes) -> None:
+        """Take the connection over, with the request that asked for it and what came behind that already."""
 
 
 # Returns who takes over a connection that asks for another protocol, or the refusal.
@@ -210,7 +210,8 @@ class Connection(asyncio.Protocol):
             return
         self._deadline_s = time.monotonic() + IDLE_S_MAX
         slot: list[bytes] = []
-        keep_alive = bool(self._parser.should_keep_alive())
+        # No answer to HEAD may have a body, and ours have: whoever reads none takes it for the next answer's beginning.
+        keep_alive = bool(self._parser.should_keep_alive()) and self._parser.get_method() != b"HEAD"
         self._waiting.append(slot)
         if len(self._waiting) >= PIPELINED_MAX and self._transport is not None:
             self._transport.pause_reading()
@@ -240,7 +241,7 @@ class Connection(asyncio.Protocol):
         self._transport = self._parser = None
         head = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in request.headers.items())
         handshake = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), request.path.encode(), head)
-        successor.begin(transport=transport, handshake=handshake + rest)
+        successor.begin(transport=transport, handshake=handshake, rest=rest)
 
     def _begin(self) -> None:
         self._url = b""

@@ -46,12 +46,15 @@ class SignalSocket(asyncio.Protocol):
         self._unanswered = 0
         self._heard_s = self._pinged_s = time.monotonic()
 
-    def begin(self, *, transport: asyncio.Transport, handshake: bytes) -> None:
-        """Answer the handshake that was read before this connection was ours."""
+    def begin(self, *, transport: asyncio.Transport, handshake: bytes, rest: bytes) -> None:
+        """Answer the handshake that was read before this connection was ours; `rest` came behind it, too early."""
         self._transport = transport
         self._connections.open.add(self)
         transport.set_protocol(self)
         self.data_received(handshake)
+        if rest:
+            # Read before the answer, a frame that is none would end the protocol and leave the line open.
+            self.data_received(rest)
 
     def tick(self, *, now_s: float) -> None:
         """Ask who is silent whether they are there; let go of who does not say so."""
@@ -86,7 +89,8 @@ class SignalSocket(asyncio.Protocol):
         if frame.opcode is Opcode.BINARY:
             self._close(NOT_TEXT, "signals are text")
         elif frame.opcode in (Opcode.TEXT, Opcode.CONT) and self._protocol.state is State.OPEN:
-            self._parts.append(bytes(frame.data))
+            # Parts without bytes count towards no limit.
+            self._parts += [bytes(frame.data)] if frame.data else []
             if frame.fin:
                 body, self._parts = b"".join(self._parts), []
                 self._message(body)

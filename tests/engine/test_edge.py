@@ -131,8 +131,9 @@ def test_an_unknown_strategy_reads_like_a_bad_signature_and_an_unknown_host_is_n
     unknown = httpx.post(f"{door.url}/hooks/tradingview/nobody", content=body, headers=door.headers(body))
     wrong = door.post(body, secret="wrong")
     assert (unknown.status_code, unknown.json()) == (wrong.status_code, wrong.json())
-    headers = door.headers(body) | {"Host": "elsewhere.localhost"}
-    assert httpx.post(f"{door.url}/hooks/tradingview/mean", content=body, headers=headers).status_code == 404
+    for host in ("elsewhere.localhost", f"{door.tenant}.localhost:x"):
+        headers = door.headers(body) | {"Host": host}
+        assert httpx.post(f"{door.url}/hooks/tradingview/mean", content=body, headers=headers).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -147,10 +148,27 @@ def test_an_unknown_strategy_reads_like_a_bad_signature_and_an_unknown_host_is_n
         (body_of(action="hold"), 422, "action"),
         (body_of(surprise="x"), 422, "surprise"),
         (body_of(symbol=""), 422, "symbol"),
+        (body_of(symbol="A" * 41), 422, "symbol"),
+        (body_of(symbol="FX:"), 422, "symbol"),
+        (body_of(id="a" * 101), 422, "id"),
         (b" " * (256 * 1024 + 1), 413, None),
     ],
     # Named, for the bodies carry random ids and every test process must call the cases the same.
-    ids=["twice", "nan", "deep", "float", "negative", "exponent", "action", "surprise", "symbol", "large"],
+    ids=[
+        "twice",
+        "nan",
+        "deep",
+        "float",
+        "negative",
+        "exponent",
+        "action",
+        "surprise",
+        "symbol",
+        "long",
+        "nothing",
+        "id",
+        "large",
+    ],
 )
 def test_a_body_that_is_wrong_is_refused_by_the_name_of_its_field(
     door: Door, body: bytes, status: int, field: str | None

@@ -120,6 +120,13 @@ def test_a_trailer_is_no_header() -> None:
     assert "x-piggy-signature" not in request.headers
 
 
+def test_an_answer_to_head_ends_its_connection() -> None:
+    """Ours has a body, which whoever reads none would take for the beginning of the next answer."""
+    client = Client()
+    assert client.says(b"HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n") == [200]
+    assert client.wire.closed and b"Connection: close" in client.wire.said
+
+
 def test_only_the_last_word_of_the_proxy_on_this_machine_counts() -> None:
     client = Client()
     client.says(HEAD + b"X-Forwarded-For: 6.6.6.6, 9.9.9.9\r\n\r\n")

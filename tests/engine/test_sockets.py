@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -85,6 +86,20 @@ def test_what_is_no_signal_ends_the_connection(door: Door, message: Any, code: i
             socket.recv(timeout=10)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == code
+
+
+def test_a_frame_that_is_none_ends_the_connection_also_where_it_came_too_early(door: Door) -> None:
+    named = door.headers(b"") | {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as line:
+        line.sendall(f"GET /signals/mean HTTP/1.1\r\n{head}\r\n".encode() + b"\x85\x80\0\0\0\0")
+        heard = b"".join(iter(lambda: line.recv(4_096), b""))
+    assert b"101" in heard and b"\x88\x10\x03\xea" in heard, "1002, and the end"
 
 
 @pytest.mark.parametrize(
