@@ -14,6 +14,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 import piggy.celery  # noqa: F401  Without it a page would send its tasks to no broker of ours.
 
+SAFE = ["get", "head"]
 handler404 = "apps.common.api.not_found"
 handler500 = "apps.common.api.failed"
 
@@ -27,7 +28,8 @@ def _of_our_apps() -> list[URLPattern | URLResolver]:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/v1/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    # A page: what it could be asked for in JSON has no template.
+    path("api/v1/docs", SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=SAFE), name="docs"),
     path("api/docs/", RedirectView.as_view(pattern_name="docs")),
     path("api/schema/", RedirectView.as_view(pattern_name="schema")),
     path("favicon.ico", RedirectView.as_view(url=static("piggy/icon.svg"))),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import structlog
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions, serializers
 from rest_framework.request import Request
@@ -17,6 +17,8 @@ from rest_framework.views import APIView, set_rollback
 log = structlog.get_logger("piggy.api")
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
+# What PostgreSQL cannot hold or compare, wherever it came in: a zero byte in an address or a cookie, a number past all.
+UNUSABLE, NOT_KEPT = "unusable", "A value in this request cannot be looked for or kept."
 
 
 class Refused(exceptions.APIException):
@@ -79,6 +81,9 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     elif isinstance(error, DATABASE_AWAY):
         log.error("database_is_away", error=str(error))
         error = Unavailable(message="The database does not answer.")
+    elif isinstance(error, DataError):
+        log.warning("value_unusable", error=str(error))
+        error = Refused(code=UNUSABLE, message=NOT_KEPT, status=400)
     if not isinstance(error, exceptions.APIException):
         return None
     set_rollback()
@@ -101,7 +106,10 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonR
 
 def failed(request: HttpRequest) -> JsonResponse:
     """Django's handler500: says nothing but the id to look for in the logs; a lost database is 503, ask again."""
-    if isinstance(sys.exc_info()[1], DATABASE_AWAY):
+    error = sys.exc_info()[1]
+    if isinstance(error, DataError):
+        return _plain(request, code=UNUSABLE, message=NOT_KEPT, status=400)
+    if isinstance(error, DATABASE_AWAY):
         return _plain(request, code="unavailable", message="The database does not answer.", status=503)
     return _plain(request, code="internal", message="Something failed here; it is logged.", status=500)
 

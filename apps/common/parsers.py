@@ -30,6 +30,8 @@ class StrictJsonParser(BaseParser):
         request = (parser_context or {}).get("request")
         if request is not None and request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
             raise UnsupportedMediaType(request.META["HTTP_CONTENT_ENCODING"])
+        if media_type and media_type.partition(";")[0].strip().lower() != self.media_type:
+            raise UnsupportedMediaType(media_type)  # As */*, which says what one takes and not what one sends.
         body = stream.read(BODY_BYTES_MAX + 1)
         return parse(body=body)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from http.cookies import SimpleCookie
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
+from django.http import parse_cookie
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django_otp import DEVICE_ID_SESSION_KEY
@@ -73,7 +73,7 @@ def identify(*, hosts: list[str], origins: list[str], session_key: str) -> Calle
     if len(hosts) != 1 or len(origins) != 1:
         return None
     tenant = selectors.tenant_of_host(raw=hosts[0])
-    origin = selectors.tenant_of_host(raw=urlsplit(origins[0]).netloc)
+    origin = selectors.tenant_of_host(raw=_host_of(origins[0]))
     if tenant is None or origin is None or origin.schema_name != tenant.schema_name:
         return None
     with in_tenant(tenant.schema_name):
@@ -144,7 +144,15 @@ def _headers(scope: dict[str, Any]) -> dict[str, list[str]]:
     return found
 
 
+def _host_of(origin: str) -> str:
+    """Return host and port of an Origin, '' where it is no address at all."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
 def _session_key(headers: dict[str, list[str]]) -> str:
-    cookies: SimpleCookie = SimpleCookie("; ".join(headers.get("cookie", [])))
-    morsel = cookies.get(settings.SESSION_COOKIE_NAME)
-    return morsel.value if morsel else ""
+    """Return the session's key as Django's own middleware reads it, whatever other cookies look like."""
+    key = parse_cookie("; ".join(headers.get("cookie", []))).get(settings.SESSION_COOKIE_NAME, "")
+    return key if key.isascii() and key.isalnum() else ""

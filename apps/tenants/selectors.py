@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from django_tenants.utils import schema_context
 
 from apps.tenants.models import Domain, Tenant
 
+HOST = re.compile(r"[a-z0-9._-]{1,254}\Z", re.ASCII)
 DOMAIN_CACHE_S = 2.0
 DOMAINS_CACHED_MAX = 10_000
 BLANK_BRAND = {"name": "Piggy Broker", "logo_text": "Piggy", "colour_primary": "#0ecb81", "colour_accent": "#3b82f6"}
@@ -50,10 +52,8 @@ def current_schema() -> str:
 def clean_host(*, raw: str) -> str:
     """Return a Host header as the domain table writes it: lower case, no port, no trailing dot; '' when not a name."""
     host = raw.strip().lower()
-    if host.startswith("[") or not host.isascii():
-        return ""
     name, _, port = host.partition(":")
-    if port and not port.isdigit():
+    if not HOST.match(name) or (port and not (port.isascii() and port.isdigit())):
         return ""
     return name.removesuffix(".")
 

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 PAGE = "html"
 DAYS_BACK = 7
 DAYS_MAX = 366
+# Days on both sides of these are still days.
+FIRST_YEAR, LAST_YEAR = 1970, 9998
 
 
 @require_safe
@@ -65,6 +67,8 @@ def _days(request: HttpRequest, now: datetime) -> tuple[date, date]:
     """Return the days asked for, the last week otherwise. Raises ValueError naming what is wrong."""
     given = {name: request.GET.get(name, "") for name in ("since", "until")}
     days = {name: date.fromisoformat(text) for name, text in given.items() if text}
+    if outside := [day for day in days.values() if not FIRST_YEAR <= day.year <= LAST_YEAR]:
+        raise ValueError(f"{outside[0]}: a day from {FIRST_YEAR} to {LAST_YEAR}")
     # A business date begins in the evening before.
     until = days.get("until", now.date() + timedelta(days=1))
     since = days.get("since", until - timedelta(days=DAYS_BACK))

@@ -32,7 +32,7 @@ def page(*, request: Request, tenant: str, rows: QuerySet[Any], key: str, serial
 
 def _limit(request: Request) -> int:
     raw = request.query_params.get("limit", str(LIMIT_DEFAULT))
-    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw[:6]) <= LIMIT_MAX:
+    if not raw.isascii() or not raw.isdigit() or len(raw) > len(str(LIMIT_MAX)) or not 1 <= int(raw) <= LIMIT_MAX:
         message = f"This must be a whole number from 1 to {LIMIT_MAX}."
         raise Refused(code="limit", field="limit", message=message, status=400)
     return int(raw)

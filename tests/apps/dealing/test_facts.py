@@ -137,6 +137,13 @@ def test_every_report_comes_as_csv_and_xlsx(dora: Dealer, name: str) -> None:
     assert dora.http.get(f"/desk/reports/{name}.doc").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "days", ["until=0001-01-03", "until=9999-12-31", "since=x", "since=2026-11-20&until=2026-11-01"]
+)
+def test_days_that_are_none_are_said(dora: Dealer, days: str) -> None:
+    assert dora.http.get(f"/desk/reports/best-execution.html?{days}").status_code == 400
+
+
 def test_no_cell_of_a_report_is_a_formula(dora: Dealer) -> None:
     dora.act("change-routing", reason="=1+1", group="b-book", book_mode="A", minutes=5)
     rows = list(csv.reader(io.StringIO(dora.http.get("/desk/reports/dealers.csv").content.decode())))

@@ -50,6 +50,7 @@ def dealer(acorn: Any, birch: Any, as_tenant: Any) -> Any:
         ("xn--acrn-5qa.localhost", 404),
         ("acorn.localhost,birch.localhost", 404),
         ("acorn.localhost@birch.localhost", 404),
+        ("acorn.localhost\0", 404),
         ("", 404),
     ],
 )
@@ -58,6 +59,26 @@ def test_a_host_is_a_brokers_or_404(acorn: Any, host: str, status: int) -> None:
     answer = Client().get("/brand.css", headers={"host": host, "x-forwarded-host": "acorn.localhost"})
     assert answer.status_code == status
     assert answer["X-Request-Id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "cookie", "status"),
+    [
+        ("/desk/", 'sessionid="' + "\\000" * 9 + '"', 400),
+        ("/internal/tls-permission?domain=acorn.localhost%00", "", 404),
+        ("/internal/tls-permission?domain=acorn.localhost", "", 200),
+    ],
+)
+def test_a_zero_byte_is_the_askers_fault_wherever_it_stands(acorn: Any, path: str, cookie: str, status: int) -> None:
+    client = Client(headers={"host": "acorn.localhost", "cookie": cookie}, raise_request_exception=False)
+    assert client.get(path).status_code == status
+
+
+def test_only_what_a_page_can_answer_is_answered(acorn: Any) -> None:
+    client = Client(headers={"host": "acorn.localhost"})
+    assert client.generic("TRACE", "/brand.css").status_code in (403, 405)
+    assert client.options("/api/v1/docs").status_code == 405
+    assert client.get("/api/v1/docs").status_code == 200
 
 
 def test_the_brand_is_the_hosts(acorn: Any, birch: Any) -> None:
@@ -128,6 +149,7 @@ async def knock(*, host: str, origin: str | None, cookie: str = "") -> dict[str,
         ("acorn.localhost", "http://birch.localhost", False),
         ("acorn.localhost", "http://evil.example", False),
         ("acorn.localhost", "null", False),
+        ("acorn.localhost", "http://[::1", False),
         ("acorn.localhost", None, False),
         ("nobody.localhost", "http://nobody.localhost", False),
     ],
@@ -147,6 +169,16 @@ def test_a_socket_knows_its_person_at_their_own_broker_only(dealer: Any) -> None
     at_home = async_to_sync(knock)(host="acorn.localhost", origin="http://acorn.localhost", cookie=cookie)
     assert at_home is not None
     assert (at_home["tenant"], at_home["user"].username, at_home["is_verified"]) == ("acorn", "dealer@acorn", True)
+    for beside in ("a/b=1", "path=/", "a@b=1", ";;=;"):
+        found = async_to_sync(knock)(
+            host="acorn.localhost", origin="http://acorn.localhost", cookie=f"{beside}; {cookie}"
+        )
+        assert found is not None and not found["user"].is_anonymous, (
+            f"another's cookie, {beside}, takes no session away"
+        )
+    odd = 'sessionid="' + "\\000" * 9 + '"'
+    nobody = async_to_sync(knock)(host="acorn.localhost", origin="http://acorn.localhost", cookie=odd)
+    assert nobody is not None and nobody["user"].is_anonymous
     abroad = async_to_sync(knock)(host="birch.localhost", origin="http://birch.localhost", cookie=cookie)
     assert abroad is not None
     assert abroad["user"].is_anonymous

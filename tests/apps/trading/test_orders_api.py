@@ -199,6 +199,7 @@ def test_a_malformed_body_is_400_and_names_the_field(alice: Api, raw: str, field
         ({"content_type": "application/x-www-form-urlencoded"}, b"symbol=EURUSD", 415),
         ({"content_type": "multipart/form-data; boundary=x"}, b"--x--", 415),
         ({"content_type": ""}, b"{}", 415),
+        ({"content_type": "*/*"}, b"{}", 415),
         ({"content_type": "application/json", "headers": {"content-encoding": "gzip"}}, b"{}", 415),
         ({"content_type": "application/json"}, json.dumps(ORDER).encode("utf-16"), 400),
         ({"content_type": "application/json"}, b" " * 1_048_577, 413),
@@ -265,7 +266,16 @@ def test_pages_follow_their_cursor_and_refuse_a_tampered_one(alice: Api, as_tena
     assert [row["order_id"] for row in first["results"] + second["results"]] == ["O4", "O3", "O2", "O1"]
     assert alice.get(f"orders?cursor={first['next_cursor']}x").status_code == 400
     assert alice.get(f"fills?cursor={first['next_cursor']}").status_code == 400
-    assert alice.get("orders?limit=501").status_code == 400
+    for limit in ("501", "0005009", "000500" + "9" * 4_400, "²", "0", "-1", "1%00"):
+        refused = alice.get(f"orders?limit={limit}")
+        assert (refused.status_code, refused.json()["field"]) == (400, "limit"), limit[:20]
+
+
+def test_a_zero_byte_in_an_address_is_no_fault_of_ours(alice: Api) -> None:
+    for method, path in (("get", ""), ("delete", ""), ("get", "/receipt")):
+        answer = getattr(alice.http, method)(f"/api/v1/orders/O%001{path}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "unusable")
+    assert change(alice, "patch", "O%001", {"quantity": "1"}).status_code == 400
 
 
 def test_the_api_describes_itself(alice: Api) -> None:
