@@ -5,9 +5,9 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.accounts import services
+from apps.accounts import selectors, services
 from apps.accounts.models import Account, Client, Group
-from apps.common.admin import DraftedAdmin, KeptAdmin, SettingAdmin, number, reason_of
+from apps.common.admin import DraftedAdmin, Drafts, KeptAdmin, SettingAdmin, number, reason_of
 from apps.outbox.selectors import setting_history
 
 
@@ -91,8 +91,12 @@ class ClientAdmin(KeptAdmin):
 
 
 @admin.register(Account)
-class AccountAdmin(SettingAdmin):
+class AccountAdmin(Drafts, SettingAdmin):
+    """Accounts are opened and closed here; to another group or category they come by a draft of two people."""
+
     history_of = staticmethod(setting_history)
+    drafts, draft_name = "policies.accountpolicy", "owner"
+    actions_list = ("see_changes",)
     list_display = ("account_id", "client", "group", "currency", "category", "position_mode", "open", "created_at")
     list_filter = ("group", "currency", "open", "category")
     list_select_related = ("client", "group")
@@ -102,8 +106,10 @@ class AccountAdmin(SettingAdmin):
     autocomplete_fields = ("client",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """An account's id, owner and currency are fixed once it is open."""
-        return (*self.readonly_fields, "account_id", "client", "currency") if obj else self.readonly_fields
+        """An account's id, owner and currency are fixed once it is open; its terms come by drafts."""
+        if obj is None:
+            return self.readonly_fields
+        return (*self.readonly_fields, "account_id", "client", "currency", *selectors.TERMS)
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
         """Write the account and tell the engine."""

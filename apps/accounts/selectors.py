@@ -5,7 +5,11 @@ from typing import Any
 from django.db.models import QuerySet
 
 from apps.accounts.models import Account, Client, Group
+from piggy.core import accounts as core
 from piggy.core.accounts import ClientCategory
+
+# Of an account's record: what it is routed, margined and limited by, which two people change together.
+TERMS = ("group", "category", "category_evidence", "category_evidenced_on")
 
 
 def all_groups() -> QuerySet[Group]:
@@ -31,6 +35,18 @@ def accounts_of(*, user: Any) -> QuerySet[Account]:
 def account_of(*, user: Any, account_id: str) -> Account | None:
     """Return the account if it is one of the user's own, None alike where it is another's and where there is none."""
     return accounts_of(user=user).filter(account_id=account_id).first()
+
+
+def account_in_core(*, account_id: str) -> core.Account:
+    """Return the engine's copy of an account that there is."""
+    return all_accounts().get(account_id=account_id).to_core()
+
+
+def terms_of_accounts(*, account_id: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return the TERMS of every account, or of one, by account id; what is not set is left out."""
+    chosen = all_accounts() if account_id is None else all_accounts().filter(account_id=account_id)
+    rows = chosen.values_list("account_id", "group__name", *TERMS[1:])
+    return {row[0]: {name: value for name, value in zip(TERMS, row[1:], strict=True) if value} for row in rows}
 
 
 def currencies_of(*, account_ids: set[str]) -> dict[str, str]:

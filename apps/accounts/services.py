@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from apps.accounts import selectors
@@ -63,9 +64,35 @@ def change_group(*, tenant: str, name: str, changes: Mapping[str, Any], by: str,
 
 
 def save_account(*, tenant: str, account: Account, by: str, reason: str = "") -> Account:
-    """Write a new or changed account and tell the engine. Raises ValidationError, naming the field."""
+    """Write a new or changed account and tell the engine. Raises ValidationError, naming the field.
+
+    What one that is there is routed, margined and limited by is changed by two people: `put_terms`.
+    """
+    held = Account.objects.filter(pk=account.pk).first()
+    changed = [name for name in selectors.TERMS if held and getattr(held, name) != getattr(account, name)]
+    if changed:
+        raise ValidationError({changed[0]: "This is changed by a draft that another person approves."})
     save_setting(tenant=tenant, row=account, by=by, reason=reason)
     return account
+
+
+def put_terms(*, tenant: str, account_id: str, terms: Mapping[str, Any], by: str, reason: str) -> Account:
+    """Give an account the terms (selectors.TERMS) that two people decided and tell the engine; the next order has them.
+
+    Raises ValidationError naming a field.
+    """
+    with transaction.atomic():
+        row = Account.objects.select_for_update().get(account_id=account_id)
+        _take_terms(row, terms)
+        save_setting(tenant=tenant, row=row, by=by, reason=reason)
+    return row
+
+
+def check_terms(*, account_id: str, terms: Mapping[str, Any]) -> None:
+    """Raise ValidationError, naming the field, where an account could not be given these."""
+    row = selectors.all_accounts().get(account_id=account_id)
+    _take_terms(row, terms)
+    row.full_clean()
 
 
 def register_client(*, user: Any, reference: str, name: str, kyc_approved: bool) -> Client:
@@ -74,6 +101,15 @@ def register_client(*, user: Any, reference: str, name: str, kyc_approved: bool)
         user=user, defaults={"reference": reference, "name": name, "kyc_approved": kyc_approved}
     )
     return client
+
+
+def _take_terms(row: Account, terms: Mapping[str, Any]) -> None:
+    group = Group.objects.filter(name=terms["group"]).first()
+    if group is None:
+        raise ValidationError({"group": f"There is no group {terms['group']}."})
+    row.group, row.category = group, terms["category"]
+    row.category_evidence = terms.get("category_evidence") or ""
+    row.category_evidenced_on = terms.get("category_evidenced_on")
 
 
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:

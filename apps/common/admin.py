@@ -145,25 +145,24 @@ class SettingAdmin(_Told, KeptAdmin):
         return [*given, ("Why", {"fields": ("reason",)})]
 
 
-class DraftedAdmin(_Told, ReadOnlyAdmin):
-    """Settings that a draft changes once another person approved it: here they are looked at, and a draft is begun.
+class Drafts:
+    """Begins drafts of the row that is looked at, and leads to those that wait.
 
     `drafts` is the drafts' model as "app.model", `draft_name` the field there that names what is changed.
     """
 
     drafts: str
     draft_name: str
-    list_filter_sheet = False
     actions_detail = ("write_change",)
-    actions_list = ("see_changes", "write_new")
+    actions_list: Any = ("see_changes", "write_new")
 
-    def has_draft_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+    def has_draft_permission(self: Any, request: HttpRequest, object_id: Any = None) -> bool:
         """Whoever may write drafts."""
         app, model = self.drafts.split(".")
         return bool(request.user.has_perm(f"{app}.add_{model}"))
 
     @action(description="Write a change", url_path="write-change", permissions=["draft"])
-    def write_change(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def write_change(self: Any, request: HttpRequest, object_id: str) -> HttpResponse:
         """Begin a draft that says what is live."""
         row = self.get_object(request, object_id)
         if row is None:
@@ -171,17 +170,23 @@ class DraftedAdmin(_Told, ReadOnlyAdmin):
         return redirect(f"{self._drafts('add')}?{urlencode({self.draft_name: str(row)})}")
 
     @action(description="Write a new one", url_path="write-new", permissions=["draft"])
-    def write_new(self, request: HttpRequest) -> HttpResponse:
+    def write_new(self: Any, request: HttpRequest) -> HttpResponse:
         """Begin a draft of one that there is none of."""
         return redirect(self._drafts("add"))
 
     @action(description="Drafts and versions", url_path="see-changes")
-    def see_changes(self, request: HttpRequest) -> HttpResponse:
+    def see_changes(self: Any, request: HttpRequest) -> HttpResponse:
         """Go to what waits for approval, and to export and import."""
         return redirect(self._drafts("changelist"))
 
-    def _drafts(self, page: str) -> str:
+    def _drafts(self: Any, page: str) -> str:
         return reverse(f"admin:{self.drafts.replace('.', '_')}_{page}")
+
+
+class DraftedAdmin(Drafts, _Told, ReadOnlyAdmin):
+    """Settings that only a draft changes, once another person approved it: here they are looked at."""
+
+    list_filter_sheet = False
 
 
 def reason_of(form: Any) -> str:

@@ -26,6 +26,7 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("Clients", "accounts.client", "badge"),
             ("Accounts", "accounts.account", "account_balance_wallet"),
+            ("Terms of accounts", "policies.accountpolicy", "edit_note"),
             ("Clearances", "policies.clearancepolicy", "verified_user"),
             ("Restricted lists", "policies.restrictedpolicy", "block"),
         ),

@@ -45,6 +45,10 @@ def live_rows(*, kind: str) -> list[Policy]:
         named = [{"group": row.name, "symbol": ""} for row in accounts.all_groups()]
     elif kind == Kind.VENUE:
         named = [{"group": "", "symbol": "", "owner": row.name} for row in liquidity.providers()]
+    elif kind == Kind.ACCOUNT:
+        # All in one question: there are many.
+        found = accounts.terms_of_accounts()
+        return [Policy(kind=kind, owner=name, body=_of_account(terms)) for name, terms in found.items()]
     else:
         named = [{"group": row.group.name, "symbol": ""} for row in risk.all_limits()]
     return [Policy(kind=kind, **names, body=live_body(kind=kind, **names)) for names in named]
@@ -61,6 +65,9 @@ def live_body(*, kind: str, group: str, symbol: str, owner: str = "") -> dict[st
         # What the engine has is in the record, also where no draft ever was.
         if kind == Kind.VENUE:
             return _plainly(liquidity.terms_of(name=owner))
+        if kind == Kind.ACCOUNT:
+            terms = accounts.terms_of_accounts(account_id=owner)
+            return _of_account(terms[owner]) if terms else None
         record = _record(kind, group, symbol)
         return body_of(made=record) if record is not None else None
     live = live_version(kind=kind, group=group, symbol=symbol, owner=owner)
@@ -72,6 +79,10 @@ def body_of(*, made: msgspec.Struct) -> dict[str, Any]:
     told = msgspec.to_builtins(made, str_keys=True, order="deterministic", builtin_types=(Decimal,))
     left_out = said_elsewhere(struct=type(made))
     return {name: _plainly(value) for name, value in told.items() if name not in left_out and value is not None}
+
+
+def _of_account(terms: Row) -> Row:
+    return {name: str(value) for name, value in terms.items()}
 
 
 def _record(kind: str, group: str, symbol: str) -> msgspec.Struct | None:

@@ -82,6 +82,7 @@ _GRANTED_IN = ("dealing", "risk")
 _CHANGED_BY: dict[str, tuple[str, ...]] = {
     "clearancepolicy": ("compliance",),
     "restrictedpolicy": ("compliance", "risk"),
+    "accountpolicy": ("dealer", "risk", "compliance"),
 }
 
 

@@ -80,10 +80,11 @@ class AuctionFill(msgspec.Struct, frozen=True, kw_only=True):
 
 def rules_fault(*, rules: AuctionRules) -> str | None:
     """Return what is wrong with auction rules, None for those that can be used."""
-    if not (0 < rules.dynamic_bps < BPS and 0 < rules.static_bps < BPS):
-        return f"corridors are above 0 and below {BPS} basis points"
+    for name in ("dynamic_bps", "static_bps"):
+        if not 0 < getattr(rules, name) < BPS:
+            return f"{name}: a corridor is above 0 and below {BPS} basis points"
     if not 1 <= rules.call_s <= CALL_S_MAX:
-        return f"a call lasts from 1 to {CALL_S_MAX} seconds"
+        return f"call_s: a call lasts from 1 to {CALL_S_MAX} seconds"
     return None
 
 

@@ -67,14 +67,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         for name in NUMBERS:
             value = getattr(self, name)
             if value is not None and not _usable(value):
-                raise UnableToSetLimit(f"{name} cannot be {value}")
+                raise UnableToSetLimit(f"{name}: {value} is no limit; write 0 or more")
         for name in WINDOWS:
             if not 1 <= getattr(self, name) <= SECONDS_KEPT:
-                raise UnableToSetLimit(f"{name} is from 1 to {SECONDS_KEPT} seconds")
+                raise UnableToSetLimit(f"{name}: from 1 to {SECONDS_KEPT} seconds")
         if not all(_usable(percent) for percent in self.collar_percent.values()):
-            raise UnableToSetLimit("collar_percent holds a percent that is no number")
+            raise UnableToSetLimit("collar_percent: write 0 or more for each class")
         if not all(_usable(percent) and percent > 0 for percent in self.alert_percents):
-            raise UnableToSetLimit("alert_percents holds a percent that is not above nothing")
+            raise UnableToSetLimit("alert_percents: write numbers above 0")
 
     @classmethod
     def retail_defaults(

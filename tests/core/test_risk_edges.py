@@ -51,7 +51,7 @@ def test_a_window_is_as_long_as_is_remembered_and_never_nothing(name: str, secon
     if usable:
         assert getattr(Limits(**{name: seconds}), name) == seconds
         return
-    with pytest.raises(UnableToSetLimit, match=f"{name} is from 1 to 60 seconds"):
+    with pytest.raises(UnableToSetLimit, match=f"{name}: from 1 to 60 seconds"):
         Limits(**{name: seconds})
 
 

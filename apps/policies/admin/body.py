@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,23 +12,40 @@ from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from apps.policies.services.bodies import gathered, nodes_of, read_body
+from apps.policies.services.bodies import gathered, mark, nodes_of, read_body
+from apps.policies.services.wording import split
 
 # What a field is, by its name.
 Notes = Mapping[str, str]
+Choices = Mapping[str, list[str]]
 
 
 class BodyWidget(forms.Widget):
     """Inputs for every field of a struct; `data` under the field's own name is JSON and replaces them.
 
-    `house` is what holds where an input is blank.
+    `house` is what holds where an input is blank, `choices` what a field at the top may name.
     """
 
     template_name = "policies/body.html"
 
-    def __init__(self, *, struct: type[msgspec.Struct], house: Any = None, notes: Notes | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        struct: type[msgspec.Struct],
+        house: Any = None,
+        notes: Notes | None = None,
+        choices: Choices | None = None,
+    ) -> None:
         super().__init__()
-        self.struct, self.house, self.notes = struct, house, notes or {}
+        self.struct, self.house, self.notes, self.choices = struct, house, notes or {}, choices or {}
+        self.faults: dict[str, str] = {}
+
+    def mark(self, *, texts: Iterable[str]) -> None:
+        """Show each fault that names a field beside the field's own input."""
+        for text in texts:
+            path, said = split(text=text)
+            if path:
+                self.faults[path] = said[:1].upper() + said[1:]
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         """Return the tree of inputs filled with `value`, a body or what was sent."""
@@ -36,6 +54,10 @@ class BodyWidget(forms.Widget):
         nodes = nodes_of(struct=self.struct, body=body, path=name, house=self.house)
         for node in nodes:
             node["note"] = self.notes.get(node["field"], "")
+            if named := self.choices.get(node["field"]):
+                node |= {"kind": "choice", "options": [("", "–"), *((each, each) for each in named)]}
+        faults = {f"{name}.{path}": said for path, said in self.faults.items()}
+        mark(nodes=nodes, faults={re.sub(r"[.\[\]]+", "-", path).rstrip("-"): said for path, said in faults.items()})
         return super().get_context(name, value, attrs) | {"nodes": nodes, "json": shown, "name": name}
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
@@ -59,8 +81,8 @@ class BodyWidget(forms.Widget):
 class BodyField(forms.Field):
     """A body: a JSON object, or what the inputs gave."""
 
-    def __init__(self, *, struct: type[msgspec.Struct], house: Any = None, notes: Notes | None = None) -> None:
-        widget = BodyWidget(struct=struct, house=house, notes=notes)
+    def __init__(self, *, struct: type[msgspec.Struct], **shown: Any) -> None:
+        widget = BodyWidget(struct=struct, **shown)
         super().__init__(required=False, widget=widget, label="Terms")
 
     def to_python(self, value: Any) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import msgspec
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -22,6 +22,7 @@ from apps.instruments import selectors as instruments
 from apps.liquidity import selectors as liquidity
 from apps.policies import models, selectors, services
 from apps.policies.admin.body import BodyField
+from apps.policies.admin.deciding import SEEN, Deciding
 from apps.policies.admin.tables import Tables
 from apps.policies.models import (
     ANY_SYMBOL,
@@ -57,9 +58,12 @@ class PolicyForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance.kind = self.KIND
+        self.stood = self.instance.digest if self.instance.is_saved else ""
         if "body" in self.fields:
             house = HOUSE_LIMITS if self.KIND == Kind.LIMITS else None
-            self.fields["body"] = BodyField(struct=STRUCTS[self.KIND], house=house, notes=_notes(self.KIND))
+            self.fields["body"] = BodyField(
+                struct=STRUCTS[self.KIND], house=house, notes=_notes(self.KIND), choices=_named_in(self.KIND)
+            )
         if (field := self.fields.get(NAMES_A_NEW_ONE.get(self.KIND, ""))) is not None:
             field.help_text = "One that is there is changed; a new name makes a new one."
 
@@ -67,13 +71,25 @@ class PolicyForm(forms.ModelForm):
         """Refuse what the core would refuse, naming the field."""
         values = super().clean() or {}
         if not self.errors:
+            if self.data.get(f"{SEEN}{self.instance.pk}", self.stood) != self.stood:
+                raise ValidationError(f"{self.instance.written_by} changed this draft meanwhile: open it anew.")
             for name, value in values.items():
                 setattr(self.instance, name, value)
-            services.check_draft(policy=self.instance)
+            self.check()
         return values
 
+    def check(self) -> None:
+        """Refuse a body that cannot be used, and mark the input that it is about."""
+        try:
+            services.check_draft(policy=self.instance)
+        except ValidationError as error:
+            if "body" in self.fields:
+                field: Any = self.fields["body"]
+                field.widget.mark(texts=error.message_dict.get("body", []))
+            raise
 
-class PolicyAdmin(Tables, KeptAdmin):
+
+class PolicyAdmin(Tables, Deciding, KeptAdmin):
     """One kind of policy."""
 
     list_display = (
@@ -149,31 +165,6 @@ class PolicyAdmin(Tables, KeptAdmin):
     def save_model(self, request: HttpRequest, obj: Policy, form: Any, change: bool) -> None:
         """Write the draft."""
         services.save_draft(policy=obj, by=request.user.get_username())
-
-    @admin.action(description="Approve: make it live", permissions=["change"])
-    def approve(self, request: HttpRequest, queryset: QuerySet[Policy]) -> None:
-        """Let drafts in as their second person."""
-        for policy in queryset:
-            try:
-                services.approve(
-                    tenant=request.tenant.schema_name,  # type: ignore[attr-defined]
-                    policy_id=policy.pk,
-                    by=request.user.get_username(),
-                    at=timezone.now(),
-                )
-            except services.UnableToDecidePolicy as error:
-                messages.error(request, f"{policy}: {error}")
-            else:
-                messages.success(request, f"{policy} is live.")
-
-    @admin.action(description="Withdraw the draft", permissions=["change"])
-    def withdraw(self, request: HttpRequest, queryset: QuerySet[Policy]) -> None:
-        """Drop drafts."""
-        for policy in queryset:
-            try:
-                services.withdraw(policy_id=policy.pk, by=request.user.get_username(), at=timezone.now())
-            except services.UnableToDecidePolicy as error:
-                messages.error(request, f"{policy}: {error}")
 
     @admin.display(description="Against the live version")
     def difference(self, row: Policy) -> SafeString | str:
@@ -260,6 +251,11 @@ def _notes(kind: Kind) -> dict[str, str]:
     return risk.limit_notes() if kind == Kind.LIMITS else accounts.group_notes() if kind == Kind.GROUP else {}
 
 
+def _named_in(kind: Kind) -> dict[str, list[str]]:
+    """Return what fields of a body may name, where that is not too much to choose from."""
+    return {"group": list(accounts.all_groups().values_list("name", flat=True))} if kind == Kind.ACCOUNT else {}
+
+
 def _choices(kind: Kind, name: str) -> list[tuple[str, str]] | None:
     """Return what a group, symbol or account may be, None for any other field, or where it may be a new one."""
     if NAMES_A_NEW_ONE.get(kind) == name:
@@ -272,7 +268,7 @@ def _choices(kind: Kind, name: str) -> list[tuple[str, str]] | None:
         return [*(anyone if kind in (Kind.PRICING, Kind.MARGIN) else []), *found]
     if name == "owner" and kind == Kind.VENUE:
         return [(each.name, each.name) for each in liquidity.providers()]
-    if name == "owner" and kind == Kind.CLEARANCE:
+    if name == "owner" and kind in (Kind.CLEARANCE, Kind.ACCOUNT):
         return [(each, each) for each in accounts.all_accounts().values_list("account_id", flat=True)]
     if name == "owner":
         return [(FIRM, "the firm's own list"), *((ref, f"client {ref}") for ref in accounts.client_references())]
@@ -290,6 +286,8 @@ def _texts(changes: list[tuple[str, Any, Any]]) -> list[tuple[str, str, str]]:
 def _shown(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, list | tuple) and not any(isinstance(each, dict | list) for each in value):
+        return ", ".join(map(str, value)) or "–"
     return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
 
 
@@ -309,6 +307,7 @@ for screen in (
     models.InstrumentPolicy,
     models.AuctionPolicy,
     models.VenuePolicy,
+    models.AccountPolicy,
 ):
     form = type(f"{screen.__name__}Form", (PolicyForm,), {"KIND": screen.KIND})  # type: ignore[attr-defined]
     admin.site.register(screen, PolicyAdmin, form=form)

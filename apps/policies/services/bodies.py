@@ -7,7 +7,6 @@ holds; the checks stay the core's, whose messages name the field.
 from __future__ import annotations
 
 import re
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -19,42 +18,12 @@ import msgspec
 
 from apps.common.times import microseconds, moment
 from apps.policies.models import WHOLE, needed, said_elsewhere
+from apps.policies.services.kinds import OF_DAY, OF_WEEK, bare, unit
 
 ROWS_SPARE, ROWS_MAX = 1, 200
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAY_MINUTES = 24 * 60
-# Minutes that people write as a time: of the week, of the day.
-OF_WEEK, OF_DAY = ("opens", "closes"), ("start_minute", "end_minute", "from_minute", "to_minute")
 TIME = re.compile(r"^(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) +)?(\d{1,2}):(\d\d)$", re.IGNORECASE)
-# What a name ends in says what it counts.
-UNITS = {
-    "_percent": "percent",
-    "_bps": "basis points",
-    "_bps_per_s": "basis points per second",
-    "_lots": "lots",
-    "lots_min": "lots",
-    "lots_max": "lots",
-    "_ms": "milliseconds",
-    "_s": "seconds",
-    "_points": "points",
-    "_us": "UTC, as 2026-12-31 13:30",
-    "_minute": "as 22:00, in its own zone",
-    "_minutes": "minutes",
-    "_turnover": "account currency a month",
-    "_per_lot": "per lot",
-    "contract_size": "units a lot",
-    "lot_step": "lots",
-    "leverage_max": "to one",
-    "notional_max": "account currency",
-    "weekdays": "as Mon, Fri",
-    "weekday": "0 Monday to 6 Sunday",
-    "opens": "as Mon 22:00, local",
-    "closes": "as Fri 22:00, local; Sun 24:00 is the end",
-    "holidays": "local dates, as 2026-12-25",
-    "timezone": "IANA name, as Europe/London",
-    "zone": "IANA name, as Europe/London",
-    "priority": "lower is asked first",
-}
 MANY = "several: with commas"
 PAIRS = "pairs: LP1=10, LP2=5"
 
@@ -78,7 +47,7 @@ def nodes_of(
     """Return an input, or a group of them, for each field of `struct`; `house` is what holds where one is blank."""
     hints = typing.get_type_hints(struct)
     return [
-        _node(struct, field, _bare(hints[field.name]), body.get(field.name), f"{path}-{field.name}", house)
+        _node(struct, field, bare(hints[field.name]), body.get(field.name), f"{path}-{field.name}", house)
         for field in _written(struct, path)
     ]
 
@@ -88,7 +57,7 @@ def gathered(*, struct: type[msgspec.Struct], data: Data, path: str) -> dict[str
     body: dict[str, Any] = {}
     hints = typing.get_type_hints(struct)
     for field in _written(struct, path):
-        value = _gathered(field.name, _bare(hints[field.name]), data, f"{path}-{field.name}")
+        value = _gathered(field.name, bare(hints[field.name]), data, f"{path}-{field.name}")
         if value not in (None, "", [], {}):
             body[field.name] = value
     return body
@@ -104,6 +73,14 @@ def leaves(*, nodes: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
                 yield from leaves(nodes=row)
         else:
             yield node["path"], node["value"]
+
+
+def mark(*, nodes: list[dict[str, Any]], faults: Mapping[str, str]) -> None:
+    """Put what is wrong, by the path of an input, beside that input."""
+    for node in nodes:
+        node["fault"] = faults.get(node["path"], "")
+        for part in (node["nodes"],) if node["kind"] == "group" else node.get("rows", ()):
+            mark(nodes=part, faults=faults)
 
 
 def _written(struct: type[msgspec.Struct], path: str) -> list[Any]:
@@ -135,7 +112,12 @@ def _gathered(name: str, kind: Any, data: Data, path: str) -> Any:
 
 
 def _node(struct: Any, field: Any, kind: Any, value: Any, path: str, house: Any) -> dict[str, Any]:
-    node: dict[str, Any] = {"field": field.name, "label": _label(field.name), "path": path, "unit": _unit(field.name)}
+    node: dict[str, Any] = {
+        "field": field.name,
+        "label": _label(field.name),
+        "path": path,
+        "unit": unit(name=field.name),
+    }
     if _is_struct(kind):
         held = value if isinstance(value, dict) else {}
         return node | {"kind": "group", "nodes": nodes_of(struct=kind, body=held, path=path)}
@@ -178,13 +160,6 @@ def _keyed(key: Enum, value: Any, default: Any, path: str, unit: str) -> dict[st
         "placeholder": _text(usual.get(key)),
         "value": _text(held.get(key.value)),
     }
-
-
-def _bare(kind: Any) -> Any:
-    """Return a type without the None that it may also be."""
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        (kind,) = [each for each in typing.get_args(kind) if each is not type(None)]
-    return kind
 
 
 def _is_struct(kind: Any) -> bool:
@@ -280,7 +255,3 @@ def _text(value: Any, name: str = "") -> str:
 
 def _label(name: str) -> str:
     return name.replace("_", " ").capitalize()
-
-
-def _unit(name: str) -> str:
-    return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")

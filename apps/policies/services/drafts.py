@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 
 from apps.accounts import selectors as accounts
@@ -19,21 +19,32 @@ from apps.liquidity import selectors as venues
 from apps.liquidity import services as liquidity
 from apps.outbox.services import retell_settings, tell_setting
 from apps.policies import selectors
-from apps.policies.models import ANY_SYMBOL, FIRM, NAMED_BY, OF_RECORD, Kind, Policy, UnableToReadPolicy
+from apps.policies.models import ANY_SYMBOL, FIRM, NAMED_BY, OF_RECORD, STRUCTS, Kind, Policy, UnableToReadPolicy
+from apps.policies.services.wording import exponents, in_words
 from apps.risk import services as risk
+
+NOT_A_DRAFT = "Only a draft is changed; write a new one."
 
 
 class UnableToDecidePolicy(Exception):
-    """The policy stays as it is; the message may be shown to staff."""
+    """The policy stays as it is; the message may be shown to staff. `code`: over, own, changed or unusable."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def save_draft(*, policy: Policy, by: str) -> Policy:
     """Write a new or changed draft; `by` is its writer from now on. Raises ValidationError naming the field."""
     if policy.state != Policy.State.DRAFT:
-        raise ValidationError("Only a draft is changed; write a new one.")
+        raise ValidationError(NOT_A_DRAFT)
     check_draft(policy=policy)
     with transaction.atomic():
-        if not policy.is_saved:
+        _hold(policy)
+        if policy.is_saved:
+            if not Policy.objects.filter(pk=policy.pk, state=Policy.State.DRAFT).exists():
+                raise ValidationError(NOT_A_DRAFT)
+        else:
             last = Policy.objects.filter(**policy.named).aggregate(last=Max("version"))["last"]
             policy.version = (last or 0) + 1
         policy.written_by = by
@@ -44,6 +55,8 @@ def save_draft(*, policy: Policy, by: str) -> Policy:
 def check_draft(*, policy: Policy) -> None:
     """Raise ValidationError where the policy names nobody's group or symbol, or its body cannot be used."""
     faults = {name: text for name, kinds in NAMED_BY if (text := _misnamed(policy, name, needs=policy.kind in kinds))}
+    if long := next(exponents(value=policy.body), ""):
+        faults["body"] = f"{long}: write the number in full."
     if not faults:
         try:
             made = Policy(**policy.named, body=policy.body, version=policy.version or 1).to_core()
@@ -53,26 +66,29 @@ def check_draft(*, policy: Policy) -> None:
             if unknown:
                 faults["body"] = f"symbols: there is no symbol {unknown[0]}."
         except UnableToReadPolicy as error:
-            faults["body"] = str(error)
+            faults["body"] = in_words(text=str(error), struct=STRUCTS[policy.kind], body=policy.body)
         else:
             _check_record(policy, made)
     if faults:
         raise ValidationError(faults)
 
 
-def approve(*, tenant: str, policy_id: int, by: str, at: datetime) -> Policy:
+def approve(*, tenant: str, policy_id: int, by: str, at: datetime, seen: str | None = None) -> Policy:
     """Make a draft live as its second person; the version before it is replaced, and the engine is told.
 
-    Raises UnableToDecidePolicy.
+    `seen` is the digest of what `by` looked at. Raises UnableToDecidePolicy, also where that was changed meanwhile.
     """
     with transaction.atomic():
         policy = _draft(policy_id)
         if policy.written_by == by:
-            raise UnableToDecidePolicy("A policy needs a second pair of eyes.")
+            raise UnableToDecidePolicy("A policy needs a second pair of eyes.", code="own")
+        if seen is not None and seen != policy.digest:
+            raise UnableToDecidePolicy(f"{policy.written_by} changed it since you looked: look again.", code="changed")
         try:
             check_draft(policy=policy)
         except ValidationError as error:
-            raise UnableToDecidePolicy(f"It cannot be used any more: {' '.join(error.messages)}") from error
+            text = f"It cannot be used any more: {' '.join(error.messages)}"
+            raise UnableToDecidePolicy(text, code="unusable") from error
         policy.replaced = selectors.live_body(**policy.named) or {}
         before = selectors.live_version(**policy.named)
         if before is not None:
@@ -93,6 +109,13 @@ def withdraw(*, policy_id: int, by: str, at: datetime) -> Policy:
     return policy
 
 
+def hold(*, policy_id: int) -> None:
+    """Let nobody else write or decide this policy until the caller's transaction ends."""
+    known = Policy.objects.filter(pk=policy_id).first()
+    if known is not None:
+        _hold(known)
+
+
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     """Tell the engine every live policy anew; `mark` makes this re-telling distinct from earlier ones."""
     rows = list(selectors.live_policies().exclude(kind__in=OF_RECORD))
@@ -100,10 +123,18 @@ def sync_engine(*, tenant: str, by: str, mark: str) -> int:
 
 
 def _draft(policy_id: int) -> Policy:
-    policy = Policy.objects.select_for_update().filter(pk=policy_id, state=Policy.State.DRAFT).first()
+    hold(policy_id=policy_id)
+    policy = Policy.objects.filter(pk=policy_id, state=Policy.State.DRAFT).first()
     if policy is None:
-        raise UnableToDecidePolicy("This is no draft any more, or there is none.")
+        raise UnableToDecidePolicy("This is no draft any more, or there is none.", code="over")
     return policy
+
+
+def _hold(policy: Policy) -> None:
+    """Let nobody else write or decide versions of this policy until the transaction ends, also before it has any."""
+    with connection.cursor() as cursor:
+        name = f":{policy.reference}"
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended(current_schema() || %s, 0))", [name])
 
 
 def _make_live(tenant: str, policy: Policy, by: str, at: datetime) -> None:
@@ -117,6 +148,8 @@ def _make_live(tenant: str, policy: Policy, by: str, at: datetime) -> None:
         symbols.put_instrument(instrument=made, **told)
     elif policy.kind == Kind.VENUE:
         liquidity.put_terms(name=policy.owner, terms=msgspec.to_builtins(made, builtin_types=(Decimal,)), at=at, **told)
+    elif policy.kind == Kind.ACCOUNT:
+        groups.put_terms(account_id=policy.owner, terms=msgspec.structs.asdict(made), **told)
     else:
         tell_setting(row=policy, **told)
 
@@ -126,14 +159,18 @@ def _check_record(policy: Policy, made: Any) -> None:
     try:
         if policy.kind == Kind.GROUP:
             groups.check_group(group=made)
+        elif policy.kind == Kind.LIMITS:
+            risk.check_limits(group=policy.group, limits=made)
         elif policy.kind == Kind.INSTRUMENT:
             symbols.check_instrument(instrument=made)
         elif policy.kind == Kind.VENUE:
             terms = msgspec.to_builtins(made, builtin_types=(Decimal,))
             liquidity.check_terms(name=policy.owner, terms=terms)
+        elif policy.kind == Kind.ACCOUNT:
+            groups.check_terms(account_id=policy.owner, terms=msgspec.structs.asdict(made))
     except ValidationError as error:
         found = error.message_dict.items()
-        named = {"name": "group", "symbol": "symbol"}
+        named = {} if policy.kind == Kind.ACCOUNT else {"name": "group", "symbol": "symbol"}
         faults = {named[field]: texts for field, texts in found if field in named}
         texts = [text if field == "__all__" else f"{field}: {text}" for field, each in found for text in each]
         raise ValidationError(faults or {"body": texts}) from error
@@ -155,7 +192,7 @@ def _misnamed(policy: Policy, name: str, *, needs: bool) -> str:
         return "" if is_any or instruments.instrument_exists(symbol=value) else "Name a symbol of yours."
     if policy.kind == Kind.VENUE:
         return "" if venues.providers().filter(name=value).exists() else "Name an LP of yours."
-    if policy.kind == Kind.CLEARANCE:
+    if policy.kind in (Kind.CLEARANCE, Kind.ACCOUNT):
         return "" if accounts.all_accounts().filter(account_id=value).exists() else "Name an account of yours."
     is_known = value in ("", FIRM) or accounts.client_exists(reference=value)
     return "" if is_known else f"Name a client's reference, {FIRM} for the firm, nothing for all of yours."

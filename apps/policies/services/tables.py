@@ -20,17 +20,15 @@ from apps.policies import selectors
 from apps.policies.models import NAMED_BY, STRUCTS, Policy
 from apps.policies.services.bodies import gathered, leaves, nodes_of
 from apps.policies.services.drafts import check_draft, save_draft
+from apps.policies.services.wording import split
 
 REASON = "reason"
 BODY = "body"
 ROWS_MAX = 2_000
 CHARACTERS_MAX = 2_000_000
 FAULTS_MAX = 200
-# Where in a body the core found something it cannot read, as it says it.
-PLACE = re.compile(r" - at `\$\.?([^`]*)`")
 # Of a list in a body there are at most so many.
 INDEX = re.compile(r"\.1?\d{1,2}\.")
-FIELD = re.compile(r"^([a-z_.0-9\[\]]+): ")
 
 
 class Fault(NamedTuple):
@@ -138,11 +136,8 @@ def _placed(number: int, field: str, text: str) -> Fault:
     """Return the fault of a body under the column that the core names, one of the row under its own."""
     if field != BODY:
         return Fault(number, field, text)
-    if found := PLACE.search(text):
-        return Fault(number, re.sub(r"\[(\d+)\]", r".\1", found[1]) or BODY, PLACE.sub("", text))
-    named = FIELD.match(text)
-    place = re.sub(r"\[(\d+)\]", r".\1", named[1]) if named else BODY
-    return Fault(number, place, text.removeprefix(named[0]) if named else text)
+    path, said = split(text=text)
+    return Fault(number, re.sub(r"\[(\d+)\]", r".\1", path) or BODY, said)
 
 
 def _is_known(policy: Policy) -> bool:

@@ -44,6 +44,14 @@ def put_limits(*, tenant: str, group: str, limits: Limits, by: str, reason: str)
         return save_limits(tenant=tenant, limits=row, by=by, reason=reason)
 
 
+def check_limits(*, group: str, limits: Limits) -> None:
+    """Raise ValidationError, naming the field, where a group that there is could not be given these limits."""
+    known = accounts.all_groups().get(name=group)
+    row = GroupLimits.objects.filter(group=known).first() or GroupLimits(group=known)
+    row.take(limits=limits)
+    row.full_clean()
+
+
 def sign_review(*, tenant: str, reference: str, by: str, at: datetime) -> ControlsReview:
     """Record that `by` certifies the yearly review of the controls (P-30) and tell the engine; it holds for a year."""
     with transaction.atomic():

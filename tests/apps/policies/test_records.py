@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
 
 from apps.accounts import selectors as accounts
+from apps.accounts import services as groups
+from apps.accounts.models import Account, Group
 from apps.instruments import selectors as symbols
 from apps.liquidity import selectors as lps
+from apps.outbox.models import OutboxCommand
 from apps.outbox.selectors import setting_history
 from apps.policies import selectors, services
 from apps.policies.models import Kind, Policy
-from tests.apps.policies.test_policies import BODIES, approve, broker, draft, told
+from apps.tenants.services import in_tenant
+from tests.apps.policies.test_policies import BODIES, approve, broker, draft, staff, told
+from tests.flows.back_office import Form
 
 __all__ = ["broker"]
 
@@ -72,3 +83,86 @@ def test_a_draft_that_cannot_be_used_any_more_stays_one(broker: None) -> None:
         approve(large)
     large.refresh_from_db()
     assert large.state == "draft"
+
+
+def test_an_account_goes_to_another_group_and_category_by_two_people(broker: None) -> None:
+    """One person's save changes neither; what two decided is in the record, its history, and with the engine."""
+    groups.set_up_group(tenant="acorn", group=Group(name="vip", book_mode="A"), by="test")
+    account = Account.objects.get(account_id="A1")
+    account.group = Group.objects.get(name="vip")
+    with pytest.raises(ValidationError, match="another person approves"):
+        groups.save_account(tenant="acorn", account=account, by="dora")
+    with pytest.raises(ValidationError, match="group: There is no group nobody"):
+        draft(Kind.ACCOUNT, group="nobody")
+    before = OutboxCommand.objects.count()
+    made = draft(Kind.ACCOUNT, group="vip")
+    assert OutboxCommand.objects.count() == before, "a draft is nobody's"
+    tried = made.to_command()
+    assert approve(made).replaced == {"group": "b-book", "category": "retail"}
+    (told_last,) = told()
+    assert told_last == tried, "what the rule lab tries is what is told"
+    assert (told_last.account.group, told_last.account.owner_id, told_last.account.currency) == (
+        "vip",
+        "C-alice",
+        "USD",
+    )
+    (change, *_) = setting_history(reference="account:A1")
+    assert (change.by, change.reason) == ("rick", "a new day")
+    assert ("account.group", "b-book", "vip") in change.changes
+
+
+def test_of_two_who_approve_at_once_one_does_and_the_other_hears_why(broker: None) -> None:
+    """Two deciders press at the same moment, of the same draft and of two drafts of one LP; one version is live."""
+    first, second = draft(Kind.VENUE), draft(Kind.VENUE, priority=9)
+    starts = Barrier(3)
+
+    def press(pk: int, by: str) -> str:
+        try:
+            with in_tenant("acorn"):
+                starts.wait(10)
+                services.approve(tenant="acorn", policy_id=pk, by=by, at=timezone.now())
+        except services.UnableToDecidePolicy as error:
+            return error.code
+        finally:
+            connection.close()
+        return "live"
+
+    with ThreadPoolExecutor(3) as people:
+        said = [people.submit(press, *each) for each in ((first.pk, "rick"), (first.pk, "anna"), (second.pk, "carl"))]
+        heard = sorted(each.result(20) for each in said)
+    assert heard == ["live", "live", "over"]
+    states = sorted(Policy.objects.filter(kind=Kind.VENUE).values_list("state", flat=True))
+    assert states == ["live", "replaced"]
+    assert len(told()) == 2
+
+
+def test_nobody_lets_in_what_was_changed_after_they_looked_nor_their_own(broker: None) -> None:
+    dora, rick, venue = staff("dealer", "dora"), staff("risk", "rick"), "/admin/policies/venuepolicy/"
+    made = draft(Kind.VENUE)
+    page = f"{venue}{made.pk}/change/"
+
+    def decide(browser: Client, action: str, seen: str) -> int:
+        sent = {"action": action, "_selected_action": made.pk, f"seen-{made.pk}": seen}
+        return int(browser.post(venue, sent).status_code)
+
+    looked, edited = (Form(each.get(page).content.decode()).fields for each in (rick, dora))
+    seen = looked[f"seen-{made.pk}"]
+    assert decide(dora, "approve", seen) == 403, "one's own"
+    assert dora.post(page, edited | {"body-priority": "7"}).status_code == 302
+    assert decide(rick, "approve", seen) == 409, "it is not what was looked at"
+    stale = rick.post(page, looked | {"body-priority": "8"})
+    assert "dora changed this draft meanwhile" in stale.content.decode()
+    with in_tenant("acorn"):
+        made.refresh_from_db()
+        assert (made.state, made.body["priority"], made.written_by) == ("draft", 7, "dora")
+    assert decide(rick, "approve", made.digest) == 302
+    assert decide(staff("admin", "anna"), "approve", made.digest) == 409, "it is live already"
+    assert decide(dora, "withdraw", "") == 409
+    assert dora.post(page, edited).status_code == 403, "what is live is not written over"
+    with in_tenant("acorn"):
+        again = draft(Kind.VENUE)
+        made.pk = again.pk
+    assert decide(rick, "withdraw", "") == 302
+    with in_tenant("acorn"):
+        again.refresh_from_db()
+    assert (again.state, again.decided_by) == ("withdrawn", "rick")

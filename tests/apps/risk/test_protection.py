@@ -216,17 +216,16 @@ def test_a_new_firm_says_the_range_of_all_firms(acorn: Any, redis_server: Any) -
 
 def test_a_client_who_is_not_retail_has_evidence_and_its_date(alice: Any) -> None:
     """G-13: stored with the account, told to the engine, and so in its log and its history."""
-    account = Account.objects.get(account_id="A1")
-    account.category = "professional"
+    terms: dict[str, Any] = {"group": "b-book", "category": "professional"}
     with pytest.raises(ValidationError) as refused:
-        accounts.save_account(tenant="acorn", account=account, by="carl")
+        accounts.check_terms(account_id="A1", terms=terms)
     assert set(refused.value.message_dict) == {"category_evidence", "category_evidenced_on"}
-    account.category_evidence = "portfolio statement, vault 12"
-    account.category_evidenced_on = timezone.now().date() + timedelta(days=1)
+    terms |= {"category_evidence": "portfolio statement, vault 12"}
     with pytest.raises(ValidationError, match="day to come"):
-        accounts.save_account(tenant="acorn", account=account, by="carl")
-    account.category_evidenced_on = NOON.date().replace(year=2020)
-    accounts.save_account(tenant="acorn", account=account, by="carl")
+        tomorrow = timezone.now().date() + timedelta(days=1)
+        accounts.check_terms(account_id="A1", terms=terms | {"category_evidenced_on": tomorrow})
+    terms |= {"category_evidenced_on": NOON.date().replace(year=2020)}
+    accounts.put_terms(tenant="acorn", account_id="A1", terms=terms, by="carl", reason="asked for, and shown")
     row = OutboxCommand.objects.filter(reference="account:A1").latest("id")
     told = codec.decode_envelope(bytes(row.payload)).command.account
     assert (told.category_evidence, str(told.category_evidenced_on)) == ("portfolio statement, vault 12", "2020-01-02")

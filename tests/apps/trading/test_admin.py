@@ -96,11 +96,11 @@ def test_a_dealer_drafts_a_group_another_approves_it_and_the_engine_is_told(book
     assert browser.post(draft, form | {"reason": "thin market"}).status_code == 302
     with as_tenant("acorn"):
         (made,) = Policy.objects.all()
-    decision = {"action": "approve", "_selected_action": made.pk}
-    for role, version in (("dealer", 1), ("risk", 2)):
+    decision = {"action": "approve", "_selected_action": made.pk, f"seen-{made.pk}": made.digest}
+    for role, version, status in (("dealer", 1, 403), ("risk", 2, 302)):
         with as_tenant("acorn"):
             decider = staff(role)
-        assert decider.post("/admin/policies/grouppolicy/", decision).status_code == 302
+        assert decider.post("/admin/policies/grouppolicy/", decision).status_code == status
         with as_tenant("acorn"):
             assert Group.objects.get().version == version
     told = browser.get(f"{address}/history/").content.decode()

@@ -1,20 +1,21 @@
-"""Policies of the desk: groups, symbols, prices, margin, limits, routing. Every version stays; one of each is live.
+"""Policies of the desk: groups, symbols, accounts, prices, margin, limits, routing. Every version stays, one is live.
 
 A draft is written by one person and let in by another; then the engine is told, and the next order sees it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 from django.db import models
 
+from apps.accounts import selectors as accounts
+from apps.policies.models.terms import AccountTerms, RestrictedList, VenueStage, VenueTerms
 from piggy.core import commands as cmd
-from piggy.core.accounts import Group, Venue
+from piggy.core.accounts import Account, Group, Venue
 from piggy.core.auctions import AuctionRules, rules_fault
 from piggy.core.clearance import Calendar, Permissions, calendar_fault
 from piggy.core.hedging import HedgePolicy, policy_fault
@@ -28,6 +29,7 @@ from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates, rates_fault
 
 ANY_SYMBOL = "*"
+DIGEST_CHARACTERS = 16
 # The owner of the restricted list that every broker of the firm holds.
 FIRM = "*"
 
@@ -52,42 +54,7 @@ class Kind(models.TextChoices):
     INSTRUMENT = "instrument"
     AUCTIONS = "auctions"
     VENUE = "venue"
-
-
-class VenueStage(StrEnum):
-    SHADOW = "shadow"
-    CANARY = "canary"
-    LIVE = "live"
-
-
-class RestrictedList(msgspec.Struct, frozen=True, kw_only=True):
-    """Symbols that may not be opened (P-04)."""
-
-    symbols: frozenset[str]
-
-
-class VenueSymbol(msgspec.Struct, frozen=True, kw_only=True):
-    """Our symbol under an LP's name, and how many of its units one lot is."""
-
-    symbol: str
-    venue_symbol: str
-    units_per_lot: Decimal
-    enabled: bool = True
-
-
-class VenueTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What routing goes by at an LP; how its session is reached is on the LP's own record. `stage` shadow: quoted,
-    ranked and never sent an order; canary: sent its percent of them; live."""
-
-    enabled: bool
-    priority: int
-    stage: VenueStage
-    canary_percent: Decimal
-    quote_age_ms_max: int
-    answer_ms_max: int
-    messages_per_s_max: int | None = None
-    commission_per_million: Decimal
-    symbols: tuple[VenueSymbol, ...] = ()
+    ACCOUNT = "account"
 
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {
@@ -106,9 +73,10 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     Kind.INSTRUMENT: Instrument,
     Kind.AUCTIONS: AuctionRules,
     Kind.VENUE: VenueTerms,
+    Kind.ACCOUNT: AccountTerms,
 }
 # What is live of these is another app's record, which set-up and the desk's changes for a while write too.
-OF_RECORD = (Kind.LIMITS, Kind.GROUP, Kind.INSTRUMENT, Kind.VENUE)
+OF_RECORD = (Kind.LIMITS, Kind.GROUP, Kind.INSTRUMENT, Kind.VENUE, Kind.ACCOUNT)
 # Of these every field is written: a default that nobody meant would move what clients trade by.
 WHOLE = (Group, Instrument, VenueTerms)
 # What names a policy of each kind beside the kind itself.
@@ -123,7 +91,7 @@ OF_SYMBOL = (
     Kind.INSTRUMENT,
     Kind.AUCTIONS,
 )
-OF_OWNER = (Kind.CLEARANCE, Kind.RESTRICTED, Kind.VENUE)
+OF_OWNER = (Kind.CLEARANCE, Kind.RESTRICTED, Kind.VENUE, Kind.ACCOUNT)
 NAMED_BY = (("group", OF_GROUP), ("symbol", OF_SYMBOL), ("owner", OF_OWNER))
 
 
@@ -148,8 +116,8 @@ class Policy(models.Model):
     owner = models.CharField(
         max_length=40,
         blank=True,
-        help_text="A clearance: the account. Terms of an LP: its name. A restricted list: the client's reference, blank"
-        f" for all of this broker's clients, {FIRM} for the list that the firm keeps.",
+        help_text="A clearance, terms of an account: the account. Terms of an LP: its name. A restricted list: the"
+        f" client's reference, blank for all of this broker's clients, {FIRM} for the list that the firm keeps.",
     )
     group = models.CharField(max_length=60, blank=True)
     symbol = models.CharField(max_length=40, blank=True, help_text=f"{ANY_SYMBOL}: every symbol without its own.")
@@ -188,6 +156,12 @@ class Policy(models.Model):
     def reference(self) -> str:
         """The policy's name in the outbox, the same for every version."""
         return f"policy:{self.kind}:{self.group}:{self.symbol}" + (f":{self.owner}" if self.owner else "")
+
+    @property
+    def digest(self) -> str:
+        """What whoever decides has looked at, in short: who wrote it, why, and every word of it."""
+        told = [self.written_by, self.reason, self.named, self.body]
+        return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()[:DIGEST_CHARACTERS]
 
     @property
     def named(self) -> dict[str, str]:
@@ -294,6 +268,11 @@ def _venue(row: Policy, made: VenueTerms) -> Venue:
     )
 
 
+def _account(row: Policy, made: AccountTerms) -> Account:
+    terms = msgspec.structs.asdict(made) | {"category_evidence": made.category_evidence or ""}
+    return msgspec.structs.replace(accounts.account_in_core(account_id=row.owner), **terms)
+
+
 _COMMANDS: dict[str, Callable[[Policy, Any], cmd.AnyCommand]] = {
     Kind.PRICING: lambda row, made: cmd.ConfigurePricing(group=row.group, symbol=row.symbol, profile=made),
     Kind.MARGIN: lambda row, made: cmd.ConfigureMargin(group=row.group, symbol=row.symbol, settings=made),
@@ -310,6 +289,7 @@ _COMMANDS: dict[str, Callable[[Policy, Any], cmd.AnyCommand]] = {
     Kind.INSTRUMENT: lambda row, made: cmd.ConfigureInstrument(instrument=made),
     Kind.AUCTIONS: lambda row, made: cmd.ConfigureAuctions(rules=made),
     Kind.VENUE: lambda row, made: cmd.ConfigureVenue(venue=_venue(row, made)),
+    Kind.ACCOUNT: lambda row, made: cmd.ConfigureAccount(account=_account(row, made)),
 }
 
 
@@ -354,3 +334,4 @@ GroupPolicy = _proxy("GroupPolicy", Kind.GROUP, "change of a group", "changes of
 InstrumentPolicy = _proxy("InstrumentPolicy", Kind.INSTRUMENT, "change of a symbol", "changes of symbols")
 AuctionPolicy = _proxy("AuctionPolicy", Kind.AUCTIONS, "auction rule")
 VenuePolicy = _proxy("VenuePolicy", Kind.VENUE, "terms of an LP", "terms of LPs")
+AccountPolicy = _proxy("AccountPolicy", Kind.ACCOUNT, "terms of an account", "terms of accounts")
