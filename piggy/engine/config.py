@@ -22,7 +22,7 @@ class EngineConfig:
     `tape_days` is how long the rule lab's tapes are kept, 0 records none; a tenant's has at most `tape_mib_max` a day.
     A rate of 0 is no limit. `reconcile_ms_max` is how long a start waits for venues before it goes on without some.
     An order leaves memory `ended_kept_s` after it ended, or sooner where a tenant has more than `ended_kept_max`.
-    Past `signals_waiting_max` the fast door answers 503 until fewer wait.
+    Past `signals_waiting_max`, which tenants share, the fast door answers 503 until fewer wait.
     """
 
     database_url: str = field(repr=False)

@@ -97,7 +97,7 @@ class Door:
     ) -> None:
         """Queue a proven signal. Raises UnableToAcceptSignal 429 past a rate, 503 where too much waits (INV-26)."""
         loop, now_ns, strategy_id = self._loop(tenant), time.monotonic_ns(), strategy.strategy_id
-        if loop.backlog >= self._waiting_max:
+        if loop.is_full(tenant=tenant, places=self._waiting_max):
             raise UnableToAcceptSignal(
                 503, "OVERLOADED", "Too much waits; try again with the same id.", retry_after_s=RETRY_S
             )

@@ -122,9 +122,9 @@ class Intake:
         return respond
 
     def _readable(self, tenants: list[str]) -> dict[str, str]:
-        """Return the streams to read: while too much waits, only the urgent ones."""
-        full = self._loop.backlog > BACKLOG_MAX
-        return {key: ">" for tenant in tenants for key in lanes.keys(tenant=tenant)[: 1 if full else 2]}
+        """Return the streams to read: of a tenant that has too much waiting only the urgent one."""
+        full = {tenant for tenant in tenants if self._loop.is_full(tenant=tenant, places=BACKLOG_MAX)}
+        return {key: ">" for tenant in tenants for key in lanes.keys(tenant=tenant)[: 1 if tenant in full else 2]}
 
     async def _claim(self, key: str, idle_ms: int) -> None:
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,13 +19,12 @@ from piggy.core.commands import AmendOrder, AnyCommand, Envelope, PlaceOrder
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, CommandRefused, Recorded
 from piggy.engine.clock import Clock
+from piggy.engine.figures import Figures
 from piggy.engine.journal import Journal, Row, occurred_at_us
+from piggy.engine.lines import Lines
 from piggy.engine.tape import Reel
 
 log = logging.getLogger(__name__)
-
-# Upper bounds of the histogram of decision times; the gate's promise is 1,000.
-DECIDE_US = (100, 150, 200, 300, 400, 500, 700, 1_000, 2_000, 5_000, 10_000, 100_000)
 
 # Deciding pauses after this long: who serves the sockets is the same thread, and a commit needs it twice.
 SLICE_S = 0.002
@@ -106,24 +104,6 @@ class Batch:
     opened_s: float = field(default_factory=time.perf_counter)
 
 
-@dataclass(slots=True)
-class Figures:
-    """What the loop has done since the process began; `decided` counts decisions by DECIDE_US, the last beyond all."""
-
-    commands: int = 0
-    events: int = 0
-    batches: int = 0
-    failed: int = 0
-    commit_s: float = 0
-    decide_s: float = 0
-    decided: list[int] = field(default_factory=lambda: [0] * (len(DECIDE_US) + 1))
-
-    def took(self, *, decide_s: float) -> None:
-        """Count one decision."""
-        self.decide_s += decide_s
-        self.decided[bisect_left(DECIDE_US, decide_s * 1e6)] += 1
-
-
 class Loop:
     """The one writer of its tenants' desks."""
 
@@ -148,9 +128,9 @@ class Loop:
         self._look_up = look_up
         self._slice_s = slice_s
         self._reels = reels if reels is not None else {}
-        self._inbox: deque[Item] = deque()
-        self._urgent: deque[Item] = deque()
-        self._held: list[Item] | None = None
+        self._inbox: Lines[Item] = Lines()
+        self._urgent: Lines[Item] = Lines()
+        self._held: Lines[Item] | None = None
         self._left: set[str] = set()
         self._wake = asyncio.Event()
         self._untold: deque[Batch] = deque()
@@ -162,6 +142,11 @@ class Loop:
     def backlog(self) -> int:
         """How many items wait, those of the urgent lane not counted."""
         return len(self._inbox) + len(self._held or ())
+
+    def is_full(self, *, tenant: str, places: int) -> bool:
+        """Whether a tenant has as much waiting as it may of so many places, which all that wait share alike."""
+        waiting = self._inbox.waiting(tenant=tenant) + (self._held.waiting(tenant=tenant) if self._held else 0)
+        return waiting >= self._inbox.share(tenant=tenant, of=places)
 
     def submit(self, *, item: Item) -> None:
         """Queue a command for the next batch; one that cannot wait goes past all that can.
@@ -197,12 +182,12 @@ class Loop:
 
     def hold(self) -> None:
         """Keep what brings new risk until `release`; all else is decided."""
-        self._held = []
+        self._held = Lines()
 
     def release(self) -> None:
         """Take what was held, in its order."""
-        held, self._held = self._held or [], None
-        self._inbox.extend(held)
+        held, self._held = self._held, None
+        self._inbox.extend(held or ())
         self._wake.set()
 
     async def run(self) -> None:
@@ -269,7 +254,7 @@ class Loop:
         if not lane or batch is None:
             return bool(lane)
         last = batch.done[-1].item.redelivered if batch.done else False
-        return len(batch.done) < self._batch_max and not (lane[0].redelivered or last)
+        return len(batch.done) < self._batch_max and not (lane.first().redelivered or last)
 
     def _may_commit(self, batch: Batch, running: int) -> bool:
         """Whether the batch need not grow on; beside a commit under way only a wide one goes, if there is a pen."""

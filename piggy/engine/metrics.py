@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from piggy.engine.loop import DECIDE_US, Figures
+from piggy.engine.figures import DECIDE_US, Figures
 from piggy.engine.status import Status
 
 

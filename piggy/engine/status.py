@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from piggy.engine.loop import Figures
+from piggy.engine.figures import Figures
 
 
 @dataclass(slots=True)

@@ -60,10 +60,10 @@ class Bank:
         )
         self.loop.desks[TENANT] = Desk(tenant=TENANT)
 
-    def ask(self, command: Any, *, name: str = "") -> str:
+    def ask(self, command: Any, *, name: str = "", tenant: str = TENANT) -> str:
         command_id = str(uuid.uuid5(uuid.NAMESPACE_OID, name)) if name else str(uuid.uuid4())
         envelope = Envelope(command_id=command_id, command=command, principal="tess", request_hash="body")
-        self.loop.submit(item=Item(TENANT, envelope, lambda answer: self.heard.append((command_id, answer))))
+        self.loop.submit(item=Item(tenant, envelope, lambda answer: self.heard.append((command_id, answer))))
         return command_id
 
     async def turns(self, count: int = 20) -> None:
@@ -155,6 +155,24 @@ async def test_inv_26_a_kill_goes_past_orders_that_wait(bank: Bank) -> None:
     bank.journal.gate.set()
     await bank.turns()
     assert bank.told[1:] == [killed, *waiting]
+
+
+async def test_f_32_an_order_beside_anothers_flood_waits_for_no_more_than_is_decided_already(bank: Bank) -> None:
+    """Places too are shared: the flood is turned away at the door, and not the other."""
+    birch = "birch"
+    bank.journal.tips[birch] = Tip()
+    bank.loop.desks[birch] = Desk(tenant=birch)
+    places = 1_000
+    flood = [bank.ask(credit(f"flood {number}")) for number in range(places)]
+    assert bank.loop.is_full(tenant=TENANT, places=places)
+    assert not bank.loop.is_full(tenant=birch, places=places)
+    asked = bank.ask(opening_commands()[0], tenant=birch)
+    assert bank.loop.is_full(tenant=TENANT, places=places)
+    bank.journal.gate.set()
+    await bank.loop.settled()
+    await bank.turns(200)
+    assert bank.told.index(asked) == 1
+    assert [each for each in bank.told if each != asked] == flood
 
 
 async def test_a_failed_commit_tells_everybody_that_nobody_knows(bank: Bank) -> None:
