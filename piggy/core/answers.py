@@ -9,6 +9,9 @@ import msgspec
 from piggy.core.events import Check, CommandRefused, OrderShadowed, RoutingDecision
 from piggy.core.orders import OrderState, OrderTerms
 
+# Refused by the engine and not by the desk, for want of room to write: nothing is recorded, and asked again it is new.
+STORAGE_FULL = "STORAGE_FULL"
+
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order as of one event; quantities are lots, `average_price` is 0 until the first fill."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from piggy.core.accounts import Strategy
-from piggy.core.answers import Answer
+from piggy.core.answers import STORAGE_FULL, Answer
 from piggy.core.commands import ActOnTime, Envelope
 from piggy.core.strategies import key_versions
 from piggy.engine import signals
@@ -18,6 +18,7 @@ from piggy.engine.loop import Item, Loop
 from piggy.engine.proofs import Proofs, unauthorised
 from piggy.engine.rates import Rates
 from piggy.engine.signals import Signal, UnableToAcceptSignal
+from piggy.engine.storage import TEXT
 from piggy.engine.term import Term
 from piggy.engine.waiting import Waiting
 from piggy.messaging.identity import command_id_of
@@ -174,6 +175,8 @@ class Door:
 
     def _loop(self, tenant: str) -> Loop:
         loop = self._term.loop
+        if loop is None and self._term.status.storage.is_full:
+            raise UnableToAcceptSignal(503, STORAGE_FULL, TEXT, retry_after_s=RETRY_S)
         if loop is None or tenant not in loop.desks:
             raise UnableToAcceptSignal(503, "ENGINE_RECOVERING", "Try again with the same id.", retry_after_s=RETRY_S)
         return loop

@@ -104,6 +104,7 @@ class Edge:
                     "closed_for_entry": status.unreconciled,
                 },
                 "halted": sorted(status.halted),
+                "storage_full": status.storage.is_full,
             }
             return said(200 if ready else 503, told)
         if request.path == "/metrics":

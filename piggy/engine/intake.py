@@ -138,7 +138,9 @@ class Intake:
             entry_id, deliveries = each["message_id"], each["times_delivered"]
             if (key, entry_id) in self._in_flight:
                 continue
-            claimed = await self._redis.xclaim(key, streams.ENGINE_GROUP, self._consumer, 0, [entry_id])
+            # While nothing can be written it is no fault of the command that it comes again.
+            counted = {"retrycount": deliveries} if self._loop.storage.is_full else {}
+            claimed = await self._redis.xclaim(key, streams.ENGINE_GROUP, self._consumer, 0, [entry_id], **counted)
             fields = claimed[0][1] if claimed else None
             if not fields:
                 await self._redis.xack(key, streams.ENGINE_GROUP, entry_id)

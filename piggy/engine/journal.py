@@ -13,6 +13,7 @@ from psycopg import sql
 from piggy.core.events import AnyEvent, Recorded
 from piggy.engine.context import TenantContext
 from piggy.engine.pen import Pen, Statement
+from piggy.engine.storage import Storage
 from piggy.messaging import binary_arrays, codec
 from piggy.messaging.chain import EVENT_VERSION, event_hash
 from piggy.messaging.chain import Row as Row
@@ -75,7 +76,9 @@ class Journal:
         shard: str,
         token: int,
         second: psycopg.AsyncConnection[Any] | None = None,
+        storage: Storage | None = None,
     ) -> None:
+        self._storage = storage or Storage()
         links = [connection, second] if second is not None else [connection]
         self.pens = len(links)
         self._hands = deque(
@@ -108,9 +111,11 @@ class Journal:
         try:
             moved = await self._write(self._hands[0], rows, before)
         except psycopg.Error as error:
+            self._storage.refused(error)
             raise UnableToWrite(f"PostgreSQL did not take the batch: {error}") from error
         else:
             mine.set_result(True)
+            self._storage.wrote()
             return moved
         finally:
             if not mine.done():

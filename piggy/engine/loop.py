@@ -13,15 +13,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from piggy.core import commands as cmd
 from piggy.core.answers import Answer
-from piggy.core.commands import AmendOrder, AnyCommand, Envelope, PlaceOrder
+from piggy.core.commands import AnyCommand, Envelope
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, CommandRefused, Recorded
 from piggy.engine.clock import Clock
 from piggy.engine.figures import Figures
 from piggy.engine.journal import Journal, Row, occurred_at_us
 from piggy.engine.lines import Lines
+from piggy.engine.precedence import NEW_RISK, URGENT
+from piggy.engine.storage import Storage, not_taken
 from piggy.engine.tape import Reel
 
 log = logging.getLogger(__name__)
@@ -37,32 +38,9 @@ WIDE = 100
 
 SETTLED_S = 0.002
 
-# What makes a desk safer does not queue behind what it is to be made safe from (INV-26).
-URGENT = frozenset(
-    {
-        cmd.CancelOrder,
-        cmd.SetTradingState,
-        cmd.ReportConnection,
-        cmd.ActOnPrices,
-        cmd.ActOnTime,
-        cmd.RecordVenueAck,
-        cmd.RecordVenueFill,
-        cmd.RecordVenueReject,
-        cmd.RecordVenueDone,
-        cmd.RecordVenueDoubt,
-        cmd.RecordVenueCancelReject,
-        cmd.BringOrderBack,
-    }
-)
-
 # Made when it is decided, at that time (UTC microseconds), for what depends on the desk as it then is (flat, reverse);
 # a refusal is recorded as such.
 CommandMaker = Callable[[Desk, int], AnyCommand | CommandRefused]
-
-
-# What a clock that nobody can trust keeps out (INV-20), and a start that is not over; cancels and closes by the desk
-# itself stay.
-NEW_RISK = (PlaceOrder, AmendOrder)
 
 
 class UnableToApply(Exception):
@@ -118,8 +96,10 @@ class Loop:
         look_up: Callable[[Item], None] | None = None,
         slice_s: float = SLICE_S,
         reels: Mapping[str, Reel] | None = None,
+        storage: Storage | None = None,
     ) -> None:
         self.desks: dict[str, Desk] = {}
+        self.storage = storage or Storage()
         self.figures = figures or Figures()
         self._journal = journal
         self._clock = clock
@@ -162,7 +142,9 @@ class Loop:
             if desk is not None and desk.perhaps_forgotten(command_id=item.envelope.command_id):
                 self._look_up(item)
                 return
-        if self._held is not None and (item.make is not None or type(item.envelope.command) in NEW_RISK):
+        if self._is_kept_out(item):
+            return
+        if self._held is not None and _brings_risk(item):
             self._held.append(item)
             return
         urgent = item.make is None and type(item.envelope.command) in URGENT
@@ -274,6 +256,21 @@ class Loop:
             if not self._may_grow(batch) or time.perf_counter() > until_s:
                 return
 
+    def _is_kept_out(self, item: Item) -> bool:
+        """Whether there is no room for a new order. It hears that at once, for a term may not last until its turn."""
+        desk = self.desks.get(item.tenant)
+        if not self.storage.is_full or desk is None or not _brings_risk(item):
+            return False
+        envelope = item.envelope
+        is_known = desk.answer(command_id=envelope.command_id, request_hash=envelope.request_hash) is not None
+        if is_known or not self.storage.keeps_out():
+            return False
+        answer = not_taken(command_id=envelope.command_id)
+        self._tell([Done(item, answer, [])])
+        if item.respond is not None:
+            item.respond(answer)
+        return True
+
     def _is_put_off(self, item: Item) -> bool:
         """Whether orders that left must come back first: whoever looks in the log brings them, and the item again."""
         desk = self.desks.get(item.tenant)
@@ -378,3 +375,7 @@ class Loop:
             except Exception as error:
                 raise UnableToApply(f"{item.tenant}: event {each.seq} ({type(each.event).__name__})") from error
         return recorded
+
+
+def _brings_risk(item: Item) -> bool:
+    return item.make is not None or type(item.envelope.command) in NEW_RISK

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg.pq import ConnStatus, ExecStatus, Format
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
 
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
@@ -50,7 +50,7 @@ class Pen:
         link.exit_pipeline_mode()
         failed = next((result for result in results if result.status not in _DONE), None)
         if failed is not None:
-            raise psycopg.OperationalError(failed.error_message.decode(errors="replace").strip())
+            raise _error_of(failed)
         self._prepared.update(filter(None, expected))
         return [result.command_tuples or 0 for result, name in zip(results, expected, strict=True) if not name]
 
@@ -86,6 +86,16 @@ class Pen:
             loop.remove_reader(socket)
             if unsent:
                 loop.remove_writer(socket)
+
+
+def _error_of(result: Any) -> psycopg.Error:
+    """Return the error as psycopg itself would raise it, by its state."""
+    state = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
+    try:
+        kind: type[psycopg.Error] = psycopg.errors.lookup(state)
+    except KeyError:
+        kind = psycopg.OperationalError
+    return kind(result.error_message.decode(errors="replace").strip())
 
 
 def _wake(ready: asyncio.Future[None]) -> None:

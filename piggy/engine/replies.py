@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from piggy.core.answers import Answer
+from piggy.core.answers import STORAGE_FULL, Answer
 from piggy.core.events import OrderShadowed, told_checks
 from piggy.core.orders import OrderState
 from piggy.engine.http import Response
@@ -25,6 +25,8 @@ def answered(answer: Answer | None) -> Response:
     repeat = {"duplicate": True} if answer.duplicate else {}
     if answer.refused is not None:
         refused = answer.refused
+        if refused.code == STORAGE_FULL:
+            return Response(503, _encode({"error": refused.code, "text": refused.text}), retry_after_s=1)
         return said(422, {"error": refused.code, "field": refused.field, "text": refused.text, **repeat})
     if answer.shadow is not None:
         return said(200, {**_shadowed(answer.shadow), **repeat})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from piggy.engine.figures import Figures
+from piggy.engine.storage import Storage
 
 
 @dataclass(slots=True)
@@ -25,3 +26,4 @@ class Status:
     domains: dict[str, str] = field(default_factory=dict)
     clock_steps: int = 0
     figures: Figures = field(default_factory=Figures)
+    storage: Storage = field(default_factory=Storage)

@@ -136,6 +136,7 @@ class Term:
             figures=self.status.figures,
             look_up=recall.look_up,
             reels=tape.reels,
+            storage=self.status.storage,
         )
         dispatch = self._dispatch = Dispatch(connection=wire, desks=loop.desks, settled=loop.settled)
         marks = exposure.Marks(connection=wire, desks=loop.desks, clock=self._clock)
@@ -193,7 +194,14 @@ class Term:
     ) -> Journal:
         first, second = writers
         key = self._config.context_key
-        return Journal(connection=first, second=second, context_key=key, shard=lease.shard, token=lease.token)
+        return Journal(
+            connection=first,
+            second=second,
+            context_key=key,
+            shard=lease.shard,
+            token=lease.token,
+            storage=self.status.storage,
+        )
 
     async def _renew(self, lease: Lease) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
@@ -13,6 +14,9 @@ from piggy.core.answers import Answer
 from piggy.core.commands import Envelope
 from piggy.messaging import codec, lanes, streams
 from piggy.messaging.identity import command_id_of as command_id_of
+
+# The Redis client gives up on a silent connection after five seconds; who waits longer asks again.
+WAIT_S_MAX = 4.0
 
 
 class UnableToTell(Exception):
@@ -32,11 +36,14 @@ class Client:
         """
         request_id = envelope.reply_to or uuid.uuid4().hex
         self.tell(tenant=tenant, envelope=msgspec.structs.replace(envelope, reply_to=request_id))
+        key, until_s = streams.reply_key(tenant=tenant, request_id=request_id), time.monotonic() + wait_s
         try:
-            reply = self._redis.blpop([streams.reply_key(tenant=tenant, request_id=request_id)], timeout=wait_s)
+            while (left_s := until_s - time.monotonic()) > 0:
+                if reply := self._redis.blpop([key], timeout=max(0.01, min(left_s, WAIT_S_MAX))):
+                    return codec.decode_answer(cast("tuple[bytes, bytes]", reply)[1])
         except redis.RedisError as error:
             raise UnableToTell(f"The answer could not be read: {error}") from error
-        return None if reply is None else codec.decode_answer(cast("tuple[bytes, bytes]", reply)[1])
+        return None
 
     def tell(self, *, tenant: str, envelope: Envelope) -> None:
         """Put a command on its lane of the tenant's desk and return. Raises UnableToTell where Redis is away."""

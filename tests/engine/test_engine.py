@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
@@ -16,6 +17,7 @@ from piggy.core.answers import Answer
 from piggy.core.orders import OrderState
 from piggy.engine import dispatch, intake
 from piggy.engine.lease import Lease
+from piggy.messaging import client as messaging_client
 from piggy.messaging import codec, lanes, streams
 from piggy.messaging.client import Client
 from piggy.messaging.subscriber import VenueOrders
@@ -102,6 +104,22 @@ async def test_inv_13_redis_emptied_under_load_loses_no_answered_command(
     assert len(acknowledged) == 60
     assert set(acknowledged) <= set(firsts)
     assert len(firsts) == len(set(firsts))
+
+
+async def test_an_answer_is_waited_for_past_the_patience_of_a_connection(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Redis client breaks off what is silent for some seconds; a caller may wait longer than that."""
+    client = Client(redis_url=ground.services.redis_url)
+    assert client._redis.connection_pool.make_connection().socket_timeout > messaging_client.WAIT_S_MAX
+    monkeypatch.setattr(messaging_client, "WAIT_S_MAX", 0.05)
+    wire = redis.Redis.from_url(ground.services.redis_url)
+    asked = msgspec.structs.replace(envelope(buy()), reply_to="late")
+    asking = asyncio.create_task(ask(client, "nobody", asked))
+    await asyncio.sleep(0.3)
+    wire.rpush(streams.reply_key(tenant="nobody", request_id="late"), codec.encode(Answer(command_id=asked.command_id)))
+    assert (await asking).command_id == asked.command_id
+    assert await asyncio.to_thread(client.ask, tenant="nobody", envelope=asked, wait_s=0.12) is None
 
 
 async def test_a_poison_message_is_a_dead_letter_and_the_others_go_on(ground: Ground, shard: str, tenant: str) -> None:

@@ -30,6 +30,7 @@ class Flow:
     def __init__(self, *, running: RunningVenue, seed: int) -> None:
         self.acknowledged: dict[str, dict[str, Any]] = {}
         self.strange: list[str] = []
+        self.kept_out: Counter[str] = Counter()
         self._running, self._seed = running, seed
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._trade, args=trader) for trader in TRADERS]
@@ -72,7 +73,9 @@ class Flow:
                 body = answer.json()
                 self.acknowledged[key] = body.get("order") or body
                 return
-            if answer.status_code not in (202, 503):
+            if answer.status_code == 503:
+                self.kept_out[str(answer.json().get("code"))] += 1
+            elif answer.status_code != 202:
                 self.strange.append(f"{answer.status_code} {answer.text[:300]}")
             time.sleep(0.2)
         self.strange.append(f"{key} was never answered")

@@ -61,4 +61,4 @@ def test_whatever_befalls_the_venue_nothing_is_lost_and_nothing_doubled(running:
     )
     assert fills > CYCLES, f"the venue was really dealing; refused by {denied}"
     print(f"seed {SEED}: {len(flow.acknowledged)} orders answered, {len(log)} events, {fills} fills at LPs,", end=" ")
-    print(f"longest trouble {longest_s:.1f} s, refused by {dict(denied)}")
+    print(f"longest trouble {longest_s:.1f} s, refused by {dict(denied)}, told to come again by {dict(flow.kept_out)}")

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.timeout(600)
 def test_every_rule_holds_for_every_seed(first: int) -> None:
     """Troubled, then healed within a minute. INV-01, INV-02, INV-03, INV-04, INV-05, INV-07, INV-08, INV-09, INV-13.
 
-    INV-15, INV-16, INV-23, INV-27; F-01, F-02, F-03, F-04, F-12, F-15, F-16.
+    INV-15, INV-16, INV-23, INV-27; F-01, F-02, F-03, F-04, F-12, F-15, F-16, F-21.
     """
     lives = [live(seed=seed, hours=HOURS) for seed in range(first, min(first + CHUNK, SEEDS + 1))]
     assert sum(each.fills for each in lives) > 5 * len(lives), "LPs were really dealt with"

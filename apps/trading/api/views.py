@@ -19,7 +19,7 @@ from apps.common.openapi import PAGE, page_of
 from apps.trading import selectors, services
 from apps.trading.api import serializers
 from apps.trading.api.pages import page
-from piggy.core.answers import Answer
+from piggy.core.answers import STORAGE_FULL, Answer
 from piggy.core.orders import OrderState
 
 KEY_CHARACTERS_MAX = 255
@@ -185,6 +185,8 @@ def _answered(request: Request, answer: Answer | None, *, done: int) -> Response
         message = "This Idempotency-Key was used for another body."
         raise Refused(code="idempotency_conflict", field="Idempotency-Key", message=message)
     if answer.refused is not None:
+        if answer.refused.code == STORAGE_FULL:
+            raise Unavailable(message=answer.refused.text, code=STORAGE_FULL, retry_after_s=DESK_AWAY_RETRY_S)
         raise Refused(code=answer.refused.code, field=answer.refused.field or None, message=answer.refused.text)
     if answer.order is None:
         return Response(status=done)

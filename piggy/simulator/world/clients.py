@@ -10,7 +10,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from piggy.core import commands as cmd
-from piggy.core.answers import Answer, OrderView
+from piggy.core.answers import STORAGE_FULL, Answer, OrderView
 from piggy.core.commands import AnyCommand, Envelope
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.messaging import codec, lanes, streams
@@ -31,6 +31,7 @@ class Client:
     def __init__(self, *, account_id: str, tenant: str, redis: RedisStub, luck: random.Random) -> None:
         self.heard: dict[str, Answer] = {}
         self.wrong: list[str] = []
+        self.kept_out = 0
         self._account_id, self._tenant, self._redis, self._luck = account_id, tenant, redis, luck
         self._asked = 0
 
@@ -62,6 +63,10 @@ class Client:
                     request_hash=request_hash,
                 )
             )
+            if answer is not None and answer.refused is not None and answer.refused.code == STORAGE_FULL:
+                self.kept_out += 1
+                await asyncio.sleep(ANSWER_S)
+                continue
             if answer is not None and not answer.conflict:
                 first = self.heard.setdefault(command_id, answer)
                 if _order_id(first) != _order_id(answer):

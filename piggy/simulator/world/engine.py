@@ -15,6 +15,7 @@ from piggy.engine.dispatch import Dispatch
 from piggy.engine.intake import Intake
 from piggy.engine.journal import UnableToWrite
 from piggy.engine.loop import Done, Loop
+from piggy.engine.storage import Storage
 from piggy.simulator.world.redis_stub import RedisStub
 from piggy.simulator.world.store import SimulatedJournal, SimulatedRecall, Store
 from piggy.simulator.world.timeloop import SimulatedClock
@@ -48,6 +49,7 @@ class SimulatedEngine:
         self.terms = 0
         self.keeping = SHORT
         self.letters = Letters()
+        self.storage = Storage(now_s=lambda: clock.mono_ns() / 1e9)
         self._name, self._tenant = name, tenant
         self._store, self._redis, self._clock, self._luck = store, redis, clock, luck
         self._running: asyncio.Task[None] | None = None
@@ -85,7 +87,7 @@ class SimulatedEngine:
         if self._store.away:
             return
         self.terms += 1
-        journal = SimulatedJournal(store=self._store, token=self._store.take_lease())
+        journal = SimulatedJournal(store=self._store, token=self._store.take_lease(), storage=self.storage)
 
         def tell(done: list[Done]) -> None:
             dispatch.tell(done)
@@ -93,7 +95,13 @@ class SimulatedEngine:
 
         recall = SimulatedRecall(store=self._store)
         loop = Loop(
-            journal=journal, clock=self._clock, batch_max=BATCH_MAX, tell=tell, slice_s=math.inf, look_up=recall.look_up
+            journal=journal,
+            clock=self._clock,
+            batch_max=BATCH_MAX,
+            tell=tell,
+            slice_s=math.inf,
+            look_up=recall.look_up,
+            storage=self.storage,
         )
         redis = self._redis
         dispatch = Dispatch(connection=redis, desks=loop.desks, settled=loop.settled)  # type: ignore[arg-type]

@@ -93,12 +93,15 @@ class RedisStub:
         found: list[dict[str, Any]] = await self.call(work)
         return found
 
-    async def xclaim(self, key: str, group: str, consumer: str, idle_ms: int, ids: list[bytes]) -> list[Any]:
+    async def xclaim(
+        self, key: str, group: str, consumer: str, idle_ms: int, ids: list[bytes], retrycount: int | None = None
+    ) -> list[Any]:
         def work() -> list[Any]:
             pending, entries = self._group(key, group), self._streams[key].entries
             known = [entry_id for entry_id in ids if entry_id in pending]
             for entry_id in known:
-                pending[entry_id] = _Pending(consumer, self._now(), pending[entry_id].deliveries + 1)
+                deliveries = pending[entry_id].deliveries + 1 if retrycount is None else retrycount
+                pending[entry_id] = _Pending(consumer, self._now(), deliveries)
             return [(entry_id, entries.get(entry_id)) for entry_id in known]
 
         found: list[Any] = await self.call(work)

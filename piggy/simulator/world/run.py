@@ -152,6 +152,8 @@ class _World:
             lps=self._lps,
             workers=self._workers,
         )
+        if buried := [reason for engine in self._engines for reason in engine.letters.buried]:
+            raise RuleBroken(f"F-21, F-24: what can be carried out is no dead letter: {buried[:3]}")
         check_history(log=list(self._store.events(tenant=TENANT)))
         auditor.ask_again()
         quoting.cancel()

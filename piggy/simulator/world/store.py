@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from psycopg.errors import DiskFull
 
 from piggy.core.desk import Desk
 from piggy.core.events import Recorded
 from piggy.core.leaving_events import OrderBroughtBack, OrdersLetGo
 from piggy.engine.journal import Journal, Row, UnableToWrite
 from piggy.engine.recall import EVENTS, Recall
+from piggy.engine.storage import Storage
 from piggy.messaging import codec
 from piggy.messaging.chain import Tip, event_hash
 
@@ -25,10 +27,12 @@ class LogIsBroken(Exception):
 
 @dataclass(slots=True)
 class Store:
-    """PostgreSQL: `away` refuses, `torn` is the share of commits that are done though the writer hears an error."""
+    """PostgreSQL: `away` refuses, `full` has no room, `torn` is the share of commits that are done though the writer
+    hears an error."""
 
     luck: random.Random
     away: bool = False
+    full: bool = False
     torn: float = 0.0
     token: int = 0
     refused_old_tokens: int = 0
@@ -41,9 +45,11 @@ class Store:
         return self.token
 
     def append(self, *, token: int, rows: dict[str, list[Row]]) -> None:
-        """Commit all or nothing. Raises UnableToWrite."""
+        """Commit all or nothing. Raises UnableToWrite, or DiskFull as PostgreSQL does."""
         if self.away:
             raise UnableToWrite("PostgreSQL is away.")
+        if self.full:
+            raise DiskFull("No space left on device")
         if token != self.token:
             self.refused_old_tokens += 1
             raise UnableToWrite(f"Token {token} is old.")
@@ -112,15 +118,21 @@ class Store:
 class SimulatedJournal(Journal):
     """The engine's pen on this store; chaining and encoding are the real ones."""
 
-    def __init__(self, *, store: Store, token: int) -> None:
+    def __init__(self, *, store: Store, token: int, storage: Storage) -> None:
         self.tips = {}
+        self._storage = storage
         self._store = store
         self._token = token
 
     async def append(self, *, rows: dict[str, list[Row]]) -> set[str]:
         """Commit the rows of every tenant; none is ever moved. Raises UnableToWrite."""
         await asyncio.sleep(self._store.luck.uniform(0.0005, 0.004))
-        self._store.append(token=self._token, rows=rows)
+        try:
+            self._store.append(token=self._token, rows=rows)
+        except DiskFull as error:
+            self._storage.refused(error)
+            raise UnableToWrite(str(error)) from error
+        self._storage.wrote()
         await asyncio.sleep(self._store.luck.uniform(0.0, 0.002))
         return set()
 

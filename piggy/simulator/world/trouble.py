@@ -49,6 +49,7 @@ class Trouble:
             self.flush_redis,
             self.lose_redis,
             self.lose_database,
+            self.fill_disk,
             self.step_clock,
         ]
         self._redis.lost_answer, self._store.torn = SHARE_LOST, SHARE_TORN
@@ -112,6 +113,12 @@ class Trouble:
         self._store.away = True
         await asyncio.sleep(self._luck.uniform(0.1, 2.0))
         self._store.away = False
+
+    async def fill_disk(self) -> None:
+        """PostgreSQL has no room for a while (F-21): it is read, and nothing is written."""
+        self._store.full = True
+        await asyncio.sleep(self._luck.uniform(0.5, 5.0))
+        self._store.full = False
 
     async def step_clock(self) -> None:
         """UTC is stepped by a second or an hour, and set right a while later (INV-20)."""

@@ -14,14 +14,15 @@ from django.test import Client
 
 from apps.users.services import issue_token
 from piggy import projector
-from piggy.core.answers import Answer, OrderView
+from piggy.core.answers import STORAGE_FULL, Answer, OrderView
 from piggy.core.commands import AmendOrder, AnswerRequote, PlaceOrder
-from piggy.core.events import Check
+from piggy.core.events import Check, CommandRefused
 from piggy.core.orders import OrderState
 from piggy.messaging import codec, streams
 from tests.apps import records
 
 ORDER = {"account_id": "A1", "symbol": "EURUSD", "side": "buy", "quantity": "0.10"}
+NO_ROOM = Decimal("0.33")
 
 
 class Api:
@@ -88,6 +89,9 @@ def _decided(envelope: Any) -> Answer:
     if not isinstance(envelope.command, PlaceOrder):
         return Answer(command_id=envelope.command_id)
     terms = envelope.command.terms
+    if terms.quantity == NO_ROOM:
+        full = CommandRefused(code=STORAGE_FULL, field="", text="no room")
+        return Answer(command_id=envelope.command_id, refused=full)
     denied = terms.quantity > 5
     reasons = (
         Check(code="P-05", passed=False, text="at most 5 lots"),
@@ -136,6 +140,11 @@ def test_a_denied_order_is_422_with_every_reason(alice: Api, desk: list[Any]) ->
     assert body["code"] == "P-05"
     assert [reason["code"] for reason in body["errors"]] == ["P-05", "P-17"]
     assert body["order"]["state"] == "denied"
+
+
+def test_f_21_where_nothing_can_be_recorded_the_answer_is_503_and_names_it(alice: Api, desk: list[Any]) -> None:
+    answer = alice.place({**ORDER, "quantity": str(NO_ROOM)})
+    assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "STORAGE_FULL", "5")
 
 
 def test_past_the_wait_the_answer_is_202_and_says_how_to_ask_again(alice: Api, engine_lease: None) -> None:
