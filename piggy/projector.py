@@ -2,7 +2,8 @@
 
 Follows each tenant's event log by seq. A wake-up comes from Redis when the engine commits, and every log is looked at
 every half second without one, so Redis may vanish. One transaction per batch holds the rows and the cursor: a crash
-repeats nothing. A gap in the log stops the process: rows made from a log with a hole would be wrong and look right.
+repeats nothing. Every event's hash is checked. Where a log has a gap or was changed its broker's projections halt, and
+no other's: rows made from such a log would be wrong and look right.
 """
 
 from __future__ import annotations
@@ -27,16 +28,11 @@ BUSY_EVENTS = 200
 # Where there are more tasks than processors an order goes first; what people look at may be a moment late.
 NICE = 5
 RECONNECT_S = 1.0
+# A log that is not whole is looked at again so often, and said to be so again: somebody may have put it right.
+HALTED_S = 30.0
 TENANTS_AGE_S = 5.0
 BATCH_ROWS_MAX = 4_000
-GAP_EXIT = 3
-
-ROWS = """
-select seq, command_id::text, position, version, principal, request_hash,
-       (extract(epoch from occurred_at) * 1000000)::bigint, (extract(epoch from recorded_at) * 1000000)::bigint,
-       recorded_mono_ns, payload
-from event_log where seq > %s order by seq limit %s
-"""
+NO_END = 2**63 - 1
 
 
 class Projection(Protocol):
@@ -46,7 +42,7 @@ class Projection(Protocol):
 
 
 class UnableToProject(Exception):
-    """The log has a gap or a row that cannot be read; nothing past it is shown until someone looks."""
+    """The log has a gap, or a row that is not what was written; nothing past it is shown until someone looks."""
 
 
 @cache
@@ -90,7 +86,7 @@ def _modules() -> dict[str, Any]:
 def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> int:
     """Project at most `rows_max` events of a tenant in one transaction and return how many the log held.
 
-    `name` limits it to one projection, as a rebuild does. Raises UnableToProject on a gap.
+    `name` limits it to one projection, as a rebuild does. Raises UnableToProject where the log is not whole.
     """
     import structlog
     from django.db import DataError
@@ -116,7 +112,7 @@ def _catch_up(*, tenant: str, name: str, rows_max: int) -> int:
     with _no_collection(), in_tenant(tenant), transaction.atomic():
         cursors = _cursors(wanted)
         first = min(cursors.values())
-        batch = _read(after=first, limit=rows_max)
+        batch = _read(tenant=tenant, after=first, limit=rows_max)
         if not batch:
             return 0
         with bulk.unawaited():
@@ -177,43 +173,40 @@ def _move(cursors: dict[str, int], *, to: int) -> None:
         cursor.execute("update projection_cursor set seq = %s where name = any(%s) and seq < %s", [to, [*cursors], to])
 
 
-def _read(*, after: int, limit: int) -> list[Any]:
+def _read(*, tenant: str, after: int, limit: int) -> list[Any]:
+    """Return the events after `after`, every hash checked. Raises UnableToProject."""
+    import psycopg
     from django.db import connection
 
-    from piggy.core.events import Recorded
-    from piggy.messaging.upcasting import event_of
+    from piggy.messaging import log_pages
+    from piggy.messaging.chain import Tip
 
-    with connection.cursor() as cursor:
-        cursor.execute(ROWS, [after, limit])
-        rows = cursor.fetchall()
-    for expected, row in enumerate(rows, start=after + 1):
-        if row[0] != expected:
-            raise UnableToProject(f"The log goes from seq {expected - 1} to {row[0]}.")
-    return [
-        Recorded(
-            seq=seq,
-            command_id=command_id,
-            position=position,
-            principal=principal,
-            request_hash=request_hash or "",
-            occurred_at_us=occurred_at_us,
-            recorded_at_us=recorded_at_us,
-            recorded_mono_ns=mono_ns,
-            event=event_of(payload=bytes(payload), version=version),
-        )
-        for (
-            seq,
-            command_id,
-            position,
-            version,
-            principal,
-            request_hash,
-            occurred_at_us,
-            recorded_at_us,
-            mono_ns,
-            payload,
-        ) in rows
-    ]
+    with connection.cursor(), connection.wrap_database_errors:  # Opens the connection; puts the context on it.
+        cursor = psycopg.Cursor(connection.connection)
+        cursor.execute(_page(tenant), {"after": after, "until": NO_END, "rows": limit}, binary=True)
+        page, before = cursor.fetchone() or (None, None)
+    tip = Tip()
+    if after:
+        if before is None:
+            raise UnableToProject(f"{tenant}: event {after} is missing.")
+        tip = Tip(after, before)
+    try:
+        return [row.recorded for row in log_pages.rows(tenant=tenant, page=page or b"", tip=tip)]
+    except log_pages.UnableToRead as error:
+        raise UnableToProject(str(error)) from error
+
+
+@cache
+def _page(tenant: str) -> Any:
+    from psycopg import sql
+
+    from piggy.messaging import log_pages
+
+    before = sql.SQL("(SELECT hash FROM {schema}.event_log WHERE seq = %(after)s)")
+    return sql.SQL("SELECT ({page}), {before}").format(
+        page=sql.SQL(log_pages.PAGE).format(schema=sql.Identifier(tenant)),
+        before=before.format(schema=sql.Identifier(tenant)),
+    )
 
 
 class Follower:
@@ -226,13 +219,14 @@ class Follower:
         self._woken: set[str] = set()
         self._polled_s = -POLL_S
         self._subscriber: Any = None
+        self._halted_until_s: dict[str, float] = {}
 
     def stop(self, *_: Any) -> None:
         """Finish the batch at hand and return from `run`."""
         self._running = False
 
     def run(self) -> None:
-        """Project until `stop`. Raises UnableToProject on a gap; a database that is away is waited for."""
+        """Project until `stop`; a database that is away is waited for."""
         import structlog
         from django.db import InterfaceError, OperationalError, connection
 
@@ -244,7 +238,7 @@ class Follower:
                 if time.monotonic() - looked_at_s > TENANTS_AGE_S:
                     self._look_for_tenants()
                     looked_at_s = time.monotonic()
-                found = {tenant: catch_up(tenant=tenant) for tenant in self._due()}
+                found = {tenant: self._catch_up(tenant) for tenant in self._due()}
             except (OperationalError, InterfaceError) as error:
                 log.warning("projector_waits_for_database", error=str(error))
                 # Django keeps a connection that broke between transactions, and never asks for another by itself.
@@ -257,6 +251,21 @@ class Follower:
                 round_s = BUSY_ROUND_S if sum(found.values()) >= BUSY_EVENTS else ROUND_S
                 time.sleep(max(0.0, began_s + round_s - time.monotonic()))
                 self._sleep()
+
+    def _catch_up(self, tenant: str) -> int:
+        """Project what is new of one broker, nothing of one whose log is not whole; return how many events."""
+        import structlog
+
+        if time.monotonic() < self._halted_until_s.get(tenant, 0.0):
+            return 0
+        try:
+            found = catch_up(tenant=tenant)
+        except UnableToProject as error:
+            structlog.get_logger(__name__).critical("projections_halted", tenant=tenant, error=str(error))
+            self._halted_until_s[tenant] = time.monotonic() + HALTED_S
+            return 0
+        self._halted_until_s.pop(tenant, None)
+        return found
 
     def _due(self) -> list[str]:
         """Return whose logs to look at: of those that woke us, and twice a second all of them."""
@@ -296,7 +305,7 @@ class Follower:
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; exit 3 when a log has a gap."""
+    """Run until SIGTERM or SIGINT."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"piggy.settings.{os.environ.get('PIGGY_ENV', 'dev')}")
     os.nice(NICE)
     django.setup()
@@ -308,11 +317,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, follower.stop)
     log = structlog.get_logger(__name__)
     log.info("projector_started", projections=list(projections()))
-    try:
-        follower.run()
-    except UnableToProject as error:
-        log.critical("projector_halted", error=str(error))
-        return GAP_EXIT
+    follower.run()
     log.info("projector_stopped")
     return 0
 

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from piggy import projector
 from piggy.messaging import streams
@@ -69,6 +70,29 @@ def test_without_a_wire_all_are_looked_at_twice_a_second(looked: list[list[str]]
     began_s = time.monotonic()
     assert follow(looked, None, 2) == [TENANTS, TENANTS]
     assert projector.POLL_S <= time.monotonic() - began_s < 2 * projector.POLL_S
+
+
+def test_inv_09_a_log_that_is_not_whole_halts_its_broker_alone_and_is_said_aloud(
+    looked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once at first, and again where it is looked at again and still is not."""
+    bad = ["birch"]
+
+    def catch_up(*, tenant: str) -> int:
+        looked[-1].append(tenant)
+        if tenant in bad:
+            raise projector.UnableToProject("birch: event 7 is not what was written.")
+        return 0
+
+    monkeypatch.setattr(projector, "catch_up", catch_up)
+    monkeypatch.setattr(projector, "HALTED_S", 0.8)
+    with capture_logs() as said:
+        assert follow(looked, None, 3) == [TENANTS, ["acorn", "cedar"], TENANTS]
+        assert [(each["log_level"], each["tenant"]) for each in said] == [("critical", "birch")] * 2
+        bad.clear()
+        looked[:] = [[]]
+        assert follow(looked, None, 1) == [TENANTS]
+    assert len(said) == 2
 
 
 def test_a_log_that_was_longer_than_a_batch_is_looked_at_again_at_once(

@@ -24,7 +24,7 @@ from piggy.core.commands import (
     ReportConnection,
 )
 from piggy.core.orders import OrderTerms
-from piggy.messaging.client import Client, UnableToTell, command_id_of
+from piggy.messaging.client import Client, UnableToStore, UnableToTell, command_id_of
 
 WAIT_S_MAX = 10
 
@@ -35,6 +35,10 @@ class UnableToTrade(Exception):
 
 class UnableToReachDesk(Exception):
     """The engine or Redis is away. Whether the command was taken is unknown: ask again under the same key."""
+
+
+class UnableToRecord(UnableToReachDesk):
+    """There is no room to write; nothing was taken."""
 
 
 def place_order(
@@ -226,6 +230,8 @@ def _ask(
     )
     try:
         return _client().ask(tenant=tenant, envelope=envelope, wait_s=min(wait_s, WAIT_S_MAX))
+    except UnableToStore as error:
+        raise UnableToRecord("There is no room to record orders. Try again under the same key.") from error
     except UnableToTell as error:
         raise UnableToReachDesk(str(error)) from error
 

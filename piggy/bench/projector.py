@@ -12,17 +12,21 @@ import time
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 from piggy.bench import broker
 from piggy.core import events as ev
 from piggy.core.orders import OrderTerms, Side
+from piggy.messaging import codec
+from piggy.messaging.chain import EVENT_VERSION, FIRST_HASH, event_hash
 
 EVENTS_PER_ROUND = 4_000
 ROUNDS_MIN = 3
 ROW = """
 insert into event_log (seq, command_id, position, type, version, principal, request_hash, occurred_at, recorded_at,
                        recorded_mono_ns, payload, prev_hash, hash)
-values (%s, %s, 0, %s, 2, 'bench', '', now(), now(), 0, %s, '', %s)
+values (%(seq)s, %(command_id)s, 0, %(type_name)s, %(version)s, 'bench', '', 'epoch', 'epoch', 0, %(payload)s,
+        %(prev_hash)s, %(hash)s)
 """
 
 
@@ -72,16 +76,28 @@ def _write(tenant: str, size: int) -> None:
     from django.db import connection
 
     from apps.tenants.services import in_tenant
-    from piggy.messaging import codec
 
     with in_tenant(tenant), connection.cursor() as cursor:
-        cursor.execute("select coalesce(max(seq), 0) from event_log")
-        first = int(cursor.fetchone()[0]) + 1
-        rows = [
-            (first + at, uuid.uuid4(), type(event).__name__, codec.encode(event), os.urandom(32))
-            for at, event in enumerate(_events(first=first, size=size))
-        ]
-        cursor.executemany(ROW, rows)
+        cursor.execute("select seq, hash from event_log order by seq desc limit 1")
+        seq, tip = cursor.fetchone() or (0, FIRST_HASH)
+        cursor.executemany(ROW, list(_chained(first=seq + 1, tip=bytes(tip), size=size)))
+
+
+def _chained(*, first: int, tip: bytes, size: int) -> Iterator[dict[str, Any]]:
+    """Yield rows that follow the log's end, for the projector reads no others."""
+    always: dict[str, Any] = {"position": 0, "principal": "bench", "request_hash": ""}
+    always |= {"occurred_at_us": 0, "recorded_at_us": 0, "recorded_mono_ns": 0}
+    for seq, event in enumerate(_events(first=first, size=size), start=first):
+        row: dict[str, Any] = {
+            "seq": seq,
+            "command_id": str(uuid.uuid4()),
+            "type_name": type(event).__name__,
+            "version": EVENT_VERSION,
+            "payload": codec.encode(event),
+            "prev_hash": tip,
+        }
+        tip = event_hash(**row, **always)
+        yield {**row, "hash": tip}
 
 
 def _events(*, first: int, size: int) -> Iterator[ev.AnyEvent]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -128,16 +129,7 @@ class Term:
         def tell(done: list[Done]) -> None:
             _tell(done, dispatch, intake, marks, cards)
 
-        loop = Loop(
-            journal=journal,
-            clock=self._clock,
-            batch_max=self._config.batch_max,
-            tell=tell,
-            figures=self.status.figures,
-            look_up=recall.look_up,
-            reels=tape.reels,
-            storage=self.status.storage,
-        )
+        loop = self._loop(journal, tape, recall, tell)
         dispatch = self._dispatch = Dispatch(connection=wire, desks=loop.desks, settled=loop.settled)
         marks = exposure.Marks(connection=wire, desks=loop.desks, clock=self._clock)
         cards = scorecards.Scorecards(connection=wire, desks=loop.desks, clock=self._clock)
@@ -179,6 +171,18 @@ class Term:
         self.loop = loop
         self.status.state = "ACTIVE"
         log.info("active", extra={"tenants": sorted(loop.desks), "token": lease.token})
+
+    def _loop(self, journal: Journal, tape: Tape, recall: Recall, tell: Callable[[list[Done]], None]) -> Loop:
+        return Loop(
+            journal=journal,
+            clock=self._clock,
+            batch_max=self._config.batch_max,
+            tell=tell,
+            figures=self.status.figures,
+            look_up=recall.look_up,
+            reels=tape.reels,
+            storage=self.status.storage,
+        )
 
     def _tape(self, journal: Journal) -> Tape:
         return Tape(

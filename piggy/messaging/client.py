@@ -19,8 +19,16 @@ from piggy.messaging.identity import command_id_of as command_id_of
 WAIT_S_MAX = 4.0
 
 
+# How Redis refuses to write: what it has on disk cannot grow, or what it has in memory may not.
+NO_ROOM = ("MISCONF", "OOM", "command not allowed when used memory")
+
+
 class UnableToTell(Exception):
     """The command is not on the stream, or nobody knows whether it is: ask again under the same command id."""
+
+
+class UnableToStore(UnableToTell):
+    """The stream has no room, on disk or in memory; the command is not on it."""
 
 
 class Client:
@@ -51,7 +59,8 @@ class Client:
             key = lanes.key_of(tenant=tenant, command=envelope.command)
             self._redis.xadd(key, _entry(codec.encode(envelope)))
         except redis.RedisError as error:
-            raise UnableToTell(f"The command could not be sent: {error}") from error
+            kind = UnableToStore if str(error).startswith(NO_ROOM) else UnableToTell
+            raise kind(f"The command could not be sent: {error}") from error
 
     def tell_all(self, *, tenant: str, envelopes: Sequence[Envelope]) -> None:
         """Put commands on their lanes in one round trip, in their order. Raises UnableToTell as `tell` does."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 from piggy.core.events import AccountCredited, AnyEvent, Check, OrderAccepted, OrderFilled, RoutingDecision, Verdict
 from piggy.core.orders import OrderTerms, Side
 from piggy.messaging import codec
+from piggy.messaging.chain import FIRST_HASH, event_hash
 
-AT = "2030-01-01T00:00:00.000001Z"
+AT, AT_US = "2030-01-01T00:00:00.000001Z", 1_893_456_000_000_001
 ROW = (
     "insert into event_log (seq, command_id, position, type, version, principal, request_hash, occurred_at,"
     " recorded_at, recorded_mono_ns, payload, prev_hash, hash)"
@@ -27,11 +27,19 @@ def write(*events: AnyEvent, first: int | None = None, command_id: str = "") -> 
         if first is None:
             cursor.execute("select coalesce(max(seq), 0) + 1 from event_log")
             first = cursor.fetchone()[0]
+        cursor.execute("select hash from event_log where seq < %s order by seq desc limit 1", [first])
+        tip = bytes((cursor.fetchone() or [FIRST_HASH])[0])
         for seq, event in enumerate(events, start=first):
             named, name = command_id or str(uuid.uuid4()), type(event).__name__
             place = seq - first if command_id else 0
             payload = codec.encode(event)
-            cursor.execute(ROW, [seq, named, place, name, AT, AT, payload, os.urandom(32), os.urandom(32)])
+            digest = event_hash(
+                prev_hash=tip, seq=seq, command_id=named, position=place, type_name=name, version=2,
+                principal="user:1", request_hash="", occurred_at_us=AT_US, recorded_at_us=AT_US, recorded_mono_ns=0,
+                payload=payload,
+            )  # fmt: skip
+            cursor.execute(ROW, [seq, named, place, name, AT, AT, payload, tip, digest])
+            tip = digest
 
 
 def client(*, name: str = "alice", account_id: str = "A1", tenant: str = "acorn", group: str = "b-book") -> Any:

@@ -122,6 +122,25 @@ async def test_an_answer_is_waited_for_past_the_patience_of_a_connection(
     assert await asyncio.to_thread(client.ask, tenant="nobody", envelope=asked, wait_s=0.12) is None
 
 
+async def test_f_03_a_redis_without_room_refuses_loudly_and_the_engine_lives_on(
+    ground: Ground, shard: str, tenant: str
+) -> None:
+    """`noeviction`: what is on the streams stays, what would be new is refused."""
+    client, wire = Client(redis_url=ground.services.redis_url), redis.Redis.from_url(ground.services.redis_url)
+    before: Any = wire.config_get("maxmemory")
+    async with running_engine(ground, shard) as term:
+        await open_desk(client, tenant)
+        wire.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(messaging_client.UnableToStore):
+                await ask(client, tenant, envelope(buy()))
+            await asyncio.sleep(0.3)
+            assert term.status.state == "ACTIVE"
+        finally:
+            wire.config_set("maxmemory", before["maxmemory"])
+        await ask(client, tenant, envelope(buy()))
+
+
 async def test_a_poison_message_is_a_dead_letter_and_the_others_go_on(ground: Ground, shard: str, tenant: str) -> None:
     client = Client(redis_url=ground.services.redis_url)
     wire = redis.Redis.from_url(ground.services.redis_url)

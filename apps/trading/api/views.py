@@ -205,7 +205,8 @@ def _denied(request: Request, order: dict[str, Any]) -> Response:
 
 
 def _away(error: services.UnableToReachDesk) -> Unavailable:
-    return Unavailable(message=str(error), code="ENGINE_RECOVERING", retry_after_s=DESK_AWAY_RETRY_S)
+    code = STORAGE_FULL if isinstance(error, services.UnableToRecord) else "ENGINE_RECOVERING"
+    return Unavailable(message=str(error), code=code, retry_after_s=DESK_AWAY_RETRY_S)
 
 
 def _key(request: Request) -> str:

@@ -138,23 +138,7 @@ class _World:
         await trouble.make(until_s=until_s)
         await self._come_to_rest([*trading, watching[0]])
         watching[1].cancel()
-        live = self._desk()
-        assert live is not None
-        replayed, _ = self._store.recover(tenant=TENANT)
-        log = [recorded.event for recorded in self._store.events(tenant=TENANT)]
-        whole = self._store.whole(tenant=TENANT)
-        check(
-            log=log,
-            live=live,
-            replayed=replayed,
-            whole=whole,
-            clients=self._clients,
-            lps=self._lps,
-            workers=self._workers,
-        )
-        if buried := [reason for engine in self._engines for reason in engine.letters.buried]:
-            raise RuleBroken(f"F-21, F-24: what can be carried out is no dead letter: {buried[:3]}")
-        check_history(log=list(self._store.events(tenant=TENANT)))
+        self._check()
         auditor.ask_again()
         quoting.cancel()
         for worker in self._workers:
@@ -174,6 +158,24 @@ class _World:
             repeats=sum(worker.kept.repeats for worker in self._workers),
             trouble=trouble.met,
         )
+
+    def _check(self) -> None:
+        live = self._desk()
+        assert live is not None
+        replayed, _ = self._store.recover(tenant=TENANT)
+        recorded = list(self._store.events(tenant=TENANT))
+        check(
+            log=[each.event for each in recorded],
+            live=live,
+            replayed=replayed,
+            whole=self._store.whole(tenant=TENANT),
+            clients=self._clients,
+            lps=self._lps,
+            workers=self._workers,
+        )
+        check_history(log=recorded)
+        if buried := [reason for engine in self._engines for reason in engine.letters.buried]:
+            raise RuleBroken(f"F-21, F-24: what can be carried out is no dead letter: {buried[:3]}")
 
     async def _come_to_rest(self, trading: list[asyncio.Task[None]]) -> None:
         """The world is healed: within HEALED_S everybody has an answer and nothing is in doubt (liveness)."""

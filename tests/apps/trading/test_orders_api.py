@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
@@ -19,6 +20,8 @@ from piggy.core.commands import AmendOrder, AnswerRequote, PlaceOrder
 from piggy.core.events import Check, CommandRefused
 from piggy.core.orders import OrderState
 from piggy.messaging import codec, streams
+from piggy.messaging.client import Client as Engines
+from piggy.messaging.client import UnableToStore, UnableToTell
 from tests.apps import records
 
 ORDER = {"account_id": "A1", "symbol": "EURUSD", "side": "buy", "quantity": "0.10"}
@@ -145,6 +148,15 @@ def test_a_denied_order_is_422_with_every_reason(alice: Api, desk: list[Any]) ->
 def test_f_21_where_nothing_can_be_recorded_the_answer_is_503_and_names_it(alice: Api, desk: list[Any]) -> None:
     answer = alice.place({**ORDER, "quantity": str(NO_ROOM)})
     assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "STORAGE_FULL", "5")
+
+
+def test_f_03_a_redis_without_room_is_told_apart_from_one_that_is_away(
+    alice: Api, engine_lease: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, code in ((UnableToStore("no room"), "STORAGE_FULL"), (UnableToTell("away"), "ENGINE_RECOVERING")):
+        monkeypatch.setattr(Engines, "ask", Mock(side_effect=error))
+        answer = alice.place()
+        assert (answer.status_code, answer.json()["code"]) == (503, code)
 
 
 def test_past_the_wait_the_answer_is_202_and_says_how_to_ask_again(alice: Api, engine_lease: None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -113,9 +115,38 @@ def test_every_door_takes_only_what_the_tables_hold() -> None:
 def test_inv_09_a_gap_in_the_log_halts_the_projector(books: Any) -> None:
     records.write(records.credited())
     records.write(records.accepted(), first=3)
-    with pytest.raises(projector.UnableToProject, match="from seq 1 to 3"):
+    with pytest.raises(projector.UnableToProject, match="event 2 is missing, the log goes on at 3"):
         projector.catch_up(tenant="acorn")
     assert money_of(account_ids=["A1"])["A1"].balance == 0, "nothing of the batch is shown"
+
+
+@pytest.mark.parametrize("projected", [0, 1])
+def test_inv_09_a_changed_event_is_never_shown(books: Any, owner_sql: Any, projected: int) -> None:
+    """Nor what follows one that went after it was shown."""
+    records.write(records.credited())
+    for _ in range(projected):
+        projector.catch_up(tenant="acorn")
+    records.write(records.credited("7"))
+    with tampering(owner_sql):
+        owner_sql("update acorn.event_log set hash = sha256(hash) where seq = 1")
+    with pytest.raises(projector.UnableToProject, match=f"event {1 + projected} is not what was written"):
+        projector.catch_up(tenant="acorn")
+    with tampering(owner_sql):
+        owner_sql("delete from acorn.event_log where seq = 1")
+    with pytest.raises(projector.UnableToProject, match="event 1 is missing"):
+        projector.catch_up(tenant="acorn")
+    assert money_of(account_ids=["A1"])["A1"].balance == 1_000 * projected
+
+
+@contextmanager
+def tampering(owner_sql: Any) -> Iterator[None]:
+    """The owner takes off what refuses even him."""
+    owner_sql("alter table acorn.event_log no force row level security")
+    owner_sql("alter table acorn.event_log disable trigger user")
+    yield
+    for name in ("append_only", "never_truncated"):
+        owner_sql(f"alter table acorn.event_log enable always trigger {name}")
+    owner_sql("alter table acorn.event_log force row level security")
 
 
 def test_an_order_that_waits_for_a_dealer_is_seen_to_wait(books: Any) -> None:
