@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 
@@ -104,9 +105,7 @@ class Screen:
         """
         orders, waiting, frames = self.panels["orders"], self.orders, []
         if self.crowd:
-            shown = [order_id for order_id in self.crowd if order_id in orders.rows]
-            latest = CROWD_SHOWN if self.watched else ORDERS_KEPT
-            waiting.append(_order_rows(desk, dict.fromkeys([*shown, *list(self.crowd)[-latest:]])))
+            waiting.append(_order_rows(desk, self._seen_of_crowd()))
         self.orders, self.crowd, self.rows_made = [], {}, 0
         for touched in waiting:
             orders.rows.update(touched)
@@ -116,6 +115,13 @@ class Screen:
                 frames.append(orders.frame(dict.fromkeys(at_once), snapshot=False, at_us=at_us))
             orders.snapshot_due = True
         return frames
+
+    def _seen_of_crowd(self) -> list[str]:
+        """Return of the crowd whoever is shown and stays so, then the latest of those who are not."""
+        rows, latest = self.panels["orders"].rows, CROWD_SHOWN if self.watched else ORDERS_KEPT
+        new = [order_id for order_id in list(self.crowd)[-latest:] if order_id not in rows]
+        staying = islice(rows, max(0, len(rows) + len(new) - ORDERS_KEPT), None)
+        return [*(order_id for order_id in staying if order_id in self.crowd), *new]
 
     def count_second(self) -> None:
         """Begin the next second's counts."""

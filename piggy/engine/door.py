@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 from piggy.core.accounts import Strategy
 from piggy.core.answers import STORAGE_FULL, Answer
@@ -29,6 +28,7 @@ RETRY_S = 1
 STAND_IN = ActOnTime()
 
 Told = Callable[[Answer | None], None]
+Proven = TypeVar("Proven")
 
 
 class Pass(NamedTuple):
@@ -62,13 +62,7 @@ class Door:
     def signal(self, *, request: Request, tenant: str, strategy_id: str, mac: str, told: Told) -> None:
         """Take one signal over HTTP; `told` hears the answer after its commit. Raises UnableToAcceptSignal."""
         strategy = self._strategy(tenant, strategy_id)
-        with self._guesses(request):
-            if mac:
-                signal = signals.parse(body=request.body)
-                self._prove_capability(request, tenant, strategy, signal, mac)
-            else:
-                self._prove_signed(request, tenant, strategy)
-                signal = signals.parse(body=request.body)
+        signal = self._unguessed(request, lambda: self._read(request, tenant, strategy, mac))
         assert strategy is not None, "nobody proves to be a strategy that there is not"
         self.take(
             tenant=tenant,
@@ -82,8 +76,7 @@ class Door:
     def enter(self, *, request: Request, tenant: str, strategy_id: str) -> Pass:
         """Prove a connection, signed over an empty body, for all that comes over it. Raises UnableToAcceptSignal."""
         strategy = self._strategy(tenant, strategy_id)
-        with self._guesses(request):
-            version = self._prove_signed(request, tenant, strategy)
+        version = self._unguessed(request, lambda: self._prove_signed(request, tenant, strategy))
         return Pass(tenant, strategy_id, version)
 
     def still_valid(self, *, passed: Pass) -> Strategy:
@@ -136,14 +129,22 @@ class Door:
         elif item.respond is not None:
             item.respond(None)
 
-    @contextmanager
-    def _guesses(self, request: Request) -> Iterator[None]:
-        """Count the proofs from an address that fail; past the limit none is looked at."""
+    def _read(self, request: Request, tenant: str, strategy: Strategy | None, mac: str) -> Signal:
+        """Return a signal whose proof holds; that of a capability is about what is in it."""
+        if not mac:
+            self._prove_signed(request, tenant, strategy)
+        signal = signals.parse(body=request.body)
+        if mac:
+            self._prove_capability(request, tenant, strategy, signal, mac)
+        return signal
+
+    def _unguessed(self, request: Request, prove: Callable[[], Proven]) -> Proven:
+        """Return what a proof gives, counting those from an address that fail; past the limit none is looked at."""
         now_ns = time.monotonic_ns()
         if self._failures.is_spent(name=request.address, now_ns=now_ns):
             raise _too_many("Too many proofs from this address were not valid.")
         try:
-            yield
+            return prove()
         except UnableToAcceptSignal as error:
             if error.status == 401:
                 self._failures.take(name=request.address, now_ns=now_ns)

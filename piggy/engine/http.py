@@ -18,8 +18,6 @@ PIPELINED_MAX = 64
 REQUEST_S_MAX = 10
 IDLE_S_MAX = 75
 HEADER_NAMES_KEPT = 500
-# What a body may be wrapped in: nothing that has to be unpacked.
-PLAIN = (("content-encoding", "identity"), ("transfer-encoding", "chunked"))
 
 REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
@@ -191,12 +189,18 @@ class Connection(asyncio.Protocol):
         length = self._headers.get("content-length", "0")
         if not length.isdigit() or int(length) > BODY_BYTES_MAX:
             self._fail(413, "BODY_TOO_LARGE")
-        elif any(self._headers.get(name, plain).lower() != plain for name, plain in PLAIN):
+        elif self._is_wrapped():
             self._fail(415, "ENCODED_BODY")
         elif self._waiting:
             return  # Before the answers that come first nothing is said, not even to go on.
         elif self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _is_wrapped(self) -> bool:
+        """Whether the body would have to be unpacked."""
+        coding, transfer = self._headers.get("content-encoding"), self._headers.get("transfer-encoding")
+        is_packed = coding is not None and coding.lower() != "identity"
+        return is_packed or (transfer is not None and transfer.lower() != "chunked")
 
     def on_body(self, body: bytes) -> None:
         self._body += body

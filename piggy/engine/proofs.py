@@ -1,6 +1,6 @@
 """Proof that a signal comes from its strategy: a signature over the raw body, or a capability URL's MAC.
 
-Secrets are derived, and kept once derived, so that a proof costs one HMAC. Whatever fails is answered with one text.
+Secrets are derived, and kept ready to sign once derived. Whatever fails is answered with one text.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from piggy.core.accounts import Strategy
 from piggy.core.strategies import key_versions
 from piggy.engine.signals import Signal, UnableToAcceptSignal
 from piggy.messaging import signing
+from piggy.messaging.signing import Signer
 
 WINDOW_S = 300
 SCOPE = "trade"
-SECRETS_KEPT = 100_000
+SIGNERS_KEPT = 20_000
 
 _TIME = re.compile(r"[0-9]{10}")
 
@@ -27,7 +28,7 @@ class Proofs:
 
     def __init__(self, *, key: bytes) -> None:
         self._key = key
-        self._secrets: dict[tuple[str, str, int], str] = {}
+        self._signers: dict[tuple[str, str, int], Signer] = {}
 
     def signed(
         self, *, headers: Mapping[str, str], body: bytes, strategy: Strategy, tenant: str, address: str, now_s: int
@@ -42,8 +43,8 @@ class Proofs:
         if not _is_allowed(address, strategy.sources):
             raise unauthorised()
         for version in key_versions(strategy=strategy, now_us=now_s * 1_000_000):
-            secret = self._secret(tenant, strategy.strategy_id, version)
-            if signing.same(given, signing.signature(secret=secret, timestamp=timestamp, body=body)):
+            signer = self._signer(tenant, strategy.strategy_id, version)
+            if signing.same(given, signer.signature(timestamp=timestamp, body=body)):
                 return version
         raise unauthorised()
 
@@ -65,15 +66,15 @@ class Proofs:
         if not known or not _is_allowed(address, strategy.sources) or abs(now_s - _seconds(signal.time)) > WINDOW_S:
             raise unauthorised()
 
-    def _secret(self, tenant: str, strategy_id: str, version: int) -> str:
+    def _signer(self, tenant: str, strategy_id: str, version: int) -> Signer:
         name = (tenant, strategy_id, version)
-        secret = self._secrets.get(name)
-        if secret is None:
-            if len(self._secrets) >= SECRETS_KEPT:
-                self._secrets.clear()
+        signer = self._signers.get(name)
+        if signer is None:
+            if len(self._signers) >= SIGNERS_KEPT:
+                self._signers.clear()
             secret = signing.strategy_secret(key=self._key, tenant=tenant, strategy=strategy_id, key_version=version)
-            self._secrets[name] = secret
-        return secret
+            signer = self._signers[name] = Signer(secret=secret)
+        return signer
 
 
 def unauthorised() -> UnableToAcceptSignal:

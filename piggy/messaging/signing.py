@@ -9,6 +9,7 @@ import hashlib
 import hmac
 
 _SEPARATOR = "\x1f"
+_BLOCK_BYTES = 64  # Of SHA-256.
 
 
 def strategy_secret(*, key: bytes, tenant: str, strategy: str, key_version: int) -> str:
@@ -18,7 +19,25 @@ def strategy_secret(*, key: bytes, tenant: str, strategy: str, key_version: int)
 
 def signature(*, secret: str, timestamp: str, body: bytes) -> str:
     """Return the hex HMAC-SHA256 of the Unix time in seconds, a dot and the raw body, for X-Piggy-Signature."""
-    return hmac.digest(secret.encode(), timestamp.encode() + b"." + body, "sha256").hex()
+    return Signer(secret=secret).signature(timestamp=timestamp, body=body)
+
+
+class Signer:
+    """HMAC-SHA256 (RFC 2104) under one secret for who signs often: its two keys are hashed once, not for each proof."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, *, secret: str) -> None:
+        key = secret.encode().ljust(_BLOCK_BYTES, b"\0")
+        assert len(key) == _BLOCK_BYTES, "a longer key would have to be hashed first"
+        self._inner, self._outer = (hashlib.sha256(bytes(byte ^ pad for byte in key)) for pad in (0x36, 0x5C))
+
+    def signature(self, *, timestamp: str, body: bytes) -> str:
+        """Return what `signing.signature` returns under the secret."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(timestamp.encode() + b"." + body)
+        outer.update(inner.digest())
+        return outer.hexdigest()
 
 
 def capability_mac(*, key: bytes, tenant: str, strategy: str, account_id: str, scope: str, key_version: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -85,6 +86,15 @@ def test_a_secret_belongs_to_one_tenant_strategy_and_version() -> None:
     secrets = {signing.strategy_secret(key=KEY, **each) for each in [parts, *others]}
     assert len(secrets) == 4
     assert signing.capability_mac(key=KEY, account_id="", scope="", **parts) not in secrets
+
+
+@pytest.mark.parametrize("secret", ["", "short", "k" * 64])
+def test_a_signature_is_the_hmac_that_everybody_else_computes(secret: str) -> None:
+    signer = signing.Signer(secret=secret)
+    for body in (b"", b"{}", b"x" * 1_000):
+        expected = hmac.new(secret.encode(), b"1700000000." + body, "sha256").hexdigest()
+        assert signer.signature(timestamp="1700000000", body=body) == expected
+        assert signing.signature(secret=secret, timestamp="1700000000", body=body) == expected
 
 
 @pytest.mark.parametrize("name", [name for name in ROW if name != "prev_hash"])
