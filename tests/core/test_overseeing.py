@@ -12,13 +12,12 @@ import pytest
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Venue
-from piggy.core.control_events import ExposureUseChanged
 from piggy.core.desk import Desk
 from piggy.core.instruments import AssetClass
-from piggy.core.limits import HOUSE_LIMITS, OF_THE_GROUP, LimitChange, Limits, UnableToSetLimit
+from piggy.core.limits import HOUSE_LIMITS, LimitChange, Limits, UnableToSetLimit
 from piggy.core.orders import OrderTerms, OrderType, Side
-from piggy.core.rollover import next_rollover_at_us
 from tests.core.floor import EURUSD, SECOND_US, START_US, Floor, canonical, names, only
+from tests.core.test_limits_of_the_day import change, codes
 
 ACME = msgspec.structs.replace(
     EURUSD, symbol="ACME", asset_class=AssetClass.SHARE, base="ACME", contract_size=D(100), price_digits=2,
@@ -60,14 +59,6 @@ def share_order(floor: Floor, side: Side, lots: str, **more: Any) -> list[ev.Any
     floor.quote("LP1", "100.00", "100.02", size="500", symbol="ACME")
     asked = OrderTerms(account_id="b1", symbol="ACME", side=side, quantity=D(lots), **more)
     return floor.do(cmd.PlaceOrder(terms=asked))
-
-
-def codes(events: list[ev.AnyEvent]) -> list[str]:
-    """Return what refuses a new order or an amendment."""
-    first = events[0]
-    if isinstance(first, ev.CommandRefused):
-        return [first.code]
-    return [check.code for check in first.verdict.reasons] if isinstance(first, ev.OrderDenied) else []
 
 
 def resting(floor: Floor, side: Side, lots: str, price: str) -> str:
@@ -202,185 +193,6 @@ def test_a_later_review_counts_and_an_earlier_one_changes_nothing(floor: Floor) 
     assert floor.do(cmd.SignReview(signed_by="eve", reference="2022", signed_at_us=0)) == []
     for changes in ({"signed_by": ""}, {"reference": ""}, {"signed_at_us": floor.now_us + 1}):
         assert codes(floor.do(msgspec.structs.replace(later, **changes))) == ["REVIEW_INVALID"]
-
-
-def change(floor: Floor, **changes: Any) -> list[ev.AnyEvent]:
-    asked: dict[str, Any] = {
-        "group": "b",
-        "limits": msgspec.structs.replace(HOUSE_LIMITS, order_volume_max_lots=D(2)),
-        "reason": "election night",
-        "asked_by": "ann",
-        "approved_by": "ben",
-    }
-    return floor.do(cmd.ChangeLimits(**(asked | changes)))
-
-
-def test_an_intraday_change_of_limits_falls_back_at_the_end_of_the_day(floor: Floor) -> None:
-    """P-28."""
-    ends_us = next_rollover_at_us(at_us=floor.now_us)
-    (changed,) = change(floor)
-    assert isinstance(changed, ev.LimitsChanged) and changed.change.reverts_at_us == ends_us
-    assert (changed.change.before.order_volume_max_lots, changed.change.reason) == (D(1_000), "election night")
-    assert codes(floor.place("b1", Side.BUY, "2.01")) == ["P-08"] and codes(floor.place("b1", Side.BUY, "2")) == []
-    floor.now_us = ends_us - 1
-    assert only(floor.act(), ev.LimitsReverted) == []
-    floor.now_us = ends_us
-    assert [event.group for event in only(floor.act(), ev.LimitsReverted)] == ["b"]
-    floor.quotes()
-    assert codes(floor.place("b1", Side.BUY, "2.01")) == [] and only(floor.act(), ev.LimitsReverted) == []
-
-
-def test_an_intraday_change_of_limits_is_ended_early_once(floor: Floor) -> None:
-    """P-28."""
-    change(floor)
-    revert = cmd.RevertLimits(group="b", by="rick", reason="calm again")
-    assert names(floor.do(revert)) == ["LimitsReverted"]
-    assert floor.desk.state.effective_limits["b"].order_volume_max_lots == HOUSE_LIMITS.order_volume_max_lots
-    assert floor.do(revert) == []
-
-
-def test_limits_set_during_an_intraday_change_count_from_its_end(floor: Floor) -> None:
-    """P-28."""
-    change(floor, reverts_at_us=floor.now_us + 60 * SECOND_US)
-    floor.do(cmd.ConfigureLimits(group="b", limits=msgspec.structs.replace(HOUSE_LIMITS, order_volume_max_lots=D(3))))
-    assert codes(floor.place("b1", Side.BUY, "2.01")) == ["P-08"]
-    floor.now_us += 60 * SECOND_US
-    floor.act()
-    floor.quotes()
-    assert codes(floor.place("b1", Side.BUY, "3")) == [] and codes(floor.place("b1", Side.BUY, "3.01")) == ["P-08"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"group": "nobody"}, "GROUP_UNKNOWN"),
-        ({"reason": ""}, "LIMIT_CHANGE_INVALID"),
-        ({"approved_by": "ann"}, "LIMIT_CHANGE_INVALID"),
-        ({"approved_by": ""}, "LIMIT_CHANGE_INVALID"),
-        ({"reverts_at_us": START_US}, "LIMIT_CHANGE_INVALID"),
-        ({"reverts_at_us": next_rollover_at_us(at_us=START_US) + 1}, "LIMIT_CHANGE_INVALID"),
-    ],
-)
-def test_an_intraday_change_out_of_order_is_refused(floor: Floor, changes: dict[str, Any], code: str) -> None:
-    """P-28."""
-    assert codes(change(floor, **changes)) == [code]
-
-
-@pytest.mark.parametrize(
-    ("changes", "order", "code"),
-    [
-        ({"order_value_max": D(50_000)}, {"lots": "0.46"}, "P-07"),
-        ({"orders_open_max": 1}, {"lots": "0.1"}, "P-18"),
-        ({"slippage_bps_max": D(5)}, {"lots": "0.1", "limit_price": "1.10100", "type": OrderType.MARKET}, "P-10"),
-    ],
-)
-def test_what_a_groups_own_settings_say_is_changed_for_the_day_too(
-    floor: Floor, changes: dict[str, Any], order: dict[str, Any], code: str
-) -> None:
-    """P-28: by two people with a reason, and its own hold again by themselves; a group changed meanwhile waits."""
-    floor.place("b1", Side.BUY, "0.01", limit_price="1.09500")
-    own = floor.desk.state.effective_limits["b"]
-    asked = msgspec.structs.replace(own, **changes)
-    assert codes(change(floor, limits=asked, approved_by="ann")) == ["LIMIT_CHANGE_INVALID"]
-    assert codes(change(floor, limits=asked, reason="")) == ["LIMIT_CHANGE_INVALID"]
-    change(floor, limits=asked)
-
-    def placed() -> list[str]:
-        terms = dict(order)
-        return codes(floor.place("b1", Side.BUY, terms.pop("lots"), **terms))
-
-    assert placed() == [code]
-    changed = msgspec.structs.replace(floor.desk.state.groups["b"], version=2, ask_markup_points=4)
-    floor.do(cmd.ConfigureGroup(group=changed))
-    assert placed() == [code]
-    floor.now_us = next_rollover_at_us(at_us=floor.now_us)
-    assert len(only(floor.act(), ev.LimitsReverted)) == 1
-    floor.quotes()
-    assert placed() == []
-    assert msgspec.structs.replace(floor.desk.state.effective_limits["b"], version=1) == own
-
-
-def test_a_change_for_the_day_bounds_what_a_market_order_may_slip(floor: Floor) -> None:
-    """P-10, P-28: the price that it may deal at, not only the one that it may ask for."""
-    floor.quote("LP1", "1.10000", "1.10010", size="0.5")
-    floor.quote("LP3", "1.09999", "1.10080", size="5")
-    own = floor.desk.state.effective_limits["b"]
-    change(floor, limits=msgspec.structs.replace(own, slippage_bps_max=D(5)))
-    assert {fill.raw_price for fill in only(floor.place("b1", Side.BUY, "3"), ev.OrderFilled)} == {
-        D("1.10010"),
-        D("1.10011"),
-    }
-    floor.do(cmd.RevertLimits(group="b", by="rick", reason="calm again"))
-    assert D("1.10080") in {fill.raw_price for fill in only(floor.place("b1", Side.BUY, "3"), ev.OrderFilled)}
-
-
-def test_a_change_that_leaves_them_out_leaves_a_groups_own_settings_alone(floor: Floor) -> None:
-    """P-28: also one that was recorded before changes stood for those."""
-    own, nothing = floor.desk.state.groups["b"], dict.fromkeys(OF_THE_GROUP)
-    change(floor, limits=msgspec.structs.replace(HOUSE_LIMITS, **nothing))
-    now = floor.desk.state.effective_limits["b"]
-    said = (own.order_notional_max, own.open_orders_max, own.slippage_bps_max)
-    assert (now.order_value_max, now.orders_open_max, now.slippage_bps_max) == said
-    older = LimitChange(
-        before=HOUSE_LIMITS, after=HOUSE_LIMITS, reason="x", asked_by="ann", approved_by="ben", from_us=0,
-        reverts_at_us=1,
-    )  # fmt: skip
-    assert older.for_group(group=own).order_value_max == own.order_notional_max
-
-
-def test_what_the_house_and_its_venues_have_open_is_watched_for_every_group_that_limits_it(floor: Floor) -> None:
-    """P-27 of P-19: tenant, firm and venue, each level once and taken back, within the five seconds allowed."""
-    limits = msgspec.structs.replace(
-        HOUSE_LIMITS, exposure_tenant_max=D(440_000), exposure_firm_max=D(1_100_000), exposure_venue_max=D(220_000)
-    )
-    floor.do(cmd.ConfigureLimits(group="a", limits=limits))
-    floor.open_account("b3", group="b", amount=1_000_000)
-    floor.now_us += SECOND_US
-    floor.act()
-    floor.place("a1", Side.BUY, "1", limit_price="1.09000")
-    assert exposures(floor) == []
-    floor.place("a1", Side.BUY, "1.7")
-    assert exposures(floor) == [("venue", "LP1", "a", D(80), True), ("tenant", "", "a", D(50), True)]
-    levels = {("venue", "LP1", "a", "USD"): D(80), ("tenant", "", "a", "USD"): D(50)}
-    assert floor.desk.state.exposure_alerts == levels and exposures(floor) == []
-    floor.place("b3", Side.BUY, "3.1")
-    assert exposures(floor) == [("tenant", "", "a", D(100), True), ("firm", "", "a", D(50), True)], "5.8 lots"
-    floor.place("b3", Side.SELL, "3.1")
-    assert exposures(floor) == [("tenant", "", "a", D(50), False), ("firm", "", "a", D(0), False)]
-    floor.do(cmd.ConfigureLimits(group="a", limits=msgspec.structs.replace(limits, exposure_venue_max=None)))
-    assert exposures(floor) == [("venue", "LP1", "a", D(0), False)], "what has no limit cannot be used up"
-    assert exposures(floor) == []
-
-
-def test_exposure_that_cannot_be_converted_leaves_its_alert_as_it_was(floor: Floor) -> None:
-    """P-27 of P-19: an account in a currency to which no rate leads, beside those that have one."""
-    krona = msgspec.structs.replace(floor.desk.state.accounts["b1"], account_id="k1", owner_id="k1", currency="SEK")
-    floor.do(cmd.ConfigureAccount(account=krona))
-    floor.do(cmd.ConfigureLimits(group="b", limits=msgspec.structs.replace(HOUSE_LIMITS, exposure_firm_max=D(200_000))))
-    floor.place("b1", Side.BUY, "1")
-    assert exposures(floor) == [("firm", "", "b", D(50), True)]
-    assert set(floor.desk.state.exposure_alerts) == {("firm", "", "b", "USD")}
-
-
-def test_a_desk_that_is_quiet_is_not_looked_at_and_one_out_of_a_snapshot_is(floor: Floor) -> None:
-    """P-27: groups and currencies are known again."""
-
-    def looks(desk: Desk) -> list[Any]:
-        floor.now_us += SECOND_US
-        return [each.groups for each in desk.due(now_us=floor.now_us) if isinstance(each, cmd.ActOnLimits)]
-
-    groups = (("a", "USD"), ("b", "USD"), ("mixed", "USD"))
-    assert (looks(floor.desk), looks(floor.desk)) == ([groups], [])
-    again = Desk.resumed(state=floor.desk.state, memory=floor.desk.memory(answers_max=1))
-    assert looks(again) == [groups]
-
-
-def exposures(floor: Floor) -> list[tuple[str, str, str, D, bool]]:
-    floor.now_us += SECOND_US
-    floor.requote()
-    found = only(floor.act(), ExposureUseChanged)
-    assert all(event.currency == "USD" and event.code == "P-19" for event in found)
-    return sorted((e.scope, e.key, e.group, e.level_percent, e.raised) for e in found)[::-1]
 
 
 def alerts(floor: Floor) -> list[tuple[str, str, D, bool]]:
