@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
 
 from apps.audit import selectors
 from apps.common.times import microseconds
@@ -22,21 +27,29 @@ from piggy.messaging import tree_heads
 from piggy.messaging.log_pages import UnableToRead
 
 BAD = 3
+USAGE = 2
+DIGITS_MAX = 19
+KEY_HEX = re.compile(r"[0-9a-f]{64}")
+# What a verb may end with that is no fault of this program: said in one line.
+EXPECTED = (UnableToRead, selectors.UnableToProve, tree_heads.UnableToReadKey, OSError, Error, psycopg.Error)
 
 
 class Command(BaseCommand):
     help = "log verify | show | export | balance | heads | prove | dead | rebuild, of one broker (--tenant) or of all."
     requires_system_checks: list[str] = []
+    _begun = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The verbs and what they take."""
         verbs = parser.add_subparsers(dest="verb", required=True)
         verify = verbs.add_parser("verify", help="Check sequence, hashes and signed heads; names the first bad event.")
-        verify.add_argument("--key", default="", help="The public key to trust, in hex; else this installation's own.")
+        verify.add_argument(
+            "--key", type=_key, default="", help="The public key to trust, in hex; else this installation's own."
+        )
         for name, text in (("show", "Print events as JSON."), ("export", "Write events as JSON lines.")):
             read = verbs.add_parser(name, help=text)
-            read.add_argument("--after", type=int, default=0)
-            read.add_argument("--until", type=int, default=selectors.NO_END)
+            read.add_argument("--after", type=_number, default=0)
+            read.add_argument("--until", type=_number, default=selectors.NO_END)
             read.add_argument("--type", default="")
             read.add_argument("--order", default="")
             if name == "export":
@@ -47,8 +60,10 @@ class Command(BaseCommand):
         verbs.add_parser("dead", help="Print messages that nobody could carry out.")
         verbs.add_parser("heads", help="Print every signed head as a line of JSON.")
         prove = verbs.add_parser("prove", help="Print the proof that an event is in the log, or one head in another.")
-        prove.add_argument("--seq", type=int, required=True)
-        prove.add_argument("--later", type=int, default=0, help="Prove the head of --seq to be the beginning of this.")
+        prove.add_argument("--seq", type=_number, required=True)
+        prove.add_argument(
+            "--later", type=_number, default=0, help="Prove the head of --seq to be the beginning of this."
+        )
         rebuild = verbs.add_parser("rebuild", help="Empty the projections and make them again.")
         rebuild.add_argument("--name", default="")
         for verb in verbs.choices.values():
@@ -56,17 +71,24 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Dispatch the verb, for one broker or for each."""
-        if options["verb"] == "rebuild":
-            become_owner()
-        known = active_schemas()
-        if options["tenant"] and options["tenant"] not in known:
-            raise CommandError(f"There is no broker {options['tenant']!r}.", returncode=2)
         verb = getattr(self, f"_{options['verb']}")
         try:
+            if options["verb"] == "rebuild":
+                become_owner()
+            known = active_schemas()
+            if options["tenant"] and options["tenant"] not in known:
+                raise CommandError(f"There is no broker {options['tenant']!r}.", returncode=USAGE)
             # A list, so that one bad log does not keep the others from being looked at.
             bad = [tenant for tenant in ([options["tenant"]] if options["tenant"] else known) if verb(tenant, options)]
-        except (UnableToRead, selectors.UnableToProve, OSError) as error:
-            raise CommandError(str(error), returncode=BAD) from error
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            # What is still to be flushed at the end must not be complained of a second time.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise CommandError("Whoever read this has stopped.", returncode=BAD) from error
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error), returncode=USAGE) from error
+        except EXPECTED as error:
+            raise CommandError(str(error).strip() or repr(error), returncode=BAD) from error
         if bad:
             raise CommandError(f"not whole: {', '.join(bad)}", returncode=BAD)
 
@@ -91,7 +113,9 @@ class Command(BaseCommand):
             for told in _wanted(tenant, options):
                 sys.stdout.write(json.dumps({"tenant": tenant, **told}, default=str) + "\n")
             return
-        with Path(options["output"]).open("a", encoding="utf-8") as file:
+        # A file that is there is never added to: it would hold the same events twice.
+        mode, self._begun = "a" if self._begun else "x", True
+        with Path(options["output"]).open(mode, encoding="utf-8") as file:
             for told in _wanted(tenant, options):
                 file.write(json.dumps({"tenant": tenant, **told}, default=str) + "\n")
 
@@ -119,9 +143,12 @@ class Command(BaseCommand):
         # The projector knows every app's projections; apps know only their own.
         projector = import_module("piggy.projector")
         if options["name"] and options["name"] not in projector.projections():
-            raise CommandError(f"There is no projection {options['name']!r}.", returncode=2)
+            raise CommandError(f"There is no projection {options['name']!r}.", returncode=USAGE)
         began_s = time.perf_counter()
-        read = projector.rebuild(tenant=tenant, name=options["name"])
+        try:
+            read = projector.rebuild(tenant=tenant, name=options["name"])
+        except projector.UnableToProject as error:
+            raise CommandError(str(error), returncode=BAD) from error
         self.stdout.write(f"{tenant}: rebuilt from {read} events in {time.perf_counter() - began_s:.1f} s")
 
 
@@ -137,16 +164,34 @@ def _wanted(tenant: str, options: dict[str, Any]) -> Any:
             yield selectors.plain(row=row)
 
 
+def _number(text: str) -> int:
+    """Return a whole number that a seq may be, for the parser. Raises ArgumentTypeError."""
+    if not _is_number(text):
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 0 to {selectors.NO_END}")
+    return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= DIGITS_MAX and int(text) <= selectors.NO_END
+
+
+def _key(text: str) -> str:
+    """Return a public key in hex, for the parser. Raises ArgumentTypeError."""
+    if text and not KEY_HEX.fullmatch(text.lower()):
+        raise ArgumentTypeError(f"{text!r} is not a public key of 64 hexadecimal digits")
+    return text.lower()
+
+
 def _seq(tenant: str, text: str) -> int:
     """Return the seq that `text` names: itself, where the log ended at a time with its zone, or its end now."""
     if not text:
         return selectors.NO_END
-    if text.isdigit():
+    if _is_number(text):
         return int(text)
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CommandError(f"{text!r} is neither a seq nor a time.", returncode=2) from error
+        raise CommandError(f"{text!r} is neither a seq nor a time.", returncode=USAGE) from error
     if at.tzinfo is None:
-        raise CommandError(f"{text!r} has no zone; write …Z or …+00:00.", returncode=2)
+        raise CommandError(f"{text!r} has no zone; write …Z or …+00:00.", returncode=USAGE)
     return selectors.seq_at(tenant=tenant, at_us=microseconds(at))

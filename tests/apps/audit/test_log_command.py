@@ -1,0 +1,75 @@
+"""`manage.py log` with what cannot be done: one line that says why, a code that is not 0, and nothing changed."""
+
+# ruff: noqa: F811
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+
+from apps.audit import selectors
+from piggy.messaging import tree_heads
+from tests.apps.audit.test_log import Book, book, trades  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ("verify --tenant nobody", 2, "no broker 'nobody'"),
+        ("verify --key 1234", 2, "64 hexadecimal digits"),
+        ("show --tenant acorn --after 99", 3, "there is no event 99"),
+        ("show --tenant acorn --until 99999999999999999999", 2, "whole number"),
+        ("show --tenant acorn --after -1", 2, "whole number"),
+        ("show --tenant acorn --as-of ²", 2, "neither a seq nor a time"),
+        ("balance --tenant acorn --as-of 9223372036854775808", 2, "neither a seq nor a time"),
+        ("balance --tenant acorn --as-of 2026-01-01T00:00:00", 2, "has no zone"),
+        ("prove --tenant acorn --seq 99", 3, "No signed head covers event 99"),
+        ("prove --tenant acorn --seq 0", 3, "No signed head covers event 0"),
+        ("prove --tenant acorn --seq 1 --later 2", 3, "no signed heads"),
+        ("export --tenant acorn --output {there}", 3, "exists"),
+        ("export --tenant acorn --output {there}/log.jsonl", 3, "Not a directory"),
+        ("rebuild --tenant acorn --name nothing", 2, "no projection 'nothing'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line_with_a_code(
+    book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: int, says: str
+) -> None:
+    monkeypatch.setattr("apps.audit.management.commands.log.become_owner", lambda: None)
+    book.write(*trades(1))
+    (there := tmp_path / "there").write_text("kept")
+    with pytest.raises(CommandError) as refused:
+        call_command("log", *words.format(there=there).split(" "))
+    assert says in str(refused.value)
+    assert getattr(refused.value, "returncode", 1) in (code, 1 if code == 2 else code)
+    assert there.read_text() == "kept", "an export never adds to a file that is there"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (BrokenPipeError(), 3, "has stopped"),
+        (OperationalError("the database is away"), 3, "the database is away"),
+        (tree_heads.UnableToReadKey("not a key"), 3, "not a key"),
+        (ImproperlyConfigured("DATABASE_OWNER_URL must be set"), 2, "DATABASE_OWNER_URL"),
+    ],
+)
+def test_what_goes_wrong_outside_is_said_in_a_line_with_a_code(
+    acorn: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, says: str
+) -> None:
+    monkeypatch.setattr("apps.audit.management.commands.log.os.dup2", Mock())
+    monkeypatch.setattr(selectors, "verify", Mock(side_effect=error))
+    with pytest.raises(CommandError, match=says) as refused:
+        call_command("log", "verify", "--tenant", "acorn")
+    assert refused.value.returncode == code
+
+
+def test_two_brokers_are_exported_into_one_file(book: Book, birch: Any, tmp_path: Path) -> None:
+    book.write(*trades(1))
+    call_command("log", "export", "--output", str(tmp_path / "log.jsonl"))
+    assert {json.loads(line)["tenant"] for line in (tmp_path / "log.jsonl").read_text().splitlines()} == {"acorn"}
