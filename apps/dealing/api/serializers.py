@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +19,8 @@ from piggy.core.dealer_commands import DealAt, RejectReason
 from piggy.core.dealing import REQUOTE_MS_MAX, REQUOTE_MS_MIN
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 
+NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,10})?\Z", re.ASCII)
+BIGINT_MAX = 2**63 - 1
 REASON_MIN, REASON_MAX = 3, 500
 TEXT_MAX = 200
 SCOPES = ("firm", "tenant", "group", "account", "symbol", "venue", "venue_symbol", "strategy")
@@ -30,7 +34,13 @@ def _choice(members: Any, **more: Any) -> serializers.ChoiceField:
 
 
 class _Exact(serializers.DecimalField):
-    """A decimal as it was written, so that 1.50 is confirmed as 1.50."""
+    """A decimal as it was written, so that 1.50 is confirmed as 1.50, and not in another way that Python reads."""
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        """Return the exact number: no exponent, no digits of other scripts, no underscores."""
+        if isinstance(data, bool) or (isinstance(data, str) and not NUMBER.match(data.strip())):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
     def quantize(self, value: Decimal) -> Decimal:
         """Leave the digits alone."""
@@ -39,6 +49,22 @@ class _Exact(serializers.DecimalField):
 
 def _number(**more: Any) -> serializers.DecimalField:
     return _Exact(max_digits=28, decimal_places=10, **more)
+
+
+class _Zoned(serializers.DateTimeField):
+    """A time with its zone: without one it would be taken for UTC."""
+
+    default_error_messages = {"zone": "Write an RFC 3339 time with a zone, as 2030-01-01T00:00:00Z."}
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Return the time in UTC."""
+        if value.tzinfo is None:
+            self.fail("zone")
+        return super().enforce_timezone(value)
+
+
+def _key_of_row() -> serializers.IntegerField:
+    return serializers.IntegerField(min_value=1, max_value=BIGINT_MAX)
 
 
 class Reasoned(StrictInput):
@@ -170,19 +196,19 @@ class LimitsIn(_ForAWhile):
 
 
 class ChangeIn(Reasoned):
-    change_id = serializers.IntegerField(min_value=1)
+    change_id = _key_of_row()
 
 
 class FillNamed(StrictInput):
     """One fill, by its event."""
 
-    seq = serializers.IntegerField(min_value=1)
+    seq = _key_of_row()
 
 
 class BustIn(Reasoned):
     """`seq` is the fill's event; `confirm` repeats its id as "bust O000000001-1"."""
 
-    seq = serializers.IntegerField(min_value=1)
+    seq = _key_of_row()
     confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
 
 
@@ -197,8 +223,8 @@ class WindowIn(StrictInput):
     venue = serializers.CharField(max_length=60, allow_blank=True, default="")
     price_from = _number(min_value=0)
     price_to = _number(min_value=0)
-    since = serializers.DateTimeField()
-    until = serializers.DateTimeField()
+    since = _Zoned()
+    until = _Zoned()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the window beside reason, digest and confirmation."""
@@ -238,7 +264,7 @@ class _LocateIn(StrictInput):
     symbol = serializers.CharField(max_length=40)
     lots = _number(min_value=0)
     reference = serializers.CharField(max_length=100)
-    until = serializers.DateTimeField()
+    until = _Zoned()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the row as the core has it."""
@@ -266,7 +292,7 @@ class AskOverrideIn(Reasoned):
 
 
 class GrantOverrideIn(Reasoned):
-    action_id = serializers.IntegerField(min_value=1)
+    action_id = _key_of_row()
 
 
 class LegNamed(StrictInput):

@@ -6,7 +6,8 @@ A draft is written by one person and let in by another; then the engine is told,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -93,6 +94,8 @@ OF_SYMBOL = (
 )
 OF_OWNER = (Kind.CLEARANCE, Kind.RESTRICTED, Kind.VENUE, Kind.ACCOUNT)
 NAMED_BY = (("group", OF_GROUP), ("symbol", OF_SYMBOL), ("owner", OF_OWNER))
+# As many as a column of the tables has.
+DIGITS_MAX = 28
 
 
 def said_elsewhere(*, struct: type[msgspec.Struct]) -> tuple[str, ...]:
@@ -195,13 +198,28 @@ class Policy(models.Model):
             raise UnableToReadPolicy(
                 f"There is no field {unknown[0]}; there are {', '.join(struct.__struct_fields__)}."
             )
-        if fault := _fault(made):
+        if fault := _endless(msgspec.to_builtins(made, builtin_types=(Decimal,), str_keys=True)) or _fault(made):
             raise UnableToReadPolicy(fault)
         return made
 
     def to_command(self) -> cmd.AnyCommand:
         """Return what the engine is told when this version goes live."""
         return _COMMANDS[self.kind](self, self.to_core())
+
+
+def _endless(value: Any, place: str = "") -> str | None:
+    """Return where a number is that no figure can be: what `1e999999999` is as people read it fills the memory."""
+    if isinstance(value, Decimal):
+        is_figure = (
+            value.is_finite() and abs(value.adjusted()) <= DIGITS_MAX and len(value.as_tuple().digits) <= DIGITS_MAX
+        )
+        return None if is_figure else f"{place}: a number of at most {DIGITS_MAX} digits."
+    found: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, dict):
+        found = ((f"{place}.{name}" if place else str(name), each) for name, each in value.items())
+    elif isinstance(value, list | tuple):
+        found = ((f"{place}[{at}]", each) for at, each in enumerate(value))
+    return next((fault for name, each in found if (fault := _endless(each, name))), None)
 
 
 def needed(*, struct: type[msgspec.Struct]) -> list[str]:

@@ -23,7 +23,10 @@ from apps.policies.services.kinds import OF_DAY, OF_WEEK, bare, unit
 ROWS_SPARE, ROWS_MAX = 1, 200
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAY_MINUTES = 24 * 60
+LATEST_US = microseconds(datetime.max.replace(tzinfo=UTC))
 TIME = re.compile(r"^(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) +)?(\d{1,2}):(\d\d)$", re.IGNORECASE)
+# More digits nobody means; what is none of these goes to the core as it was written, which says what is wrong.
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}\Z", re.ASCII)
 MANY = "several: with commas"
 PAIRS = "pairs: LP1=10, LP2=5"
 
@@ -196,7 +199,7 @@ def _is_filled(data: Data, path: str) -> bool:
 
 
 def _number(text: str) -> Any:
-    return int(text) if text.lstrip("-").isdigit() else text
+    return int(text) if WHOLE_NUMBER.match(text) else text
 
 
 def _weekday(text: str) -> Any:
@@ -240,7 +243,7 @@ def _text(value: Any, name: str = "") -> str:
         return ""
     if type(value) is int and 0 <= value <= 7 * DAY_MINUTES and name in (*OF_WEEK, *OF_DAY):
         return _time(value, of_week=name in OF_WEEK)
-    if type(value) is int and name.endswith("_us") and not value % 1_000_000:
+    if type(value) is int and name.endswith("_us") and not value % 1_000_000 and 0 <= value <= LATEST_US:
         return f"{moment(value):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list | tuple | frozenset):
         is_week = name == "weekdays" and all(type(each) is int and each in range(7) for each in value)

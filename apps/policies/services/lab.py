@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg.conninfo import make_conninfo
 
+from apps.common.documents import safe_cell
 from apps.policies.models import LabRun, Policy, UnableToReadPolicy
 from piggy.core.commands import AnyCommand
 
@@ -151,7 +152,7 @@ def as_csv(*, rows: Iterable[Iterable[str]]) -> str:
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow([f"'{each}" if each[:1] in ("=", "+", "@", "\t") else each for each in row])
+        writer.writerow([safe_cell(text=each) for each in row])
     return out.getvalue()
 
 

@@ -96,7 +96,13 @@ def bring(*, kind: str, text: str, by: str, reason: str) -> Brought:
 def _read(kind: str, text: str) -> list[tuple[int, dict[str, str]]]:
     if len(text) > CHARACTERS_MAX:
         raise UnableToImport([Fault(1, "file", f"At most {CHARACTERS_MAX} characters.")])
-    lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+    if "\0" in text:
+        raise UnableToImport([Fault(text.count("\n", 0, text.index("\0")) + 1, "file", "It holds a zero byte.")])
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    try:
+        lines = list(reader)
+    except csv.Error as error:
+        raise UnableToImport([Fault(reader.line_num, "file", f"{error}.")]) from error
     heads = [head.strip() for head in lines[0]] if lines else []
     usable = {*_named(kind), *_known(kind), REASON}
     faults = [

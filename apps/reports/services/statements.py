@@ -35,6 +35,9 @@ def executions(*, content: bytes, written: StatementFormat, terms: VenueTerms) -
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UnableToReadStatement(f"line {line}: byte {error.start} is no {written.encoding}") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UnableToReadStatement(f"line {line}: it holds a zero byte")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=written.delimiter, strict=True)
     places = _places(_next(lines), written)
     found: list[Execution] = []
@@ -111,7 +114,8 @@ class _Line:
         thousands = "," if self._written.decimal_mark == "." else "."
         plain = text.replace(thousands, "").replace(self._written.decimal_mark, ".")
         try:
-            number = Decimal(plain)
+            # Python reads other scripts' digits and underscores too.
+            number = Decimal(plain if plain.isascii() and "_" not in plain else "")
         except InvalidOperation as error:
             raise self._bad(field, f"{text!r} is no number") from error
         if not number.is_finite():
@@ -134,9 +138,9 @@ class _Line:
         try:
             # Without a zone of its own a time is in the statement's, and so is its date.
             at = datetime.strptime(text, self._written.time_format)  # noqa: DTZ007
-        except ValueError as error:
+            return at.astimezone(self._written.zone).date() if at.tzinfo else at.date()
+        except (ValueError, OverflowError) as error:
             raise self._bad("traded_at", f"{text!r} is not written as {self._written.time_format}") from error
-        return at.astimezone(self._written.zone).date() if at.tzinfo else at.date()
 
     def _bad(self, field: str, what: str) -> UnableToReadStatement:
         return UnableToReadStatement(f"line {self._number}, column {self._written.columns[field]}: {what}")

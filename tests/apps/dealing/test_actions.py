@@ -255,6 +255,24 @@ def test_a_body_that_says_too_little_or_too_much_is_400(dora: Dealer, change: di
     assert dora.act("dance").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("kind", "change", "field"),
+    [
+        ("cover", {"quantity": "１"}, "quantity"),
+        ("cover", {"quantity": "1_0"}, "quantity"),
+        ("cover", {"quantity": "1e1"}, "quantity"),
+        ("cover", {"quantity": True}, "quantity"),
+        ("approve-change", {"change_id": 2**63}, "change_id"),
+        ("bust-window", {"since": "2030-01-01T00:00:00"}, "since"),
+    ],
+)
+def test_what_could_be_read_in_another_way_is_refused_by_its_field(
+    dora: Dealer, kind: str, change: dict[str, Any], field: str
+) -> None:
+    answer = dora.act(kind, **(BODIES.get(kind, {}) | change))
+    assert (answer.status_code, answer.json()["field"]) == (400, field), answer.content
+
+
 def test_a_kill_is_told_once_its_target_was_typed(dora: Dealer, floor: list[Envelope]) -> None:
     body = BODIES["set-trading-state"] | {"state": "killed", "confirm": "eurusd"}
     assert dora.act("set-trading-state", **body).status_code == 200

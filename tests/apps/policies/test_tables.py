@@ -98,7 +98,14 @@ def test_a_bad_row_is_named_with_its_field_and_limit_and_nothing_is_written(brok
         (Kind.HEDGING, "symbol,threshold\nEURUSD\n", (2, "row")),
         (Kind.PRICING, "group,symbol,bands.900.bid\nb-book,*,3\n", (1, "bands.900.bid")),
         (Kind.RESTRICTED, 'owner,symbols\n,"EURUSD,NOTHING"\n', (2, "symbols")),
+        (Kind.HEDGING, "symbol,threshold\nEUR\0USD,1\n", (2, "file")),
+        (Kind.HEDGING, 'symbol,threshold\n"EURUSD', (2, "file")),
+        (Kind.HEDGING, f"symbol,threshold\n{'a' * 140_000},1\n", (2, "file")),
+        (Kind.PRICING, "group,symbol,bands.0.bid,bands.0.ask\nb-book,*,3,--5\n", (2, "bands.0.ask")),
+        (Kind.PRICING, "group,symbol,bands.0.bid,bands.0.ask\nb-book,*,3,²\n", (2, "bands.0.ask")),
+        (Kind.PRICING, f"group,symbol,bands.0.bid,bands.0.ask\nb-book,*,3,{'9' * 5_000}\n", (2, "bands.0.ask")),
     ],
+    ids=range(13),
 )
 def test_every_fault_has_its_place(broker: None, kind: str, text: str, fault: tuple[int, str]) -> None:
     assert [each[:2] for each in faults(kind, text)] == [fault]
