@@ -21,6 +21,8 @@ from piggy.adapters.fix_clients.outbound import TOLD, Copy, next_copy
 from piggy.core.events import OrderAmended, OrderCancelled, Recorded
 
 COPY_ROWS_MAX = 1_000
+# Over another door an id may once have been longer than any that FIX could ask for: nobody looks for it.
+CL_ORD_ID_KEPT = OrderCopy._meta.get_field("cl_ord_id").max_length
 PASSWORD_CHARACTERS_MIN = 12
 State = PasswordChange.State
 
@@ -161,7 +163,7 @@ def copy_log(*, tenant: str) -> int:
                 seq=copy.seq,
                 account_id=copy.account_id,
                 order_id=copy.order_id,
-                cl_ord_id=copy.cl_ord_id,
+                cl_ord_id=copy.cl_ord_id[:CL_ORD_ID_KEPT],
                 facts=msgspec.msgpack.encode(copy),
             )
             for copy in copies

@@ -18,10 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ImproperlyConfigured
+from msgspec import structs
 
 from piggy.adapters.fix_clients.config import REFUSED_S, REQUESTS_MAX, WAITING_MAX, Kind, Terms
 from piggy.adapters.fix_clients.session import UnableToFrame
 from piggy.settings.readers import Environment
+from tests.apps import records
 from tests.apps.gateway.ground import PASSWORD, Line
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -92,6 +94,20 @@ def test_the_screen_takes_a_password_from_one_and_lets_it_in_by_another(acorn: A
             screens[PasswordChange].approve(request, PasswordChange.objects.all())
             client.refresh_from_db()
             assert bool(client.password) is let_in, person
+
+
+def test_an_id_that_no_client_could_ask_for_holds_up_nobodys_copies(acorn: Any, as_tenant: Any) -> None:
+    """What is in the log is told: over another door an id may have been longer than the table has room for."""
+    from apps.gateway import services
+    from apps.gateway.models import CopyCursor, OrderCopy
+
+    with as_tenant("acorn"):
+        first = records.accepted()
+        terms = structs.replace(first.terms, client_order_id="i" * 128)
+        records.write(structs.replace(first, terms=terms), records.accepted("O2"))
+        CopyCursor.objects.create(pk=1)
+        assert services.copy_log(tenant="acorn") == 2
+        assert [len(row.cl_ord_id) for row in OrderCopy.objects.order_by("seq")] == [100, 2]
 
 
 def test_a_crowd_of_silent_lines_keeps_only_itself_out() -> None:
