@@ -18,13 +18,14 @@ from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.margin import Holding, MarginTerms, holding_of, lot_value, required_for
 from piggy.core.margining import positions_in, window_of
-from piggy.core.market import BestQuote
+from piggy.core.market import touch_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
 from piggy.core.open_risk import OpenRisk
 from piggy.core.option_margin import option_margin
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
+from piggy.core.pricing import client_price
 from piggy.core.standing import phase_of
 from piggy.core.state import Order, State
 from piggy.core.working import street_price
@@ -89,7 +90,7 @@ def context_of(
 ) -> GateContext:
     """Return everything the gate asks about, at this moment."""
     state, now_us = moment.state, moment.now_us
-    bid, ask, quote_at_us = _touch(moment.market.best(symbol=terms.symbol, now_us=now_us))
+    bid, ask, quote_at_us = touch_of(best=moment.market.best(symbol=terms.symbol, now_us=now_us))
     held = positions_in(state=state, account_id=account.account_id, symbol=terms.symbol)
     open_orders = state.open_orders.get(account.account_id, ())
     others = _others(state=state, terms=terms, replaces=replaces) if open_orders else []
@@ -136,7 +137,7 @@ def _value(
     context.conversion_rate = rate = moment.rate(source=instrument.quote, target=account.currency, gain=False)
     if replaces is not None:
         context.replaced_notional = _replaced_notional(replaces=replaces, instrument=instrument, rate=rate)
-    price = _reference_price(terms=terms, bid=context.bid, ask=context.ask) if context.sane else None
+    price = _reference_price(context=context, moment=moment) if context.sane else None
     if price is None or rate is None:
         return
     unit = instrument.contract_size * price * rate
@@ -270,23 +271,17 @@ def _self_trade(*, terms: OrderTerms, moment: Moment, replaces: Order | None) ->
     return meets_itself(terms=terms, quantity=quantity, street=street, execution=Execution(moment=moment))
 
 
-def _touch(best: BestQuote | None) -> tuple[Decimal | None, Decimal | None, int | None]:
-    if best is None:
-        return None, None, None
-    bid, ask = best.bid, best.ask
-    if bid is not None and ask is not None:
-        return bid.price, ask.price, min(bid.received_at_us, ask.received_at_us)
-    if bid is not None:
-        return bid.price, None, bid.received_at_us
-    return (None, ask.price, ask.received_at_us) if ask is not None else (None, None, None)
-
-
-def _reference_price(*, terms: OrderTerms, bid: Decimal | None, ask: Decimal | None) -> Decimal | None:
-    """Return the price that the order's value is judged at: its own limit or stop, else the touch it would take."""
+def _reference_price(*, context: GateContext, moment: Moment) -> Decimal | None:
+    """Return the price that the order is judged at: its own limit or stop, else what its client would deal at."""
+    terms = context.terms
     own = terms.limit_price if terms.limit_price is not None else terms.stop_price
-    if own is not None and own.is_finite() and own > 0 and terms.type is not _MARKET:
+    if own is not None and terms.type is not _MARKET:
         return own
-    return ask if terms.side is _BUY else bid
+    touch = context.ask if terms.side is _BUY else context.bid
+    if touch is None:
+        return None
+    markup = moment.markup(account_id=terms.account_id, symbol=terms.symbol, side=terms.side, lots=terms.quantity)
+    return client_price(raw=touch, markup=markup, side=terms.side) if markup else touch
 
 
 def _others(*, state: State, terms: OrderTerms, replaces: Order | None) -> list[Order]:

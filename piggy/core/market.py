@@ -82,3 +82,15 @@ class ClientPrice(msgspec.Struct, frozen=True, array_like=True):
     ask: Decimal | None = None
     bid_lots: Decimal = Decimal(0)
     ask_lots: Decimal = Decimal(0)
+
+
+def touch_of(*, best: BestQuote | None) -> tuple[Decimal | None, Decimal | None, int | None]:
+    """Return bid, ask and when the older of them was received, each None where there is none."""
+    if best is None:
+        return None, None, None
+    bid, ask = best.bid, best.ask
+    if bid is not None and ask is not None:
+        return bid.price, ask.price, min(bid.received_at_us, ask.received_at_us)
+    if bid is not None:
+        return bid.price, None, bid.received_at_us
+    return (None, ask.price, ask.received_at_us) if ask is not None else (None, None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import ROUND_CEILING
 from decimal import Decimal as D
 from typing import Any
 
@@ -113,6 +114,25 @@ def test_g1_to_g7_the_initial_margin_is_enough_to_the_cent(
             assert [check.code for check in first.verdict.reasons] == refused
         else:
             assert first.margin_reserved == funds(floor).used_margin == D(initial)
+
+
+@pytest.mark.parametrize(
+    ("side", "unit"), [(Side.BUY, "110003.00"), (Side.SELL, "109997.00")], ids=["ask and 3 points", "bid less 2 points"]
+)
+def test_g1_what_a_group_adds_to_the_price_is_margined_before_it_is_dealt(side: Side, unit: str) -> None:
+    """G1, P-17: a market order binds what its fill will, so that a cent less than that is refused."""
+    needed = (D(unit) * D("3.33") / 100).quantize(D("0.01"), rounding=ROUND_CEILING)
+    for amount, passes in ((needed, True), (needed - D("0.01"), False)):
+        floor = Floor()
+        account(floor, str(amount))
+        for venue in ("LP2", "LP3"):
+            floor.desk.market.withdraw(venue=venue)
+        say(floor, "EURUSD", "1.09999", "1.10000")
+        first, *rest = buy(floor, "EURUSD", "1", side=side)
+        assert isinstance(first, ev.OrderAccepted) is passes
+        if passes:
+            assert abs(first.margin_reserved - needed) <= D("0.01")
+            assert abs(funds(floor).used_margin - needed) < D("0.01") and len(rest) == 1
 
 
 @pytest.mark.parametrize(
