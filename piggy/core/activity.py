@@ -24,13 +24,23 @@ Fingerprint = tuple[str, str, Decimal, str, Decimal | None, Decimal | None, str 
 
 @dataclass(slots=True)
 class Second:
-    """What happened within one second of the clock."""
+    """What happened within one second of the clock; `orders` (when, value) and `fills` (when) for a window's edge."""
 
     number: int
     messages: int = 0
     executions: int = 0
     notional: Decimal = ZERO
     rejects: int = 0
+    orders: tuple[tuple[int, Decimal], ...] = ()
+    fills: tuple[int, ...] = ()
+
+    def ordered_since(self, since_us: int) -> Decimal:
+        """Return the value ordered after `since_us`, a time within this second."""
+        return sum([value for at_us, value in self.orders if at_us > since_us], ZERO)
+
+    def dealt_since(self, since_us: int) -> int:
+        """Return the fills after `since_us`, a time within this second."""
+        return sum([at_us > since_us for at_us in self.fills])
 
 
 @dataclass(slots=True)
@@ -77,7 +87,7 @@ class LastSecond:
 class Activity:
     """The last minute by seconds, the latest orders by fingerprint (time and seq), and the day's realised result."""
 
-    seconds: deque[Second] = field(default_factory=lambda: deque(maxlen=SECONDS_KEPT))
+    seconds: deque[Second] = field(default_factory=lambda: deque(maxlen=SECONDS_KEPT + 1))
     latest: dict[Fingerprint, tuple[int, int]] = field(default_factory=dict)
     day: int = 0
     realised_today: Decimal = ZERO
@@ -90,6 +100,7 @@ class Activity:
         second.messages += 1
         if notional:
             second.notional += notional
+            second.orders = (*second.orders, (at_us, notional))
             key = fingerprint(terms=terms)
             self.latest.pop(key, None)
             self.latest[key] = (at_us, seq)
@@ -118,7 +129,9 @@ class Activity:
 
     def execution(self, *, at_us: int, result: Decimal) -> None:
         """Count a fill and what it brought or cost today."""
-        self._second(at_us).executions += 1
+        second = self._second(at_us)
+        second.executions += 1
+        second.fills = (*second.fills, at_us)
         self.result(at_us=at_us, amount=result)
 
     def result(self, *, at_us: int, amount: Decimal) -> None:
@@ -128,8 +141,9 @@ class Activity:
         self.realised_today += amount
 
     def within(self, *, now_us: int, value_s: int, executions_s: int) -> tuple[Decimal, int]:
-        """Return the value ordered in the last `value_s` seconds and the fills in the last `executions_s`."""
-        return _summed(reversed(self.seconds), now_us // SECOND_US, value_s, executions_s)
+        """Return the value ordered in the last `value_s` seconds and the fills in the last `executions_s`, exactly."""
+        summed = _summed(reversed(self.seconds), now_us // SECOND_US, value_s, executions_s)
+        return _with_edges(*summed, now_us, value_s, executions_s)
 
     def loss_today(self, *, now_us: int) -> Decimal:
         return -self.realised_today if self.realised_today < 0 and now_us // DAY_US == self.day else ZERO
@@ -141,13 +155,21 @@ class Activity:
         return self.seconds[-1]
 
 
+class _Sums(NamedTuple):
+    """Of the seconds wholly inside their windows the sums, and of each window the second that its edge goes through."""
+
+    value: Decimal
+    executions: int
+    value_edge: Second | None
+    executions_edge: Second | None
+
+
 class _Over(NamedTuple):
     """The sums over all seconds but the newest, and what they were made for."""
 
     activity: Activity
     key: tuple[int, int, int, int]
-    value: Decimal
-    executions: int
+    sums: _Sums
 
 
 class Windows:
@@ -171,22 +193,52 @@ class Windows:
         over = self._over.get(account_id)
         if over is None or over.key != key or over.activity is not activity:
             older = islice(reversed(seconds), 1, None)
-            over = self._over[account_id] = _Over(activity, key, *_summed(older, number, value_s, executions_s))
+            over = self._over[account_id] = _Over(activity, key, _summed(older, number, value_s, executions_s))
+        value, executions, value_edge, executions_edge = over.sums
         ago_s = number - last.number
-        value = over.value + last.notional if ago_s < value_s else over.value
-        return value, over.executions + last.executions if ago_s < executions_s else over.executions
+        if ago_s < value_s:
+            value += last.notional
+        elif ago_s == value_s:
+            value_edge = last
+        if ago_s < executions_s:
+            executions += last.executions
+        elif ago_s == executions_s:
+            executions_edge = last
+        return _with_edges(value, executions, value_edge, executions_edge, now_us, value_s, executions_s)
 
 
-def _summed(newest_first: Iterable[Second], number: int, value_s: int, executions_s: int) -> tuple[Decimal, int]:
+def _summed(newest_first: Iterable[Second], number: int, value_s: int, executions_s: int) -> _Sums:
     value, executions = ZERO, 0
+    value_edge: Second | None = None
+    executions_edge: Second | None = None
     for second in newest_first:
         ago_s = number - second.number
-        if ago_s >= value_s and ago_s >= executions_s:
+        if ago_s > value_s and ago_s > executions_s:
             break
         if ago_s < value_s:
             value += second.notional
+        elif ago_s == value_s:
+            value_edge = second
         if ago_s < executions_s:
             executions += second.executions
+        elif ago_s == executions_s:
+            executions_edge = second
+    return _Sums(value, executions, value_edge, executions_edge)
+
+
+def _with_edges(
+    value: Decimal,
+    executions: int,
+    value_edge: Second | None,
+    executions_edge: Second | None,
+    now_us: int,
+    value_s: int,
+    executions_s: int,
+) -> tuple[Decimal, int]:
+    if value_edge is not None:
+        value += value_edge.ordered_since(now_us - value_s * SECOND_US)
+    if executions_edge is not None:
+        executions += executions_edge.dealt_since(now_us - executions_s * SECOND_US)
     return value, executions
 
 

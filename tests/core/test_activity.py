@@ -108,3 +108,36 @@ def test_what_a_clock_that_was_set_back_leaves_in_the_future_counts_no_more() ->
     assert kept.lately(who="a", now_us=0) == (0, 0)
     kept.message(at_us=0, who="b")
     assert (list(kept.times), kept.counts) == ([(0, "b")], {"b": 1})
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from([0, 1, 400_000, SECOND_US - 1, SECOND_US, 3 * SECOND_US]), st.booleans()), max_size=40
+    ),
+    windows=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+    asked_us=st.integers(0, 3 * SECOND_US),
+)
+def test_a_window_counts_what_is_younger_than_it_to_the_microsecond(
+    steps: list[tuple[int, bool]], windows: tuple[int, int], asked_us: int
+) -> None:
+    """P-12, P-15: beside a plain list of all orders and fills, wherever on the clock the window begins."""
+    activity, kept, now_us = Activity(), Windows(), 1_700_000_000 * SECOND_US
+    orders, fills = list[tuple[int, Decimal]](), list[int]()
+    value_s, executions_s = windows
+    for at, (later_us, is_order) in enumerate(steps):
+        now_us += later_us
+        if is_order:
+            terms = OrderTerms(account_id="c", symbol="EURUSD", side=Side.BUY, quantity=Decimal(1))
+            activity.message(at_us=now_us, seq=at, terms=terms, notional=Decimal(at) + 1)
+            orders.append((now_us, Decimal(at) + 1))
+        else:
+            activity.execution(at_us=now_us, result=Decimal(0))
+            fills.append(now_us)
+        for now in (now_us, now_us + asked_us):
+            asked = {"now_us": now, "value_s": value_s, "executions_s": executions_s}
+            expected = (
+                sum(value for at_us, value in orders if now - at_us < value_s * SECOND_US),
+                sum(now - at_us < executions_s * SECOND_US for at_us in fills),
+            )
+            assert activity.within(**asked) == expected
+            assert kept.within(account_id="c", activity=activity, **asked) == expected
