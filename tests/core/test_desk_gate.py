@@ -362,7 +362,7 @@ def test_a_stop_of_a_netting_account_is_asked_as_any_order(floor: Floor) -> None
 
 @pytest.mark.parametrize(("later_us", "refused"), [(59_999_999, {"P-12"}), (60_000_000, set()), (60_000_001, set())])
 def test_a_window_is_as_long_as_it_says_wherever_on_the_clock_it_begins(later_us: int, refused: set[str]) -> None:
-    """P-12: two orders of 110,000 where 150,000 may be ordered in 60 s, the first of them at nine tenths of a second."""
+    """P-12: two orders of 110,000 where 150,000 are let through in 60 s, the first at nine tenths of a second."""
     floor = Floor()
     limits(floor, window_value_max=D(150_000))
     floor.now_us += 900_000
