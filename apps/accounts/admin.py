@@ -104,6 +104,20 @@ class AccountAdmin(Drafts, SettingAdmin):
     ordering = ("-created_at",)
     readonly_fields = ("version", "created_at")
     autocomplete_fields = ("client",)
+    fieldsets = (
+        (
+            None,
+            {"fields": (("account_id", "client", "currency"), ("open", "position_mode"), ("version", "created_at"))},
+        ),
+        (
+            "Terms",
+            {
+                "fields": ("group", ("category", "category_evidence", "category_evidenced_on")),
+                "description": "What it is routed, margined and limited by. Of an account that is there a draft changes"
+                " them, once another person approved it.",
+            },
+        ),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """An account's id, owner and currency are fixed once it is open; its terms come by drafts."""

@@ -19,6 +19,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from piggy.core.money import plain
 
@@ -104,7 +105,12 @@ class KeptAdmin(_Shown):
 class ReasonedForm(forms.ModelForm):
     """A setting that is live once it is saved: who changes it says why."""
 
-    reason = forms.CharField(min_length=3, max_length=500, help_text="Why; it stays in the history of this record.")
+    reason = forms.CharField(
+        min_length=3,
+        max_length=500,
+        help_text="Why; it stays in the history of this record.",
+        widget=UnfoldAdminTextInputWidget,
+    )
 
 
 class _Told(_Shown):

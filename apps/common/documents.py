@@ -21,11 +21,12 @@ from apps.common.charts import Chart, grouped, svg
 # A spreadsheet takes these for the start of a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 NUMBER = re.compile(r"^[+-]?\d+(\.\d+)?$")
-FIGURE = re.compile(r"^[+-]?[\d, ]*\.?\d+ ?%?\*?$")
+FIGURE = re.compile(r"^[+-]?[\d, ]*\.?\d+ ?%?\*?( \(\d+\))?$")
 SHEET_NAME_MAX = 31
 # A double holds this many significant digits of any decimal; so many are shown behind the point.
 FIGURES_EXACT = 15
 DIGITS = range(11)
+PLACES_MAX = 4
 NOTHING = "\u2013"
 
 
@@ -59,9 +60,14 @@ class Section(NamedTuple):
 
     @property
     def shown(self) -> list[list[tuple[str, bool]]]:
-        """The cells as people read them: figures with their thousands apart, a dash where there is none."""
+        """The cells as people read them: figures point under point, thousands apart, a dash where there is none."""
+        columns = zip(*self.rows, strict=True)
+        places = [_places(column) for column in columns]
         return [
-            [(grouped(text=value) or NOTHING if figure else value, figure) for value, figure in row]
+            [
+                (grouped(text=_padded(value, places[at])) or NOTHING if figure else value, figure)
+                for at, (value, figure) in enumerate(row)
+            ]
             for row in self.cells
         ]
 
@@ -132,6 +138,19 @@ def printed(*, document: Document, at: datetime) -> str:
 
 def _read(text: str) -> str:
     return grouped(text=text) or NOTHING
+
+
+def _places(column: Sequence[str]) -> int:
+    """Return how many digits stand behind the point in a column; none where it holds prices of many symbols."""
+    most = max((len(text.partition(".")[2]) for text in column if NUMBER.match(text)), default=0)
+    return most if most <= PLACES_MAX else 0
+
+
+def _padded(text: str, places: int) -> str:
+    if not places or not NUMBER.match(text):
+        return text
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.ljust(places, '0')}"
 
 
 def _is_figure(text: str) -> bool:

@@ -210,6 +210,8 @@ SPECTACULAR_SETTINGS = {
     ],
     # From our own address: the content policy lets no other host in.
     "SWAGGER_UI_DIST": "SIDECAR",
+    # With links to its operations each row would be a link within a button.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": False},
     "SWAGGER_UI_FAVICON_HREF": "/static/piggy/icon.svg",
 }
 OTP_TOTP_ISSUER = "Piggy Broker"

@@ -1,6 +1,6 @@
 // The dialog of an action: fill in, give the reason, repeat what cannot be undone, hear what became of it.
-import { NONE, clock, el, money, number } from "./format.js";
-import { detailTable } from "./grid.js";
+import { NONE, clock, el, money, number, padded } from "./format.js";
+import { scrolled } from "./grid.js";
 import { act, read } from "./server.js";
 
 const REASON_MIN = 3;
@@ -15,14 +15,14 @@ const valueOf = (spec, input) => {
 
 /** The fills that would go and the accounts whose money would move. */
 const whatMoves = ({ fills, accounts }) => [
-  el("div", "form-list", detailTable({
+  scrolled({
     caption: "Money that would move", heads: ["Account", "Fills", "Lots net", "Commission", "Cash"], figures: [1, 2, 3, 4],
-    rows: accounts.map((each) => [each.account_id, String(each.fills), number(each.lots), number(each.commission), money(each.cash)]),
-  })),
-  el("div", "form-list", detailTable({
+    rows: accounts.map((each) => [each.account_id, String(each.fills), ...[each.lots, each.commission].map((value) => number(padded(value))), money(padded(each.cash))]),
+  }),
+  scrolled({
     caption: "Fills that would be taken back", heads: ["At UTC", "Fill", "Account", "Side", "Lots", "Price", "With"], figures: [4, 5],
-    rows: fills.map((fill) => [clock(fill.at), fill.fill_id, fill.account_id, fill.side, number(fill.quantity), number(fill.price), fill.counterparty || fill.book || NONE]),
-  })),
+    rows: fills.map((fill) => [clock(fill.at), fill.fill_id, fill.account_id, fill.side, number(padded(fill.quantity)), number(fill.price), fill.counterparty || fill.book || NONE]),
+  }),
   el("p", "muted", "Cash at the recorded rates; what stays open moves with the market."),
 ];
 
@@ -46,6 +46,7 @@ export class ActionDialog {
     this.fields = new Map(spec.fields.map((field) => [field.name, this.field(field, values[field.name])]));
     this.fields.set("reason", this.field({ name: "reason", title: spec.quick ? "Note" : "Reason", optional: spec.quick }, values.reason));
     this.note = el("p", "form-note", spec.note ?? "");
+    if (values.says) this.note.prepend(el("strong", "form-of", values.says), " ");
     this.fault = el("p", "form-fault");
     this.fault.setAttribute("role", "alert");
     this.step = el("div", "form-confirm");
@@ -58,6 +59,10 @@ export class ActionDialog {
     title.id = "action-title";
     const inputs = el("div", "form-fields", ...[...this.fields.values()].map((each) => each.label));
     this.form.append(title, this.note, inputs, this.step, this.fault, el("div", "form-buttons", back, this.done));
+    // The press that fills in is not the press that confirms: the second one of a double click, or of a key that is held
+    // down, falls on the button that has just become the other.
+    this.done.addEventListener("click", (event) => { if (event.detail > 1) event.preventDefault(); });
+    this.form.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.repeat) event.preventDefault(); });
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
     this.form.addEventListener("input", () => { this.forget(); this.confirming = false; this.step.replaceChildren(); this.refresh(); });
     this.element.replaceChildren(this.form, ...this.datalists());
@@ -138,8 +143,11 @@ export class ActionDialog {
     if (expected && !this.confirming) return this.askAgain(values, expected);
     if (this.spec.look && this.kind !== "bust-fill") values.digest = this.seen.digest;
     if (expected) values.confirm = this.spec.typed ? this.step.querySelector("input").value : expected;
+    const { form } = this;
     this.done.disabled = true;
     const outcome = await act(this.kind, this.spec.shape ? this.spec.shape(values) : values, this.key);
+    // Closed meanwhile, or open for something else: what became of it is said all the same.
+    if (this.form !== form) return this.say(outcome.ok ? "good" : "warn", outcome.text || "Done.");
     this.done.disabled = false;
     if (!outcome.ok) {
       // Another try of what was refused is another wish; of what was lost it is the same.

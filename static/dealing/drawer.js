@@ -6,6 +6,9 @@ import { read } from "./server.js";
 
 const fact = (name, value) => el("div", "fact", el("dt", "", name), el("dd", "", value ?? NONE));
 const section = (title, ...content) => el("section", "", el("h3", "", title), ...content);
+// Of a long fraction nobody reads more; what is exact stays so in the receipt and in the tables.
+const PLACES = 5;
+const short = (value) => (/^-?\d+\.\d{6,}$/.test(value ?? "") ? plain(sum([value], PLACES)) : plain(value));
 const plain = (value) => (value === null || value === undefined || value === "" ? NONE : number(String(value).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")));
 
 export class Drawer {
@@ -117,5 +120,5 @@ const routed = (routing) => {
 
 const checks = (list, controls) => detailTable({
   caption: "Every check of the gate", heads: ["", "Check", "Value", "Limit", "In words"], figures: [2, 3], lit: (at) => !list[at].passed,
-  rows: list.map((check) => [check.passed ? "✓" : "✕", check.code, plain(check.value), plain(check.limit), check.text || controls[check.code] || NONE]),
+  rows: list.map((check) => [check.passed ? "✓" : "✕", check.code, short(check.value), short(check.limit), check.text || controls[check.code] || NONE]),
 });

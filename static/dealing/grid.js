@@ -10,15 +10,19 @@ const TOTALS_MS = 1_000;
 // Of a page that nobody looks at only so many changes are remembered one by one.
 const DIRTY_MAX = 2_000;
 
+// A window as narrow as a phone: a column's `phone` says what is different there.
+const ON_PHONE = matchMedia("(max-width: 600px)").matches;
+const fitted = ({ phone, ...more }) => (ON_PHONE ? { ...more, ...phone } : more);
+
 /** Columns of figures: right-aligned, sorted as decimals. `format` gets the value and the row. */
 export const figure = (title, field, format = number, more = {}) => ({
   title, field, hozAlign: "right", headerHozAlign: "right", sorter: compare, cssClass: "figure",
-  formatter: drawnBy(format), ...more,
+  formatter: drawnBy(format), ...fitted(more),
 });
 
 /** Columns of words; `format` gives text or a node. */
 export const label = (title, field, format = (value) => value ?? "", more = {}) => ({
-  title, field, formatter: drawnBy(format), ...more,
+  title, field, formatter: drawnBy(format), ...fitted(more),
 });
 
 /** A footer that sums the column exactly; `format` as in the column. */
@@ -72,7 +76,7 @@ export class Grid {
 
   /** A column of ages that count on by themselves. */
   static ageColumn(grid) {
-    return figure("Age", "age_ms", (_value, row) => el("span", "age", age(grid().ageOf(row))), { width: 66, responsive: 0 });
+    return figure("Age", "age_ms", (_value, row) => el("span", "age", age(grid().ageOf(row))), { width: 66, responsive: 0, phone: { width: 46, responsive: 1 } });
   }
 
   changed(keys, whole) {
@@ -293,4 +297,13 @@ export const detailTable = ({ caption, heads, rows, figures = [], lit = () => fa
   }));
   const body = rows.map((cells, at) => el("tr", lit(at) ? "lit" : "", ...cells.map((content, index) => el("td", mark(index), content))));
   return el("table", "detail-table", el("caption", "visually-hidden", caption), el("thead", "", head), el("tbody", "", ...body));
+};
+
+/** A long table in a box that scrolls, also from the keyboard. */
+export const scrolled = (spec) => {
+  const box = el("div", "form-list", detailTable(spec));
+  box.tabIndex = 0;
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", spec.caption);
+  return box;
 };

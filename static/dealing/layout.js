@@ -10,7 +10,7 @@ const tile = (x, y, w, h) => ({ x, y, w, h });
 // What a workspace looks like before its dealer moves anything.
 const PRESETS = {
   Dealing: {
-    exposure: tile(0, 0, 7, 9), quotes: tile(7, 0, 5, 9), requests: tile(0, 9, 7, 4), orders: tile(0, 13, 7, 11), ladder: tile(7, 9, 5, 9), venues: tile(7, 18, 5, 6),
+    exposure: tile(0, 0, 7, 9), quotes: tile(7, 0, 5, 9), requests: tile(0, 9, 7, 5), orders: tile(0, 14, 7, 10), ladder: tile(7, 9, 5, 9), venues: tile(7, 18, 5, 6),
   },
   Risk: {
     spread: tile(0, 0, 7, 7), alerts: tile(7, 0, 5, 8), margin: tile(0, 7, 7, 7), hedges: tile(7, 8, 5, 9),

@@ -1,5 +1,7 @@
 // What the page asks over HTTP: actions under an idempotency key, facts that are read when somebody looks at them.
 const FACTS_MS = 2_000;
+// Nobody is signed in, or somebody signed in anew since this page was loaded.
+const ENDED = /^not_authenticated|CSRF/;
 
 const token = () => document.querySelector("meta[name=csrf]").content;
 
@@ -17,6 +19,7 @@ export const act = async (kind, body, key) => {
     return { ok: false, state: "lost", text: "The server did not answer. Try again: it is done once at most." };
   }
   const said = await answer.json().catch(() => ({}));
+  if (ENDED.test(`${said.code} ${said.message}`)) return { ok: false, state: "refused", text: "Nothing was done: your session has ended. Sign in again, then load this page anew." };
   if (said.state) return { ok: said.state !== "refused", ...said };
   const field = said.field ? `${said.field}: ` : "";
   const text = said.message ? field + said.message : `The server answered ${answer.status}.`;

@@ -9,7 +9,10 @@ const windowAround = (row) => {
   return { symbol: row.symbol, price_from: row.price, price_to: row.price, since: at(row.at - 3e7), until: at(row.at + 3e7) };
 };
 
-const ofRequest = (row) => ({ order_id: row.order_id });
+// In words what is decided: nobody knows an order by its number.
+const deal = (row) => `${row.side.toUpperCase()} ${row.quantity} ${row.symbol}`;
+const ofRequest = (row) => ({ order_id: row.order_id, says: `${deal(row)} for ${row.account_id}: asked ${row.requested ?? "the market"}, now ${row.current ?? "no price"}.` });
+const ofHedge = (row) => ({ hedge_id: row.hedge_id, says: `${deal(row)} for the house.` });
 
 // `values(row)` fills the form in, null where the row is not one for this. Keys are listed in the overlay.
 const TOOLS = {
@@ -23,7 +26,7 @@ const TOOLS = {
     { title: "Halt", kind: "set-trading-state", values: (row) => stop("symbol", row?.symbol ?? "", "halted") },
   ],
   orders: [
-    { title: "Cancel", key: "x", kind: "cancel-order", needsRow: true, values: (row) => ({ order_id: row.order_id }) },
+    { title: "Cancel", key: "x", kind: "cancel-order", needsRow: true, values: (row) => ({ order_id: row.order_id, says: `${deal(row)} for ${row.account_id}, ${row.filled} filled.` }) },
     { title: "Change", kind: "amend-order", needsRow: true, fits: (row) => row.leaves > 0, values: (row) => ({ order_id: row.order_id, quantity: row.quantity, [row.type.startsWith("stop") ? "stop_price" : "limit_price"]: row.price ?? "" }) },
     { title: "Override", kind: "ask-override", needsRow: true, fits: (row) => row.state === "denied" || row.leaves > 0, values: (row) => ({ order_id: row.order_id, codes: (row.checks ?? []).map((check) => check.code).join(", ") }) },
     { title: "Halt account", kind: "set-trading-state", needsRow: true, values: (row) => stop("account", row.account_id, "halted") },
@@ -66,8 +69,8 @@ const TOOLS = {
     { title: "Hedge", kind: "cover", values: (row, panel) => ({ symbol: panel.grid.symbol, side: "buy" }) },
   ],
   hedges: [
-    { title: "Approve", key: "c", kind: "approve-hedge", needsRow: true, fits: (row) => row.queued, values: (row) => ({ hedge_id: row.hedge_id }) },
-    { title: "Reject", key: "x", kind: "reject-hedge", needsRow: true, fits: (row) => row.queued, values: (row) => ({ hedge_id: row.hedge_id }) },
+    { title: "Approve", key: "c", kind: "approve-hedge", needsRow: true, fits: (row) => row.queued, values: ofHedge },
+    { title: "Reject", key: "x", kind: "reject-hedge", needsRow: true, fits: (row) => row.queued, values: ofHedge },
   ],
   margin: [
     { title: "Reduce only", kind: "set-trading-state", needsRow: true, values: (row) => stop("account", row.account_id, "reducing") },

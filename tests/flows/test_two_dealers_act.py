@@ -30,6 +30,10 @@ UNNAMED = """() => {
   }
   return wrong;
 }"""
+# Of every panel that is open: what scrolls sideways, or is cut off at its edge.
+SIDEWAYS = """() => [...document.querySelectorAll('.panel, .panel > header, .tabulator-tableholder, .ladder')]
+  .filter((part) => part.isConnected && part.scrollWidth > part.clientWidth + 1)
+  .map((part) => `${part.closest('.panel').className} ${part.scrollWidth - part.clientWidth}`)"""
 pytestmark = IN_BROWSER
 
 
@@ -201,4 +205,18 @@ def test_no_workspace_dialog_or_drawer_keeps_anybody_out(desk: Callable[[str], P
         assert serious_faults(page) == [], (theme, "drawer")
         page.keyboard.press("Escape")
     assert page.evaluate(UNNAMED) == [], "axe takes seconds for each of the dialogs; that all is named is read here"
+    at_a_glance_on_a_phone(page)
     assert page.said == []  # type: ignore[attr-defined]
+
+
+def at_a_glance_on_a_phone(page: Page) -> None:
+    """No panel scrolls sideways, and each of its buttons is there."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible(timeout=20_000)
+    for number in "1234":
+        page.keyboard.press(number)
+        page.wait_for_timeout(500)
+        assert page.evaluate(SIDEWAYS) == [], number
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), number
+    assert serious_faults(page) == []

@@ -41,6 +41,8 @@ from piggy.core.limits import HOUSE_LIMITS
 ROW = "<tr><td>{}</td><td>{}</td><td>{}</td></tr>"
 TONES = {"live": "success", "draft": "warning", "replaced": "info"}
 CHOSEN_MAX = 500
+# Who an owner is.
+OWNERS = {Kind.CLEARANCE: "Account", Kind.ACCOUNT: "Account", Kind.VENUE: "LP", Kind.RESTRICTED: "Whose"}
 # What a draft of these kinds names may be there or not.
 NAMES_A_NEW_ONE = {Kind.GROUP: "group", Kind.INSTRUMENT: "symbol"}
 VERSION_HEADS = ("Version", "Written by", "Decided by", "Why", "Against what was live")
@@ -146,8 +148,13 @@ class PolicyAdmin(Tables, Deciding, KeptAdmin):
         if found is None or len(found) > CHOSEN_MAX:
             return super().formfield_for_dbfield(db_field, request, **kwargs)
         nobody = "all clients of this broker" if self.kind == Kind.RESTRICTED else "–"
+        is_said = self.kind == Kind.RESTRICTED or db_field.name != "owner"
         return forms.ChoiceField(
-            choices=[("", nobody), *found], required=False, help_text=db_field.help_text, widget=UnfoldAdminSelectWidget
+            label=OWNERS.get(self.kind) if db_field.name == "owner" else None,
+            choices=[("", nobody), *found],
+            required=False,
+            help_text=db_field.help_text if is_said else "",
+            widget=UnfoldAdminSelectWidget,
         )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -175,7 +182,8 @@ class PolicyAdmin(Tables, Deciding, KeptAdmin):
         if not lines:
             return "Nothing."
         body = format_html_join("", ROW, _texts(lines))
-        return format_html('<table class="decision"><tr><th>Field</th><th>Live</th><th>This</th></tr>{}</table>', body)
+        heads = "<tr><th>Field</th><th>Live</th><th>This</th></tr>"
+        return format_html('<div class="scrolls"><table class="decision">{}{}</table></div>', SafeString(heads), body)
 
     @admin.display(description="Versions")
     def versions(self, row: Policy) -> SafeString | str:
@@ -194,7 +202,7 @@ class PolicyAdmin(Tables, Deciding, KeptAdmin):
         ]
         body = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", lines)
         heads = format_html_join("", "<th>{}</th>", ((head,) for head in VERSION_HEADS))
-        return format_html('<table class="decision"><tr>{}</tr>{}</table>', heads, body)
+        return format_html('<div class="scrolls"><table class="decision"><tr>{}</tr>{}</table></div>', heads, body)
 
     @admin.display(description="Linter")
     def linted(self, row: Policy) -> SafeString | str:

@@ -33,7 +33,7 @@ export class Ladder {
     host.classList.add("ladder");
     host.tabIndex = 0;
     host.setAttribute("role", "region");
-    host.setAttribute("aria-label", "Ladder");
+    host.setAttribute("aria-label", "Levels of the ladder");
     store.watch("focus", (keys, whole) => { if (whole || keys.includes(`depth:${this.symbol}`)) painter.wants(this); });
     this.paint();
   }

@@ -4,7 +4,7 @@ import { Grid, detailTable, figure, label } from "../grid.js";
 
 const GOOD = new Set(["filled"]);
 const BAD = new Set(["denied", "rejected", "in_doubt"]);
-const MODES = { a: "A", b: "B", mixed: "A+B", cross: "Cross" };
+const MODES = { a: "A", b: "B", mixed: "A+B", cross: "Cross", dealer: "Dealer" };
 
 const side = (value) => el("span", value, value === "buy" ? "▲ Buy" : "▼ Sell");
 const state = (value) => el("span", `state ${GOOD.has(value) ? "up" : BAD.has(value) ? "down" : ""}`,
@@ -24,20 +24,20 @@ export const orders = ({ host, store }) => new Grid({
   matches: (row) => [row.symbol, row.order_id, row.account_id, row.group, row.state, row.source],
   detail: decision,
   columns: [
-    figure("Time UTC", "at", (value) => clock(value), { minWidth: 112, responsive: 0, hozAlign: "left", headerHozAlign: "left", cssClass: "figure expands" }),
+    figure("Time UTC", "at", (value) => clock(value), { minWidth: 112, responsive: 0, hozAlign: "left", headerHozAlign: "left", cssClass: "figure expands", phone: { minWidth: 114, widthGrow: 0 } }),
     label("Order", "order_id", shortId, { minWidth: 84, responsive: 7 }),
     label("Account", "account_id", undefined, { minWidth: 70, responsive: 3 }),
-    label("Symbol", "symbol", undefined, { minWidth: 132, cssClass: "symbol", responsive: 0 }),
-    label("Side", "side", side, { minWidth: 58, responsive: 0 }),
+    label("Symbol", "symbol", undefined, { minWidth: 132, cssClass: "symbol", responsive: 0, phone: { minWidth: 68 } }),
+    label("Side", "side", side, { minWidth: 58, responsive: 0, phone: { minWidth: 50 } }),
     label("Type", "type", words, { minWidth: 62, responsive: 8 }),
-    figure("Lots", "quantity", number, { minWidth: 54, responsive: 0 }),
+    figure("Lots", "quantity", number, { minWidth: 54, responsive: 0, phone: { minWidth: 46 } }),
     figure("Filled", "filled", number, { minWidth: 54, responsive: 2 }),
     figure("Price", "price", number, { minWidth: 78, responsive: 9 }),
     figure("Avg price", "average_price", (value) => (/[1-9]/.test(value ?? "") ? number(value) : el("span", "muted", NONE)), { minWidth: 80, responsive: 2 }),
-    label("State", "state", state, { minWidth: 104, responsive: 0, widthGrow: 1.2 }),
+    label("State", "state", state, { minWidth: 104, responsive: 0, widthGrow: 1.2, phone: { minWidth: 88 } }),
     label("Group", "group", undefined, { minWidth: 64, responsive: 4 }),
-    label("Book", "mode", mode, { minWidth: 52, responsive: 1 }),
-    label("Reason", "reason", undefined, { minWidth: 190, widthGrow: 6, responsive: 0, cssClass: "reason" }),
+    label("Book", "mode", mode, { minWidth: 60, responsive: 1 }),
+    label("Reason", "reason", undefined, { minWidth: 190, widthGrow: 6, responsive: 0, cssClass: "reason", phone: { responsive: 1 } }),
     label("Source", "source", words, { minWidth: 64, responsive: 6 }),
   ],
 });

@@ -14,7 +14,7 @@ export const quotes = ({ host, store }) => {
     idle: (row) => !row.bid && !row.ask && !row.venues?.length,
     detail: (row) => venues(row, store),
     columns: [
-      label("Symbol", "symbol", undefined, { minWidth: 152, widthGrow: 1.1, cssClass: "symbol expands", responsive: 0 }),
+      label("Symbol", "symbol", undefined, { minWidth: 152, widthGrow: 1.1, cssClass: "symbol expands", responsive: 0, phone: { minWidth: 108 } }),
       label("LP", "bid_venue", venue, { minWidth: 44, hozAlign: "right", headerHozAlign: "right", responsive: 1 }),
       figure("Size", "bid_size", number, { minWidth: 50, responsive: 3 }),
       figure("Bid", "bid", bigFigure, { minWidth: 84, widthGrow: 1.5, cssClass: "figure bid", responsive: 0 }),

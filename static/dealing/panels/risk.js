@@ -22,15 +22,15 @@ export const hedges = ({ host, store }) => new Grid({
   sort: [{ column: "at", dir: "desc" }],
   matches: (row) => [row.key, row.symbol, row.hedge_id, row.state],
   columns: [
-    label("What", "hedge_id", (value, row) => (row.kind === "policy" ? el("b", "", `Policy ${row.key.replace("policy:", "")}`) : value), { minWidth: 108, responsive: 0, cssClass: "symbol" }),
-    label("Symbol", "symbol", undefined, { minWidth: 74, responsive: 0 }),
+    label("What", "hedge_id", (value, row) => (row.kind === "policy" ? el("b", "", `Policy ${row.key.replace("policy:", "")}`) : value), { minWidth: 108, responsive: 0, cssClass: "symbol", phone: { minWidth: 92 } }),
+    label("Symbol", "symbol", undefined, { minWidth: 74, responsive: 0, phone: { minWidth: 66 } }),
     label("Side", "side", side, { minWidth: 56, responsive: 1 }),
-    figure("Lots", "quantity", number, { minWidth: 54, responsive: 0 }),
+    figure("Lots", "quantity", number, { minWidth: 54, responsive: 0, phone: { minWidth: 46 } }),
     figure("Filled", "filled", number, { minWidth: 54, responsive: 2 }),
-    figure("Risk", "risk", (value) => (value === undefined ? "" : net(value)), { minWidth: 60, responsive: 0 }),
+    figure("Risk", "risk", (value) => (value === undefined ? "" : net(value)), { minWidth: 60, responsive: 0, phone: { minWidth: 56 } }),
     figure("Threshold", "threshold", (value) => (value === undefined ? "" : number(value)), { minWidth: 70, responsive: 3 }),
-    figure("Used", "use_percent", (value, row) => (row.kind === "policy" ? use(value) : ""), { minWidth: 74, responsive: 0 }),
-    label("State", "state", (value, row) => (row.kind === "policy" ? `${row.enabled ? "on" : "off"}, ${row.automatic ? "automatic" : "asks"}` : el("span", row.queued ? "warn strong" : "", row.queued ? "▲ queued" : words(value))), { minWidth: 92, responsive: 0, widthGrow: 1.4 }),
+    figure("Used", "use_percent", (value, row) => (row.kind === "policy" ? use(value) : ""), { minWidth: 74, responsive: 0, phone: { responsive: 1 } }),
+    label("State", "state", (value, row) => (row.kind === "policy" ? `${row.enabled ? "on" : "off"}, ${row.automatic ? "automatic" : "asks"}` : el("span", row.queued ? "warn strong" : "", row.queued ? "▲ queued" : words(value))), { minWidth: 92, responsive: 0, widthGrow: 1.4, phone: { minWidth: 84 } }),
     figure("At UTC", "at", (value) => clock(value, false), { minWidth: 72, responsive: 4 }),
   ],
 });
@@ -102,7 +102,7 @@ const OF_CURRENCIES = ["venue", "uncovered"];
 const OF_OWNERS = ["positions", "limit_percent"];
 
 const SPREAD = [
-  label("Name", "name", undefined, { minWidth: 82, responsive: 0, cssClass: "symbol" }),
+  label("Name", "name", undefined, { minWidth: 82, responsive: 0, cssClass: "symbol", phone: { minWidth: 58 } }),
   figure("Long", "long", (value) => number(brief(value)), { minWidth: 86, responsive: 4 }),
   figure("Short", "short", (value) => number(brief(value)), { minWidth: 86, responsive: 4 }),
   figure("Client net", "client", amount, { minWidth: 106, responsive: 0 }),
@@ -126,10 +126,13 @@ export const spread = ({ host, store }) => {
     host, store, panel: "spread", aged: false,
     empty: "No open positions.",
     matches: (row) => [row.name],
-    columns: SPREAD,
+    columns: spreadColumns(),
   });
-  const fit = () => grid.table.setColumns(spreadColumns());
-  grid.table.on("tableBuilt", fit);
+  const fit = () => {
+    // The library goes on counting from the columns that it hid before; of the new ones it has hidden none.
+    grid.table.modules.responsiveLayout.index = 0;
+    grid.table.setColumns(spreadColumns());
+  };
   document.getElementById("spread-of").addEventListener("change", fit);
   return grid;
 };
@@ -140,15 +143,15 @@ export const books = ({ host, store }) => new Grid({
   sort: [{ column: "key", dir: "asc" }],
   matches: (row) => [row.book, row.currency],
   columns: [
-    label("Book", "key", (_value, row) => el("span", "symbol", row.kind === "open" ? `${row.book} open` : row.book), { minWidth: 68, responsive: 0 }),
-    label("In", "currency", undefined, { minWidth: 44, responsive: 0 }),
+    label("Book", "key", (_value, row) => el("span", "symbol", row.kind === "open" ? `${row.book} open` : row.book), { minWidth: 68, responsive: 0, phone: { minWidth: 62 } }),
+    label("In", "currency", undefined, { minWidth: 44, responsive: 0, phone: { minWidth: 40 } }),
     figure("Fills", "fills", (value) => (value === undefined ? "" : number(value)), { minWidth: 50, responsive: 2 }),
     figure("Volume", "volume", (value) => (value === undefined ? "" : number(value?.split(".")[0])), { minWidth: 104, responsive: 1 }),
     figure("Clients made", "realised", (value) => (value ? money(value) : ""), { minWidth: 96, responsive: 1 }),
-    figure("Clients' open", "floating", (value) => (value ? money(value) : ""), { minWidth: 96, responsive: 0 }),
+    figure("Clients' open", "floating", (value) => (value ? money(value) : ""), { minWidth: 96, responsive: 0, phone: { minWidth: 92 } }),
     figure("Markup", "markup", (value) => (value ? number(value) : ""), { minWidth: 80, responsive: 2 }),
     figure("Commission", "commission", (value) => (value ? number(value) : ""), { minWidth: 80, responsive: 3 }),
-    figure("House", "house", (value) => (value ? money(value) : ""), { minWidth: 96, responsive: 0, cssClass: "figure strong" }),
+    figure("House", "house", (value) => (value ? money(value) : ""), { minWidth: 96, responsive: 0, cssClass: "figure strong", phone: { minWidth: 82 } }),
     figure("Per million", "per_million", (value) => (value ? money(value) : ""), { minWidth: 80, responsive: 0 }),
   ],
 });

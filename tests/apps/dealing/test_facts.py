@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import msgspec
 import pytest
 
-from apps.dealing.api.pages import FACTS
+from apps.dealing.api.actions import ACTIONS
+from apps.dealing.urls import urlpatterns
 from apps.instruments import services as instruments
 from apps.tenants.services import in_tenant
 from piggy import projector
@@ -118,13 +121,45 @@ def test_the_file_of_an_order_holds_every_check_and_fill(dora: Dealer) -> None:
     assert dora.http.get("/desk/orders/O9/receipt").status_code == 404
 
 
-def test_only_the_desk_reads_them(acorn: Any, redis_server: Any) -> None:
-    nosy = Dealer(role="support", username="sam")
-    for name in FACTS:
-        assert nosy.http.get(f"/desk/facts/{name}").status_code == 403
-    assert nosy.http.get("/desk/orders/O1").status_code == 403
-    assert nosy.http.get("/desk/orders/O1/receipt").status_code == 403
+# What stands in the addresses of the desk for their parts; the front door is everybody's.
+PARTS = {"panel": ["quotes"], "name": ["books", "exposure"], "order_id": ["O1"], "kind": ["cover", "html", "csv"]}
+
+
+def addresses() -> list[str]:
+    """Every address of the desk, each of its parts by turns."""
+    routes = [str(each.pattern) for each in urlpatterns if each.name != "welcome"]
+    found = []
+    for route in routes:
+        names = re.findall(r"<\w+:(\w+)>", route)
+        plain = re.sub(r"<\w+:(\w+)>", r"{\1}", route)
+        for parts in product(*(PARTS[name] for name in names)):
+            found.append(f"/{plain.format(**dict(zip(names, parts, strict=True)))}")
+    return found
+
+
+@pytest.mark.parametrize("role", ["support", "auditor"])
+def test_nobody_else_reads_or_does_anything_at_any_address_of_the_desk(
+    acorn: Any, redis_server: Any, role: str
+) -> None:
+    nosy = Dealer(role=role, username="sam")
+    for address in addresses():
+        for answer in (nosy.http.get(address), nosy.http.post(address), nosy.http.put(address)):
+            assert answer.status_code in (403, 405), (address, answer.status_code)
+    nosy.http.cookies.clear()
+    for address in addresses():
+        answer = nosy.http.get(address)
+        assert answer.status_code in (403, 405) or answer.url.startswith("/admin/login/"), address
     assert Dealer().http.get("/desk/facts/secrets").status_code == 404
+
+
+@pytest.mark.parametrize("role", ["dealer", "risk", "watcher"])
+def test_whose_button_it_is_may_press_it_and_nobody_else(acorn: Any, redis_server: Any, role: str) -> None:
+    someone = Dealer(role=role, username="someone")
+    shown = re.search(r'id="remembered" type="application/json">(.*?)</script>', someone.http.get("/desk/").text)
+    assert shown
+    may = set(msgspec.json.decode(shown[1])["may"])
+    assert {kind for kind in ACTIONS if someone.act(kind, reason="").status_code != 403} == may
+    assert bool(may) == (role != "watcher")
 
 
 @pytest.mark.parametrize("name", ["exposure", "accounts", "venues", "books", "dealers"])

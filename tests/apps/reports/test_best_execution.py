@@ -151,8 +151,13 @@ def test_figures_stand_right_and_no_cell_is_a_formula() -> None:
     large = Section("One", ("Sum", "Empty"), [("-3477623.00", ""), ("12.5", "")])
     assert large.shown == [
         [("\u22123\u2009477\u2009623.00", True), ("\u2013", True)],
-        [("12.5", True), ("\u2013", True)],
-    ]
+        [("12.50", True), ("\u2013", True)],
+    ], "point under point"
+    prices = Section("One", ("Mark", "Bp (fills)"), [("1.08451", "-0.07 (35)"), ("5208.5", "")])
+    assert prices.shown == [
+        [("1.08451", True), ("\u22120.07 (35)", True)],
+        [("5\u2009208.5", True), ("\u2013", True)],
+    ], "each symbol's price has its own digits"
     page = printed(document=Document("<T>", (large,), house="Acorn & Sons"), at=datetime(2026, 1, 1))
     assert "&lt;T&gt;" in page
     assert "Acorn &amp; Sons" in page
