@@ -11,8 +11,7 @@ import psycopg
 import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
-from piggy.core.answers import Answer
-from piggy.core.commands import ActOnPrices, Envelope
+from piggy.core.commands import ActOnPrices, AnyCommand, Envelope
 from piggy.engine import leaving
 from piggy.engine.clock import Clock, is_wanted, pause
 from piggy.engine.dead_letters import DeadLetters
@@ -53,6 +52,7 @@ class Intake:
         self._consumer = shard
         self._in_flight: set[tuple[str, bytes]] = set()
         self._due: set[str] = set()
+        self._letting_go: set[str] = set()
 
     def settled(self, done: list[Done]) -> None:
         """Forget entries that the loop is through with; those without an answer come again by `claim_pending`."""
@@ -109,17 +109,18 @@ class Intake:
                     if off_ms and not isinstance(command, ActOnPrices):
                         # An expiry by a clock that jumped could not be taken back.
                         continue
-                    self._due.add(tenant)
-                    command_id = leaving.command_id(tenant=tenant, command=command) or self._new_id()
-                    envelope = Envelope(command_id=command_id, command=command, principal="engine")
-                    self._loop.submit(item=Item(tenant, envelope, respond=self._acted(tenant)))
+                    self._submit_own(tenant, command)
             await pause(TIMER_S)
 
-    def _acted(self, tenant: str) -> Any:
-        def respond(_answer: Answer | None) -> None:
-            self._due.discard(tenant)
-
-        return respond
+    def _submit_own(self, tenant: str, command: AnyCommand) -> None:
+        """Give the desk its own command; letting go of what is over can wait, and nothing waits for it."""
+        leaves = leaving.command_id(tenant=tenant, command=command)
+        waits_for, name = (self._letting_go, leaves) if leaves else (self._due, tenant)
+        if leaves in self._letting_go:
+            return
+        waits_for.add(name)
+        envelope = Envelope(command_id=leaves or self._new_id(), command=command, principal="engine")
+        self._loop.submit(item=Item(tenant, envelope, respond=lambda _: waits_for.discard(name)))
 
     def _readable(self, tenants: list[str]) -> dict[str, str]:
         """Return the streams to read: of a tenant that has too much waiting only the urgent one."""

@@ -12,6 +12,8 @@ URGENT = frozenset(
         cmd.ReportConnection,
         cmd.ActOnPrices,
         cmd.ActOnTime,
+        cmd.ActOnExposure,
+        cmd.ActOnLimits,
         cmd.RecordVenueAck,
         cmd.RecordVenueFill,
         cmd.RecordVenueReject,
