@@ -31,8 +31,8 @@ class Second:
     executions: int = 0
     notional: Decimal = ZERO
     rejects: int = 0
-    orders: tuple[tuple[int, Decimal], ...] = ()
-    fills: tuple[int, ...] = ()
+    orders: list[tuple[int, Decimal]] = field(default_factory=list)
+    fills: list[int] = field(default_factory=list)
 
     def ordered_since(self, since_us: int) -> Decimal:
         """Return the value ordered after `since_us`, a time within this second."""
@@ -100,7 +100,7 @@ class Activity:
         second.messages += 1
         if notional:
             second.notional += notional
-            second.orders = (*second.orders, (at_us, notional))
+            second.orders.append((at_us, notional))
             key = fingerprint(terms=terms)
             self.latest.pop(key, None)
             self.latest[key] = (at_us, seq)
@@ -131,7 +131,7 @@ class Activity:
         """Count a fill and what it brought or cost today."""
         second = self._second(at_us)
         second.executions += 1
-        second.fills = (*second.fills, at_us)
+        second.fills.append(at_us)
         self.result(at_us=at_us, amount=result)
 
     def result(self, *, at_us: int, amount: Decimal) -> None:

@@ -246,7 +246,7 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     result = event.realised - event.commission
     state.balances[account_id] = state.balances.get(account_id, ZERO) + result
     activity_of(state=state, account_id=account_id).execution(at_us=recorded.recorded_at_us, result=result)
-    state.tenant_activity.execution(at_us=recorded.recorded_at_us, result=result)
+    state.tenant_activity.result(at_us=recorded.recorded_at_us, amount=result)
     state.rates[(state.instruments[event.symbol].quote, state.accounts[account_id].currency)] = event.conversion_rate
     worked = event.quantity if works and not order.terms.reduce_only else ZERO
     move_position(state=state, event=event, at_us=recorded.occurred_at_us, worked=worked)
