@@ -104,10 +104,10 @@ def test_the_house_fills_whole_steps_of_a_size_that_is_none(floor: Floor, sizes:
     """What a client holds he can close: no quoted size leaves him a part of a step."""
     for venue, size in zip(("LP1", "LP2", "LP3"), sizes, strict=True):
         floor.quote(venue, "1.10000", "1.10010", size=size)
-    fills = only(floor.place("b1", Side.BUY, "4"), ev.OrderFilled)
+    fills = only(floor.place("b1", Side.BUY, "6"), ev.OrderFilled)
     assert all(fill.quantity % EURUSD.lot_step == 0 and fill.quantity > 0 for fill in fills)
     quoted = sum(D(size) // EURUSD.lot_step * EURUSD.lot_step for size in sizes)
-    assert held(floor) == {"b1": min(D(4), quoted)}
+    assert held(floor) == {"b1": min(D(6), quoted)}
 
 
 def test_what_a_venue_left_of_a_step_can_be_dealt_to_its_end(floor: Floor) -> None:

@@ -46,12 +46,18 @@ MARGIN_TESTS = (
     "tests/core/test_stopout.py",
 )
 NOUNS: dict[str, dict[str, tuple[str, ...]]] = {
-    "risk": dict.fromkeys(("risk", "gate", "controls_order", "controls_flow", "limits", "oversight"), GATE_TESTS)
-    | dict.fromkeys(("open_risk", "venue_room"), OPEN_RISK_TESTS),
+    "risk": dict.fromkeys(("risk", "gate", "controls_order", "controls_flow", "oversight"), GATE_TESTS)
+    | dict.fromkeys(("open_risk", "venue_room"), OPEN_RISK_TESTS)
+    | {"limits": (*GATE_TESTS, "tests/core/test_limits_of_the_day.py")},
     "margin": dict.fromkeys(("margin", "stopout", "protection", "leverage_rules"), MARGIN_TESTS)
     | {"positions": ("tests/core/test_positions.py",), "conversion": ("tests/core/test_conversion.py",)},
     "routing": {
-        "routing": ("tests/core/test_routing_records.py", "tests/core/test_routing.py", "tests/core/test_desk.py")
+        "routing": (
+            "tests/core/test_routing_records.py",
+            "tests/core/test_routing.py",
+            "tests/core/test_hostile_orders.py",
+            "tests/core/test_desk.py",
+        )
     },
 }
 TEST_SECONDS_MAX = 120
