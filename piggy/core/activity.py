@@ -79,8 +79,14 @@ class LastSecond:
 
     def lately(self, *, who: str, now_us: int) -> tuple[int, int]:
         """Return how many messages of the second that ends now are of one, and how many of all."""
-        over = self.over(now_us=now_us)
-        return self.counts.get(who, 0) - over.get(who, 0), len(self.times) - sum(over.values())
+        mine, every, since_us = self.counts.get(who, 0), len(self.times), now_us - SECOND_US
+        for at_us, name in self.times:
+            if since_us < at_us <= now_us:
+                break
+            every -= 1
+            if name == who:
+                mine -= 1
+        return mine, every
 
 
 @dataclass(slots=True)
@@ -204,6 +210,8 @@ class Windows:
             executions += last.executions
         elif ago_s == executions_s:
             executions_edge = last
+        if value_edge is None and executions_edge is None:
+            return value, executions
         return _with_edges(value, executions, value_edge, executions_edge, now_us, value_s, executions_s)
 
 

@@ -277,9 +277,12 @@ def _reference_price(*, context: GateContext, moment: Moment) -> Decimal | None:
     own = terms.limit_price if terms.limit_price is not None else terms.stop_price
     if own is not None and terms.type is not _MARKET:
         return own
-    touch = context.ask if terms.side is _BUY else context.bid
-    if touch is None:
-        return None
+    group = context.group
+    touch, points = (
+        (context.ask, group.ask_markup_points) if terms.side is _BUY else (context.bid, group.bid_markup_points)
+    )
+    if touch is None or not (points or moment.state.profiles):
+        return touch
     markup = moment.markup(account_id=terms.account_id, symbol=terms.symbol, side=terms.side, lots=terms.quantity)
     return client_price(raw=touch, markup=markup, side=terms.side) if markup else touch
 

@@ -239,6 +239,9 @@ def _nearest(share: Decimal, whole: Decimal, instrument: Instrument) -> Decimal:
 
     Of equal remainders A's is taken, so that what cannot be halved is no risk of the house.
     """
+    over = share % instrument.lot_step
+    if not over:
+        return share - over
     steps = (share / instrument.lot_step).to_integral_value(rounding=ROUND_HALF_UP)
     return min(steps * instrument.lot_step, on_step(lots=whole, instrument=instrument))
 
