@@ -20,7 +20,7 @@ from apps.liquidity import services as liquidity
 from apps.outbox.services import retell_settings, tell_setting
 from apps.policies import selectors
 from apps.policies.models import ANY_SYMBOL, FIRM, NAMED_BY, OF_RECORD, STRUCTS, Kind, Policy, UnableToReadPolicy
-from apps.policies.services.wording import exponents, in_words
+from apps.policies.services.wording import in_words
 from apps.risk import services as risk
 
 NOT_A_DRAFT = "Only a draft is changed; write a new one."
@@ -55,8 +55,6 @@ def save_draft(*, policy: Policy, by: str) -> Policy:
 def check_draft(*, policy: Policy) -> None:
     """Raise ValidationError where the policy names nobody's group or symbol, or its body cannot be used."""
     faults = {name: text for name, kinds in NAMED_BY if (text := _misnamed(policy, name, needs=policy.kind in kinds))}
-    if long := next(exponents(value=policy.body), ""):
-        faults["body"] = f"{long}: write the number in full."
     if not faults:
         try:
             made = Policy(**policy.named, body=policy.body, version=policy.version or 1).to_core()

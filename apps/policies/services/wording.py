@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -23,7 +22,6 @@ PLACE = re.compile(r" - at (`key` in )?`\$\.?([^`]*)`$")
 MISSING = re.compile(r"^Object missing required field `([^`]+)`")
 NAMED = re.compile(r"^([a-z_]+[a-z_.0-9\[\]]*): (.*)", re.DOTALL)
 STEP = re.compile(r"([a-z_0-9]+)|\[(\d+|\.\.\.)\]")
-EXPONENT = re.compile(r"[+-]?\d*\.?\d+[eE][+-]?\d+")
 THIS_HAS_TO_BE = "this has to be written."
 
 
@@ -46,18 +44,6 @@ def split(*, text: str) -> tuple[str, str]:
     """Return the path that a fault names and what it says of it; no path where it names none."""
     found = NAMED.match(text)
     return (found[1], found[2]) if found else ("", text)
-
-
-def exponents(*, value: Any, path: str = "") -> Iterator[str]:
-    """Yield where a number is written with an exponent: nobody means one, and a few signs of it fill a memory."""
-    if isinstance(value, dict):
-        for name, part in value.items():
-            yield from exponents(value=part, path=f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list):
-        for at, part in enumerate(value):
-            yield from exponents(value=part, path=f"{path}[{at}]")
-    elif isinstance(value, str) and EXPONENT.fullmatch(value.strip()):
-        yield path
 
 
 def _found(struct: Any, body: Any, path: str) -> tuple[Any, Any]:

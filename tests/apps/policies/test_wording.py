@@ -16,7 +16,7 @@ RULE = {"name": "a", "priority": 1, "book_mode": "A"}
 SAID: tuple[tuple[Kind, dict[str, Any], str], ...] = (
     (Kind.LIMITS, {"order_volume_max_lots": "abc"}, "order_volume_max_lots: write a number, as 12.5, not “abc”."),
     (Kind.LIMITS, {"order_volume_max_lots": "-5"}, "order_volume_max_lots: -5 is no limit; write 0 or more"),
-    (Kind.LIMITS, {"order_volume_max_lots": "1e400000000"}, "order_volume_max_lots: write the number in full."),
+    (Kind.LIMITS, {"order_volume_max_lots": "1e400000000"}, "order_volume_max_lots: a number of at most 28 digits."),
     (Kind.LIMITS, {"window_s": "1.5"}, "window_s: write a whole number, not “1.5”."),
     (Kind.LIMITS, {"window_s": "900"}, "window_s: from 1 to 60 seconds"),
     (Kind.LIMITS, {"close_on_stale_price": "maybe"}, "close_on_stale_price: write yes or no, not “maybe”."),
