@@ -88,6 +88,8 @@ class DepreciationNotice(models.Model):
 class LossShare(models.Model):
     """How many retail accounts that dealt from `since` to `measured_at` lost money: what the risk warning must say."""
 
+    # One a business day, however many workers are told to measure at once (F-26).
+    day = models.DateField(unique=True, null=True, editable=False)
     since = models.DateTimeField()
     measured_at = models.DateTimeField()
     accounts = models.PositiveIntegerField()

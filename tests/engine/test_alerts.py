@@ -63,6 +63,7 @@ def signal(door: Door, **changes: Any) -> httpx.Response:
 
 
 def test_a_close_that_overtook_its_open_waits_for_it(door: Door) -> None:
+    """F-25: what comes before what it follows is kept, for as long as its strategy says."""
     configure(door, wait_ms_max=2_000)
     with ThreadPoolExecutor() as pool:
         close = pool.submit(signal, door, action="flat", before="long", quantity="")

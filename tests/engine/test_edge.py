@@ -113,6 +113,7 @@ def test_a_signed_signal_is_answered_with_the_decision_and_all_reasons(door: Doo
 
 
 def test_inv_24_a_repeat_hears_the_first_result_and_a_changed_body_is_a_conflict(door: Door) -> None:
+    """F-25."""
     first = body_of()
     told, again = door.post(first).json(), door.post(first).json()
     assert again.pop("duplicate") is True

@@ -85,13 +85,21 @@ def review_canaries(*, tenant: str, now: datetime) -> list[StageChange]:
     changes = []
     for provider in LiquidityProvider.objects.filter(stage=Stage.CANARY):
         reason = _fault(provider, cards.get(provider.name), policy)
-        if reason:
-            provider.stage = Stage.SHADOW
-            changes.append(
-                set_stage(tenant=tenant, provider=provider, before=Stage.CANARY, reason=reason, by=AUTOMATIC, now=now)
-            )
-            log.error("canary_rolled_back", tenant=tenant, venue=provider.name, reason=reason)
+        if reason and (change := _roll_back(tenant, provider, reason, now)):
+            changes.append(change)
     return changes
+
+
+def _roll_back(tenant: str, provider: LiquidityProvider, reason: str, now: datetime) -> StageChange | None:
+    """Send a canary back to shadow; None where somebody else did so meanwhile (F-26)."""
+    with transaction.atomic():
+        canary = LiquidityProvider.objects.select_for_update().filter(pk=provider.pk, stage=Stage.CANARY).first()
+        if canary is None:
+            return None
+        canary.stage = Stage.SHADOW
+        change = set_stage(tenant=tenant, provider=canary, before=Stage.CANARY, reason=reason, by=AUTOMATIC, now=now)
+    log.error("canary_rolled_back", tenant=tenant, venue=provider.name, reason=reason)
+    return change
 
 
 def _fault(provider: LiquidityProvider, card: selectors.Card | None, policy: ExecutionPolicy) -> str:

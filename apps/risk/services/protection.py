@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.risk import selectors
@@ -29,7 +29,9 @@ def measure_losses(*, tenant: str, at: datetime) -> LossShare | None:
         return None
     since = window_begins(at=at)
     accounts, losing = selectors.losing_accounts(tenant=tenant, since=since, at=at)
-    return LossShare.objects.create(since=since, measured_at=at, accounts=accounts, losing=losing)
+    figures = {"since": since, "measured_at": at, "accounts": accounts, "losing": losing}
+    share, is_new = LossShare.objects.get_or_create(day=at.astimezone(UTC).date(), defaults=figures)
+    return share if is_new else None
 
 
 def fetch_notices(*, user: Any, at: datetime) -> list[DepreciationNotice]:
