@@ -16,6 +16,7 @@ from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
 from piggy.simulator import wire
 from piggy.simulator.agreed import Agreed, AgreedInFile, AgreedInVault
 from piggy.simulator.config import LpConfig, RangeConfig
+from piggy.simulator.loopback import keep_local
 from piggy.simulator.quotes import LpBook
 from piggy.simulator.truth import FILE_NAME, Truth
 from piggy.simulator.venue import Report, Venue
@@ -67,6 +68,7 @@ class Acceptor(fix.Application):
         self._dictionary = fix.DataDictionary(dictionary)
         self._store = fix.FileStoreFactory(str(self._home / "store"))
         self._settings = _settings(config, range_config, dictionary, self._home)
+        self._port = range_config.port(config)
         self._acceptor = fix.SocketAcceptor(self, self._store, self._settings)
         self._answerer = threading.Thread(target=self._answer, name=f"{config.name}-answers", daemon=True)
 
@@ -74,6 +76,7 @@ class Acceptor(fix.Application):
         """Open the port and answer orders."""
         self._answerer.start()
         self._acceptor.start()
+        keep_local(port=self._port)
 
     def stop(self) -> None:
         """Log out and close the port and the book of truth."""
@@ -290,7 +293,6 @@ def _settings(config: LpConfig, range_config: RangeConfig, dictionary: str, home
             f"SenderCompID={name}",
             f"TargetCompID={tenant}",
             f"SocketAcceptPort={range_config.port(config)}",
-            "SocketAcceptHost=127.0.0.1",
         ]
     path = home / "acceptor.cfg"
     path.write_text("\n".join(lines) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import zipfile
@@ -17,6 +18,7 @@ from piggy.adapters.interface import ReportKind
 from piggy.core.orders import Side
 from piggy.simulator.config import SYMBOLS, LpConfig, RangeConfig
 from piggy.simulator.feed import TickFeed
+from piggy.simulator.loopback import BIND_TO_DEVICE, keep_local
 from piggy.simulator.quotes import Generator, LpBook
 from tests.simulator.lp_range import Hearer, LpRange, child, say, units, wait
 
@@ -45,6 +47,15 @@ def books(*, seed: int) -> list[LpBook]:
     symbols = {symbol.symbol: symbol for symbol in SYMBOLS}
     generator = Generator(lp=LpConfig(name="LP1", seed=seed), symbols=symbols)
     return [generator.book(symbol="EURUSD", at_us=step) for step in range(200)]
+
+
+def test_a_port_that_is_open_to_everybody_is_kept_to_this_machine() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        port = server.getsockname()[1]
+        assert keep_local(port=port) == (1 if BIND_TO_DEVICE else 0)
+        if BIND_TO_DEVICE:
+            assert server.getsockopt(socket.SOL_SOCKET, BIND_TO_DEVICE, 16).rstrip(b"\0") == b"lo"
+        socket.create_connection(("127.0.0.1", port)).close()
 
 
 def test_the_same_seed_quotes_the_same_books_and_another_seed_others() -> None:
