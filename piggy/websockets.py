@@ -9,6 +9,7 @@ from typing import Any
 
 from channels.routing import URLRouter
 from django.apps import apps
+from django.urls import re_path
 
 from apps.common.sockets import TenantSockets
 
@@ -21,4 +22,9 @@ def websockets() -> Asgi:
     for config in apps.get_app_configs():
         if config.name.startswith("apps.") and find_spec(f"{config.name}.consumers"):
             routes += import_module(f"{config.name}.consumers").websocket_urlpatterns
-    return TenantSockets(URLRouter(routes))
+    return TenantSockets(URLRouter([*routes, re_path(r"", _nowhere)]))  # type: ignore[arg-type]
+
+
+async def _nowhere(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Refuse an address that nobody has; the router itself would raise."""
+    await send({"type": "websocket.close", "code": 4404})

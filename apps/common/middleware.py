@@ -13,7 +13,7 @@ from collections.abc import Callable
 import structlog
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 
 from apps.common import probes
 from apps.tenants import selectors
@@ -21,6 +21,8 @@ from apps.tenants import selectors
 Respond = Callable[[HttpRequest], HttpResponse]
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}\Z")
 ADMIN = "/admin/"
+# How a field, and Python, say of a text that it is no number they could keep.
+NO_VALUE = ("Field '", "Exceeds the limit")
 ADMIN_POLICY = {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
 
 log = structlog.get_logger("piggy.web")
@@ -75,7 +77,7 @@ class TenantByHost:
 
 
 class AdminPolicy:
-    """Loosen the content policy for the admin only: its theme evaluates Alpine expressions."""
+    """Loosen the content policy for the admin only: its theme evaluates Alpine expressions. Refuse odd keys there."""
 
     def __init__(self, respond: Respond) -> None:
         self.respond = respond
@@ -85,6 +87,13 @@ class AdminPolicy:
         if request.path.startswith(ADMIN):
             response._csp_replace = ADMIN_POLICY  # type: ignore[attr-defined]
         return response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer 400 to a key or number that no row has: Django's own forms and actions ask for it all the same."""
+        if not (request.path.startswith(ADMIN) and isinstance(error, ValueError) and str(error).startswith(NO_VALUE)):
+            return None
+        log.warning("value_unusable", path=request.path, error=str(error)[:200])
+        return HttpResponseBadRequest("A value in this request is none of ours.", content_type="text/plain")
 
 
 class RequestLog:

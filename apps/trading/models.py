@@ -201,6 +201,9 @@ class Strategy(models.Model):
 
     def clean(self) -> None:
         """Refuse what the desk would refuse, by its field."""
+        sources: object = self.sources
+        if not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
+            raise ValidationError({"sources": 'A list of texts, as ["192.0.2.1", "198.51.100.0/24"].'})
         if fault := settings_fault(strategy=self.to_core()):
             raise ValidationError({fault[0]: fault[1]})
 

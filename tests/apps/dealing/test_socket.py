@@ -32,10 +32,17 @@ class Desk:
         self.voice = EngineVoice(tenant="acorn", maker=FrameMaker())
         self.voice.begin()
 
-    def line(self, *, host: str = "acorn.localhost", origin: str | None = None, session_key: str | None = None) -> Any:
+    def line(
+        self,
+        *,
+        host: str = "acorn.localhost",
+        origin: str | None = None,
+        session_key: str | None = None,
+        path: str = "/ws/desk/",
+    ) -> Any:
         cookie = f"sessionid={self.session_key if session_key is None else session_key}"
         return websockets.connect(
-            f"ws://{host}:{self.web.port}/ws/desk/",
+            f"ws://{host}:{self.web.port}{path}",
             host="127.0.0.1",
             origin=origin or f"http://{host}:{self.web.port}",
             additional_headers={"Cookie": cookie},
@@ -136,6 +143,7 @@ def test_strangers_and_other_roles_and_foreign_pages_are_refused(desk: Desk) -> 
         assert await status_of_refusal(desk.line(host="birch.localhost")) == 403
         assert await status_of_refusal(desk.line(origin="http://birch.localhost")) == 403
         assert await status_of_refusal(desk.line(origin="https://evil.example")) == 403
+        assert await status_of_refusal(desk.line(path="/ws/nowhere/")) == 403
 
     asyncio.run(story())
 

@@ -136,3 +136,23 @@ def test_each_role_finds_its_own_screens_and_queues(books: Any, as_tenant: Any) 
     assert "LPs down" in pages["dealer"]
     assert "Deposits for a second person" not in pages["dealer"]
     assert "Otp_Totp" not in pages["admin"]
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("trading/fill/", {"action": "x", "_selected_action": "x"}),
+        ("accounts/account/add/", {"account_id": "A9", "client": "\u00b2"}),
+        ("accounts/client/add/", {"user": "--5"}),
+        ("trading/strategy/add/", {"sources": "9" * 5_000}),
+        ("trading/strategy/add/", {"sources": "5"}),
+    ],
+)
+def test_a_key_that_no_row_can_have_is_no_fault_of_ours(acorn: Any, as_tenant: Any, path: str, sent: Any) -> None:
+    with as_tenant("acorn"):
+        browser = staff("admin")
+    browser.raise_request_exception = False
+    answer = browser.post(f"/admin/{path}", sent)
+    assert answer.status_code in (200, 302, 400), answer.content[:200]
+    assert browser.get("/admin/trading/order/_00/change/").status_code in (302, 400)
+    assert browser.get("/admin/policies/marginpolicy/effective/?group=%00").status_code in (200, 400)

@@ -35,7 +35,14 @@ def test_every_setting_reaches_the_desk(acorn: Any, as_tenant: Any, redis_server
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("sources", ["10.0.0.300"]), ("wait_ms_max", 5_000), ("position_lots_max", Decimal(-1)), ("loss_day_max", 0)],
+    [
+        ("sources", ["10.0.0.300"]),
+        ("sources", 5),
+        ("sources", [1]),
+        ("wait_ms_max", 5_000),
+        ("position_lots_max", Decimal(-1)),
+        ("loss_day_max", 0),
+    ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused_by_its_field(
     acorn: Any, as_tenant: Any, redis_server: Any, field: str, value: Any
