@@ -31,16 +31,16 @@ class Second:
     executions: int = 0
     notional: Decimal = ZERO
     rejects: int = 0
-    orders: list[tuple[int, Decimal]] = field(default_factory=list)
-    fills: list[int] = field(default_factory=list)
+    orders: list[tuple[int, Decimal]] | None = None
+    fills: list[int] | None = None
 
     def ordered_since(self, since_us: int) -> Decimal:
         """Return the value ordered after `since_us`, a time within this second."""
-        return sum([value for at_us, value in self.orders if at_us > since_us], ZERO)
+        return sum([value for at_us, value in self.orders or () if at_us > since_us], ZERO)
 
     def dealt_since(self, since_us: int) -> int:
         """Return the fills after `since_us`, a time within this second."""
-        return sum([at_us > since_us for at_us in self.fills])
+        return sum([at_us > since_us for at_us in self.fills or ()])
 
 
 @dataclass(slots=True)
@@ -106,7 +106,10 @@ class Activity:
         second.messages += 1
         if notional:
             second.notional += notional
-            second.orders.append((at_us, notional))
+            if second.orders is None:
+                second.orders = [(at_us, notional)]
+            else:
+                second.orders.append((at_us, notional))
             key = fingerprint(terms=terms)
             self.latest.pop(key, None)
             self.latest[key] = (at_us, seq)
@@ -137,7 +140,10 @@ class Activity:
         """Count a fill and what it brought or cost today."""
         second = self._second(at_us)
         second.executions += 1
-        second.fills.append(at_us)
+        if second.fills is None:
+            second.fills = [at_us]
+        else:
+            second.fills.append(at_us)
         self.result(at_us=at_us, amount=result)
 
     def result(self, *, at_us: int, amount: Decimal) -> None:

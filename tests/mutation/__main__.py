@@ -46,9 +46,13 @@ MARGIN_TESTS = (
     "tests/core/test_stopout.py",
 )
 NOUNS: dict[str, dict[str, tuple[str, ...]]] = {
-    "risk": dict.fromkeys(("risk", "gate", "controls_order", "controls_flow", "oversight"), GATE_TESTS)
-    | dict.fromkeys(("open_risk", "venue_room"), OPEN_RISK_TESTS)
-    | {"limits": (*GATE_TESTS, "tests/core/test_limits_of_the_day.py")},
+    "risk": dict.fromkeys(("risk", "gate", "controls_flow", "oversight"), GATE_TESTS)
+    | {
+        "controls_order": (*GATE_TESTS, "tests/core/test_order_types.py"),
+        "limits": (*GATE_TESTS, "tests/core/test_limits_of_the_day.py"),
+        "open_risk": OPEN_RISK_TESTS,
+        "venue_room": (*OPEN_RISK_TESTS, "tests/core/test_venue_limits.py"),
+    },
     "margin": dict.fromkeys(("margin", "stopout", "protection", "leverage_rules"), MARGIN_TESTS)
     | {"positions": ("tests/core/test_positions.py",), "conversion": ("tests/core/test_conversion.py",)},
     "routing": {

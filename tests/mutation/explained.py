@@ -28,6 +28,8 @@ EXPLAINED: dict[str, str] = {
     "    return lots - over` became `if not not over:": "what is over the step is cut off either way",
     "became `lots + instrument.lot_step` in over": "what is over the step is cut off either way",
     "`lots - over` became `lots + over`": "nothing is over where this is said",
+    "`share - over` became `share + over`": "nothing is over where this is said",
+    "became `share + instrument.lot_step` in over": "a share on the step is nearest to itself either way",
     "`opening > a_opening` became `opening >= a_opening`": "of nothing that stays in the B book nothing overflows",
     "in if a > 0 and not b and not cross:": "the longer way says the same",
     "`100` became `101` in low, high = 0, 100": "a share above the whole is cut to the whole",
