@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import uuid
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 from django.core.exceptions import ValidationError
@@ -19,11 +23,18 @@ from apps.outbox import selectors, services
 from apps.outbox.models import OutboxCommand
 from apps.tenants.services import in_tenant
 from piggy.core.answers import Answer
+from piggy.core.commands import CreditAccount, Envelope
 from piggy.core.events import GroupConfigured
 from piggy.messaging import codec, streams
 from tests.apps import records
 
 LATER = timedelta(minutes=1)
+PAIRS = int(os.environ.get("CROSSED_COMMITS", "25"))  # 10,000 is the contract's size.
+INSERT = """
+insert into acorn.outbox_outboxcommand
+  (command_id, reference, kind, principal, reason, payload, created_at, told_count, superseded)
+values (%s, %s, 'CreditAccount', 'test', '', %s, now(), 0, false)
+"""
 
 
 @pytest.fixture
@@ -119,6 +130,44 @@ def test_inv_10_a_row_that_commits_after_a_later_one_is_told_too(tenant: Any) ->
     tenant.delete(streams.commands_key(tenant="acorn"))
     services.sweep(tenant="acorn", now=timezone.now() + LATER)
     assert "first" in {envelope.command.group.name for envelope in _told(tenant)}
+
+
+def test_inv_10_of_many_crossed_commits_none_is_skipped(
+    tenant: Any, owner_sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pair is swept between its two commits, the later row's first, and again after."""
+    told: list[str] = []
+
+    class Engine:
+        def ask(self, *, envelope: Any, **_: Any) -> Answer:
+            told.append(str(envelope.command_id))
+            return Answer(command_id=envelope.command_id)
+
+    monkeypatch.setattr(services, "_client", Engine)
+    written: list[str] = []
+
+    def insert(link: Any) -> None:
+        written.append(str(uuid.uuid4()))
+        command = CreditAccount(account_id="A1", amount=Decimal(1), reference=written[-1])
+        envelope = codec.encode(Envelope(command_id=written[-1], command=command, principal="test"))
+        link.execute(INSERT, [written[-1], written[-1], envelope])
+
+    owner_sql("alter table acorn.outbox_outboxcommand no force row level security")
+    url = os.environ["DATABASE_OWNER_URL"]
+    try:
+        with psycopg.connect(url) as first, psycopg.connect(url) as second:
+            for _ in range(PAIRS):
+                insert(first)
+                insert(second)
+                second.commit()
+                services.sweep(tenant="acorn", now=timezone.now() + LATER)
+                assert told[-1:] == written[-1:]
+                first.commit()
+                services.sweep(tenant="acorn", now=timezone.now() + LATER)
+                assert told[-1:] == written[-2:-1]
+    finally:
+        owner_sql("alter table acorn.outbox_outboxcommand force row level security")
+    assert sorted(told) == sorted(written)
 
 
 def test_an_answer_without_an_event_is_heard_too(tenant: Any) -> None:
