@@ -27,6 +27,8 @@ def masked(text: str) -> str:
 
 def at_us(stamp: str) -> int:
     """Return a FIX UTCTimestamp (yyyymmdd-HH:MM:SS[.fraction]) in UTC microseconds. Raises ValueError."""
+    if not stamp.isascii():
+        raise ValueError("digits of another script")
     whole, _, fraction = stamp.partition(".")
     date, _, time = whole.partition("-")
     at = datetime(

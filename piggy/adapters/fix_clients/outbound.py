@@ -237,9 +237,9 @@ def refused(*, cl_ord_id: str, values: dict[str, str], reason: str, text: str, a
         f"150={kind}",
         f"39={REJECTED}",
         f"103={reason}",
-        f"55={values.get('55', '[N/A]')}",
-        f"54={values.get('54', '1')}",
-        f"38={values.get('38', '0')}",
+        f"55={clean(values.get('55', '[N/A]'))}",
+        f"54={clean(values.get('54', '1'))}",
+        f"38={clean(values.get('38', '0'))}",
         "151=0",
         "14=0",
         "6=0",
@@ -259,8 +259,8 @@ def cancel_refused(*, values: dict[str, str], order_id: str, status: str, text: 
 
 def business_reject(*, values: dict[str, str], reason: str, text: str) -> str:
     """Return the body of a BusinessMessageReject (35=j)."""
-    named = f"379={values['11']}{SOH}" if values.get("11") else ""
-    return f"45={values['34']}{SOH}372={values['35']}{SOH}{named}380={reason}{SOH}58={clean(text)}{SOH}"
+    named = f"379={clean(values['11'])}{SOH}" if values.get("11") else ""
+    return f"45={values['34']}{SOH}372={clean(values['35'])}{SOH}{named}380={reason}{SOH}58={clean(text)}{SOH}"
 
 
 def clean(text: str) -> str:

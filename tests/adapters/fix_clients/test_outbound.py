@@ -159,6 +159,12 @@ def test_a_denied_order_says_why_and_no_text_ends_its_field() -> None:
     assert report["58"] == "free margin is short?of it"
 
 
+def test_what_was_asked_is_said_back_no_longer_and_no_stranger_than_it_may_be() -> None:
+    odd = {"34": "7", "35": "Z" * 5_000, "11": "\u00e9" * 3}
+    body = fields(outbound.business_reject(values=odd, reason="3", text="x"))
+    assert (len(body["372"]), body["379"]) == (200, "???")
+
+
 def test_an_id_from_another_door_cannot_add_a_field_to_a_report() -> None:
     """Over the API a client's own id may hold anything; a regulator's copy of the report must say what happened."""
     terms = msgspec.structs.replace(TERMS, client_order_id=f"c{SOH}39=2{SOH}14=1000000")

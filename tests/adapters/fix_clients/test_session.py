@@ -83,6 +83,7 @@ def test_a_reset_goes_forward_only() -> None:
         ({"t56": "BIRCH"}, "9"),
         ({"t52": stamp(NOW_US - 121_000_000)}, "10"),
         ({"t52": "x"}, "10"),
+        ({"t52": stamp(NOW_US).replace("2", "\uff12")}, "10"),
     ],
 )
 def test_another_name_or_a_wrong_clock_ends_the_session(changes: dict[str, str], reason: str) -> None:
