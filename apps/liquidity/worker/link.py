@@ -200,10 +200,12 @@ class Link(ABC):
         if not is_new:
             self._again(row)
             return
-        deadline_us = asked_at_us + self._age_ms_max * 1_000
-        while not self.session.ready and wall_us() < deadline_us and not self._stopping.is_set():
+        # However UTC is stepped meanwhile, none waits longer than its age may be (INV-20).
+        left_ms = min(self._age_ms_max - (wall_us() - asked_at_us) / 1_000, self._age_ms_max)
+        until_s = time.monotonic() + left_ms / 1_000
+        while not self.session.ready and time.monotonic() < until_s and not self._stopping.is_set():
             time.sleep(WAIT_S)
-        if wall_us() >= deadline_us:
+        if time.monotonic() >= until_s:
             self._refuse(row, "too old to be sent")
             return
         try:
