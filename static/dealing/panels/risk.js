@@ -46,7 +46,7 @@ export const margin = ({ host, store }) => new Grid({
   columns: [
     label("Account", "account_id", undefined, { minWidth: 76, responsive: 0, cssClass: "symbol" }),
     label("Group", "group", undefined, { minWidth: 64, responsive: 3 }),
-    figure("Level", "level_percent", (value, row) => el("span", `band band-${band(row)}`, `${MARKS_OF_BAND[band(row)]}${percent(value)}`), { minWidth: 84, responsive: 0, sorter: byLevel.sorter }),
+    figure("Level", "level_percent", (value, row) => el("span", `band band-${band(row)}`, `${MARKS_OF_BAND[band(row)]}${percent(value)}`), { minWidth: 94, responsive: 0, sorter: byLevel.sorter }),
     figure("To stop-out", "distance", money, { minWidth: 92, responsive: 0 }),
     figure("Equity", "equity", number, { minWidth: 98, responsive: 1 }),
     figure("Used", "used_margin", number, { minWidth: 78, responsive: 2 }),
