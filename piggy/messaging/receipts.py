@@ -256,8 +256,11 @@ def main(paths: list[str]) -> int:
     """Check receipts; say what is wrong with each. Return 0 where all are good, 3 where one is not."""
     bad = 0
     for path in paths:
-        told = json.loads(Path(path).read_text())
-        found = faults(told=told)
+        try:
+            told = json.loads(Path(path).read_text())
+            found = faults(told=told) if isinstance(told, dict) else ["this is no receipt"]
+        except (OSError, ValueError) as error:
+            told, found = {}, [f"this cannot be read: {error}"]
         bad += bool(found)
         what = "; ".join(found) if found else f"good, receipt hash {told['receipt_hash']}"
         sys.stdout.write(f"{path}: {what}\n")

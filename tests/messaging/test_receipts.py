@@ -156,6 +156,8 @@ def test_the_script_runs_alone_and_needs_nothing_of_the_project(told: dict[str, 
     alone = [sys.executable, "-I", "-S", str(script)]
     done = subprocess.run([*alone, str(good)], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert f"good, receipt hash {told['receipt_hash']}" in done.stdout
-    refused = subprocess.run([*alone, str(good), str(bad)], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert refused.returncode == 3
+    (torn := tmp_path / "torn.json").write_text(good.read_text()[:100])
+    paths = [str(good), str(torn), str(tmp_path / "nowhere"), str(bad)]
+    refused = subprocess.run([*alone, *paths], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stderr, refused.stdout.count("cannot be read")) == (3, "", 2)
     assert "not what the events say" in refused.stdout
