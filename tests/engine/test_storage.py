@@ -72,13 +72,13 @@ async def test_f_21_orders_are_refused_cancels_wait_and_all_goes_on_once_there_i
         change(ground, tenant, FULL)
         first = envelope(buy())
         halt = cmd.SetTradingState(scope="account", key="anna", state=TradingState.HALTED, reason="x", by="tess")
-        halted = asyncio.create_task(ask(client, tenant, envelope(halt), wait_s=30))
+        halted = asyncio.create_task(ask(client, tenant, envelope(halt), wait_s=90))
         await until(lambda: engine.status.storage.is_full)
         terms = engine.status.token
-        answer = await ask(client, tenant, first)
+        answer = await ask(client, tenant, first, wait_s=30)
         assert answer.refused is not None and answer.refused.code == STORAGE_FULL
         assert STORAGE_FULL.encode() in said(Edge(term=engine, config=config), tenant).body
-        await until(lambda: engine.status.token > terms + intake.DELIVERIES_MAX, seconds=30)
+        await until(lambda: engine.status.token > terms + intake.DELIVERIES_MAX, seconds=60)
         assert not halted.done() and len(ground.log_rows(tenant=tenant)) == before
         change(ground, tenant, ROOM)
         assert (await halted).refused is None, "it was tried until it could be written"
