@@ -12,8 +12,8 @@ import pytest
 from tests.flows.venue import RunningVenue, wait
 
 EURUSD_POINT, GOLD_STEP = Decimal("0.00001"), Decimal("0.01")
-# Half of 0.21 lots, the A book rounded down to a step.
-A_LOTS, B_LOTS = Decimal("0.10"), Decimal("0.11")
+# Half of 0.21 lots; of two equal remainders the street takes the step that is left over.
+A_LOTS, B_LOTS = Decimal("0.11"), Decimal("0.10")
 TRIES = 10
 
 pytestmark = pytest.mark.timeout(400)
