@@ -182,6 +182,14 @@ class Child:
         return ZERO if self.closed else self.created.quantity - self.filled
 
     @property
+    def filled_before_busts(self) -> Decimal:
+        """The lots that the venue had dealt before it took any back or changed one."""
+        if not self.superseded:
+            return self.filled
+        changes = set(self.superseded.values())
+        return sum((each.venue.quantity for fill_id, each in self.dealt.items() if fill_id not in changes), ZERO)
+
+    @property
     def asked_back(self) -> bool:
         """Whether the venue was asked to end it so that its lots can be worked elsewhere."""
         return self.cancel is not None and self.cancel.keeps_order

@@ -108,8 +108,9 @@ def record_done(*, command: RecordVenueDone, moment: Moment) -> Events:
         return _of_no_leg(command.venue, command.cl_ord_id, f"ended: {command.text}", moment)
     if child.closed:
         return []
-    if command.filled != child.filled:
-        # A fill of this leg, or the bust of one, is still on its way; the leg stays open until it has arrived.
+    if command.filled not in (child.filled, child.filled_before_busts):
+        # What was said before a bust may be heard after it. Else a fill of this leg, or the bust of
+        # one, is still on its way; the leg stays open until it has arrived.
         text = f"ended with {command.filled} lots filled, {child.filled} known"
         return _doubt(child, text, command.occurred_at_us, filled=command.filled)
     closed = leg_closed(child=child, filled=child.filled, text=command.text, at_us=command.occurred_at_us)

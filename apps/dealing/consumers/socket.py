@@ -128,12 +128,12 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         return None
 
     async def hang_up(self, code: int) -> None:
-        """Close with `code`; a reader that does not read cannot hold this up."""
+        """Close with `code`; a reader that does not read cannot hold this up, nor one who is gone end anybody else."""
         if self.writer:
             self.writer.cancel()
         try:
             await asyncio.wait_for(self.close(code=code), HANG_UP_S_MAX)
-        except (TimeoutError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:
             log.info("desk line closed late", extra={"tenant": self.tenant, "code": code, "error": str(error)})
         if self.hub:
             await hubs.leave(hub=self.hub, member=self)
