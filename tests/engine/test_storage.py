@@ -69,7 +69,7 @@ async def test_f_21_orders_are_refused_cancels_wait_and_all_goes_on_once_there_i
     async with running(config) as engine:
         await open_desk(client, tenant)
         before = len(ground.log_rows(tenant=tenant))
-        change(ground, tenant, FULL)
+        await asyncio.to_thread(change, ground, tenant, FULL)
         first = envelope(buy())
         halt = cmd.SetTradingState(scope="account", key="anna", state=TradingState.HALTED, reason="x", by="tess")
         halted = asyncio.create_task(ask(client, tenant, envelope(halt), wait_s=90))
@@ -80,7 +80,7 @@ async def test_f_21_orders_are_refused_cancels_wait_and_all_goes_on_once_there_i
         assert STORAGE_FULL.encode() in said(Edge(term=engine, config=config), tenant).body
         await until(lambda: engine.status.token > terms + intake.DELIVERIES_MAX, seconds=60)
         assert not halted.done() and len(ground.log_rows(tenant=tenant)) == before
-        change(ground, tenant, ROOM)
+        await asyncio.to_thread(change, ground, tenant, ROOM)
         assert (await halted).refused is None, "it was tried until it could be written"
         assert not engine.status.storage.is_full
         answer = await ask(client, tenant, first)
@@ -100,5 +100,6 @@ def said(edge: Edge, tenant: str) -> Response:
 
 
 def change(ground: Ground, tenant: str, script: Any) -> None:
+    """Waits for whoever writes at the moment, so that it must not keep his loop waiting."""
     with psycopg.connect(ground.services.postgres.url(role="postgres"), autocommit=True) as everything:
         everything.execute(sql.SQL(script).format(schema=sql.Identifier(tenant)))

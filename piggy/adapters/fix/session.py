@@ -115,11 +115,14 @@ class FixSession(fix.Application):
         self._dictionary = fix.DataDictionary(str(config.home / DICTIONARY_NAME))
         self._settings = fix.SessionSettings(str(settings_path))
         self._store = fix.MemoryStoreFactory() if numbers else fix.FileStoreFactory(str(config.home / "store"))
-        self._initiator = fix.SocketInitiator(self, self._store, self._settings)
+        self._initiator: fix.SocketInitiator | None = None
 
     def start(self) -> None:
         """Connect, and go on connecting, on QuickFIX's own thread."""
         _started.add(self)
+        # Its constructor registers the session. Of two of a name the first is found, so one that was never started, and
+        # is only not collected yet, must not be there.
+        self._initiator = fix.SocketInitiator(self, self._store, self._settings)
         if self._numbers is not None:
             first = self._numbers.begin()
             session = fix.Session.lookupSession(self._session_id)
@@ -130,10 +133,11 @@ class FixSession(fix.Application):
 
     def stop(self) -> None:
         """Log out and close; `last` then holds the numbers to begin with again. Blocks while its listener does."""
-        self._initiator.stop()
+        if self._initiator is not None:
+            self._initiator.stop()
         self.last = self.next_numbers()
         # Its destructor unregisters the session; a later one of the same name would else be taken down with it.
-        del self._initiator
+        self._initiator = None
         self._log.close()
         _started.discard(self)
 
