@@ -1,4 +1,4 @@
-"""Real servers for the tests: one PostgreSQL and one Valkey per run, one database per worker, the app's own role.
+"""Real servers for the tests: one PostgreSQL per run, a database and a Valkey per worker, the app's own role.
 
 A test that works in a broker's schema asks for the fixture `acorn` or `birch`. Its transactions are real; what it wrote
 is taken away afterwards by the owner.
@@ -59,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _start_services(config)
     elif "DATABASE_OWNER_URL" in os.environ:
         _own_database(name=f"{BASE}_{worker['workerid']}")
+        _own_valkey(config)
     # Only now do the settings have their addresses; pytest-django takes over from configured settings.
     django.setup()
     if worker is None and getattr(config.option, "numprocesses", None):
@@ -118,9 +119,16 @@ def _own_database(*, name: str) -> None:
             connection.execute(sql.SQL(text).format(*names))
     os.environ["DATABASE_OWNER_URL"] = _with_database(owner_url, name)
     os.environ["DATABASE_URL"] = _with_database(os.environ["DATABASE_URL"], name)
-    # Keys of one worker are not another's; 0 is the main process's.
-    number = 1 + int("".join(filter(str.isdigit, name)) or 0)
-    os.environ["REDIS_URL"] = urlunsplit(urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}"))
+
+
+def _own_valkey(config: pytest.Config) -> None:
+    """Start one for this worker: what is published is heard in all databases of a server, other tests' quotes too."""
+    from piggy.local.services import LocalServices
+
+    home = Path(tempfile.mkdtemp(prefix="piggy-test-"))
+    services = LocalServices(home=home, fast=True, with_postgres=False).start()
+    config.piggy_services = services  # type: ignore[attr-defined]
+    os.environ["REDIS_URL"] = services.redis_url
 
 
 def _with_database(url: str, name: str) -> str:
