@@ -2,8 +2,8 @@
 
 Follows each tenant's event log by seq. A wake-up comes from Redis when the engine commits, and every log is looked at
 every half second without one, so Redis may vanish. One transaction per batch holds the rows and the cursor: a crash
-repeats nothing. Every event's hash is checked. Where a log has a gap or was changed its broker's projections halt, and
-no other's: rows made from such a log would be wrong and look right.
+repeats nothing. Every event's hash is checked. Where a log has a gap, was changed or holds what no rows can be made of,
+its broker's projections halt, and no other's: rows made from such a log would be wrong and look right.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BUSY_EVENTS = 200
 # Where there are more tasks than processors an order goes first; what people look at may be a moment late.
 NICE = 5
 RECONNECT_S = 1.0
-# A log that is not whole is looked at again so often, and said to be so again: somebody may have put it right.
+# A log that cannot be shown is looked at again so often, and said to be so again: somebody may have put it right.
 HALTED_S = 30.0
 TENANTS_AGE_S = 5.0
 BATCH_ROWS_MAX = 4_000
@@ -253,15 +253,22 @@ class Follower:
                 self._sleep()
 
     def _catch_up(self, tenant: str) -> int:
-        """Project what is new of one broker, nothing of one whose log is not whole; return how many events."""
+        """Project what is new of one broker, nothing of one whose log cannot be shown; return how many events."""
         import structlog
+        from django.db import InterfaceError, OperationalError
 
         if time.monotonic() < self._halted_until_s.get(tenant, 0.0):
             return 0
         try:
             found = catch_up(tenant=tenant)
-        except UnableToProject as error:
-            structlog.get_logger(__name__).critical("projections_halted", tenant=tenant, error=str(error))
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            # The boundary of one broker: what cannot be shown of its log hides nothing of the others'.
+            unknown = not isinstance(error, UnableToProject)
+            structlog.get_logger(__name__).critical(
+                "projections_halted", tenant=tenant, error=str(error), exc_info=unknown
+            )
             self._halted_until_s[tenant] = time.monotonic() + HALTED_S
             return 0
         self._halted_until_s.pop(tenant, None)

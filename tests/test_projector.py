@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from structlog.testing import capture_logs
 
 from piggy import projector
@@ -93,6 +94,38 @@ def test_inv_09_a_log_that_is_not_whole_halts_its_broker_alone_and_is_said_aloud
         looked[:] = [[]]
         assert follow(looked, None, 1) == [TENANTS]
     assert len(said) == 2
+
+
+def test_f_24_an_event_that_no_rows_can_be_made_of_halts_its_broker_alone(
+    looked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def catch_up(*, tenant: str) -> int:
+        looked[-1].append(tenant)
+        if tenant == "birch":
+            raise KeyError("no such account")
+        return 0
+
+    monkeypatch.setattr(projector, "catch_up", catch_up)
+    with capture_logs() as said:
+        assert follow(looked, None, 2) == [TENANTS, ["acorn", "cedar"]]
+    assert [(each["log_level"], each["tenant"], each["exc_info"]) for each in said] == [("critical", "birch", True)]
+
+
+def test_a_database_that_is_away_is_no_brokers_fault(looked: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are waited for, and none is halted."""
+    away = [OperationalError("the server closed the connection")]
+
+    def catch_up(*, tenant: str) -> int:
+        looked[-1].append(tenant)
+        if away:
+            raise away.pop()
+        return 0
+
+    monkeypatch.setattr(projector, "catch_up", catch_up)
+    monkeypatch.setattr(projector, "RECONNECT_S", 0.0)
+    with capture_logs() as said:
+        assert follow(looked, None, 1) == [["acorn", *TENANTS]]
+    assert [each["log_level"] for each in said] == ["warning"]
 
 
 def test_a_log_that_was_longer_than_a_batch_is_looked_at_again_at_once(
