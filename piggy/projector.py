@@ -259,20 +259,24 @@ class Follower:
 
         if time.monotonic() < self._halted_until_s.get(tenant, 0.0):
             return 0
+        log = structlog.get_logger(__name__)
         try:
             found = catch_up(tenant=tenant)
         except (OperationalError, InterfaceError):
             raise
+        except UnableToProject as error:
+            log.critical("projections_halted", tenant=tenant, error=str(error))
+            return self._halt(tenant)
         except Exception as error:
             # The boundary of one broker: what cannot be shown of its log hides nothing of the others'.
-            unknown = not isinstance(error, UnableToProject)
-            structlog.get_logger(__name__).critical(
-                "projections_halted", tenant=tenant, error=str(error), exc_info=unknown
-            )
-            self._halted_until_s[tenant] = time.monotonic() + HALTED_S
-            return 0
+            log.critical("projections_halted", tenant=tenant, error=str(error), exc_info=True)
+            return self._halt(tenant)
         self._halted_until_s.pop(tenant, None)
         return found
+
+    def _halt(self, tenant: str) -> int:
+        self._halted_until_s[tenant] = time.monotonic() + HALTED_S
+        return 0
 
     def _due(self) -> list[str]:
         """Return whose logs to look at: of those that woke us, and twice a second all of them."""
