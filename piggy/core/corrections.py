@@ -91,7 +91,7 @@ def _restate_order(
     if closing := _closing(child, bust, fill):
         execution.events += closing
         execution.release(order=order, lots=open_lots)
-    return work_on(order=order, lots=execution.free(order), execution=execution)
+    return work_on(order=order, lots=execution.free(order), leg=child.created, execution=execution)
 
 
 def _restate_hedge(

@@ -254,7 +254,7 @@ class ChildOrderInDoubt(Event, frozen=True, kw_only=True):
 
 
 class VenueReportSuspended(Event, frozen=True, kw_only=True):
-    """A venue reported something that fits no order of ours (F-14): kept, never dropped, a person decides."""
+    """A venue reported what fits no order of ours (F-14), or broke its word: kept, never dropped, a person decides."""
 
     venue: str
     cl_ord_id: str

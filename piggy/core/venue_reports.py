@@ -23,6 +23,7 @@ from piggy.core.standing import VENUE_SYMBOL
 from piggy.core.state import Child, Hedge, Order
 from piggy.core.storms import NOT_SENT, storm
 from piggy.core.venue_cancels import end_if_asked
+from piggy.core.whole_orders import make_good
 from piggy.core.working import ATTEMPTS_MAX, PRICED, carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
@@ -80,7 +81,7 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
     left = child.leaves - command.quantity
     execution.events += closing
     execution.release(order=order, lots=left)
-    return work_on(order=order, lots=left, execution=execution)
+    return work_on(order=order, lots=left, leg=child.created, execution=execution)
 
 
 def record_reject(*, command: RecordVenueReject, moment: Moment) -> Events:
@@ -144,11 +145,15 @@ def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> 
     execution.release(order=order, lots=child.leaves)
     if closed.outcome == "rejected" or child.asked_back:
         order = _without(order, closed.venue)
-    return work_on(order=order, lots=child.leaves, execution=execution)
+    return work_on(order=order, lots=child.leaves, leg=child.created, execution=execution)
 
 
-def work_on(*, order: Order, lots: Decimal, execution: Execution) -> Events:
-    """Work the lots that came back from a venue elsewhere; an order that nobody takes and that may not rest ends."""
+def work_on(*, order: Order, lots: Decimal, leg: ev.ChildOrderCreated, execution: Execution) -> Events:
+    """Work the lots that came back from a venue with `leg` elsewhere; an order that nobody takes and that may not rest
+    ends. Of a whole order that the venue dealt a part of, the house gives the rest.
+    """
+    if make_good(order=order, leg=leg, execution=execution):
+        return settled(execution=execution)
     if end_if_asked(order=order, execution=execution):
         return settled(execution=execution)
     lots = min(lots, execution.free(order))

@@ -7,12 +7,13 @@ from decimal import Decimal
 
 import msgspec
 
-from piggy.core.auctions import CALLS, AuctionPhase, AuctionRules, interrupts
+from piggy.core.auctions import AuctionRules
 from piggy.core.crossing import Meeting, meet
 from piggy.core.entry import CLOSED
-from piggy.core.events import PhaseChanged, RoutingDecision
+from piggy.core.events import RoutingDecision
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.instruments import Instrument
+from piggy.core.interrupting import call, interrupted, waits_for_auction
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
@@ -22,14 +23,15 @@ from piggy.core.pricing import at_least_as_good, client_price, raw_limit, worst_
 from piggy.core.ranking import Ranking
 from piggy.core.routing import FREE, Leg, decision, on_step, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
-from piggy.core.standing import dealable_lots, may_deal, phase_of, switched_off
+from piggy.core.standing import dealable_lots, may_deal, switched_off
 from piggy.core.state import Order
 from piggy.core.venue_room import full_venues
+from piggy.core.whole_orders import Way, is_whole, ways, whole_leg
 
 WIDE = "the spread is beyond the maximum: no price is shown"
 STOPPED = "nothing deals here now: halted, only reducing, or in a call"
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
-_FOK, _AT_ONCE = TimeInForce.FOK, (TimeInForce.IOC, TimeInForce.FOK)
+_AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 IOC, FOK = TimeInForce.IOC.value, TimeInForce.FOK.value
 NOBODY = Meeting()
@@ -95,7 +97,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     if treated.internal_cross:
         street = _marked_up(levels=levels, markup=markup, side=side)
         meeting = meet(terms=terms, quantity=quantity, street=street, execution=execution)
-        if rules := _interrupted(terms=terms, meeting=meeting, moment=moment):
+        if rules := interrupted(terms=terms, meeting=meeting, moment=moment):
             made = _nothing(order=order, moment=moment, text="clients would meet too far away: a call begins")
             return msgspec.structs.replace(made, interrupts=rules)
     met = meeting.lots
@@ -108,32 +110,63 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         position=position,
         b_net_lots=state.exposure[terms.symbol].b_net,
     )
-    opens = opening_lots(position=position, side=side, quantity=quantity) > 0
+    way = Way(meeting=meeting, a_lots=a_lots, b_lots=b_lots, why=why if markup is not None else WIDE)
+    opening = opening_lots(position=position, side=side, quantity=quantity)
+    found: tuple[Way, ...] = (way,)
+    if is_whole(terms=terms):
+        b_net = state.exposure[terms.symbol].b_net
+        found = ways(terms=terms, quantity=quantity, torn=way, treated=treated, opening=opening, b_net_lots=b_net)
+    for way in found:
+        made = _made(
+            order=order, way=way, treated=treated, limit=limit, levels=levels, markup=markup, opens=opening > 0,
+            execution=execution,
+        )  # fmt: skip
+        short = _short(order, made)
+        if not short:
+            return made
+    text = f"{made.decision.text}; {short}"
+    kept = Meeting(touched=meeting.touched)
+    return Plan(decision=msgspec.structs.replace(made.decision, text=text), meeting=kept)
+
+
+def _made(
+    *,
+    order: Order,
+    way: Way,
+    treated: Treatment,
+    limit: Decimal | None,
+    levels: tuple[AttributedLevel, ...],
+    markup: Decimal | None,
+    opens: bool,
+    execution: Execution,
+) -> Plan:
+    """Return what would be done one `way`, as far as venues have what it asks for inside `limit`."""
+    moment, terms, a_lots = execution.moment, order.terms, way.a_lots
+    instrument, deal = moment.state.instruments[terms.symbol], whole_leg if is_whole(terms=terms) else spread
     barred = dict.fromkeys(moment.closed, CLOSED) if opens and moment.closed else {}
     ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, opens=opens, moment=moment)
-    planned_legs: tuple[Leg, ...] = ()
+    legs: tuple[Leg, ...] = ()
     keeps: tuple[Keep, ...] = ()
     if limit is not None:
         while a_lots:
-            planned_legs = spread(reachable=ranking.reachable, quantity=a_lots, limit=limit, instrument=instrument)
-            full = full_venues(legs=planned_legs, terms=terms, opens=opens, sending=execution.sent_to, moment=moment)
+            legs = deal(reachable=ranking.reachable, quantity=a_lots, limit=limit, instrument=instrument)
+            full = full_venues(legs=legs, terms=terms, opens=opens, sending=execution.sent_to, moment=moment)
             if not full:
                 break
             barred |= full
             ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, opens=opens, moment=moment)
-        if b_lots:
-            keeps = _keeps(levels=levels, quantity=b_lots, side=side, limit=limit, instrument=instrument)
+        if way.b_lots:
+            keeps = _keeps(levels=levels, quantity=way.b_lots, side=terms.side, limit=limit, instrument=instrument)
     record = decision(
         treatment=treated,
         a_quantity=a_lots,
-        b_quantity=b_lots,
-        cross_quantity=met,
+        b_quantity=way.b_lots,
+        cross_quantity=way.meeting.lots,
         venues=ranking.venues,
         at_us=moment.now_us,
-        text=_told(why=why if markup is not None else WIDE, meeting=meeting, planned=planned_legs),
+        text=_told(why=way.why, meeting=way.meeting, planned=legs),
     )
-    made = Plan(decision=record, meeting=meeting, keeps=keeps, legs=planned_legs, markup=markup or ZERO)
-    return _all_or_nothing(order, made)
+    return Plan(decision=record, meeting=way.meeting, keeps=keeps, legs=legs, markup=markup or ZERO)
 
 
 def _nothing(*, order: Order, moment: Moment, text: str) -> Plan:
@@ -165,7 +198,7 @@ def treatment_of(*, terms: OrderTerms, moment: Moment) -> Treatment:
 def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
     """Turn a plan into events, then rest or end what is left."""
     if plan.interrupts is not None:
-        execution.events.append(_call(rules=plan.interrupts, moment=execution.moment))
+        execution.events.append(call(rules=plan.interrupts, moment=execution.moment))
     if plan.meeting is not NOBODY:
         _meet(order=order, meeting=plan.meeting, execution=execution)
     for keep in plan.keeps:
@@ -180,8 +213,8 @@ def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
             reason=f"kept at {keep.venue}'s price",
         )
     if plan.legs:
-        whole = order.terms.time_in_force is _FOK or order.terms.all_or_none
-        execution.send(order=order, legs=plan.legs, time_in_force=FOK if whole else IOC, markup=plan.markup)
+        force = FOK if is_whole(terms=order.terms) else IOC
+        execution.send(order=order, legs=plan.legs, time_in_force=force, markup=plan.markup)
     if plan.meeting.ends_incoming and execution.free(order) == execution.leaves(order) > 0:
         execution.cancel(order=order, outcome="cancelled", reason="self-trade prevention")
     end_if_nothing_works(order=order, execution=execution)
@@ -191,7 +224,7 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
     """Cancel an order that may not rest once no leg of it lives anywhere."""
     if execution.sent(order) > 0 or execution.leaves(order) <= 0:
         return
-    if _waits_for_auction(order=order, execution=execution):
+    if waits_for_auction(order=order, execution=execution):
         return
     if may_rest(order) and order.attempts < ATTEMPTS_MAX:
         return
@@ -199,45 +232,6 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
         execution.cancel(order=order, outcome="rejected", reason="refused by " + ", ".join(sorted(order.refused_by)))
     else:
         execution.cancel(order=order, outcome="cancelled", reason=_nothing_left(order))
-
-
-def _interrupted(*, terms: OrderTerms, meeting: Meeting, moment: Moment) -> AuctionRules | None:
-    """Return the rules of the volatility call that must begin before clients meet at these prices."""
-    rules, known = moment.state.auction_rules.get(terms.symbol), moment.state.crossed_at.get(terms.symbol)
-    if rules is None or known is None:
-        return None
-    tick = moment.instrument(terms.symbol).tick_size
-    far = any(
-        interrupts(
-            price=int(cross.price / tick),
-            reference=int(known.last / tick),
-            static_reference=int(known.static / tick),
-            dynamic_bps=rules.dynamic_bps,
-            static_bps=rules.static_bps,
-        )
-        for cross in meeting.crosses
-    )
-    return rules if far else None
-
-
-def _call(*, rules: AuctionRules, moment: Moment) -> PhaseChanged:
-    return PhaseChanged(
-        symbol=rules.symbol,
-        phase=AuctionPhase.VOLATILITY_CALL,
-        ends_at_us=moment.now_us + rules.call_s * 1_000_000,
-        reason="clients would meet outside of the corridors",
-        by="",
-    )
-
-
-def _waits_for_auction(*, order: Order, execution: Execution) -> bool:
-    """Whether a market order is collected by a call, also one that has just begun."""
-    terms, moment = order.terms, execution.moment
-    if terms.type is not OrderType.MARKET or terms.time_in_force in _AT_ONCE:
-        return False
-    begins = any(isinstance(event, PhaseChanged) and event.symbol == terms.symbol for event in execution.events)
-    in_call = phase_of(state=moment.state, symbol=terms.symbol) in CALLS
-    return (begins or in_call) and moment.group_of(terms.account_id).internal_cross
 
 
 def may_rest(order: Order) -> bool:
@@ -338,21 +332,15 @@ def _keeps(
     return tuple(keeps)
 
 
-def _all_or_nothing(order: Order, made: Plan) -> Plan:
-    """Do nothing where the plan cannot do what the order insists on: all of it at once, or a minimum quantity."""
-    terms, short = order.terms, ""
+def _short(order: Order, made: Plan) -> str:
+    """Return why the plan cannot do what the order insists on: all of it at once, or a minimum quantity; else ''."""
+    terms = order.terms
+    if is_whole(terms=terms) and made.lots < order.quantity:
+        return f"not all {order.quantity} lots can be filled at once"
     # Self-trade prevention may have made it smaller than its minimum: then that is all of it.
     if terms.minimum_quantity is not None and order.filled + made.lots < min(terms.minimum_quantity, order.quantity):
-        short = f"less than the minimum of {terms.minimum_quantity} lots can be filled"
-    whole = terms.time_in_force is _FOK or terms.all_or_none
-    # Two venues cannot be held to one promise, so the whole must fit one leg.
-    if whole and (made.lots < order.quantity or len(made.legs) > 1):
-        short = f"not all {order.quantity} lots can be filled at once"
-    if not short:
-        return made
-    text = f"{made.decision.text}; {short}"
-    kept = Meeting(touched=made.meeting.touched)
-    return Plan(decision=msgspec.structs.replace(made.decision, text=text), meeting=kept)
+        return f"less than the minimum of {terms.minimum_quantity} lots can be filled"
+    return ""
 
 
 def _meet(*, order: Order, meeting: Meeting, execution: Execution) -> None:
