@@ -9,6 +9,7 @@ from piggy.core.events import Check
 from piggy.core.gate import UNSET, GateContext, at_most, unpriced, yes
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
+from piggy.core.quotefilter import AHEAD_MS_MAX
 
 BPS = Decimal(10_000)
 HUNDRED = Decimal(100)
@@ -102,7 +103,7 @@ def price_collar(*, context: GateContext) -> Check:
         return yes(code="P-09", passed=False, text=f"price collar: {UNSET}")
     if context.bid is None or context.ask is None or context.age_ms is None:
         return yes(code="P-09", passed=False, text=unpriced(context=context))
-    if context.age_ms > limits.collar_age_ms_max:
+    if not -AHEAD_MS_MAX <= context.age_ms <= limits.collar_age_ms_max:
         return yes(code="P-09", passed=False, value=f"{context.age_ms} ms", text="the collar's reference is stale")
     doubled = context.bid + context.ask
     away = _away(terms.limit_price, doubled)
@@ -135,6 +136,8 @@ def price_fresh(*, context: GateContext) -> Check:
         return yes(code="P-11", passed=True, text="", value="closing")
     if context.age_ms is None:
         return yes(code="P-11", passed=False, limit=str(limits.price_age_ms_max), text=unpriced(context=context))
+    if context.age_ms < -AHEAD_MS_MAX:
+        return yes(code="P-11", passed=False, value=str(context.age_ms), text="the price is of the future")
     return at_most(code="P-11", value=context.age_ms, limit=limits.price_age_ms_max, text="the price is stale")
 
 

@@ -11,9 +11,10 @@ from libc.stdint cimport int64_t
 
 from piggy.core.accounts import Venue
 from piggy.core.market import AttributedLevel, BestQuote
-from piggy.core.quotefilter import Fault, QuoteFilter, fault_of, is_spike
+from piggy.core.quotefilter import AHEAD_MS_MAX, Fault, QuoteFilter, fault_of, is_spike
 
 cdef int64_t NEVER_US = <int64_t>1 << 62
+cdef int64_t AHEAD_US = AHEAD_MS_MAX * 1000
 cdef object ZERO = Decimal(0)
 cdef object INFINITY = Decimal("Infinity")
 cdef object BAND_BPS = Decimal(30_000)
@@ -68,7 +69,11 @@ cdef class Feed:
             self.ask, self.ask_size = quote.asks[0].price, quote.asks[0].size
 
     cdef bint is_live(self, int64_t now_us):
-        return self.quote is not None and self.enabled and now_us <= self.expires_at_us
+        return self.quote is not None and self.enabled and self.begins_at_us() <= now_us <= self.expires_at_us
+
+    cdef int64_t begins_at_us(self):
+        # Who reads an earlier time has a clock that was set back, and cannot tell how old the quote is.
+        return self.expires_at_us - self.age_us - AHEAD_US
 
     cdef object take(self, quote, int64_t at_us):
         # The tops are read once: an attribute of a quote costs as much as a comparison.
@@ -217,6 +222,7 @@ cdef class QuoteBook:
             self.scan(at_us)
             return fault
         self.until_us = min(self.until_us, feed.expires_at_us)
+        self.from_us = max(self.from_us, feed.begins_at_us())
         if feed is not self.bid:
             if is_better_bid(feed, self.bid):
                 self.bid = feed
@@ -264,14 +270,20 @@ cdef class QuoteBook:
         return [feed for feed in self.feeds.values() if feed.is_live(now_us)]
 
     cdef void scan(self, int64_t now_us):
-        # Remember also how long the answer holds: until the next live quote ages, back to when the last stale one did.
+        # Remember also how long the answer holds: until the next live quote ages or one of the future begins, back to
+        # when the last stale one aged or a live one began.
         cdef Feed feed
         self.shown = self.bids = self.asks = None
         self.from_us, self.until_us = -NEVER_US, NEVER_US
         for feed in self.feeds.values():
             if feed.is_live(now_us):
                 self.until_us = min(self.until_us, feed.expires_at_us)
-            elif feed.quote is not None and feed.enabled:
+                self.from_us = max(self.from_us, feed.begins_at_us())
+            elif feed.quote is None or not feed.enabled:
+                continue
+            elif now_us < feed.begins_at_us():
+                self.until_us = min(self.until_us, feed.begins_at_us() - 1)
+            else:
                 self.from_us = max(self.from_us, feed.expires_at_us + 1)
         self.bid = self.best_of(now_us, True)
         self.ask = self.best_of(now_us, False)

@@ -19,6 +19,8 @@ from piggy.core.money import ZERO
 INFINITY = Decimal("Infinity")
 BPS = Decimal(10_000)
 DAY_US = 86_400_000_000
+# How far ahead of now a quote may be stamped; further, a clock was set back and its age is not known (INV-20).
+AHEAD_MS_MAX = 100
 
 
 class Fault(StrEnum):
@@ -60,7 +62,7 @@ def fault_of(*, quote: VenueQuote) -> Fault | None:
 
 def is_spike(*, quote: VenueQuote, reference: VenueQuote, quote_filter: QuoteFilter) -> bool:
     """Tell whether either side of `quote` is too far from the same side of `reference` to be believed at once."""
-    if quote.received_at_us - reference.received_at_us > quote_filter.reference_age_ms_max * 1000:
+    if abs(quote.received_at_us - reference.received_at_us) > quote_filter.reference_age_ms_max * 1000:
         return False
     share = quote_filter.spike_bps_max / BPS
     return _jumped(quote.bids, reference.bids, share) or _jumped(quote.asks, reference.asks, share)

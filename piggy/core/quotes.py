@@ -1,8 +1,9 @@
 """The market: every venue's quotes of every symbol, consolidated into one best bid and offer, each side attributed.
 
-A quote counts while its venue is enabled, it is not older than the venue's `quote_age_ms_max`, and its feed is not in
-quarantine. Equal prices are ranked by larger size, then the venue's priority, then its name. Nothing here is an event:
-the market is ephemeral, and a decision that used it records the prices it saw.
+A quote counts while its venue is enabled, it is not older than the venue's `quote_age_ms_max`, not more than
+`AHEAD_MS_MAX` of the future, and its feed is not in quarantine. Equal prices are ranked by larger size, then the
+venue's priority, then its name. Nothing here is an event: the market is ephemeral, and a decision that used it records
+the prices it saw.
 """
 
 from __future__ import annotations

@@ -172,10 +172,16 @@ def state_rows(*, desk: Desk) -> Rows:
     }
 
 
-def alert_rows(*, desk: Desk, panels: Mapping[str, Rows], before: Rows, now_us: int) -> Rows:
-    """Return what somebody should look at now; `since` stays that of an alert that was there before."""
+def alert_rows(
+    *, desk: Desk, panels: Mapping[str, Rows], before: Rows, now_us: int, troubles: Mapping[str, str]
+) -> Rows:
+    """Return what somebody should look at now; `since` stays that of an alert that was there before.
+
+    `troubles` says by its name what is wrong with a part of the machine itself; it comes first.
+    """
     found: Rows = {}
-    known = [*_venue_alerts(desk), *_request_alerts(desk), *_panel_alerts(panels), *_limit_alerts(desk)]
+    of_desk = [*_venue_alerts(desk), *_request_alerts(desk), *_panel_alerts(panels), *_limit_alerts(desk)]
+    known = [*_troubles(troubles), *of_desk]
     for key, alert in known[:ALERTS_MAX]:
         found[key] = alert | {"key": key, "since": before[key]["since"] if key in before else now_us}
     return found
@@ -196,6 +202,11 @@ def _hedge_row(desk: Desk, hedge: Hedge) -> Row:
         "at": hedge.proposed_at_us,
         "queued": waits,
     }
+
+
+def _troubles(troubles: Mapping[str, str]) -> Iterable[tuple[str, Row]]:
+    for name, text in troubles.items():
+        yield f"trouble:{name}", _alert(LOUD, "machine", f"Trouble: the {name}", text)
 
 
 def _venue_alerts(desk: Desk) -> Iterable[tuple[str, Row]]:

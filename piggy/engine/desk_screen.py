@@ -73,6 +73,7 @@ class Screen:
     watched: bool = True
     margins: MarginScan = field(default_factory=MarginScan)
     focus: list[str] = field(default_factory=list)
+    troubles: dict[str, str] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
     dealt: dict[str, None] = field(default_factory=dict)
     market_due_ns: int = 0

@@ -203,7 +203,10 @@ class Marks:
             focus = streams.focus_key(tenant=tenant)
             pipe.zremrangebyscore(focus, "-inf", self._clock.now_us() // 1_000_000)
             pipe.zrange(focus, 0, desk_focus.NAMES_MAX - 1)
-            screen.focus = [name.decode() for name in (await pipe.execute())[-1]]
+            pipe.hgetall(streams.troubles_key(tenant=tenant))
+            *_, names, troubles = await pipe.execute()
+        screen.focus = [name.decode() for name in names]
+        screen.troubles = {name.decode(): text.decode() for name, text in troubles.items()}
 
     def _snapshots(self, tenant: str, screen: Screen) -> dict[str, bytes]:
         """Return the whole of each panel that changed, by its key."""
@@ -335,5 +338,10 @@ class Marks:
             "states": desk_panels.state_rows(desk=desk),
             "coverage": desk_panels.coverage_rows(desk=desk, moment=moment),
         }
-        alerts = desk_panels.alert_rows(desk=desk, panels=panels, before=screen.panels["alerts"].rows, now_us=now_us)
+        troubles = dict(screen.troubles)
+        if off_ms := self._clock.off_ms():
+            troubles["clock"] = f"it was stepped by {off_ms} ms; no new orders until it is sane"
+        alerts = desk_panels.alert_rows(
+            desk=desk, panels=panels, before=screen.panels["alerts"].rows, now_us=now_us, troubles=troubles
+        )
         return panels | {"alerts": alerts}

@@ -70,6 +70,11 @@ def scorecards_key(*, tenant: str) -> str:
     return f"{{{tenant}}}:scorecards"
 
 
+def troubles_key(*, tenant: str) -> str:
+    """Return the hash in which a process says what is wrong with it for this broker, by its name, for the dealers."""
+    return f"{{{tenant}}}:troubles"
+
+
 def focus_key(*, tenant: str) -> str:
     """Return the sorted set of what dealers look at closely, each until the time (s since 1970) that is its score."""
     return f"{{{tenant}}}:desk:focus"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from piggy.core.accounts import Venue
 from piggy.core.crosses import Cross, CrossKind
 from piggy.core.market import Level, VenueQuote
-from piggy.core.quotefilter import Fault, QuoteFilter, fault_of
+from piggy.core.quotefilter import AHEAD_MS_MAX, Fault, QuoteFilter, fault_of
 from piggy.core.quotes import Market
 
 NOW_US = 1_000_000_000
@@ -118,6 +118,30 @@ def test_a_quote_counts_until_it_is_older_than_its_venue_allows() -> None:
     assert best(market, now=NOW_US) == ("LP1", "1.1001", "LP1", "1.1002")
     market.update(quote=quoted("LP2", "1.1000", "1.1003", at=NOW_US + 200 * MS))
     assert best(market, now=NOW_US + 200 * MS) == ("LP2", "1.1000", "LP2", "1.1003")
+
+
+@pytest.mark.parametrize("back_us", [AHEAD_MS_MAX * MS + 1, 10_000 * MS, 3_600_000 * MS])
+def test_inv_20_a_quote_of_the_future_counts_no_longer_than_two_clocks_may_differ(back_us: int) -> None:
+    """The clock was set back: nobody knows how old the quote is, until the venue quotes again or the time is back."""
+    market = market_of(quoted("LP1", "1.1001", "1.1002"), quoted("LP2", "1.1000", "1.1003"))
+    assert best(market, now=NOW_US - AHEAD_MS_MAX * MS) == ("LP1", "1.1001", "LP1", "1.1002")
+    now = NOW_US - back_us
+    assert best(market, now=now) is None
+    assert market.depth(symbol="EURUSD", now_us=now) == ((), ())
+    assert not market.trusted(symbol="EURUSD", now_us=now, k=1, band_bps=Decimal(1_000))
+    market.update(quote=quoted("LP2", "1.1000", "1.1003", at=now))
+    assert best(market, now=now) == ("LP2", "1.1000", "LP2", "1.1003")
+    assert market.venues_of(symbol="EURUSD", now_us=now) == ("LP2",)
+    assert best(market, now=NOW_US - AHEAD_MS_MAX * MS) is not None
+    market.update(quote=quoted("LP1", "1.1001", "1.1002", at=now))
+    assert best(market, now=now) == ("LP1", "1.1001", "LP1", "1.1002")
+
+
+def test_inv_20_a_reference_of_the_future_judges_no_quote() -> None:
+    market = market_of(quoted("LP1", "1.1001", "1.1002"))
+    assert market.update(quote=quoted("LP1", "1.3", "1.4", at=NOW_US - 60_000 * MS)) is Fault.SPIKE
+    market = market_of(quoted("LP1", "1.1001", "1.1002"))
+    assert market.update(quote=quoted("LP1", "1.3", "1.4", at=NOW_US - 60_000 * MS - 1)) is None
 
 
 def test_a_disabled_or_withdrawn_venue_does_not_count() -> None:

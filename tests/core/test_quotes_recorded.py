@@ -20,6 +20,7 @@ import pytest
 
 from piggy.core.accounts import Venue
 from piggy.core.market import Level, VenueQuote
+from piggy.core.quotefilter import AHEAD_MS_MAX
 from piggy.core.quotes import Market
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -28,6 +29,7 @@ DAYS = sorted(path.name for path in (DATA / "ticks" / "fxcm" / "eurusd").glob("*
 ]
 AGE_US = 5_000_000
 TICKS_MAX = 40_000
+STEPS_US = (-150_000, -99_000, -2_000, 2_000, 99_000, 150_000)
 Side = dict[Decimal, Decimal]
 
 needs_ticks = pytest.mark.skipif(not DAYS, reason="recorded ticks (../shared/data/ticks) are not here")
@@ -77,6 +79,7 @@ def test_two_brokers_consolidate_to_what_a_naive_twin_finds(day: str) -> None:
 
 
 def test_random_quotes_of_many_venues_consolidate_to_what_a_naive_twin_finds() -> None:
+    """INV-20: the clock is stepped now and then, and asked of other moments than the newest quote's."""
     draw, market = random.Random(5), Market()
     venues = {
         f"LP{n}": Venue(name=f"LP{n}", priority=draw.randrange(3), quote_age_ms_max=draw.choice([1, 5]))
@@ -85,17 +88,18 @@ def test_random_quotes_of_many_venues_consolidate_to_what_a_naive_twin_finds() -
     last: dict[str, VenueQuote] = {}
     for venue in venues.values():
         market.configure(venue=venue)
-    now_us = 0
+    now_us, ahead_us = 0, AHEAD_MS_MAX * 1_000
     for _ in range(20_000):
-        now_us += draw.randrange(300)
+        now_us += draw.choice(STEPS_US) if draw.random() < 0.01 else draw.randrange(300)
         bid = Decimal(draw.randrange(1000, 1010))
         sides = [[(bid, Decimal(draw.randrange(1, 4)))], [(bid + draw.randrange(5), Decimal(draw.randrange(1, 4)))]]
         sides[draw.randrange(2)] *= draw.random() < 0.95
         quote = quote_at(now_us, draw.choice(list(venues)), *sides)
         assert market.update(quote=quote) is None
         last[quote.venue] = quote
-        asked_us = now_us + draw.choice([0, 0, 0, 700])
-        live = [q for q in last.values() if asked_us - q.received_at_us <= venues[q.venue].quote_age_ms_max * 1000]
+        asked_us = now_us + draw.choice([0, 0, 0, 700, -ahead_us, -ahead_us - 1])
+        ages_us = {name: asked_us - each.received_at_us for name, each in last.items()}
+        live = [q for q in last.values() if -ahead_us <= ages_us[q.venue] <= venues[q.venue].quote_age_ms_max * 1_000]
         best = market.best(symbol="X", now_us=asked_us)
         bids = [(-q.bids[0].price, -q.bids[0].size, venues[q.venue].priority, q.venue) for q in live if q.bids]
         asks = [(q.asks[0].price, -q.asks[0].size, venues[q.venue].priority, q.venue) for q in live if q.asks]

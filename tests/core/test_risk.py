@@ -221,6 +221,10 @@ def test_other_unset_limits_refuse_too():
         ({"instrument": SHARE}, ["P-21"]),
         ({"instrument": SHARE, "daily_volume_lots": D(0)}, ["P-21"]),
         ({"quote_at_us": NOW_US - 3_001_000}, ["P-11", "P-09"]),
+        ({"quote_at_us": NOW_US - 3_000_000}, []),
+        ({"quote_at_us": NOW_US + 100_000}, []),
+        ({"quote_at_us": NOW_US + 101_000}, ["P-11", "P-09"]),
+        ({"quote_at_us": NOW_US + 3_600_000_000}, ["P-11", "P-09"]),
     ],
 )
 def test_what_is_not_known_refuses(spoilt, codes):

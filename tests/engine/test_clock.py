@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from piggy.core import commands as cmd
 from piggy.engine.clock import QUIET_S, Clock
+from piggy.messaging import streams
 from piggy.messaging.client import Client
 from tests.engine.conftest import buy, envelope, running
 from tests.engine.ground import Ground
 from tests.engine.test_engine import ask, open_desk
 
 SECOND_US = 1_000_000
+ALERT_S_MAX = 5
 
 
 class Stepped(Clock):
@@ -80,6 +86,19 @@ def test_inv_20_a_clock_that_runs_on_quietly_is_trusted_again_and_a_slew_never_b
     assert clock.steps == 1
 
 
+async def alerted(ground: Ground, tenant: str, key: str, *, there: bool = True) -> str:
+    """Return what the desk's page says of an alert, once it says so, '' once it no longer does."""
+    wire = redis.asyncio.Redis.from_url(ground.services.redis_url)
+    async with asyncio.timeout(10):
+        while True:
+            frame = await wire.get(streams.desk_snapshot_key(tenant=tenant, panel="alerts"))
+            rows = json.loads(frame)["rows"] if frame else {}
+            if frame and (key in rows) == there:
+                await wire.aclose()
+                return str(rows[key]["text"]) if there else ""
+            await asyncio.sleep(0.05)
+
+
 async def test_inv_20_new_orders_wait_for_a_sane_clock_and_cancels_do_not(
     ground: Ground, shard: str, tenant: str
 ) -> None:
@@ -93,10 +112,14 @@ async def test_inv_20_new_orders_wait_for_a_sane_clock_and_cancels_do_not(
         await open_desk(client, tenant)
         assert await code(envelope(buy())) == ""
         clock.utc_us -= 10 * SECOND_US
+        stepped_s = time.monotonic()
         assert await code(envelope(buy())) == "CLOCK_STEPPED"
+        assert "stepped by -10" in await alerted(ground, tenant, "trouble:clock")
+        assert time.monotonic() - stepped_s <= ALERT_S_MAX
         cancel = cmd.CancelOrder(order_id="O000000001", account_id="anna")
         assert await code(envelope(cancel)) != "CLOCK_STEPPED"
         clock.utc_us += 10 * SECOND_US
         assert await code(envelope(buy())) == ""
         assert clock.steps == 2
         assert term.status.state == "ACTIVE"
+        assert await alerted(ground, tenant, "trouble:clock", there=False) == ""

@@ -33,7 +33,9 @@ def panels(floor: Floor) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def alerts(floor: Floor, before: Any = ()) -> dict[str, dict[str, Any]]:
-    return desk_panels.alert_rows(desk=floor.desk, panels=panels(floor), before=dict(before), now_us=floor.now_us)
+    return desk_panels.alert_rows(
+        desk=floor.desk, panels=panels(floor), before=dict(before), now_us=floor.now_us, troubles={}
+    )
 
 
 def test_a_queued_hedge_waits_in_the_queue_with_the_risk_that_its_policy_sees() -> None:
