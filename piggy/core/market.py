@@ -41,6 +41,7 @@ class VenueStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     `entries_in` counts the market data entries taken since the worker began. `unreconciled` counts what its worker does
     not know: orders in doubt, fills that are not in the log yet; not 0 before all orders found open are settled.
     `unread` counts market data and answers that nobody could read and that were dropped, since the worker began.
+    `alarm` is what a person must see whatever the state is, '' while there is nothing.
     """
 
     venue: str
@@ -52,6 +53,7 @@ class VenueStatus(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     entries_in: int = 0
     unreconciled: int = 0
     unread: int = 0
+    alarm: str = ""
 
 
 class AttributedLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False):

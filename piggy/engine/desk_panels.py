@@ -215,6 +215,8 @@ def _venue_alerts(desk: Desk) -> Iterable[tuple[str, Row]]:
         if venue.enabled and (status is None or status.state is not VenueState.READY):
             text = f"{status.state.value}: {status.text}" if status else "nothing heard from it yet"
             yield f"venue:{name}", _alert(LOUD, "lp", f"{name} is down", text)
+        if status is not None and status.alarm:
+            yield f"alarm:{name}", _alert(LOUD, "lp", f"{name} raises an alarm", status.alarm)
 
 
 def _request_alerts(desk: Desk) -> Iterable[tuple[str, Row]]:

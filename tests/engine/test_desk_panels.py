@@ -11,6 +11,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import BookMode, TradingState
 from piggy.core.limits import HOUSE_LIMITS
+from piggy.core.market import VenueState, VenueStatus
 from piggy.core.orders import Side
 from piggy.core.routing_rules import DealerWait, RoutingPolicy, RoutingRule
 from piggy.engine import desk_panels
@@ -103,6 +104,25 @@ def test_exposure_near_its_limit_is_an_alert_of_whoever_has_it_open() -> None:
     assert (
         shown["limit:venue:LP1:a:USD"]["text"] == "P-19 has reached 50 % of the limit that group a sets to it, in USD"
     )
+
+
+def test_f_09_an_alarm_of_an_lps_session_is_shown_whatever_its_state() -> None:
+    floor = Floor()
+    for state in (VenueState.DOWN, VenueState.READY):
+        status = VenueStatus(venue="LP1", state=state, text="", at_us=floor.now_us, alarm="logged on already")
+        floor.desk.status(status=status)
+        shown = alerts(floor)["alarm:LP1"]
+        assert (shown["tone"], shown["text"]) == ("serious", "logged on already")
+    floor.desk.status(status=msgspec.structs.replace(status, alarm=""))
+    assert "alarm:LP1" not in alerts(floor)
+
+
+def test_what_is_wrong_with_the_machine_itself_comes_first() -> None:
+    floor = Floor()
+    shown = desk_panels.alert_rows(
+        desk=floor.desk, panels=panels(floor), before={}, now_us=floor.now_us, troubles={"projector": "event 7"}
+    )
+    assert next(iter(shown)) == "trouble:projector" and shown["trouble:projector"]["text"] == "event 7"
 
 
 def test_an_alert_keeps_the_time_when_it_began() -> None:

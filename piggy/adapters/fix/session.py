@@ -11,15 +11,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import wraps
 from typing import Protocol
 
 import quickfix as fix
 
 from piggy.adapters.fix import outbound
-from piggy.adapters.fix.config import DICTIONARY_NAME, LISTING_S_MAX, SILENCE_S_MAX, SessionConfig, settings_text
+from piggy.adapters.fix.callbacks import caught
+from piggy.adapters.fix.config import DICTIONARY_NAME, LISTING_S_MAX, SessionConfig, settings_text
 from piggy.adapters.fix.dictionary import write_loose
 from piggy.adapters.fix.inbound import MarketDataBook
+from piggy.adapters.fix.logons import Logons
 from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
 from piggy.adapters.fix.messages import message as text_of
 from piggy.adapters.fix.numbers import SET_ASIDE, Next, Numbers
@@ -36,21 +37,6 @@ MASS_QUOTE = "i"
 TOO_LOW = "MsgSeqNum too low"
 SECURITY_LIST_REQUEST, MASS_STATUS_REQUEST = "x", "AF"
 _LOGON, _LOGOUT, _REJECT, _HEARTBEAT = "A", "5", "3", "0"
-
-
-def _caught(callback: Callable[..., None]) -> Callable[..., None]:
-    """Keep every exception but DoNotSend from QuickFIX, which would end the process; park the message instead."""
-
-    @wraps(callback)
-    def guarded(self: FixSession, *args: fix.Message) -> None:
-        try:
-            callback(self, *args)
-        except fix.DoNotSend:
-            raise
-        except BaseException as error:  # noqa: BLE001
-            self.park(text=args[0].toString() if len(args) > 1 else "", error=error)
-
-    return guarded
 
 
 def wall_us() -> int:
@@ -102,6 +88,7 @@ class FixSession(fix.Application):
         self._subscriptions = 0
         self._probe_id = ""
         self._asked = Asked()
+        self._logons = Logons()
         self.tradables = Tradables(config=config)
         self.market_data_messages = 0
         self.last: Next | None = None
@@ -158,8 +145,8 @@ class FixSession(fix.Application):
 
     @property
     def ready(self) -> bool:
-        """Whether an order may leave now: logged on, and heard from within `SILENCE_S_MAX`."""
-        return self._state is VenueState.READY and time.monotonic() - self._heard_at < SILENCE_S_MAX
+        """Whether an order may leave now: logged on, and heard from within `silence_s_max`."""
+        return self._state is VenueState.READY and time.monotonic() - self._heard_at < self.config.silence_s_max
 
     def send(self, text: str) -> bool:
         """Send one message, at most once; False means it did not leave and never will."""
@@ -180,6 +167,7 @@ class FixSession(fix.Application):
             sequence_in=numbers.incoming,
             sequence_out=numbers.outgoing,
             entries_in=self._book.taken,
+            alarm=self._logons.alarm(now_s=time.monotonic()),
         )
 
     def changed_quotes(self) -> list[VenueQuote]:
@@ -199,7 +187,7 @@ class FixSession(fix.Application):
     def onCreate(self, session_id: fix.SessionID) -> None:
         """QuickFIX tells that the session exists."""
 
-    @_caught
+    @caught
     def onLogon(self, session_id: fix.SessionID) -> None:
         """The LP took us; a probe tells when it hears us too.
 
@@ -237,6 +225,7 @@ class FixSession(fix.Application):
             self._be_ready()
 
     def _be_ready(self) -> None:
+        self._logons.ready(now_s=time.monotonic())
         self._turn(VenueState.READY, "; ".join(filter(None, ("logged on", self.tradables.text))))
         if not self.config.listens:
             self._subscribe()
@@ -248,10 +237,11 @@ class FixSession(fix.Application):
         if symbols := [each.symbol for each in self.config.symbols if each.symbol not in blocked]:
             self.send(outbound.market_data_request(symbols=symbols, request_id=request_id, config=self.config))
 
-    @_caught
+    @caught
     def onLogout(self, session_id: fix.SessionID) -> None:
         """The session is gone, and with it every quote."""
         self._probe_id = ""
+        self._logons.ended(now_s=time.monotonic())
         self.tradables.forget()
         with self._book_lock:
             self._book.clear()
@@ -260,7 +250,7 @@ class FixSession(fix.Application):
         if self._state is not VenueState.DOWN:
             self._turn(VenueState.DOWN, "logged out or connection lost")
 
-    @_caught
+    @caught
     def toAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """A session message leaves; a Logon is given its credentials here and nowhere else."""
         self.set_numbers_aside(number=int(message.getHeader().getField(34)))
@@ -272,7 +262,7 @@ class FixSession(fix.Application):
         if message.getHeader().getField(35) == _LOGOUT and TOO_LOW in text:
             self._stand_apart(f"the LP's numbers are behind ours: {fields(text).get('58', '')}")
 
-    @_caught
+    @caught
     def fromAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """A session message came; a Logout or Reject tells why."""
         self._heard_at = time.monotonic()
@@ -281,6 +271,7 @@ class FixSession(fix.Application):
         kind = message.getHeader().getField(35)
         if kind == _LOGOUT:
             reason = fields(text).get("58", "no reason given")
+            self._logons.told(reason=reason)
             if TOO_LOW in text:
                 self._stand_apart(f"our numbers are behind the LP's: {reason}")
             else:
@@ -290,7 +281,7 @@ class FixSession(fix.Application):
         elif kind == _REJECT:
             self._take_reject(text)
 
-    @_caught
+    @caught
     def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """An order or request leaves; one that QuickFIX would repeat does not."""
         self.set_numbers_aside(number=int(message.getHeader().getField(34)))
@@ -301,7 +292,7 @@ class FixSession(fix.Application):
             raise fix.DoNotSend
         self._asked.note(text)
 
-    @_caught
+    @caught
     def fromApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """The LP speaks. Returns once what it said is kept, as QuickFIX then counts it as received."""
         self._heard_at = time.monotonic()

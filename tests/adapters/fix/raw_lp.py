@@ -21,12 +21,17 @@ def listing(request_id: str, entries: str = LISTED, *, last: str = "Y", result: 
 
 
 class RawLp:
-    """Answers Logon, TestRequest and the request for its symbols by itself; all else is the test's to say."""
+    """Answers Logon, TestRequest and the request for its symbols by itself; all else is the test's to say.
+
+    While it is `mute` the line is half-open: it takes what comes and says nothing.
+    """
 
     def __init__(self, *, sender: str = "LP1", target: str = "ACORN") -> None:
         self.heard: list[dict[str, str]] = []
         self.list: Callable[[RawLp, dict[str, str]], None] = lambda lp, asked: lp.say("y", listing(asked["320"]))
         self.number = 0
+        self.mute = False
+        self.at_logon: Callable[[RawLp, dict[str, str]], None] = lambda lp, asked: self._take(asked)
         self._names = {"sender": sender, "target": target}
         self._server = socket.create_server(("127.0.0.1", 0))
         self._server.settimeout(0.05)
@@ -96,11 +101,15 @@ class RawLp:
             for text in frames.feed(data):
                 values = fields(text)
                 self.heard.append(values)
-                self._answer(values)
+                if not self.mute:
+                    self._answer(values)
+
+    def _take(self, logon: dict[str, str]) -> None:
+        self.say("A", f"98=0|108={logon['108']}|")
 
     def _answer(self, values: dict[str, str]) -> None:
         if values["35"] == "A":
-            self.say("A", f"98=0|108={values['108']}|")
+            self.at_logon(self, values)
         elif values["35"] == "1":
             self.say("0", f"112={values['112']}|")
         elif values["35"] == "5":

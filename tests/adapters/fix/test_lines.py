@@ -1,0 +1,129 @@
+"""A line that is open and dead, and one that somebody else holds in our name (F-06, F-07, F-09)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from piggy.adapters.fix.logons import FAILED_MAX, LASTED_S_MIN, Logons
+from piggy.adapters.fix.session import FixSession
+from piggy.core.market import VenueState
+from tests.adapters.fix.raw_lp import RawLp
+from tests.adapters.fix.test_words import config
+from tests.simulator.lp_range import Hearer, child, say, wait
+
+# QuickFIX looks at its clock once a second, so a shorter one proves nothing.
+HEARTBEAT_S = int(os.environ.get("FIX_HEARTBEAT_S", "2"))
+
+
+@pytest.fixture
+def lp() -> Iterator[RawLp]:
+    raw = RawLp()
+    yield raw
+    raw.stop()
+
+
+@contextmanager
+def begun(lp: RawLp, home: Path) -> Iterator[FixSession]:
+    hearer = Hearer()
+    session = FixSession(config=structs.replace(config(lp, home), heartbeat_s=HEARTBEAT_S), listener=hearer)
+    hearer.session = session
+    session.start()
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def at(began_s: float, heartbeats: float) -> None:
+    """Sleep until so many heartbeats after `began_s`."""
+    time.sleep(max(0.0, began_s + heartbeats * HEARTBEAT_S - time.monotonic()))
+
+
+def test_f_07_a_half_open_line_takes_no_order_after_two_heartbeats_and_is_given_up(lp: RawLp, tmp_path: Path) -> None:
+    """Asked after 1.2 of the session's own heartbeats, given up after 2.4; down within three of them (F-06)."""
+    with begun(lp, tmp_path) as session:
+        wait(lambda: session.ready)
+        asked = len(lp.of("1"))
+        lp.say("0")
+        began_s, lp.mute = time.monotonic(), True
+        at(began_s, 1.1)
+        assert len(lp.of("1")) == asked
+        at(began_s, 1.9)
+        assert len(lp.of("1")) == asked + 1, "the LP was asked whether it is there"
+        assert session.ready and say(session, child("in time"))
+        at(began_s, 2.05)
+        assert session.status().state is VenueState.READY
+        assert not session.ready and not say(session, child("too late"))
+        wait(lambda: session.status().state is VenueState.DOWN)
+        took = (time.monotonic() - began_s) / HEARTBEAT_S
+        assert 2.3 <= took <= 3, took
+        lp.mute = False
+        wait(lambda: session.ready)
+        assert [each["11"] for each in lp.of("D")] == ["in time"], "what was refused leaves neither late nor twice"
+
+
+def _cut(lp: RawLp, logon: dict[str, str]) -> None:
+    lp.drop()
+
+
+def _refuse(lp: RawLp, logon: dict[str, str]) -> None:
+    lp.say("5", "58=Session ACORN is already logged on|")
+    lp.drop()
+
+
+@pytest.mark.parametrize(("at_logon", "says"), [(_cut, "logons in a row"), (_refuse, "already logged on")])
+def test_f_09_who_is_logged_on_in_our_name_raises_an_alarm_within_seconds(
+    lp: RawLp, tmp_path: Path, at_logon: Callable[[RawLp, dict[str, str]], None], says: str
+) -> None:
+    lp.at_logon = at_logon
+    began_s = time.monotonic()
+    with begun(lp, tmp_path) as session:
+        wait(lambda: says in session.status().alarm)
+        assert time.monotonic() - began_s <= 5
+        assert session.status().state is not VenueState.READY
+        lp.at_logon = RawLp._take
+        wait(lambda: session.ready)
+        assert session.status().alarm, "it must last before it counts as over"
+
+
+def test_f_09_a_logon_that_lasts_ends_the_alarm_and_lost_lines_far_apart_are_none() -> None:
+    logons, now_s = Logons(), 0.0
+    for _ in range(FAILED_MAX + 1):
+        logons.ready(now_s=now_s)
+        now_s += LASTED_S_MIN
+        logons.ended(now_s=now_s)
+    assert logons.alarm(now_s=now_s) == ""
+    for _ in range(FAILED_MAX):
+        assert logons.alarm(now_s=now_s) == ""
+        logons.ready(now_s=now_s)
+        now_s += LASTED_S_MIN - 1
+        logons.ended(now_s=now_s)
+    assert "in a row" in logons.alarm(now_s=now_s)
+    logons.ready(now_s=now_s)
+    assert "in a row" in logons.alarm(now_s=now_s + LASTED_S_MIN - 1)
+    assert logons.alarm(now_s=now_s + LASTED_S_MIN) == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "alarms"),
+    [
+        ("Already logged on", True),
+        ("ALREADY-CONNECTED from 10.1.1.1", True),
+        ("duplicate session", True),
+        ("multiple logons are not allowed", True),
+        ("end of day", False),
+        ("invalid password", False),
+        ("no reason given", False),
+    ],
+)
+def test_f_09_what_lps_say_of_another_holder(reason: str, alarms: bool) -> None:
+    logons = Logons()
+    logons.told(reason=reason)
+    assert bool(logons.alarm(now_s=0)) == alarms
