@@ -29,6 +29,9 @@ TONES = {
     "fee": "info",
     "date": "info",
     "duplicate": "warning",
+    "unknown fill": "danger",
+    "position": "danger",
+    "cash": "danger",
 }
 KEEP, EXPLAIN, CLOSE = "", "explain", "close"
 

@@ -16,7 +16,8 @@ from piggy.core.reconciliation import BreakKind
 
 ZERO = Decimal(0)
 COLUMNS_NEEDED = ("reference", "symbol", "side", "quantity", "price", "traded_at")
-COLUMNS_ALSO = ("fee",)
+# `order`: our id of the order. `kind`: what the line is, an execution unless it is one of the words below.
+COLUMNS_ALSO = ("fee", "order", "kind")
 KINDS = [(kind.value, kind.value.replace("_", " ")) for kind in BreakKind]
 
 
@@ -33,12 +34,21 @@ def _sells() -> list[str]:
     return ["sell", "s", "2"]
 
 
+def _positions() -> list[str]:
+    return ["position"]
+
+
+def _balances() -> list[str]:
+    return ["balance"]
+
+
 class StatementFormat(models.Model):
     """How one LP writes its statements. Data, so that another LP needs no code."""
 
     venue = models.CharField(max_length=20, unique=True, help_text="The LP's name, as under Liquidity providers.")
     columns = models.JSONField(
-        default=_columns, help_text="What each of our fields is called in the first line; fee may be left out."
+        default=_columns,
+        help_text="What each of our fields is called in the first line; fee, order and kind may be left out.",
     )
     delimiter = models.CharField(max_length=1, default=",")
     encoding = models.CharField(max_length=20, default="utf-8-sig")
@@ -47,6 +57,15 @@ class StatementFormat(models.Model):
     time_zone = models.CharField(max_length=60, default="UTC", help_text="Of the times, and so of the trade dates.")
     buy_words = models.JSONField(default=_buys)
     sell_words = models.JSONField(default=_sells)
+    position_words = models.JSONField(
+        default=_positions,
+        help_text="Kinds of lines with what is held at the end: symbol, and quantity with its sign or its side.",
+    )
+    balance_words = models.JSONField(
+        default=_balances,
+        help_text="Kinds of lines with a balance: currency under symbol, amount under quantity; the first and the last "
+        "of a currency count.",
+    )
     in_units = models.BooleanField(default=False, help_text="Quantities are units of the LP's symbol, not lots.")
     price_tolerance = models.DecimalField(
         max_digits=28, decimal_places=10, default=ZERO, validators=[MinValueValidator(ZERO)]
@@ -69,7 +88,7 @@ class StatementFormat(models.Model):
             faults["columns"] = f"Needs a column for {', '.join(missing)}."
         elif strange := [name for name in columns if name not in (*COLUMNS_NEEDED, *COLUMNS_ALSO)]:
             faults["columns"] = f"There is no field {', '.join(strange)}."
-        for field in ("buy_words", "sell_words"):
+        for field in ("buy_words", "sell_words", "position_words", "balance_words"):
             words: Any = getattr(self, field)
             if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
                 faults[field] = 'A list of words: ["Buy", "B"].'

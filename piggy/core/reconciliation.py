@@ -1,19 +1,21 @@
 """Reconciliation: a venue's statement against our own record of its executions, line by line; every difference named.
 
 Lines are matched by the venue's own reference of the execution. What matches is compared number by number, so that one
-line may have several breaks; a line of another symbol or side is no match at all.
+line may have several breaks; a line of another symbol or side is no match at all. An execution that we do not have is
+missing here where its order is ours, and an unknown fill where the order is none of ours. What the venue holds for us
+at the end, lots by symbol and money by currency, is compared with what our own executions add up to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
 
-from piggy.core.money import plain
+from piggy.core.money import ZERO, plain
 from piggy.core.orders import Side
 
 
@@ -27,12 +29,15 @@ class BreakKind(StrEnum):
     FEE = "fee"
     DATE = "date"
     DUPLICATE = "duplicate"
+    UNKNOWN_FILL = "unknown_fill"
+    POSITION = "position"
+    CASH = "cash"
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """One execution as either party has it; lots, price and fee in the quote currency, `fee` None where unsaid.
 
-    `line` is where a statement says it, 0 in our own record.
+    `line` is where a statement says it, 0 in our own record; `order` our id of the order where a statement names one.
     """
 
     reference: str
@@ -43,6 +48,26 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     traded_on: date
     fee: Decimal | None = None
     line: int = 0
+    order: str = ""
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue says it holds for us: lots of a symbol, above zero long, or an amount of a currency."""
+
+    name: str
+    amount: Decimal
+    stated_on: date
+    line: int = 0
+
+
+class Ours(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes an execution that we do not have an unknown fill.
+
+    `orders` are ours of those that the statement names, `suspended` the references that fitted no order as they came.
+    """
+
+    orders: Collection[str] = ()
+    suspended: Collection[str] = ()
 
 
 class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +89,9 @@ class Break(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
-def breaks(*, ours: Iterable[Execution], theirs: Sequence[Execution], tolerance: Tolerance) -> tuple[Break, ...]:
+def breaks(
+    *, ours: Iterable[Execution], theirs: Sequence[Execution], tolerance: Tolerance, known_as: Ours = Ours()
+) -> tuple[Break, ...]:
     """Return every difference between our executions and a statement of the same days, in the statement's order.
 
     Of a reference that the statement has twice the first line counts, the others are duplicates.
@@ -79,7 +106,7 @@ def breaks(*, ours: Iterable[Execution], theirs: Sequence[Execution], tolerance:
             continue
         seen.add(line.reference)
         if mine is None:
-            found.append(_break(BreakKind.MISSING_HERE, line, "", told(line=line)))
+            found.append(_break(_lacking(line, known_as), line, "", told(line=line)))
         elif (mine.symbol, mine.side) != (line.symbol, line.side):
             found.append(_break(BreakKind.MISSING_HERE, line, "", told(line=line)))
             found.append(_break(BreakKind.MISSING_THERE, mine, told(line=mine), ""))
@@ -93,9 +120,80 @@ def breaks(*, ours: Iterable[Execution], theirs: Sequence[Execution], tolerance:
     return tuple(found)
 
 
+def held_breaks(
+    *,
+    kind: BreakKind,
+    ours: Mapping[str, Decimal],
+    theirs: Sequence[Holding],
+    stated_on: date,
+    tolerance: Mapping[str, Decimal] = {},
+) -> tuple[Break, ...]:
+    """Return where a venue's holdings are not ours, by name; of a name that is stated twice the last line counts.
+
+    A venue that states nothing at all is not compared; one that leaves out a name has none of it.
+    """
+    stated = {each.name: each for each in theirs}
+    found = []
+    for name in sorted(stated.keys() | ours.keys()) if stated else ():
+        mine, line = ours.get(name, ZERO), stated.get(name)
+        if abs(mine - (line.amount if line else ZERO)) > tolerance.get(name, ZERO):
+            found.append(
+                Break(
+                    kind=kind,
+                    reference=f"{kind.value}:{name}",
+                    symbol=name,
+                    ours=plain(mine),
+                    theirs=plain(line.amount) if line else "",
+                    traded_on=line.stated_on if line else stated_on,
+                    line=line.line if line else 0,
+                )
+            )
+    return tuple(found)
+
+
+def net_lots(*, executions: Iterable[Execution]) -> dict[str, Decimal]:
+    """Return what executions add up to by symbol, above zero long; a flat symbol is left out."""
+    net: dict[str, Decimal] = {}
+    for each in executions:
+        net[each.symbol] = net.get(each.symbol, ZERO) + each.side.sign * each.quantity
+    return {symbol: lots for symbol, lots in net.items() if lots}
+
+
+def cash_moved(
+    *, executions: Iterable[Execution], since: date, terms: Callable[[str], tuple[Decimal, str]]
+) -> tuple[dict[str, Decimal], dict[str, int]]:
+    """Return by quote currency what executions from `since` on made at average cost less fees, and how many they were.
+
+    `executions` begin with the first ever, for what is closed was opened once; `terms` gives contract size and
+    currency of a symbol.
+    """
+    held: dict[str, tuple[Decimal, Decimal]] = {}
+    moved: dict[str, Decimal] = {}
+    count: dict[str, int] = {}
+    for each in executions:
+        size, currency = terms(each.symbol)
+        lots, cost = held.get(each.symbol, (ZERO, ZERO))
+        signed, made = each.side.sign * each.quantity, ZERO
+        if lots * signed < 0:
+            closed = min(abs(lots), each.quantity) * (1 if signed > 0 else -1)
+            released = -cost * closed / lots
+            made = (-closed * each.price - released) * size
+            lots, cost, signed = lots + closed, cost - released, signed - closed
+        held[each.symbol] = (lots + signed, cost + signed * each.price)
+        if each.traded_on >= since:
+            moved[currency] = moved.get(currency, ZERO) + made - (each.fee or ZERO)
+            count[currency] = count.get(currency, 0) + 1
+    return moved, count
+
+
 def told(*, line: Execution) -> str:
     """Return an execution as people read it."""
     return f"{line.side.value} {plain(line.quantity)} {line.symbol} at {plain(line.price)} on {line.traded_on}"
+
+
+def _lacking(line: Execution, known_as: Ours) -> BreakKind:
+    is_strange = line.reference in known_as.suspended or (line.order and line.order not in known_as.orders)
+    return BreakKind.UNKNOWN_FILL if is_strange else BreakKind.MISSING_HERE
 
 
 def _compared(mine: Execution, line: Execution, tolerance: Tolerance) -> list[Break]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from apps.reports.selectors.files import Log, exact
 from apps.reports.selectors.settings import Settings
 from piggy.core.money import round_money
 from piggy.core.orders import Side
-from piggy.core.reconciliation import Execution
+from piggy.core.reconciliation import Execution, Ours
 
 MILLION = Decimal(1_000_000)
 STANDING = """
@@ -23,6 +23,35 @@ FROM log WHERE type = 'ChildOrderFilled' AND venue = $venue
        OR fill_id IN (SELECT unnest($also::VARCHAR[])))
 ORDER BY seq
 """
+
+
+FIRST_DAY = date(1970, 1, 2)
+OURS = """
+SELECT cl_ord_id FROM log WHERE type = 'ChildOrderCreated' AND venue = $venue
+  AND cl_ord_id IN (SELECT unnest($orders::VARCHAR[]))
+"""
+SUSPENDED = """
+SELECT fill_id FROM log WHERE type = 'VenueReportSuspended' AND venue = $venue
+  AND fill_id IN (SELECT unnest($references::VARCHAR[]))
+"""
+
+
+def known_of(*, log: Log, venue: str, executions: Collection[Execution]) -> Ours:
+    """Return which of the orders that an LP's executions name are ours, and what was suspended as it came."""
+    orders = sorted({line.order for line in executions if line.order})
+    references = sorted({line.reference for line in executions})
+    return Ours(
+        orders={cl_ord_id for (cl_ord_id,) in log.rows(OURS, {"venue": venue, "orders": orders})},
+        suspended={
+            fill_id for (fill_id,) in log.rows(SUSPENDED, {"venue": venue, "references": references}) if fill_id
+        },
+    )
+
+
+def terms_of(*, log: Log, tenant: str) -> Callable[[str], tuple[Decimal, str]]:
+    """Return what tells a symbol's contract size and quote currency, as the log has them last."""
+    known = Settings(log=log, tenant=tenant).move_to(date.max).instruments
+    return lambda symbol: (known[symbol].contract_size, known[symbol].quote)
 
 
 def venue_executions(

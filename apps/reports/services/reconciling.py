@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,12 @@ from django.db import connection, transaction
 
 from apps.liquidity import selectors as liquidity
 from apps.reports.models import Break, BreakNote, Reconciliation, StatementFormat
-from apps.reports.selectors.executions import venue_executions
+from apps.reports.selectors.executions import FIRST_DAY, known_of, terms_of, venue_executions
 from apps.reports.selectors.files import opened
 from apps.reports.services.exporting import export
-from apps.reports.services.statements import UnableToReadStatement, executions, period
+from apps.reports.services.statements import Statement, UnableToReadStatement, read
 from piggy.core import reconciliation as core
+from piggy.core.money import round_money
 
 AUTOMATIC = "automatic"
 State, Act = Break.State, BreakNote.Act
@@ -59,31 +61,63 @@ def reconcile(
     if terms is None:
         raise UnableToReadStatement(f"there is no LP {venue}")
     named = StatementFormat.objects.filter(venue=venue).first() or StatementFormat(venue=venue)
-    theirs = executions(content=content, written=named, terms=terms)
-    first, last = (since, until) if since and until else period(lines=theirs)
+    said = read(content=content, written=named, terms=terms)
+    theirs = said.executions
+    first, last = (since, until) if since and until else said.days()
     outside = [line for line in theirs if not first <= line.traded_on <= last]
     if outside:
         raise UnableToReadStatement(f"line {outside[0].line}: {outside[0].traded_on} is not in {first} to {last}")
+    holds = said.positions or said.balances
     export(tenant=tenant, folder=folder)
     with opened(folder=folder, tenant=tenant) as log:
-        ours = venue_executions(
+        also = {line.reference for line in theirs}
+        every = venue_executions(
             log=log,
             tenant=tenant,
             venue=venue,
             zone=named.zone,
-            since=first,
+            since=FIRST_DAY if holds else first,
             until=last,
-            also={line.reference for line in theirs},
+            also=also,
             fee=terms.commission_per_million,
         )
-        seq = log.seq
+        known_as = known_of(log=log, venue=venue, executions=theirs)
+        symbols, seq = terms_of(log=log, tenant=tenant), log.seq
+    ours = [line for line in every if first <= line.traded_on <= last or line.reference in also]
     tolerance = core.Tolerance(price=named.price_tolerance, fee=named.fee_tolerance)
-    found = core.breaks(ours=ours, theirs=theirs, tolerance=tolerance)
+    found = [
+        *core.breaks(ours=ours, theirs=theirs, tolerance=tolerance, known_as=known_as),
+        *_held([line for line in every if line.traded_on <= last], said, named, symbols, (first, last)),
+    ]
     run = Reconciliation(
         venue=venue, file_name=file_name[:200], sha256=hashlib.sha256(content).hexdigest(), since=first, until=last,
         lines=len(theirs), ours=len(ours), seq=seq, by=by, at=at,
     )  # fmt: skip
     return _write(run, found)
+
+
+def _held(
+    every: list[core.Execution],
+    said: Statement,
+    named: StatementFormat,
+    symbols: Callable[[str], tuple[Decimal, str]],
+    days: tuple[date, date],
+) -> Iterable[core.Break]:
+    """Yield where the LP holds something else for us than all that it ever did adds up to."""
+    since, until = days
+    yield from core.held_breaks(
+        kind=core.BreakKind.POSITION, ours=core.net_lots(executions=every), theirs=said.positions, stated_on=until
+    )
+    if said.balances:
+        moved, count = core.cash_moved(executions=every, since=since, terms=symbols)
+        yield from core.held_breaks(
+            kind=core.BreakKind.CASH,
+            ours={currency: round_money(amount=amount, currency=currency) for currency, amount in moved.items()},
+            theirs=said.moved(),
+            stated_on=until,
+            # Each of them may have been rounded, and its fee be another by as much as a fee may be.
+            tolerance={currency: named.fee_tolerance * times for currency, times in count.items()},
+        )
 
 
 @transaction.atomic

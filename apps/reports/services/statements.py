@@ -1,18 +1,19 @@
-"""An LP's statement as text -> executions, whole or not at all; what cannot be read is named by line and column."""
+"""An LP's statement as text -> what it says, whole or not at all; what cannot be read is named by line and column."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
+
+from msgspec import structs
 
 from apps.liquidity.selectors import VenueTerms
 from apps.reports.models import COLUMNS_NEEDED, StatementFormat
 from piggy.core.orders import Side
-from piggy.core.reconciliation import Execution
+from piggy.core.reconciliation import Execution, Holding
 
 FILE_BYTES_MAX = 32 * 1024 * 1024
 LINES_MAX = 500_000
@@ -26,7 +27,31 @@ class UnableToReadStatement(Exception):
     """Nothing was taken in; the message names line and column, and the limit where one was passed."""
 
 
-def executions(*, content: bytes, written: StatementFormat, terms: VenueTerms) -> list[Execution]:
+class Statement(NamedTuple):
+    """What was done, what is held at the end, and the balances of the account, each in the order of the file."""
+
+    executions: list[Execution]
+    positions: list[Holding]
+    balances: list[Holding]
+
+    def moved(self) -> list[Holding]:
+        """Return by how much each currency's balance moved from its first to its last line."""
+        first = {line.name: line for line in reversed(self.balances)}
+        last = {line.name: line for line in self.balances}
+        return [structs.replace(line, amount=line.amount - first[name].amount) for name, line in last.items()]
+
+    def days(self) -> tuple[date, date]:
+        """Return the first and the last day that it speaks of. Raises UnableToReadStatement where it has no line."""
+        days = [line.traded_on for line in self.executions]
+        days += [line.stated_on for line in (*self.positions, *self.balances)]
+        if not days:
+            raise UnableToReadStatement(
+                "line 2: there is no line; name the days that it is of with --since and --until"
+            )
+        return min(days), max(days)
+
+
+def read(*, content: bytes, written: StatementFormat, terms: VenueTerms) -> Statement:
     """Return every line of a statement, in our symbols and in lots. Raises UnableToReadStatement."""
     if len(content) > FILE_BYTES_MAX:
         raise UnableToReadStatement(f"the file has {len(content)} bytes, at most {FILE_BYTES_MAX} are read")
@@ -40,13 +65,14 @@ def executions(*, content: bytes, written: StatementFormat, terms: VenueTerms) -
         raise UnableToReadStatement(f"line {line}: it holds a zero byte")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=written.delimiter, strict=True)
     places = _places(_next(lines), written)
-    found: list[Execution] = []
+    found, lines_read = Statement([], [], []), 0
     while (cells := _next(lines)) is not None:
         if not any(cell.strip() for cell in cells):
             continue
-        if len(found) >= LINES_MAX:
+        if lines_read >= LINES_MAX:
             raise UnableToReadStatement(f"line {lines.line_num}: a statement has at most {LINES_MAX} lines")
-        found.append(_Line(lines.line_num, cells, places, written).execution(terms))
+        lines_read += 1
+        _Line(lines.line_num, cells, places, written).join(found, terms)
     return found
 
 
@@ -78,11 +104,41 @@ class _Line:
     def __init__(self, number: int, cells: list[str], places: dict[str, int], written: StatementFormat) -> None:
         self._number, self._cells, self._places, self._written = number, cells, places, written
 
-    def execution(self, terms: VenueTerms) -> Execution:
-        fields = {name: self._text(name) for name in (*COLUMNS_NEEDED, "fee") if name in self._places}
-        known = terms.symbols.get(fields["symbol"])
+    def join(self, found: Statement, terms: VenueTerms) -> None:
+        """Put what the line says where it belongs."""
+        kind = self._text("kind").casefold() if "kind" in self._places else ""
+        if kind in (word.casefold() for word in self._written.position_words):
+            found.positions.append(self._position(terms))
+        elif kind in (word.casefold() for word in self._written.balance_words):
+            found.balances.append(self._balance())
+        else:
+            found.executions.append(self._execution(terms))
+
+    def _position(self, terms: VenueTerms) -> Holding:
+        known = self._symbol(self._text("symbol"), terms)
+        lots = self._amount("quantity", self._text("quantity"))
+        if said := self._text("side", may_be_empty=True):
+            lots *= self._side(said).sign
+        lots = lots / known.units_per_lot if self._written.in_units else lots
+        return Holding(name=known.symbol, amount=lots, stated_on=self._day(), line=self._number)
+
+    def _balance(self) -> Holding:
+        amount = self._amount("quantity", self._text("quantity"))
+        return Holding(name=self._text("symbol").upper(), amount=amount, stated_on=self._day(), line=self._number)
+
+    def _day(self) -> date:
+        return self._date(self._text("traded_at"))
+
+    def _symbol(self, said: str, terms: VenueTerms) -> Any:
+        known = terms.symbols.get(said)
         if known is None:
-            raise self._bad("symbol", f"{fields['symbol']!r} is no symbol of {self._written.venue}")
+            raise self._bad("symbol", f"{said!r} is no symbol of {self._written.venue}")
+        return known
+
+    def _execution(self, terms: VenueTerms) -> Execution:
+        fields = {name: self._text(name) for name in COLUMNS_NEEDED}
+        fields |= {name: self._text(name, may_be_empty=True) for name in ("fee", "order") if name in self._places}
+        known = self._symbol(fields["symbol"], terms)
         quantity = self._amount("quantity", fields["quantity"])
         price = self._amount("price", fields["price"])
         for name, number in (("quantity", quantity), ("price", price)):
@@ -97,16 +153,17 @@ class _Line:
             traded_on=self._date(fields["traded_at"]),
             fee=self._amount("fee", fields["fee"]) if fields.get("fee") else None,
             line=self._number,
+            order=fields.get("order", ""),
         )
 
-    def _text(self, field: str) -> str:
+    def _text(self, field: str, *, may_be_empty: bool = False) -> str:
         place = self._places[field]
         if place >= len(self._cells):
             raise self._bad(field, f"the line ends before it, after {len(self._cells)} cells")
         text = self._cells[place].strip()
         if len(text) > CELL_CHARACTERS_MAX:
             raise self._bad(field, f"{len(text)} characters, at most {CELL_CHARACTERS_MAX} are read")
-        if not text and field != "fee":
+        if not text and not may_be_empty and field != "kind":
             raise self._bad(field, "it is empty")
         return text
 
@@ -144,11 +201,3 @@ class _Line:
 
     def _bad(self, field: str, what: str) -> UnableToReadStatement:
         return UnableToReadStatement(f"line {self._number}, column {self._written.columns[field]}: {what}")
-
-
-def period(*, lines: list[Execution]) -> Iterator[date]:
-    """Yield the first and the last trade date of a statement. Raises UnableToReadStatement where it has no line."""
-    if not lines:
-        raise UnableToReadStatement("line 2: there is no line; name the days that it is of with --since and --until")
-    yield min(line.traded_on for line in lines)
-    yield max(line.traded_on for line in lines)

@@ -112,6 +112,50 @@ def test_every_class_is_found_kept_and_closed_when_it_no_longer_differs(floor: L
         BreakNote.objects.update(text="never happened")
 
 
+HEADS_ALL = "ExecID;Instrument;BS;Amount;Rate;Time;Fee;Order;What"
+
+
+def whole(fill: ev.ChildOrderFilled, order: str = "", **changes: str) -> str:
+    return f"{line(fill, **changes)};{order or fill.cl_ord_id};deal"
+
+
+def test_inv_22_positions_cash_and_fills_of_no_order_of_ours_are_broken_by_name(floor: Logged, tmp_path: Path) -> None:
+    """Bought 1.50 lots in all and closed 0.20 of them: the LP states what is left, and both ends of the balance."""
+    StatementFormat.objects.update(columns=COLUMNS | {"order": "Order", "kind": "What"}, balance_words=["Saldo"])
+    floor.deal("a1", "EURUSD", Side.SELL, 20)
+    more(floor)
+    deals = fills(floor)
+    bought = sum(fill.quantity for fill in deals[:5])
+    cost = sum(fill.quantity * fill.price for fill in deals[:5]) * 100_000
+    fees = sum(round(fill.quantity * 100_000 * fill.price * 3 / 1_000_000, 2) for fill in deals)
+    sold = deals[5]
+    profit = round(sold.quantity * 100_000 * sold.price - cost * sold.quantity / bought, 2)
+    left = (bought - sold.quantity) * 100_000
+
+    def said(amount: Decimal, closing: Decimal, *lines: str) -> bytes:
+        opening = ";usd;;1.000,00;;14.11.2023 00:00;;;saldo"
+        last = f";USD;;{closing:f};;14.11.2023 23:59;;;SALDO".replace(".", ",").replace("14,11,2023", "14.11.2023")
+        held = f";EUR/USD;;{amount:f};;14.11.2023 23:59;;;Position".replace(
+            f"{amount:f}", f"{amount:f}".replace(".", ",")
+        )
+        return "\r\n".join([HEADS_ALL, opening, *lines, held, last]).encode()
+
+    lines = [*map(whole, deals[:5]), whole(sold, side="V")]
+    clean = said(left, 1_000 + profit - fees, *lines)
+    assert seen(run(clean, tmp_path)) == set()
+    bad = said(left - 1_000, 1_000 + profit - fees - 5, *lines[:4], whole(deals[4], order="THEIRS", id="S1"), lines[5])
+    wanted = {
+        ("position", "position:EURUSD"), ("cash", "cash:USD"), ("unknown_fill", "S1"),
+        ("missing_there", deals[4].fill_id),
+    }  # fmt: skip
+    first = run(bad, tmp_path)
+    assert seen(first) == wanted
+    assert {each.kind: (each.ours, each.theirs) for each in first.breaks}["position"] == ("1.3", "1.29")
+    assert (seen(run(bad, tmp_path)), Break.objects.count()) == (wanted, 4)
+    healed = run(clean, tmp_path)
+    assert (seen(healed), healed.run.breaks_gone) == (set(), 4)
+
+
 def test_a_bad_statement_is_refused_by_line_column_and_limit_and_nothing_is_written(
     floor: Logged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
