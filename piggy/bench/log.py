@@ -23,10 +23,12 @@ from piggy.bench.opening import log_of_orders
 from piggy.core.events import Recorded
 from piggy.engine.journal import Journal, Row, Tip
 from piggy.engine.lease import Lease
+from piggy.engine.lines import TURN
 
 SIZES = (200, 50, 1_000)
 ROUNDS = 5
 ACCOUNTS = 200
+ROWS_OF_ORDER = 2
 LEASE_S = 600
 FILL_BYTES = 700
 FILL: LiteralString = """
@@ -43,7 +45,8 @@ COMMITS_MIN = 5
 def run(*, seconds: float, scale: float, tenants: int = 1, events: int = 0) -> dict[str, object]:
     """Return append_rows_per_s at 200 rows a commit, and at 50 and 1,000; `scale` multiplies the rows a commit.
 
-    Each commit is spread over all `tenants`, each of which has `events` in its log before the first.
+    The `tenants`, each of which has `events` in its log before the first, take turns as in the engine's lines: a turn
+    is TURN orders, so that a commit holds the rows of a few.
     """
     busy = busy_before()
     with Broker() as broker:
@@ -66,6 +69,7 @@ async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str,
     )
     journal.tips |= {tenant: _tip(broker, tenant) for tenant in broker.tenants}
     sources = {tenant: _after(journal.tips[tenant].seq) for tenant in broker.tenants}
+    turns = deque(broker.tenants)
     before = min(tip.seq for tip in journal.tips.values())
     rates: dict[int, list[float]] = {size: [RATE_GUESSED] for size in SIZES}
     lasting_s = seconds / ROUNDS / len(SIZES)
@@ -74,7 +78,7 @@ async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str,
         for size, known in rates.items():
             rows_each = max(1, int(size * scale))
             commits = max(COMMITS_MIN, int(known[-1] * lasting_s / rows_each))
-            batches = [_taken(sources, rows_each) for _ in range(commits)]
+            batches = [_taken(sources, turns, rows_each) for _ in range(commits)]
             began = time.perf_counter()
             size_bytes += await _append(journal, batches)
             known.append(commits * rows_each / (time.perf_counter() - began))
@@ -131,11 +135,15 @@ def _after(seq: int) -> Iterator[Recorded]:
         yield msgspec.structs.replace(recorded, seq=recorded.seq + seq)
 
 
-def _taken(sources: dict[str, Iterator[Recorded]], rows: int) -> dict[str, list[Recorded]]:
-    """Return the events of one commit, each tenant with its part."""
-    each, more = divmod(rows, len(sources))
-    taken = {name: list(islice(source, each + (at < more))) for at, (name, source) in enumerate(sources.items())}
-    return {name: part for name, part in taken.items() if part}
+def _taken(sources: dict[str, Iterator[Recorded]], turns: deque[str], rows: int) -> dict[str, list[Recorded]]:
+    """Return the events of one commit: of as many tenants as it takes, in turn."""
+    taken: dict[str, list[Recorded]] = {}
+    while rows:
+        each = min(rows, TURN * ROWS_OF_ORDER)
+        taken.setdefault(turns[0], []).extend(islice(sources[turns[0]], each))
+        turns.rotate(-1)
+        rows -= each
+    return taken
 
 
 async def _append(journal: Journal, batches: list[dict[str, list[Recorded]]]) -> int:

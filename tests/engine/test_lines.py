@@ -6,7 +6,7 @@ import random
 from collections import deque
 from typing import NamedTuple
 
-from piggy.engine.lines import Lines
+from piggy.engine.lines import TURN, Lines
 
 
 class Thing(NamedTuple):
@@ -15,23 +15,38 @@ class Thing(NamedTuple):
 
 
 class Twin:
-    """The same, told naively: after each taking the next tenant, in the order in which they came to wait."""
+    """The same, told naively: who has no place is served before all who have, for a turn, and then has the last."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[str, list[Thing]]] = []
+        self.places: list[tuple[bool, str]] = []
+        self.things: list[Thing] = []
+        self.taken = 0
 
     def append(self, thing: Thing) -> None:
-        for tenant, line in self.waiting:
-            if tenant == thing.tenant:
-                line.append(thing)
-                return
-        self.waiting.append((thing.tenant, [thing]))
+        if all(tenant != thing.tenant for _, tenant in self.places):
+            news = [each for each in self.places if each[0]]
+            self.places.insert(len(news), (True, thing.tenant))
+            if not news:
+                self.interrupted, self.taken = self.taken, 0
+        self.things.append(thing)
+
+    def of(self, tenant: str) -> list[Thing]:
+        return [thing for thing in self.things if thing.tenant == tenant]
 
     def popleft(self) -> Thing:
-        tenant, line = self.waiting.pop(0)
-        if line[1:]:
-            self.waiting.append((tenant, line[1:]))
-        return line[0]
+        while not self.of(self.places[0][1]):
+            self.places.pop(0)
+            self.taken = 0
+        is_new, tenant = self.places[0]
+        thing = self.of(tenant)[0]
+        self.things.remove(thing)
+        self.taken += 1
+        if self.taken == TURN or not self.of(tenant):
+            self.places.append((False, self.places.pop(0)[1]))
+            self.taken = self.interrupted if is_new and not self.places[0][0] else 0
+            if is_new and not self.places[0][0]:
+                self.interrupted = 0
+        return thing
 
 
 def test_lines_are_what_their_naive_twin_is() -> None:
@@ -42,14 +57,32 @@ def test_lines_are_what_their_naive_twin_is() -> None:
             lines.append(thing)
             twin.append(thing)
         else:
-            assert lines.first() == twin.waiting[0][1][0]
-            assert lines.popleft() == twin.popleft()
-        assert len(lines) == sum(len(line) for _, line in twin.waiting)
-        assert list(lines) == [thing for _, line in twin.waiting for thing in line]
+            first = lines.first()
+            assert first == lines.popleft() == twin.popleft()
+        assert len(lines) == len(twin.things)
+        assert list(lines) == [thing for _, tenant in twin.places for thing in twin.of(tenant)]
         for tenant in "abcde":
-            assert lines.waiting(tenant=tenant) == sum(len(line) for name, line in twin.waiting if name == tenant)
+            assert lines.waiting(tenant=tenant) == len(twin.of(tenant))
     lines.clear()
     assert (len(lines), list(lines), lines.waiting(tenant="a")) == (0, [], 0)
+
+
+def test_tenants_who_all_wait_take_turns_of_several_each_for_a_tenant_costs_a_commit_more_than_a_row() -> None:
+    lines = Lines[Thing]()
+    for number in range(2 * TURN + 1):
+        lines.extend(Thing(tenant, number) for tenant in "abc")
+    taken = "".join(lines.popleft().tenant for _ in range(len(lines)))
+    assert taken == 2 * ("a" * TURN + "b" * TURN + "c" * TURN) + "abc"
+
+
+def test_f_32_who_comes_again_and_again_waits_for_one_turn_of_a_flood_and_never_makes_it_wait_for_two() -> None:
+    lines, taken = Lines[Thing](), ""
+    lines.extend(Thing("f", number) for number in range(100))
+    for number in range(60):
+        if not lines.waiting(tenant="o"):
+            lines.append(Thing("o", number))
+        taken += lines.popleft().tenant
+    assert taken == ("f" * TURN + "o") * 3 + "f" * 9
 
 
 def test_f_32_who_comes_beside_a_flood_is_next_and_in_his_own_order() -> None:

@@ -171,7 +171,7 @@ async def test_f_32_an_order_beside_anothers_flood_waits_for_no_more_than_is_dec
     bank.journal.gate.set()
     await bank.loop.settled()
     await bank.turns(200)
-    assert bank.told.index(asked) == 1
+    assert bank.told.index(asked) == 0
     assert [each for each in bank.told if each != asked] == flood
 
 
