@@ -89,6 +89,10 @@ class ClientAdmin(KeptAdmin):
     readonly_fields = ("created_at",)
     autocomplete_fields = ("user",)
 
+    def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
+        """Write the client and tell the engine their accounts."""
+        services.save_client(tenant=_tenant(request), client=obj, by=request.user.get_username())
+
 
 @admin.register(Account)
 class AccountAdmin(Drafts, SettingAdmin):

@@ -12,6 +12,7 @@ from django.db import models
 from django.utils import timezone
 
 from piggy.core import accounts as core
+from piggy.core.clearance import Permissions
 from piggy.core.commands import ConfigureAccount, ConfigureGroup
 
 MARKUP_POINTS_MAX = 1_000
@@ -235,10 +236,15 @@ class Account(models.Model):
 
     def to_command(self) -> ConfigureAccount:
         """Return what the engine is told."""
-        return ConfigureAccount(account=self.to_core())
+        return ConfigureAccount(account=self.to_core(), clearance=self.clearance)
+
+    @property
+    def clearance(self) -> Permissions | None:
+        """What its client is cleared for until compliance says otherwise; nothing before identity is established."""
+        return Permissions.granted() if self.client.kyc_approved else None
 
     def to_core(self) -> core.Account:
-        """Return the engine's copy of this row."""
+        """Return the engine's copy of this row; nobody trades whose identity is not, or no more, established (P-02)."""
         return core.Account(
             account_id=self.account_id,
             group=self.group.name,
@@ -248,5 +254,5 @@ class Account(models.Model):
             category_evidence=self.category_evidence,
             category_evidenced_on=self.category_evidenced_on,
             position_mode=core.PositionMode(self.position_mode),
-            open=self.open,
+            open=self.open and self.client.kyc_approved,
         )

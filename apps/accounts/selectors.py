@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from apps.accounts.models import Account, Client, Group
 from piggy.core import accounts as core
 from piggy.core.accounts import ClientCategory
+from piggy.core.clearance import Permissions
 
 # Of an account's record: what it is routed, margined and limited by, which two people change together.
 TERMS = ("group", "category", "category_evidence", "category_evidenced_on")
@@ -40,6 +41,11 @@ def account_of(*, user: Any, account_id: str) -> Account | None:
 def account_in_core(*, account_id: str) -> core.Account:
     """Return the engine's copy of an account that there is."""
     return all_accounts().get(account_id=account_id).to_core()
+
+
+def clearance_in_core(*, account_id: str) -> Permissions | None:
+    """Return what the engine is told with an account that there is, of what its client is cleared for."""
+    return all_accounts().get(account_id=account_id).clearance
 
 
 def terms_of_accounts(*, account_id: str | None = None) -> dict[str, dict[str, Any]]:

@@ -95,6 +95,19 @@ def check_terms(*, account_id: str, terms: Mapping[str, Any]) -> None:
     row.full_clean()
 
 
+def save_client(*, tenant: str, client: Client, by: str, reason: str = "") -> Client:
+    """Write a new or changed client and tell the engine their accounts, whose orders hear of it from the next one on.
+
+    Raises ValidationError, naming the field.
+    """
+    with transaction.atomic():
+        client.full_clean()
+        client.save()
+        for account in selectors.all_accounts().select_for_update(of=("self",)).filter(client=client):
+            save_setting(tenant=tenant, row=account, by=by, reason=reason)
+    return client
+
+
 def register_client(*, user: Any, reference: str, name: str, kyc_approved: bool) -> Client:
     """Give `user` a client profile, or bring the one they have up to date."""
     client, _ = Client.objects.update_or_create(

@@ -12,6 +12,7 @@ import msgspec
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account, BookMode, Group, Venue
+from piggy.core.clearance import Permissions
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.instruments import AssetClass, Instrument
@@ -29,6 +30,7 @@ LOTS = Decimal("0.1")
 RUNS_MIN = 500
 # All that is held here is more than one broker's limits would let be open.
 OPEN_MAX = Decimal("1e15")
+CLEARED = Permissions.granted()
 LIMITS = msgspec.structs.replace(
     HOUSE_LIMITS,
     exposure_account_max=OPEN_MAX,
@@ -112,12 +114,12 @@ class Ground:
         commands += [cmd.ConfigureVenue(venue=Venue(name=f"LP{number:02d}")) for number in range(VENUES)]
         for number in range(self.accounts):
             account = Account(account_id=f"a{number}", group="a", owner_id=f"o{number}", currency="USD")
-            commands.append(cmd.ConfigureAccount(account=account))
+            commands.append(cmd.ConfigureAccount(account=account, clearance=CLEARED))
             commands.append(
                 cmd.CreditAccount(account_id=f"a{number}", amount=Decimal(1_000_000), reference=f"r{number}")
             )
         model = Account(account_id="b0", group="b", owner_id="b0", currency="USD")
-        commands.append(cmd.ConfigureAccount(account=model))
+        commands.append(cmd.ConfigureAccount(account=model, clearance=CLEARED))
         commands.append(cmd.CreditAccount(account_id="b0", amount=Decimal(1_000_000), reference="b0"))
         for command in commands:
             self.record(self.desk.decide(command=command, now_us=self.now_us))

@@ -12,6 +12,7 @@ from typing import Any
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account, BookMode, Group, Venue
+from piggy.core.clearance import Permissions
 from piggy.core.commands import AnyCommand, Envelope
 from piggy.core.desk import Desk
 from piggy.core.events import Recorded
@@ -30,6 +31,7 @@ TENANT = "bench"
 START_US = 1_700_000_000_000_000
 STEP_US = 861_000
 SYMBOLS = {"EURUSD": "1.10", "GBPUSD": "1.27", "AUDUSD": "0.66", "NZDUSD": "0.61"}
+CLEARED = Permissions.granted()
 VENUES = ("LP1", "LP2", "LP3")
 GROUPS = {"a": BookMode.A, "b": BookMode.B, "mixed": BookMode.MIXED}
 POINT = Decimal("0.00001")
@@ -247,7 +249,7 @@ class Day:
         for account_id in self._accounts:
             group_name = account_id.rstrip("0123456789")
             account = Account(account_id=account_id, group=group_name, owner_id=account_id, currency="USD")
-            yield cmd.ConfigureAccount(account=account)
+            yield cmd.ConfigureAccount(account=account, clearance=CLEARED)
             yield cmd.CreditAccount(account_id=account_id, amount=Decimal(1_000_000), reference=f"r{account_id}")
 
 

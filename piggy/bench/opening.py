@@ -11,6 +11,7 @@ import msgspec
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account, BookMode, Group, Strategy, Venue
+from piggy.core.clearance import Permissions
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.instruments import AssetClass, Instrument
@@ -22,6 +23,7 @@ from piggy.messaging.identity import command_id_of
 GROUP = "bench"
 SYMBOLS = ("EURUSD", "GBPUSD", "AUDUSD", "NZDUSD")
 HOUR_US = 3_600_000_000
+CLEARED = Permissions.granted()
 VENUES = ("LP1", "LP2", "LP3")
 # Rates guard a real desk against a mad client; here the client is meant to be mad.
 RATE_MAX = 100_000_000
@@ -55,7 +57,7 @@ def opening(*, accounts: int, mode: BookMode = BookMode.B, symbols: Sequence[str
     commands.append(cmd.ConfigureLimits(group=GROUP, limits=LIMITS))
     for number in range(accounts):
         account = Account(account_id=f"c{number}", group=GROUP, owner_id=f"o{number}", currency="USD")
-        commands.append(cmd.ConfigureAccount(account=account))
+        commands.append(cmd.ConfigureAccount(account=account, clearance=CLEARED))
         commands.append(cmd.ConfigureStrategy(strategy=Strategy(strategy_id=f"s{number}", account_id=f"c{number}")))
         commands.append(cmd.CreditAccount(account_id=f"c{number}", amount=Decimal(10_000_000), reference=f"r{number}"))
     return commands

@@ -23,7 +23,7 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def granted(cls) -> Permissions:
-        """Return everything granted: for a tenant whose apps let only cleared clients have accounts."""
+        """Return everything granted: for a client whom the back office has cleared altogether."""
         return cls(
             trading_enabled=True,
             kyc_passed=True,

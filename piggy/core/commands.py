@@ -64,7 +64,10 @@ class ConfigureGroup(Command, frozen=True, kw_only=True):
 
 
 class ConfigureAccount(Command, frozen=True, kw_only=True):
+    """`clearance` is what its owner is cleared for at the start; it counts until anything else is on record."""
+
     account: Account
+    clearance: Permissions | None = None
 
 
 class ConfigureVenue(Command, frozen=True, kw_only=True):

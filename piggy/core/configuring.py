@@ -32,7 +32,10 @@ def configure_group(*, command: cmd.ConfigureGroup, moment: Moment) -> Events:
 
 
 def configure_account(*, command: cmd.ConfigureAccount, moment: Moment) -> Events:
-    """Take an account's terms; its currency never changes, its position mode only while flat."""
+    """Take an account's terms; its currency never changes, its position mode only while flat.
+
+    Nobody is cleared for anything until somebody says so (P-02, P-03); what is on record is changed by its own command.
+    """
     account, state = command.account, moment.state
     if account.group not in state.groups:
         return [_refused("GROUP_UNKNOWN", "group", f"no group is called {account.group}")]
@@ -41,7 +44,10 @@ def configure_account(*, command: cmd.ConfigureAccount, moment: Moment) -> Event
         return [_refused("CURRENCY_FIXED", "currency", "an account's currency cannot change")]
     if known and known.position_mode != account.position_mode and state.positions_of.get(account.account_id):
         return [_refused("POSITIONS_OPEN", "position_mode", "it cannot change while positions are open")]
-    return [] if known == account else [ev.AccountConfigured(account=account)]
+    events: Events = [] if known == account else [ev.AccountConfigured(account=account)]
+    if command.clearance is not None and account.account_id not in state.permissions:
+        events.append(ev.PermissionsConfigured(account_id=account.account_id, permissions=command.clearance))
+    return events
 
 
 def configure_venue(*, command: cmd.ConfigureVenue, moment: Moment) -> Events:

@@ -31,7 +31,7 @@ from piggy.core.state import Order, State
 from piggy.core.working import street_price
 
 NEVER_ACTIVE = Activity()
-CLEARED = Permissions.granted()
+UNCLEARED = Permissions()
 ONE_LOT = Decimal(1)
 # Looking a member up in its enum class costs more than a comparison does, and the gate makes many.
 _BUY, _MARKET, _KILLED = Side.BUY, OrderType.MARKET, TradingState.KILLED
@@ -101,7 +101,7 @@ def context_of(
         state.groups[account.group],
         state.effective_limits[account.group],
         now_us,
-        state.permissions.get(account.account_id, CLEARED) if state.permissions else CLEARED,
+        state.permissions.get(account.account_id, UNCLEARED),
         bid,
         ask,
         quote_at_us,

@@ -9,12 +9,14 @@ from typing import Any
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account, BookMode, Group, PositionMode, Venue
+from piggy.core.clearance import Permissions
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.market import Level, VenueQuote
 from piggy.core.orders import OrderTerms, OrderType, Side
 
+CLEARED = Permissions.granted()
 START_US = 1_700_000_000_000_000
 SECOND_US = 1_000_000
 EURUSD = Instrument(
@@ -53,7 +55,7 @@ class Floor:
     def open_account(self, account_id: str, *, group: str, amount: int = 100_000, hedging: bool = False) -> None:
         mode = PositionMode.HEDGING if hedging else PositionMode.NETTING
         account = Account(account_id=account_id, group=group, owner_id=account_id, currency="USD", position_mode=mode)
-        self.do(cmd.ConfigureAccount(account=account))
+        self.do(cmd.ConfigureAccount(account=account, clearance=CLEARED))
         self.do(cmd.CreditAccount(account_id=account_id, amount=Decimal(amount), reference=f"gift {account_id}"))
 
     def do(self, command: cmd.AnyCommand, *, command_id: str = "", request_hash: str = "") -> list[AnyEvent]:

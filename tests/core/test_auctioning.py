@@ -14,7 +14,7 @@ from piggy.core.auctions import AuctionPhase, AuctionRules
 from piggy.core.desk import Desk
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderType, SelfTradePrevention, Side, TimeInForce
-from tests.core.floor import SECOND_US, Floor, canonical, names, only
+from tests.core.floor import CLEARED, SECOND_US, Floor, canonical, names, only
 
 OPENING, CONTINUOUS, CLOSED = AuctionPhase.OPENING_CALL, AuctionPhase.CONTINUOUS, AuctionPhase.CLOSED
 
@@ -254,7 +254,7 @@ def test_a_market_order_of_which_a_leg_is_still_out_ends_with_that_leg_and_not_b
     floor = Floor()
     if own:
         twin = Account(account_id="twin", group="b", owner_id="a1", currency="USD")
-        floor.do(cmd.ConfigureAccount(account=twin))
+        floor.do(cmd.ConfigureAccount(account=twin, clearance=CLEARED))
         floor.do(cmd.CreditAccount(account_id="twin", amount=D(100_000), reference="twin"))
         limit(floor, "twin", Side.SELL, "1", "1.10500")
     floor.place("a1", Side.BUY, "2.01")

@@ -13,7 +13,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import ClientCategory, PositionMode, Strategy, Venue
 from piggy.core.limits import Limits
 from piggy.core.orders import Side
-from tests.core.floor import EURUSD, Floor, names
+from tests.core.floor import CLEARED, EURUSD, Floor, names
 
 D = Decimal
 
@@ -107,7 +107,7 @@ def test_clients_of_two_categories_in_one_group_are_margined_each_by_his_own(flo
     professional = msgspec.structs.replace(
         state.accounts["b1"], account_id="p1", owner_id="p1", category=ClientCategory.PROFESSIONAL
     )
-    floor.do(cmd.ConfigureAccount(account=professional))
+    floor.do(cmd.ConfigureAccount(account=professional, clearance=CLEARED))
     floor.do(cmd.CreditAccount(account_id="p1", amount=D(100_000), reference="p"))
     floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, margin_percent=D(1))))
     floor.do(cmd.ConfigureGroup(group=msgspec.structs.replace(state.groups["b"], leverage_max=D(500))))

@@ -22,7 +22,7 @@ from piggy.core.desk import Desk
 from piggy.core.instruments import AssetClass
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce
-from tests.core.floor import SECOND_US, Floor, canonical, only
+from tests.core.floor import CLEARED, SECOND_US, Floor, canonical, only
 
 SEEDS, COMMANDS = int(os.environ.get("CROSSING_SEEDS", "40")), 60
 OWNERS = {"b1": 1, "b2": 2, "bis": 1, "mixed1": 3}
@@ -39,7 +39,11 @@ class Pair:
     def __init__(self) -> None:
         self.floor, self.book = Floor(), Book()
         self.floor.open_account("bis", group="b")
-        self.floor.do(cmd.ConfigureAccount(account=Account(account_id="bis", group="b", owner_id="b1", currency="USD")))
+        self.floor.do(
+            cmd.ConfigureAccount(
+                account=Account(account_id="bis", group="b", owner_id="b1", currency="USD"), clearance=CLEARED
+            )
+        )
         for number, account_id in enumerate(OWNERS):
             money = cmd.CreditAccount(account_id=account_id, amount=D(10_000_000), reference=f"more {number}")
             self.floor.do(money)

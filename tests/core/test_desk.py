@@ -13,7 +13,7 @@ from piggy.core.accounts import Account, BookMode, TradingState
 from piggy.core.desk import Desk
 from piggy.core.market import VenueState, VenueStatus
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side, TimeInForce
-from tests.core.floor import EURUSD, SECOND_US, Floor, canonical, names, only
+from tests.core.floor import CLEARED, EURUSD, SECOND_US, Floor, canonical, names, only
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_doubt_told_after_the_venue_said_it_ended_leaves_the_leg_waiting_for_i
 
 def test_a_fill_that_finds_no_quotes_after_a_restart_is_booked_at_the_rate_of_its_order(floor: Floor) -> None:
     euros = Account(account_id="e1", group="a", owner_id="e1", currency="EUR")
-    floor.do(cmd.ConfigureAccount(account=euros))
+    floor.do(cmd.ConfigureAccount(account=euros, clearance=CLEARED))
     floor.do(cmd.CreditAccount(account_id="e1", amount=Decimal(50_000), reference="gift"))
     (accepted, _) = floor.place("e1", Side.BUY, "1")
     restarted = Desk(tenant="acorn")
@@ -107,7 +107,11 @@ def test_a_fill_that_finds_no_quotes_after_a_restart_is_booked_at_the_rate_of_it
 
 
 def test_a_fill_without_any_rate_is_told_again_and_booked_once_there_is_one(floor: Floor) -> None:
-    floor.do(cmd.ConfigureAccount(account=Account(account_id="e1", group="a", owner_id="e1", currency="EUR")))
+    floor.do(
+        cmd.ConfigureAccount(
+            account=Account(account_id="e1", group="a", owner_id="e1", currency="EUR"), clearance=CLEARED
+        )
+    )
     floor.do(cmd.CreditAccount(account_id="e1", amount=Decimal(50_000), reference="gift"))
     floor.place("e1", Side.BUY, "1")
     quoted, restarted = floor.desk, Desk(tenant="acorn")
@@ -160,7 +164,7 @@ def test_a_better_resting_client_is_crossed_before_the_street(floor: Floor) -> N
 
 def test_clients_of_one_owner_never_trade_with_each_other(floor: Floor) -> None:
     owned = Account(account_id="b1bis", group="b", owner_id="b1", currency="USD")
-    floor.do(cmd.ConfigureAccount(account=owned))
+    floor.do(cmd.ConfigureAccount(account=owned, clearance=CLEARED))
     floor.do(cmd.CreditAccount(account_id="b1bis", amount=Decimal(100_000), reference="r"))
     floor.place("b1bis", Side.SELL, "1", limit_price="1.10012")
     (denied,) = floor.place("b1", Side.BUY, "1")

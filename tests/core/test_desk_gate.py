@@ -11,7 +11,7 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.accounts import TradingState
+from piggy.core.accounts import Account, TradingState
 from piggy.core.clearance import Calendar, Permissions, Session
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.orders import OrderTerms, OrderType, Side
@@ -72,6 +72,19 @@ def test_permissions_of_the_account_are_asked(floor: Floor, changes: dict[str, A
     assert names(floor.do(command)) == ["PermissionsConfigured"] and floor.do(command) == []
     assert (new(floor), replace(floor)) == ({code} - {""}, code)
     assert new(floor, "b2") == set()
+
+
+def test_an_account_that_nobody_cleared_trades_nothing(floor: Floor) -> None:
+    """P-02, P-03: unset is refuse; what it is opened with holds until its own command says otherwise, and no longer."""
+    fresh = Account(account_id="fresh", group="b", owner_id="fresh", currency="USD")
+    assert names(floor.do(cmd.ConfigureAccount(account=fresh))) == ["AccountConfigured"]
+    floor.do(cmd.CreditAccount(account_id="fresh", amount=D(100_000), reference="fresh"))
+    assert new(floor, "fresh") == {"P-02", "P-03"}
+    opened = cmd.ConfigureAccount(account=fresh, clearance=Permissions.granted())
+    assert names(floor.do(opened)) == ["PermissionsConfigured"] and floor.do(opened) == []
+    assert new(floor, "fresh") == set()
+    floor.do(cmd.ConfigurePermissions(account_id="fresh", permissions=Permissions()))
+    assert floor.do(opened) == [] and new(floor, "fresh") == {"P-02", "P-03"}
 
 
 def test_permissions_of_nobody_are_refused(floor: Floor) -> None:

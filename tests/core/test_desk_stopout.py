@@ -14,7 +14,7 @@ from piggy.core.accounts import Account, ClientCategory, StopOutMode
 from piggy.core.clearance import Calendar, Session
 from piggy.core.margin import MarginSettings
 from piggy.core.orders import OrderTerms, OrderType, Side
-from tests.core.floor import SECOND_US, Floor, names, only
+from tests.core.floor import CLEARED, SECOND_US, Floor, names, only
 from tests.core.test_desk_margin import trade_option, with_option
 
 
@@ -258,7 +258,7 @@ def test_g13_a_retail_client_is_closed_out_and_protected_by_law_and_a_profession
     professional = Account(
         account_id="pro", group="b", owner_id="pro", currency="USD", category=ClientCategory.PROFESSIONAL
     )
-    floor.do(cmd.ConfigureAccount(account=professional))
+    floor.do(cmd.ConfigureAccount(account=professional, clearance=CLEARED))
     floor.do(cmd.CreditAccount(account_id="pro", amount=D(4_000), reference="gift pro"))
     poor(floor)
     floor.place("pro", Side.BUY, "1")
@@ -276,7 +276,7 @@ def test_g15_a_bonus_is_refused_to_a_retail_client_and_no_other(floor: Floor) ->
     professional = Account(
         account_id="pro", group="b", owner_id="pro", currency="USD", category=ClientCategory.PROFESSIONAL
     )
-    floor.do(cmd.ConfigureAccount(account=professional))
+    floor.do(cmd.ConfigureAccount(account=professional, clearance=CLEARED))
     for account_id, expected in (("b1", ["CommandRefused"]), ("pro", ["AccountCredited"])):
         bonus = cmd.CreditAccount(account_id=account_id, amount=D(10), reference=f"bonus {account_id}", kind="bonus")
         events = floor.do(bonus)

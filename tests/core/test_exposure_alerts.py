@@ -13,7 +13,7 @@ from piggy.core.control_events import ExposureUseChanged
 from piggy.core.desk import Desk
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.orders import Side
-from tests.core.floor import SECOND_US, Floor, only
+from tests.core.floor import CLEARED, SECOND_US, Floor, only
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_what_the_house_and_its_venues_have_open_is_watched_for_every_group_that
 def test_exposure_that_cannot_be_converted_leaves_its_alert_as_it_was(floor: Floor) -> None:
     """P-27 of P-19: an account in a currency to which no rate leads, beside those that have one."""
     krona = msgspec.structs.replace(floor.desk.state.accounts["b1"], account_id="k1", owner_id="k1", currency="SEK")
-    floor.do(cmd.ConfigureAccount(account=krona))
+    floor.do(cmd.ConfigureAccount(account=krona, clearance=CLEARED))
     floor.do(cmd.ConfigureLimits(group="b", limits=msgspec.structs.replace(HOUSE_LIMITS, exposure_firm_max=D(200_000))))
     floor.place("b1", Side.BUY, "1")
     assert exposures(floor) == [("firm", "", "b", D(50), True)]

@@ -18,7 +18,7 @@ from piggy.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
 from piggy.core.positions import Position
 from piggy.core.routing import split
 from piggy.core.routing_rules import Situation, treatment
-from tests.core.floor import EURUSD, Floor, names, only
+from tests.core.floor import CLEARED, EURUSD, Floor, names, only
 
 LIMITED = {"type": OrderType.STOP_LIMIT, "stop_price": D("1.10050")}
 
@@ -38,7 +38,11 @@ def held(floor: Floor) -> dict[str, D]:
 
 def twin(floor: Floor) -> None:
     """A second account of b1's owner."""
-    floor.do(cmd.ConfigureAccount(account=Account(account_id="twin", group="b", owner_id="b1", currency="USD")))
+    floor.do(
+        cmd.ConfigureAccount(
+            account=Account(account_id="twin", group="b", owner_id="b1", currency="USD"), clearance=CLEARED
+        )
+    )
     floor.do(cmd.CreditAccount(account_id="twin", amount=D(100_000), reference="twin"))
 
 

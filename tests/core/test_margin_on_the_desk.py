@@ -21,7 +21,7 @@ from piggy.core.money import round_money
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.swaps import SwapRates
 from piggy.messaging import codec
-from tests.core.floor import EURUSD, SECOND_US, Floor, canonical, names, only
+from tests.core.floor import CLEARED, EURUSD, SECOND_US, Floor, canonical, names, only
 
 
 def instrument(
@@ -61,7 +61,11 @@ def floor_of(*instruments: Instrument, **group: Any) -> Floor:
 
 
 def account(floor: Floor, amount: str, *, name: str = "client", currency: str = "USD", **more: Any) -> None:
-    floor.do(cmd.ConfigureAccount(account=Account(account_id=name, group="b", owner_id="o", currency=currency, **more)))
+    floor.do(
+        cmd.ConfigureAccount(
+            account=Account(account_id=name, group="b", owner_id="o", currency=currency, **more), clearance=CLEARED
+        )
+    )
     floor.do(cmd.CreditAccount(account_id=name, amount=D(amount), reference=name))
 
 

@@ -19,7 +19,7 @@ from piggy.core.margin_watch import STALE_MAX, Band, MarginWatch
 from piggy.core.market import Level, VenueQuote
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.profiles import MarkupBand, PriceProfile
-from tests.core.floor import EURUSD, Floor
+from tests.core.floor import CLEARED, EURUSD, Floor
 
 PRICES = {"EURUSD": Decimal("1.1"), "USDJPY": Decimal(150), "GBPJPY": Decimal(190), "GBPUSD": Decimal("1.27")}
 STEPS = st.lists(
@@ -57,7 +57,11 @@ def _floor(watch: MarginWatch) -> Floor:
         changes: dict[str, Any] = {"symbol": symbol, "base": symbol[:3], "quote": symbol[3:], "tick_size": tick}
         instrument = msgspec.structs.replace(EURUSD, **changes, price_digits=digits)
         floor.do(cmd.ConfigureInstrument(instrument=instrument))
-    floor.do(cmd.ConfigureAccount(account=Account(account_id="e1", group="b", owner_id="e1", currency="EUR")))
+    floor.do(
+        cmd.ConfigureAccount(
+            account=Account(account_id="e1", group="b", owner_id="e1", currency="EUR"), clearance=CLEARED
+        )
+    )
     for account_id in ("b1", "b2", "e1"):
         balance = floor.desk.state.balances[account_id]
         if balance:

@@ -10,7 +10,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account
 from piggy.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
-from tests.core.floor import SECOND_US, Floor, names, only
+from tests.core.floor import CLEARED, SECOND_US, Floor, names, only
 
 
 @pytest.fixture
@@ -20,7 +20,11 @@ def floor() -> Floor:
 
 def twin(floor: Floor) -> None:
     """A second account of b1's owner."""
-    floor.do(cmd.ConfigureAccount(account=Account(account_id="twin", group="b", owner_id="b1", currency="USD")))
+    floor.do(
+        cmd.ConfigureAccount(
+            account=Account(account_id="twin", group="b", owner_id="b1", currency="USD"), clearance=CLEARED
+        )
+    )
     floor.do(cmd.CreditAccount(account_id="twin", amount=Decimal(100_000), reference="twin"))
 
 

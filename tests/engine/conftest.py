@@ -15,6 +15,7 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core.accounts import Account, Group, Strategy, Venue
+from piggy.core.clearance import Permissions
 from piggy.core.commands import Envelope
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.orders import OrderTerms, Side
@@ -113,7 +114,7 @@ def opening_commands() -> list[cmd.Command]:
         cmd.ConfigureInstrument(instrument=eurusd),
         cmd.ConfigureGroup(group=Group(name="retail", order_notional_max=Decimal(10_000_000))),
         cmd.ConfigureVenue(venue=Venue(name="LP1")),
-        cmd.ConfigureAccount(account=anna),
+        cmd.ConfigureAccount(account=anna, clearance=Permissions.granted()),
         cmd.ConfigureStrategy(strategy=Strategy(strategy_id="mean", account_id="anna")),
         cmd.CreditAccount(account_id="anna", amount=Decimal(1_000_000), reference="first"),
     ]

@@ -15,7 +15,7 @@ from piggy.core.accounts import Account, PositionMode
 from piggy.core.orders import OrderTerms, Side
 from piggy.engine import margin_scan
 from piggy.engine.margin_scan import ACCOUNTS_PER_STEP, ACCOUNTS_SHOWN, MarginScan
-from tests.core.floor import EURUSD, Floor
+from tests.core.floor import CLEARED, EURUSD, Floor
 
 ACCOUNTS = ("b1", "b2", "h1", "j1")
 PRICES = {"EURUSD": (Decimal("1.1"), 5), "USDJPY": (Decimal(150), 3)}
@@ -47,7 +47,11 @@ class Watched(Floor):
         yen: dict[str, Any] = {"symbol": "USDJPY", "base": "USD", "quote": "JPY", "tick_size": Decimal("0.001")}
         self.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, **yen, price_digits=3)))
         self.open_account("h1", group="b", hedging=True)
-        self.do(cmd.ConfigureAccount(account=Account(account_id="j1", group="b", owner_id="j1", currency="JPY")))
+        self.do(
+            cmd.ConfigureAccount(
+                account=Account(account_id="j1", group="b", owner_id="j1", currency="JPY"), clearance=CLEARED
+            )
+        )
         self.do(cmd.CreditAccount(account_id="j1", amount=Decimal(9_000_000), reference="gift j1"))
         for symbol in PRICES:
             self.move(symbol, 0)

@@ -12,6 +12,7 @@ import pytest
 from piggy.bench.callers import offer, requests
 from piggy.core import commands as cmd
 from piggy.core.accounts import Account, Strategy, TradingState
+from piggy.core.clearance import Permissions
 from piggy.messaging.client import Client
 from tests.engine.conftest import envelope, opening_commands
 from tests.engine.ground import Ground
@@ -41,7 +42,7 @@ async def test_inv_26_every_request_is_answered_and_a_kill_does_not_queue(ground
         commands: list[cmd.AnyCommand] = [*opening_commands()]
         for number in range(STRATEGIES):
             account = Account(account_id=f"c{number}", group="retail", owner_id=f"c{number}", currency="USD")
-            commands.append(cmd.ConfigureAccount(account=account))
+            commands.append(cmd.ConfigureAccount(account=account, clearance=Permissions.granted()))
             strategy = Strategy(strategy_id=f"s{number}", account_id=f"c{number}")
             commands.append(cmd.ConfigureStrategy(strategy=strategy))
         for command in commands:

@@ -307,7 +307,9 @@ _COMMANDS: dict[str, Callable[[Policy, Any], cmd.AnyCommand]] = {
     Kind.INSTRUMENT: lambda row, made: cmd.ConfigureInstrument(instrument=made),
     Kind.AUCTIONS: lambda row, made: cmd.ConfigureAuctions(rules=made),
     Kind.VENUE: lambda row, made: cmd.ConfigureVenue(venue=_venue(row, made)),
-    Kind.ACCOUNT: lambda row, made: cmd.ConfigureAccount(account=_account(row, made)),
+    Kind.ACCOUNT: lambda row, made: cmd.ConfigureAccount(
+        account=_account(row, made), clearance=accounts.clearance_in_core(account_id=row.owner)
+    ),
 }
 
 

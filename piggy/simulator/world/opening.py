@@ -8,11 +8,13 @@ import msgspec
 
 from piggy.core import commands as cmd
 from piggy.core.accounts import Account, BookMode, Group, PositionMode, Venue
+from piggy.core.clearance import Permissions
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.simulator.world.lp import SYMBOL, UNITS
 
 LPS = ("LP1", "LP2", "LP3")
+CLEARED = Permissions.granted()
 MODES = (BookMode.A, BookMode.B, BookMode.MIXED)
 ACCOUNTS = tuple(f"{mode.value.lower()}{number}" for mode in MODES for number in (1, 2))
 # Every third account is poor, so that margin calls and stop-outs happen.
@@ -58,6 +60,6 @@ def opening(*, now_us: int) -> list[cmd.AnyCommand]:
             account_id=account_id, group=account_id[:-1], owner_id=account_id, currency="USD", position_mode=mode_of
         )
         amount = BALANCES[number % len(BALANCES)]
-        commands.append(cmd.ConfigureAccount(account=account))
+        commands.append(cmd.ConfigureAccount(account=account, clearance=CLEARED))
         commands.append(cmd.CreditAccount(account_id=account_id, amount=amount, reference=f"gift {account_id}"))
     return commands

@@ -23,6 +23,7 @@ from piggy.adapters.fix.messages import message as text_of
 from piggy.adapters.fix_clients.session import Frames, frame
 from piggy.core import commands as cmd
 from piggy.core.accounts import Account, BookMode, Group, Venue
+from piggy.core.clearance import Permissions
 from piggy.core.commands import Envelope
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.limits import HOUSE_LIMITS
@@ -125,7 +126,7 @@ def opening() -> list[cmd.AnyCommand]:
         cmd.ConfigureGroup(group=Group(name="b-book", book_mode=BookMode.B, order_notional_max=Decimal(10_000_000))),
         cmd.ConfigureLimits(group="b-book", limits=structs.replace(HOUSE_LIMITS, disconnect_grace_s=1)),
         cmd.ConfigureVenue(venue=Venue(name="LP1")),
-        *(cmd.ConfigureAccount(account=account) for account in accounts),
+        *(cmd.ConfigureAccount(account=account, clearance=Permissions.granted()) for account in accounts),
         *(cmd.CreditAccount(account_id=each, amount=Decimal(1_000_000), reference=each) for each in ("A1", "A2")),
     ]
 

@@ -21,6 +21,8 @@ from apps.outbox.selectors import setting_history
 from apps.policies import selectors, services
 from apps.policies.models import Kind, Policy
 from apps.tenants.services import in_tenant
+from piggy.core.clearance import Permissions
+from piggy.messaging import codec
 from tests.apps.policies.test_policies import BODIES, approve, broker, draft, staff, told
 from tests.flows.back_office import Form
 
@@ -83,6 +85,20 @@ def test_a_draft_that_cannot_be_used_any_more_stays_one(broker: None) -> None:
         approve(large)
     large.refresh_from_db()
     assert large.state == "draft"
+
+
+def test_nobody_trades_before_and_after_their_identity_is_established(broker: None) -> None:
+    """P-02: the account that the engine holds is open, and cleared, only with the client's approval on record."""
+    client = accounts.all_accounts().get(account_id="A1").client
+    for approved in (False, True):
+        client.kyc_approved = approved
+        groups.save_client(tenant="acorn", client=client, by="dora", reason="documents")
+        command = accounts.all_accounts().get(account_id="A1").to_command()
+        expected = Permissions.granted() if approved else None
+        assert (command.account.open, command.clearance) == (approved, expected)
+        last = OutboxCommand.objects.filter(reference="account:A1").order_by("-id")[0]
+        assert codec.decode_envelope(bytes(last.payload)).command == command
+        assert (last.principal, last.reason) == ("dora", "documents")
 
 
 def test_an_account_goes_to_another_group_and_category_by_two_people(broker: None) -> None:

@@ -18,7 +18,7 @@ from piggy.core.rollover import business_date
 from piggy.core.swaps import SwapRates
 from piggy.messaging import codec
 from piggy.messaging.chain import EVENT_VERSION, Row, Tip, event_hash
-from tests.core.floor import SECOND_US, Floor, only
+from tests.core.floor import CLEARED, SECOND_US, Floor, only
 
 USDJPY = Instrument(
     symbol="USDJPY",
@@ -55,7 +55,11 @@ class Days(Floor):
         self.open_account("h1", group="b", hedging=True)
         account = self.desk.state.accounts["b1"]
         fields = {name: getattr(account, name) for name in account.__struct_fields__}
-        self.do(cmd.ConfigureAccount(account=type(account)(**fields | {"account_id": "jpy1", "currency": "JPY"})))
+        self.do(
+            cmd.ConfigureAccount(
+                account=type(account)(**fields | {"account_id": "jpy1", "currency": "JPY"}), clearance=CLEARED
+            )
+        )
         self.do(cmd.CreditAccount(account_id="jpy1", amount=Decimal(10_000_000), reference="gift jpy1"))
         for symbol in MIDDLES:
             rates = SwapRates(symbol=symbol, long=Decimal("-3.1"), short=Decimal("1.2"), triple_weekday=2)
