@@ -20,6 +20,8 @@ from typing import Any, Protocol
 
 import django
 
+from piggy.messaging.troubles import Troubles
+
 POLL_S = 0.5
 # A round costs the same for one event as for a hundred, so under load a round waits until there are some, and under
 # much load longer: what a round costs is then what its events cost, and people see them as soon as they can look.
@@ -220,6 +222,8 @@ class Follower:
         self._polled_s = -POLL_S
         self._subscriber: Any = None
         self._halted_until_s: dict[str, float] = {}
+        self._halted: dict[str, str] = {}
+        self._troubles = Troubles(redis_url=redis_url, name="projector")
 
     def stop(self, *_: Any) -> None:
         """Finish the batch at hand and return from `run`."""
@@ -258,6 +262,7 @@ class Follower:
         from django.db import InterfaceError, OperationalError
 
         if time.monotonic() < self._halted_until_s.get(tenant, 0.0):
+            self._troubles.say(tenant=tenant, text=self._halted[tenant])
             return 0
         log = structlog.get_logger(__name__)
         try:
@@ -266,16 +271,19 @@ class Follower:
             raise
         except UnableToProject as error:
             log.critical("projections_halted", tenant=tenant, error=str(error))
-            return self._halt(tenant)
+            return self._halt(tenant, str(error))
         except Exception as error:
             # The boundary of one broker: what cannot be shown of its log hides nothing of the others'.
             log.critical("projections_halted", tenant=tenant, error=str(error), exc_info=True)
-            return self._halt(tenant)
+            return self._halt(tenant, str(error))
         self._halted_until_s.pop(tenant, None)
+        self._troubles.say(tenant=tenant, text="")
         return found
 
-    def _halt(self, tenant: str) -> int:
+    def _halt(self, tenant: str, why: str) -> int:
         self._halted_until_s[tenant] = time.monotonic() + HALTED_S
+        self._halted[tenant] = f"nothing new is shown in tables and reports: {why}"
+        self._troubles.say(tenant=tenant, text=self._halted[tenant])
         return 0
 
     def _due(self) -> list[str]:

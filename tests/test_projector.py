@@ -42,8 +42,19 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return rounds
 
 
-def follow(looked: list[list[str]], wire: Any, rounds: int) -> list[list[str]]:
+class Said:
+    """What the dealers of each broker are shown of the projector."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, str] = {}
+
+    def say(self, *, tenant: str, text: str) -> None:
+        self.now[tenant] = text
+
+
+def follow(looked: list[list[str]], wire: Any, rounds: int, said: Said | None = None) -> list[list[str]]:
     follower = projector.Follower(redis_url="")
+    follower._troubles = said or Said()  # type: ignore[assignment]
     follower._look_for_tenants = lambda: None  # type: ignore[method-assign]
     follower._tenants, follower._subscriber = TENANTS, wire
     sleep = follower._sleep
@@ -87,13 +98,16 @@ def test_inv_09_a_log_that_is_not_whole_halts_its_broker_alone_and_is_said_aloud
 
     monkeypatch.setattr(projector, "catch_up", catch_up)
     monkeypatch.setattr(projector, "HALTED_S", 0.8)
+    shown = Said()
     with capture_logs() as said:
-        assert follow(looked, None, 3) == [TENANTS, ["acorn", "cedar"], TENANTS]
+        assert follow(looked, None, 3, shown) == [TENANTS, ["acorn", "cedar"], TENANTS]
+        assert "event 7 is not what was written" in shown.now["birch"]
+        assert shown.now["acorn"] == shown.now["cedar"] == ""
         assert [(each["log_level"], each["tenant"]) for each in said] == [("critical", "birch")] * 2
         bad.clear()
         looked[:] = [[]]
-        assert follow(looked, None, 1) == [TENANTS]
-    assert len(said) == 2
+        assert follow(looked, None, 1, shown) == [TENANTS]
+    assert len(said) == 2 and shown.now["birch"] == ""
 
 
 def test_f_24_an_event_that_no_rows_can_be_made_of_halts_its_broker_alone(

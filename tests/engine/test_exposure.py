@@ -15,6 +15,7 @@ from piggy.engine.exposure import CROWD_SHOWN, ORDERS_KEPT, Marks
 from piggy.engine.journal import Journal, Tip
 from piggy.engine.loop import Done, Item, Loop
 from piggy.messaging import streams
+from piggy.messaging.troubles import Troubles
 from tests.engine.conftest import buy, envelope, opening_commands
 from tests.engine.ground import Ground
 
@@ -65,7 +66,10 @@ async def test_the_latest_orders_are_shown_as_they_are_and_a_crowd_costs_no_more
 
 
 async def test_who_opens_a_page_is_shown_what_happened_while_nobody_looked(ground: Ground) -> None:
-    """Unseen, the desk is drawn once a second; the snapshot is there for the first who comes."""
+    """Unseen, the desk is drawn once a second; the snapshot is there for the first who comes.
+
+    INV-09: what the projector says of itself is among its alerts within seconds.
+    """
     tenant, wire = "unseen", redis.asyncio.Redis.from_url(ground.services.redis_url)
     told: list[Done] = []
     loop = Loop(journal=Memory(tenant), clock=Clock(), batch_max=500, tell=told.extend)
@@ -74,9 +78,15 @@ async def test_who_opens_a_page_is_shown_what_happened_while_nobody_looked(groun
     await loop.step(batch=[Item(tenant, envelope(command)) for command in opening_commands()])
     running = asyncio.create_task(marks.run())
     key = streams.desk_snapshot_key(tenant=tenant, panel="orders")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(9):
         while not await wire.exists(key):
             await asyncio.sleep(0.01)
+        began_s = asyncio.get_running_loop().time()
+        Troubles(redis_url=ground.services.redis_url, name="projector").say(tenant=tenant, text="event 7 is changed")
+        alerts = streams.desk_snapshot_key(tenant=tenant, panel="alerts")
+        while "trouble:projector" not in json.loads(await wire.get(alerts) or '{"rows": {}}')["rows"]:
+            await asyncio.sleep(0.05)
+        assert asyncio.get_running_loop().time() - began_s <= 4
         told.clear()
         await loop.step(batch=[Item(tenant, envelope(buy())) for _ in range(2 * CROWD_SHOWN)])
         marks.heard(told)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from apps.liquidity import selectors as liquidity
@@ -22,8 +23,10 @@ from apps.reports.selectors.executions import FIRST_DAY, known_of, terms_of, ven
 from apps.reports.selectors.files import opened
 from apps.reports.services.exporting import export
 from apps.reports.services.statements import Statement, UnableToReadStatement, read
+from apps.tenants.selectors import current_schema
 from piggy.core import reconciliation as core
 from piggy.core.money import round_money
+from piggy.messaging.troubles import Troubles
 
 AUTOMATIC = "automatic"
 State, Act = Break.State, BreakNote.Act
@@ -93,7 +96,9 @@ def reconcile(
         venue=venue, file_name=file_name[:200], sha256=hashlib.sha256(content).hexdigest(), since=first, until=last,
         lines=len(theirs), ours=len(ours), seq=seq, by=by, at=at,
     )  # fmt: skip
-    return _write(run, found)
+    outcome = _write(run, found)
+    _alert(venue=venue)
+    return outcome
 
 
 def _held(
@@ -167,7 +172,16 @@ def _decide(break_id: int, act: str, text: str, by: Any, at: datetime, **changes
             setattr(found, name, value)
         found.save()
         _note([found], act, text.strip(), by.get_username(), at)
+    _alert(venue=found.venue)
     return found
+
+
+def _alert(*, venue: str) -> None:
+    """Show the dealers how many breaks with an LP nobody has explained."""
+    count = Break.objects.filter(venue=venue, state=State.OPEN).count()
+    text = f"{count} breaks that nobody has explained; see the back office" if count else ""
+    troubles = Troubles(redis_url=settings.REDIS_URL, name=f"statement of {venue}")
+    troubles.say(tenant=current_schema(), text=text)
 
 
 def _numbered(found: Iterable[core.Break]) -> dict[Key, core.Break]:

@@ -14,12 +14,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from psycopg import sql
 
 from apps.audit import selectors
-from piggy.messaging import log_pages
+from piggy import projector
+from piggy.messaging import log_pages, streams
 from piggy.messaging.chain import Tip
+from piggy.messaging.troubles import AGAIN_S
 from tests.apps.audit.test_log import Book, book, tamper, trades, trusted  # noqa: F401
 
 TRIALS = int(os.environ.get("TAMPER_TRIALS", "60"))  # 1000 is the contract's size.
@@ -116,6 +119,24 @@ def read_by(owner: Any) -> tuple[int, int]:
     except log_pages.UnableToRead as error:
         return tip.seq, error.seq
     return tip.seq, 0
+
+
+def test_inv_09_the_projector_that_meets_it_tells_the_dealers_within_seconds(book: Book, redis_server: Any) -> None:
+    book.write(*trades(5))
+    key, began_s = streams.troubles_key(tenant="acorn"), time.monotonic()
+    follower = projector.Follower(redis_url=settings.REDIS_URL)
+    assert follower._catch_up("acorn") == 11 and not redis_server.exists(key)
+    book.write(*trades(3))
+    tamper(HARMS["altered"] % 14)
+    assert follower._catch_up("acorn") == 0
+    assert b"event 14" in redis_server.hget(key, "projector")
+    assert time.monotonic() - began_s <= DETECTED_S_MAX
+    redis_server.delete(key)
+    follower._troubles._said = {name: (text, at_s - AGAIN_S) for name, (text, at_s) in follower._troubles._said.items()}
+    assert follower._catch_up("acorn") == 0 and redis_server.exists(key), "said again where Redis has lost it"
+    tamper(HARMS["altered"] % 14)
+    follower._halted_until_s.clear()
+    assert follower._catch_up("acorn") == 7 and not redis_server.exists(key)
 
 
 def test_inv_09_an_event_written_twice_is_named(book: Book) -> None:

@@ -23,6 +23,7 @@ from apps.users.models import User
 from apps.users.services import create_staff
 from piggy.core import events as ev
 from piggy.core.orders import Side
+from piggy.messaging import streams
 from tests.apps.reports.test_exporting import Logged, append, more
 from tests.apps.reports.trading_days import rows
 from tests.core.floor import only
@@ -119,8 +120,13 @@ def whole(fill: ev.ChildOrderFilled, order: str = "", **changes: str) -> str:
     return f"{line(fill, **changes)};{order or fill.cl_ord_id};deal"
 
 
-def test_inv_22_positions_cash_and_fills_of_no_order_of_ours_are_broken_by_name(floor: Logged, tmp_path: Path) -> None:
-    """Bought 1.50 lots in all and closed 0.20 of them: the LP states what is left, and both ends of the balance."""
+def test_inv_22_positions_cash_and_fills_of_no_order_of_ours_are_broken_by_name(
+    floor: Logged, tmp_path: Path, redis_server: Any
+) -> None:
+    """Bought 1.50 lots in all and closed 0.20 of them: the LP states what is left, and both ends of the balance.
+
+    The dealers are told at once, until no break is left.
+    """
     StatementFormat.objects.update(columns=COLUMNS | {"order": "Order", "kind": "What"}, balance_words=["Saldo"])
     floor.deal("a1", "EURUSD", Side.SELL, 20)
     more(floor)
@@ -148,12 +154,16 @@ def test_inv_22_positions_cash_and_fills_of_no_order_of_ours_are_broken_by_name(
         ("position", "position:EURUSD"), ("cash", "cash:USD"), ("unknown_fill", "S1"),
         ("missing_there", deals[4].fill_id),
     }  # fmt: skip
+    shown = streams.troubles_key(tenant="acorn")
+    assert not redis_server.exists(shown)
     first = run(bad, tmp_path)
     assert seen(first) == wanted
+    assert redis_server.hget(shown, "statement of LP1").startswith(b"4 breaks")
     assert {each.kind: (each.ours, each.theirs) for each in first.breaks}["position"] == ("1.3", "1.29")
     assert (seen(run(bad, tmp_path)), Break.objects.count()) == (wanted, 4)
     healed = run(clean, tmp_path)
     assert (seen(healed), healed.run.breaks_gone) == (set(), 4)
+    assert not redis_server.exists(shown)
 
 
 def test_a_bad_statement_is_refused_by_line_column_and_limit_and_nothing_is_written(
