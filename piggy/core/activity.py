@@ -24,7 +24,9 @@ Fingerprint = tuple[str, str, Decimal, str, Decimal | None, Decimal | None, str 
 
 @dataclass(slots=True)
 class Second:
-    """What happened within one second of the clock; `orders` (when, value) and `fills` (when) for a window's edge."""
+    """What happened within one second of the clock; for a window's edge also when: `orders` with their value, `fills`,
+    all messages that `came` and those that were `refused`.
+    """
 
     number: int
     messages: int = 0
@@ -33,6 +35,8 @@ class Second:
     rejects: int = 0
     orders: list[tuple[int, Decimal]] | None = None
     fills: list[int] | None = None
+    came: list[int] | None = None
+    refused: list[int] | None = None
 
     def ordered_since(self, since_us: int) -> Decimal:
         """Return the value ordered after `since_us`, a time within this second."""
@@ -40,7 +44,7 @@ class Second:
 
     def dealt_since(self, since_us: int) -> int:
         """Return the fills after `since_us`, a time within this second."""
-        return sum([at_us > since_us for at_us in self.fills or ()])
+        return _younger(self.fills, since_us)
 
 
 @dataclass(slots=True)
@@ -91,19 +95,26 @@ class LastSecond:
 
 @dataclass(slots=True)
 class Activity:
-    """The last minute by seconds, the latest orders by fingerprint (time and seq), and the day's realised result."""
+    """The last minute by seconds, the latest orders by fingerprint (time, seq, lots to close), the day's result."""
 
     seconds: deque[Second] = field(default_factory=lambda: deque(maxlen=SECONDS_KEPT + 1))
-    latest: dict[Fingerprint, tuple[int, int]] = field(default_factory=dict)
+    latest: dict[Fingerprint, tuple[int, int, Decimal]] = field(default_factory=dict)
     day: int = 0
     realised_today: Decimal = ZERO
     rejects_in_a_row: int = 0
     rejected_at_us: int = 0
 
-    def message(self, *, at_us: int, terms: OrderTerms, notional: Decimal, seq: int) -> None:
-        """Count an order that came in, accepted or not; only an accepted one has a notional and a fingerprint."""
+    def message(self, *, at_us: int, terms: OrderTerms, notional: Decimal, seq: int, held: Decimal = ZERO) -> None:
+        """Count an order that came in, accepted or not; only an accepted one has a notional and a fingerprint.
+
+        `held` are the signed lots that it could close then.
+        """
         second = self._second(at_us)
         second.messages += 1
+        if second.came is None:
+            second.came = [at_us]
+        else:
+            second.came.append(at_us)
         if notional:
             second.notional += notional
             if second.orders is None:
@@ -112,7 +123,7 @@ class Activity:
                 second.orders.append((at_us, notional))
             key = fingerprint(terms=terms)
             self.latest.pop(key, None)
-            self.latest[key] = (at_us, seq)
+            self.latest[key] = (at_us, seq, held)
             while len(self.latest) > DUPLICATES_KEPT:
                 del self.latest[next(iter(self.latest))]
 
@@ -120,7 +131,9 @@ class Activity:
         """Count an order that the gate refused; a storm is over once it was quiet for half a minute."""
         self.rejects_in_a_row = self.rejects_consecutive(now_us=at_us) + 1
         self.rejected_at_us = at_us
-        self._second(at_us).rejects += 1
+        second = self._second(at_us)
+        second.rejects += 1
+        second.refused = [*(second.refused or ()), at_us]
 
     def accept(self) -> None:
         """An accepted order ends a row of refused ones."""
@@ -132,9 +145,17 @@ class Activity:
 
     def rejects_percent(self, *, now_us: int) -> Decimal:
         """Return the refused share of the last half minute's orders, in percent; too few orders tell nothing."""
-        recent = [s for s in self.seconds if s.number > now_us // SECOND_US - REJECT_WINDOW_S]
-        messages = sum(s.messages for s in recent)
-        return Decimal(100 * sum(s.rejects for s in recent)) / messages if messages >= REJECT_SAMPLE_MIN else ZERO
+        since_us = now_us - REJECT_WINDOW_S * SECOND_US
+        edge, messages, rejects = since_us // SECOND_US, 0, 0
+        for second in reversed(self.seconds):
+            if second.number <= edge:
+                if second.number == edge:
+                    messages += _younger(second.came, since_us)
+                    rejects += _younger(second.refused, since_us)
+                break
+            messages += second.messages
+            rejects += second.rejects
+        return Decimal(100 * rejects) / messages if messages >= REJECT_SAMPLE_MIN else ZERO
 
     def execution(self, *, at_us: int, result: Decimal) -> None:
         """Count a fill and what it brought or cost today."""
@@ -167,6 +188,10 @@ class Activity:
         return self.seconds[-1]
 
 
+def _younger(times: Iterable[int] | None, since_us: int) -> int:
+    return sum([at_us > since_us for at_us in times or ()])
+
+
 class _Sums(NamedTuple):
     """Of the seconds wholly inside their windows the sums, and of each window the second that its edge goes through."""
 
@@ -174,6 +199,9 @@ class _Sums(NamedTuple):
     executions: int
     value_edge: Second | None
     executions_edge: Second | None
+
+
+NO_SUMS = _Sums(ZERO, 0, None, None)
 
 
 class _Over(NamedTuple):
@@ -206,37 +234,34 @@ class Windows:
         if over is None or over.key != key or over.activity is not activity:
             older = islice(reversed(seconds), 1, None)
             over = self._over[account_id] = _Over(activity, key, _summed(older, number, value_s, executions_s))
-        value, executions, value_edge, executions_edge = over.sums
-        ago_s = number - last.number
-        if ago_s < value_s:
-            value += last.notional
-        elif ago_s == value_s:
-            value_edge = last
-        if ago_s < executions_s:
-            executions += last.executions
-        elif ago_s == executions_s:
-            executions_edge = last
-        if value_edge is None and executions_edge is None:
-            return value, executions
-        return _with_edges(value, executions, value_edge, executions_edge, now_us, value_s, executions_s)
+        sums = _plus(over.sums, last, number, value_s, executions_s)
+        if sums.value_edge is None and sums.executions_edge is None:
+            return sums.value, sums.executions
+        return _with_edges(*sums, now_us, value_s, executions_s)
 
 
 def _summed(newest_first: Iterable[Second], number: int, value_s: int, executions_s: int) -> _Sums:
-    value, executions = ZERO, 0
-    value_edge: Second | None = None
-    executions_edge: Second | None = None
+    sums = NO_SUMS
     for second in newest_first:
         ago_s = number - second.number
         if ago_s > value_s and ago_s > executions_s:
             break
-        if ago_s < value_s:
-            value += second.notional
-        elif ago_s == value_s:
-            value_edge = second
-        if ago_s < executions_s:
-            executions += second.executions
-        elif ago_s == executions_s:
-            executions_edge = second
+        sums = _plus(sums, second, number, value_s, executions_s)
+    return sums
+
+
+def _plus(sums: _Sums, second: Second, number: int, value_s: int, executions_s: int) -> _Sums:
+    """Return the sums with one more second of the clock, as seen from second `number`."""
+    value, executions, value_edge, executions_edge = sums
+    ago_s = number - second.number
+    if ago_s < value_s:
+        value += second.notional
+    elif ago_s == value_s:
+        value_edge = second
+    if ago_s < executions_s:
+        executions += second.executions
+    elif ago_s == executions_s:
+        executions_edge = second
     return _Sums(value, executions, value_edge, executions_edge)
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from piggy.core import risk
 from piggy.core.accounts import Account, PositionMode, TradingState
-from piggy.core.activity import Activity, fingerprint
+from piggy.core.activity import Activity
 from piggy.core.auctions import CALLS, AuctionPhase
 from piggy.core.crossing import meets_itself
 from piggy.core.events import Check, Verdict
@@ -26,6 +26,7 @@ from piggy.core.option_margin import option_margin
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
 from piggy.core.pricing import client_price
+from piggy.core.repeats import repeated_at_us
 from piggy.core.standing import phase_of
 from piggy.core.state import Order, State
 from piggy.core.working import street_price
@@ -194,7 +195,7 @@ def _heed_activity(*, context: GateContext, replaces: Order | None, moment: Mome
     activity, tenant = state.activity.get(account_id, NEVER_ACTIVE), state.tenant_activity
     context.window_notional, context.executions = moment.lately(account_id=account_id, activity=activity, limits=limits)
     if context.sane:
-        context.duplicate_at_us = _duplicated_at_us(context=context, activity=activity, replaces=replaces, state=state)
+        context.duplicate_at_us = repeated_at_us(context=context, activity=activity, replaces=replaces, state=state)
     if state.messages.times:
         context.account_messages, context.tenant_messages = state.messages.lately(who=account_id, now_us=now_us)
     if state.venue_messages.times:
@@ -205,21 +206,6 @@ def _heed_activity(*, context: GateContext, replaces: Order | None, moment: Mome
         context.rejects_percent = activity.rejects_percent(now_us=now_us)
     context.loss_today_account = activity.loss_today(now_us=now_us)
     context.loss_today_tenant = tenant.loss_today(now_us=now_us)
-
-
-def _duplicated_at_us(*, context: GateContext, activity: Activity, replaces: Order | None, state: State) -> int | None:
-    """Return when the same order last came (P-13); to close what was opened since is another order, however alike."""
-    terms = context.terms
-    found = activity.latest.get(fingerprint(terms=terms))
-    if found is None:
-        return None
-    at_us, seq = found
-    if replaces is not None and seq == replaces.seq:
-        return None  # It is the order itself.
-    held = context.position_net if context.closable is None else context.closable
-    closes = held * terms.side.sign < 0
-    grown = state.grown_at_seq.get((terms.account_id, terms.symbol), 0) > seq
-    return None if closes and grown else at_us
 
 
 def _least_sent(*, state: State, limits: Limits, now_us: int) -> int:

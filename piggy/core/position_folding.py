@@ -167,7 +167,7 @@ def _risk(
     for risk in (risk_of(risks=state.account_risks, name=event.account_id), state.house_risk):
         risk.move(instrument=instrument, net=holds - held, buys=buys, sells=sells, price=price)
     if abs(holds) > abs(held) or holds * held < 0:
-        state.grown_at_seq[(event.account_id, event.symbol)] = state.seq
+        state.grown_at_seq[event.position_id] = state.seq
 
 
 def _bind(state: State, event: ev.OrderFilled | OrderFillBusted, margin: Decimal) -> None:
@@ -184,6 +184,7 @@ def _bind(state: State, event: ev.OrderFilled | OrderFillBusted, margin: Decimal
 def _forget_position(state: State, event: ev.OrderFilled | OrderFillBusted) -> None:
     state.positions.pop(event.position_id, None)
     state.lives.pop(event.position_id, None)
+    state.grown_at_seq.pop(event.position_id, None)
     state.swap_owed.pop(event.position_id, None)
     mine = state.positions_of.get(event.account_id, set())
     mine.discard(event.position_id)

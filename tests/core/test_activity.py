@@ -7,7 +7,16 @@ from decimal import Decimal
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from piggy.core.activity import SECOND_US, SECONDS_KEPT, Activity, LastSecond, Second, Windows
+from piggy.core.activity import (
+    REJECT_SAMPLE_MIN,
+    REJECT_WINDOW_S,
+    SECOND_US,
+    SECONDS_KEPT,
+    Activity,
+    LastSecond,
+    Second,
+    Windows,
+)
 from piggy.core.orders import OrderTerms, Side
 
 
@@ -141,3 +150,42 @@ def test_a_window_counts_what_is_younger_than_it_to_the_microsecond(
             )
             assert activity.within(**asked) == expected
             assert kept.within(account_id="c", activity=activity, **asked) == expected
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from([0, 1, SECOND_US - 1, SECOND_US, 7 * SECOND_US]), st.booleans()),
+        min_size=REJECT_SAMPLE_MIN,
+        max_size=2 * REJECT_SAMPLE_MIN,
+    ),
+    asked_us=st.sampled_from([0, 1, 16 * SECOND_US - 1, 16 * SECOND_US, 29 * SECOND_US]),
+)
+def test_the_share_of_rejects_is_of_the_last_half_minute_to_the_microsecond(
+    steps: list[tuple[int, bool]], asked_us: int
+) -> None:
+    """P-16: beside a plain list of all messages, wherever on the clock the half minute begins."""
+    activity, every, now_us = Activity(), list[tuple[int, bool]](), 1_700_000_000 * SECOND_US
+    for later_us, refused in steps:
+        now_us += later_us
+        terms = OrderTerms(account_id="c", symbol="EURUSD", side=Side.BUY, quantity=Decimal(1))
+        activity.message(at_us=now_us, seq=1, terms=terms, notional=Decimal(not refused))
+        if refused:
+            activity.reject(at_us=now_us)
+        every.append((now_us, refused))
+    now_us += asked_us
+    recent = [refused for at_us, refused in every if now_us - at_us < REJECT_WINDOW_S * SECOND_US]
+    expected = Decimal(100 * sum(recent)) / len(recent) if len(recent) >= REJECT_SAMPLE_MIN else 0
+    assert activity.rejects_percent(now_us=now_us) == expected
+
+
+def test_a_reject_counts_until_half_a_minute_later_to_the_microsecond() -> None:
+    """P-16: not as long as its second of the clock does."""
+    activity, at_us = Activity(), 1_700_000_000 * SECOND_US + 600_000
+    terms = OrderTerms(account_id="c", symbol="EURUSD", side=Side.BUY, quantity=Decimal(1))
+    for later_us in [0] * 10 + [1] * REJECT_SAMPLE_MIN:
+        activity.message(at_us=at_us + later_us, seq=1, terms=terms, notional=Decimal(0))
+        if not later_us:
+            activity.reject(at_us=at_us)
+    ends_us = at_us + REJECT_WINDOW_S * SECOND_US
+    assert activity.rejects_percent(now_us=ends_us - 1) == Decimal(1_000) / (REJECT_SAMPLE_MIN + 10)
+    assert (activity.rejects_percent(now_us=ends_us), activity.rejects_percent(now_us=ends_us + 1)) == (0, 0)

@@ -64,3 +64,31 @@ def test_two_positions_of_the_same_size_are_closed_one_after_the_other(floor: Fl
     first, second = sorted(floor.desk.state.positions)
     closes = [ask(floor, Side.SELL, "0.5", position_id=each, **mine) for each in (first, first, second)]
     assert closes == ["", "P-13", ""] and net(floor) == 1
+
+
+@pytest.mark.parametrize(("opened", "code"), [("0.01", "P-13"), ("0.99", "P-13"), ("1", ""), ("1.01", "")])
+def test_a_doubled_close_never_turns_round_what_was_opened_meanwhile(floor: Floor, opened: str, code: str) -> None:
+    """A resting order deals a little between the two clicks."""
+    assert [ask(floor, Side.BUY), ask(floor, Side.SELL, later_us=1_000_000)] == ["", ""]
+    assert ask(floor, Side.BUY, opened) == ""
+    assert ask(floor, Side.SELL) == code and net(floor) >= 0
+
+
+@pytest.mark.parametrize(("opened", "code"), [("0.99", "P-13"), ("1", "")])
+def test_a_close_that_is_out_at_a_venue_counts_as_closed(floor: Floor, opened: str, code: str) -> None:
+    mine = {"account_id": "a1"}
+    for side, lots, later_us in ((Side.BUY, "1", 0), (Side.SELL, "1", 1_000_000), (Side.BUY, opened, 1)):
+        assert ask(floor, side, lots, later_us, **mine) == ""
+        for leg in floor.children():
+            if side is Side.BUY and leg.side is Side.BUY:
+                floor.fill(leg, "1.10010")
+    assert ask(floor, Side.SELL, **mine) == code
+
+
+def test_opening_another_position_makes_no_second_close_of_the_first(floor: Floor) -> None:
+    floor.open_account("h1", group="b", hedging=True)
+    mine = {"account_id": "h1"}
+    assert ask(floor, Side.BUY, "2", **mine) == ""
+    (first,) = floor.desk.state.positions
+    assert ask(floor, Side.SELL, "0.5", position_id=first, **mine) == "" and ask(floor, Side.BUY, "0.7", **mine) == ""
+    assert ask(floor, Side.SELL, "0.5", position_id=first, **mine) == "P-13" and net(floor) == D("2.2")
