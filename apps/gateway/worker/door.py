@@ -137,15 +137,24 @@ class Door:
             found = frames.feed(data)
         values = fields(found[0]) if found else {}
         try:
+            with self._waiting.turn(line=line, address=address):
+                return self._admit(line, address, values, frames, found)
+        except services.UnableToAdmit as error:
+            log.warning("fix_logon_refused", address=address, comp_id=values.get("49", "")[:40], reason=str(error))
+            return None
+
+    def _admit(
+        self, line: socket.socket, address: str, values: dict[str, str], frames: Frames, found: list[str]
+    ) -> ClientLink:
+        """Return the session of who proves to be its client. Raises UnableToAdmit, and the address waits for it."""
+        try:
             tenant = _tenant_of(found[0] if found else "", values)
-            self._stopping.wait(self._waiting.turn_s(address=address))
             with in_tenant(tenant):
                 client = services.admit(comp_id=values.get("49", ""), password=values.get("554", ""), address=address)
             return self._link(tenant, client, Wire(line, client.comp_id, tenant.upper()), frames, found)
-        except services.UnableToAdmit as error:
-            log.warning("fix_logon_refused", address=address, comp_id=values.get("49", "")[:40], reason=str(error))
+        except services.UnableToAdmit:
             self._waiting.refused(address=address)
-            return None
+            raise
 
     def _link(self, tenant: str, client: FixClient, wire: Wire, frames: Frames, found: list[str]) -> ClientLink:
         link = ClientLink(tenant=tenant, client=client, wire=wire, frames=frames, first=found)

@@ -7,8 +7,9 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 
-from piggy.adapters.fix_clients.config import REFUSED_S, WAITING_MAX
+from piggy.adapters.fix_clients.config import LOGON_S_MAX, REFUSED_S, WAITING_MAX
 
 ADDRESSES_KEPT = 10_000
 
@@ -17,7 +18,8 @@ class Waiting:
     """Used by every line's thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._looked_at: set[str] = set()
         self._lines: dict[socket.socket, str] = {}
         self._next_s: dict[str, float] = {}
 
@@ -30,6 +32,7 @@ class Waiting:
             [(crowd, _)] = Counter(self._lines.values()).most_common(1)
             oldest = next(each for each, found in self._lines.items() if found == crowd)
             del self._lines[oldest]
+            self._lock.notify_all()
         # Its own thread closes it and only hears the end; a seal is nothing to wait for.
         with contextlib.suppress(OSError):
             socket.socket.shutdown(oldest, socket.SHUT_RDWR)
@@ -39,18 +42,33 @@ class Waiting:
         with self._lock:
             self._lines.pop(line, None)
 
-    def turn_s(self, *, address: str) -> float:
-        """Return how long a Logon from there waits until it is looked at: nothing where none was refused of late."""
-        now_s = time.monotonic()
+    @contextlib.contextmanager
+    def turn(self, *, line: socket.socket, address: str) -> Iterator[None]:
+        """Hold the one turn of an address to be looked at; after a refusal it is a while until the next.
+
+        Raises ConnectionAbortedError where that takes too long, or at once where the line was hung up meanwhile:
+        whoever waits keeps a thread and a file open, so that no more may wait than there are lines.
+        """
+        until_s = time.monotonic() + LOGON_S_MAX
         with self._lock:
-            due_s = self._next_s.get(address)
-            if due_s is None:
-                return 0.0
-            if due_s < now_s - REFUSED_S:
-                del self._next_s[address]
-                return 0.0
-            self._next_s[address] = max(now_s, due_s) + REFUSED_S
-            return max(0.0, due_s - now_s)
+            while (wait_s := self._wait_s(address)) > 0:
+                left_s = until_s - time.monotonic()
+                if left_s <= 0 or line not in self._lines:
+                    raise ConnectionAbortedError("its turn did not come")
+                self._lock.wait(min(wait_s, left_s))
+            if line not in self._lines:
+                raise ConnectionAbortedError("hung up for a newer line")
+            self._looked_at.add(address)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._looked_at.discard(address)
+                self._lock.notify_all()
+
+    def _wait_s(self, address: str) -> float:
+        """Return how long nobody from there is looked at; looking ends with a notice."""
+        return LOGON_S_MAX if address in self._looked_at else self._next_s.get(address, 0.0) - time.monotonic()
 
     def refused(self, *, address: str) -> None:
         """Note that a Logon from there was refused."""
@@ -58,4 +76,4 @@ class Waiting:
         with self._lock:
             if len(self._next_s) >= ADDRESSES_KEPT:
                 self._next_s = {known: due_s for known, due_s in self._next_s.items() if due_s > now_s}
-            self._next_s[address] = max(self._next_s.get(address, 0.0), now_s + REFUSED_S)
+            self._next_s[address] = now_s + REFUSED_S

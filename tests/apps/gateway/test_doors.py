@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -130,16 +131,57 @@ def test_a_crowd_of_silent_lines_keeps_only_itself_out() -> None:
             each.close()
 
 
-def test_whoever_was_refused_waits_before_he_is_looked_at_again_and_nobody_else_does() -> None:
+def test_one_line_of_an_address_is_looked_at_at_a_time_and_after_a_refusal_it_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """T-18: looking at a password takes long, and that is nobody's to spend but the address that guesses."""
+    from apps.gateway.worker import waiting as room
+
+    monkeypatch.setattr(room, "LOGON_S_MAX", 0.1)
+    waiting, lines = room.Waiting(), [socket.socket() for _ in range(3)]
+    for line, address in zip(lines, ("6.6.6.6", "6.6.6.6", "1.1.1.1"), strict=True):
+        waiting.come(line=line, address=address)
+    with waiting.turn(line=lines[0], address="6.6.6.6"):
+        with pytest.raises(ConnectionAbortedError), waiting.turn(line=lines[1], address="6.6.6.6"):
+            pass
+        with waiting.turn(line=lines[2], address="1.1.1.1"):
+            waiting.refused(address="6.6.6.6")
+    with pytest.raises(ConnectionAbortedError), waiting.turn(line=lines[1], address="6.6.6.6"):
+        pass
+    monkeypatch.setattr(room, "LOGON_S_MAX", 10 * REFUSED_S)
+    began_s = time.monotonic()
+    with waiting.turn(line=lines[1], address="6.6.6.6"):
+        assert 0.5 * REFUSED_S < time.monotonic() - began_s < 5 * REFUSED_S
+    for line in lines:
+        line.close()
+
+
+def test_a_line_that_was_hung_up_waits_for_no_turn_any_more() -> None:
+    """INV-26: or a crowd of Logons would hold as many threads and files as it likes, beside the sessions of LPs."""
     from apps.gateway.worker.waiting import Waiting
 
-    waiting = Waiting()
-    assert waiting.turn_s(address="6.6.6.6") == 0
-    waiting.refused(address="6.6.6.6")
-    first, second = (waiting.turn_s(address="6.6.6.6") for _ in range(2))
-    assert 0 < first <= REFUSED_S < second <= 2 * REFUSED_S
-    assert waiting.turn_s(address="1.1.1.1") == 0
+    waiting, pairs = Waiting(), [socket.socketpair() for _ in range(WAITING_MAX + 1)]
+    ended: list[str] = []
+
+    def wait_for_turn() -> None:
+        try:
+            with waiting.turn(line=pairs[0][0], address="6.6.6.6"):
+                ended.append("looked at")
+        except ConnectionAbortedError:
+            ended.append("let go")
+
+    waiting.come(line=pairs[0][0], address="6.6.6.6")
+    waiting.come(line=pairs[1][0], address="6.6.6.6")
+    with waiting.turn(line=pairs[1][0], address="6.6.6.6"):
+        crowded_out = threading.Thread(target=wait_for_turn)
+        crowded_out.start()
+        for ours, _ in pairs[2:]:
+            waiting.come(line=ours, address="6.6.6.6")
+        crowded_out.join(5)
+        assert ended == ["let go"]
+    for pair in pairs:
+        for each in pair:
+            each.close()
 
 
 def test_too_many_requests_of_one_session_are_refused_at_once_and_cancels_last() -> None:
