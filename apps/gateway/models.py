@@ -112,17 +112,26 @@ class CopyCursor(models.Model):
 
 
 class SentMessage(models.Model):
-    """What a session was told under one number: the report of an event, or, where no event says it, a text of ours."""
+    """What a session was told under one number: the report of an event, or, where no event says it, a text of ours.
+
+    `refuses` is the client's message that it ends: should that come again, it is not to be taken.
+    """
 
     client = models.ForeignKey(FixClient, on_delete=models.CASCADE, related_name="sent")
     number = models.BigIntegerField()
     copy_seq = models.BigIntegerField(null=True)
     kind = models.CharField(max_length=2, default="8")
     body = models.TextField(blank=True)
+    refuses = models.BigIntegerField(null=True)
     sent_at = models.DateTimeField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["client", "number"], name="gateway_number_once")]
+        indexes = [
+            models.Index(
+                fields=["client", "refuses"], condition=models.Q(refuses__isnull=False), name="gateway_refused_number"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.client_id} {self.number}"

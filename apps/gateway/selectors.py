@@ -77,6 +77,12 @@ def open_copies(*, client: FixClient) -> list[Copy]:
     return [copy for copy in copies if copy.status not in _ENDED]
 
 
+def refused_numbers(*, client: FixClient) -> frozenset[int]:
+    """Return which of the client's messages were refused for good and may come again, as they were not all noted."""
+    rows = SentMessage.objects.filter(client=client, refuses__gte=client.incoming)
+    return frozenset(number for number in rows.values_list("refuses", flat=True) if number is not None)
+
+
 def sent_between(*, client: FixClient, first: int, last: int, rows_max: int) -> list[tuple[SentMessage, Copy | None]]:
     """Return what was sent under numbers from `first` to `last`, each report with its copy; at most so many."""
     rows = list(client.sent.filter(number__gte=first, number__lte=last).order_by("number")[:rows_max])

@@ -119,13 +119,18 @@ def note_incoming(*, client: FixClient, incoming: int) -> None:
     FixClient.objects.filter(pk=client.pk, incoming__lt=incoming).update(incoming=incoming)
 
 
-def number(*, client: FixClient, kind: str = "", body: str = "", count: int = 1) -> int:
-    """Return the first number of `count` messages; with `kind` the text of the one is kept. Raises LostSession."""
+def number(*, client: FixClient, kind: str = "", body: str = "", count: int = 1, refuses: int | None = None) -> int:
+    """Return the first number of `count` messages; with `kind` the text of the one is kept. Raises LostSession.
+
+    `refuses` is the number of the client's message that the one refuses for good.
+    """
     with transaction.atomic():
         taken = client.outgoing
         _advance(client, outgoing=taken + count, copied_seq=client.copied_seq)
         if kind:
-            SentMessage.objects.create(client=client, number=taken, kind=kind, body=body, sent_at=datetime.now(UTC))
+            SentMessage.objects.create(
+                client=client, number=taken, kind=kind, body=body, refuses=refuses, sent_at=datetime.now(UTC)
+            )
     client.outgoing = taken + count
     return taken
 

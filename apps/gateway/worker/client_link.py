@@ -23,6 +23,8 @@ from piggy.adapters.fix_clients.session import Act, Close, Frames, Resend, Say, 
 from piggy.messaging.codec import ClientPrices
 
 WAIT_S = 0.2
+# A request may be answered by thousands of messages, and each is numbered and kept before it is sent.
+REPLIES_MAX = 1_000
 LOOK_S = 2.0
 COPIES_MAX = 500
 # Prices come once a second at least.
@@ -48,16 +50,18 @@ class ClientLink:
             now_s=time.monotonic(),
         )
         self._replies: SimpleQueue[Reply] = SimpleQueue()
+        self._told = threading.Event()
         self._stopping = threading.Event()
         self._open = True
         self._resends: list[tuple[int, int]] = []
         self._look_at = 0.0
         with in_tenant(tenant):
             self._terms = selectors.terms_of(client=client)
+            refused = selectors.refused_numbers(client=client)
         self._board = Board(terms=self._terms)
         self._prices: SimpleQueue[ClientPrices] = SimpleQueue()
         self._priced_at = 0.0
-        self._requests = Requests(tenant=tenant, client=client, terms=self._terms, reply=self._reply)
+        self._requests = Requests(tenant=tenant, client=client, terms=self._terms, reply=self._reply, refused=refused)
 
     def wake(self) -> None:
         """There may be something to tell."""
@@ -89,7 +93,7 @@ class ClientLink:
         for text in self._first[1:]:
             self._hear(text)
         while self._open:
-            data = self._wire.read(wait_s=0 if self._resends else WAIT_S)
+            data = self._wire.read(wait_s=0 if self._resends or not self._replies.empty() else WAIT_S)
             if data is None:
                 return
             for text in self._frames.feed(data):
@@ -99,6 +103,7 @@ class ClientLink:
 
     def end(self) -> None:
         """The line is gone: requests under way are finished, and the desk hears of it where that was agreed."""
+        self._open = False
         self._wire.close()
         self._requests.stop()
         connection.set_schema_to_public()  # type: ignore[attr-defined]
@@ -183,17 +188,23 @@ class ClientLink:
         self._session.said(now_s=time.monotonic())
 
     def _reply(self, reply: Reply) -> None:
+        """Queue a message; requests are carried out no faster than the client hears what became of them."""
+        if threading.current_thread() is not self.thread:
+            while self._open and self._replies.qsize() >= REPLIES_MAX:
+                self._told.clear()
+                self._told.wait(WAIT_S)
         self._replies.put(reply)
         self._wire.ring()
 
     def _answer(self) -> None:
-        while True:
+        for _ in range(REPLIES_MAX):  # And then the line is heard again.
             try:
                 reply = self._replies.get_nowait()
             except Empty:
-                return
-            number = services.number(client=self._client, kind=reply.kind, body=reply.body)
+                break
+            number = services.number(client=self._client, kind=reply.kind, body=reply.body, refuses=reply.refuses)
             self._send(reply.kind, number, reply.body)
+        self._told.set()
 
     def _tell_copies(self) -> None:
         while numbered := services.number_copies(client=self._client, rows_max=COPIES_MAX):

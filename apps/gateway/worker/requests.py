@@ -36,19 +36,33 @@ log = structlog.get_logger(__name__)
 
 
 class Reply(NamedTuple):
-    """A message for the client that no event of the log says."""
+    """A message for the client that no event of the log says; `refuses` is his message that it ends for good."""
 
     kind: str
     body: str
+    refuses: int | None = None
 
 
 class Requests:
-    """A thread that asks the desk for one client."""
+    """A thread that asks the desk for one client; what was `refused` is refused when it comes again.
 
-    def __init__(self, *, tenant: str, client: FixClient, terms: Terms, reply: Callable[[Reply], None]) -> None:
+    After a crash of ours the client is asked for all that was not noted. Of what he was told that it is refused, he may
+    have asked under another id since.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        client: FixClient,
+        terms: Terms,
+        reply: Callable[[Reply], None],
+        refused: frozenset[int] = frozenset(),
+    ) -> None:
         self._tenant, self._client, self._terms = tenant, client, terms
         self._user: Any = client.user
         self._reply = reply
+        self._refused_before = refused
         self._queue: SimpleQueue[tuple[int, dict[str, str]] | None] = SimpleQueue()
         self._taken = self._done = 0
         self._noted = client.incoming
@@ -66,6 +80,9 @@ class Requests:
 
     def take(self, number: int, values: dict[str, str]) -> None:
         """Carry out a message when its turn comes; refuse it at once where too many wait, cancels last (INV-26)."""
+        if number in self._refused_before:
+            self._refuse(values, NOT_AVAILABLE, "It was refused when it came first.")
+            return
         limit = REQUESTS_MAX * 2 if values["35"] == "F" else REQUESTS_MAX
         if self._taken - self._done >= limit:
             self._refuse(values, NOT_AVAILABLE, f"Too many requests wait: at most {limit}.")
@@ -91,10 +108,10 @@ class Requests:
                 # Not answered and not noted: the client is asked for it again at its next Logon.
                 log.warning("fix_request_not_done", tenant=self._tenant, error=str(error))
                 connection.close()
-                self._refuse(values, NOT_AVAILABLE, "Nothing is known of it yet; ask for its status.")
+                self._doubt(values, "Nothing is known of it yet; ask for its status.")
             except Exception:
                 log.exception("fix_request_failed", tenant=self._tenant, comp_id=self._client.comp_id)
-                self._refuse(values, NOT_AVAILABLE, "It could not be carried out; ask for its status.")
+                self._doubt(values, "It could not be carried out; ask for its status.")
             self._done += 1
         self._report_connection(connected=False)
         connection.close()
@@ -122,7 +139,7 @@ class Requests:
         try:
             request = inbound.read(values=values, terms=self._terms)
         except inbound.UnableToTake as error:
-            self._reply(Reply("3", reject_body(values=values, error=error)))
+            self._reply(Reply("3", reject_body(values=values, error=error), refuses=int(values["34"])))
             return
         try:
             self._ask(request, values)
@@ -161,7 +178,7 @@ class Requests:
             **self._asking(),
         )
         if answer is None:
-            self._refuse(values, NOT_AVAILABLE, "Not decided yet; ask for its status.")
+            self._doubt(values, "Not decided yet; ask for its status.")
         elif answer.conflict or (asked.again and asked.row.kind != "D"):
             text = "ClOrdID (11) was used for another order."
             self._reply(Reply("8", self._refused(values, outbound.DUPLICATE_ORDER, text)))
@@ -208,7 +225,7 @@ class Requests:
     def _answer_change(self, answer: Answer | None, values: dict[str, str], order_id: str) -> None:
         """A change that is made is told by its event; only what is not made needs words."""
         if answer is None:
-            self._refuse(values, NOT_AVAILABLE, "Not decided yet; ask for its status.")
+            self._doubt(values, "Not decided yet; ask for its status.")
         elif answer.conflict or answer.refused is not None:
             text = answer.refused.text if answer.refused else "ClOrdID (11) was used before."
             copy = selectors.last_copies(order_ids=[order_id]).get(order_id)
@@ -270,7 +287,12 @@ class Requests:
         )
 
     def _refuse(self, values: dict[str, str], reason: str, text: str) -> None:
-        self._reply(Reply("j", outbound.business_reject(values=values, reason=reason, text=text)))
+        body = outbound.business_reject(values=values, reason=reason, text=text)
+        self._reply(Reply("j", body, refuses=int(values["34"])))
+
+    def _doubt(self, values: dict[str, str], text: str) -> None:
+        """Say what is no refusal: it may have been carried out, or will be when it comes again."""
+        self._reply(Reply("j", outbound.business_reject(values=values, reason=NOT_AVAILABLE, text=text)))
 
 
 def reject_body(*, values: dict[str, str], error: inbound.UnableToTake) -> str:

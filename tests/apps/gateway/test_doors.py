@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -197,6 +198,57 @@ def test_too_many_requests_of_one_session_are_refused_at_once_and_cancels_last()
     assert [(each.kind, f"45={REQUESTS_MAX + 1}\x01" in each.body) for each in said] == [("j", True)]
     one.take(REQUESTS_MAX + 2, {"35": "F", "34": str(REQUESTS_MAX + 2), "11": "y"})
     assert len(said) == 1, "a cancel still finds its place"
+
+
+def test_inv_02_what_was_refused_is_refused_again_when_a_crash_has_it_sent_again(acorn: Any, as_tenant: Any) -> None:
+    """The client asked under another id since: the message that comes with PossDup would be a second order."""
+    from apps.gateway import selectors, services
+    from apps.gateway.models import FixClient
+    from apps.gateway.worker.requests import Reply, Requests
+
+    def requests(said: list[Reply]) -> Requests:
+        refused = selectors.refused_numbers(client=client)
+        return Requests(tenant="acorn", client=client, terms=terms, reply=said.append, refused=refused)
+
+    terms = Terms(kind=Kind.ORDERS, accounts=("A1",), units={})
+    with as_tenant("acorn"):
+        client = FixClient.objects.create(comp_id="C1", kind=Kind.DROP_COPY, every_account=True, incoming=7)
+        before: list[Reply] = []
+        requests(before)._refuse({"35": "D", "34": "9", "11": "x"}, "4", "Too many requests wait.")
+        requests(before)._doubt({"35": "D", "34": "8", "11": "w"}, "Not decided yet.")
+        for reply in before:
+            services.number(client=client, kind=reply.kind, body=reply.body, refuses=reply.refuses)
+        after: list[Reply] = []
+        again = requests(after)
+        for number in (8, 9):
+            again.take(number, {"35": "D", "34": str(number), "43": "Y", "11": "x"})
+        assert [(each.kind, "45=9" in each.body) for each in after] == [("j", True)], "8 is carried out, 9 is not"
+        again.note_incoming(10)
+        client.refresh_from_db()
+        assert client.incoming == 7, "8 is still under way"
+        services.begin_anew(client=client)
+        assert selectors.refused_numbers(client=client) == frozenset()
+
+
+def test_a_request_that_thousands_of_messages_answer_waits_for_who_hears_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """INV-26: the states of all orders, asked a thousand times, are not all kept at once."""
+    from apps.gateway.worker import client_link
+    from apps.gateway.worker.requests import Reply
+
+    monkeypatch.setattr(client_link, "REPLIES_MAX", 3)
+    monkeypatch.setattr(client_link.services, "number", lambda **_: 1)
+    link: Any = object.__new__(client_link.ClientLink)
+    link._replies, link._told, link._open, link._client = SimpleQueue(), threading.Event(), True, None
+    link._wire, link._send = SimpleNamespace(ring=lambda: None), lambda *_: None
+    link.thread = threading.current_thread()
+    teller = threading.Thread(target=lambda: [link._reply(Reply("8", "")) for _ in range(10)], daemon=True)
+    teller.start()
+    teller.join(0.3)
+    assert link._replies.qsize() == 3
+    link._reply(Reply("j", "")), link._answer(), link._answer()
+    link._open = False
+    teller.join(5)
+    assert not teller.is_alive(), "who is gone holds nobody up"
 
 
 @pytest.fixture(scope="module")
