@@ -6,16 +6,15 @@ Two ways in: a call per command (`submit`, `cancel`, `amend`), and `run` over ar
 that must decide before it changes anything asks `walk`, and later applies what was recorded with `add`, `take`,
 `shrink` and `remove`. The numbers of sides, flags and events are those of `booktypes.py`.
 
-Orders lie in a pool; each price level is a doubly linked queue of pool indices; a 64-ary bitmap tree finds levels and
-the next best price; a hash map finds orders. Every command costs the same on a small and on a large book.
+Orders lie in a pool; each price level is a queue of runs of sixteen orders; a 64-ary bitmap tree finds levels and the
+next best price; a hash map finds orders. A command takes as many steps on a large book as on a small one.
 """
 
 from libc.stdint cimport int32_t, int64_t, int8_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 from piggy.core.bookcore cimport *
-from piggy.core.idmap cimport hashed
-from piggy.core.memory cimport grown, pb_prefetch
+from piggy.core.memory cimport grown
 from piggy.core.orderpool cimport *
 
 import numpy
@@ -53,7 +52,7 @@ cdef class Book:
     def cancel(self, *, int64_t order_id):
         """Take an order off the book; return its events."""
         self.core.event_count = 0
-        cancel_order(&self.core, order_id)
+        cancel_order(&self.core, order_id, -1)
         return self._events()
 
     def amend(self, *, int64_t order_id, int64_t price, int64_t qty):
@@ -71,7 +70,8 @@ cdef class Book:
         const int8_t[::1] stp=None, const int64_t[::1] display=None, const int64_t[::1] minimum=None,
     ):
         """Run commands in order. Return their events, int64 of shape (n, 6)."""
-        cdef Py_ssize_t at, size = op.shape[0], far, near, next_
+        cdef Py_ssize_t at, size = op.shape[0], far, near
+        cdef int32_t likely[32]
         cdef Incoming order
         cdef int64_t[:, ::1] rows
         if not order_id.shape[0] == side.shape[0] == price.shape[0] == qty.shape[0] == size:
@@ -83,16 +83,14 @@ cdef class Book:
         ):
             raise ValueError("the columns of a batch are of one length")
         self.core.event_count = 0
+        for at in range(32):
+            likely[at] = -1
         for at in range(size):
-            # What a later command will touch is fetched in three steps, each of which needs the one before it.
-            far, near, next_ = min(at + 24, size - 1), min(at + 16, size - 1), min(at + 8, size - 1)
-            pb_prefetch(&self.core.pool.ids.slots[hashed(order_id[far]) & self.core.pool.ids.mask])
+            # What a later command will touch is fetched in two steps, the second of which needs the first.
+            far, near = min(at + 32, size - 1), min(at + 16, size - 1)
+            prefetch_slot(&self.core.pool, order_id[far])
             if op[near] != NEW:
-                prefetch_order(&self.core.pool, order_id[near])
-            if op[next_] != NEW:
-                prefetch_neighbours(&self.core.pool, order_id[next_])
-            else:
-                prefetch_tail(&self.core.pool, side[next_] & 1, price[next_])
+                likely[near & 31] = prefetch_order(&self.core.pool, order_id[near])
             if op[at] == NEW:
                 order = Incoming(
                     order_id[at], price[at], qty[at], 0 if display is None else display[at],
@@ -101,7 +99,7 @@ cdef class Book:
                 )
                 submit_order(&self.core, &order)
             elif op[at] == CANCEL:
-                cancel_order(&self.core, order_id[at])
+                cancel_order(&self.core, order_id[at], likely[at & 31])
             elif op[at] == AMEND:
                 amend_order(&self.core, order_id[at], price[at], qty[at])
             else:
@@ -141,7 +139,7 @@ cdef class Book:
             raise UnableToChangeBook(f"order {order_id} cannot be added")
         at = rest_order(&self.core.pool, &order, qty)
         if display and 0 < shown < shown_of(&self.core.pool, at):
-            self.core.pool.levels[self.core.pool.orders[at].level].shown -= shown_of(&self.core.pool, at) - shown
+            self.core.pool.levels[level_of(&self.core.pool, at)].shown -= shown_of(&self.core.pool, at) - shown
             self.core.pool.extras[at].shown = shown
 
     def take(self, *, int64_t order_id, int64_t qty):
@@ -154,15 +152,15 @@ cdef class Book:
     def shrink(self, *, int64_t order_id, int64_t leaves):
         """Lower what is open of an order; it keeps its place. Nothing left removes it."""
         cdef int32_t at = self._required(order_id)
-        if not 0 <= leaves <= self.core.pool.orders[at].leaves:
+        if not 0 <= leaves <= leaves_of(&self.core.pool, at):
             raise UnableToChangeBook(f"order {order_id} cannot shrink to {leaves}")
         shrink_order(&self.core.pool, at, leaves)
 
     def remove(self, *, int64_t order_id):
         """Take an order off the book; return what was open of it."""
         cdef int32_t at = self._required(order_id)
-        cdef int64_t leaves = self.core.pool.orders[at].leaves
-        remove_order(&self.core.pool, at)
+        cdef int64_t leaves = leaves_of(&self.core.pool, at)
+        remove_order(&self.core.pool, at, -1)
         return leaves
 
     # -- views ---------------------------------------------------------------------------------------------------------
@@ -195,12 +193,12 @@ cdef class Book:
         cdef int32_t level = self.core.pool.best_level[side & 1], at
         rows = []
         while level >= 0:
-            at = self.core.pool.levels[level].head
+            at = first_of(&self.core.pool, level)
             while at >= 0:
                 if len(rows) == limit:
                     return rows
                 rows.append(self._row(at))
-                at = self.core.pool.orders[at].after
+                at = after_of(&self.core.pool, at)
             level = worse_level(&self.core.pool, level, side & 1)
         return rows
 
@@ -216,9 +214,9 @@ cdef class Book:
         return at
 
     cdef tuple _row(self, int32_t at):
-        cdef Order *order = &self.core.pool.orders[at]
-        cdef int64_t owner = self.core.pool.extras[at].owner if order.terms & OWNED else 0
-        return (order.id, self.core.pool.levels[order.level].price, shown_of(&self.core.pool, at), order.leaves, owner)
+        cdef Pool *pool = &self.core.pool
+        cdef int64_t owner = pool.extras[at].owner if terms_of(pool, at) & OWNED else 0
+        return (pool.orders[at].id, price_of(pool, at), shown_of(pool, at), leaves_of(pool, at), owner)
 
     cdef list _events(self):
         cdef Py_ssize_t at

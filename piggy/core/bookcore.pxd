@@ -1,6 +1,7 @@
 # Matching over an order pool: what an incoming order, a cancel and an amend do, written as rows of six integers.
 from libc.stdint cimport int32_t, int64_t
-from piggy.core.memory cimport grown, pb_prefetch
+from piggy.core.idmap cimport index_at
+from piggy.core.memory cimport grown
 from piggy.core.orderpool cimport *
 from piggy.core.pricetree cimport tree_next
 
@@ -118,10 +119,10 @@ cdef inline int64_t trade_through(Core *self, Incoming *order) except -1:
     cdef bint skipped = False
     cdef int32_t level = self.pool.best_level[opposite], at, after
     while rest and level >= 0 and crosses(self, order, level):
-        at = self.pool.levels[level].head
+        at = first_of(&self.pool, level)
         while at >= 0 and rest:
-            after = self.pool.orders[at].after
-            if self.pool.orders[at].terms & ALL_OR_NONE and self.pool.orders[at].leaves > rest:
+            after = after_of(&self.pool, at)
+            if terms_of(&self.pool, at) & ALL_OR_NONE and leaves_of(&self.pool, at) > rest:
                 skipped, passed = True, self.pool.levels[level].price
             elif order.owner and is_owned(self, at, order.owner):
                 rest = prevent(self, order, at, rest)
@@ -134,31 +135,32 @@ cdef inline int64_t trade_through(Core *self, Incoming *order) except -1:
 
 
 cdef inline int64_t fill(Core *self, Incoming *order, int32_t at, int64_t qty, int32_t *after) except -1:
-    cdef Order *maker = &self.pool.orders[at]
-    emit(self, FILLED, order.id, maker.id, self.pool.levels[maker.level].price, qty, maker.leaves - qty)
-    if take_shown(&self.pool, at, qty) and after[0] < 0:
-        after[0] = at  # An iceberg alone at the back: its next part is the next to trade.
+    cdef int32_t back
+    emit(self, FILLED, order.id, self.pool.orders[at].id, price_of(&self.pool, at), qty, leaves_of(&self.pool, at) - qty)
+    back = take_shown(&self.pool, at, qty)
+    if after[0] < 0:
+        after[0] = back  # An iceberg alone at the back: its next part is the next to trade.
     if after[0] >= 0:  # Whoever is now first will be wanted soon.
-        pb_prefetch(&self.pool.orders[after[0]])
+        prefetch_slot(&self.pool, self.pool.orders[after[0]].id)
     return qty
 
 
 cdef inline bint is_owned(Core *self, int32_t at, int64_t owner) noexcept:
-    return self.pool.orders[at].terms & OWNED and self.pool.extras[at].owner == owner
+    return terms_of(&self.pool, at) & OWNED and self.pool.extras[at].owner == owner
 
 
 cdef inline int64_t prevent(Core *self, Incoming *order, int32_t at, int64_t rest) except -1:
     # Two orders of one owner met: apply the incoming order's mode; return what is left of it.
-    cdef Order *maker = &self.pool.orders[at]
-    cdef int64_t price = self.pool.levels[maker.level].price, both
+    cdef int64_t maker_id = self.pool.orders[at].id, price = price_of(&self.pool, at)
+    cdef int64_t leaves = leaves_of(&self.pool, at), both
     if order.stp == DECREMENT:
-        both = min(rest, maker.leaves)
-        emit(self, DECREMENTED, order.id, maker.id, price, both, maker.leaves - both)
-        shrink_order(&self.pool, at, maker.leaves - both)
+        both = min(rest, leaves)
+        emit(self, DECREMENTED, order.id, maker_id, price, both, leaves - both)
+        shrink_order(&self.pool, at, leaves - both)
         return rest - both
     if order.stp != CANCEL_NEWEST:
-        emit(self, CANCELLED, maker.id, order.id, price, maker.leaves, SELF_TRADE)
-        remove_order(&self.pool, at)
+        emit(self, CANCELLED, maker_id, order.id, price, leaves, SELF_TRADE)
+        remove_order(&self.pool, at, -1)
     if order.stp != CANCEL_OLDEST:
         emit(self, CANCELLED, order.id, 0, order.price, rest, SELF_TRADE)
         return 0
@@ -174,17 +176,17 @@ cdef inline int64_t walk_through(Core *self, Incoming *order, bint record) excep
     self.walked = 0
     while rest and level >= 0 and crosses(self, order, level):
         price, first, last = self.pool.levels[level].price, 0, 0
-        at = self.pool.levels[level].head
+        at = first_of(&self.pool, level)
         while at >= 0 and rest:
-            if self.pool.orders[at].terms & ALL_OR_NONE and self.pool.orders[at].leaves > rest:
+            if terms_of(&self.pool, at) & ALL_OR_NONE and leaves_of(&self.pool, at) > rest:
                 pass
             elif order.owner and is_owned(self, at, order.owner):
                 rest = walk_prevented(self, order, at, rest, record)
             else:
                 qty = min(rest, shown_of(&self.pool, at))
                 rest -= qty
-                last = walk_filled(self, order, at, qty, self.pool.orders[at].leaves - qty, last, record)
-            at = self.pool.orders[at].after
+                last = walk_filled(self, order, at, qty, leaves_of(&self.pool, at) - qty, last, record)
+            at = after_of(&self.pool, at)
         while first < last and rest:
             at = self.hidden[first].at
             qty = min(rest, self.pool.extras[at].display, self.hidden[first].leaves)
@@ -198,11 +200,10 @@ cdef inline int64_t walk_through(Core *self, Incoming *order, bint record) excep
 cdef inline Py_ssize_t walk_filled(
     Core *self, Incoming *order, int32_t at, int64_t qty, int64_t leaves, Py_ssize_t last, bint record
 ) except -1:
-    cdef Order *maker = &self.pool.orders[at]
     self.walked += qty
     if record:
-        emit(self, FILLED, order.id, maker.id, self.pool.levels[maker.level].price, qty, leaves)
-    if leaves == 0 or not maker.terms & ICEBERG:
+        emit(self, FILLED, order.id, self.pool.orders[at].id, price_of(&self.pool, at), qty, leaves)
+    if leaves == 0 or not terms_of(&self.pool, at) & ICEBERG:
         return last
     if last == self.hidden_capacity:
         self.hidden = <Hidden *>grown(self.hidden, last * sizeof(Hidden), (last * 2 + 64) * sizeof(Hidden))
@@ -212,15 +213,15 @@ cdef inline Py_ssize_t walk_filled(
 
 
 cdef inline int64_t walk_prevented(Core *self, Incoming *order, int32_t at, int64_t rest, bint record) except -1:
-    cdef Order *maker = &self.pool.orders[at]
-    cdef int64_t price = self.pool.levels[maker.level].price, both
+    cdef int64_t maker_id = self.pool.orders[at].id, price = price_of(&self.pool, at)
+    cdef int64_t leaves = leaves_of(&self.pool, at), both
     if order.stp == DECREMENT:
-        both = min(rest, maker.leaves)
+        both = min(rest, leaves)
         if record:
-            emit(self, DECREMENTED, order.id, maker.id, price, both, maker.leaves - both)
+            emit(self, DECREMENTED, order.id, maker_id, price, both, leaves - both)
         return rest - both
     if order.stp != CANCEL_NEWEST and record:
-        emit(self, CANCELLED, maker.id, order.id, price, maker.leaves, SELF_TRADE)
+        emit(self, CANCELLED, maker_id, order.id, price, leaves, SELF_TRADE)
     if order.stp != CANCEL_OLDEST:
         if record:
             emit(self, CANCELLED, order.id, 0, order.price, rest, SELF_TRADE)
@@ -228,35 +229,38 @@ cdef inline int64_t walk_prevented(Core *self, Incoming *order, int32_t at, int6
     return rest
 
 
-cdef inline int cancel_order(Core *self, int64_t order_id) except -1:
-    cdef int32_t at = find_order(&self.pool, order_id)
-    if at < 0:
+cdef inline int cancel_order(Core *self, int64_t order_id, int32_t likely) except -1:
+    cdef Py_ssize_t slot = slot_at(&self.pool, likely, order_id)
+    cdef int32_t at
+    if slot < 0:
         return emit(self, REJECTED, order_id, 0, 0, 0, UNKNOWN)
-    emit(self, CANCELLED, order_id, 0, self.pool.levels[self.pool.orders[at].level].price, self.pool.orders[at].leaves, ASKED)
-    remove_order(&self.pool, at)
+    at = index_at(&self.pool.ids, slot)
+    emit(self, CANCELLED, order_id, 0, price_of(&self.pool, at), leaves_of(&self.pool, at), ASKED)
+    remove_order(&self.pool, at, slot)
     return 0
 
 
 cdef inline int amend_order(Core *self, int64_t order_id, int64_t price, int64_t qty) except -1:
     cdef int32_t at = find_order(&self.pool, order_id)
     cdef Incoming order
-    cdef Order *resting = &self.pool.orders[at]
+    cdef int terms
     if at < 0:
         return emit(self, REJECTED, order_id, 0, price, qty, UNKNOWN)
     if qty == 0:
-        return cancel_order(self, order_id)
+        return cancel_order(self, order_id, -1)
+    terms = terms_of(&self.pool, at)
     order = Incoming(
-        order_id, price, qty, self.pool.extras[at].display if resting.terms & ICEBERG else 0, 0,
-        self.pool.extras[at].owner if resting.terms & OWNED else 0, (resting.terms & ON_SELL) != 0,
-        resting.terms & (POST_ONLY | ALL_OR_NONE), (resting.terms >> STP_SHIFT) & 3,
+        order_id, price, qty, self.pool.extras[at].display if terms & ICEBERG else 0, 0,
+        self.pool.extras[at].owner if terms & OWNED else 0, (terms & ON_SELL) != 0,
+        terms & (POST_ONLY | ALL_OR_NONE), (terms >> STP_SHIFT) & 3,
     )
     if not are_terms(self, &order):
         return emit(self, REJECTED, order_id, 0, price, qty, BAD_TERMS)
-    if price == self.pool.levels[resting.level].price and qty <= resting.leaves:
+    if price == price_of(&self.pool, at) and qty <= leaves_of(&self.pool, at):
         shrink_order(&self.pool, at, qty)
         return emit(self, AMENDED, order_id, 0, price, qty, 0)
     if order.flags & POST_ONLY and reaches(self, &order):
         return emit(self, REJECTED, order_id, 0, price, qty, POST_ONLY_REFUSED)
-    remove_order(&self.pool, at)
+    remove_order(&self.pool, at, -1)
     emit(self, AMENDED, order_id, 0, price, qty, 0)
     return enter(self, &order)

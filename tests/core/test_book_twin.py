@@ -63,6 +63,22 @@ def called(book: Book, op: int, order: Order) -> list[Event]:
     return book.submit(**terms_of(order), display=order.display)
 
 
+def batched(book: Book, rows: list[tuple[int, Order]]) -> np.ndarray:
+    orders = [order for _, order in rows]
+    return book.run(
+        op=np.array([op for op, _ in rows], np.int8),
+        order_id=np.array([order.id for order in orders], np.int64),
+        side=np.array([order.side for order in orders], np.int8),
+        price=np.array([order.price for order in orders], np.int64),
+        qty=np.array([order.leaves for order in orders], np.int64),
+        flags=np.array([order.flags for order in orders], np.int32),
+        owner=np.array([order.owner for order in orders], np.int64),
+        stp=np.array([order.stp for order in orders], np.int8),
+        display=np.array([order.display for order in orders], np.int64),
+        minimum=np.array([order.minimum for order in orders], np.int64),
+    )
+
+
 def terms_of(order: Order) -> dict[str, int]:
     return {
         "order_id": order.id,
@@ -88,22 +104,43 @@ def test_the_book_and_its_twin_agree_on_every_event(seed: int) -> None:
         twins = twin.run(op, Order(**vars(order)))
         assert events == twins, (seed, at, op, order)
         expected += twins
-    orders = [order for _, order in rows]
-    got = batch.run(
-        op=np.array([op for op, _ in rows], np.int8),
-        order_id=np.array([order.id for order in orders], np.int64),
-        side=np.array([order.side for order in orders], np.int8),
-        price=np.array([order.price for order in orders], np.int64),
-        qty=np.array([order.leaves for order in orders], np.int64),
-        flags=np.array([order.flags for order in orders], np.int32),
-        owner=np.array([order.owner for order in orders], np.int64),
-        stp=np.array([order.stp for order in orders], np.int8),
-        display=np.array([order.display for order in orders], np.int64),
-        minimum=np.array([order.minimum for order in orders], np.int64),
-    )
+    got = batched(batch, rows)
     assert [tuple(row) for row in got.tolist()] == expected
     for side in range(2):
         assert book.queue(side=side) == batch.queue(side=side) == queue_of(twin, side)
+
+
+def test_ids_that_all_hash_to_one_place_and_prices_that_share_a_hint_change_nothing() -> None:
+    """The map fills bucket after bucket from the last one on, round its end, and closes up after each cancel."""
+    unhash = pow(0x9E3779B97F4A7C15, -1, 2**64)
+    alike = (unhash * (0xFFFFFFFF << 32 | low) % 2**64 for low in range(20_000))
+    hostile = [order_id for order_id in alike if order_id < 2**63]
+    rows = [
+        (op, replace(order, id=order.id and hostile[order.id], price=order.price * 2_048 - 200_000))
+        for op, order in commands(1_000_003, 5_000)
+    ]
+    book, batch, twin = Book(), Book(), NaiveBook()
+    expected: list[Event] = []
+    for op, order in rows:
+        events = called(book, op, order)
+        assert events == twin.run(op, replace(order)), order
+        expected += events
+    assert [tuple(row) for row in batched(batch, rows).tolist()] == expected
+    for side in range(2):
+        assert book.queue(side=side) == batch.queue(side=side) == queue_of(twin, side)
+
+
+def test_a_queue_keeps_its_order_through_cancels_in_its_middle_and_icebergs_at_its_back() -> None:
+    """One price, hundreds of orders: every order that leaves makes a hole, whole runs of the queue go."""
+    rows = [(op, replace(order, price=100, side=0, flags=0)) for op, order in commands(1_000_004, 4_000)]
+    book, twin = Book(), NaiveBook()
+    for number, (op, order) in enumerate(rows):
+        assert called(book, op, order) == twin.run(op, replace(order))
+        if number % 40 == 39:
+            seller = Order(**(vars(order) | {"id": 10_000 + number, "side": 1, "price": 100, "flags": 1}))
+            assert called(book, Op.NEW, seller) == twin.run(Op.NEW, replace(seller))
+    assert book.queue(side=0) == queue_of(twin, 0)
+    assert len(book) > 300
 
 
 def test_a_large_book_agrees_with_its_own_queue() -> None:
