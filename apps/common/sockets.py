@@ -69,12 +69,12 @@ class TenantSockets:
 
 
 def identify(*, hosts: list[str], origins: list[str], session_key: str) -> Caller | None:
-    """Return who calls, or None when the host is nobody's or the page came from another broker's domain."""
+    """Return who calls, or None when the host is nobody's, its broker suspended, or the page another broker's."""
     if len(hosts) != 1 or len(origins) != 1:
         return None
     tenant = selectors.tenant_of_host(raw=hosts[0])
     origin = selectors.tenant_of_host(raw=_host_of(origins[0]))
-    if tenant is None or origin is None or origin.schema_name != tenant.schema_name:
+    if tenant is None or origin is None or origin.schema_name != tenant.schema_name or tenant.suspended_at:
         return None
     with in_tenant(tenant.schema_name):
         user, is_verified = person_of(session_key)

@@ -44,6 +44,12 @@ def active_schemas(*, shard: str | None = None) -> list[str]:
     return [tenant.schema_name for tenant in active_tenants(shard=shard)]
 
 
+def is_suspended(*, schema: str) -> bool:
+    """May this broker's clients do nothing but close?"""
+    with schema_context("public"):
+        return Tenant.objects.filter(schema_name=schema, suspended_at__isnull=False).exists()
+
+
 def current_schema() -> str:
     """Return the schema this thread's connection is set to; 'public' when it is nobody's."""
     return str(connection.schema_name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -22,6 +23,10 @@ class UnableToCreateTenant(Exception):
 
 class UnableToMoveTenant(Exception):
     """The broker stays where it is; the message says why."""
+
+
+class UnableToSuspendTenant(Exception):
+    """Nothing was changed; the message says why."""
 
 
 @contextmanager
@@ -95,6 +100,21 @@ def move_tenant(*, schema: str, shard: str) -> str:
         if not shards.move(cursor=cursor, schema=schema, source=found, target=shard):
             raise UnableToMoveTenant(f"{schema} left shard {found} meanwhile.")
     return str(found)
+
+
+def mark_suspended(*, schema: str, at: datetime | None) -> None:
+    """Note since when a broker is suspended, None that it no longer is. Needs the owner. Raises UnableToSuspendTenant.
+
+    What follows from it at the desk is apps.dealing.services.suspend.
+    """
+    connection.set_schema_to_public()
+    known = Tenant.objects.filter(schema_name=schema, is_active=True).exclude(
+        schema_name=settings.TENANT_TEMPLATE_SCHEMA
+    )
+    if not known.filter(suspended_at__isnull=at is not None).update(suspended_at=at):
+        what = "suspended already" if at else "not suspended"
+        raise UnableToSuspendTenant(f"{schema} is {what}." if known.exists() else f"No broker is called {schema}.")
+    selectors.forget_hosts()
 
 
 def set_up_database(*, verbosity: int = 1) -> list[str]:

@@ -156,7 +156,11 @@ class ScoreVenue(Command, frozen=True, kw_only=True):
 
 
 class SetTradingState(Command, frozen=True, kw_only=True):
-    """Change a trading state; `scope` is one of supervising.SCOPES, `key` its name or '' for firm and tenant."""
+    """Change a trading state; `scope` is one of supervising.SCOPES, `key` its name or '' for firm and tenant.
+
+    A `suspends` is the platform's: it never opens what is stricter already, and ends all that works but what only
+    reduces (F-33).
+    """
 
     scope: str
     key: str
@@ -164,6 +168,7 @@ class SetTradingState(Command, frozen=True, kw_only=True):
     reason: str
     by: str
     cancel_working: bool = True
+    suspends: bool = False
 
 
 class ConfigureMargin(Command, frozen=True, kw_only=True):

@@ -145,22 +145,22 @@ def set_trading_state(*, command: cmd.SetTradingState, moment: Moment) -> Events
     if command.scope not in SCOPES:
         return [_refused("SCOPE_UNKNOWN", "scope", f"one of {', '.join(SCOPES)}")]
     known = state.trading_states.get(key, TradingState.ACTIVE)
-    opens = known in STOPPED and STRICTNESS[command.state] < STRICTNESS[known]
+    wanted = max(known, command.state, key=STRICTNESS.__getitem__) if command.suspends else command.state
+    opens = known in STOPPED and STRICTNESS[wanted] < STRICTNESS[known]
     if opens and (not command.by or command.by == state.stopped_by[key]):
         return [_refused("FOUR_EYES", "by", f"it was {known.value} by {state.stopped_by[key]}: another opens it again")]
     execution = Execution(moment=moment)
     execution.events.append(
-        ev.TradingStateChanged(
-            scope=command.scope, key=command.key, state=command.state, reason=command.reason, by=command.by
-        )
+        ev.TradingStateChanged(scope=command.scope, key=command.key, state=wanted, reason=command.reason, by=command.by)
     )
-    if command.state is TradingState.KILLED and command.cancel_working:
+    if command.cancel_working and (command.state is TradingState.KILLED or command.suspends):
         _clear(command=command, execution=execution)
     return execution.events
 
 
 def _clear(*, command: cmd.SetTradingState, execution: Execution) -> None:
-    moment, reason = execution.moment, f"killed: {command.reason}"
+    word = "suspended" if command.suspends else "killed"
+    moment, reason = execution.moment, f"{word}: {command.reason}"
     if command.scope == "venue":
         execution.events += venue_cancels.leave(venue=command.key, reason=reason, moment=moment)
         return
@@ -168,7 +168,9 @@ def _clear(*, command: cmd.SetTradingState, execution: Execution) -> None:
         venue, _, symbol = command.key.partition("/")
         execution.events += venue_cancels.leave(venue=venue, symbol=symbol, reason=reason, moment=moment)
         return
-    working = (order.order_id for order in _working(moment.state) if _in_scope(order, command.scope, command.key))
+    stays = (lambda order: order.terms.reduce_only) if command.suspends else (lambda order: False)
+    found = (order for order in _working(moment.state) if _in_scope(order, command.scope, command.key))
+    working = (order.order_id for order in found if not stays(order))
     plan = kill_plan(working=working, open_positions=())
     orders = (moment.state.orders[order_id] for order_id in plan.cancel)
     venue_cancels.end(orders=orders, outcome="cancelled", reason=reason, execution=execution)

@@ -135,6 +135,41 @@ def test_a_kill_of_another_scope_or_one_that_leaves_orders_asks_no_venue(floor: 
     assert names(kill(floor, "tenant", cancel_working=False)) == ["TradingStateChanged"]
 
 
+def suspend(floor: Floor, **more: Any) -> list[ev.AnyEvent]:
+    return floor.do(
+        cmd.SetTradingState(
+            scope="firm", key="", state=TradingState.REDUCING, reason="unpaid", by="platform", suspends=True, **more
+        )
+    )
+
+
+def test_f_33_a_suspension_takes_back_what_works_keeps_exits_and_lets_clients_close(floor: Floor) -> None:
+    (filled,) = only(floor.place("b1", Side.BUY, "1"), ev.OrderFilled)
+    floor.place("b1", Side.SELL, "0.5", limit_price="1.10500", reduce_only=True)
+    floor.place("b1", Side.BUY, "1", limit_price="1.09900")
+    floor.place("a1", Side.BUY, "1")
+    legs = floor.children()
+    events = suspend(floor)
+    assert {event.cl_ord_id for event in only(events, ev.ChildCancelRequested)} == {leg.cl_ord_id for leg in legs}
+    (ended,) = only(events, ev.OrderCancelled)
+    assert ended.reason == "suspended: unpaid"
+    exits = [order for order in floor.desk.state.orders.values() if order.terms.reduce_only]
+    assert [order.state.final for order in exits] == [False]
+    (refused,) = only(floor.place("b1", Side.BUY, "1"), ev.OrderDenied)
+    assert "P-01" in {check.code for check in refused.verdict.reasons}
+    (closed,) = only(floor.place("b1", Side.SELL, "0.4"), ev.OrderFilled)
+    assert (filled.quantity, closed.quantity) == (Decimal(1), Decimal("0.4"))
+    assert names(suspend(floor)) == ["TradingStateChanged"], "once"
+
+
+def test_f_33_a_suspension_may_leave_orders_and_never_opens_what_was_stopped(floor: Floor) -> None:
+    floor.place("a1", Side.BUY, "1")
+    assert names(suspend(floor, cancel_working=False)) == ["TradingStateChanged"]
+    kill(floor, "firm")
+    suspend(floor)
+    assert floor.desk.state.trading_states["firm", ""] is TradingState.KILLED
+
+
 def test_what_a_killed_venue_gives_back_is_dealt_elsewhere(floor: Floor) -> None:
     floor.place("a1", Side.BUY, "1")
     (leg,) = floor.children()

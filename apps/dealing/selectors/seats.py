@@ -117,7 +117,7 @@ def seat_of_session(tenant: str, session_key: str) -> str | None:
 
 def seated_sessions(tenant: str, session_keys: set[str]) -> set[str]:
     """Return those sessions that may still watch; none once the broker is suspended. Runs in the tenant's schema."""
-    if tenant not in tenants.active_schemas():
+    if tenant not in tenants.active_schemas() or tenants.is_suspended(schema=tenant):
         return set()
     people, watchers = people_of(session_keys), users.staff_with(permission=WATCH)
     return {key for key, (user, is_verified) in people.items() if is_verified and user.pk in watchers}

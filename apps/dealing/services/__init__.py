@@ -24,6 +24,7 @@ from apps.dealing.services.engine import (
 from apps.dealing.services.layouts import save_layout
 from apps.dealing.services.requests import claim_request, fill_request, pass_request, reject_request, requote_request
 from apps.dealing.services.settling import ask_settlement, settle_doubt
+from apps.dealing.services.suspending import lift_suspension, suspend
 from apps.dealing.services.terms import (
     approve_change,
     change_limits,
@@ -57,6 +58,7 @@ __all__ = [
     "fill_request",
     "flatten",
     "grant_override",
+    "lift_suspension",
     "pass_request",
     "place_order",
     "record_locates",
@@ -69,5 +71,6 @@ __all__ = [
     "score_account",
     "set_trading_state",
     "settle_doubt",
+    "suspend",
     "widen_spread",
 ]

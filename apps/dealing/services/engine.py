@@ -10,6 +10,7 @@ from apps.accounts import selectors as accounts
 from apps.dealing.services.acting import Outcome, UnableToAct, Wish, perform
 from apps.instruments import selectors as instruments
 from apps.liquidity import selectors as liquidity
+from apps.tenants import selectors as tenants
 from apps.trading import selectors as trading
 from piggy.core.accounts import TradingState
 from piggy.core.commands import (
@@ -36,6 +37,8 @@ def set_trading_state(
     A kill cancels working orders, so its target's name must be typed. Raises UnableToAct for an unknown target.
     """
     require_target(scope=scope, key=key)
+    if scope in WHOLE and state is TradingState.ACTIVE and tenants.is_suspended(schema=wish.tenant):
+        raise UnableToAct("The platform has suspended this broker.", code="SUSPENDED", field="scope")
     if state is TradingState.KILLED:
         require_confirmation(given=confirm, expected=key or wish.tenant)
     command = SetTradingState(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +16,19 @@ import websockets
 from django.contrib.sessions.models import Session
 from django.db import connection
 
+from apps.outbox.models import OutboxCommand
+from apps.tenants.selectors import DOMAIN_CACHE_S
 from apps.tenants.services import in_tenant
 from apps.users.models import User
 from piggy.bench.desk_frames import FrameMaker
 from piggy.bench.desk_ground import EngineVoice, WebProcess, seat_staff
-from piggy.messaging import streams
+from piggy.core.accounts import TradingState
+from piggy.core.commands import SetTradingState
+from piggy.messaging import codec, streams
+from tests.apps.dealing.desk_floor import Dealer
 
 pytestmark = pytest.mark.timeout(90)
+ROOT = Path(__file__).resolve().parents[3]
 PANELS = set(streams.PANELS)
 
 
@@ -216,6 +225,49 @@ def test_a_suspended_broker_is_off_the_line_within_five_seconds(
         asyncio.run(story())
     finally:
         owner_sql(turn, [True])
+
+
+def suspend(*options: str) -> str:
+    command = [sys.executable, "manage.py", "suspend", "acorn", "--reason", "unpaid", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def told_of_suspension() -> list[SetTradingState]:
+    with in_tenant("acorn"):
+        rows = OutboxCommand.objects.filter(reference="suspension").order_by("created_at")
+        told = [codec.decode_envelope(bytes(row.payload)).command for row in rows]
+    return [each for each in told if isinstance(each, SetTradingState)]
+
+
+@pytest.mark.parametrize("web", ["uvicorn"], indirect=True)
+def test_f_33_a_broker_suspended_by_the_platform_has_no_sockets_left_and_may_only_close(
+    desk: Desk, redis_server: Any
+) -> None:
+    """Its desk's engine hears it through the outbox; its own dealers cannot lift it, the platform can."""
+
+    async def story() -> None:
+        async with desk.line() as line:
+            await whole(line)
+            await asyncio.to_thread(suspend)
+            assert await code_of_close(line, 5) == 4401
+        await asyncio.sleep(DOMAIN_CACHE_S)
+        assert await status_of_refusal(desk.line()) == 403
+
+    try:
+        asyncio.run(story())
+        (suspended,) = told_of_suspension()
+        assert (suspended.scope, suspended.state) == ("firm", TradingState.REDUCING)
+        assert suspended.suspends and suspended.cancel_working
+        heard = redis_server.xrange(streams.urgent_key(tenant="acorn"))
+        assert suspended in [codec.decode_envelope(fields[streams.FIELD]).command for _, fields in heard]
+        answer = Dealer(username="dora2").act("set-trading-state", scope="tenant", key="", state="active")
+        assert "suspended" in answer.content.decode(), answer.content
+    finally:
+        assert "may trade again" in suspend("--lift")
+    *_, lifted = told_of_suspension()
+    assert (lifted.state, lifted.by, lifted.suspends) == (TradingState.ACTIVE, "platform", False)
 
 
 def test_two_brokers_in_one_process_never_see_each_other(desk: Desk) -> None:
