@@ -106,3 +106,6 @@ if __name__ == "__main__":
         main(os.environ)
     except fix.ConfigError as error:
         sys.exit(f"The simulator cannot start: {error}")
+    sys.stdout.flush()
+    # QuickFIX's threads run on, and must not meet what an ordinary end of the interpreter takes from under them.
+    os._exit(0)

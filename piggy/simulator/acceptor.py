@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 # A resend is under way for no longer than this, however busy the machine is.
 RESEND_S = 5.0
+LOGOUT_S_MAX, LOGOUT_LOOK_S = 2.0, 0.02
 # Answers to a question are of the session that asked.
 NOT_COPIED = ("status", "unknown", "cancel_rejected")
 
@@ -79,10 +80,19 @@ class Acceptor(fix.Application):
         keep_local(port=self._port)
 
     def stop(self) -> None:
-        """Log out and close the port and the book of truth."""
+        """Log everybody out, for good, and close the book of truth. The port closes with the process.
+
+        QuickFIX's own stop closes sockets that its thread still works with: every third one ended in a crash (measured;
+        its pull request 740 tells the same).
+        """
         self._stopping = True
         self._wake.set()
-        self._acceptor.stop()
+        for session_id in self._acceptor.getSessions():
+            if (session := fix.Session.lookupSession(session_id)) is not None:
+                session.logout()
+        until_s = time.monotonic() + LOGOUT_S_MAX
+        while self._acceptor.isLoggedOn() and time.monotonic() < until_s:
+            time.sleep(LOGOUT_LOOK_S)
         self._answerer.join(timeout=2)
         self._truth.close()
         self._log.close()

@@ -73,10 +73,12 @@ class LpRange:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(timeout=10)
+                ended = self._process.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 self.kill()
+                raise
             self._process = None
+            assert ended == 0, "an LP that is told to stop does so, and does not crash on its way"
 
     def truth(self, lp: str) -> dict[tuple[str, str], truth.TruthOrder]:
         return truth.read(path=self.home / "simulator" / lp / truth.FILE_NAME)
