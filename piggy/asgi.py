@@ -11,8 +11,9 @@ django_application = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402  (apps must be loaded first)
 
+from apps.common.bodies import BoundedBodies  # noqa: E402
 from apps.tenants.backend.roles import require_bound_role  # noqa: E402
 from piggy.websockets import websockets  # noqa: E402
 
 require_bound_role()
-application = ProtocolTypeRouter({"http": django_application, "websocket": websockets()})
+application = ProtocolTypeRouter({"http": BoundedBodies(django_application), "websocket": websockets()})

@@ -81,6 +81,9 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     elif isinstance(error, DATABASE_AWAY):
         log.error("database_is_away", error=str(error))
         error = Unavailable(message="The database does not answer.")
+    elif isinstance(error, UnicodeDecodeError):
+        # Bodies are read by our own parser; of a header it is the token.
+        error = exceptions.AuthenticationFailed("Invalid token.")
     elif isinstance(error, DataError):
         log.warning("value_unusable", error=str(error))
         error = Refused(code=UNUSABLE, message=NOT_KEPT, status=400)

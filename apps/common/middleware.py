@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import structlog
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 
@@ -90,10 +91,17 @@ class AdminPolicy:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer 400 to a key or number that no row has: Django's own forms and actions ask for it all the same."""
-        if not (request.path.startswith(ADMIN) and isinstance(error, ValueError) and str(error).startswith(NO_VALUE)):
+        if not (request.path.startswith(ADMIN) and _is_no_value(error)):
             return None
         log.warning("value_unusable", path=request.path, error=str(error)[:200])
         return HttpResponseBadRequest("A value in this request is none of ours.", content_type="text/plain")
+
+
+def _is_no_value(error: Exception) -> bool:
+    """Whether it says that a text is no number, key or day that there could be."""
+    if isinstance(error, ValidationError):
+        return getattr(error, "code", None) == "invalid"
+    return isinstance(error, OverflowError) or (isinstance(error, ValueError) and str(error).startswith(NO_VALUE))
 
 
 class RequestLog:

@@ -58,8 +58,8 @@ def current_schema() -> str:
 def clean_host(*, raw: str) -> str:
     """Return a Host header as the domain table writes it: lower case, no port, no trailing dot; '' when not a name."""
     host = raw.strip().lower()
-    name, _, port = host.partition(":")
-    if not HOST.match(name) or (port and not (port.isascii() and port.isdigit())):
+    name, colon, port = host.partition(":")
+    if not HOST.match(name) or (colon and not (port.isascii() and port.isdigit())):
         return ""
     return name.removesuffix(".")
 

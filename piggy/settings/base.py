@@ -194,6 +194,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["apps.common.throttles.PerUser"],
     "DEFAULT_THROTTLE_RATES": {"user": "6000/min", "login": "20/min"},
     "COERCE_DECIMAL_TO_STRING": True,
+    "ALLOWED_VERSIONS": ("1",),  # Or the schema's file is named after whatever somebody asks for.
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token", "TOKEN_LIMIT_PER_USER": 20}

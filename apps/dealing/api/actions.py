@@ -133,6 +133,6 @@ class Layout(ApiView):
 
 def _key(request: Request) -> str:
     key = request.headers.get("Idempotency-Key", "")
-    if not 0 < len(key) <= KEY_CHARACTERS_MAX:
-        raise ValidationError({"Idempotency-Key": [f"Send a key of 1 to {KEY_CHARACTERS_MAX} characters."]})
+    if not (0 < len(key) <= KEY_CHARACTERS_MAX and key.isascii() and key.isprintable()):
+        raise ValidationError({"Idempotency-Key": [f"Send a key of 1 to {KEY_CHARACTERS_MAX} ASCII characters."]})
     return key

@@ -27,7 +27,8 @@ WAIT_S_DEFAULT = 2
 RETRY_AFTER_S = 1
 DESK_AWAY_RETRY_S = 5
 WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])", re.ASCII)
-KEY_SHAPE = {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX, "pattern": "^[!-~]([ -~]*[!-~])?$"}
+KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
+KEY_SHAPE = {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX, "pattern": KEY_PATTERN}
 KEY = OpenApiParameter(
     "Idempotency-Key", KEY_SHAPE, OpenApiParameter.HEADER, required=True, description="Of your own choice."
 )
@@ -211,8 +212,8 @@ def _away(error: services.UnableToReachDesk) -> Unavailable:
 
 def _key(request: Request) -> str:
     key = request.headers.get("Idempotency-Key", "")
-    if not 1 <= len(key) <= KEY_CHARACTERS_MAX:
-        message = f"Send 1 to {KEY_CHARACTERS_MAX} characters of your own choice."
+    if len(key) > KEY_CHARACTERS_MAX or not re.match(KEY_PATTERN, key):
+        message = f"Send 1 to {KEY_CHARACTERS_MAX} printable ASCII characters of your own choice."
         raise Refused(code="idempotency_key", field="Idempotency-Key", message=message, status=400)
     return key
 

@@ -43,6 +43,7 @@ def dealer(acorn: Any, birch: Any, as_tenant: Any) -> Any:
         ("acorn.localhost.", 200),
         ("acorn.localhost:80:80", 404),
         ("acorn.localhost:x", 404),
+        ("acorn.localhost:", 404),
         ("nobody.localhost", 404),
         ("localhost", 404),
         ("127.0.0.1", 404),

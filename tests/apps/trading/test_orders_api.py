@@ -174,7 +174,7 @@ def test_f_01_without_an_engine_the_answer_is_503_and_nothing_is_sent(alice: Api
     assert redis_server.xlen(streams.commands_key(tenant="acorn")) == before
 
 
-@pytest.mark.parametrize("key", [None, "", "k" * 256])
+@pytest.mark.parametrize("key", [None, "", "k" * 256, "\xe9", "a\tb"])
 def test_a_missing_or_endless_idempotency_key_is_400(alice: Api, key: str | None) -> None:
     answer = alice.place(key=key)
     assert (answer.status_code, answer.json()["field"]) == (400, "Idempotency-Key")
@@ -230,6 +230,11 @@ def test_a_body_that_is_not_plain_json_is_refused(alice: Api, named: dict[str, A
     headers = {"idempotency-key": "k1", **named.get("headers", {})}
     answer = alice.http.post("/api/v1/orders", data, content_type=named["content_type"], headers=headers)
     assert (answer.status_code, set(answer.json())) == (status, {"code", "field", "message", "request_id"})
+
+
+def test_t_10_a_token_in_no_alphabet_is_a_bad_token(acorn: Any) -> None:
+    answer = Client(headers={"host": "acorn.localhost"}).get("/api/v1/orders", HTTP_AUTHORIZATION="Token \xff\xfe")
+    assert (answer.status_code, answer.json()["code"]) == (401, "authentication_failed")
 
 
 def test_without_a_token_the_answer_is_401(acorn: Any) -> None:
@@ -302,4 +307,6 @@ def test_a_zero_byte_in_an_address_is_no_fault_of_ours(alice: Api) -> None:
 def test_the_api_describes_itself(alice: Api) -> None:
     text = alice.get("schema").content.decode()
     assert "/api/v1/orders/{order_id}" in text
+    assert "Content-Disposition" in (named := alice.http.get("/api/v1/schema?version=%0d%00x")).headers
+    assert "x" not in named["Content-Disposition"].partition("API")[2], "no header is what somebody asks for"
     assert "Acorn Markets API" in text and settings.SPECTACULAR_SETTINGS["TITLE"] not in text, "the broker's, not ours"
