@@ -14,6 +14,7 @@ from django.utils import timezone
 from piggy.core import accounts as core
 from piggy.core.clearance import Permissions
 from piggy.core.commands import ConfigureAccount, ConfigureGroup
+from piggy.core.limits import HOUSE_LIMITS
 
 MARKUP_POINTS_MAX = 1_000
 LEVERAGE_MAX = Decimal(500)
@@ -142,7 +143,7 @@ class Group(models.Model):
 
     def to_command(self) -> ConfigureGroup:
         """Return what the engine is told."""
-        return ConfigureGroup(group=self.to_core())
+        return ConfigureGroup(group=self.to_core(), limits=HOUSE_LIMITS)
 
     def take(self, *, group: core.Group) -> None:
         """Say what the engine's copy says, but for name and version."""

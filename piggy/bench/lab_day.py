@@ -17,6 +17,7 @@ from piggy.core.commands import AnyCommand, Envelope
 from piggy.core.desk import Desk
 from piggy.core.events import Recorded
 from piggy.core.instruments import AssetClass, Instrument
+from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.market import Level, VenueQuote
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.engine.clock import Clock
@@ -239,7 +240,7 @@ class Day:
                 ask_markup_points=2,
                 order_notional_max=Decimal(10_000_000),
             )
-            yield cmd.ConfigureGroup(group=group)
+            yield cmd.ConfigureGroup(group=group, limits=HOUSE_LIMITS)
         for place, name in enumerate(VENUES, 1):
             yield cmd.ConfigureVenue(
                 venue=Venue(

@@ -60,7 +60,10 @@ class ConfigureInstrument(Command, frozen=True, kw_only=True):
 
 
 class ConfigureGroup(Command, frozen=True, kw_only=True):
+    """`limits` are those that a new group begins with; without any on record its orders are refused."""
+
     group: Group
+    limits: Limits | None = None
 
 
 class ConfigureAccount(Command, frozen=True, kw_only=True):

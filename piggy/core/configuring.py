@@ -26,9 +26,16 @@ def configure_instrument(*, command: cmd.ConfigureInstrument, moment: Moment) ->
 
 
 def configure_group(*, command: cmd.ConfigureGroup, moment: Moment) -> Events:
-    """Take a group's settings; its version is recorded on every order from now on."""
-    same = moment.state.groups.get(command.group.name) == command.group
-    return [] if same else [ev.GroupConfigured(group=command.group)]
+    """Take a group's settings; its version is recorded on every order from now on.
+
+    An unset limit refuses, so a new group trades once limits are on record; those are changed by their own command.
+    """
+    state, name = moment.state, command.group.name
+    same = state.groups.get(name) == command.group
+    events: Events = [] if same else [ev.GroupConfigured(group=command.group)]
+    if command.limits is not None and name not in state.limits:
+        events.append(ev.LimitsConfigured(group=name, limits=command.limits))
+    return events
 
 
 def configure_account(*, command: cmd.ConfigureAccount, moment: Moment) -> Events:

@@ -9,7 +9,7 @@ from piggy.core import events as ev
 from piggy.core.auctions import CrossedAt, SymbolPhase
 from piggy.core.control_events import ExposureUseChanged
 from piggy.core.events import Recorded
-from piggy.core.limits import HOUSE_LIMITS
+from piggy.core.limits import UNSET_LIMITS
 from piggy.core.money import ZERO
 from piggy.core.state import State
 
@@ -136,7 +136,7 @@ def _uncrossed(state: State, event: ev.AuctionUncrossed, recorded: Recorded) -> 
 def set_limits(*, state: State, group: str) -> None:
     """Work out once what a group's orders are held against: its limits of today, with what the group itself sets."""
     if group in state.groups:
-        limits = state.limit_changes.get(group) or state.limits.get(group, HOUSE_LIMITS)
+        limits = state.limit_changes.get(group) or state.limits.get(group, UNSET_LIMITS)
         state.effective_limits[group] = limits.for_group(group=state.groups[group])
 
 

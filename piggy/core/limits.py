@@ -170,12 +170,19 @@ def _usable(value: Decimal | int) -> bool:
     return Decimal(value).is_finite() and value >= 0
 
 
-# What holds until a group's own limits are configured: the documented retail defaults, with room for a whole desk.
-HOUSE_LIMITS = Limits.retail_defaults(
-    order_volume_max_lots=Decimal(1_000),
-    position_net_max_lots=Decimal(5_000),
-    position_gross_max_lots=Decimal(10_000),
-    exposure_max=Decimal(1_000_000_000),
-    loss_daily_account_max=Decimal(1_000_000),
-    loss_daily_tenant_max=Decimal(10_000_000),
+# What set-up gives a new group: the documented retail defaults, with room for a whole desk. The gate never falls back
+# on it, and what a group's own settings say is not in it, so that neither hides a limit that nobody set.
+HOUSE_LIMITS = msgspec.structs.replace(
+    Limits.retail_defaults(
+        order_volume_max_lots=Decimal(1_000),
+        position_net_max_lots=Decimal(5_000),
+        position_gross_max_lots=Decimal(10_000),
+        exposure_max=Decimal(1_000_000_000),
+        loss_daily_account_max=Decimal(1_000_000),
+        loss_daily_tenant_max=Decimal(10_000_000),
+    ),
+    order_value_max=None,
+    orders_open_max=None,
+    slippage_bps_max=None,
 )
+UNSET_LIMITS = Limits()

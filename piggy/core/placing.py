@@ -159,7 +159,8 @@ def _entered_anew(
 
 def _latch(*, verdict: ev.Verdict, account_id: str) -> Events:
     """Latch the execution throttle when it first refuses (P-15): what ran away does not start again by itself."""
-    ran_away = any(check.code == "P-15" and check.value for check in verdict.reasons)
+    # A limit that nobody set refuses, and tells of nothing that ran away.
+    ran_away = any(check.code == "P-15" and check.value and check.limit for check in verdict.reasons)
     return [ev.ThrottleLatched(account_id=account_id)] if ran_away else []
 
 

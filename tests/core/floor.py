@@ -13,6 +13,7 @@ from piggy.core.clearance import Permissions
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.instruments import AssetClass, Instrument
+from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.market import Level, VenueQuote
 from piggy.core.orders import OrderTerms, OrderType, Side
 
@@ -45,7 +46,7 @@ class Floor:
         for name, mode in modes.items():
             settings = {"a_book_percent": Decimal(40), "bid_markup_points": 2, "ask_markup_points": 3}
             settings |= {"order_notional_max": Decimal(10_000_000)} | group
-            self.do(cmd.ConfigureGroup(group=Group(name=name, book_mode=mode, **settings)))
+            self.do(cmd.ConfigureGroup(group=Group(name=name, book_mode=mode, **settings), limits=HOUSE_LIMITS))
         for account_id, name in (("a1", "a"), ("b1", "b"), ("mixed1", "mixed"), ("b2", "b")):
             self.open_account(account_id, group=name)
         for place, name in enumerate(("LP1", "LP2", "LP3"), 1):

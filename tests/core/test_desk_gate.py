@@ -87,6 +87,20 @@ def test_an_account_that_nobody_cleared_trades_nothing(floor: Floor) -> None:
     assert floor.do(opened) == [] and new(floor, "fresh") == {"P-02", "P-03"}
 
 
+def test_a_group_that_nobody_limited_trades_nothing(floor: Floor) -> None:
+    """Unset is refuse: what it begins with is on record, and holds until its own command says otherwise."""
+    bare = cmd.ConfigureGroup(group=msgspec.structs.replace(floor.desk.state.groups["b"], name="bare"))
+    assert names(floor.do(bare)) == ["GroupConfigured"]
+    floor.open_account("fresh", group="bare")
+    unset = {"P-08", "P-11", "P-12", "P-13", "P-14", "P-15", "P-16", "P-18", "P-19", "P-20"}
+    assert new(floor, "fresh") == unset
+    begun = msgspec.structs.replace(bare, limits=HOUSE_LIMITS)
+    assert names(floor.do(begun)) == ["LimitsConfigured"] and floor.do(begun) == []
+    assert new(floor, "fresh") == set()
+    floor.do(cmd.ConfigureLimits(group="bare", limits=msgspec.structs.replace(HOUSE_LIMITS, executions_max=None)))
+    assert floor.do(begun) == [] and new(floor, "fresh") == {"P-15"}
+
+
 def test_permissions_of_nobody_are_refused(floor: Floor) -> None:
     command = cmd.ConfigurePermissions(account_id="nobody", permissions=Permissions())
     assert floor.do(command)[0].code == "ACCOUNT_UNKNOWN"  # type: ignore[union-attr]

@@ -55,6 +55,13 @@ def test_an_intraday_change_of_limits_falls_back_at_the_end_of_the_day(floor: Fl
     assert codes(floor.place("b1", Side.BUY, "2.01")) == [] and only(floor.act(), ev.LimitsReverted) == []
 
 
+@pytest.mark.parametrize(("lots", "code"), [("4.5", []), ("5", []), ("5.01", ["P-08"])])
+def test_a_change_for_the_day_leaves_what_the_group_allows(floor: Floor, lots: str, code: list[str]) -> None:
+    """P-07, P-28: the group takes orders of ten million; the retail default of 250,000 is not slipped in."""
+    change(floor, limits=msgspec.structs.replace(HOUSE_LIMITS, order_volume_max_lots=D(5)))
+    assert codes(floor.place("b1", Side.BUY, lots)) == code
+
+
 def test_an_intraday_change_of_limits_is_ended_early_once(floor: Floor) -> None:
     """P-28."""
     change(floor)

@@ -8,7 +8,7 @@ import pytest
 
 from piggy.core.accounts import TradingState
 from piggy.core.gate import numbers_are_sane, unpriced
-from piggy.core.limits import HOUSE_LIMITS, Limits, UnableToSetLimit
+from piggy.core.limits import HOUSE_LIMITS, OF_THE_GROUP, Limits, UnableToSetLimit
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.core.risk import refusal
 from tests.core.gate_cases import SHARE, TERMS, context, refused
@@ -61,7 +61,8 @@ def test_the_largest_number_that_means_anything_is_one() -> None:
     assert numbers_are_sane(terms=largest)
 
 
-def test_what_holds_where_nobody_set_anything_is_written_down() -> None:
+def test_what_set_up_gives_a_new_group_is_written_down() -> None:
+    assert [getattr(HOUSE_LIMITS, name) for name in OF_THE_GROUP] == [None] * 3, "the group's own settings say those"
     named = ("order_volume_max_lots", "position_net_max_lots", "position_gross_max_lots")
     assert [getattr(HOUSE_LIMITS, name) for name in named] == [1_000, 5_000, 10_000]
     exposures = [getattr(HOUSE_LIMITS, f"exposure_{whose}_max") for whose in ("account", "tenant", "venue", "firm")]

@@ -18,6 +18,7 @@ from piggy.core.accounts import Account, Group, Strategy, Venue
 from piggy.core.clearance import Permissions
 from piggy.core.commands import Envelope
 from piggy.core.instruments import AssetClass, Instrument
+from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.orders import OrderTerms, Side
 from piggy.engine.clock import Clock
 from piggy.engine.config import EngineConfig
@@ -112,7 +113,7 @@ def opening_commands() -> list[cmd.Command]:
     return [
         cmd.SignReview(signed_by="head of compliance", reference="review", signed_at_us=time.time_ns() // 1_000),
         cmd.ConfigureInstrument(instrument=eurusd),
-        cmd.ConfigureGroup(group=Group(name="retail", order_notional_max=Decimal(10_000_000))),
+        cmd.ConfigureGroup(group=Group(name="retail", order_notional_max=Decimal(10_000_000)), limits=HOUSE_LIMITS),
         cmd.ConfigureVenue(venue=Venue(name="LP1")),
         cmd.ConfigureAccount(account=anna, clearance=Permissions.granted()),
         cmd.ConfigureStrategy(strategy=Strategy(strategy_id="mean", account_id="anna")),

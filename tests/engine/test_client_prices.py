@@ -11,6 +11,7 @@ import pytest
 from piggy.core import commands as cmd
 from piggy.core.accounts import BookMode, Group
 from piggy.core.events import OrderFilled
+from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.market import ClientPrice
 from piggy.core.orders import Side
 from piggy.engine.client_prices import WHOLE_ROUNDS, ClientPrices, prices_of
@@ -36,7 +37,9 @@ def test_a_client_deals_at_the_price_that_he_was_shown(bid: int, ask: int) -> No
 
 def test_each_client_has_his_own_and_what_nobody_knows_has_none() -> None:
     floor = Floor()
-    floor.do(cmd.ConfigureGroup(group=Group(name="dear", book_mode=BookMode.B, ask_markup_points=50)))
+    floor.do(
+        cmd.ConfigureGroup(group=Group(name="dear", book_mode=BookMode.B, ask_markup_points=50), limits=HOUSE_LIMITS)
+    )
     floor.open_account("rich", group="dear")
     found = shown(floor, b"b1|EURUSD", b"rich|EURUSD", b"nobody|EURUSD", b"b1|NOTHING", b"b1", b"")
     assert {account: set(mine) for account, mine in found.items()} == {"b1": {"EURUSD"}, "rich": {"EURUSD"}}

@@ -303,7 +303,7 @@ _COMMANDS: dict[str, Callable[[Policy, Any], cmd.AnyCommand]] = {
     Kind.OPTIONS: lambda row, made: cmd.ConfigureOptionModel(model=made),
     Kind.CLEARANCE: lambda row, made: cmd.ConfigurePermissions(account_id=row.owner, permissions=made),
     Kind.RESTRICTED: _restrictions,
-    Kind.GROUP: lambda row, made: cmd.ConfigureGroup(group=made),
+    Kind.GROUP: lambda row, made: cmd.ConfigureGroup(group=made, limits=HOUSE_LIMITS),
     Kind.INSTRUMENT: lambda row, made: cmd.ConfigureInstrument(instrument=made),
     Kind.AUCTIONS: lambda row, made: cmd.ConfigureAuctions(rules=made),
     Kind.VENUE: lambda row, made: cmd.ConfigureVenue(venue=_venue(row, made)),
