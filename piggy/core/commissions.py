@@ -30,6 +30,11 @@ class CommissionBasis(StrEnum):
     FIXED = "fixed"
 
 
+# Beyond these a charge means nothing, and exact arithmetic runs out of digits; bps are of all that is dealt.
+RATE_MAX = {basis: BPS if basis is CommissionBasis.BPS else MILLION for basis in CommissionBasis}
+TURNOVER_MAX = Decimal(1_000_000_000_000_000)
+
+
 class Charged(StrEnum):
     """Which lots pay: those that open a position, those that close one, or both."""
 
@@ -100,12 +105,21 @@ def chargeable(*, plan: Commission, opened: Decimal, closed: Decimal) -> Decimal
 
 def commission_fault(*, plan: Commission) -> str:
     """Return what is wrong with a plan, '' when nothing is."""
-    numbers = [plan.rate, plan.minimum or ZERO]
-    numbers += [number for tier in plan.tiers for number in (tier.from_turnover, tier.rate)]
-    if not all(number.is_finite() for number in numbers):
-        return "a commission needs finite numbers"
+    rates = [plan.rate, *(tier.rate for tier in plan.tiers)]
     starts = [tier.from_turnover for tier in plan.tiers]
-    return "" if starts == sorted(set(starts)) else "commission tiers must rise"
+    if not all(number.is_finite() for number in (*rates, *starts, plan.minimum or ZERO)):
+        return "a commission needs finite numbers"
+    most = RATE_MAX[plan.basis]
+    if not all(0 <= rate <= most for rate in rates):
+        return f"a commission {plan.basis.value} is from 0 to {most}"
+    if plan.minimum is not None and not 0 <= plan.minimum <= MILLION:
+        return f"the minimum of a commission is from 0 to {MILLION}"
+    if starts != sorted(set(starts)) or not all(0 <= start <= TURNOVER_MAX for start in starts):
+        return f"commission tiers must rise, from 0 to {TURNOVER_MAX}"
+    if plan.basis is CommissionBasis.FIXED and 0 < sum(rate > 0 for rate in rates) < len(rates):
+        # Whether an order has paid is told by what it paid: one that pays nothing first would pay later.
+        return "a fixed commission is nothing at every turnover, or at none"
+    return ""
 
 
 def _rate_at(*, plan: Commission, turnover: Decimal) -> Decimal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.commissions import (
+    TURNOVER_MAX,
     Charge,
     Charged,
     Commission,
@@ -21,7 +23,7 @@ from piggy.core.commissions import (
     chargeable,
     commission_fault,
 )
-from piggy.core.money import ZERO, minor_unit
+from piggy.core.money import ZERO, minor_unit, round_money
 from piggy.core.orders import Side
 from piggy.core.profiles import PriceProfile
 from tests.core.floor import Floor, only
@@ -131,3 +133,97 @@ def test_a_desk_charges_by_profile_on_the_months_turnover() -> None:
     floor.quotes()
     (later,) = only(floor.place("b1", Side.BUY, "1"), ev.OrderFilled)
     assert later.commission == Decimal("11.00"), "a new month starts at the first rate"
+
+
+numbers = st.decimals(min_value=0, max_value=10_000, places=4)
+turnovers = st.one_of(
+    st.decimals(min_value=0, max_value=2_000_000, places=2), st.decimals(min_value=0, max_value=TURNOVER_MAX, places=0)
+)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Commission:
+    """Any plan that may be set: no tiers, tiers from nothing on, tiers far apart, tiers that cost nothing."""
+    starts = sorted(draw(st.sets(turnovers, max_size=4)))
+    rates = st.one_of(st.just(ZERO), numbers)
+    tiers = tuple(TurnoverTier(from_turnover=start, rate=draw(rates)) for start in starts)
+    minimum = draw(st.sampled_from([None, ZERO, Decimal("0.005"), Decimal(12)]))
+    return Commission(basis=draw(bases), rate=draw(rates), tiers=tiers, minimum=minimum)
+
+
+def exact(plan: Commission, lots: Decimal, notional: Decimal, turnover: Decimal) -> Fraction:
+    """Give every tier the part of the turnover that falls in it, in exact fractions."""
+    steps = [(Fraction(0), plan.rate), *((Fraction(tier.from_turnover), tier.rate) for tier in plan.tiers)]
+    begins, ends = Fraction(turnover), Fraction(turnover) + Fraction(notional)
+    cost = Fraction(0)
+    for at, (start, rate) in enumerate(steps):
+        end = steps[at + 1][0] if at + 1 < len(steps) else ends
+        cost += max(Fraction(0), min(ends, end) - max(begins, start)) * Fraction(rate)
+    units = {
+        CommissionBasis.PER_LOT: Fraction(lots) / Fraction(notional),
+        CommissionBasis.PER_MILLION: Fraction(1, 10**6),
+    }
+    return cost * units.get(plan.basis, Fraction(1, 10**4))
+
+
+@given(
+    plan=plans(),
+    cut=st.lists(st.integers(1, 5_000), min_size=1, max_size=6),
+    price=st.decimals(min_value="0.00001", max_value=100_000, places=5),
+    turnover=turnovers,
+    currency=st.sampled_from(["USD", "JPY", "BHD", "BTC"]),
+)
+@example(plan=Commission(tiers=(TurnoverTier(from_turnover=ZERO, rate=Decimal(3)),)), cut=[1], price=Decimal(1), turnover=ZERO, currency="USD")  # fmt: skip # noqa: E501
+def test_any_plan_charges_what_exact_fractions_say_however_the_order_is_cut(
+    plan: Commission, cut: list[int], price: Decimal, turnover: Decimal, currency: str
+) -> None:
+    """A twin without rounding: at huge turnovers too, in currencies of none, two, three and eight digits."""
+    assert commission_fault(plan=plan) == ""
+    accrued = charged = worth = ZERO
+    for part in cut:
+        lots = Decimal(part) / 100
+        some = fee(
+            plan, lots, lots * price, turnover=turnover + worth, accrued=accrued, charged=charged, currency=currency
+        )
+        accrued, charged, worth = accrued + some.accrued, charged + some.due, worth + lots * price
+        assert min(some.accrued, some.due) >= 0, "nothing is ever paid back for dealing more"
+    owed = exact(plan, Decimal(sum(cut)) / 100, worth, turnover)
+    assert abs(Fraction(accrued) - owed) < Fraction(len(cut), 10**11)
+    assert charged == round_money(amount=max(accrued, plan.minimum or ZERO), currency=currency)
+
+
+TIER = TurnoverTier(from_turnover=ZERO, rate=Decimal(1))
+
+
+@pytest.mark.parametrize(
+    ("plan", "fault"),
+    [
+        (Commission(rate=Decimal("-0.01")), "from 0 to 1000000"),
+        (Commission(rate=Decimal(1_000_000)), ""),
+        (Commission(rate=Decimal("1000000.01")), "from 0 to 1000000"),
+        (Commission(basis=CommissionBasis.BPS, rate=Decimal(10_000)), ""),
+        (Commission(basis=CommissionBasis.BPS, rate=Decimal("10000.01")), "from 0 to 10000"),
+        (Commission(minimum=ZERO), ""),
+        (Commission(minimum=Decimal("-0.01")), "the minimum"),
+        (Commission(minimum=Decimal(1_000_000)), ""),
+        (Commission(minimum=Decimal("1000000.01")), "the minimum"),
+        (Commission(minimum=Decimal("Infinity")), "finite"),
+        (Commission(tiers=(TIER,)), ""),
+        (Commission(tiers=(TIER, TIER)), "rise"),
+        (Commission(tiers=(TurnoverTier(from_turnover=Decimal(-1), rate=ZERO),)), "rise"),
+        (Commission(tiers=(TurnoverTier(from_turnover=TURNOVER_MAX, rate=ZERO),)), ""),
+        (Commission(tiers=(TurnoverTier(from_turnover=TURNOVER_MAX + 1, rate=ZERO),)), "rise"),
+        (Commission(tiers=(TurnoverTier(from_turnover=ZERO, rate=Decimal("-1")),)), "from 0"),
+        (Commission(tiers=(TurnoverTier(from_turnover=ZERO, rate=Decimal("1E+30")),)), "from 0"),
+        (Commission(basis=CommissionBasis.FIXED, tiers=(TIER,)), "at none"),
+        (Commission(basis=CommissionBasis.FIXED, rate=Decimal(2), tiers=(TIER,)), ""),
+        (Commission(basis=CommissionBasis.FIXED), ""),
+    ],
+)
+def test_a_plan_that_pays_clients_or_means_nothing_is_refused(plan: Commission, fault: str) -> None:
+    """A rate of 1E+30 would end every order of its group in arithmetic that has no digits left."""
+    found = commission_fault(plan=plan)
+    assert fault in found and bool(found) is bool(fault)
+    floor = Floor()
+    events = floor.do(cmd.ConfigurePricing(group="b", symbol="*", profile=PriceProfile(commission=plan)))
+    assert bool(only(events, ev.CommandRefused)) is bool(fault)

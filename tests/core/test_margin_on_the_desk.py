@@ -162,9 +162,11 @@ def test_g8_g9_g10_half_of_the_margin_is_the_bar_and_nothing_of_another_account_
 
 
 def test_g11_a_gap_past_the_cash_is_made_good_once_in_the_ledger_and_after_a_crash() -> None:
-    """G11: cash 1,000, loss 1,250 at the fill: balance 0.00, 250.00 from the house."""
+    """G11: cash 1,000, loss 1,250 at the fill: balance 0.00, 250.00 from the house. G12: 5,000 elsewhere stay there."""
     floor = floor_of(INDEX)
     account(floor, "1000")
+    account(floor, "5000", name="wallet")
+    begun = len(floor.log)
     say(floor, "US500", "15999.99", "16000.00")
     buy(floor, "US500", "1")
     say(floor, "US500", "14750.00", "14750.01")
@@ -181,6 +183,9 @@ def test_g11_a_gap_past_the_cash_is_made_good_once_in_the_ledger_and_after_a_cra
     floor.desk = again
     say(floor, "US500", "14700.00", "14700.01")
     assert floor.act() == [] and floor.desk.state.balances["client"] == 0
+    assert floor.desk.state.balances["wallet"] == 5_000, "the same owner's"
+    moved = (ledger.postings(event=recorded.event, currency="USD") for recorded in floor.log[begun:])
+    assert {line.owner for lines in moved for line in lines if line.gl_account == ledger.CLIENT_MONEY} == {"client"}
 
 
 def test_g13_g14_a_change_of_class_counts_for_new_orders_both_ways_and_is_in_the_log() -> None:
