@@ -14,7 +14,7 @@ from apps.outbox.models import OutboxCommand
 from apps.risk import services
 from apps.risk.models import GroupLimits
 from piggy.core.instruments import AssetClass
-from piggy.core.limits import HOUSE_LIMITS, Limits
+from piggy.core.limits import HOUSE_LIMITS, OF_THE_GROUP, Limits
 from piggy.messaging import codec
 
 
@@ -34,8 +34,11 @@ def test_saved_limits_are_told_to_the_engine(group: Group) -> None:
 
 def test_limits_left_as_they_are_made_are_those_of_the_house(group: Group) -> None:
     told = GroupLimits(group=group).to_core()
-    assert [name for name in Limits.__struct_fields__ if getattr(told, name) is None] == []
+    assert {name for name in Limits.__struct_fields__ if getattr(told, name) is None} == set(OF_THE_GROUP)
+    effective = told.for_group(group=group.to_core())
+    assert [name for name in Limits.__struct_fields__ if getattr(effective, name) is None] == []
     assert told.loss_daily_account_max == HOUSE_LIMITS.loss_daily_account_max
+    assert group.to_command().limits == HOUSE_LIMITS, "and the engine begins with them"
 
 
 @pytest.mark.parametrize("collars", [{"gold": "a lot"}, {"tulips": "3"}, {"gold": "-1"}, ["gold"]])
