@@ -23,7 +23,7 @@ Respond = Callable[[HttpRequest], HttpResponse]
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}\Z")
 ADMIN = "/admin/"
 # How a field, and Python, say of a text that it is no number they could keep.
-NO_VALUE = ("Field '", "Exceeds the limit")
+NO_VALUE = ("Field '", "Exceeds the limit", "year ")
 ADMIN_POLICY = {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
 
 log = structlog.get_logger("piggy.web")
