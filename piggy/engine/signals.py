@@ -23,6 +23,8 @@ from piggy.core.events import CommandRefused
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.engine.loop import CommandMaker
 
+MALFORMED = "MALFORMED"
+
 # As the tables keep them: what is longer is no symbol of anybody, and no id that could be shown.
 ID_LENGTH_MAX, SYMBOL_LENGTH_MAX = 100, 40
 
@@ -58,17 +60,22 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def parse(*, body: bytes) -> Signal:
-    """Return the signal in `body`. Raises UnableToAcceptSignal: 400 for what is no JSON object, 422 for a bad field."""
+    """Return the signal in `body`. Raises UnableToAcceptSignal.
+
+    400 MALFORMED for what is no strict JSON, 400 INVALID_FIELD where a field is unknown, missing or no text, 422 for
+    one whose text cannot be used.
+    """
     try:
         found = _texts(body) or _strict(body)
     except (ValueError, RecursionError) as error:
-        raise UnableToAcceptSignal(400, "MALFORMED", f"The body is not strict JSON: {error}") from error
+        raise UnableToAcceptSignal(400, MALFORMED, f"The body is not strict JSON: {error}") from error
     try:
         signal = msgspec.convert(found, Signal)
     except msgspec.ValidationError as error:
         field = re.search(r"`\$\.(\w+)`|field `(\w+)`", str(error))
         name = next((part for part in field.groups() if part), "") if field else ""
-        raise UnableToAcceptSignal(422, "INVALID_FIELD", str(error), field=name) from error
+        status = 422 if str(error).startswith("Invalid enum value") else 400
+        raise UnableToAcceptSignal(status, "INVALID_FIELD", str(error), field=name) from error
     if not 1 <= len(signal.id) <= ID_LENGTH_MAX:
         _refuse("id", f"1 to {ID_LENGTH_MAX} characters")
     if not (_SYMBOL.fullmatch(signal.symbol or signal.ticker) and 1 <= len(_symbol(signal)) <= SYMBOL_LENGTH_MAX):

@@ -118,7 +118,7 @@ class SignalSocket(asyncio.Protocol):
                 self._unanswered -= 1
             if error.status == 401:
                 self._close(NOT_VALID, "the secret is no longer valid")
-            elif error.status == 400:
+            elif error.code == signals.MALFORMED:
                 self._close(UNREADABLE, "not strict JSON")
             else:
                 self._send(signal_id, refusal(error))
