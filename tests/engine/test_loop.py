@@ -147,14 +147,21 @@ async def test_a_repeat_of_what_is_not_committed_yet_waits_for_that_commit(bank:
     assert [answer.duplicate for _, answer in bank.heard if answer] == [False, True]
 
 
-async def test_inv_26_a_kill_goes_past_orders_that_wait(bank: Bank) -> None:
+async def test_inv_26_cancels_kills_and_stop_outs_go_past_orders_that_wait_and_keep_their_own_order(bank: Bank) -> None:
+    """INV-16, INV-17: ten batches of orders wait, and what makes the desk safer is decided in the very next one."""
     bank.ask(credit("one"))
     await bank.turns()
-    waiting = [bank.ask(credit(f"later {number}")) for number in range(3)]
-    killed = bank.ask(cmd.SetTradingState(scope="tenant", key="", state=TradingState.KILLED, reason="now", by="tess"))
+    waiting = [bank.ask(credit(f"later {number}")) for number in range(10 * 500)]
+    urgent = [
+        bank.ask(cmd.CancelOrder(order_id="O1", account_id="anna")),
+        bank.ask(cmd.ActOnPrices(symbols=("EURUSD",), accounts=("anna",))),
+        bank.ask(cmd.SetTradingState(scope="tenant", key="", state=TradingState.KILLED, reason="now", by="tess")),
+    ]
     bank.journal.gate.set()
-    await bank.turns()
-    assert bank.told[1:] == [killed, *waiting]
+    await bank.loop.settled()
+    await bank.turns(200)
+    assert bank.told[1:4] == urgent
+    assert bank.told[4:] == waiting
 
 
 async def test_f_32_an_order_beside_anothers_flood_waits_for_no_more_than_is_decided_already(bank: Bank) -> None:
