@@ -63,6 +63,28 @@ def test_sums_kept_up_move_by_move_equal_a_recount(history: list[Any], left_out:
     assert (risk.worth(into="USD", rate={"USD": D(1)}.get) is None) == missing
 
 
+@pytest.mark.parametrize(
+    ("net", "buys", "sells", "lots"),
+    [
+        ("0", "1", "0.5", "1"),
+        ("0", "0.5", "1", "1"),
+        ("0", "1", "1", "1"),
+        ("2", "0", "0.5", "2"),
+        ("-2", "0.5", "0", "2"),
+        ("-0.3", "0.1", "0.2", "0.5"),
+        ("0.3", "0.2", "0.1", "0.5"),
+    ],
+)
+def test_the_most_it_can_come_to_is_unsigned_and_counts_the_heavier_side(
+    net: str, buys: str, sells: str, lots: str
+) -> None:
+    """What may still be bought and what may still be sold never happen against each other."""
+    risk = OpenRisk()
+    risk.move(instrument=EURUSD, net=D(net), buys=D(buys), sells=D(sells), price=D("1.1"))
+    assert risk.symbols["EURUSD"].lots == D(lots)
+    assert risk.worth(into="USD", rate=RATES.get) == D(lots) * D(110_000)
+
+
 @pytest.fixture
 def floor() -> Floor:
     """Three symbols in two currencies; nothing is marked up."""

@@ -217,6 +217,8 @@ def test_other_unset_limits_refuse_too():
         ({"bid": None}, ["P-11", "P-09"]),
         ({"ask": None}, ["P-11", "P-09"]),
         ({"quote_at_us": None}, ["P-11", "P-09"]),
+        ({"quote_at_us": None, "close_on_stale_price": True}, ["P-11", "P-09"]),
+        ({"quote_at_us": None, "close_on_stale_price": True, "position_net": D(2)}, ["P-11", "P-09"]),
         ({"ask": None, **MARKET}, ["P-11", "P-10"]),
         ({"instrument": SHARE}, ["P-21"]),
         ({"instrument": SHARE, "daily_volume_lots": D(0)}, ["P-21"]),

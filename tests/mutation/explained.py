@@ -42,4 +42,5 @@ EXPLAINED: dict[str, str] = {
     "`0` became `1` in opened_at_us": "every fill says when it was",
     "`lots <= 0` became `lots < 0` in if lots <= 0:": "without lots a window has no percent either",
     "`min(news_lots, opened)` became": "news lots above what was opened are cut again when they are charged",
+    "`most + least >= 0` became `most + least > 0`": "of two sides that weigh the same either may be told",
 }

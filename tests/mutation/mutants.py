@@ -27,16 +27,23 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Mult,
     ast.Mod: ast.Add,
 }
+PLAIN = {"property", "staticmethod", "classmethod"}
 NAMES = {"min": "max", "max": "min", "all": "any", "any": "all"}
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One changed module; `what` reads as "line 40: `a <= b` became `a < b` in if a <= b:"."""
+    """One changed module; `what` reads as "line 40: `a <= b` became `a < b` in if a <= b:".
+
+    `lines` are those of the statement that was changed and `path` the names down to its function, as Account.margin;
+    both are empty for what runs when the module is imported.
+    """
 
     line: int
     what: str
     source: str
+    lines: range
+    path: tuple[str, ...]
 
 
 def mutants_of(*, source: str) -> Iterator[Mutant]:
@@ -46,6 +53,7 @@ def mutants_of(*, source: str) -> Iterator[Mutant]:
     options = {
         id(keyword.value) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for keyword in node.keywords
     }
+    places = _places(tree)
     for number, node in enumerate(ast.walk(tree)):
         if id(node) in options:
             continue  # frozen=True and kw_only=True of a struct are no decisions.
@@ -56,7 +64,35 @@ def mutants_of(*, source: str) -> Iterator[Mutant]:
             _apply(target, change)
             line = getattr(node, "lineno", 0)
             what = f"line {line}: `{before}` became `{ast.unparse(target)}` in {lines[line - 1].strip()}"
-            yield Mutant(line, what, ast.unparse(changed))
+            yield Mutant(line, what, ast.unparse(changed), *places.get(id(node), (range(0), ())))
+
+
+def _places(tree: ast.Module) -> dict[int, tuple[range, tuple[str, ...]]]:
+    """The innermost statement of every node that lies in the body of a function, and where that function stands."""
+    places: dict[int, tuple[range, tuple[str, ...]]] = {}
+    for path, function in _functions(tree.body, ()):
+        # A walk comes to a statement before those within it.
+        for statement in (inner for part in function.body for inner in ast.walk(part)):
+            if isinstance(statement, ast.stmt):
+                places |= {id(node): (_lines(statement), path) for node in ast.walk(statement)}
+    return places
+
+
+def _functions(body: list[ast.stmt], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], ast.FunctionDef]]:
+    """Functions and methods whose code can be exchanged: what a decorator keeps is not among them."""
+    for statement in body:
+        if isinstance(statement, ast.ClassDef):
+            yield from _functions(statement.body, (*path, statement.name))
+        elif (
+            isinstance(statement, ast.FunctionDef) and {ast.unparse(name) for name in statement.decorator_list} <= PLAIN
+        ):
+            yield (*path, statement.name), statement
+
+
+def _lines(statement: ast.stmt) -> range:
+    body = getattr(statement, "body", None)
+    last = max(body[0].lineno - 1, statement.lineno) if body else statement.end_lineno or statement.lineno
+    return range(statement.lineno, last + 1)
 
 
 def _changes(node: ast.AST) -> int:
