@@ -28,8 +28,12 @@ from piggy.core.resting import RestingOrders
 from piggy.core.rollover import ONE_DAY, business_date
 from piggy.core.state import Exposure, Order, State, accepted_order, activity_of, record_of
 from piggy.core.venue_folding import VENUE_HANDLERS, score_venue
+from piggy.core.verdicts import Check
 
 _ENDING = (TimeInForce.GTD, TimeInForce.DAY)
+# Kill switch, closed session, no live price, no review signed: it says nothing of the client that is refused. Nor does
+# the storm's own answer, which would never end it.
+_REFUSED_TO_ALL = frozenset({"P-01", "P-05", "P-11", "P-16", "P-30"})
 
 
 def fold(*, state: State, recorded: Recorded) -> None:
@@ -130,8 +134,7 @@ def _written_off(state: State, event: ev.NegativeBalanceWrittenOff, recorded: Re
 def _denied(state: State, event: ev.OrderDenied, recorded: Recorded) -> None:
     state.order_count += 1
     _count_message(state, event.terms, recorded, ZERO)
-    if not any(check.code == "P-16" for check in event.verdict.reasons):
-        state.activity[event.terms.account_id].reject(at_us=recorded.recorded_at_us)
+    _count_reject(state, event.terms.account_id, event.verdict.reasons, recorded)
     state.orders[event.order_id] = Order(
         order_id=event.order_id,
         terms=event.terms,
@@ -183,9 +186,14 @@ def _price_of(event: ev.OrderAccepted) -> Decimal | None:
 def _amendment_denied(state: State, event: ev.AmendmentDenied, recorded: Recorded) -> None:
     """A change that is refused is a message all the same (P-14), and one for the storm of rejects (P-16)."""
     _count_message(state, event.terms, recorded, ZERO)
-    reasons = event.verdict.reasons
-    if reasons and not any(check.code == "P-16" for check in reasons):
-        state.activity[event.account_id].reject(at_us=recorded.recorded_at_us)
+    if event.verdict.reasons:
+        _count_reject(state, event.account_id, event.verdict.reasons, recorded)
+
+
+def _count_reject(state: State, account_id: str, reasons: tuple[Check, ...], recorded: Recorded) -> None:
+    """A refusal counts towards the account's storm (P-16) unless nobody's order would have been taken just then."""
+    if not any(check.code in _REFUSED_TO_ALL for check in reasons):
+        state.activity[account_id].reject(at_us=recorded.recorded_at_us)
 
 
 def _count_message(state: State, terms: OrderTerms, recorded: Recorded, notional: Decimal) -> None:

@@ -216,6 +216,16 @@ def test_a_storm_of_rejects_is_refused_until_it_was_quiet(floor: Floor) -> None:
     assert new(floor) == set()
 
 
+def test_what_is_refused_to_all_is_no_storm_of_any_client(floor: Floor) -> None:
+    """P-16: who went on while the house took nothing is served again at once when it does."""
+    limits(floor, rejects_consecutive_max=1)
+    state(floor, "tenant", "", TradingState.HALTED)
+    for _ in range(3):
+        assert "P-01" in new(floor)
+    state(floor, "tenant", "", TradingState.ACTIVE, by="bob")
+    assert new(floor) == set()
+
+
 def test_an_accepted_order_ends_a_row_of_rejects(floor: Floor) -> None:
     limits(floor, rejects_consecutive_max=1)
     assert new(floor, lots="999.005") and new(floor) == set() and new(floor, lots="999.005") and new(floor) == set()
