@@ -60,3 +60,26 @@ def test_each_shard_has_an_engine_with_a_door_of_its_own_and_one_worker_serves_a
 
 def test_unknown_arguments_are_usage_errors() -> None:
     assert commands.run(name="down", arguments=["--hard"]) == commands.USAGE
+
+
+@pytest.mark.parametrize(
+    ("left", "asked"),
+    [
+        ("", ["setup_database", "demo"]),
+        ("schema of-before; demo of-before", ["setup_database", "sync_engine", "demo"]),
+        ("schema now; demo of-before", ["demo"]),
+        ("schema now; demo now", []),
+    ],
+)
+def test_an_older_database_is_migrated_and_its_engine_told_what_it_may_lack(
+    home: Path, monkeypatch: pytest.MonkeyPatch, left: str, asked: list[str]
+) -> None:
+    """A log from before a rule knows nothing of what the rule asks for, and its accounts would be refused."""
+    states, ran = [left], []
+    monkeypatch.setattr(up.schema, "digest", lambda **_: "now")
+    monkeypatch.setattr(up.schema, "state", lambda **_: states[-1])
+    monkeypatch.setattr(up.schema, "put_state", lambda text, **_: states.append(text))
+    monkeypatch.setattr(up.schema, "manage", lambda name, **_: ran.append(name))
+    (home / "logins.txt").touch()
+    up.prepare(env={"DATABASE_OWNER_URL": ""}, place=home)
+    assert (ran, states[-1]) == (asked, "schema now; demo now")

@@ -30,7 +30,7 @@ MESSAGES_PER_S_MAX = 20
 HANG_UP_S_MAX = 2.0
 NAMES_MAX = 8
 KEYS_MAX = 100
-Name = Annotated[str, msgspec.Meta(pattern=r"^(depth|stopout):[A-Za-z0-9._:-]{1,60}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^(depth|stopout):[A-Za-z0-9._:-]{1,60}\Z")]
 Key = Annotated[str, msgspec.Meta(max_length=60)]
 
 
