@@ -85,20 +85,21 @@ def main(env: Mapping[str, str]) -> None:
     ports = ", ".join(f"{lp.name} on {config.port(lp)}" for lp in config.lps)
     sys.stdout.write(f"ready: {ports}\n")
     sys.stdout.flush()
-    if config.speed:
-        stopped.wait()
-    else:
-        _obey(whole)
+    if not config.speed:
+        # Beside this thread, for a signal does not end a read of stdin.
+        threading.Thread(target=_obey, args=(whole, stopped), daemon=True).start()
+    stopped.wait()
     whole.stop()
 
 
-def _obey(whole: Range) -> None:
+def _obey(whole: Range, stopped: threading.Event) -> None:
     for line in sys.stdin:
         word, _, at_us = line.strip().partition(" ")
         if word != "until":
             break
         sys.stdout.write(f"at {at_us} {whole.play_until(int(at_us))}\n")
         sys.stdout.flush()
+    stopped.set()
 
 
 if __name__ == "__main__":
