@@ -269,6 +269,19 @@ def test_f_33_a_broker_suspended_by_the_platform_has_no_sockets_left_and_may_onl
     *_, lifted = told_of_suspension()
     assert (lifted.state, lifted.by, lifted.suspends) == (TradingState.ACTIVE, "platform", False)
 
+    async def again() -> None:
+        until_s = time.monotonic() + DOMAIN_CACHE_S + 5
+        while True:
+            try:
+                async with desk.line() as line:
+                    await whole(line)
+                    return
+            except websockets.InvalidStatus:
+                assert time.monotonic() < until_s, "it is let in again"
+                await asyncio.sleep(0.2)
+
+    asyncio.run(again())
+
 
 def test_two_brokers_in_one_process_never_see_each_other(desk: Desk) -> None:
     """T-06, seen from the wire."""
