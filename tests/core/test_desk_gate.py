@@ -14,7 +14,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import Account, TradingState
 from piggy.core.clearance import Calendar, Permissions, Session
 from piggy.core.limits import HOUSE_LIMITS
-from piggy.core.orders import OrderTerms, OrderType, Side
+from piggy.core.orders import OrderType, Side
 from tests.core.floor import SECOND_US, Floor, names, only
 
 MINUTE_US = 60 * SECOND_US
@@ -203,48 +203,6 @@ def test_the_throttle_latches_until_a_person_opens_it(floor: Floor, executions_m
     assert names(floor.do(release)) == ["ThrottleReleased"]
     assert floor.do(release)[0].code == "NOT_THROTTLED"  # type: ignore[union-attr]
     assert new(floor) == set()
-
-
-def test_a_storm_of_rejects_is_refused_until_it_was_quiet(floor: Floor) -> None:
-    """P-16: in a row."""
-    limits(floor, rejects_consecutive_max=3)
-    for _ in range(4):
-        assert new(floor, lots="999.005") - {"P-16"} and "P-16" not in new(floor, "b2")
-    assert new(floor) == {"P-16"} and replace(floor) == "P-16"
-    floor.now_us += 30 * SECOND_US
-    floor.quotes()
-    assert new(floor) == set()
-
-
-def test_what_is_refused_to_all_is_no_storm_of_any_client(floor: Floor) -> None:
-    """P-16: who went on while the house took nothing is served again at once when it does."""
-    limits(floor, rejects_consecutive_max=1)
-    state(floor, "tenant", "", TradingState.HALTED)
-    for _ in range(3):
-        assert "P-01" in new(floor)
-    state(floor, "tenant", "", TradingState.ACTIVE, by="bob")
-    assert new(floor) == set()
-
-
-def test_an_accepted_order_ends_a_row_of_rejects(floor: Floor) -> None:
-    limits(floor, rejects_consecutive_max=1)
-    assert new(floor, lots="999.005") and new(floor) == set() and new(floor, lots="999.005") and new(floor) == set()
-
-
-def test_half_rejects_in_half_a_minute_are_too_many(floor: Floor) -> None:
-    """P-16: as a share, of at least twenty orders."""
-    limits(floor, rejects_percent_max=D(50), duplicate_window_ms=0, account_messages_per_s_max=100)
-    place = OrderTerms(account_id="b1", symbol="EURUSD", side=Side.BUY, quantity=D("0.01"))
-    bad = msgspec.structs.replace(place, quantity=D("0.001"))
-    floor.now_us += 60 * SECOND_US
-    floor.requote()
-    for _ in range(9):
-        floor.do(cmd.PlaceOrder(terms=place))
-    for _ in range(10):
-        floor.do(cmd.PlaceOrder(terms=bad))
-    assert isinstance(floor.do(cmd.PlaceOrder(terms=bad))[0], ev.OrderDenied)
-    (denied,) = floor.do(cmd.PlaceOrder(terms=place))
-    assert isinstance(denied, ev.OrderDenied) and [c.code for c in denied.verdict.reasons] == ["P-16"]
 
 
 def grant(floor: Floor, order_id: str, **changes: Any) -> Any:
