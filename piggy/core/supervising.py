@@ -168,9 +168,8 @@ def _clear(*, command: cmd.SetTradingState, execution: Execution) -> None:
         venue, _, symbol = command.key.partition("/")
         execution.events += venue_cancels.leave(venue=venue, symbol=symbol, reason=reason, moment=moment)
         return
-    stays = (lambda order: order.terms.reduce_only) if command.suspends else (lambda order: False)
     found = (order for order in _working(moment.state) if _in_scope(order, command.scope, command.key))
-    working = (order.order_id for order in found if not stays(order))
+    working = (order.order_id for order in found if not (command.suspends and order.terms.reduce_only))
     plan = kill_plan(working=working, open_positions=())
     orders = (moment.state.orders[order_id] for order_id in plan.cancel)
     venue_cancels.end(orders=orders, outcome="cancelled", reason=reason, execution=execution)
