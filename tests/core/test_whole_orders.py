@@ -130,6 +130,18 @@ def test_a_part_that_the_market_made_dearer_is_averaged_in_the_clients_favour() 
     assert made_good.price == D("1.10003")  # 1.1000033… with three points of markup.
 
 
+def test_a_breach_told_before_its_fill_is_made_good_at_the_price_of_that_fill() -> None:
+    """The venue ends the leg first and reports the fill afterwards: the average knows it already."""
+    floor = Floor()
+    floor.place("a1", Side.BUY, "2", time_in_force=FOK)
+    (leg,) = floor.children()
+    assert not only(floor.done(leg, filled="0.5"), ev.OrderFilled)
+    venues_own, made_good = only(floor.fill(leg, "1.10007", lots="0.5"), ev.OrderFilled)
+    assert (venues_own.quantity, venues_own.book) == (D("0.5"), "A")
+    assert (made_good.quantity, made_good.book, made_good.price) == (D("1.5"), "B", venues_own.price)
+    assert floor.order(1).state is OrderState.FILLED
+
+
 def test_a_client_who_cancels_after_the_breach_still_has_all_of_it() -> None:
     floor = Floor()
     floor.place("a1", Side.BUY, "2", time_in_force=FOK)
