@@ -49,10 +49,17 @@ def _shrink_siblings(*, order: Order, lots: Decimal, execution: Execution) -> No
 
 
 def _protect(*, order: Order, lots: Decimal, execution: Execution) -> None:
-    """Give the lots just filled their exits: a limit at the take-profit, a stop at the stop-loss, one pair per fill."""
+    """Give the lots just filled their exits: a limit at the take-profit, a stop at the stop-loss, one pair per fill.
+
+    Lots that closed something began no position, so there is nothing of them to exit from.
+    """
     terms = order.terms
     exits = ((OrderType.LIMIT, terms.take_profit), (OrderType.STOP, terms.stop_loss))
     account = execution.moment.account(terms.account_id)
+    position = execution.position(position_id_of(account=account, order=order))
+    if position is None or position.side is not terms.side:
+        return
+    lots = min(lots, position.lots)
     group = execution.moment.group_of(terms.account_id)
     for kind, price in exits:
         if price is None:

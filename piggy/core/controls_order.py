@@ -20,6 +20,7 @@ _BUY, _GTD, _AT_ONCE = Side.BUY, TimeInForce.GTD, (TimeInForce.IOC, TimeInForce.
 STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2, TradingState.KILLED: 3}
 # Tuples, for membership in them asks identity first; hashing an enum member costs ten times more.
 _NEEDS_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+_DEALS_AT_ONCE = (OrderType.MARKET, OrderType.LIMIT)
 _NEEDS_STOP = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
 _PASSED = {
     code: Check(code=code, passed=True) for code in ("P-01", "P-02", "P-03", "P-04", "P-05", "P-06", "P-09", "P-10")
@@ -162,7 +163,10 @@ def _fault(context: GateContext) -> str | None:
     for name, lots in (("display", terms.display_quantity), ("minimum", terms.minimum_quantity)):
         if lots is not None and lots % instrument.lot_step:
             return f"the {name} quantity must be a multiple of {instrument.lot_step} lots"
-    return _price_fault(terms, instrument.tick_size) or _shape_fault(terms, context.now_us)
+    fault = _price_fault(terms, instrument.tick_size) or _shape_fault(terms, context.now_us)
+    if fault is None and (terms.take_profit is not None or terms.stop_loss is not None):
+        return _exits_fault(context)
+    return fault
 
 
 def _price_fault(terms: OrderTerms, tick: Decimal) -> str | None:
@@ -170,8 +174,10 @@ def _price_fault(terms: OrderTerms, tick: Decimal) -> str | None:
         return "this order type needs a limit price"
     if terms.stop_price is None and terms.type in _NEEDS_STOP:
         return "this order type needs a stop price"
-    if terms.trailing_distance is None and terms.type is _TRAILING:
-        return "a trailing stop needs a distance"
+    if terms.stop_price is not None and terms.type in _DEALS_AT_ONCE:
+        return "this order type has no stop price"
+    if (terms.trailing_distance is None) is (terms.type is _TRAILING):
+        return "a trailing stop, and nothing else, needs a distance"
     for price in (terms.limit_price, terms.stop_price, terms.trailing_distance, terms.take_profit, terms.stop_loss):
         if price is not None and price % tick:
             return f"prices must be multiples of {tick}"
@@ -190,3 +196,23 @@ def _shape_fault(terms: OrderTerms, now_us: int) -> str | None:
     if terms.post_only and (terms.type not in _NEEDS_LIMIT or terms.time_in_force in _AT_ONCE):
         return "an order that deals at once or never cannot be post-only"
     return None
+
+
+def _exits_fault(context: GateContext) -> str | None:
+    """Return which exit would close at once, from the price that the order can begin its position at."""
+    terms, sign = context.terms, context.terms.side.sign
+    enters, leaves = (context.ask, context.bid) if sign > 0 else (context.bid, context.ask)
+    if terms.type in _NEEDS_STOP:
+        enters = leaves = terms.stop_price
+    elif terms.limit_price is not None:
+        enters, leaves = _better(terms.limit_price, enters, sign), _better(terms.limit_price, leaves, sign)
+    if terms.take_profit is not None and enters is not None and (terms.take_profit - enters) * sign <= 0:
+        return "the take profit must be where the position gains"
+    if terms.stop_loss is not None and leaves is not None and (terms.stop_loss - leaves) * sign >= 0:
+        return "the stop loss must be where the position loses"
+    return None
+
+
+def _better(limit: Decimal, market: Decimal | None, sign: int) -> Decimal:
+    """Return the price that is better for whoever begins a position: lower to buy, higher to sell."""
+    return limit if market is None or (limit - market) * sign <= 0 else market

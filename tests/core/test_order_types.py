@@ -87,6 +87,20 @@ def test_a_stop_loss_at_a_venue_keeps_the_rest_protected_while_it_fills_in_parts
     assert protected == [Decimal("0.4"), Decimal("0.6")]
 
 
+def test_what_closes_a_position_gets_no_exits_that_would_close_the_next_one(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "2")
+    exits = {"take_profit": Decimal("1.09500"), "stop_loss": Decimal("1.10500")}
+    for lots in ("0.5", "1.5"):
+        assert len(only(floor.place("b1", Side.SELL, lots, **exits), ev.OrderAccepted)) == 1
+    assert not floor.desk.state.positions and not floor.desk.state.open_orders["b1"]
+
+
+def test_only_what_a_reversal_opens_gets_exits(floor: Floor) -> None:
+    floor.place("b1", Side.BUY, "1")
+    _, exit_ = only(floor.place("b1", Side.SELL, "3", stop_loss=Decimal("1.10500")), ev.OrderAccepted)
+    assert (exit_.terms.side, exit_.terms.quantity) == (Side.BUY, 2)
+
+
 def test_one_cancels_the_other(floor: Floor) -> None:
     floor.place("b1", Side.BUY, "1", limit_price="1.09950", oco_group="pair")
     floor.place("b1", Side.BUY, "1", type=OrderType.STOP, stop_price=Decimal("1.10080"), oco_group="pair")

@@ -122,6 +122,9 @@ def test_a_limit_holds_to_the_unit(request_, code, below, at, above):
         ("P-06", {"type": OrderType.TRAILING_STOP}),
         ("P-06", {"limit_price": D("1.100001")}),
         ("P-06", {"stop_loss": D("1.000001")}),
+        ("P-06", {"stop_price": D("1.1")}),
+        ("P-06", {"stop_price": D("1.1"), **MARKET}),
+        ("P-06", {"trailing_distance": D("0.01")}),
         ("P-06", {"display_quantity": D("2.01")}),
         ("P-06", {"display_quantity": D("0.015")}),
         ("P-06", {"minimum_quantity": D("0.015")}),
@@ -160,6 +163,39 @@ def test_a_control_refuses_for_its_own_reason(request_, code, spoilt):
 )  # fmt: skip
 def test_good_orders_pass_every_control(spoilt):
     assert refused(**spoilt) == []
+
+
+LIMIT_SELL = {"side": Side.SELL}
+STOP = {"type": OrderType.STOP, "limit_price": None, "stop_price": D("1.105")}
+STOP_SELL = {"type": OrderType.STOP, "limit_price": None, "stop_price": D("1.095"), "side": Side.SELL}
+
+
+@pytest.mark.parametrize(
+    ("order", "profit", "loss", "tick"),
+    [
+        # (order, the first take profit and the first stop loss that are good, towards what is good), 1.0999 at 1.1001.
+        ({"limit_price": D("1.095")}, "1.09501", "1.09499", 1),
+        ({"limit_price": D("1.1")}, "1.10001", "1.09989", 1),
+        ({"limit_price": D("1.105")}, "1.10011", "1.09989", 1),
+        (LIMIT_SELL | {"limit_price": D("1.105")}, "1.10499", "1.10501", -1),
+        (LIMIT_SELL | {"limit_price": D("1.095")}, "1.09989", "1.10011", -1),
+        (MARKET, "1.10011", "1.09989", 1),
+        (MARKET | {"side": Side.SELL}, "1.09989", "1.10011", -1),
+        (STOP, "1.10501", "1.10499", 1),
+        (STOP_SELL, "1.09499", "1.09501", -1),
+    ],
+)
+def test_an_exit_that_would_close_at_once_is_refused(order, profit, loss, tick):
+    point = D("0.00001") * tick
+    assert refused(**order, take_profit=D(profit), stop_loss=D(loss)) == []
+    assert refused(**order, take_profit=D(profit) - point) == ["P-06"]
+    assert refused(**order, stop_loss=D(loss) + point) == ["P-06"]
+
+
+def test_exits_are_held_against_the_orders_own_price_where_there_is_no_other():
+    unquoted = {"bid": None, "ask": None, "take_profit": D("1.2"), "stop_loss": D("1.0")}
+    assert "P-06" not in refused(**unquoted) and "P-06" not in refused(**unquoted, **MARKET)
+    assert "P-06" in refused(**unquoted | {"stop_loss": D("1.1")})
 
 
 @pytest.mark.parametrize("request_", REQUESTS)

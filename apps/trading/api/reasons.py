@@ -32,6 +32,8 @@ FIELDS = {
 FIELDS_OF_FORM = {
     "stop price": "stop_price",
     "trailing stop": "trailing_distance",
+    "take profit": "take_profit",
+    "stop loss": "stop_loss",
     "display quantity": "display_quantity",
     "minimum quantity": "minimum_quantity",
     "good till date": "expires_at",
