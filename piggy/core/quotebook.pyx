@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t
 
 from piggy.core.accounts import Venue
 from piggy.core.market import AttributedLevel, BestQuote
-from piggy.core.quotefilter import AHEAD_MS_MAX, Fault, QuoteFilter, fault_of, is_spike
+from piggy.core.quotefilter import AHEAD_MS_MAX, Fault, QuoteFilter, completed, fault_of, is_spike
 
 cdef int64_t NEVER_US = <int64_t>1 << 62
 cdef int64_t AHEAD_US = AHEAD_MS_MAX * 1000
@@ -68,6 +68,13 @@ cdef class Feed:
         if quote.asks:
             self.ask, self.ask_size = quote.asks[0].price, quote.asks[0].size
 
+    cdef bint withdraw(self):
+        # The quote is gone; what the next one is judged by stays, or a new session could begin with any price.
+        cdef bint had = self.quote is not None
+        self.quote = self.bid = self.bid_size = self.ask = self.ask_size = None
+        self.ranked_bids = self.ranked_asks = None
+        return had
+
     cdef bint is_live(self, int64_t now_us):
         return self.quote is not None and self.enabled and self.begins_at_us() <= now_us <= self.expires_at_us
 
@@ -93,12 +100,13 @@ cdef class Feed:
                 if self.reference is not None:
                     spiked = is_spike(quote=quote, reference=self.reference, quote_filter=self.filter)
                 self.draw_band(bid, ask)
-            self.reference = quote
+            self.reference = quote if bids and asks else completed(quote=quote, reference=self.reference, quote_filter=self.filter)
         self.ranked_bids = self.ranked_asks = None
         if fault is not None or spiked:
             self.good, self.quote, self.fault = 0, None, SPIKE if spiked else fault
-        elif self.fault is not None and self.good + 1 < self.filter.good_ticks:
-            self.good, self.quote = self.good + 1, None
+        elif self.fault is not None and (self.good + 1 < self.filter.good_ticks or not (bids or asks)):
+            # A quote of nothing says nothing of the venue's prices.
+            self.good, self.quote = self.good + (1 if bids or asks else 0), None
             return RECOVERING
         else:
             self.quote, self.fault, self.expires_at_us = quote, None, at_us + self.age_us
@@ -361,10 +369,13 @@ cdef class QuoteTable:
         return book.update(feed, quote)
 
     def withdraw(self, *, venue, symbol=None):
-        """Forget the venue's quotes of one symbol, or of all when its session is down."""
+        """Take the venue's quotes of one symbol, or of all when its session is down, off the market."""
+        cdef QuoteBook book
+        cdef Feed feed
         for name in [symbol] if symbol is not None else list(self.books):
             book = self.books.get(name)
-            if book is not None and book.feeds.pop(venue, None) is not None:
+            feed = book.feeds.get(venue) if book is not None else None
+            if feed is not None and feed.withdraw():
                 book.forget()
                 self.touched.add(name)
 

@@ -62,10 +62,24 @@ def fault_of(*, quote: VenueQuote) -> Fault | None:
 
 def is_spike(*, quote: VenueQuote, reference: VenueQuote, quote_filter: QuoteFilter) -> bool:
     """Tell whether either side of `quote` is too far from the same side of `reference` to be believed at once."""
-    if abs(quote.received_at_us - reference.received_at_us) > quote_filter.reference_age_ms_max * 1000:
+    if _is_past(quote, reference, quote_filter):
         return False
     share = quote_filter.spike_bps_max / BPS
     return _jumped(quote.bids, reference.bids, share) or _jumped(quote.asks, reference.asks, share)
+
+
+def completed(*, quote: VenueQuote, reference: VenueQuote | None, quote_filter: QuoteFilter) -> VenueQuote:
+    """Return what the quote after `quote`, which lacks a side, is judged by: that side is where it last was.
+
+    Otherwise whoever takes a side away for a moment could bring it back at any price.
+    """
+    if reference is None or _is_past(quote, reference, quote_filter):
+        return quote
+    return msgspec.structs.replace(quote, bids=quote.bids or reference.bids, asks=quote.asks or reference.asks)
+
+
+def _is_past(quote: VenueQuote, reference: VenueQuote, quote_filter: QuoteFilter) -> bool:
+    return abs(quote.received_at_us - reference.received_at_us) > quote_filter.reference_age_ms_max * 1000
 
 
 def _jumped(now: tuple[Level, ...], before: tuple[Level, ...], share: Decimal) -> bool:

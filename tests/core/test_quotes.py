@@ -221,12 +221,39 @@ def test_a_lone_spike_never_counts_and_a_real_jump_does_after_some_good_ticks() 
     assert best(market) == ("LP1", "1.1001", "LP1", "1.1002")
 
 
-def test_a_jump_after_a_long_silence_is_no_spike_and_an_empty_side_compares_with_nothing() -> None:
+def test_a_jump_after_a_long_silence_is_no_spike_and_a_side_never_quoted_compares_with_nothing() -> None:
     market = market_of(quoted("LP1", "1.1000", "1.1002"))
-    assert market.update(quote=quoted("LP1", "1.4000", "1.4002", at=NOW_US + 60_001 * MS)) is None
-    assert market.update(quote=quoted("LP1", "1.4000", "", at=NOW_US + 60_002 * MS)) is None
-    assert market.update(quote=quoted("LP1", "1.4000", "1.6", at=NOW_US + 60_003 * MS)) is None
-    assert market.update(quote=quoted("LP1", "1.4000", "1.9", at=NOW_US + 60_004 * MS)) == Fault.SPIKE
+    assert market.update(quote=quoted("LP1", "1.4000", "", at=NOW_US + 60_001 * MS)) is None
+    assert market.update(quote=quoted("LP1", "1.4000", "1.6", at=NOW_US + 60_002 * MS)) is None
+    assert market.update(quote=quoted("LP1", "1.4000", "1.9", at=NOW_US + 60_003 * MS)) == Fault.SPIKE
+
+
+@pytest.mark.parametrize("away", [("1.1000", ""), ("", "1.1002"), ("", "")])
+def test_a_side_that_comes_back_is_compared_with_where_it_was(away: tuple[str, str]) -> None:
+    market = market_of(quoted("LP1", "1.1000", "1.1002"))
+    assert market.update(quote=quoted("LP1", *away)) is None
+    assert market.update(quote=quoted("LP1", "1.4000", "1.4002")) == Fault.SPIKE
+
+
+def test_a_quote_of_nothing_is_no_good_tick() -> None:
+    market = market_of(quoted("LP1", "1.1000", "1.1002"), quoted("LP1", "NaN", "1.1002"))
+    for _ in range(4):
+        assert market.update(quote=quoted("LP1")) == Fault.RECOVERING
+    good = [market.update(quote=quoted("LP1", "1.1000", "1.1002")) for _ in range(3)]
+    assert good == [Fault.RECOVERING, Fault.RECOVERING, None]
+
+
+def test_a_session_that_was_down_begins_with_no_wild_price_and_its_quarantine_goes_on() -> None:
+    market = market_of(quoted("LP1", "1.1000", "1.1002"))
+    market.withdraw(venue="LP1")
+    assert best(market) is None and market.changed() == {"EURUSD"}
+    market.withdraw(venue="LP1")
+    assert market.changed() == set()
+    assert market.update(quote=quoted("LP1", "1.4000", "1.4002")) == Fault.SPIKE
+    market.withdraw(venue="LP1")
+    again = [market.update(quote=quoted("LP1", "1.4000", "1.4002")) for _ in range(3)]
+    assert again == [Fault.RECOVERING, Fault.RECOVERING, None]
+    assert best(market) == ("LP1", "1.4000", "LP1", "1.4002")
 
 
 def test_the_spike_limit_is_set_per_symbol_and_exact() -> None:
