@@ -54,11 +54,21 @@ def parse(*, body: bytes) -> Any:
         raise
     except ValueError as error:
         raise ParseError("The body is not valid JSON.") from error
-    if "\\u0000" in text or "\0" in text:
+    # A backslash that is escaped itself makes a text of what only looks like NUL.
+    if "\\u0000" in text and _holds_nul(value):
         raise ParseError("The body holds a NUL character.")
     if "\\u" in text and not _is_storable(value):
         raise ParseError("The body holds half of a character.")
     return value
+
+
+def _holds_nul(value: Any) -> bool:
+    """Return whether any text or key does; as deep as DEPTH_MAX at most."""
+    if isinstance(value, dict):
+        return any("\0" in key or _holds_nul(each) for key, each in value.items())
+    if isinstance(value, list):
+        return any(_holds_nul(each) for each in value)
+    return isinstance(value, str) and "\0" in value
 
 
 def _is_storable(value: Any) -> bool:
