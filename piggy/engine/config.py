@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from piggy.engine.addresses import LOCAL, Proxies
+
 CONTEXT_KEY_BYTES_MIN = 32
 
 
@@ -22,6 +24,7 @@ class EngineConfig:
     `tape_days` is how long the rule lab's tapes are kept, 0 records none; a tenant's has at most `tape_mib_max` a day.
     A rate of 0 is no limit. `reconcile_ms_max` is how long a start waits for venues before it goes on without some.
     An order leaves memory `ended_kept_s` after it ended, or sooner where a tenant has more than `ended_kept_max`.
+    What one of `edge_proxies` (addresses or networks) says in X-Forwarded-For counts, nobody else's word.
     Past `signals_waiting_max`, which tenants share, the fast door answers 503 until fewer wait.
     """
 
@@ -33,6 +36,7 @@ class EngineConfig:
     holder: str = ""
     edge_host: str = "127.0.0.1"
     edge_port: int = 8010
+    edge_proxies: tuple[str, ...] = LOCAL
     batch_max: int = 500
     lease_life_s: int = 3
     reconcile_ms_max: int = 1_000
@@ -59,6 +63,7 @@ class EngineConfig:
             holder=f"{socket.gethostname()}:{os.getpid()}",
             edge_host=env.get("PIGGY_EDGE_HOST", "127.0.0.1"),
             edge_port=_number(env, "PIGGY_EDGE_PORT", 8010),
+            edge_proxies=_proxies(env, "PIGGY_EDGE_PROXIES"),
             strategy_signals_per_s_max=_number(env, "PIGGY_STRATEGY_SIGNALS_PER_S_MAX", 100),
             tenant_signals_per_s_max=_number(env, "PIGGY_TENANT_SIGNALS_PER_S_MAX", 5_000),
             address_failures_per_s_max=_number(env, "PIGGY_ADDRESS_FAILURES_PER_S_MAX", 20),
@@ -85,6 +90,15 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
     if not value.isdigit():
         raise UnableToReadConfig(f"{name} must be a whole number, not {value!r}.")
     return int(value)
+
+
+def _proxies(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = tuple(each.strip() for each in (env.get(name, "") or ",".join(LOCAL)).split(","))
+    try:
+        Proxies(trusted=found)
+    except ValueError as error:
+        raise UnableToReadConfig(f"{name} must be addresses or networks with commas between: {error}.") from error
+    return found
 
 
 def _key(env: Mapping[str, str], name: str) -> bytes:

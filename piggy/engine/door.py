@@ -11,6 +11,7 @@ from piggy.core.answers import STORAGE_FULL, Answer
 from piggy.core.commands import ActOnTime, Envelope
 from piggy.core.strategies import key_versions
 from piggy.engine import signals
+from piggy.engine.addresses import crowd_of
 from piggy.engine.config import EngineConfig
 from piggy.engine.http import Request
 from piggy.engine.loop import Item, Loop
@@ -77,7 +78,13 @@ class Door:
         """Prove a connection, signed over an empty body, for all that comes over it. Raises UnableToAcceptSignal."""
         strategy = self._strategy(tenant, strategy_id)
         version = self._unguessed(request, lambda: self._prove_signed(request, tenant, strategy))
+        if self.is_suspended(tenant=tenant):
+            raise UnableToAcceptSignal(403, "SUSPENDED", "The broker is suspended; a signal may still come by POST.")
         return Pass(tenant, strategy_id, version)
+
+    def is_suspended(self, *, tenant: str) -> bool:
+        """Whether the platform has suspended the tenant: single signals may then close, as its desk decides (F-33)."""
+        return tenant in self._term.status.suspended
 
     def still_valid(self, *, passed: Pass) -> Strategy:
         """Return the strategy behind a connection as it is now. Raises UnableToAcceptSignal 401 after a rotation."""
@@ -140,14 +147,14 @@ class Door:
 
     def _unguessed(self, request: Request, prove: Callable[[], Proven]) -> Proven:
         """Return what a proof gives, counting those from an address that fail; past the limit none is looked at."""
-        now_ns = time.monotonic_ns()
-        if self._failures.is_spent(name=request.address, now_ns=now_ns):
+        now_ns, crowd = time.monotonic_ns(), crowd_of(address=request.address)
+        if self._failures.is_spent(name=crowd, now_ns=now_ns):
             raise _too_many("Too many proofs from this address were not valid.")
         try:
             return prove()
         except UnableToAcceptSignal as error:
             if error.status == 401:
-                self._failures.take(name=request.address, now_ns=now_ns)
+                self._failures.take(name=crowd, now_ns=now_ns)
             raise
 
     def _prove_signed(self, request: Request, tenant: str, strategy: Strategy | None) -> int:

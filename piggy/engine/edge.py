@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from piggy.engine import metrics
+from piggy.engine import metrics, signals
+from piggy.engine.addresses import Proxies
 from piggy.engine.config import EngineConfig
 from piggy.engine.door import Door
 from piggy.engine.http import Connection, Connections, Request, Respond, Response
@@ -30,20 +31,21 @@ class Edge:
         self._status = term.status
         self._door = Door(term=term, config=config)
         self._connections = Connections()
+        self._proxies = Proxies(trusted=config.edge_proxies)
 
     async def serve(self, *, host: str, port: int) -> None:
         """Listen until cancelled."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: Connection(handler=self.handle, connections=self._connections, upgrade=self.upgrade),
-            host,
-            port,
-            backlog=1_024,
-        )
+        server = await loop.create_server(self._connection, host, port, backlog=1_024)
         log.info("edge listening", extra={"host": host, "port": port})
         async with server, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._connections.watch())
             tasks.create_task(self._door.waiting.watch())
+
+    def _connection(self) -> Connection:
+        return Connection(
+            handler=self.handle, connections=self._connections, upgrade=self.upgrade, proxies=self._proxies
+        )
 
     def handle(self, request: Request, respond: Respond, waited_s: float = 0) -> None:
         """Answer one request, at once or after the commit of what it asked.
@@ -75,6 +77,8 @@ class Edge:
             if "origin" in request.headers:
                 # A page of somebody else in somebody's browser is no strategy.
                 raise UnableToAcceptSignal(403, "FORBIDDEN", "Browsers do not signal.")
+            if request.headers.get("sec-websocket-version") != "13":
+                raise UnableToAcceptSignal(426, "UPGRADE_REQUIRED", "WebSocket of version 13.")
             strategy_id = request.path.removeprefix(SOCKETS)
             passed = self._door.enter(request=request, tenant=tenant, strategy_id=strategy_id)
         except UnableToAcceptSignal as error:
@@ -83,7 +87,7 @@ class Edge:
 
     def _page(self, request: Request) -> Response:
         if request.method != "GET":
-            return said(405, {"error": "METHOD_NOT_ALLOWED"})
+            return said(405, {"error": "METHOD_NOT_ALLOWED"}, allow="GET")
         status = self._status
         if request.path == "/healthz":
             return said(200, {"status": "ok", "state": status.state})
@@ -118,7 +122,9 @@ class Edge:
             raise UnableToAcceptSignal(503, "ENGINE_RECOVERING", "Try again with the same id.", retry_after_s=1)
         tenant = self._door.tenant_of(host=request.headers.get("host", ""))
         if request.method != "POST":
-            raise UnableToAcceptSignal(405, "METHOD_NOT_ALLOWED", "Signals are posted.")
+            respond(said(405, {"error": "METHOD_NOT_ALLOWED", "text": "Signals are posted."}, allow="POST"))
+            return
+        signals.require_readable(content_type=request.headers.get("content-type", ""))
         strategy_id, _, mac = request.path.removeprefix(HOOKS).partition("/")
         self._door.signal(
             request=request,

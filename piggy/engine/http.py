@@ -11,25 +11,43 @@ from typing import NamedTuple, Protocol, cast
 
 import httptools
 
+from piggy.engine.addresses import Proxies
+
 BODY_BYTES_MAX = 256 * 1024
 HEADER_BYTES_MAX = 16 * 1024
+HEADER_LINES_MAX = 100
+URL_BYTES_MAX = 8 * 1024
+# A body in chunks of one byte each; what is beyond that is in extensions, which nobody asked for.
+CHUNKED_BYTES_MAX = 8 * BODY_BYTES_MAX
 CONNECTIONS_MAX = 2_000
 PIPELINED_MAX = 64
 REQUEST_S_MAX = 10
 IDLE_S_MAX = 75
 HEADER_NAMES_KEPT = 500
+PROXIES_HERE = Proxies()
 
 REASONS = {
-    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-    405: "Method Not Allowed", 409: "Conflict",
-    413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content", 429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error", 503: "Service Unavailable",
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    409: "Conflict", 413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
+    422: "Unprocessable Content", 426: "Upgrade Required", 429: "Too Many Requests",
+    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
 }  # fmt: skip
+
+# What a status without which the other side does not know how to go on says besides (RFC 9110).
+SAID_WITH = {
+    401: "WWW-Authenticate: Piggy-Signature\r\n",
+    415: "Accept: application/json, text/plain\r\nAccept-Encoding: identity\r\n",
+    426: "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+}
+# Of two that differ each reader would take another; what is not named here is a list, and goes on.
+ONCE = frozenset({
+    "host", "content-length", "content-type", "content-encoding", "transfer-encoding", "expect", "origin", "upgrade",
+    "sec-websocket-key", "sec-websocket-version", "x-piggy-timestamp", "x-piggy-signature",
+})  # fmt: skip
 
 
 class Request(NamedTuple):
-    """One whole request; header names are lower case, `address` is the peer or what a local proxy says of it."""
+    """One whole request; header names are lower case, `address` is the peer or whom a proxy of ours names."""
 
     method: str
     path: str
@@ -39,25 +57,28 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """A status with its body; `retry_after_s` is for who should come again."""
+    """A status with its body; `retry_after_s` is for who should come again, `allow` the method of a 405."""
 
     status: int
     body: bytes
     content_type: str = "application/json"
     retry_after_s: int = 0
+    allow: str = ""
 
     def encode(self, *, keep_alive: bool) -> bytes:
         """Return the bytes to send."""
         return b"%sContent-Length: %d\r\n\r\n%s" % (
-            _head(self.status, self.content_type, self.retry_after_s, keep_alive),
+            _head(self.status, self.content_type, self.retry_after_s, self.allow, keep_alive),
             len(self.body),
             self.body,
         )
 
 
 @cache
-def _head(status: int, content_type: str, retry_after_s: int, keep_alive: bool) -> bytes:
-    more = "" if keep_alive else "Connection: close\r\n"
+def _head(status: int, content_type: str, retry_after_s: int, allow: str, keep_alive: bool) -> bytes:
+    more = SAID_WITH.get(status, "") if keep_alive else f"{SAID_WITH.get(status, '')}Connection: close\r\n"
+    if allow:
+        more += f"Allow: {allow}\r\n"
     if retry_after_s:
         more += f"Retry-After: {retry_after_s}\r\n"
     return f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: {content_type}\r\n{more}".encode()
@@ -108,10 +129,18 @@ class Connections:
 class Connection(asyncio.Protocol):
     """One client. A request is handled when whole; its answer may come later, but never before an earlier one's."""
 
-    def __init__(self, *, handler: Handler, connections: Connections, upgrade: Upgrade | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        handler: Handler,
+        connections: Connections,
+        upgrade: Upgrade | None = None,
+        proxies: Proxies = PROXIES_HERE,
+    ) -> None:
         self._deadline_s = time.monotonic() + REQUEST_S_MAX
         self._handler = handler
         self._upgrade = upgrade
+        self._proxies = proxies
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
@@ -148,8 +177,8 @@ class Connection(asyncio.Protocol):
         if self._closing or self._parser is None:
             return
         self._received += len(data)
-        if not self._has_headers and self._received > HEADER_BYTES_MAX + BODY_BYTES_MAX:
-            self._fail(431, "HEADERS_TOO_LARGE")
+        if self._received > (CHUNKED_BYTES_MAX if self._has_headers else HEADER_BYTES_MAX + BODY_BYTES_MAX):
+            self._fail(*((413, "BODY_TOO_LARGE") if self._has_headers else (431, "HEADERS_TOO_LARGE")))
             return
         try:
             self._parser.feed_data(data)
@@ -171,23 +200,32 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self._url += url
+        if len(self._url) > URL_BYTES_MAX:
+            self._fail(414, "ADDRESS_TOO_LONG")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         key = _lower(name)
         self._header_bytes += len(name) + len(value)
-        if self._header_bytes > HEADER_BYTES_MAX:
+        self._header_lines += 1
+        if self._header_bytes > HEADER_BYTES_MAX or self._header_lines > HEADER_LINES_MAX:
             self._fail(431, "HEADERS_TOO_LARGE")
         elif self._has_headers:
             return  # A trailer. What a proxy says of the client is not to be said after the body by the client himself.
-        elif key in self._headers and key in ("host", "content-length"):
+        elif key not in self._headers:
+            self._headers[key] = value.decode("latin-1")
+        elif key in ONCE:
             self._fail(400, "MALFORMED")
         else:
-            self._headers[key] = value.decode("latin-1")
+            self._headers[key] += f", {value.decode('latin-1')}"
 
     def on_headers_complete(self) -> None:
         self._has_headers = True
+        if self._closing:
+            return
         length = self._headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
+        if not self._is_addressed():
+            self._fail(400, "MALFORMED")
+        elif not length.isdigit() or int(length) > BODY_BYTES_MAX:
             self._fail(413, "BODY_TOO_LARGE")
         elif self._is_wrapped():
             self._fail(415, "ENCODED_BODY")
@@ -195,6 +233,12 @@ class Connection(asyncio.Protocol):
             return  # Before the answers that come first nothing is said, not even to go on.
         elif self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _is_addressed(self) -> bool:
+        """Whether the request says how it is meant and, as it must from HTTP/1.1 on, for which host."""
+        assert self._parser is not None
+        version = self._parser.get_http_version()
+        return version == "1.0" or (version == "1.1" and "host" in self._headers)
 
     def _is_wrapped(self) -> bool:
         """Whether the body would have to be unpacked."""
@@ -224,6 +268,10 @@ class Connection(asyncio.Protocol):
     def _request(self) -> Request:
         assert self._parser is not None
         path = self._url.partition(b"?")[0].decode("ascii")
+        if not path.startswith("/") and "://" in path:
+            # As to a proxy; then the host in the address counts, and not the one beside it.
+            self._headers["host"], slash, path = path.partition("://")[2].partition("/")
+            path = slash + path
         return Request(self._parser.get_method().decode(), path, self._headers, bytes(self._body), self._address())
 
     def _switch(self, rest: bytes) -> None:
@@ -231,7 +279,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if self._closing or transport is None:
             return
-        if self._upgrade is None or self._waiting or self._headers.get("upgrade", "").lower() != "websocket":
+        if self._upgrade is None or self._waiting or not self._is_handshake():
             self._fail(400, "NO_UPGRADE")
             return
         request = self._request()
@@ -247,18 +295,26 @@ class Connection(asyncio.Protocol):
         handshake = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), request.path.encode(), head)
         successor.begin(transport=transport, handshake=handshake, rest=rest)
 
+    def _is_handshake(self) -> bool:
+        """Whether a WebSocket is asked for, and nothing else with it."""
+        assert self._parser is not None
+        is_plain = not self._headers.keys() & {"content-length", "transfer-encoding"}
+        return (
+            is_plain
+            and self._headers.get("upgrade", "").lower() == "websocket"
+            and (self._parser.get_http_version(), self._parser.get_method()) == ("1.1", b"GET")
+        )
+
     def _begin(self) -> None:
         self._url = b""
         self._headers: dict[str, str] = {}
-        self._header_bytes = 0
+        self._header_bytes = self._header_lines = 0
         self._body = bytearray()
         self._has_headers = False
         self._received = 0
 
     def _address(self) -> str:
-        # Only a proxy on this machine may speak for somebody else, and only its own last word counts.
-        forwarded = self._headers.get("x-forwarded-for", "")
-        return forwarded.rpartition(",")[2].strip() if forwarded and self._peer in ("127.0.0.1", "::1") else self._peer
+        return self._proxies.client_of(peer=self._peer, forwarded=self._headers.get("x-forwarded-for", ""))
 
     def _answer(self, slot: list[bytes], response: Response, keep_alive: bool) -> None:
         slot.append(response.encode(keep_alive=keep_alive))

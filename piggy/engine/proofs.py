@@ -12,6 +12,7 @@ from datetime import datetime
 
 from piggy.core.accounts import Strategy
 from piggy.core.strategies import key_versions
+from piggy.engine import addresses
 from piggy.engine.signals import Signal, UnableToAcceptSignal
 from piggy.messaging import signing
 from piggy.messaging.signing import Signer
@@ -85,11 +86,9 @@ def unauthorised() -> UnableToAcceptSignal:
 def _is_allowed(address: str, sources: tuple[str, ...]) -> bool:
     if not sources:
         return True
+    found = addresses.plain(text=address)
     try:
-        found = ipaddress.ip_address(address)
-        # A door that listens on both kinds of address hears of an IPv4 one inside of an IPv6 one.
-        mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-        return any((mapped or found) in ipaddress.ip_network(source) for source in sources)
+        return found is not None and any(found in ipaddress.ip_network(source) for source in sources)
     except ValueError:
         return False
 

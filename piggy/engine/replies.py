@@ -71,6 +71,6 @@ def refusal(error: UnableToAcceptSignal) -> Response:
     return Response(error.status, told, retry_after_s=error.retry_after_s)
 
 
-def said(status: int, told: dict[str, Any]) -> Response:
-    """Return `told` under a status."""
-    return Response(status, _encode(told))
+def said(status: int, told: dict[str, Any], *, allow: str = "") -> Response:
+    """Return `told` under a status; with 405 the method that is allowed."""
+    return Response(status, _encode(told), allow=allow)

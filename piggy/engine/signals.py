@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Literal, NoReturn
 
 import msgspec
@@ -27,6 +28,11 @@ MALFORMED = "MALFORMED"
 
 # As the tables keep them: what is longer is no symbol of anybody, and no id that could be shown.
 ID_LENGTH_MAX, SYMBOL_LENGTH_MAX = 100, 40
+
+# A chart service says JSON of what is JSON and text of everything else; it is read as JSON in any case.
+UTF_8 = "utf-8"
+CONTENT_TYPES = ("application/json", "text/plain", "")
+CONTENT_TYPES_KEPT = 100
 
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,10})?")
 _decoder = msgspec.json.Decoder(dict[str, str])
@@ -57,6 +63,16 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     time: str = ""
     before: Literal["", "long", "short", "flat"] = ""
     comment: str = ""
+
+
+@lru_cache(CONTENT_TYPES_KEPT)
+def require_readable(*, content_type: str) -> None:
+    """Let through JSON and text in UTF-8, and who says nothing. Raises UnableToAcceptSignal 415."""
+    media, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    named = dict(part.partition("=")[::2] for part in parameters)
+    if media not in CONTENT_TYPES or named.get("charset", UTF_8).strip('"') != UTF_8:
+        text = "Content-Type must be application/json or text/plain, each in UTF-8, or left out."
+        raise UnableToAcceptSignal(415, "CONTENT_TYPE", text, field="Content-Type")
 
 
 def parse(*, body: bytes) -> Signal:

@@ -1,7 +1,7 @@
 """The fast door over WebSocket: proven once at the handshake, then one signal a message and one answer each.
 
 A message is a signal's body; its answer has the signal's `id` and the `status` that HTTP would have given. What cannot
-be read as JSON ends the connection, and so does a secret that is no longer valid.
+be read as JSON ends the connection, and so do a secret that is no longer valid and a broker's suspension.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ UNANSWERED_MAX = 64
 UNSENT_BYTES_MAX = 1024 * 1024
 PING_S = 15.0
 SILENT_S_MAX = 40.0
+END_S_MAX = 3.0
+# Pings, pongs and parts without bytes: what no rate of signals counts.
+OTHER_FRAMES_PER_S_MAX = 200
 
-NOT_TEXT, UNREADABLE, NOT_VALID, SILENT, TOO_MANY = 1003, 4400, 4401, 4408, 4429
+NOT_TEXT, NOT_UTF_8, UNREADABLE, NOT_VALID, SUSPENDED, SILENT, TOO_MANY = 1003, 1007, 4400, 4401, 4403, 4408, 4429
 
 
 class SignalSocket(asyncio.Protocol):
@@ -43,8 +46,9 @@ class SignalSocket(asyncio.Protocol):
         self._protocol = ServerProtocol(max_size=MESSAGE_BYTES_MAX)
         self._transport: asyncio.Transport | None = None
         self._parts: list[bytes] = []
-        self._unanswered = 0
+        self._unanswered = self._others = 0
         self._heard_s = self._pinged_s = time.monotonic()
+        self._ended_s = 0.0
 
     def begin(self, *, transport: asyncio.Transport, handshake: bytes, rest: bytes) -> None:
         """Answer the handshake that was read before this connection was ours; `rest` came behind it, too early."""
@@ -58,7 +62,15 @@ class SignalSocket(asyncio.Protocol):
 
     def tick(self, *, now_s: float) -> None:
         """Ask who is silent whether they are there; let go of who does not say so."""
-        if now_s - self._heard_s > SILENT_S_MAX:
+        self._others = 0
+        if self._protocol.state is not State.OPEN:
+            # Who goes on talking after the end was said is not waited for.
+            self._ended_s = self._ended_s or now_s
+            if now_s - self._ended_s > END_S_MAX:
+                self.abort()
+        elif self._door.is_suspended(tenant=self._pass.tenant):
+            self._close(SUSPENDED, "the broker is suspended")
+        elif now_s - self._heard_s > SILENT_S_MAX:
             self._close(SILENT, "no pong")
             self.abort()
         elif now_s - max(self._pinged_s, self._heard_s) > PING_S:
@@ -88,12 +100,19 @@ class SignalSocket(asyncio.Protocol):
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.BINARY:
             self._close(NOT_TEXT, "signals are text")
+        elif not (frame.fin and frame.opcode in (Opcode.TEXT, Opcode.CONT)) and self._is_flood():
+            self._close(TOO_MANY, "too many frames")
         elif frame.opcode in (Opcode.TEXT, Opcode.CONT) and self._protocol.state is State.OPEN:
             # Parts without bytes count towards no limit.
             self._parts += [bytes(frame.data)] if frame.data else []
             if frame.fin:
                 body, self._parts = b"".join(self._parts), []
                 self._message(body)
+
+    def _is_flood(self) -> bool:
+        """Count a frame that is no signal's last; whether there were too many since the last second began."""
+        self._others += 1
+        return self._others > OTHER_FRAMES_PER_S_MAX
 
     def _message(self, body: bytes) -> None:
         if self._unanswered >= UNANSWERED_MAX:
@@ -118,6 +137,8 @@ class SignalSocket(asyncio.Protocol):
                 self._unanswered -= 1
             if error.status == 401:
                 self._close(NOT_VALID, "the secret is no longer valid")
+            elif isinstance(error.__cause__, UnicodeDecodeError):
+                self._close(NOT_UTF_8, "not UTF-8")
             elif error.code == signals.MALFORMED:
                 self._close(UNREADABLE, "not strict JSON")
             else:

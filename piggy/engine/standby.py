@@ -18,7 +18,10 @@ from piggy.messaging.chain import Tip
 
 log = logging.getLogger(__name__)
 
-TENANTS = "SELECT schema_name FROM public.tenants_tenant WHERE shard = %s AND is_active AND schema_name <> 'public'"
+TENANTS = """
+SELECT schema_name, suspended_at IS NOT NULL FROM public.tenants_tenant
+ WHERE shard = %s AND is_active AND schema_name <> 'public'
+"""
 DOMAINS = """
 SELECT domain.domain, tenant.schema_name FROM public.tenants_domain AS domain
   JOIN public.tenants_tenant AS tenant ON tenant.id = domain.tenant_id
@@ -36,10 +39,11 @@ class Warm:
         self._status = status
 
     async def tenants(self, *, connection: psycopg.AsyncConnection[Any]) -> set[str]:
-        """Return the shard's tenants, and note their domains."""
+        """Return the shard's tenants; note their domains, and which of them are suspended."""
         rows = await (await connection.execute(TENANTS, (self._config.shard,))).fetchall()
         domains = await (await connection.execute(DOMAINS, (self._config.shard,))).fetchall()
         self._status.domains = dict(domains)
+        self._status.suspended = {tenant for tenant, is_suspended in rows if is_suspended}
         return {row[0] for row in rows}
 
     async def follow(self, *, connection: psycopg.AsyncConnection[Any]) -> None:

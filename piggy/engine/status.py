@@ -13,7 +13,8 @@ class Status:
     """`state` is STARTING, STANDBY, RECOVERING, ACTIVE or DRAINING; `halted` maps a tenant to what is wrong there.
 
     `progress` is how far each tenant's log is folded, `goals` where it ended when that began. Of `venues` those in
-    `unreconciled` (tenant/venue) are closed for entry until their workers know what became of all they had.
+    `unreconciled` (tenant/venue) are closed for entry until their workers know what became of all they had. Of tenants
+    that are `suspended` no socket stays open.
     """
 
     state: str = "STARTING"
@@ -24,6 +25,7 @@ class Status:
     venues: int = 0
     unreconciled: list[str] = field(default_factory=list)
     domains: dict[str, str] = field(default_factory=dict)
+    suspended: set[str] = field(default_factory=set)
     clock_steps: int = 0
     figures: Figures = field(default_factory=Figures)
     storage: Storage = field(default_factory=Storage)

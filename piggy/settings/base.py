@@ -192,6 +192,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "apps.common.api.answer_error",
     "DEFAULT_THROTTLE_CLASSES": ["apps.common.throttles.PerUser"],
+    # The server in front of Django believes our proxy alone; nobody else may say whom to count.
+    "NUM_PROXIES": 0,
     "DEFAULT_THROTTLE_RATES": {"user": "6000/min", "login": "20/min"},
     "COERCE_DECIMAL_TO_STRING": True,
     "ALLOWED_VERSIONS": ("1",),  # Or the schema's file is named after whatever somebody asks for.

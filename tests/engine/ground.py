@@ -14,7 +14,8 @@ from piggy.local.services import LocalServices
 
 BLOCK_BYTES = 64
 SHARED = """
-CREATE TABLE tenants_tenant (id serial PRIMARY KEY, schema_name text UNIQUE, shard text, is_active boolean);
+CREATE TABLE tenants_tenant (id serial PRIMARY KEY, schema_name text UNIQUE, shard text, is_active boolean,
+  suspended_at timestamptz);
 CREATE TABLE tenants_domain (id serial PRIMARY KEY, domain text UNIQUE, tenant_id int REFERENCES tenants_tenant);
 CREATE TABLE engine_lease (shard text PRIMARY KEY, token bigint, holder text, expires_at timestamptz);
 """

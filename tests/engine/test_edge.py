@@ -12,12 +12,15 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
+from piggy.core import commands as cmd
+from piggy.core.accounts import Strategy
 from piggy.messaging import signing
 from piggy.messaging.client import Client
 from tests.engine.conftest import envelope, opening_commands
@@ -74,16 +77,19 @@ class Door:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def headers(self, body: bytes, *, at: int | None = None, secret: str = "") -> dict[str, str]:
+    def headers(
+        self, body: bytes, *, at: int | None = None, secret: str = "", strategy: str = "mean"
+    ) -> dict[str, str]:
         timestamp = str(at or int(time.time()))
         secret = secret or signing.strategy_secret(
-            key=self.ground.signal_key, tenant=self.tenant, strategy="mean", key_version=1
+            key=self.ground.signal_key, tenant=self.tenant, strategy=strategy, key_version=1
         )
         proof = signing.signature(secret=secret, timestamp=timestamp, body=body)
         return {"Host": f"{self.tenant}.localhost", "X-Piggy-Timestamp": timestamp, "X-Piggy-Signature": proof}
 
-    def post(self, body: bytes, **proof: Any) -> httpx.Response:
-        return httpx.post(f"{self.url}/hooks/tradingview/mean", content=body, headers=self.headers(body, **proof))
+    def post(self, body: bytes, *, strategy: str = "mean", **proof: Any) -> httpx.Response:
+        headers = self.headers(body, strategy=strategy, **proof)
+        return httpx.post(f"{self.url}/hooks/tradingview/{strategy}", content=body, headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +126,34 @@ def test_inv_24_a_repeat_hears_the_first_result_and_a_changed_body_is_a_conflict
     assert again == told
     changed = first.replace(b"0.10", b"0.20")
     assert door.post(changed).status_code == 409
+
+
+def test_inv_24_a_signal_sent_again_while_it_is_under_way_waits_and_hears_the_same(door: Door) -> None:
+    """F-25: 409 is for another body only, and an id is its strategy's own."""
+    body, at_once = body_of(), 16
+    with ThreadPoolExecutor(at_once) as pool:
+        told = list(pool.map(lambda _: door.post(body), range(at_once)))
+    assert {each.status_code for each in told} == {422}, "the gate denies, for there is no price"
+    assert len({each.json()["order_id"] for each in told}) == 1
+    assert sum("duplicate" not in each.json() for each in told) == 1
+    client = Client(redis_url=door.ground.services.redis_url)
+    another = cmd.ConfigureStrategy(strategy=Strategy(strategy_id="other", account_id="anna"))
+    assert client.ask(tenant=door.tenant, envelope=envelope(another), wait_s=10)
+    theirs = door.post(body, strategy="other").json()
+    assert "duplicate" not in theirs and theirs["order_id"] != told[0].json()["order_id"]
+
+
+def test_a_body_of_another_kind_is_415_and_hears_which_are_read(door: Door) -> None:
+    body = body_of()
+    headers = door.headers(body)
+    told = [
+        httpx.post(f"{door.url}/hooks/tradingview/mean", content=body, headers=headers | {"Content-Type": kind})
+        for kind in ("application/x-www-form-urlencoded", "text/plain; charset=utf-8")
+    ]
+    assert [each.status_code for each in told] == [415, 422], "the second is read, and the gate denies"
+    assert (told[0].json()["error"], told[0].headers["Accept"]) == ("CONTENT_TYPE", "application/json, text/plain")
+    asked = httpx.get(f"{door.url}/hooks/tradingview/mean", headers=headers)
+    assert (asked.status_code, asked.headers["Allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize("proof", [{"at": 1_700_000_000}, {"secret": "wrong"}])
@@ -193,6 +227,23 @@ def test_a_native_alert_needs_its_capability_and_a_fresh_time(door: Door) -> Non
     assert httpx.post(door.url + path[:-1] + "0f", content=fresh, headers=host).status_code == 401
 
 
+def test_a_capability_with_an_address_list_believes_the_proxy_and_nobody_before_it(door: Door) -> None:
+    """Our proxy says last in X-Forwarded-For who called it; what stands before that was said to it."""
+    client = Client(redis_url=door.ground.services.redis_url)
+    listed = Strategy(strategy_id="listed", account_id="anna", sources=("9.9.9.9", "2001:db8::/32"))
+    assert client.ask(tenant=door.tenant, envelope=envelope(cmd.ConfigureStrategy(strategy=listed)), wait_s=10)
+    path = signing.capability_path(
+        key=door.ground.signal_key, tenant=door.tenant, strategy="listed", account_id="anna", key_version=1
+    )
+
+    def status(*said: str) -> int:
+        headers = [("Host", f"{door.tenant}.localhost"), *(("X-Forwarded-For", each) for each in said)]
+        return httpx.post(door.url + path, content=body_of(time=str(int(time.time()))), headers=headers).status_code
+
+    assert [status("9.9.9.9"), status("6.6.6.6, 9.9.9.9"), status("6.6.6.6", "2001:db8::7")] == [422, 422, 422]
+    assert [status(), status("9.9.9.9, 6.6.6.6"), status("9.9.9.9", "6.6.6.6"), status("9.9.9.9.evil")] == [401] * 4
+
+
 def test_flat_without_a_position_is_a_recorded_refusal(door: Door) -> None:
     body = body_of(action="flat")
     first, again = door.post(body).json(), door.post(body).json()
@@ -214,12 +265,14 @@ def narrow_door(ground: Ground) -> Iterator[Door]:
 
 
 def test_inv_26_past_its_rate_a_strategy_hears_429_and_so_does_who_guesses(narrow_door: Door) -> None:
+    """Who guesses from behind our proxy keeps nobody else behind it out."""
     door = narrow_door
     with httpx.Client() as http:
 
-        def post(**proof: Any) -> httpx.Response:
+        def post(client: str = "", **proof: Any) -> httpx.Response:
             body = body_of()
-            return http.post(f"{door.url}/hooks/tradingview/mean", content=body, headers=door.headers(body, **proof))
+            headers = door.headers(body, **proof) | ({"X-Forwarded-For": client} if client else {})
+            return http.post(f"{door.url}/hooks/tradingview/mean", content=body, headers=headers)
 
         told = [post() for _ in range(6)]
         assert {each.status_code for each in told} == {422, 429}
@@ -228,6 +281,10 @@ def test_inv_26_past_its_rate_a_strategy_hears_429_and_so_does_who_guesses(narro
         guessed = [post(secret="wrong").status_code for _ in range(6)]
         assert guessed[0] == 401
         assert guessed[-1] == 429, "whoever guesses is not even looked at"
+        time.sleep(1)
+        guessed = [post(f"1.1.1.1, 6.6.6.{at}, 6.6.6.6", secret="wrong").status_code for at in range(6)]
+        assert (guessed[0], guessed[-1]) == (401, 429), "names that he makes up help him nothing"
+        assert post("6.6.6.6, 9.9.9.9").status_code == 422
 
 
 def test_health_readiness_and_figures_are_told(door: Door) -> None:

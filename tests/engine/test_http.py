@@ -92,6 +92,14 @@ class Client:
         (b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET /x HTTP/1.1\r\n\r\n", 400),
+        (b"GET /x\r\n\r\n", 400),
+        (HEAD + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 400),
+        (HEAD + b"Content-Type: text/plain\r\nContent-Type: application/json\r\n\r\n", 400),
+        (HEAD + b"X-Piggy-Signature: a\r\nX-Piggy-Signature: b\r\n\r\n", 400),
+        (HEAD + b"Expect: 100-continue\r\nX: " + b"a" * 16_384 + b"\r\n\r\n", 431),
+        (HEAD + b"x:\r\n" * 101 + b"\r\n", 431),
+        (b"GET /" + b"a" * 8_192 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
         (HEAD + b"Transfer-Encoding: xchunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 415),
         (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 415),
         (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab", 415),
@@ -108,6 +116,14 @@ def test_what_may_be_read_in_two_ways_or_has_no_end_is_refused_and_its_connectio
     assert client.says(request_) == [status]
     assert client.wire.closed and client.asked == []
     assert client.says(HEAD + b"\r\n") == [status], "nothing that follows is read"
+
+
+def test_chunks_of_nothing_but_extensions_have_an_end() -> None:
+    client = Client()
+    client.says(CHUNKED + b"\r\n")
+    for _ in range(40):
+        client.says(b"1;" + b"x" * 65_536 + b"\r\na\r\n")
+    assert client.says() == [413] and client.wire.closed
 
 
 def test_a_trailer_is_no_header() -> None:
@@ -128,9 +144,37 @@ def test_an_answer_to_head_ends_its_connection() -> None:
 
 
 def test_only_the_last_word_of_the_proxy_on_this_machine_counts() -> None:
+    """Whether it goes on with the line that it was sent, or says a line of its own."""
     client = Client()
     client.says(HEAD + b"X-Forwarded-For: 6.6.6.6, 9.9.9.9\r\n\r\n")
-    assert client.asked[0].address == "9.9.9.9"
+    client.says(HEAD + b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n")
+    assert [request.address for request in client.asked] == ["9.9.9.9", "9.9.9.9"]
+
+
+def test_the_host_of_an_address_in_full_counts_and_not_the_one_beside_it() -> None:
+    client = Client()
+    client.says(b"GET http://b/y?z HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert [(request.headers["host"], request.path) for request in client.asked] == [("b", "/y")]
+
+
+@pytest.mark.parametrize(
+    "more", [b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"], ids=["length", "chunks"]
+)
+def test_a_handshake_with_a_body_is_answered_and_not_only_hung_up_on(more: bytes) -> None:
+    client = Client()
+    head = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    assert client.says(head + more) == [400] and client.wire.closed
+    for other in (head.replace(b"GET", b"POST"), head.replace(b"/1.1", b"/1.0"), head.replace(b"websocket", b"h2c")):
+        assert Client().says(other + b"\r\n") == [400]
+
+
+def test_a_status_says_what_its_reader_needs_to_go_on() -> None:
+    """RFC 9110: how to prove oneself, what is read, which method is meant."""
+    said = {status: Response(status, b"", allow="GET" if status == 405 else "") for status in (401, 405, 415, 426)}
+    assert b"\r\nWWW-Authenticate: Piggy-Signature\r\n" in said[401].encode(keep_alive=True)
+    assert b"\r\nAllow: GET\r\n" in said[405].encode(keep_alive=False)
+    assert b"\r\nAccept: application/json, text/plain\r\n" in said[415].encode(keep_alive=False)
+    assert b"\r\nSec-WebSocket-Version: 13\r\n" in said[426].encode(keep_alive=False)
 
 
 def test_a_request_in_single_bytes_is_the_same_request() -> None:

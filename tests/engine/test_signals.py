@@ -61,3 +61,22 @@ def test_what_is_no_signal_is_refused_by_the_name_of_its_field(body: bytes, stat
 def test_a_plain_body_takes_the_short_way(monkeypatch: Any) -> None:
     monkeypatch.setattr(signals, "_strict", None)
     assert signals.parse(body=json.dumps(BODY).encode()).quantity == "0.10"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "application/json", "application/json; charset=utf-8", 'Text/Plain;charset="UTF-8"', "text/plain; x=y; "],
+)
+def test_a_chart_services_two_kinds_of_body_are_read_and_so_is_one_that_nobody_named(said: str) -> None:
+    signals.require_readable(content_type=said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["text/html", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "application/jsonp", "json"],
+)
+def test_another_kind_of_body_is_415_and_hears_which_are_read(said: str) -> None:
+    for _ in range(2):
+        with pytest.raises(UnableToAcceptSignal, match="application/json or text/plain") as caught:
+            signals.require_readable(content_type=said)
+        assert (caught.value.status, caught.value.field) == (415, "Content-Type")

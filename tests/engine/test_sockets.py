@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -115,6 +117,44 @@ def test_who_does_not_prove_to_be_a_strategy_is_not_let_in(door: Door, proof: di
     with pytest.raises(InvalidStatus) as refused:
         opened(door, **proof)
     assert refused.value.response.status_code == status
+
+
+def test_f_33_a_suspended_broker_loses_its_sockets_and_gets_them_back(door: Door) -> None:
+    """Single signals still come in, for closing is allowed: the desk decides."""
+
+    def suspend(since: str) -> None:
+        with door.ground.as_owner() as owner:
+            turn = f"UPDATE tenants_tenant SET suspended_at = {since} WHERE schema_name = %s"
+            owner.execute(turn, (door.tenant,))
+
+    with opened(door) as socket:
+        suspend("now()")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=10)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 4403
+    with pytest.raises(InvalidStatus) as refused:
+        opened(door)
+    assert refused.value.response.status_code == 403
+    assert json.loads(refused.value.response.body)["error"] == "SUSPENDED"
+    with pytest.raises(InvalidStatus) as refused:
+        opened(door, secret="wrong")
+    assert refused.value.response.status_code == 401, "nobody hears of it who is nobody here"
+    assert door.post(body_of()).json()["error"] == "DENIED"
+    suspend("NULL")
+    until_s = time.monotonic() + 10
+    while True:
+        try:
+            with opened(door):
+                return
+        except InvalidStatus:
+            assert time.monotonic() < until_s, "it is let in again"
+            time.sleep(0.1)
+
+
+def test_a_handshake_of_another_version_hears_which_one_is_spoken(door: Door) -> None:
+    named = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "8", "Sec-WebSocket-Key": "x"}
+    told = httpx.get(f"{door.url}/signals/mean", headers=door.headers(b"") | named)
+    assert (told.status_code, told.headers["Sec-WebSocket-Version"]) == (426, "13")
 
 
 def test_a_rotation_without_leave_ends_who_came_with_the_old_secret(door: Door) -> None:

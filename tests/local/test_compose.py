@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,17 @@ def test_mounted_files_and_dependencies_exist() -> None:
             source = volume.split(":")[0]
             assert (DOCKER / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
         assert set(service.get("depends_on", [])) <= SERVICES.keys()
+
+
+def test_only_the_proxy_speaks_for_others_and_nobody_else_can_have_its_address() -> None:
+    """Trusted by all, anybody inside would choose the address that allow-lists and limits see."""
+    address = SERVICES["proxy"]["networks"]["default"]["ipv4_address"]
+    web, engines = SERVICES["web"]["command"], (SERVICES["engine"], SERVICES["engine-standby"])
+    assert web[web.index("--forwarded-allow-ips") + 1] == address
+    assert {each["environment"]["PIGGY_EDGE_PROXIES"] for each in engines} == {address}
+    (pool,) = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert ip_address(address) in ip_network(pool["subnet"])
+    assert ip_address(address) not in ip_network(pool["ip_range"]), "which the others have theirs from"
 
 
 def test_the_proxy_leads_to_services_that_exist() -> None:

@@ -29,9 +29,8 @@ DESK_AWAY_RETRY_S = 5
 WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])", re.ASCII)
 KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
 KEY_SHAPE = {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX, "pattern": KEY_PATTERN}
-KEY = OpenApiParameter(
-    "Idempotency-Key", KEY_SHAPE, OpenApiParameter.HEADER, required=True, description="Of your own choice."
-)
+KEY_SAYS = "Of your own choice. The same key and body hear one answer, also while it is made; another body hears 422."
+KEY = OpenApiParameter("Idempotency-Key", KEY_SHAPE, OpenApiParameter.HEADER, required=True, description=KEY_SAYS)
 PREFER = OpenApiParameter("Prefer", str, OpenApiParameter.HEADER, description="wait=N: seconds to wait, at most 10.")
 
 UNDECIDED = {

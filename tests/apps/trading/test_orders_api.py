@@ -13,6 +13,9 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from apps.common.throttles import PerUser
+from apps.trading import services
+from apps.trading.api import views
 from apps.users.services import issue_token
 from piggy import projector
 from piggy.core.answers import STORAGE_FULL, Answer, OrderView
@@ -136,6 +139,23 @@ def test_inv_02_the_same_key_is_the_same_command_and_another_body_another_hash(a
     assert first.request_hash == reordered.request_hash != changed.request_hash
 
 
+def test_inv_02_a_key_is_its_users_own_whoever_else_chose_it_here_or_at_another_broker(
+    alice: Api, desk: list[Any], as_tenant: Any
+) -> None:
+    """The same person's other account under a key that was used is another body, and no second order."""
+    with as_tenant("acorn"):
+        bob = records.client(name="bob", account_id="A2")
+        theirs = Api(token=issue_token(user=bob))
+    alice.place()
+    theirs.place({**ORDER, "account_id": "A2"})
+    hers, his = desk
+    assert hers.command_id != his.command_id
+    names = [services.order_command_id(tenant=each, user=bob, key="k1") for each in ("acorn", "birch")]
+    assert names[0] == his.command_id != names[1]
+    accounts = [{**ORDER, "account_id": each} for each in ("A2", "A3")]
+    assert len({views._hash(each) for each in accounts}) == 2
+
+
 def test_a_denied_order_is_422_with_every_reason(alice: Api, desk: list[Any]) -> None:
     answer = alice.place({**ORDER, "quantity": "6"})
     assert answer.status_code == 422
@@ -235,6 +255,15 @@ def test_a_body_that_is_not_plain_json_is_refused(alice: Api, named: dict[str, A
 def test_t_10_a_token_in_no_alphabet_is_a_bad_token(acorn: Any) -> None:
     answer = Client(headers={"host": "acorn.localhost"}).get("/api/v1/orders", HTTP_AUTHORIZATION="Token \xff\xfe")
     assert (answer.status_code, answer.json()["code"]) == (401, "authentication_failed")
+
+
+def test_t_18_what_a_caller_says_of_where_he_is_gives_him_no_new_tries(
+    acorn: Any, redis_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PerUser, "rate", "2/min", raising=False)
+    told = [Client(headers={"host": "acorn.localhost", "x-forwarded-for": f"6.6.6.{at}"}) for at in range(4)]
+    heard = [each.get("/api/v1/risk-warning").status_code for each in told]
+    assert heard == [200, 200, 429, 429]
 
 
 def test_without_a_token_the_answer_is_401(acorn: Any) -> None:

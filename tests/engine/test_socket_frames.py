@@ -1,0 +1,143 @@
+"""Frames against who means ill (RFC 6455): broken, endless or too many, byte by byte; each has its code and its end."""
+
+from __future__ import annotations
+
+import struct
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from piggy.engine.http import Connection, Connections
+from piggy.engine.sockets import END_S_MAX, MESSAGE_BYTES_MAX, OTHER_FRAMES_PER_S_MAX, SignalSocket
+from tests.engine.test_http import Wire
+
+HANDSHAKE = (
+    b"GET /signals/mean HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+SIGNAL = b'{"id":"1","symbol":"EURUSD","action":"buy","quantity":"0.1"}'
+CONT, TEXT, CLOSE, PING = 0, 1, 8, 9
+
+
+def frame(opcode: int, data: bytes = b"", *, fin: bool = True, masked: bool = True, length: int | None = None) -> bytes:
+    size = len(data) if length is None else length
+    mark = 0x80 if masked else 0
+    told = struct.pack("!B", mark | size) if size < 126 else struct.pack("!BQ", mark | 127, size)
+    # A mask of zeros leaves the data as they are.
+    return struct.pack("!B", fin << 7 | opcode) + told + (b"\0" * 4 if masked else b"") + data
+
+
+class SocketWire(Wire):
+    """A transport that is handed over."""
+
+    protocol: Any = None
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+class Strategist:
+    """A proven strategy; the door behind it takes every signal and answers at once that nobody decided."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.suspended = False
+        door: Any = SimpleNamespace(
+            still_valid=lambda **_: SimpleNamespace(strategy_id="mean"),
+            is_suspended=lambda **_: self.suspended,
+            take=self._take,
+        )
+        passed: Any = SimpleNamespace(tenant="acorn", strategy_id="mean", key_version=1)
+        connections = Connections()
+        line = Connection(
+            handler=lambda *_: None,
+            connections=connections,
+            upgrade=lambda _: SignalSocket(door=door, passed=passed, connections=connections),
+        )
+        self.wire = SocketWire()
+        line.connection_made(self.wire)  # type: ignore[arg-type]
+        line.data_received(HANDSHAKE)
+        assert self.wire.said.startswith(b"HTTP/1.1 101 ")
+        self.wire.said = b""
+
+    def says(self, *data: bytes) -> bytes:
+        for part in data:
+            self.wire.protocol.data_received(part)
+        return self.wire.said
+
+    def code(self) -> int:
+        at = self.wire.said.find(b"\x88")
+        return int(struct.unpack("!H", self.wire.said[at + 2 : at + 4])[0])
+
+    def _take(self, *, signal: Any, told: Any, **_: Any) -> None:
+        self.taken.append(signal.id)
+        told(None)
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"),
+    [
+        ([frame(TEXT, SIGNAL, masked=False)], 1002),
+        ([frame(TEXT | 0x40, SIGNAL)], 1002),
+        ([frame(3, b"x")], 1002),
+        ([frame(CONT, SIGNAL)], 1002),
+        ([frame(TEXT, SIGNAL[:9], fin=False), frame(TEXT, SIGNAL)], 1002),
+        ([frame(PING, b"x", fin=False)], 1002),
+        ([frame(PING, b"x" * 126)], 1002),
+        ([frame(CLOSE, b"x")], 1002),
+        ([frame(TEXT, length=2**63 - 1)], 1009),
+        ([frame(TEXT, b"x" * MESSAGE_BYTES_MAX, fin=False), frame(CONT, b"x")], 1009),
+        ([frame(TEXT, b"\xff\xfe")], 1007),
+        ([frame(TEXT, b"")], 4400),
+        ([frame(PING, b"x") * (OTHER_FRAMES_PER_S_MAX + 1)], 4429),
+        ([frame(TEXT, b"", fin=False), frame(CONT, b"", fin=False) * OTHER_FRAMES_PER_S_MAX], 4429),
+    ],
+    ids=[
+        "unmasked", "reserved", "opcode", "no-beginning", "two-beginnings", "ping-in-parts", "long-ping", "close",
+        "endless", "endless-parts", "no-text", "empty", "pings", "empty-parts",
+    ],
+)  # fmt: skip
+def test_what_breaks_the_rules_ends_the_line_with_its_code(frames: list[bytes], code: int) -> None:
+    one = Strategist()
+    one.says(*frames)
+    assert one.code() == code
+    assert one.taken == []
+    one.wire.protocol.tick(now_s=time.monotonic())
+    one.wire.protocol.tick(now_s=time.monotonic() + END_S_MAX + 1)
+    assert one.wire.closed or one.wire.aborted, "also where the other side does not hear of it"
+
+
+def test_a_signal_in_parts_with_a_ping_between_and_in_single_bytes_is_the_same_signal() -> None:
+    one = Strategist()
+    whole = frame(TEXT, SIGNAL[:9], fin=False) + frame(PING, b"hi") + frame(CONT, SIGNAL[9:])
+    said = one.says(*(whole[at : at + 1] for at in range(len(whole))))
+    assert said.startswith(b"\x8a\x02hi"), "the ping is answered before the signal is whole"
+    assert one.taken == ["1"] and b'"UNDECIDED"' in said
+
+
+def test_pings_at_a_bearable_rate_go_on_for_ever() -> None:
+    one = Strategist()
+    for second in range(3):
+        one.says(frame(PING, b"x") * OTHER_FRAMES_PER_S_MAX)
+        one.wire.protocol.tick(now_s=time.monotonic() + second)
+    assert b"\x88" not in one.wire.said
+
+
+def test_f_33_a_suspended_broker_has_no_line_left_even_of_who_goes_on_talking() -> None:
+    one = Strategist()
+    now_s = time.monotonic()
+    one.wire.protocol.tick(now_s=now_s)
+    assert one.wire.said == b""
+    one.suspended = True
+    one.wire.protocol.tick(now_s=now_s)
+    assert one.code() == 4403
+    one.says(frame(TEXT, SIGNAL), frame(PING, b"x"))
+    assert one.taken == []
+    for later_s in (1, END_S_MAX + 2):
+        one.wire.protocol.tick(now_s=now_s + later_s)
+    assert one.wire.aborted
