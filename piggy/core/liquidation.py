@@ -38,7 +38,7 @@ def watch_margin(*, account_id: str, execution: Execution) -> None:
     if execution.deals_for(account_id=account_id):
         return  # The account is looked at again once these fills are in its state.
     funds, group = moment.funds(account_id), moment.group_of(account_id)
-    level = funds.level_percent
+    level = _level(account_id=account_id, funds=funds, moment=moment)
     if not funds.priced or level is None:
         return
     called = account_id in moment.state.margin_called
@@ -64,6 +64,17 @@ def watch_margin(*, account_id: str, execution: Execution) -> None:
     bar = stop_out_percent(account=moment.account(account_id), group=group)
     if level <= bar if group.stop_out_inclusive else level < bar:
         _stop_out(account_id=account_id, funds=funds, level=level, execution=execution)
+
+
+def _level(*, account_id: str, funds: Funds, moment: Moment) -> Decimal | None:
+    """Return the margin level, None where nothing is at stake.
+
+    Positions that hedge each other may bind nothing and still lose, by spread and by swap: their level is nothing when
+    nothing is left of the account.
+    """
+    if funds.used_margin > 0:
+        return funds.level_percent
+    return ZERO if funds.equity < 0 and moment.state.positions_of.get(account_id) else None
 
 
 def _holds_options(*, account_id: str, moment: Moment) -> bool:

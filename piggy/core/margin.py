@@ -249,9 +249,12 @@ def account_margin(
 
 
 def reaches(*, margin: AccountMargin, level_percent: Decimal, inclusive: bool = False) -> bool:
-    """Return whether the margin level fell below `level_percent` (at it too, where `inclusive`); compared undivided."""
+    """Return whether the margin level fell below `level_percent` (at it too, where `inclusive`); compared undivided.
+
+    What is hedged in full may bind nothing: then the account is below every level once nothing is left of it.
+    """
     if not margin.used:
-        return False
+        return margin.equity < 0
     equity, bar = margin.equity * HUNDRED, margin.used * level_percent
     return equity <= bar if inclusive else equity < bar
 

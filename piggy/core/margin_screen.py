@@ -224,7 +224,8 @@ class MarginScreen:
         slack = (np.abs(floating) + used) >> SLACK_SHIFT
         equity = self.balance[which] + floating - slack
         # Divided before it is multiplied, and one up, so that no balance can wrap; what this adds is looked at exactly.
-        return (used > 0) & (equity <= (used // (100 * PERCENT_SCALE) + 1) * self.level[which])
+        # Who binds nothing is low when nothing is left.
+        return ((used > 0) | (equity < 0)) & (equity <= (used // (100 * PERCENT_SCALE) + 1) * self.level[which])
 
 
 def _factors(instrument: Instrument, rate: Decimal) -> tuple[Factor, Factor]:

@@ -98,6 +98,21 @@ def test_the_largest_loser_goes_first(floor: Floor) -> None:
     assert stopped.positions == ("O000000002",)
 
 
+def test_hedged_positions_that_bind_nothing_go_when_nothing_is_left(floor: Floor) -> None:
+    floor.do(cmd.ConfigureMargin(group="b", symbol="*", settings=MarginSettings(hedged_ratio=D(0))))
+    floor.open_account("h1", group="b", amount=4_000, hedging=True)
+    for side in (Side.BUY, Side.SELL):
+        floor.place("h1", side, "1")
+    assert floor.desk.state.used_margin["h1"] == 0
+    floor.do(cmd.DebitAccount(account_id="h1", amount=D(3_900), reference="out"))
+    for bid, ask, closes in (("1.09970", "1.10050", False), ("1.09930", "1.10070", True)):
+        for venue in ("LP1", "LP2", "LP3"):
+            floor.quote(venue, bid, ask)
+        done = floor.act()
+        assert [stop.level_percent for stop in only(done, ev.StoppedOut)] == ([D(0)] if closes else [])
+    assert not floor.desk.state.positions_of["h1"] and floor.desk.state.balances["h1"] == 0
+
+
 def test_a_gap_is_closed_at_its_price_and_the_rest_written_off(floor: Floor) -> None:
     """G11."""
     poor(floor)

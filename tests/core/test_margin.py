@@ -202,9 +202,9 @@ def test_an_account_is_rounded_once_and_has_no_level_while_nothing_is_used():
     found = account_margin(balance=D(1000), credit=D(50), floating=D("-0.005"), used=D("100.005"), currency="USD")
     assert (found.equity, found.used, found.free) == (D("1050.00"), D("100.00"), D("950.00"))
     assert (found.maintenance, found.level_percent) == (D("50.00"), D(1050))
-    idle = account_margin(balance=D(-5), floating=D(0), used=D(0), currency="USD")
-    assert idle.level_percent is None
-    assert not reaches(margin=idle, level_percent=D(50)), "with nothing to close there is no stop-out"
+    idle = [account_margin(balance=D(each), floating=D(0), used=D(0), currency="USD") for each in ("0", "-0.01")]
+    assert [each.level_percent for each in idle] == [None, None]
+    assert [reaches(margin=each, level_percent=D(50), inclusive=True) for each in idle] == [False, True]
 
 
 @given(holdings, st.sampled_from(Side), lots)

@@ -60,6 +60,13 @@ def test_an_account_is_found_when_its_level_is_reached():
     assert list(screen.tick(symbol="EURUSD", bid=109_800, ask=109_800)) == []
 
 
+def test_an_account_that_binds_nothing_is_found_when_nothing_is_left():
+    screen = screen_of([(0, 100, 110_000)], accounts=1)
+    screen.set_row(block=screen.blocks["EURUSD", "USD"], row=0, lots=100, cost=100 * 110_000, weight=0)
+    assert list(screen.tick(symbol="EURUSD", bid=110_000, ask=110_000)) == []
+    assert list(screen.tick(symbol="EURUSD", bid=109_999, ask=110_000)) == [0]
+
+
 def test_a_fill_changes_a_row_and_a_flat_row_counts_for_nothing():
     screen = screen_of([(0, 100, 110_000)], accounts=1)
     block = screen.blocks["EURUSD", "USD"]

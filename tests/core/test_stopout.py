@@ -109,9 +109,14 @@ def test_an_untrusted_price_waits_while_trusted_positions_go():
 
 
 def test_hedged_positions_of_one_symbol_are_netted():
-    steps = run(line("long", symbol="X", now="90"), line("short", symbol="X", now="90", side=Side.SELL), balance="-50")
-    assert steps.before.used == 0
-    assert steps.rungs == ()
+    hedged = (line("long", symbol="X", now="90"), line("short", symbol="X", now="90", side=Side.SELL))
+    steps = run(*hedged, balance="0")
+    assert (steps.before.used, steps.rungs) == (0, ())
+    # What binds nothing can still lose: once nothing is left, it goes.
+    steps = run(*hedged, balance="-0.01")
+    assert [(rung.position_id, rung.quantity) for rung in steps.rungs] == [("long", 10), ("short", 10)]
+    nothing = run(balance="-0.01")
+    assert (nothing.rungs, nothing.queued) == ((), ())
 
 
 def test_the_preview_says_at_which_price_a_position_goes():
