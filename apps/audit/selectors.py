@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, LiteralString, NamedTuple
 
 import msgspec
@@ -16,9 +17,10 @@ from apps.tenants.services import in_tenant
 from piggy.core import ledger
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.events import AccountConfigured
-from piggy.messaging import log_pages, merkle, tree_heads
-from piggy.messaging.chain import Row, Tip
+from piggy.messaging import log_pages, merkle, tree_heads, witness
+from piggy.messaging.chain import FIRST_HASH, Row, Tip
 from piggy.messaging.log_pages import PAGE_ROWS, UnableToRead
+from piggy.messaging.witness import Acceptance, Seen
 
 NO_END = 2**63 - 1
 HEADS: LiteralString = """
@@ -30,6 +32,7 @@ SELECT coalesce(
   (SELECT min(seq) - 1 FROM {schema}.event_log WHERE recorded_at > to_timestamp(%(at_us)s::numeric / 1000000)),
   (SELECT max(seq) FROM {schema}.event_log), 0)
 """
+HASH: LiteralString = "SELECT hash FROM {schema}.event_log WHERE seq = %(seq)s"
 HASHES: LiteralString = "SELECT hash FROM {schema}.event_log WHERE seq <= %(until)s ORDER BY seq"
 
 
@@ -199,8 +202,34 @@ def _hashes(tenant: str, until: int) -> list[bytes]:
     return [bytes(row[0]) for row in _rows(tenant, HASHES, {"until": until})]
 
 
+def lost(*, tenant: str, home: Path) -> Seen | None:
+    """Return the event that engines saw committed, as told in `home`, if the log does not have it; None if all is well.
+
+    Raises witness.UnableToReadWitness.
+    """
+    known = witness.seen(home=home, tenant=tenant)
+    if known is None or not known.seq:
+        return None
+    found = _rows(tenant, HASH, {"seq": known.seq})
+    return None if found and bytes(found[0][0]) == known.hash else known
+
+
+def accepting(*, tenant: str, gone: Seen, by: str, reason: str) -> Acceptance:
+    """Return the decision to go on with the log as it is, though it lost what came up to `gone`."""
+    end = int(_rows(tenant, "SELECT coalesce(max(seq), 0) FROM {schema}.event_log")[0][0])
+    return Acceptance(
+        tenant=tenant,
+        log_seq=end,
+        log_hash=_hash_at(tenant, end) if end else FIRST_HASH,
+        lost_seq=gone.seq,
+        lost_hash=gone.hash,
+        by=by,
+        reason=reason,
+    )
+
+
 def _hash_at(tenant: str, seq: int) -> bytes:
-    found = _rows(tenant, "SELECT hash FROM {schema}.event_log WHERE seq = %(seq)s", {"seq": seq})
+    found = _rows(tenant, HASH, {"seq": seq})
     if not found:
         raise UnableToRead(f"{tenant}: there is no event {seq}.", seq=seq)
     return bytes(found[0][0])

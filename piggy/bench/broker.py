@@ -25,6 +25,7 @@ from psycopg import sql
 from piggy.engine.config import EngineConfig
 from piggy.local import environment, processes, schema
 from piggy.local.services import LocalServices
+from piggy.messaging import witness
 
 PYTHON = Path(sys.executable)
 START_S_MAX = 60.0
@@ -73,6 +74,7 @@ class Broker:
                 for tenant in self.tenants:
                     owner.execute("UPDATE public.tenants_tenant SET is_active = false WHERE schema_name = %s", [tenant])
                     owner.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(tenant)))
+                    witness.path_of(home=self.home, tenant=tenant).unlink(missing_ok=True)
         finally:
             self.services.stop()
 

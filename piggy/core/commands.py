@@ -38,6 +38,7 @@ from piggy.core.leaving_commands import BringOrderBack as BringOrderBack
 from piggy.core.leaving_commands import LeavingCommand
 from piggy.core.leaving_commands import LetOrderGo as LetOrderGo
 from piggy.core.leaving_commands import LetOrdersGo as LetOrdersGo
+from piggy.core.leaving_commands import SkipNumbers as SkipNumbers
 from piggy.core.limits import Limits
 from piggy.core.margin import MarginSettings
 from piggy.core.orders import OrderTerms, Side

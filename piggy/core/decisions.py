@@ -88,4 +88,5 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.LetOrdersGo: leaving.let_orders_go,
     cmd.LetOrderGo: leaving.let_order_go,
     cmd.BringOrderBack: leaving.bring_order_back,
+    cmd.SkipNumbers: leaving.skip_numbers,
 }

@@ -18,7 +18,7 @@ from piggy.core.bust_commands import BustFills, CorrectFill
 from piggy.core.commands import AnyCommand
 from piggy.core.events import Recorded
 from piggy.core.folding import fold
-from piggy.core.leaving_events import Gone, OrderBroughtBack, OrdersLetGo
+from piggy.core.leaving_events import Gone, NumbersSkipped, OrderBroughtBack, OrdersLetGo
 from piggy.core.leaving_folding import BLOCK_ORDERS, has_ended, left_by, nothing_happened, order_ids_of
 from piggy.core.moment import Moment
 from piggy.core.state import TRAIL_BYTES, Hedge, Order, State
@@ -75,13 +75,34 @@ def bring_order_back(*, command: cmd.BringOrderBack, moment: Moment) -> Events:
     return [OrderBroughtBack(order_id=command.order_id, body=command.body)]
 
 
+def skip_numbers(*, command: cmd.SkipNumbers, moment: Moment) -> Events:
+    """Begin to number orders anew, at the next block after all that may have been numbered."""
+    state = moment.state
+    blocks = -(-max(command.orders, state.order_count) // BLOCK_ORDERS)
+    return [
+        NumbersSkipped(
+            orders=blocks * BLOCK_ORDERS,
+            hedges=max(command.hedges, state.hedge_count),
+            log_seq=command.log_seq,
+            lost_seq=command.lost_seq,
+            by=command.by,
+            reason=command.reason,
+        )
+    ]
+
+
 def has_left(*, state: State, order_id: str) -> bool:
-    """Return whether there was such an order or hedge and it is not in the state any more."""
+    """Return whether there was such an order or hedge and it is not in the state any more.
+
+    Of those whose numbers were skipped nothing is known: whoever names one names what never was.
+    """
     last = {"O": state.order_count, "H": state.hedge_count}.get(order_id[:1], 0)
     digits = order_id[1:]
     if not (digits.isdecimal() and len(digits) <= DIGITS_MAX):
         return False
     number = int(digits)
+    if any(after < number <= until for kind, after, until in state.skipped if kind == order_id[0]):
+        return False
     return digits == f"{number:09d}" and 1 <= number <= last and _in_state(state, order_id) is None
 
 

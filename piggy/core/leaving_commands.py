@@ -1,4 +1,7 @@
-"""Commands by which what ended leaves a desk's state, and comes back; the engine asks them, nobody else."""
+"""Commands by which what ended leaves a desk's state, and comes back; the engine asks them, nobody else.
+
+What left for good, with the end of a log that was lost, leaves its numbers behind: no other order may have them.
+"""
 
 from __future__ import annotations
 
@@ -26,4 +29,18 @@ class BringOrderBack(Command, frozen=True, kw_only=True):
     body: bytes
 
 
-LeavingCommand = LetOrdersGo | LetOrderGo | BringOrderBack
+class SkipNumbers(Command, frozen=True, kw_only=True):
+    """Number no order and no hedge up to these: they may be of what was lost with the log's end, to `lost_seq`.
+
+    `by` decided to go on after `log_seq`, and `reason` says why.
+    """
+
+    orders: int
+    hedges: int
+    log_seq: int
+    lost_seq: int
+    by: str
+    reason: str
+
+
+LeavingCommand = LetOrdersGo | LetOrderGo | BringOrderBack | SkipNumbers

@@ -28,4 +28,18 @@ class OrderBroughtBack(Event, frozen=True, kw_only=True):
     body: bytes
 
 
-LeavingEvent = OrdersLetGo | OrderBroughtBack
+class NumbersSkipped(Event, frozen=True, kw_only=True):
+    """The next order and hedge are numbered after `orders` and `hedges`; what was numbered since the last is not ours.
+
+    The log was put back to `log_seq` though `lost_seq` had been acknowledged; `by` decided to go on, for `reason`.
+    """
+
+    orders: int
+    hedges: int
+    log_seq: int
+    lost_seq: int
+    by: str
+    reason: str
+
+
+LeavingEvent = OrdersLetGo | OrderBroughtBack | NumbersSkipped

@@ -13,7 +13,7 @@ import msgspec
 
 from piggy.core import events as ev
 from piggy.core.events import Recorded
-from piggy.core.leaving_events import OrderBroughtBack, OrdersLetGo
+from piggy.core.leaving_events import NumbersSkipped, OrderBroughtBack, OrdersLetGo
 from piggy.core.resting import RestingOrders
 from piggy.core.state import TRAIL_BYTES, Child, Exposure, Hedge, Order, State
 
@@ -95,7 +95,12 @@ def _let_go(state: State, event: OrdersLetGo, recorded: Recorded) -> None:
     if event.block is None:
         return
     state.blocks_gone = event.block + 1
-    for order_id in order_ids_of(block=event.block):
+    _leave_behind(state, event.block)
+
+
+def _leave_behind(state: State, block: int) -> None:
+    """Let those of a block that are still there leave one by one."""
+    for order_id in order_ids_of(block=block):
         order = state.orders.get(order_id)
         if order is not None:
             state.stragglers.add(order_id)
@@ -130,9 +135,19 @@ def _brought_back(state: State, event: OrderBroughtBack, recorded: Recorded) -> 
     state.stragglers.add(event.order_id)
 
 
+def _numbers_skipped(state: State, event: NumbersSkipped, recorded: Recorded) -> None:
+    """What is there leaves one by one from now on: the blocks that it was to leave with are never full."""
+    for block in range(state.blocks_gone, state.order_count // BLOCK_ORDERS + 1):
+        _leave_behind(state, block)
+    state.skipped += [("O", state.order_count, event.orders), ("H", state.hedge_count, event.hedges)]
+    state.order_count, state.hedge_count = event.orders, event.hedges
+    state.blocks_gone = event.orders // BLOCK_ORDERS
+
+
 LEAVING_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     OrdersLetGo: _let_go,
     OrderBroughtBack: _brought_back,
+    NumbersSkipped: _numbers_skipped,
 }
 # How the order or hedge is called that an event belongs to.
 ID_OF: dict[type, Callable[[Any], str]] = {

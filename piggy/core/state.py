@@ -251,6 +251,7 @@ class State:
     blocks_gone: int = 0
     stragglers: set[str] = field(default_factory=set)
     ended_late: dict[str, int] = field(default_factory=dict)
+    skipped: list[tuple[str, int, int]] = field(default_factory=list)
     instruments: dict[str, Instrument] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)

@@ -60,7 +60,8 @@ class _Hand(NamedTuple):
 
 
 class Journal:
-    """One engine's pen. `tips` holds where each tenant's log ends, as of the last row read or chained.
+    """One engine's pen. `tips` holds where each tenant's log ends, as of the last row read or chained; `committed` the
+    seq and hash of the last that is true.
 
     With a second connection `pens` is two: one batch is written while the one before it is being made durable, and is
     committed only when that is.
@@ -88,6 +89,7 @@ class Journal:
         self._token = token
         self._fence = (shard.encode(), token.to_bytes(8, "big"))
         self.tips: dict[str, Tip] = {}
+        self.committed: dict[str, tuple[int, bytes]] = {}
 
     def chain(self, *, tenant: str, recorded: Recorded) -> Row:
         """Return the row that follows the tenant's tip, and move the tip; it is true only after `append`."""
@@ -116,6 +118,11 @@ class Journal:
         else:
             mine.set_result(True)
             self._storage.wrote()
+            self.committed |= {
+                tenant: (batch[-1].recorded.seq, batch[-1].hash)
+                for tenant, batch in rows.items()
+                if tenant not in moved
+            }
             return moved
         finally:
             if not mine.done():

@@ -21,6 +21,7 @@ URGENT = frozenset(
         cmd.RecordVenueDoubt,
         cmd.RecordVenueCancelReject,
         cmd.BringOrderBack,
+        cmd.SkipNumbers,
     }
 )
 

@@ -14,7 +14,9 @@ from piggy.core.desk import Desk
 from piggy.engine import recovery
 from piggy.engine.config import EngineConfig
 from piggy.engine.status import Status
+from piggy.engine.witness import UnableToTrust, Witness
 from piggy.messaging.chain import Tip
+from piggy.messaging.witness import Acceptance, Seen
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +32,19 @@ SELECT domain.domain, tenant.schema_name FROM public.tenants_domain AS domain
 
 
 class Warm:
-    """Desks by tenant, each with where it stands in its log; what cannot be read is `halted` in the status."""
+    """Desks by tenant, each with where it stands in its log; what cannot be read is `halted` in the status.
 
-    def __init__(self, *, config: EngineConfig, status: Status) -> None:
+    Of those `untrusted` may be asked for again. What was lost of an `accepted` one its desk is told first of all.
+    """
+
+    def __init__(self, *, config: EngineConfig, status: Status, witness: Witness) -> None:
         self.desks: dict[str, Desk] = {}
+        self.accepted: dict[str, tuple[Acceptance, Seen]] = {}
+        self.untrusted: set[str] = set()
         self._tips: dict[str, Tip] = {}
         self._config = config
         self._status = status
+        self._witness = witness
 
     async def tenants(self, *, connection: psycopg.AsyncConnection[Any]) -> set[str]:
         """Return the shard's tenants; note their domains, and which of them are suspended."""
@@ -75,6 +83,7 @@ class Warm:
             if tenant in self.desks:
                 await recovery.catch_up(desk=self.desks[tenant], tip=self._tips[tenant], **place)
             else:
+                await self._ask_the_witness(connection, tenant)
                 self._status.goals[tenant] = await recovery.last_seq(connection=connection, **_where(place))
                 self.desks[tenant], self._tips[tenant] = await recovery.recover(**place)
             self._status.halted.pop(tenant, None)
@@ -82,6 +91,8 @@ class Warm:
             if self._status.halted.get(tenant) != str(error):
                 log.critical("tenant halted", extra={"tenant": tenant, "seq": error.seq, "error": str(error)})
             self._status.halted[tenant] = str(error)
+            if isinstance(error, UnableToTrust):
+                self.untrusted.add(tenant)
             self._forget(tenant)
         except psycopg.errors.UndefinedTable:
             log.info("tenant has no event log yet", extra={"tenant": tenant})
@@ -91,7 +102,18 @@ class Warm:
             self._forget(tenant)
             raise
         else:
-            self._status.progress[tenant] = self._tips[tenant].seq
+            tip = self._tips[tenant]
+            self._status.progress[tenant] = tip.seq
+            # Of what was accepted nothing is said before its desk skips the numbers that are lost: it may yet crash.
+            if tenant not in self.accepted:
+                self._witness.saw(tenant=tenant, seq=tip.seq, digest=tip.hash, desk=self.desks[tenant])
+
+    async def _ask_the_witness(self, connection: psycopg.AsyncConnection[Any], tenant: str) -> None:
+        key = self._config.context_key
+        accepted = await self._witness.accepted(connection=connection, context_key=key, tenant=tenant)
+        self.untrusted.discard(tenant)
+        if accepted is not None:
+            self.accepted[tenant] = accepted
 
     def _forget(self, tenant: str) -> None:
         self.desks.pop(tenant, None)

@@ -30,6 +30,7 @@ from piggy.engine.reconciliation import Reconciliation
 from piggy.engine.standby import Warm
 from piggy.engine.status import Status
 from piggy.engine.tape import Tape
+from piggy.engine.witness import Witness, going_on
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Term:
         self.loop: Loop | None = None
         self._config = config
         self._clock = clock
+        self._witness = Witness(home=config.home)
         self._dispatch: Dispatch | None = None
 
     async def run(self) -> None:
@@ -68,7 +70,7 @@ class Term:
             lease = Lease(
                 connection=first, shard=self._config.shard, holder=self._config.holder, life_s=self._config.lease_life_s
             )
-            warm = Warm(config=self._config, status=self.status)
+            warm = Warm(config=self._config, status=self.status, witness=self._witness)
             try:
                 await self._win(lease, warm, reader, redis_client)
                 recall = Recall(connection=finder, context_key=self._config.context_key)
@@ -94,7 +96,10 @@ class Term:
 
     async def _win(self, lease: Lease, warm: Warm, reader: psycopg.AsyncConnection[Any], wire: Any) -> None:
         """Wait for the lease; meanwhile follow the log and the market, to lose no time when it comes."""
-        feed = asyncio.create_task(MarketFeed(connection=wire, desks=warm.desks).run())
+        beside = [
+            asyncio.create_task(MarketFeed(connection=wire, desks=warm.desks).run()),
+            asyncio.create_task(self._witness.keep(committed={}, desks={})),
+        ]
         cold_until_s = time.monotonic() + PRICES_S_MAX
         try:
             while True:
@@ -110,8 +115,9 @@ class Term:
                     log.info("lease held", extra={"shard": lease.shard, "token": lease.token})
                     return
         finally:
-            feed.cancel()
-            await asyncio.gather(feed, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _serve(
         self,
@@ -151,6 +157,7 @@ class Term:
                 intake.read_commands(),
                 intake.claim_pending(),
                 MarketFeed(connection=wire, desks=loop.desks, saw=marks.saw, taped=tape.quoted).run(),
+                self._witness.keep(committed=journal.committed, desks=loop.desks),
             ):
                 tasks.create_task(work)
             await entry.wait(seconds=self._config.reconcile_ms_max / 1_000)
@@ -234,7 +241,7 @@ class Term:
     ) -> None:
         """Take desks of new tenants, drop those of tenants that left the shard."""
         tenants = await warm.tenants(connection=reader)
-        for tenant in sorted(tenants - set(loop.desks) - set(self.status.halted)):
+        for tenant in sorted(tenants - set(loop.desks) - (set(self.status.halted) - warm.untrusted)):
             found = await warm.take(connection=reader, tenant=tenant)
             if found is not None:
                 desk, journal.tips[tenant] = found
@@ -242,6 +249,8 @@ class Term:
                     ended_us=self._config.ended_kept_s * 1_000_000, orders_max=self._config.ended_kept_max
                 )
                 loop.take(tenant=tenant, desk=desk)
+                if (given_up := warm.accepted.pop(tenant, None)) is not None:
+                    loop.submit(item=going_on(tenant=tenant, given_up=given_up))
                 entry.begin(tenant=tenant)
         for tenant in set(loop.desks) - tenants:
             loop.drop(tenant=tenant)

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal as D
 from typing import Any
 
+import msgspec
 import pytest
 
 from piggy.core import commands as cmd
@@ -13,10 +14,13 @@ from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.desk import Desk
 from piggy.core.hedging import HedgePolicy
+from piggy.core.leaving import has_left
 from piggy.core.market import VenueState, VenueStatus
-from piggy.core.orders import OrderTerms, Side
+from piggy.core.orders import OrderState, OrderTerms, Side
 from piggy.core.reconciliation import BreakKind, Execution, Tolerance, breaks
+from piggy.engine.snapshot import Held, digest, live_of, parts_of, restored
 from tests.core.floor import SECOND_US, Floor, names, only
+from tests.core.forgetful import ForgetfulFloor, small_blocks
 
 KEY = "LP1/EURUSD"
 
@@ -121,3 +125,55 @@ def test_a_halt_of_one_symbol_at_one_venue_leaves_its_others_and_a_kill_takes_it
     floor.do(cmd.ConfigureHedging(policy=HedgePolicy(key="EURUSD", symbol="EURUSD", threshold=D(1))))
     covered = floor.do(cmd.CoverByHand(symbol="EURUSD", by="ann", reason="drill", side=Side.BUY, quantity=D("0.1")))
     assert {each.venue for each in only(covered, ev.ChildOrderCreated)} == {"LP2"}
+
+
+def test_after_a_loss_that_was_accepted_no_number_of_it_is_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-34, INV-03: what a venue tells of the lost part fits nothing, and stops the symbol there as ever."""
+    small_blocks(monkeypatch)
+    floor = ForgetfulFloor()
+    floor.place("b1", Side.BUY, "0.1", limit_price="1.09900")
+    for _ in range(5):
+        floor.place("b1", Side.BUY, "0.1")
+    skip = cmd.SkipNumbers(orders=101, hedges=7, log_seq=len(floor.log), lost_seq=900, by="ann", reason="disk died")
+    (skipped,) = floor.do(skip)
+    assert (skipped.orders, skipped.hedges) == (104, 7)  # type: ignore[union-attr]
+    (leg,) = only(floor.place("a1", Side.BUY, "0.1"), ev.ChildOrderCreated)
+    assert leg.order_id == "O000000105" and leg.cl_ord_id.startswith("O000000105-")
+    lost_leg = msgspec.structs.replace(leg, cl_ord_id="O000000050-1")
+    assert floor.desk.missed(command=told_of(lost_leg)) == ()
+    (kept,) = only(floor.do(told_of(lost_leg)), ev.VenueReportSuspended)
+    assert kept.code == "unknown_order"
+    assert floor.desk.state.trading_states[("venue_symbol", f"{leg.venue}/EURUSD")] is TradingState.HALTED
+
+
+def test_what_was_there_before_a_loss_leaves_and_comes_back_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-34, INV-08: also out of a snapshot, and made again of the log."""
+    small_blocks(monkeypatch)
+    floor = ForgetfulFloor()
+    floor.place("b1", Side.BUY, "0.1", limit_price="1.09900")
+    for _ in range(6):
+        floor.place("b1", Side.BUY, "0.1")
+    floor.do(cmd.SkipNumbers(orders=50, hedges=0, log_seq=1, lost_seq=2, by="ann", reason="disk died"))
+    for _ in range(40):
+        floor.place("b1", Side.BUY, "0.1")
+    state = floor.desk.state
+    assert "O000000001" in state.orders, "it rests"
+    gone = [f"O{number:09d}" for number in (*range(2, 8), 53)]
+    assert all(has_left(state=state, order_id=name) for name in gone)
+    assert not any(has_left(state=state, order_id=f"O{number:09d}") for number in (8, 52, 93))
+    for name in gone:
+        floor.bring_back(name)
+        assert state.orders[name].state is OrderState.FILLED
+    parts = parts_of(desk=floor.desk, held=Held(), seq=len(floor.log))
+    resumed, _ = restored(live=live_of(body=parts.live), segments=parts.segments)
+    again = Desk(tenant="acorn")
+    for recorded in floor.log:
+        again.apply(recorded=recorded)
+    assert digest(state=resumed.state) == digest(state=again.state) == digest(state=state)
+
+
+def told_of(leg: ev.ChildOrderCreated) -> cmd.RecordVenueFill:
+    return cmd.RecordVenueFill(
+        venue=leg.venue, cl_ord_id=leg.cl_ord_id, venue_order_id="V", fill_id="F-lost", symbol=leg.symbol,
+        side=leg.side, quantity=leg.quantity, price=leg.limit_price, occurred_at_us=1,
+    )  # fmt: skip

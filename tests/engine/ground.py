@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -77,6 +78,11 @@ class Ground:
             )
         return tenant
 
+    @property
+    def home(self) -> Path:
+        """Where engines of this ground keep what the database does not."""
+        return self.services.home / "engines"
+
     def as_owner(self) -> psycopg.Connection:
         """Connect as the role that owns the tables."""
         return psycopg.connect(self.services.owner_url, autocommit=True)
@@ -114,6 +120,7 @@ class Ground:
             holder=holder,
             lease_life_s=2,
             reconcile_ms_max=100,
+            home=self.home,
         )
 
 

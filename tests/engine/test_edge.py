@@ -63,6 +63,7 @@ class Door:
             "PIGGY_CONTEXT_KEY": self.ground.context_key.hex(),
             "PIGGY_SIGNAL_KEY": self.ground.signal_key.hex(),
             "PIGGY_SHARD": self.shard,
+            "PIGGY_HOME": str(self.ground.home),
             "PIGGY_EDGE_PORT": str(self.port),
             **settings,
         }

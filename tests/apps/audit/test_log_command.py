@@ -14,7 +14,8 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from apps.audit import selectors
-from piggy.messaging import tree_heads
+from piggy.messaging import tree_heads, witness
+from piggy.messaging.witness import Seen
 from tests.apps.audit.test_log import Book, book, trades  # noqa: F401
 
 
@@ -73,3 +74,30 @@ def test_two_brokers_are_exported_into_one_file(book: Book, birch: Any, tmp_path
     book.write(*trades(1))
     call_command("log", "export", "--output", str(tmp_path / "log.jsonl"))
     assert {json.loads(line)["tenant"] for line in (tmp_path / "log.jsonl").read_text().splitlines()} == {"acorn"}
+
+
+def test_f_34_a_log_that_lost_its_end_is_not_whole_until_somebody_accepts_it(
+    book: Book, tmp_path: Path, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.PIGGY_HOME = tmp_path
+    book.write(*trades(2))
+    told = {"tenant": "acorn", "orders": 2, "hedges": 0, "seen_at_us": 1_700_000_000_000_000}
+    accept = ["log", "accept", "--tenant", "acorn", "--by", "ann", "--reason", "the disk died"]
+    for seq, digest, lost in ((5, book.hashes[4], False), (5, b"other", True), (6, book.hashes[4], True)):
+        witness.tell(home=tmp_path, said=Seen(seq=seq, hash=digest, **told))
+        if lost:
+            with pytest.raises(CommandError, match="not whole: acorn"):
+                call_command("log", "verify", "--tenant", "acorn")
+            assert f"NOT ALL: event {seq} was acknowledged by 2023-11-14" in capsys.readouterr().out
+        else:
+            call_command("log", "verify", "--tenant", "acorn")
+            with pytest.raises(CommandError, match="has all that was acknowledged"):
+                call_command(*accept)
+            assert witness.acceptance(home=tmp_path, tenant="acorn") is None
+    call_command(*accept)
+    said = witness.acceptance(home=tmp_path, tenant="acorn")
+    assert said is not None and (said.log_seq, said.log_hash, said.by) == (5, book.hashes[-1], "ann")
+    assert (said.lost_seq, said.lost_hash) == (6, book.hashes[4])
+    witness.path_of(home=tmp_path, tenant="acorn").write_text("{")
+    with pytest.raises(CommandError, match=r"acorn\.json cannot be read"):
+        call_command("log", "verify", "--tenant", "acorn")

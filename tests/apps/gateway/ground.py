@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,9 @@ class Engine:
         from piggy.engine.status import Status
         from piggy.local import processes
 
-        env = {**os.environ, "PIGGY_EDGE_PORT": str(processes.free_port())}
+        # A home of its own: what the database is emptied of between tests has not been lost.
+        home = os.path.join(os.environ["PIGGY_HOME"], f"engine-{uuid.uuid4().hex}")
+        env = {**os.environ, "PIGGY_EDGE_PORT": str(processes.free_port()), "PIGGY_HOME": home}
         self._config, self._status = EngineConfig.from_env(env), Status()
         self._client = Client(redis_url=os.environ["REDIS_URL"])
         self._redis = redis.Redis.from_url(os.environ["REDIS_URL"])

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from apps.audit import selectors
 from apps.common.times import microseconds
 from apps.tenants.selectors import active_schemas
 from apps.tenants.services import become_owner
-from piggy.messaging import tree_heads
+from piggy.messaging import tree_heads, witness
 from piggy.messaging.log_pages import UnableToRead
 
 BAD = 3
@@ -31,11 +31,12 @@ USAGE = 2
 DIGITS_MAX = 19
 KEY_HEX = re.compile(r"[0-9a-f]{64}")
 # What a verb may end with that is no fault of this program: said in one line.
-EXPECTED = (UnableToRead, selectors.UnableToProve, tree_heads.UnableToReadKey, OSError, Error, psycopg.Error)
+BROKEN = (tree_heads.UnableToReadKey, witness.UnableToReadWitness)
+EXPECTED = (UnableToRead, selectors.UnableToProve, *BROKEN, OSError, Error, psycopg.Error)
 
 
 class Command(BaseCommand):
-    help = "log verify | show | export | balance | heads | prove | dead | rebuild, of one broker (--tenant) or of all."
+    help = "log verify | show | export | balance | heads | prove | dead | rebuild | accept, of one broker or of all."
     requires_system_checks: list[str] = []
     _begun = False
 
@@ -64,10 +65,13 @@ class Command(BaseCommand):
         prove.add_argument(
             "--later", type=_number, default=0, help="Prove the head of --seq to be the beginning of this."
         )
+        accept = verbs.add_parser("accept", help="Go on with a log that lost its end, out of a backup: once, by name.")
+        accept.add_argument("--by", required=True)
+        accept.add_argument("--reason", required=True)
         rebuild = verbs.add_parser("rebuild", help="Empty the projections and make them again.")
         rebuild.add_argument("--name", default="")
-        for verb in verbs.choices.values():
-            verb.add_argument("--tenant", default="")
+        for name, verb in verbs.choices.items():
+            verb.add_argument("--tenant", default="", required=name == "accept")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Dispatch the verb, for one broker or for each."""
@@ -101,8 +105,23 @@ class Command(BaseCommand):
         if found.bad_seq:
             self.stdout.write(f"{tenant}: FIRST BAD EVENT {found.bad_seq}: {found.text} ({took})")
             return True
+        if gone := selectors.lost(tenant=tenant, home=home):
+            self.stdout.write(f"{tenant}: WHOLE, BUT NOT ALL: {_told_lost(gone)} ({took})")
+            return True
         self.stdout.write(f"{tenant}: whole ({took})")
         return False
+
+    def _accept(self, tenant: str, options: dict[str, Any]) -> None:
+        home = Path(settings.PIGGY_HOME)
+        gone = selectors.lost(tenant=tenant, home=home)
+        if gone is None:
+            raise CommandError(f"The log of {tenant} has all that was acknowledged.", returncode=USAGE)
+        said = selectors.accepting(tenant=tenant, gone=gone, by=options["by"], reason=options["reason"])
+        witness.tell(home=home, said=said)
+        self.stdout.write(
+            f"{tenant}: goes on after event {said.log_seq}; {_told_lost(gone)}. No number that an order or hedge may"
+            " have had will be given again. What venues did meanwhile they, and their statements, will tell."
+        )
 
     def _show(self, tenant: str, options: dict[str, Any]) -> None:
         for told in _wanted(tenant, options):
@@ -150,6 +169,11 @@ class Command(BaseCommand):
         except projector.UnableToProject as error:
             raise CommandError(str(error), returncode=BAD) from error
         self.stdout.write(f"{tenant}: rebuilt from {read} events in {time.perf_counter() - began_s:.1f} s")
+
+
+def _told_lost(gone: witness.Seen) -> str:
+    at = datetime.fromtimestamp(gone.seen_at_us // 1_000_000, UTC)
+    return f"event {gone.seq} was acknowledged by {at:%Y-%m-%d %H:%M:%S} UTC and is not in it, nor what it leads to"
 
 
 def _wanted(tenant: str, options: dict[str, Any]) -> Any:

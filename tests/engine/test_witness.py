@@ -1,0 +1,179 @@
+"""F-34, F-05, INV-01, INV-03: a database out of a backup, or one whose end is lost, is not taken for all there was."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import psycopg
+import pytest
+
+from piggy.core.answers import Answer
+from piggy.engine import keeper
+from piggy.engine import witness as witnesses
+from piggy.engine.term import Term
+from piggy.messaging import witness
+from piggy.messaging.client import Client
+from piggy.messaging.witness import Acceptance
+from tests.engine.conftest import buy, envelope, running, until
+from tests.engine.ground import Ground
+from tests.engine.test_engine import open_desk
+
+TABLES = ("event_log", "engine_snapshot", "log_checkpoint")
+
+
+class Restored:
+    """A tenant's tables, put back to what they were."""
+
+    def __init__(self, ground: Ground, tenant: str, shard: str) -> None:
+        self.ground, self.tenant, self.config = ground, tenant, ground.config(shard=shard)
+        self.client = Client(redis_url=ground.services.redis_url)
+        self.copies: dict[str, list[Any]] = {}
+
+    def everything(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.ground.services.postgres.url(role="postgres"), autocommit=True)
+
+    def back_up(self) -> None:
+        with self.everything() as database:
+            for table in TABLES:
+                database.execute(f"CREATE TABLE {self.tenant}.{table}_copy AS TABLE {self.tenant}.{table}")
+
+    def restore(self, *tables: str) -> None:
+        self.ground.tamper(tenant=self.tenant, statement="SELECT")
+        with self.everything() as database:
+            for table in tables:
+                database.execute(f"DELETE FROM {self.tenant}.{table}")
+                database.execute(f"INSERT INTO {self.tenant}.{table} TABLE {self.tenant}.{table}_copy")
+
+    def end(self) -> int:
+        return int(self.ground.log_rows(tenant=self.tenant)[-1][0])
+
+    async def buy(self, wait_s: float = 5) -> Answer | None:
+        ask = self.client.ask
+        return await asyncio.to_thread(ask, tenant=self.tenant, envelope=envelope(buy()), wait_s=wait_s)
+
+    async def bought(self, count: int) -> list[str]:
+        answers = [await self.buy() for _ in range(count)]
+        return [answer.order.order_id for answer in answers if answer is not None and answer.order is not None]
+
+    async def witnessed(self) -> None:
+        """Return when the file says what is committed."""
+        end = self.end()
+        await until(lambda: (seen := witness.seen(home=self.config.home, tenant=self.tenant)) and seen.seq >= end)
+
+    async def keep(self, connection: Any) -> None:
+        key = self.config.context_key
+        await keeper.keep(connection=connection, context_key=key, tenant=self.tenant, home=self.config.home)
+
+
+@pytest.fixture
+def broker(ground: Ground, tenant: str, shard: str, monkeypatch: pytest.MonkeyPatch) -> Restored:
+    monkeypatch.setattr(witnesses, "WRITE_S", 0.05)
+    return Restored(ground, tenant, shard)
+
+
+async def halted(broker: Restored, term: Term) -> str:
+    """Return why the broker is halted; nothing is decided for it meanwhile."""
+    end = broker.end()
+    assert await broker.buy(wait_s=0.3) is None
+    assert broker.end() == end
+    return term.status.halted[broker.tenant]
+
+
+async def test_f_34_an_older_copy_of_the_log_is_refused_until_a_person_accepts_it_and_then_numbers_nothing_twice(
+    broker: Restored, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(broker.config) as term:
+        await open_desk(broker.client, broker.tenant)
+        first = await broker.bought(2)
+        broker.back_up()
+        kept = broker.end()
+        lost = await broker.bought(3)
+        await broker.witnessed()
+        assert term.status.halted == {}
+    seen = witness.seen(home=broker.config.home, tenant=broker.tenant)
+    assert seen is not None and (seen.seq, seen.orders) == (broker.end(), 5)
+    broker.restore("event_log", "log_checkpoint", "engine_snapshot")
+    with caplog.at_level(logging.CRITICAL):
+        async with running(broker.config) as term:
+            told = await halted(broker, term)
+            assert f"ends at event {kept}" in told and f"event {seen.seq}" in told
+            assert [each.message for each in caplog.records] == ["tenant halted"], "said once, aloud"
+            assert witness.seen(home=broker.config.home, tenant=broker.tenant) == seen, "nobody forgets meanwhile"
+            accept(broker, kept=kept, lost=seen)
+            await until(lambda: broker.tenant in term.loop.desks if term.loop else False)
+            again = await broker.bought(1)
+            assert term.status.halted == {}
+            await broker.witnessed()
+    assert int(again[0][1:]) > 100_000 and not {*again} & {*first, *lost}
+    assert broker.ground.log_rows(tenant=broker.tenant)[kept][3] == "NumbersSkipped"
+    async with running(broker.config) as term:
+        assert int((await broker.bought(1))[0][1:]) == int(again[0][1:]) + 1
+    types = [row[3] for row in broker.ground.log_rows(tenant=broker.tenant)]
+    assert types.count("NumbersSkipped") == 1
+
+
+def accept(broker: Restored, *, kept: int, lost: witness.Seen) -> None:
+    with broker.everything() as database:
+        row = database.execute(f"SELECT hash FROM {broker.tenant}.event_log WHERE seq = {kept}").fetchone()
+    assert row is not None
+    said = Acceptance(
+        tenant=broker.tenant, log_seq=kept, log_hash=row[0], lost_seq=lost.seq, lost_hash=lost.hash, by="ann",
+        reason="the disk died",
+    )  # fmt: skip
+    witness.tell(home=broker.config.home, said=said)
+
+
+async def test_another_end_of_the_log_than_the_acknowledged_one_is_refused_though_it_is_longer(
+    broker: Restored,
+) -> None:
+    async with running(broker.config):
+        await open_desk(broker.client, broker.tenant)
+        broker.back_up()
+        await broker.bought(1)
+        await broker.witnessed()
+    broker.restore("event_log")
+    path = witness.path_of(home=broker.config.home, tenant=broker.tenant)
+    said = path.read_bytes()
+    path.unlink()
+    async with running(broker.config):
+        await broker.bought(3)
+    path.write_bytes(said)
+    async with running(broker.config) as term:
+        assert "was acknowledged" in await halted(broker, term)
+
+
+@pytest.mark.parametrize("table", ["log_checkpoint", "engine_snapshot"])
+async def test_a_head_or_a_snapshot_of_more_than_the_log_has_is_noticed_without_a_witness(
+    broker: Restored, connect: Any, table: str
+) -> None:
+    async with running(broker.config):
+        await open_desk(broker.client, broker.tenant)
+        broker.back_up()
+        kept = broker.end()
+        await broker.bought(1)
+    signed = broker.end()
+    await broker.keep(await connect())
+    broker.restore(*(name for name in TABLES if name != table))
+    witness.path_of(home=broker.config.home, tenant=broker.tenant).unlink()
+    async with running(broker.config) as term:
+        told = await halted(broker, term)
+        assert f"ends at event {kept}" in told and f"is of {signed}" in told
+
+
+async def test_a_database_put_back_beneath_a_running_engine_is_noticed_though_no_file_was_written(
+    broker: Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-04: as after a failover to a replica that had not heard everything."""
+    async with running(broker.config) as term:
+        await open_desk(broker.client, broker.tenant)
+        broker.back_up()
+        await broker.bought(1)
+        end = broker.end()
+        await until(lambda: broker.tenant in term._witness._seen and term._witness._seen[broker.tenant].seq == end)
+        witness.path_of(home=broker.config.home, tenant=broker.tenant).unlink()
+        broker.restore("event_log")
+        with broker.everything() as database:
+            database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'piggy_app'")
+        await until(lambda: broker.tenant in term.status.halted)
