@@ -4,12 +4,16 @@ from collections.abc import Sequence
 
 import msgspec
 
+from django.db.models import Q
+
 from apps.accounts import selectors as accounts
 from apps.gateway.models import CopyCursor, FixClient, OrderCopy, SentMessage
 from apps.instruments import selectors as instruments
+from apps.tenants import selectors as tenants
 from piggy.adapters.fix_clients.config import Kind, Step, Terms
 from piggy.adapters.fix_clients.outbound import Copy
 
+SUSPENDED = "the broker is suspended; its accounts may close over the API or its desk"
 _ENDED = ("2", "4", "8", "C")
 
 
@@ -18,9 +22,13 @@ def has_clients() -> bool:
     return FixClient.objects.filter(enabled=True).exists()
 
 
-def is_enabled(*, client_id: int) -> bool:
-    """Return whether a session may go on."""
-    return FixClient.objects.filter(pk=client_id, enabled=True).exists()
+def reason_to_end(*, tenant: str, client_id: int) -> str:
+    """Return why a session may not go on, '' where it may."""
+    if tenants.is_suspended(schema=tenant):
+        return SUSPENDED
+    of_nobody_or_active = Q(user=None) | Q(user__is_active=True)
+    is_open = FixClient.objects.filter(of_nobody_or_active, pk=client_id, enabled=True).exists()
+    return "" if is_open else "the session is closed"
 
 
 def accounts_of(*, client: FixClient) -> tuple[str, ...] | None:

@@ -124,9 +124,9 @@ class ClientLink:
         self._requests.note_incoming(self._session.expected)
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_S
-            if self._stopping.is_set() or not selectors.is_enabled(client_id=self._client.pk):
-                self._do([Say("5", f"58=the session is closed{SOH}"), Close("closed by us")])
-        elif self._stopping.is_set():
+            if reason := selectors.reason_to_end(tenant=self._tenant, client_id=self._client.pk):
+                self._do([Say("5", f"58={reason}{SOH}"), Close(reason)])
+        if self._open and self._stopping.is_set():
             self._do([Say("5", f"58=we are going down{SOH}"), Close("going down")])
 
     def _do(self, acts: list[Act]) -> None:

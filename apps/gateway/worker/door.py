@@ -21,9 +21,9 @@ from apps.gateway.worker import tls
 from apps.gateway.worker.client_link import ClientLink
 from apps.gateway.worker.waiting import Waiting
 from apps.gateway.worker.wire import Wire
-from apps.tenants.selectors import active_schemas
+from apps.tenants.selectors import active_schemas, is_suspended
 from apps.tenants.services import in_tenant
-from piggy.adapters.fix.messages import fields
+from piggy.adapters.fix.messages import SOH, fields
 from piggy.adapters.fix_clients.config import HEARTBEAT_S_MAX, HEARTBEAT_S_MIN, LOGON_S_MAX
 from piggy.adapters.fix_clients.market import Pair
 from piggy.adapters.fix_clients.session import Frames, UnableToFrame, count_of, faults
@@ -151,10 +151,23 @@ class Door:
             tenant = _tenant_of(found[0] if found else "", values)
             with in_tenant(tenant):
                 client = services.admit(comp_id=values.get("49", ""), password=values.get("554", ""), address=address)
-            return self._link(tenant, client, Wire(line, client.comp_id, tenant.upper()), frames, found)
+            wire = Wire(line, client.comp_id, tenant.upper())
+            self._require_open(tenant, client, wire)
+            return self._link(tenant, client, wire, frames, found)
         except services.UnableToAdmit:
             self._waiting.refused(address=address)
             raise
+
+    def _require_open(self, tenant: str, client: FixClient, wire: Wire) -> None:
+        """Tell a client of a suspended broker, who has proven to be it, why it is not let in. Raises UnableToAdmit."""
+        with self._lock:
+            is_here = (tenant, client.comp_id) in self._links
+        if is_here or not is_suspended(schema=tenant):
+            return
+        with in_tenant(tenant):
+            number = services.number(client=client)
+        wire.send(kind="5", number=number, body=f"58={selectors.SUSPENDED}{SOH}")
+        raise services.UnableToAdmit(selectors.SUSPENDED)
 
     def _link(self, tenant: str, client: FixClient, wire: Wire, frames: Frames, found: list[str]) -> ClientLink:
         link = ClientLink(tenant=tenant, client=client, wire=wire, frames=frames, first=found)

@@ -157,7 +157,10 @@ class Trader(fix.Application):
 
     def start(self) -> None:
         self._initiator.start()
-        wait(lambda: fix.Session.lookupSession(self._id).isLoggedOn(), what=lambda: self.admin)
+        wait(self.is_logged_on, what=lambda: self.admin)
+
+    def is_logged_on(self) -> bool:
+        return bool(fix.Session.lookupSession(self._id).isLoggedOn())
 
     def stop(self) -> None:
         self._initiator.stop()

@@ -98,6 +98,36 @@ def test_the_screen_takes_a_password_from_one_and_lets_it_in_by_another(acorn: A
             assert bool(client.password) is let_in, person
 
 
+def test_t_17_a_session_ends_with_its_switch_its_users_leave_and_its_brokers(
+    acorn: Any, as_tenant: Any, owner_sql: Any
+) -> None:
+    from apps.gateway import selectors
+    from apps.gateway.models import FixClient
+    from apps.users.models import User
+
+    def reason(client: FixClient) -> str:
+        with as_tenant("acorn"):
+            return selectors.reason_to_end(tenant="acorn", client_id=client.pk)
+
+    turn = "update public.tenants_tenant set suspended_at = {} where schema_name = 'acorn'"
+    with as_tenant("acorn"):
+        user = records.client()
+        hers = FixClient.objects.create(comp_id="C1", kind=Kind.ORDERS, user=user)
+        copy = FixClient.objects.create(comp_id="COPY1", kind=Kind.DROP_COPY, every_account=True)
+    assert (reason(hers), reason(copy)) == ("", "")
+    owner_sql(turn.format("now()"))
+    try:
+        assert "suspended" in reason(hers) and "suspended" in reason(copy)
+    finally:
+        owner_sql(turn.format("null"))
+    with as_tenant("acorn"):
+        User.objects.filter(pk=user.pk).update(is_active=False)
+    assert (reason(hers), reason(copy)) == ("the session is closed", "")
+    with as_tenant("acorn"):
+        FixClient.objects.update(enabled=False)
+    assert reason(copy) == "the session is closed"
+
+
 def test_an_id_that_no_client_could_ask_for_holds_up_nobodys_copies(acorn: Any, as_tenant: Any) -> None:
     """What is in the log is told: over another door an id may have been longer than the table has room for."""
     from apps.gateway import services

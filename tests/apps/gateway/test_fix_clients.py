@@ -59,7 +59,7 @@ def port(acorn: Any, birch: Any, as_tenant: Any, redis_server: Any, owner_sql: A
 
 @pytest.mark.timeout(300)
 def test_clients_trade_and_others_hear_copies(
-    port: int, as_tenant: Any, redis_server: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    port: int, as_tenant: Any, redis_server: Any, owner_sql: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One story, as the servers under it are dear: orders, changes, refusals, copies, gaps, walls and the last word."""
     caplog.set_level("INFO")
@@ -72,6 +72,7 @@ def test_clients_trade_and_others_hear_copies(
         _refuse(trader)
         _walls(port)
         _copies(port, trader)
+        _suspended(trader, owner_sql)
         trader.order("rests-on", t40=2, t44="1.0995", t59=1)
         trader.wait("rests-on", "0")
     finally:
@@ -186,6 +187,25 @@ def _copies(port: int, trader: Trader) -> None:
     assert (refused["35"], refused["380"]) == ("j", "6")
     copy.close()
     wait(lambda: _hears_again(port), seconds=20)
+
+
+def _suspended(trader: Trader, owner_sql: Any) -> None:
+    """F-33: logged out with the reason, told it again at each Logon, and let in once the broker is."""
+
+    def reasons() -> list[dict[str, str]]:
+        return [each for each in trader.admin if each["35"] == "5" and "suspended" in each.get("58", "")]
+
+    turn = "update public.tenants_tenant set suspended_at = {} where schema_name = 'acorn'"
+    owner_sql(turn.format("now()"))
+    try:
+        wait(lambda: len(reasons()) >= 3, what=lambda: trader.admin[-3:])
+    finally:
+        owner_sql(turn.format("null"))
+    numbers = [int(each["34"]) for each in reasons()]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "each takes its number, so nothing is missing"
+    wait(trader.is_logged_on, what=lambda: trader.admin[-3:])
+    trader.order("after", t38=13_000)
+    trader.wait("after", "0", "F")
 
 
 def _hears_again(port: int) -> bool:
