@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-
 from django.db.models import Q
 
 from apps.accounts import selectors as accounts
