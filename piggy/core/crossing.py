@@ -29,6 +29,7 @@ from piggy.core.standing import dealable_lots, may_deal
 from piggy.core.state import Order, State
 
 _price = itemgetter(1)
+_PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
 _CANCEL_NEWEST = SelfTradePrevention.CANCEL_NEWEST
 
 
@@ -196,7 +197,7 @@ def _prevent(*, stp: SelfTradePrevention, resting: Order, lots: Decimal, meeting
 
 def _worth_crossing(*, price: Decimal, terms: OrderTerms, street: Decimal | None) -> bool:
     side, limit = terms.side, terms.limit_price
-    priced = terms.type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    priced = limit is not None and terms.type in _PRICED
     if limit is not None and not at_least_as_good(price=price, limit=limit, side=side):
         return False
     # Without a street price there is nothing to compare with: a market order then deals with nobody.

@@ -116,13 +116,14 @@ def amend(*, command: AmendOrder, moment: Moment) -> Events:
         limit_price=command.limit_price if command.limit_price is not None else order.terms.limit_price,
         stop_price=command.stop_price if command.stop_price is not None else order.terms.stop_price,
     )
-    if not terms.quantity > order.filled:
+    # What is no number at all is the gate's to refuse.
+    if terms.quantity.is_finite() and terms.quantity <= order.filled:
         return [_refused("QTY_BELOW_FILLED", "quantity", f"{order.filled} lots are already filled")]
     admission = admit(order_id=order.order_id, terms=terms, moment=moment, replaces=order)
     verdict = admission.verdict
     if not verdict.passed:
         first, account_id = verdict.reasons[0], command.account_id
-        refused = _refused(first.code, "order_id", "; ".join(check.text for check in verdict.reasons))
+        refused = _refused(first.code, "order_id", "; ".join(dict.fromkeys(check.text for check in verdict.reasons)))
         denied = ev.AmendmentDenied(order_id=order.order_id, account_id=account_id, terms=terms, verdict=verdict)
         return [refused, denied, *_latch(verdict=verdict, account_id=account_id)]
     same_prices = (terms.limit_price, terms.stop_price) == (order.terms.limit_price, order.terms.stop_price)

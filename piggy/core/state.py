@@ -30,7 +30,9 @@ from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates
 
 _WORKING = OrderState.WORKING
-_LIMIT, _STOP_LIMIT = OrderType.LIMIT, OrderType.STOP_LIMIT
+_LIMIT = OrderType.LIMIT
+# What becomes a limit order once its price triggered it, where it names a limit.
+_BECOMES_LIMIT = (OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
 ANSWERS_KEPT = 500  # Of a venue, to tell a reject storm by.
 TRAIL_BYTES = 5  # Of a seq, in the trail of an order.
 OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
@@ -90,7 +92,7 @@ class Order:
     def rests(self) -> bool:
         """Whether it waits in the internal book at a limit price."""
         kind = self.terms.type
-        limit = kind is _LIMIT or (kind is _STOP_LIMIT and self.triggered)
+        limit = kind is _LIMIT or (self.triggered and kind in _BECOMES_LIMIT and self.terms.limit_price is not None)
         return limit and not self.state.final and self.state is not OrderState.WITH_DEALER
 
     def view(self) -> OrderView:

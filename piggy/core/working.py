@@ -32,7 +32,7 @@ WIDE = "the spread is beyond the maximum: no price is shown"
 STOPPED = "nothing deals here now: halted, only reducing, or in a call"
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
 _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
-PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
 IOC, FOK = TimeInForce.IOC.value, TimeInForce.FOK.value
 NOBODY = Meeting()
 ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.

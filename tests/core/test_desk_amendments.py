@@ -145,3 +145,10 @@ def test_what_an_order_dealt_already_does_not_stand_in_its_own_way(floor: Floor)
     too_much = cmd.AmendOrder(order_id=order.order_id, account_id="b2", quantity=D("2.01"))
     assert codes(floor.do(too_much)) == ["P-01"]
     assert codes(floor.do(msgspec.structs.replace(too_much, quantity=D(2)))) == []
+
+
+@pytest.mark.parametrize("name", ["quantity", "limit_price", "stop_price"])
+@pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity", "1E+999999"])
+def test_what_is_no_number_is_refused(floor: Floor, name: str, number: str) -> None:
+    assert "P-06" in codes(amend(floor, **{name: D(number)}))
+    assert floor.order(1).quantity == 1 and floor.order(1).terms.limit_price == D("1.09500")

@@ -9,7 +9,7 @@ import pytest
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account
-from piggy.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
+from piggy.core.orders import OrderState, OrderType, SelfTradePrevention, Side, TimeInForce
 from tests.core.floor import CLEARED, SECOND_US, Floor, names, only
 
 
@@ -99,6 +99,19 @@ def test_only_what_a_reversal_opens_gets_exits(floor: Floor) -> None:
     floor.place("b1", Side.BUY, "1")
     _, exit_ = only(floor.place("b1", Side.SELL, "3", stop_loss=Decimal("1.10500")), ev.OrderAccepted)
     assert (exit_.terms.side, exit_.terms.quantity) == (Side.BUY, 2)
+
+
+def test_if_touched_with_a_limit_waits_at_its_limit_once_it_is_touched(floor: Floor) -> None:
+    touched = {"type": OrderType.MARKET_IF_TOUCHED, "stop_price": Decimal("1.09960")}
+    floor.place("b1", Side.BUY, "1", limit_price="1.09950", **touched)
+    floor.place("b2", Side.BUY, "1", limit_price="1.09950", time_in_force=TimeInForce.IOC, **touched)
+    floor.quotes("-0.00055")
+    assert names(floor.act()).count("OrderTriggered") == 2
+    assert [floor.order(number).state for number in (1, 2)] == [OrderState.WORKING, OrderState.CANCELLED]
+    assert [order_id for order_id, _ in floor.desk.state.resting["EURUSD"].best_first(side=Side.BUY)] == ["O000000001"]
+    floor.quotes("-0.00070")
+    (fill,) = only(floor.act(), ev.OrderFilled)
+    assert (fill.order_id, fill.price) == ("O000000001", Decimal("1.09943"))
 
 
 def test_one_cancels_the_other(floor: Floor) -> None:
