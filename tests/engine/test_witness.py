@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from piggy.core.answers import Answer
 from piggy.engine import keeper
 from piggy.engine import witness as witnesses
 from piggy.engine.term import Term
+from piggy.local.services import LocalServices
 from piggy.messaging import witness
 from piggy.messaging.client import Client
 from piggy.messaging.witness import Acceptance
@@ -177,3 +179,41 @@ async def test_a_database_put_back_beneath_a_running_engine_is_noticed_though_no
         with broker.everything() as database:
             database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'piggy_app'")
         await until(lambda: broker.tenant in term.status.halted)
+
+
+async def test_f_05_a_postgresql_whose_last_writes_never_reached_the_disk_is_not_taken_for_all_there_was(
+    tmp_path: Path, shard: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-22: a disk that says synced and is not: PostgreSQL ends its recovery where its log is torn, without a word."""
+    monkeypatch.setattr(witnesses, "WRITE_S", 0.05)
+    with LocalServices(tmp_path, fast=True) as services:
+        ground = Ground(services=services)
+        ground.prepare()
+        broker = Restored(ground, ground.add_tenant(shard=shard), shard)
+        async with running(broker.config):
+            await open_desk(broker.client, broker.tenant)
+            torn, place = wal_end(broker)
+            kept = broker.end()
+            await broker.bought(3)
+            await broker.witnessed()
+        acknowledged = broker.end()
+        assert services.postgres.child is not None
+        services.postgres.child.kill()
+        services.postgres.child.wait()
+        with (services.postgres.data / "pg_wal" / torn).open("r+b") as segment:
+            segment.seek(place)
+            segment.write(bytes(1 << 20))
+        assert services.revive() == ["postgres"]
+        assert broker.end() == kept
+        async with running(broker.config) as term:
+            told = await halted(broker, term)
+        assert f"ends at event {kept}" in told and f"event {acknowledged}" in told
+
+
+def wal_end(broker: Restored) -> tuple[str, int]:
+    """Write everything else out, and return in which file, and where there, the next write begins."""
+    with broker.everything() as database:
+        database.execute("CHECKPOINT")
+        found = database.execute("SELECT * FROM pg_walfile_name_offset(pg_current_wal_insert_lsn())").fetchone()
+    assert found is not None
+    return str(found[0]), int(found[1])
