@@ -71,8 +71,11 @@ def _sides(batch: Sequence[Recorded]) -> dict[str, tuple[str, Side]]:
 
 
 def _quotes(routing: RoutingDecision, order_id: str, symbol: str, side: Side, recorded: Recorded) -> list[Any]:
-    best = next((seen for seen in routing.considered if seen.rank == 1), None)
-    if best is None or best.price is None or not routing.a_quantity:
+    if not routing.a_quantity:
+        return []
+    considered = routing.considered
+    best = next((seen for seen in considered if seen.rank == 1), None)
+    if best is None or best.price is None:
         return []
     return [
         bulk.new(
@@ -92,7 +95,7 @@ def _quotes(routing: RoutingDecision, order_id: str, symbol: str, side: Side, re
             best_cost=best.cost or ZERO,
             decided_at=recorded.recorded_at_us,
         )
-        for seen in routing.considered
+        for seen in considered
         if seen.price is not None and _was_ranked(seen)
     ]
 

@@ -30,7 +30,11 @@ def _number(**options: object) -> models.DecimalField:  # type: ignore[type-arg]
 
 
 class Order(models.Model):
-    """A client's order with the gate's verdict and the routing decision as recorded. `seq` is its first event."""
+    """A client's order. `seq` is its first event, `routed_seq` that of its last routing decision, 0 where it has none.
+
+    All its terms, every check of the gate and every venue considered stay in those events (selectors.decided). Of them
+    `reasons` holds the checks that it did not pass, `best_venue` and `best_price` the routing's first choice, if any.
+    """
 
     order_id = models.CharField(primary_key=True, max_length=60)
     seq = models.BigIntegerField(unique=True)
@@ -52,9 +56,10 @@ class Order(models.Model):
     source = models.CharField(max_length=80)
     principal = models.CharField(max_length=200)
     client_order_id = models.CharField(max_length=100, blank=True)
-    terms = models.JSONField()
-    verdict = models.JSONField()
-    routing = models.JSONField(null=True)
+    routed_seq = models.BigIntegerField(default=0)
+    reasons = models.JSONField(null=True)
+    best_venue = models.CharField(max_length=40, blank=True)
+    best_price = _number(null=True)
     text = models.TextField(blank=True)
     requote_price = _number(null=True)
     requote_until = models.DateTimeField(null=True)

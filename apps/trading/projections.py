@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,19 +20,22 @@ from apps.trading.models import ChildOrder, Fill, Order, Position
 from piggy.core import events as ev
 from piggy.core import positions
 from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
-from piggy.core.events import Recorded, told_decision, told_verdict
+from piggy.core.events import Recorded, RoutingDecision, VenueConsidered, told_checks
 from piggy.core.orders import OrderState, OrderTerms
 
 ZERO = Decimal(0)
 ORDER = ("last_seq", "quantity", "limit_price", "stop_price", "state", "filled", "notional", "average_price")
 POSITION = ("last_seq", "quantity", "cost", "a_lots", "cross_lots", "b_lots", "realised", "margin", "opened_at")
+ROUTED = ("routed_seq", "best_venue", "best_price")
 UPDATES: dict[type, tuple[str, ...]] = {
-    Order: (*ORDER, "mode", "text", "requote_price", "requote_until", "updated_at"),
+    Order: (*ORDER, "mode", *ROUTED, "text", "requote_price", "requote_until", "updated_at"),
     ChildOrder: ("last_seq", "state", "filled", "notional", "venue_order_id", "code", "text", "updated_at"),
     Position: (*POSITION, "updated_at"),
 }
 DOUBT = "in_doubt"
 TABLES = (Order, ChildOrder, Fill, Position)
+RANKINGS_KEPT = 1_024
+_ranking = msgspec.msgpack.Decoder(tuple[VenueConsidered, ...])
 
 
 def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
@@ -90,41 +94,33 @@ def _load(batch: Sequence[Recorded]) -> Rows:
     legs = {event.order_id for event in events if hasattr(event, "cl_ord_id")}
     position_ids = {event.position_id for event in events if isinstance(event, ev.OrderFilled | OrderFillBusted)}
     children = ChildOrder.objects.filter(order_id__any_of=legs) if legs else ()
-    orders = Order.objects.filter(order_id__any_of=order_ids).defer("terms", "verdict", "routing")
     return Rows(
-        orders={order.order_id: order for order in orders},
+        orders={order.order_id: order for order in Order.objects.filter(order_id__any_of=order_ids)},
         children={child.cl_ord_id: child for child in children},
         positions={row.position_id: row for row in Position.objects.filter(position_id__any_of=position_ids)},
     )
 
 
 def _denied(rows: Rows, event: ev.OrderDenied, recorded: Recorded) -> None:
-    text = "; ".join(check.text or check.code for check in event.verdict.reasons)
-    _new_order(rows, event, recorded, state=OrderState.DENIED, text=text)
+    reasons = event.verdict.reasons
+    text = "; ".join(check.text or check.code for check in reasons)
+    told = msgspec.json.encode(told_checks(checks=reasons)).decode()
+    _new_order(rows, event, recorded, state=OrderState.DENIED, text=text, reasons=told)
 
 
 def _accepted(rows: Rows, event: ev.OrderAccepted, recorded: Recorded) -> None:
-    routing = event.routing
-    _new_order(
-        rows,
-        event,
-        recorded,
-        state=OrderState.WORKING,
-        text=routing.text,
-        group=event.group,
-        mode=routing.mode,
-        routing=_told(told_decision(decision=routing)),
-    )
+    if (order := _new_order(rows, event, recorded, state=OrderState.WORKING, group=event.group)) is not None:
+        _route(order, event.routing, recorded)
 
 
 def _new_order(
     rows: Rows, event: ev.OrderDenied | ev.OrderAccepted, recorded: Recorded, *, state: OrderState, **more: Any
-) -> None:
+) -> Any:
     if event.order_id in rows.orders:
-        return
+        return None
     terms: OrderTerms = event.terms
     at_us = recorded.recorded_at_us
-    rows.orders[event.order_id] = rows.add(
+    row = rows.orders[event.order_id] = rows.add(
         Order,
         order_id=event.order_id,
         seq=recorded.seq,
@@ -141,22 +137,28 @@ def _new_order(
         source=event.source,
         principal=recorded.principal,
         client_order_id=terms.client_order_id,
-        terms=_told(msgspec.structs.asdict(terms)),
-        verdict=_told(told_verdict(verdict=event.verdict)),
         created_at=at_us,
         updated_at=at_us,
         **more,
     )
+    return row
 
 
 def _rerouted(rows: Rows, event: ev.OrderRerouted, recorded: Recorded) -> None:
     if (order := rows.order(event.order_id, recorded)) is not None:
-        order.mode, order.text = event.routing.mode, event.routing.text
-        if id(order) in rows.added[Order]:
-            order.routing = _told(told_decision(decision=event.routing))
-        else:  # Rare, so the other updates need not carry this wide column.
-            told = msgspec.json.decode(_told(told_decision(decision=event.routing)))
-            Order.objects.filter(pk=order.pk).update(routing=told)
+        _route(order, event.routing, recorded)
+
+
+def _route(order: Order, routing: RoutingDecision, recorded: Recorded) -> None:
+    order.mode, order.text, order.routed_seq = routing.mode, routing.text, recorded.seq
+    order.best_venue, order.best_price = _first_choice(routing.venues)
+
+
+# Many orders share one ranking.
+@lru_cache(maxsize=RANKINGS_KEPT)
+def _first_choice(venues: bytes) -> tuple[str, Decimal | None]:
+    first = next(iter(_ranking.decode(venues)), None) if venues else None
+    return ("", None) if first is None or first.rank != 1 else (first.venue, first.price)
 
 
 def _amended(rows: Rows, event: ev.OrderAmended, recorded: Recorded) -> None:
@@ -373,10 +375,6 @@ def _settle_doubt(rows: Rows, order_id: str, recorded: Recorded) -> None:
         return
     if rows.touch(order, recorded):
         order.state = (OrderState.PARTIALLY_FILLED if order.filled else OrderState.ROUTED).value
-
-
-def _told(value: dict[str, Any]) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 EVENT_HANDLERS: dict[type, Callable[[Rows, Any, Recorded], None]] = {

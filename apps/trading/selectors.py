@@ -3,13 +3,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from django.db import connection
 from django.db.models import F, QuerySet, Sum
 
 from apps.accounts import selectors as accounts
+from apps.audit import selectors as audit
 from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
+from piggy.core.events import told_decision, told_verdict
 from piggy.core.orders import OrderState
 from piggy.messaging import receipts
 
@@ -52,6 +55,35 @@ CONTROLS = {
     "P-30": "yearly review",
     "REDUCE_ONLY": "reduce only",
 }
+
+
+class Decided(NamedTuple):
+    """What an order's events hold beyond its row, as JSON has it: decimals are text."""
+
+    terms: dict[str, Any]
+    verdict: dict[str, Any]
+    routing: dict[str, Any] | None
+
+
+def decided(*, seq: int, routed_seq: int) -> Decided:
+    """Return what was asked, what the gate said and where the order went, of an order's row. Raises UnableToRead."""
+    first = _event(seq)
+    routing = _event(routed_seq).routing if routed_seq else None
+    return Decided(
+        terms=_as_json(msgspec.structs.asdict(first.terms)),
+        verdict=_as_json(told_verdict(verdict=first.verdict)),
+        routing=_as_json(told_decision(decision=routing)) if routing else None,
+    )
+
+
+def _event(seq: int) -> Any:
+    tenant: str = connection.schema_name  # type: ignore[attr-defined]
+    (row,) = audit.events(tenant=tenant, after=seq - 1, until=seq)
+    return row.recorded.event
+
+
+def _as_json(value: dict[str, Any]) -> dict[str, Any]:
+    return dict(msgspec.json.decode(msgspec.json.encode(value)))
 
 
 def orders_of(*, user: Any) -> QuerySet[Order]:
@@ -170,4 +202,5 @@ def order_file(*, order_id: str) -> dict[str, Any] | None:
         return None
     fills = Fill.objects.filter(order_id=order_id).order_by("seq")
     legs = legs_of(order_id=order_id)
-    return {"order": order, "legs": list(legs.values()), "fills": list(fills.values()), "controls": CONTROLS}
+    told = {**order, **decided(seq=order["seq"], routed_seq=order["routed_seq"])._asdict()}
+    return {"order": told, "legs": list(legs.values()), "fills": list(fills.values()), "controls": CONTROLS}

@@ -79,13 +79,13 @@ def seconds_to_page(running: RunningVenue, page: Page, lots: str) -> float:
     order_id = buy(running, lots)
     seen_ms = page.wait_for_function(SEEN_FILLED, arg=order_id, timeout=20_000).json_value()
     wait(running.settled, what=running.unsettled)
-    ((committed_s, reason, mode),) = running.rows(
-        "select max(extract(epoch from l.recorded_at)), o.routing->>'text', o.mode from trading_fill f"
+    ((committed_s, mode),) = running.rows(
+        "select max(extract(epoch from l.recorded_at)), o.mode from trading_fill f"
         f" join event_log l on l.seq = f.seq join trading_order o using (order_id) where order_id = '{order_id}'"
-        " group by 2, 3"
+        " group by 2"
     )
     assert mode == "A"
-    expect(page.locator("#grid-orders")).to_contain_text(reason)
+    expect(page.locator("#grid-orders")).to_contain_text(running.routing(order_id)["text"])
     return seen_ms / 1_000 - float(committed_s)
 
 

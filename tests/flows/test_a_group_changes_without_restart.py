@@ -58,13 +58,13 @@ def buy(running: RunningVenue, lots: str) -> dict[str, Any]:
     assert answer.status_code == 201, answer.text
     order_id = answer.json()["order_id"]
     query = (
-        "select o.mode, o.routing, f.price - f.raw_price from trading_order o join trading_fill f using (order_id)"
+        "select o.mode, f.price - f.raw_price from trading_order o join trading_fill f using (order_id)"
         f" where order_id = '{order_id}' and o.state = 'filled'"
     )
     wait(
         lambda: running.rows(query),
         what=lambda: running.rows(f"select * from trading_order where order_id = '{order_id}'"),
     )
-    mode, routing, markup = running.rows(query)[0]
+    mode, markup = running.rows(query)[0]
     legs = running.rows(f"select venue from trading_childorder where order_id = '{order_id}'")
-    return {"mode": mode, "version": routing["version"], "markup": markup, "legs": legs}
+    return {"mode": mode, "version": running.routing(order_id)["version"], "markup": markup, "legs": legs}

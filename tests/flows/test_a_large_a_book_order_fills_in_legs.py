@@ -60,7 +60,7 @@ def test_legs_at_several_lps_fill_one_order(running: RunningVenue) -> None:
         ]
         assert any("|35=D|" in line for line in lines) and any("|150=F|" in line for line in lines)
 
-    routing = running.rows(f"select routing from trading_order where order_id = '{order_id}'")[0][0]
+    routing = running.routing(order_id)
     assert sorted(seen["venue"] for seen in routing["considered"]) == NAMES
     assert all(seen["price"] and seen["size"] and seen["text"] for seen in routing["considered"])
     assert shown(running, order_id)["reason"]

@@ -78,15 +78,15 @@ def filled(running: RunningVenue, answer: httpx.Response) -> dict[str, Any]:
     """The whole record of an order once it is filled."""
     assert answer.status_code == 201, answer.text
     order_id = answer.json()["order_id"]
-    query = f"select state, mode, routing from trading_order where order_id = '{order_id}'"
+    query = f"select state, mode from trading_order where order_id = '{order_id}'"
     wait(lambda: [row[0] for row in running.rows(query)] == ["filled"], what=lambda: running.rows(query))
-    _, mode, routing = running.rows(query)[0]
+    _, mode = running.rows(query)[0]
     names = ("fill_id", "book", "price", "raw_price", "quantity", "counterparty")
     fills = running.rows(f"select {', '.join(names)} from trading_fill where order_id = '{order_id}' order by seq")
     return {
         "order_id": order_id,
         "mode": mode,
-        "routing": routing,
+        "routing": running.routing(order_id),
         "fills": [dict(zip(names, fill, strict=True)) for fill in fills],
         "legs": running.rows(f"select venue from trading_childorder where order_id = '{order_id}'"),
     }

@@ -24,7 +24,7 @@ import redis
 from django_otp.oath import totp
 from psycopg import sql
 
-from piggy.core.events import AnyEvent
+from piggy.core.events import AnyEvent, told_decision
 from piggy.local import keys, processes
 from piggy.messaging import codec
 from piggy.simulator import truth
@@ -196,6 +196,13 @@ class RunningVenue:
     def events(self, tenant: str = "acorn") -> list[AnyEvent]:
         rows = self.rows("select payload from event_log order by seq", tenant)
         return [codec.decode_event(bytes(payload)) for (payload,) in rows]
+
+    def routing(self, order_id: str, tenant: str = "acorn") -> dict[str, Any]:
+        """Where an order last went and why, with the names of the fields."""
+        of = f"select routed_seq from trading_order where order_id = '{order_id}'"
+        ((payload,),) = self.rows(f"select payload from event_log where seq = ({of})", tenant)
+        event: Any = codec.decode_event(bytes(payload))
+        return dict(msgspec.json.decode(msgspec.json.encode(told_decision(decision=event.routing))))
 
     def truth(self, lp: str, tenant: str = "acorn") -> dict[str, truth.TruthOrder]:
         """What an LP knows of this broker's orders, by ClOrdID."""

@@ -13,18 +13,16 @@ from piggy.core import counterfactual as core
 from piggy.core.orders import Side
 
 # All is linear in the fills, so those alike are summed before they are marked. An LP's fee is that of whom the order
-# went to, or would have gone to first; its best price at arrival stands in the routing decision.
+# went to, or would have gone to first; its best price at arrival stands on the order.
 DEALT = """
 select g.name, g.a_book_percent, g.book_mode, f.book, f.side, f.symbol, i.quote, a.currency,
        coalesce(p.commission_per_million, 0), sum(sign(f.quantity))::int, sum(f.quantity * i.contract_size),
        sum(f.quantity * i.contract_size * f.price), sum(f.quantity * i.contract_size * f.raw_price),
-       sum(f.quantity * i.contract_size * coalesce(r.price, f.raw_price)), sum(f.commission)
+       sum(f.quantity * i.contract_size * coalesce(o.best_price, f.raw_price)), sum(f.commission)
 from trading_fill f join accounts_account a using (account_id) join accounts_group g on g.id = a.group_id
      join instruments_instrument i using (symbol) join trading_order o using (order_id)
-     cross join lateral (select (best ->> 'price')::numeric as price, best ->> 'venue' as venue
-                          from (select o.routing -> 'considered' -> 0 as best) as v
-                          where best ->> 'rank' = '1' union all select null, null limit 1) r
-     left join liquidity_liquidityprovider p on p.name = case when f.book = 'A' then f.counterparty else r.venue end
+     left join liquidity_liquidityprovider p
+            on p.name = case when f.book = 'A' then f.counterparty else o.best_venue end
 where f.filled_at >= date_trunc('day', now(), 'UTC')
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9 order by 1
 """

@@ -62,12 +62,13 @@ class OrderAdmin(ReadOnlyAdmin):
     @admin.display(description="Decision")
     def routing_shown(self, order: Order) -> SafeString:
         """Show the decision and every venue that was considered."""
-        return decisions.routing(order.routing)
+        return decisions.routing(selectors.decided(seq=order.seq, routed_seq=order.routed_seq).routing)
 
     @admin.display(description="Controls")
     def verdict_shown(self, order: Order) -> SafeString:
         """Show every check of the gate with its value and limit, refusals first."""
-        return decisions.verdict(order.verdict.get("checks", ()))
+        decided = selectors.decided(seq=order.seq, routed_seq=order.routed_seq)
+        return decisions.verdict(decided.verdict["checks"])
 
     @admin.display(description="Sent")
     def legs_shown(self, order: Order) -> SafeString:

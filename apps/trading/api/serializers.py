@@ -137,9 +137,8 @@ class OrderRowOut(OrderOut):
     @extend_schema_field(ReasonOut(many=True))
     def get_reasons(self, row: Order) -> list[dict[str, str | None]]:
         """Return the checks that the order did not pass."""
-        failed = (check for check in row.verdict.get("checks", ()) if not check["passed"])
         priced = row.limit_price is not None
-        return [_reason(check["code"], check["text"], has_limit_price=priced) for check in failed]
+        return [_reason(check["code"], check["text"], has_limit_price=priced) for check in row.reasons or ()]
 
 
 class FillOut(serializers.Serializer):

@@ -16,6 +16,7 @@ from apps.common.times import moment
 from apps.risk.selectors import money_of
 from apps.trading.api.serializers import TEXT_MAX
 from apps.trading.models import Fill, Order, Position, Strategy
+from apps.trading.selectors import decided
 from apps.treasury.selectors import client_balance, trial_balance
 from piggy import projector
 from piggy.adapters.fix_clients.config import CL_ORD_ID_CHARACTERS_MAX
@@ -40,8 +41,10 @@ def test_a_fill_shows_as_order_fill_position_and_balance(books: Any) -> None:
     assert projector.catch_up(tenant="acorn") == 3
     order = Order.objects.get()
     assert (order.state, order.filled, order.leaves) == ("partially_filled", Decimal("0.4"), Decimal("0.6"))
-    assert order.routing["text"] == "group b-book is B: kept"
-    assert order.verdict["checks"][0]["code"] == "P-01"
+    told = decided(seq=order.seq, routed_seq=order.routed_seq)
+    assert told.routing is not None and told.routing["text"] == "group b-book is B: kept"
+    assert told.verdict["checks"][0]["code"] == "P-01"
+    assert order.reasons is None
     assert Position.objects.get().quantity == Decimal("0.4")
     assert money_of(account_ids=["A1"])["A1"][:2] == (Decimal(998), Decimal("1333.2"))
 
@@ -81,7 +84,25 @@ def test_what_comes_in_a_later_batch_finds_its_order(books: Any) -> None:
     assert projector.catch_up(tenant="acorn") == 2
     order = Order.objects.get()
     assert (order.state, order.filled, order.leaves, order.text) == ("cancelled", Decimal(1), Decimal(0), "asked")
-    assert order.terms["symbol"] == "EURUSD"
+    assert decided(seq=order.seq, routed_seq=order.routed_seq).terms["symbol"] == "EURUSD"
+
+
+def test_a_row_says_which_checks_failed_and_which_event_routed_it_last(books: Any) -> None:
+    first = records.accepted()
+    refused = ev.Check(code="P-17", passed=False, text="no margin")
+    verdict = structs.replace(first.verdict, checks=(*first.verdict.checks, refused))
+    denied = ev.OrderDenied(order_id="O2", terms=first.terms, source="api", verdict=verdict)
+    anew = structs.replace(first.routing, text="LP1 refused, so LP2")
+    records.write(first, denied)
+    projector.catch_up(tenant="acorn")
+    records.write(ev.OrderRerouted(order_id="O1", routing=anew))
+    projector.catch_up(tenant="acorn")
+    routed, row = Order.objects.get(order_id="O1"), Order.objects.get(order_id="O2")
+    assert [(each["code"], each["text"]) for each in row.reasons] == [("P-17", "no margin")]
+    told = decided(seq=row.seq, routed_seq=row.routed_seq)
+    assert (len(told.verdict["checks"]), told.routing) == (2, None)
+    last = decided(seq=routed.seq, routed_seq=routed.routed_seq).routing
+    assert (routed.seq, routed.routed_seq, routed.text, last and last["text"]) == (1, 3, anew.text, anew.text)
 
 
 def test_what_no_column_holds_is_shown_as_far_as_it_can_be_and_hides_nothing_after_it(books: Any) -> None:
@@ -91,12 +112,13 @@ def test_what_no_column_holds_is_shown_as_far_as_it_can_be_and_hides_nothing_aft
         first,
         order_id="O2",
         source="signal:" + "s" * 90,
-        terms=structs.replace(first.terms, client_order_id="i" * 128, tag="a\0b", limit_price=Decimal(10) ** 20),
+        terms=structs.replace(first.terms, client_order_id="i" * 128, limit_price=Decimal(10) ** 20),
+        routing=structs.replace(first.routing, text="a\0b"),
     )
     records.write(odd, first)
     assert projector.catch_up(tenant="acorn") == 2
     row = Order.objects.get(order_id="O2")
-    assert (len(row.source), row.client_order_id, row.terms["tag"]) == (80, "i" * 100, "a\ufffdb")
+    assert (len(row.source), row.client_order_id, row.text) == (80, "i" * 100, "a\ufffdb")
     assert row.limit_price == Decimal(10) ** 18 - Decimal("1e-10")
     assert Order.objects.get(order_id="O1").client_order_id == ""
 
