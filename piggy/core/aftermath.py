@@ -1,7 +1,7 @@
 """Aftermath: what a command's fills bring about for other orders, decided once, at its end.
 
 Filled entries get their take-profit and stop-loss, one of a pair that fills cancels or shrinks the other, and orders
-that may only reduce end when nothing is left to reduce.
+that may only reduce end when nothing is left to reduce. A guaranteed stop shrinks with its position.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from decimal import Decimal
 
 from piggy.core import events as ev
 from piggy.core.execution import Execution, position_id_of
+from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType
+from piggy.core.positions import Position
+from piggy.core.profiles import GuaranteedStops
 from piggy.core.risk import verdict_on
 from piggy.core.routing import waiting
 from piggy.core.state import Order
@@ -32,6 +35,7 @@ def settled(*, execution: Execution) -> list[ev.AnyEvent]:
             _protect(order=order, lots=lots, execution=execution)
     for order, _ in fills:
         _end_reducers(order=order, execution=execution)
+        _fit_guarantees(order=order, execution=execution)
     return execution.events
 
 
@@ -54,53 +58,113 @@ def _protect(*, order: Order, lots: Decimal, execution: Execution) -> None:
     Lots that closed something began no position, so there is nothing of them to exit from.
     """
     terms = order.terms
-    exits = ((OrderType.LIMIT, terms.take_profit), (OrderType.STOP, terms.stop_loss))
-    account = execution.moment.account(terms.account_id)
-    position = execution.position(position_id_of(account=account, order=order))
+    position = _position(order, execution)
     if position is None or position.side is not terms.side:
         return
     lots = min(lots, position.lots)
-    group = execution.moment.group_of(terms.account_id)
-    for kind, price in exits:
+    for kind, price in ((OrderType.LIMIT, terms.take_profit), (OrderType.STOP, terms.stop_loss)):
         if price is None:
             continue
-        exit_terms = OrderTerms(
-            account_id=terms.account_id,
-            symbol=terms.symbol,
-            side=terms.side.contra,
-            quantity=lots,
-            type=kind,
-            limit_price=price if kind is OrderType.LIMIT else None,
-            stop_price=price if kind is OrderType.STOP else None,
-            reduce_only=True,
-            oco_group=f"{order.order_id}/{order.fills + execution.fill_count(order)}",
-            position_id=position_id_of(account=account, order=order),
-        )
-        text = "take profit" if kind is OrderType.LIMIT else "stop loss"
-        order_id = execution.new_order_id()
-        execution.events.append(
-            ev.OrderAccepted(
+        guarantee, exit_lots = None, lots
+        if kind is OrderType.STOP and order.guarantee is not None and _dealt_before(order, price, execution):
+            guarantee, exit_lots = order.guarantee, min(lots, _unguaranteed(order, position, execution))
+        if exit_lots > 0:
+            _exit(order=order, kind=kind, price=price, lots=exit_lots, guarantee=guarantee, execution=execution)
+
+
+def _exit(
+    *,
+    order: Order,
+    kind: OrderType,
+    price: Decimal,
+    lots: Decimal,
+    guarantee: GuaranteedStops | None,
+    execution: Execution,
+) -> None:
+    terms, account = order.terms, execution.moment.account(order.terms.account_id)
+    group = execution.moment.group_of(terms.account_id)
+    exit_terms = OrderTerms(
+        account_id=terms.account_id,
+        symbol=terms.symbol,
+        side=terms.side.contra,
+        quantity=lots,
+        type=kind,
+        limit_price=price if kind is OrderType.LIMIT else None,
+        stop_price=price if kind is OrderType.STOP else None,
+        reduce_only=True,
+        guaranteed_stop=guarantee is not None,
+        oco_group=f"{order.order_id}/{order.fills + execution.fill_count(order)}",
+        position_id=position_id_of(account=account, order=order),
+    )
+    text = "take profit" if kind is OrderType.LIMIT else "stop loss" if guarantee is None else "guaranteed stop"
+    order_id = execution.new_order_id()
+    execution.events.append(
+        ev.OrderAccepted(
+            order_id=order_id,
+            terms=exit_terms,
+            source=BRACKET,
+            group=group.name,
+            verdict=verdict_on(
                 order_id=order_id,
                 terms=exit_terms,
-                source=BRACKET,
-                group=group.name,
-                verdict=verdict_on(
-                    order_id=order_id,
-                    terms=exit_terms,
-                    at_us=execution.moment.now_us,
-                    config_version=group.version,
-                    checks=(ev.Check(code="BRACKET", passed=True, text=f"{text} of order {order.order_id}"),),
-                ),
-                routing=waiting(group=group, text=f"{text} of order {order.order_id}: waits for its price"),
-            )
+                at_us=execution.moment.now_us,
+                config_version=group.version,
+                checks=(ev.Check(code="BRACKET", passed=True, text=f"{text} of order {order.order_id}"),),
+            ),
+            routing=waiting(group=group, text=f"{text} of order {order.order_id}: waits for its price"),
+            guarantee=guarantee,
         )
+    )
+
+
+def _dealt_before(order: Order, stop: Decimal, execution: Execution) -> bool:
+    """Return whether this command's fills of an entry are short of its stop; past it that would close at a gain."""
+    mine = (event for event in execution.events if isinstance(event, ev.OrderFilled))
+    prices = [fill.price for fill in mine if fill.order_id == order.order_id]
+    return all(order.terms.side.sign * (price - stop) > 0 for price in prices)
+
+
+def _unguaranteed(order: Order, position: Position, execution: Execution) -> Decimal:
+    """Return the lots of the position that no guaranteed stop stands for yet."""
+    return position.lots - sum((execution.leaves(stop) for stop in _stops_of(order, execution)), ZERO)
+
+
+def _fit_guarantees(*, order: Order, execution: Execution) -> None:
+    """Let guaranteed stops stand for no more lots than are left, the latest giving way first.
+
+    Else what a client opened after his price was reached would be closed at it.
+    """
+    if not execution.moment.state.guaranteed:
+        return
+    position, stops = _position(order, execution), _stops_of(order, execution)
+    over = sum((execution.leaves(stop) for stop in stops), ZERO) - (position.lots if position else ZERO)
+    for stop in reversed(stops):
+        lots = min(over, execution.leaves(stop))
+        if lots > 0 and not execution.sent(stop):
+            execution.reduce(order=stop, lots=lots, reason="the position became smaller")
+            over -= lots
+
+
+def _stops_of(order: Order, execution: Execution) -> list[Order]:
+    """Return the guaranteed stops of the position that `order` deals in, oldest first."""
+    state, terms = execution.moment.state, order.terms
+    account = execution.moment.account(terms.account_id)
+    wanted = position_id_of(account=account, order=order)
+    found = [state.orders[order_id] for order_id in sorted(state.guaranteed)]
+    mine = [stop for stop in found if (stop.terms.account_id, stop.terms.symbol) == (terms.account_id, terms.symbol)]
+    return [stop for stop in mine if position_id_of(account=account, order=stop) == wanted]
+
+
+def _position(order: Order, execution: Execution) -> Position | None:
+    account = execution.moment.account(order.terms.account_id)
+    return execution.position(position_id_of(account=account, order=order))
 
 
 def _end_reducers(*, order: Order, execution: Execution) -> None:
     """Cancel working orders that may only reduce a position which is now gone."""
     state, account_id = execution.moment.state, order.terms.account_id
     account = execution.moment.account(account_id)
-    if execution.position(position_id_of(account=account, order=order)) is not None:
+    if _position(order, execution) is not None:
         return
     for order_id in sorted(state.open_orders.get(account_id, ())):
         reducer = state.orders[order_id]

@@ -41,6 +41,8 @@ class FillOnRecord(msgspec.Struct, frozen=True, kw_only=True):
     cl_ord_id: str = ""
     venue_fill_id: str = ""
     written_off: Decimal = ZERO
+    premium: Decimal = ZERO
+    guarantee_cost: Decimal = ZERO
 
 
 class BustFills(Command, frozen=True, kw_only=True):

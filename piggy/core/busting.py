@@ -60,6 +60,8 @@ def correct_fill(*, command: CorrectFill, moment: Moment) -> Events:
         return [_refused("PRICE_INVALID", "price", f"a price above nothing, in steps of {tick}")]
     if command.price == fill.price:
         return [_refused("PRICE_INVALID", "price", "that is the price it has")]
+    if order.guaranteed:
+        return [_refused("GUARANTEED_STOP", "price", f"its stop is guaranteed at {order.terms.stop_price}")]
     limit = order.terms.limit_price if order.terms.type in PRICED else None
     if limit is not None and not at_least_as_good(price=command.price, limit=limit, side=fill.side):
         return [_refused("WORSE_THAN_LIMIT", "price", f"the client's limit is {limit}")]
@@ -106,6 +108,8 @@ def _take_back(fill: FillOnRecord, execution: Execution, *, by: str, reason: str
         commission=fill.commission,
         commission_accrued=fill.commission_accrued,
         markup_revenue=fill.markup_revenue,
+        premium=fill.premium,
+        guarantee_cost=fill.guarantee_cost,
         conversion_rate=fill.conversion_rate,
         reason=reason,
         by=by,

@@ -32,8 +32,9 @@ class OrderFillBusted(Event, frozen=True, kw_only=True):
     """A client's fill is taken back: `position` is what he holds without it, None when flat.
 
     `side`, `quantity` and prices are the fill's. `realised` and `realised_quote` are added to what was booked,
-    `commission` is given back and `markup_revenue` given up, all at the rate of the fill. `by` is whoever took it back,
-    '' where a venue did; then margin and news fields and `filled_at_us` are the fill's own, and `batch` links busts.
+    `commission` and `premium` are given back, `markup_revenue` and `guarantee_cost` undone, all at the rate of the
+    fill. `by` is whoever took it back, '' where a venue did; then margin and news fields and `filled_at_us` are the
+    fill's own, and `batch` links busts.
     """
 
     order_id: str
@@ -66,6 +67,8 @@ class OrderFillBusted(Event, frozen=True, kw_only=True):
     news_percent: Decimal = ZERO
     news_until_us: int = 0
     filled_at_us: int = 0
+    premium: Decimal = ZERO
+    guarantee_cost: Decimal = ZERO
 
 
 class HedgeFillBusted(Event, frozen=True, kw_only=True):

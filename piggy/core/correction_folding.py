@@ -40,7 +40,7 @@ def _order_fill_busted(state: State, event: OrderFillBusted, recorded: Recorded)
     order.notional -= event.quantity * event.price
     order.commission -= event.commission
     order.commission_accrued -= event.commission_accrued
-    result = event.realised + event.commission
+    result = event.realised + event.commission + event.premium
     state.balances[account_id] += result
     state.activity[account_id].result(at_us=recorded.recorded_at_us, amount=result)
     state.tenant_activity.result(at_us=recorded.recorded_at_us, amount=result)

@@ -80,12 +80,14 @@ def _restate_order(
     open_lots = ZERO if child.closed else child.leaves + bust.quantity
     if not child.closed:
         execution.release(order=order, lots=-bust.quantity)
-    if given is not None:
+    # What a guaranteed stop closed stays closed at its price; what the venue makes of its side is the house's.
+    if given is not None and not order.guaranteed:
         execution.take_back(order=order, event=_taken_back(given, dealt.client_seq, bust.text, execution))
     if fill is not None:
         execution.events.append(child_filled(command=fill, child=child))
         execution.release(order=order, lots=min(fill.quantity, open_lots))
         open_lots -= min(fill.quantity, open_lots)
+    if fill is not None and not order.guaranteed:
         room = (given.quantity if given else ZERO) if order.state.final else max(ZERO, execution.free(order))
         fill_client(order=order, child=child, command=fill, lots=min(fill.quantity, room), execution=execution)
     if closing := _closing(child, bust, fill):
@@ -138,6 +140,8 @@ def _taken_back(given: ev.OrderFilled, seq: int, text: str, execution: Execution
         commission=given.commission,
         commission_accrued=given.commission_accrued,
         markup_revenue=given.markup_revenue,
+        premium=given.premium,
+        guarantee_cost=given.guarantee_cost,
         conversion_rate=given.conversion_rate,
         reason=text,
     )

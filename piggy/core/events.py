@@ -13,6 +13,12 @@ import msgspec
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
 from piggy.core.cancel_events import ChildCancelRejected as ChildCancelRejected
 from piggy.core.cancel_events import ChildCancelRequested as ChildCancelRequested
+from piggy.core.child_events import ChildOrderAcknowledged as ChildOrderAcknowledged
+from piggy.core.child_events import ChildOrderClosed as ChildOrderClosed
+from piggy.core.child_events import ChildOrderCreated as ChildOrderCreated
+from piggy.core.child_events import ChildOrderFilled as ChildOrderFilled
+from piggy.core.child_events import ChildOrderInDoubt as ChildOrderInDoubt
+from piggy.core.child_events import VenueReportSuspended as VenueReportSuspended
 from piggy.core.control_events import AuctionsConfigured as AuctionsConfigured
 from piggy.core.control_events import AuctionUncrossed as AuctionUncrossed
 from piggy.core.control_events import CalendarConfigured as CalendarConfigured
@@ -62,7 +68,7 @@ from piggy.core.margin_events import NegativeBalanceWrittenOff as NegativeBalanc
 from piggy.core.margin_events import StoppedOut as StoppedOut
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side
-from piggy.core.profiles import PriceProfile
+from piggy.core.profiles import GuaranteedStops, PriceProfile
 from piggy.core.routing_rules import RoutingPolicy
 from piggy.core.verdicts import Check as Check
 from piggy.core.verdicts import Event as Event
@@ -167,7 +173,7 @@ class OrderAccepted(Event, frozen=True, kw_only=True):
 
     `conversion_rate` is the account's money for one unit of the symbol's quote currency at that moment: a fill that
     comes while nothing quotes, as after a restart, is booked at it. `arrival_bid` and `arrival_ask` are the last best
-    prices of then, before markup: what slippage is measured from.
+    prices of then, before markup: what slippage is measured from. `guarantee` are the terms that hold for its stop.
     """
 
     order_id: str
@@ -181,6 +187,7 @@ class OrderAccepted(Event, frozen=True, kw_only=True):
     conversion_rate: Decimal | None = None
     arrival_bid: Decimal | None = None
     arrival_ask: Decimal | None = None
+    guarantee: GuaranteedStops | None = None
 
 
 class OrderRerouted(Event, frozen=True, kw_only=True):
@@ -190,85 +197,13 @@ class OrderRerouted(Event, frozen=True, kw_only=True):
     routing: RoutingDecision
 
 
-class ChildOrderCreated(Event, frozen=True, kw_only=True):
-    """One leg for one venue. It goes to the venue's stream after this event is committed, never before.
-
-    `markup` is what the client pays over whatever price the venue fills at, fixed here.
-    """
-
-    order_id: str
-    cl_ord_id: str
-    venue: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    limit_price: Decimal
-    time_in_force: str
-    attempt: int
-    markup: Decimal | None = None
-
-
-class ChildOrderAcknowledged(Event, frozen=True, kw_only=True):
-    order_id: str
-    cl_ord_id: str
-    venue_order_id: str
-    occurred_at_us: int
-
-
-class ChildOrderFilled(Event, frozen=True, kw_only=True):
-    """An execution at a venue, once per (venue, fill_id)."""
-
-    order_id: str
-    cl_ord_id: str
-    venue: str
-    fill_id: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    occurred_at_us: int
-
-
-class ChildOrderClosed(Event, frozen=True, kw_only=True):
-    """The leg ended with `filled` lots; `outcome` is rejected, cancelled or expired; `code`/`text` are the venue's."""
-
-    order_id: str
-    cl_ord_id: str
-    venue: str
-    outcome: str
-    filled: Decimal
-    code: str
-    text: str
-    occurred_at_us: int
-
-
-class ChildOrderInDoubt(Event, frozen=True, kw_only=True):
-    """Nobody knows the outcome; or the venue says `filled` lots were done and we have not heard of all of them yet."""
-
-    order_id: str
-    cl_ord_id: str
-    venue: str
-    text: str
-    occurred_at_us: int
-    filled: Decimal | None = None
-
-
-class VenueReportSuspended(Event, frozen=True, kw_only=True):
-    """A venue reported what fits no order of ours (F-14), or broke its word: kept, never dropped, a person decides."""
-
-    venue: str
-    cl_ord_id: str
-    fill_id: str
-    code: str
-    text: str
-
-
 class OrderFilled(Event, frozen=True, kw_only=True):
     """A client's fill. `book` is A, B or CROSS; `raw_price` is before markup; `maker`: it rested and another came.
 
     `commission_accrued` is exact and before the plan's minimum, `commission` is what is booked.
     `symbol_margin` is what all the account holds of the symbol binds afterwards, `margin_per_lot` that by its lots.
     `realised` is in the account's currency at `conversion_rate` per unit of quote currency, of the quotes `conversion`.
+    At a guaranteed stop the client pays `premium`, and the house gives `guarantee_cost` over the market's price.
     """
 
     order_id: str
@@ -302,6 +237,8 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     cl_ord_id: str = ""
     venue_fill_id: str = ""
     maker: bool = False
+    premium: Decimal = ZERO
+    guarantee_cost: Decimal = ZERO
 
 
 class OrderAmended(Event, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from piggy.core.accounts import Account, PositionMode
 from piggy.core.commissions import Charge, charge, chargeable
 from piggy.core.conversion import Conversion
 from piggy.core.correction_events import OrderFillBusted
+from piggy.core.guarantees import Settlement, settlement
 from piggy.core.margin import MarginTerms
 from piggy.core.margining import News, margin_of, news_of, positions_in, window_of
 from piggy.core.moment import Moment
@@ -27,6 +28,7 @@ from piggy.core.state import Order
 
 ONE_LOT = Decimal(1)
 NO_TOUCH = (None, None, 0)
+FREE = Settlement(ZERO, ZERO)
 
 
 class UnableToConvert(Exception):
@@ -140,8 +142,12 @@ class Execution:
         reason: str,
         dealt: tuple[str, str] = ("", ""),
         maker: bool = False,
+        market: Decimal | None = None,
     ) -> None:
-        """Fill lots of an order at `price`, `raw` before markup; `dealt`: leg and execution; `maker`: it had rested."""
+        """Fill lots of an order at `price`, `raw` before markup; `dealt`: leg and execution; `maker`: it had rested.
+
+        A guaranteed stop says what its client would have dealt at otherwise, the `market`.
+        """
         moment, terms = self.moment, order.terms
         account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
         position_id = position_id_of(account=account, order=order)
@@ -158,36 +164,31 @@ class Execution:
         cost = self._charge(order=order, account=account, fold=fold, quantity=quantity, price=price, rate=rate)
         bid, ask, _ = moment.marks.get(terms.symbol, NO_TOUCH)
         realised = round_money(amount=fold.realised_quote * rate, currency=account.currency)
-        over = instrument.notional(lots=quantity, price=terms.side.sign * (price - raw)) * rate
+        shown = price if market is None else market
+        over = instrument.notional(lots=quantity, price=terms.side.sign * (shown - raw)) * rate
+        given = FREE if not order.guaranteed else settlement(
+            order=order, instrument=instrument, lots=quantity, price=price, market=shown, rate=rate, account=account
+        )  # fmt: skip
         event = ev.OrderFilled(
             order_id=order.order_id,
             account_id=account.account_id,
             fill_id=f"{order.order_id}-{number}",
-            symbol=terms.symbol,
-            side=terms.side,
-            quantity=quantity,
-            price=price,
-            raw_price=raw,
-            book=book,
-            counterparty=counterparty,
+            symbol=terms.symbol, side=terms.side, quantity=quantity, price=price, raw_price=raw,
+            book=book, counterparty=counterparty, reason=reason,
             leaves=max(ZERO, leaves),
-            realised=realised,
-            realised_quote=fold.realised_quote,
-            commission=cost.due,
-            commission_accrued=cost.accrued,
-            conversion_rate=rate,
-            conversion=exchange.legs,
+            realised=realised, realised_quote=fold.realised_quote,
+            commission=cost.due, commission_accrued=cost.accrued,
+            conversion_rate=rate, conversion=exchange.legs,
             position_id=position_id,
-            reason=reason,
-            benchmark_bid=bid,
-            benchmark_ask=ask,
+            benchmark_bid=bid, benchmark_ask=ask,
             markup_revenue=round_money(amount=over, currency=account.currency),
             symbol_margin=bound, margin_per_lot=per_lot, margin_percent=margin.percent,
             news_lots=news.lots, news_percent=news.percent, news_until_us=news.until_us,
             cl_ord_id=dealt[0], venue_fill_id=dealt[1], maker=maker,
+            premium=given.premium, guarantee_cost=given.cost,
         )  # fmt: skip
         self.events.append(event)
-        self._book_money(account=account, amount=realised - cost.due)
+        self._book_money(account=account, amount=realised - cost.due - given.premium)
 
     def _folded(
         self,
@@ -305,7 +306,7 @@ class Execution:
             account=account, symbol=event.symbol, terms=margin, rate=event.conversion_rate
         )
         self.events.append(msgspec.structs.replace(event, symbol_margin=bound, margin_per_lot=per_lot))
-        self._book_money(account=account, amount=event.realised + event.commission)
+        self._book_money(account=account, amount=event.realised + event.commission + event.premium)
 
     def send(self, *, order: Order, legs: tuple[Leg, ...], time_in_force: str, markup: Decimal) -> None:
         """Create one child order per leg; ids follow from order, venue and attempt, so a retry can never differ."""

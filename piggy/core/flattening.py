@@ -13,6 +13,7 @@ from piggy.core.aftermath import settled
 from piggy.core.execution import Execution
 from piggy.core.gatekeeping import Admission
 from piggy.core.moment import Moment
+from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, TimeInForce
 from piggy.core.oversight import kill_plan
 from piggy.core.placing import take_on
@@ -20,6 +21,7 @@ from piggy.core.positions import Position
 from piggy.core.risk import verdict_on
 from piggy.core.standing import FLATTEN
 from piggy.core.state import State
+from piggy.core.triggering import keep_guarantees
 
 Events = list[ev.AnyEvent]
 POSITIONS_PER_STEP_MAX = 500
@@ -46,8 +48,10 @@ def flatten(*, command: cmd.FlattenPositions, moment: Moment) -> Events:
 
 
 def _close(*, position: Position, command: cmd.FlattenPositions, execution: Execution) -> None:
-    lots = position.lots - execution.under_way(position=position)
     symbol, side = position.symbol, position.side.contra
+    keep_guarantees(account_id=position.account_id, symbol=symbol, execution=execution)
+    left = execution.position(position.position_id)
+    lots = left.lots - execution.under_way(position=left) if left else ZERO
     if lots <= 0 or not execution.moment.levels(symbol=symbol, side=side):
         return
     terms = OrderTerms(

@@ -167,6 +167,8 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
         state.oco.setdefault((account_id, order.terms.oco_group), set()).add(order.order_id)
     if order.terms.time_in_force in _ENDING:
         state.expiring.add(order.order_id)
+    if order.guaranteed:
+        state.guaranteed.add(order.order_id)
     if order.rests:
         state.resting[event.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=order.seq)
     elif event.terms.stop_price is not None or event.terms.type is OrderType.TRAILING_STOP:
@@ -261,7 +263,7 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     works = not order.state.final  # A corrected fill may belong to an order that has ended.
     if works:
         bind(state=state, order=order, lots=-event.quantity)
-    result = event.realised - event.commission
+    result = event.realised - event.commission - event.premium
     state.balances[account_id] = state.balances.get(account_id, ZERO) + result
     activity_of(state=state, account_id=account_id).execution(at_us=recorded.recorded_at_us, result=result)
     state.tenant_activity.result(at_us=recorded.recorded_at_us, amount=result)
@@ -313,6 +315,7 @@ def _end(state: State, order: Order, final: OrderState) -> None:
     order.state = final
     state.open_orders[order.terms.account_id].discard(order.order_id)
     state.expiring.discard(order.order_id)
+    state.guaranteed.discard(order.order_id)
     state.held.pop(order.order_id, None)
     if order.terms.oco_group:
         _part(state, (order.terms.account_id, order.terms.oco_group), order.order_id)

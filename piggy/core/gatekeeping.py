@@ -14,6 +14,7 @@ from piggy.core.crossing import meets_itself
 from piggy.core.events import Check, Verdict
 from piggy.core.execution import Execution
 from piggy.core.gate import GateContext, Override, Permissions, Request
+from piggy.core.guarantees import judged
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.margin import Holding, MarginTerms, holding_of, lot_value, required_for
@@ -26,6 +27,7 @@ from piggy.core.option_margin import option_margin
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
 from piggy.core.pricing import client_price
+from piggy.core.profiles import GuaranteedStops
 from piggy.core.repeats import repeated_at_us
 from piggy.core.standing import phase_of
 from piggy.core.state import Order, State
@@ -55,6 +57,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     notional: Decimal = ZERO
     notional_added: Decimal = ZERO
     conversion_rate: Decimal | None = None
+    guarantee: GuaranteedStops | None = None
 
 
 def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order | None = None) -> Admission:
@@ -71,12 +74,17 @@ def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order |
     if terms.reduce_only and not context.reduces:
         check = Check(code="REDUCE_ONLY", passed=False, text="there is no position of that size to reduce")
         verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
+    guarantee = None
+    if terms.guaranteed_stop and context.sane:
+        check, guarantee = judged(context=context, moment=moment, replaces=replaces)
+        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
     return Admission(
         verdict=verdict,
         margin_required=round_money(amount=context.margin_required or ZERO, currency=account.currency),
         notional=context.notional or ZERO,
         notional_added=max(ZERO, (context.notional or ZERO) - context.replaced_notional),
         conversion_rate=context.conversion_rate,
+        guarantee=guarantee,
     )
 
 

@@ -34,6 +34,8 @@ LP_SETTLEMENT = "lp_settlement"
 CROSS_CLEARING = "cross_clearing"
 COMMISSION_INCOME = "commission_income"
 MARKUP_INCOME = "markup_income"
+PREMIUM_INCOME = "premium_income"
+GUARANTEED_STOPS = "guaranteed_stops"
 SWAP_INCOME = "swap_income"
 ADMIN_FEE_INCOME = "admin_fee_income"
 HEDGING_RESULT = "hedging_result"
@@ -48,6 +50,8 @@ KINDS = {
     CROSS_CLEARING: "asset",
     COMMISSION_INCOME: "income",
     MARKUP_INCOME: "income",
+    PREMIUM_INCOME: "income",
+    GUARANTEED_STOPS: "expense",
     SWAP_INCOME: "income",
     ADMIN_FEE_INCOME: "income",
     HEDGING_RESULT: "income",
@@ -107,6 +111,8 @@ def _filled(event: OrderFilled, currency: str) -> tuple[Posting, ...]:
         *_move(event.realised, currency, debit=contra, credit=client),
         *_move(event.commission, currency, debit=client, credit=(COMMISSION_INCOME, "")),
         *_move(event.markup_revenue, currency, debit=contra, credit=(MARKUP_INCOME, "")),
+        *_move(event.premium, currency, debit=client, credit=(PREMIUM_INCOME, "")),
+        *_move(event.guarantee_cost, currency, debit=(GUARANTEED_STOPS, ""), credit=contra),
     )
 
 
@@ -117,6 +123,8 @@ def _bust(event: OrderFillBusted, currency: str) -> tuple[Posting, ...]:
         *_move(event.realised, currency, debit=contra, credit=client),
         *_move(event.commission, currency, debit=(COMMISSION_INCOME, ""), credit=client),
         *_move(event.markup_revenue, currency, debit=(MARKUP_INCOME, ""), credit=contra),
+        *_move(event.premium, currency, debit=(PREMIUM_INCOME, ""), credit=client),
+        *_move(event.guarantee_cost, currency, debit=contra, credit=(GUARANTEED_STOPS, "")),
     )
 
 

@@ -25,6 +25,7 @@ from piggy.core.positions import Position, filled
 from piggy.core.risk import verdict_on
 from piggy.core.standing import is_stopped
 from piggy.core.stopout import Ladder, OpenLine, Rung, ladder, line_floating
+from piggy.core.triggering import keep_guarantees
 
 STOP_OUT = "stop_out"
 
@@ -116,6 +117,12 @@ def stop_out_plan(*, account_id: str, execution: Execution) -> Ladder | None:
 
 
 def _stop_out(*, account_id: str, funds: Funds, level: Decimal, execution: Execution) -> None:
+    state = execution.moment.state
+    held = {state.positions[position_id].symbol for position_id in state.positions_of.get(account_id, ())}
+    # At a gap these close at better prices than the ladder would; the account is looked at again after them.
+    kept = [keep_guarantees(account_id=account_id, symbol=symbol, execution=execution) for symbol in sorted(held)]
+    if any(kept):
+        return
     rungs = _rungs(account_id=account_id, execution=execution)
     if not rungs:
         return

@@ -19,7 +19,7 @@ from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 from piggy.core.option_margin import option_margin
 from piggy.core.orders import Side
-from piggy.core.pricing import group_markup, markup
+from piggy.core.pricing import client_price, group_markup, markup
 from piggy.core.profiles import PriceProfile, profiles_of
 from piggy.core.quotes import Market
 from piggy.core.ranking import Rankings
@@ -100,6 +100,12 @@ class Moment(msgspec.Struct, frozen=True):
             at_us=self.now_us,
             firm=firm,
         )
+
+    def street_price(self, *, account_id: str, symbol: str, side: Side, lots: Decimal) -> Decimal | None:
+        """Return what the account would pay or get in the street now, markup included; None off quotes."""
+        levels = self.levels(symbol=symbol, side=side)
+        markup = self.markup(account_id=account_id, symbol=symbol, side=side, lots=lots)
+        return client_price(raw=levels[0].price, markup=markup, side=side) if levels and markup is not None else None
 
     def _touch(self, symbol: str) -> Touch | None:
         """Return the live best bid and ask, or the last there were."""

@@ -76,7 +76,10 @@ class SelfTradePrevention(StrEnum):
 
 
 class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Everything the asker may choose about an order; quantities in lots, prices in the quote currency."""
+    """Everything the asker may choose about an order; quantities in lots, prices in the quote currency.
+
+    `guaranteed_stop` is asked of the order's stop-loss, and where it has none of the order itself (guarantees.py).
+    """
 
     account_id: str
     symbol: str
@@ -95,6 +98,7 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     minimum_quantity: Decimal | None = None
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    guaranteed_stop: bool = False
     oco_group: str | None = None
     stp: SelfTradePrevention = SelfTradePrevention.CANCEL_NEWEST
     client_order_id: str = ""

@@ -64,6 +64,7 @@ def take_on(*, order_id: str, terms: OrderTerms, source: str, admission: Admissi
     order = proposed_order(
         order_id=order_id, terms=terms, source=source, group=group.name, at_us=moment.now_us, seq=moment.state.seq
     )
+    order.guarantee = admission.guarantee
     if terms.type in TRIGGERED_TYPES:
         waits = waiting(group=group, text="waits for its price")
         accepted = _accepted(order=order, admission=admission, routing=waits, moment=moment)
@@ -98,6 +99,7 @@ def _accepted(*, order: Order, admission: Admission, routing: ev.RoutingDecision
         conversion_rate=admission.conversion_rate,
         arrival_bid=mark.bid if mark else None,
         arrival_ask=mark.ask if mark else None,
+        guarantee=admission.guarantee,
     )
 
 

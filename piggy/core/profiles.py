@@ -19,6 +19,7 @@ from piggy.core.money import ZERO
 
 ANY_SYMBOL = "*"
 DAY_MINUTES = 1_440
+GUARANTEE_POINTS_MAX = Decimal(1_000_000)  # Beyond it a premium or a distance means nothing.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -66,14 +67,30 @@ class PriceSchedule(msgspec.Struct, frozen=True, kw_only=True):
     spread: SpreadProfile | None = None
 
 
+class GuaranteedStops(msgspec.Struct, frozen=True, kw_only=True):
+    """On which terms a group may have stops guaranteed in a symbol; both in points, as prices are quoted.
+
+    `premium_points` of price are paid on every lot that a guaranteed stop closes, when it does; to place, move or
+    cancel one costs nothing. `distance_points_min` is how far from the market it must be when it is placed or moved.
+    """
+
+    premium_points: Decimal
+    distance_points_min: Decimal
+    offered: bool = True
+
+
 class PriceProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """How one group sees one symbol. `bands` rise in size; of `schedules` the first with an open window wins."""
+    """How one group sees one symbol. `bands` rise in size; of `schedules` the first with an open window wins.
+
+    Without `guaranteed_stops` here or in what it inherits, no stop is guaranteed.
+    """
 
     version: int = 1
     bands: tuple[MarkupBand, ...] = ()
     spread: SpreadProfile | None = None
     schedules: tuple[PriceSchedule, ...] = ()
     commission: Commission | None = None
+    guaranteed_stops: GuaranteedStops | None = None
 
     def at(self, *, at_us: int) -> tuple[tuple[MarkupBand, ...], SpreadProfile | None]:
         """Return the bands and the spread limits in force at `at_us`."""
@@ -106,7 +123,16 @@ def profile_fault(*, profile: PriceProfile) -> str:
     faults |= {f"schedules[{at}]": _schedule_fault(schedule) for at, schedule in enumerate(profile.schedules)}
     if profile.commission is not None:
         faults["commission"] = commission_fault(plan=profile.commission)
+    if profile.guaranteed_stops is not None:
+        faults["guaranteed_stops"] = _guarantee_fault(profile.guaranteed_stops)
     return next((f"{place}: {fault}" for place, fault in faults.items() if fault), "")
+
+
+def _guarantee_fault(terms: GuaranteedStops) -> str:
+    numbers = (terms.premium_points, terms.distance_points_min)
+    if not all(number.is_finite() and 0 <= number <= GUARANTEE_POINTS_MAX for number in numbers):
+        return f"premium and distance of a guaranteed stop are from 0 to {GUARANTEE_POINTS_MAX} points"
+    return ""
 
 
 def _bands_fault(bands: tuple[MarkupBand, ...]) -> str:

@@ -2,7 +2,7 @@
 
 A halt or a kill stops what rests, what a price would trigger, what a venue gave back and what a dealer holds; while a
 scope only reduces, what waits deals only as far as it makes its position smaller. In a call, or closed, a symbol deals
-nothing until its auction.
+nothing until its auction. An entry whose stop is to be guaranteed waits until that is far enough from the market.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from piggy.core.accounts import TradingState
 from piggy.core.auctions import AuctionPhase
 from piggy.core.controls_order import STRICTNESS
 from piggy.core.execution import Execution, position_id_of
+from piggy.core.guarantees import may_enter
 from piggy.core.orders import TimeInForce
 from piggy.core.positions import Position, opening_lots
 from piggy.core.rollover import next_rollover_at_us
@@ -74,6 +75,8 @@ def may_deal(*, order: Order, execution: Execution) -> bool:
     state, terms = execution.moment.state, order.terms
     if order.source == FLATTEN:
         return True
+    if terms.guaranteed_stop and not may_enter(order=order, moment=execution.moment):
+        return False
     if state.phases and phase_of(state=state, symbol=terms.symbol) is not _CONTINUOUS:
         return False
     if not state.trading_states:

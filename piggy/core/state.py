@@ -23,7 +23,7 @@ from piggy.core.money import ZERO
 from piggy.core.open_risk import OpenRisk
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
 from piggy.core.positions import Life, Position
-from piggy.core.profiles import PriceProfile
+from piggy.core.profiles import GuaranteedStops, PriceProfile
 from piggy.core.resting import RestingOrders
 from piggy.core.routing_rules import RoutingPolicy, VenueScore
 from piggy.core.stress import OptionModel
@@ -43,6 +43,7 @@ class Order:
     """A client's order as far as events tell; `routed` are lots now living in venue orders, `legs` all it ever had.
 
     `trail` are the seqs of its own events, TRAIL_BYTES each; `times_gone` counts how often it left and came back.
+    `guarantee` are the terms on which its stop, or that of its exits, is guaranteed.
     """
 
     order_id: str
@@ -74,10 +75,16 @@ class Order:
     trail: bytes = b""
     touched_at_us: int = 0
     times_gone: int = 0
+    guarantee: GuaranteedStops | None = None
 
     @property
     def leaves(self) -> Decimal:
         return ZERO if self.state.final else self.quantity - self.filled
+
+    @property
+    def guaranteed(self) -> bool:
+        """Whether it is itself a guaranteed stop, and not the entry that is to have one."""
+        return self.guarantee is not None and self.terms.stop_loss is None
 
     @property
     def free(self) -> Decimal:
@@ -279,6 +286,7 @@ class State:
     held: dict[str, Held] = field(default_factory=dict)
     stops: dict[str, set[str]] = field(default_factory=dict)
     expiring: set[str] = field(default_factory=set)
+    guaranteed: set[str] = field(default_factory=set)
     oco: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
     open_children: dict[str, Child] = field(default_factory=dict)
@@ -367,6 +375,7 @@ def accepted_order(*, event: ev.OrderAccepted, at_us: int, seq: int) -> Order:
         event.margin_reserved / terms.quantity,
     )  # fmt: skip
     order.shown, order.text = terms.display_quantity or ZERO, routing.text
+    order.guarantee = event.guarantee
     return order
 
 

@@ -5,8 +5,6 @@ Stops trigger, resting limits deal, margin is called, accounts are stopped out (
 
 from __future__ import annotations
 
-import copy
-
 from piggy.core import events as ev
 from piggy.core import venue_cancels
 from piggy.core.aftermath import settled
@@ -22,7 +20,8 @@ from piggy.core.overseeing import limits_due
 from piggy.core.standing import expires_at_us, may_deal
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
-from piggy.core.working import carry_out, marketable, may_rest, plan, street_price
+from piggy.core.triggering import is_reached, trigger, waits, work
+from piggy.core.working import marketable, street_price
 
 Events = list[ev.AnyEvent]
 ORDERS_PER_STEP_MAX = 500
@@ -98,25 +97,9 @@ def _trigger_stops(*, symbol: str, execution: Execution) -> None:
             continue
         if order.terms.type is OrderType.TRAILING_STOP:
             _trail(order=order, execution=execution)
-        if not _stop_reached(order=order, moment=moment) or execution.waits(order):
+        if not is_reached(order=order, moment=moment) or waits(order=order, execution=execution):
             continue
-        execution.events.append(
-            ev.OrderTriggered(
-                order_id=order_id, bid=best.bid.price, ask=best.ask.price, stop_price=order.terms.stop_price
-            )
-        )
-        triggered = copy.copy(order)
-        triggered.triggered = True
-        _work(order=triggered, execution=execution, enters=True)
-
-
-def _stop_reached(*, order: Order, moment: Moment) -> bool:
-    """A buy stop is reached by the client's ask, a sell stop by the client's bid; if touched works the other way."""
-    stop, price = order.terms.stop_price, street_price(terms=order.terms, moment=moment)
-    if stop is None or price is None:
-        return False
-    against = -1 if order.terms.type is OrderType.MARKET_IF_TOUCHED else 1
-    return order.terms.side.sign * against * (price - stop) >= 0
+        trigger(order=order, best=best, execution=execution)
 
 
 def _trail(*, order: Order, execution: Execution) -> None:
@@ -151,7 +134,7 @@ def _fill_touched(*, symbol: str, execution: Execution) -> None:
                 touched.append(order)
         for order in touched:
             if execution.free(order) > 0 and not execution.waits(order):
-                _work(order=order, execution=execution)
+                work(order=order, execution=execution)
 
 
 def _reachable(*, order: Order, execution: Execution) -> bool:
@@ -159,13 +142,3 @@ def _reachable(*, order: Order, execution: Execution) -> bool:
     levels = execution.moment.levels(symbol=order.terms.symbol, side=order.terms.side)
     limit = order.terms.limit_price
     return bool(levels) and limit is not None and order.terms.side.sign * (limit - levels[0].price) >= 0
-
-
-def _work(*, order: Order, execution: Execution, enters: bool = False) -> None:
-    """Deal what can be dealt; what `enters` the book now and may not wait there, or not take, ends."""
-    made = plan(order=order, quantity=execution.free(order), execution=execution)
-    if enters and order.terms.post_only and made.takes:
-        execution.cancel(order=order, outcome="cancelled", reason="post only: it would have taken liquidity")
-    elif made.lots > 0 or made.interrupts or not may_rest(order):
-        execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
-        carry_out(order=order, plan=made, execution=execution)

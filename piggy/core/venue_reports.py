@@ -157,7 +157,7 @@ def work_on(*, order: Order, lots: Decimal, leg: ev.ChildOrderCreated, execution
     if end_if_asked(order=order, execution=execution):
         return settled(execution=execution)
     lots = min(lots, execution.free(order))
-    if lots > 0 and order.attempts < ATTEMPTS_MAX:
+    if lots > 0 and (order.attempts < ATTEMPTS_MAX or order.guaranteed):
         again = plan(order=order, quantity=lots, execution=execution)
         if again.lots > 0:
             execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=again.decision))
@@ -243,8 +243,10 @@ def _deal(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal
         markup = execution.moment.markup(
             account_id=terms.account_id, symbol=terms.symbol, side=terms.side, lots=terms.quantity, firm=True
         )
-    price = client_price(raw=command.price, markup=markup or ZERO, side=terms.side)
+    market = price = client_price(raw=command.price, markup=markup or ZERO, side=terms.side)
     limit = terms.limit_price
+    if order.guaranteed and terms.stop_price is not None:
+        price = terms.stop_price
     if limit is not None and order.terms.type in PRICED:
         # A limit never fills worse than its limit, whatever the venue did: the house bears the difference.
         price = min(price, limit) if order.terms.side is Side.BUY else max(price, limit)
@@ -257,6 +259,7 @@ def _deal(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal
         counterparty=command.venue,
         reason=f"filled by {command.venue}",
         dealt=(child.created.cl_ord_id, command.fill_id),
+        market=market if order.guaranteed else None,
     )
 
 

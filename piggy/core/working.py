@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 
@@ -14,14 +15,15 @@ from piggy.core.events import RoutingDecision
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.instruments import Instrument
 from piggy.core.interrupting import call, interrupted, waits_for_auction
+from piggy.core.keeping import Keep, guaranteed_keep, keep_lots, keeps_of
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
-from piggy.core.positions import opening_lots
+from piggy.core.positions import Position, opening_lots
 from piggy.core.pricing import at_least_as_good, client_price, raw_limit, worst_price
 from piggy.core.ranking import Ranking
-from piggy.core.routing import FREE, Leg, decision, on_step, split, spread, waiting
+from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
 from piggy.core.standing import dealable_lots, may_deal, switched_off
 from piggy.core.state import Order
@@ -29,21 +31,13 @@ from piggy.core.venue_room import full_venues
 from piggy.core.whole_orders import Way, is_whole, ways, whole_leg
 
 WIDE = "the spread is beyond the maximum: no price is shown"
-STOPPED = "nothing deals here now: halted, only reducing, or in a call"
+STOPPED = "nothing deals here now: halted, only reducing, in a call, or too near its guaranteed stop"
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
 _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
 IOC, FOK = TimeInForce.IOC.value, TimeInForce.FOK.value
 NOBODY = Meeting()
 ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.
-
-
-class Keep(msgspec.Struct, frozen=True, kw_only=True):
-    """Lots that the house fills itself at one level of the consolidated book."""
-
-    quantity: Decimal
-    raw: Decimal
-    venue: str
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +75,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     """Return what to do with `quantity` free lots of `order` now, on top of what `execution` has decided."""
     moment, terms = execution.moment, order.terms
-    if not may_deal(order=order, execution=execution):
+    # Once its price was reached, a guarantee is owed, whatever is stopped since.
+    if not may_deal(order=order, execution=execution) and not (order.guaranteed and order.triggered):
         return _nothing(order=order, moment=moment, text=STOPPED)
     state, side = moment.state, terms.side
     account, instrument = state.accounts[terms.account_id], state.instruments[terms.symbol]
@@ -93,6 +88,11 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     slippage = moment.slippage_bps(group=account.group)
     limit = _raw_limit(terms=terms, bps=slippage, instrument=instrument, levels=levels, markup=markup)
     treated = treatment_of(terms=terms, moment=moment)
+    if order.guaranteed:
+        return _guaranteed(
+            order=order, quantity=quantity, treated=treated, limit=limit, levels=levels, markup=markup,
+            position=position, execution=execution,
+        )  # fmt: skip
     meeting = NOBODY
     if treated.internal_cross:
         street = _marked_up(levels=levels, markup=markup, side=side)
@@ -129,6 +129,44 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     return Plan(decision=msgspec.structs.replace(made.decision, text=text), meeting=kept)
 
 
+def _guaranteed(
+    *,
+    order: Order,
+    quantity: Decimal,
+    treated: Treatment,
+    limit: Decimal | None,
+    levels: tuple[AttributedLevel, ...],
+    markup: Decimal | None,
+    position: Position | None,
+    execution: Execution,
+) -> Plan:
+    """Return how a guaranteed stop deals all of `quantity` now: A's part at venues as ever, the house takes the rest.
+
+    Nobody meets it: what other clients bid is not its price.
+    """
+    moment, terms = execution.moment, order.terms
+    a_lots, _, why = split(
+        treatment=treated, instrument=moment.instrument(terms.symbol), quantity=quantity, side=terms.side,
+        position=position,
+    )  # fmt: skip
+    if order.attempts >= ATTEMPTS_MAX or not may_deal(order=order, execution=execution):
+        a_lots = ZERO
+    why = f"{why}; guaranteed at {terms.stop_price}"
+    way = Way(meeting=NOBODY, a_lots=a_lots, b_lots=quantity - a_lots, why=why)
+    deal = partial(
+        _made, order=order, treated=treated, limit=limit, levels=levels, markup=markup, opens=False, execution=execution
+    )
+    made = deal(way=way)
+    sent = sum((leg.quantity for leg in made.legs), ZERO)
+    if sent < a_lots:
+        why = f"{why}; venues take {sent} of {a_lots} lots"
+        made = deal(way=Way(meeting=NOBODY, a_lots=sent, b_lots=quantity - sent, why=why))
+    keeps: tuple[Keep, ...] = ()
+    if quantity > sent:
+        keeps = (guaranteed_keep(order=order, quantity=quantity - sent, levels=levels, execution=execution),)
+    return msgspec.structs.replace(made, keeps=keeps)
+
+
 def _made(
     *,
     order: Order,
@@ -156,7 +194,7 @@ def _made(
             barred |= full
             ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, opens=opens, moment=moment)
         if way.b_lots:
-            keeps = _keeps(levels=levels, quantity=way.b_lots, side=terms.side, limit=limit, instrument=instrument)
+            keeps = keeps_of(levels=levels, quantity=way.b_lots, side=terms.side, limit=limit, instrument=instrument)
     record = decision(
         treatment=treated,
         a_quantity=a_lots,
@@ -202,16 +240,7 @@ def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
     if plan.meeting is not NOBODY:
         _meet(order=order, meeting=plan.meeting, execution=execution)
     for keep in plan.keeps:
-        price = client_price(raw=keep.raw, markup=plan.markup, side=order.terms.side)
-        execution.fill(
-            order=order,
-            quantity=keep.quantity,
-            raw=keep.raw,
-            price=price,
-            book="B",
-            counterparty=keep.venue,
-            reason=f"kept at {keep.venue}'s price",
-        )
+        keep_lots(order=order, keep=keep, markup=plan.markup, execution=execution)
     if plan.legs:
         force = FOK if is_whole(terms=order.terms) else IOC
         execution.send(order=order, legs=plan.legs, time_in_force=force, markup=plan.markup)
@@ -247,9 +276,7 @@ def marketable(*, order: Order, moment: Moment) -> bool:
 
 def street_price(*, terms: OrderTerms, moment: Moment) -> Decimal | None:
     """Return what a client with these terms would pay or get in the street now, markup included; None off quotes."""
-    levels = moment.levels(symbol=terms.symbol, side=terms.side)
-    markup = moment.markup(account_id=terms.account_id, symbol=terms.symbol, side=terms.side, lots=terms.quantity)
-    return _marked_up(levels=levels, markup=markup, side=terms.side)
+    return moment.street_price(account_id=terms.account_id, symbol=terms.symbol, side=terms.side, lots=terms.quantity)
 
 
 def _marked_up(*, levels: tuple[AttributedLevel, ...], markup: Decimal | None, side: Side) -> Decimal | None:
@@ -313,23 +340,6 @@ def _ranking(
         limit=limit,
         version=version,
     )
-
-
-def _keeps(
-    *, levels: tuple[AttributedLevel, ...], quantity: Decimal, side: Side, limit: Decimal, instrument: Instrument
-) -> tuple[Keep, ...]:
-    """Return B-book fills on a copy of the consolidated book: the whole steps quoted at each level, best first."""
-    keeps: list[Keep] = []
-    left = quantity
-    for level in levels:
-        if left <= 0 or not at_least_as_good(price=level.price, limit=limit, side=side):
-            break
-        # A client who held a part of a step could never close it.
-        lots = left if left <= level.size else on_step(lots=level.size, instrument=instrument)
-        if lots > 0:
-            keeps.append(Keep(quantity=lots, raw=level.price, venue=level.venue))
-            left -= lots
-    return tuple(keeps)
 
 
 def _short(order: Order, made: Plan) -> str:

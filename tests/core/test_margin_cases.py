@@ -10,8 +10,10 @@ from decimal import Decimal as D
 
 import pytest
 
+from piggy.core import commands as cmd
 from piggy.core.accounts import Account, ClientCategory, Group
 from piggy.core.conversion import Touch, conversion
+from piggy.core.events import MarginCalled, StoppedOut
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.leverage_rules import ESMA_2018, RULE_SETS, UnableToFindRuleSet, in_force
 from piggy.core.margin import (
@@ -27,8 +29,10 @@ from piggy.core.margin import (
 )
 from piggy.core.orders import Side
 from piggy.core.positions import filled
+from piggy.core.profiles import GuaranteedStops, PriceProfile
 from piggy.core.protection import credit_refusal, depreciation_notices, risk_warning, write_off
 from piggy.core.stopout import OpenLine, ladder
+from tests.core.floor import SECOND_US, Floor, only
 
 RETAIL = ClientCategory.RETAIL
 PROFESSIONAL = ClientCategory.PROFESSIONAL
@@ -148,11 +152,21 @@ def test_g08_the_close_out_level_is_below_half_and_can_be_inclusive(profit, equi
 
 
 def test_g09_a_position_with_a_guaranteed_stop_counts_like_any_other():
-    lines = [line("-300", name="guaranteed", lot_margin="400"), line("-300.01", name="plain", lot_margin="400")]
-    steps = ladder(lines=lines, balance=D(1000), currency="USD", level_percent=HALF, now_us=0)
-    assert steps.before.used == D(800)
-    assert steps.before.equity == D("399.99")
-    assert steps.rungs
+    """On the desk: neither what it binds nor what it has lost is left out because its stop is guaranteed."""
+    floor = Floor()
+    offer = PriceProfile(guaranteed_stops=GuaranteedStops(premium_points=D(10), distance_points_min=D(50)))
+    floor.do(cmd.ConfigurePricing(group="b", symbol="*", profile=offer))
+    floor.open_account("h1", group="b", amount=10_000, hedging=True)
+    floor.place("h1", Side.BUY, "1", stop_loss=D("1.00000"), guaranteed_stop=True)
+    floor.place("h1", Side.BUY, "1")
+    assert len(floor.desk.state.guaranteed) == 1 and floor.desk.state.used_margin["h1"] == 2 * D("3663.4329")
+    floor.now_us += 120 * SECOND_US
+    floor.quotes("-0.03170")
+    events = floor.act()
+    (called, stopped) = only(events, MarginCalled)[0], only(events, StoppedOut)[0]
+    lost = 2 * (D("1.10013") - D("1.06829")) * 100_000
+    assert stopped.used_margin == called.used_margin == 2 * D("3663.4329") and stopped.equity == 10_000 - lost
+    assert stopped.level_percent < HALF and stopped.positions
 
 
 def test_g10_another_account_of_the_same_client_is_not_used():

@@ -1,0 +1,90 @@
+"""Triggering: a stop whose price was reached comes alive.
+
+Whoever else closes a position, in a stop-out or for good, lets its guaranteed stops go first.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from piggy.core import events as ev
+from piggy.core.execution import Execution, position_id_of
+from piggy.core.market import BestQuote
+from piggy.core.moment import Moment
+from piggy.core.orders import OrderType
+from piggy.core.state import Order
+from piggy.core.working import carry_out, may_rest, plan, street_price
+
+
+def trigger(*, order: Order, best: BestQuote, execution: Execution) -> None:
+    """Make a stop deal as what it is from now on, at the consolidated prices of `best`, which has both sides."""
+    assert best.bid is not None, "nothing is triggered off quotes"
+    assert best.ask is not None, "nothing is triggered off quotes"
+    execution.events.append(
+        ev.OrderTriggered(
+            order_id=order.order_id, bid=best.bid.price, ask=best.ask.price, stop_price=order.terms.stop_price
+        )
+    )
+    triggered = copy.copy(order)
+    triggered.triggered = True
+    work(order=triggered, execution=execution, enters=True)
+
+
+def keep_guarantees(*, account_id: str, symbol: str, execution: Execution) -> bool:
+    """Deal the account's guaranteed stops that the market has reached before anybody closes what they stand for.
+
+    Return whether there was one, which may have to wait for a venue first: then so must the rest.
+    """
+    moment = execution.moment
+    best = moment.market.best(symbol=symbol, now_us=moment.now_us)
+    if not moment.state.guaranteed or best is None or best.bid is None or best.ask is None:
+        return False
+    mine = (moment.state.orders[order_id] for order_id in sorted(moment.state.guaranteed))
+    reached = [
+        stop
+        for stop in mine
+        if (stop.terms.account_id, stop.terms.symbol) == (account_id, symbol)
+        and execution.free(stop) > 0
+        and not stop.triggered
+        and is_reached(order=stop, moment=moment)
+    ]
+    for stop in reached:
+        if waits(order=stop, execution=execution):
+            continue
+        trigger(order=stop, best=best, execution=execution)
+    return bool(reached)
+
+
+def waits(*, order: Order, execution: Execution) -> bool:
+    """Return whether a stop has to wait for the other of its pair, and a guaranteed one for any lots it stands for.
+
+    A venue that has them may give them back, and then they are still to be closed at its price.
+    """
+    if execution.waits(order):
+        return True
+    if not order.guaranteed:
+        return False
+    account = execution.moment.account(order.terms.account_id)
+    position = execution.position(position_id_of(account=account, order=order))
+    if position is None:
+        return False
+    return position.lots - execution.under_way(position=position) < execution.free(order)
+
+
+def is_reached(*, order: Order, moment: Moment) -> bool:
+    """A buy stop is reached by the client's ask, a sell stop by the client's bid; if touched works the other way."""
+    stop, price = order.terms.stop_price, street_price(terms=order.terms, moment=moment)
+    if stop is None or price is None:
+        return False
+    against = -1 if order.terms.type is OrderType.MARKET_IF_TOUCHED else 1
+    return order.terms.side.sign * against * (price - stop) >= 0
+
+
+def work(*, order: Order, execution: Execution, enters: bool = False) -> None:
+    """Deal what can be dealt; what `enters` the book now and may not wait there, or not take, ends."""
+    made = plan(order=order, quantity=execution.free(order), execution=execution)
+    if enters and order.terms.post_only and made.takes:
+        execution.cancel(order=order, outcome="cancelled", reason="post only: it would have taken liquidity")
+    elif made.lots > 0 or made.interrupts or not may_rest(order):
+        execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
+        carry_out(order=order, plan=made, execution=execution)
