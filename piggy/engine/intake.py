@@ -25,6 +25,9 @@ READ_BLOCK_MS = 100
 RECONNECT_S = 0.5
 PENDING_IDLE_MS = 2_000
 DELIVERIES_MAX = 5
+# What came again and again was not carried out: it, or what was claimed with it, ended the engine. From now on each is
+# claimed alone and waited for, so that only the one whose turn it was has a delivery more.
+SUSPECT_DELIVERIES, SUSPECT_S_MAX, SUSPECT_LOOK_S = 2, 0.5, 0.002
 TIMER_S = 0.02
 # At some thousand a second this much waits for no more than the half second that a cancel may take.
 BACKLOG_MAX = 1_000
@@ -149,6 +152,16 @@ class Intake:
                 await self._bury(key, entry_id, fields, f"not carried out in {deliveries} deliveries", deliveries)
             else:
                 await self._accept(key, entry_id, fields, redelivered=True)
+                if deliveries >= SUSPECT_DELIVERIES and not await self._is_through(key, entry_id):
+                    return
+
+    async def _is_through(self, key: str, entry_id: bytes) -> bool:
+        """Wait until the loop is through with an entry, for a while; return whether it is."""
+        left_s = SUSPECT_S_MAX
+        while left_s > 0 and (key, entry_id) in self._in_flight:
+            await pause(SUSPECT_LOOK_S)
+            left_s -= SUSPECT_LOOK_S
+        return (key, entry_id) not in self._in_flight
 
     async def _accept(self, key: str, entry_id: bytes, fields: dict[bytes, bytes], *, redelivered: bool) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -12,11 +13,12 @@ import pytest
 import redis
 
 from piggy.core import commands as cmd
-from piggy.core import desk
+from piggy.core import desk, folding
+from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.answers import Answer
 from piggy.core.orders import OrderState
-from piggy.engine import dispatch, intake
+from piggy.engine import dispatch, intake, term
 from piggy.engine.lease import Lease
 from piggy.messaging import client as messaging_client
 from piggy.messaging import codec, lanes, streams
@@ -178,6 +180,33 @@ async def test_f_24_a_command_that_always_fails_is_a_dead_letter_after_five_deli
     ((payload, reason, deliveries),) = ground.dead_letters(tenant=tenant)
     assert codec.decode_envelope(bytes(payload)) == poison
     assert deliveries == 5, reason
+
+
+async def test_f_24_a_command_that_ends_the_engine_each_time_takes_none_of_those_around_it_along(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(state: Any, event: Any, recorded: Any) -> None:
+        if event.reference == "poison":
+            raise ZeroDivisionError("a defect in folding")
+        credit(state, event, recorded)
+
+    credit = folding.HANDLERS[ev.AccountCredited]
+    monkeypatch.setitem(folding.HANDLERS, ev.AccountCredited, fails)
+    monkeypatch.setattr(intake, "PENDING_IDLE_MS", 50)
+    monkeypatch.setattr(intake, "DELIVERIES_MAX", 3)
+    monkeypatch.setattr(term, "BACK_OFF_S", 0.01)
+    client = Client(redis_url=ground.services.redis_url)
+    wire = redis.Redis.from_url(ground.services.redis_url)
+    async with running_engine(ground, shard):
+        await open_desk(client, tenant)
+    poison = envelope(cmd.CreditAccount(account_id="anna", amount=Decimal(1), reference="poison"))
+    others = [envelope(buy()) for _ in range(20)]
+    client.tell_all(tenant=tenant, envelopes=[*others[:10], poison, *others[10:]])
+    async with running_engine(ground, shard):
+        await until(lambda: sum(wire.xlen(key) for key in lanes.keys(tenant=tenant)) == 0, seconds=30)
+    ((payload, _, _),) = ground.dead_letters(tenant=tenant)
+    assert codec.decode_envelope(bytes(payload)) == poison
+    assert {each.command_id for each in others} <= {row[1] for row in ground.log_rows(tenant=tenant)}
 
 
 async def test_inv_26_a_kill_comes_through_while_nothing_else_is_read(
