@@ -186,7 +186,7 @@ class MarginScreen:
     def lowest(self, *, count: int) -> Ints:
         """Return at most `count` accounts that use margin, the lowest level (to a tenth of a percent) first."""
         accounts = np.flatnonzero(self.used > 0)
-        tenths = (self.balance[accounts] + self.floating[accounts]) // (self.used[accounts] // 1_000 + 1)
+        tenths = self._tenths(accounts)
         if len(accounts) > count:
             near = np.argpartition(tenths, count - 1)[:count]
             accounts, tenths = accounts[near], tenths[near]
@@ -195,9 +195,7 @@ class MarginScreen:
     def sweep(self) -> Liquidations:
         """Find every account at or below its level and order its positions for closing."""
         accounts = np.flatnonzero(self._low(slice(None)))
-        equity = self.balance[accounts] + self.floating[accounts]
-        order = np.lexsort((accounts, equity * 100 // np.maximum(self.used[accounts], 1)))
-        accounts = accounts[order]
+        accounts = accounts[np.lexsort((accounts, self._tenths(accounts)))]
         rank = np.full(len(self.balance), -1, dtype=np.int64)
         rank[accounts] = np.arange(len(accounts))
         ranks, losses, blocks, rows = [_zeros(0)], [_zeros(0)], [_zeros(0)], [_zeros(0)]
@@ -217,6 +215,10 @@ class MarginScreen:
             block=np.concatenate(blocks)[order],
             row=np.concatenate(rows)[order],
         )
+
+    def _tenths(self, accounts: Ints) -> Ints:
+        """Return margin levels in tenths of a percent, so that no balance wraps; of no margin used, the equity."""
+        return (self.balance[accounts] + self.floating[accounts]) // (self.used[accounts] // 1_000 + 1)
 
     def _low(self, which: Ints | slice) -> NDArray[np.bool_]:
         """Return which accounts may be at or below their level (hundredths of a percent), with slack for rounding."""
