@@ -95,6 +95,7 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Users", "users.user", "group"),
             ("Roles", "auth.group", "shield_person"),
             ("Authenticators", "otp_totp.totpdevice", "phonelink_lock"),
+            ("Authenticators removed", "users.factorremoval", "phonelink_erase"),
             ("API tokens", "knox.authtoken", "key"),
         ),
     ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
@@ -87,6 +88,13 @@ class ReconciliationAdmin(ReadOnlyAdmin):
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever may bring statements in."""
         return bool(request.user.has_perm("reports.add_reconciliation"))
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Answer 400 to a file that cannot be used, as every screen that takes one."""
+        answer: HttpResponse = super().add_view(request, form_url, extra_context)
+        if request.method == "POST" and answer.status_code == HTTPStatus.OK:
+            answer.status_code = HTTPStatus.BAD_REQUEST
+        return answer
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Ask for LP and file, in the name of who sends them."""

@@ -12,6 +12,6 @@ class UsersConfig(AppConfig):
 
     def ready(self) -> None:
         """Give the apps of others, which people meet in the back office, names that say what they are."""
-        for label, name in (("otp_totp", "Authenticators"), ("otp_static", "Recovery codes"), ("knox", "API tokens")):
+        for label, name in (("otp_totp", "Authenticators"), ("knox", "API tokens")):
             apps.get_app_config(label).verbose_name = name
         apps.get_app_config("auth").verbose_name = "Roles"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
-from django.db import connection
+from django.db import connection, models
 from django.utils.crypto import salted_hmac
 
 
@@ -21,3 +21,23 @@ class User(AbstractUser):
     def role_names(self) -> frozenset[str]:
         """Return the names of the person's roles."""
         return frozenset(self.groups.values_list("name", flat=True))
+
+
+class FactorRemoval(models.Model):
+    """One authenticator taken from `user` by somebody else, both by login, and why; never changed (append-only)."""
+
+    user = models.CharField(max_length=150)
+    device = models.CharField(max_length=150)
+    by = models.CharField(max_length=150)
+    reason = models.CharField(max_length=500)
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ("view",)
+        verbose_name = "removed authenticator"
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(by=models.F("user")), name="factor_removed_by_another")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device} of {self.user}"

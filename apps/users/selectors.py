@@ -40,3 +40,10 @@ def staff() -> QuerySet[User]:
 def user_named(*, username: str) -> User | None:
     """Return the person of the current broker with that login."""
     return User.objects.filter(username=username).first()
+
+
+def may_remove_factor(*, by: Any, owner: Any) -> bool:
+    """May `by` (request.user) take an authenticator from `owner`? Nobody takes their own, nor staff a superuser's."""
+    if not is_verified_staff(by) or by.pk == owner.pk:
+        return False
+    return bool(by.has_perm("otp_totp.delete_totpdevice") and (by.is_superuser or not owner.is_superuser))

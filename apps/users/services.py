@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+import structlog
 from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.contrib.contenttypes.models import ContentType
@@ -9,8 +13,12 @@ from django.db import transaction
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from knox.models import get_token_model
 
-from apps.users.models import User
-from apps.users.selectors import ROLES
+from apps.users.models import FactorRemoval, User
+from apps.users.selectors import ROLES, may_remove_factor
+
+REASON_CHARACTERS_MIN = 3
+
+log = structlog.get_logger(__name__)
 
 # Apps whose rows a role may change; every role may look at all of the apps in _VIEWED except as said.
 _CHANGED: dict[str, tuple[str, ...]] = {
@@ -90,6 +98,10 @@ class UnableToCreateUser(Exception):
     """Nobody was made; the message may be shown to staff."""
 
 
+class UnableToRemoveFactor(Exception):
+    """The authenticator stays; the message may be shown to staff."""
+
+
 class TenantTokens(PasswordResetTokenGenerator):
     """One-time tokens of one broker and one purpose; stock Django's were accepted for the same pk at another broker."""
 
@@ -141,6 +153,25 @@ def issue_token(*, user: User) -> str:
 def otpauth_url(*, user: User) -> str:
     """Return the address for the authenticator app of the person's TOTP device."""
     return str(TOTPDevice.objects.get(user=user).config_url)
+
+
+@transaction.atomic
+def remove_factor(*, device_id: int, by: Any, reason: str, at: datetime) -> FactorRemoval:
+    """Take one authenticator from its owner, who is another, and write down why. Raises UnableToRemoveFactor.
+
+    Their open sessions are without a second factor from then on.
+    """
+    device = TOTPDevice.objects.select_for_update().filter(pk=device_id).first()
+    if device is None or not may_remove_factor(by=by, owner=device.user):
+        raise UnableToRemoveFactor("There is no such authenticator, or it is not yours to take away.")
+    if len(reason.strip()) < REASON_CHARACTERS_MIN:
+        raise UnableToRemoveFactor("Say why.")
+    removal = FactorRemoval.objects.create(
+        user=str(device.user), device=f"{device.name} ({device.pk})", by=by.get_username(), reason=reason.strip(), at=at
+    )
+    device.delete()
+    log.warning("factor_removed", user=str(device.user), by=by.get_username(), reason=reason)
+    return removal
 
 
 @transaction.atomic

@@ -3,7 +3,7 @@
 from apps.reports.services.columns import UnableToTabulate
 from apps.reports.services.exporting import Exported, UnableToExport, export
 from apps.reports.services.reconciling import Outcome, UnableToDecideBreak, assign, close, explain, reconcile
-from apps.reports.services.statements import UnableToReadStatement
+from apps.reports.services.statements import UnableToReadStatement, content_of
 
 __all__ = [
     "Exported",
@@ -14,6 +14,7 @@ __all__ = [
     "UnableToTabulate",
     "assign",
     "close",
+    "content_of",
     "explain",
     "export",
     "reconcile",

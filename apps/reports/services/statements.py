@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec import structs
@@ -51,10 +52,16 @@ class Statement(NamedTuple):
         return min(days), max(days)
 
 
+def content_of(*, path: Path) -> bytes:
+    """Return what a file holds, or its beginning where that is too much for `read`. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(FILE_BYTES_MAX + 1)
+
+
 def read(*, content: bytes, written: StatementFormat, terms: VenueTerms) -> Statement:
     """Return every line of a statement, in our symbols and in lots. Raises UnableToReadStatement."""
     if len(content) > FILE_BYTES_MAX:
-        raise UnableToReadStatement(f"the file has {len(content)} bytes, at most {FILE_BYTES_MAX} are read")
+        raise UnableToReadStatement(f"the file has too many bytes, at most {FILE_BYTES_MAX} are read")
     try:
         text = content.decode(written.encoding)
     except UnicodeDecodeError as error:

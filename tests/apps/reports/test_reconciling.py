@@ -210,6 +210,8 @@ def test_the_command_lists_breaks_with_owner_and_age_and_says_by_its_code_that_t
         call_command("pnl", "reconcile", path, **options)
     assert differs.value.returncode == 3
     assert "1 new breaks" in out.getvalue() and "missing there" in out.getvalue() and "nobody" in out.getvalue()
+    with pytest.raises(CommandError, match="too many bytes, at most 33554432 are read"):
+        call_command("pnl", "reconcile", Path("/dev/zero"), **options)
     with pytest.raises(CommandError, match="there is no LP LP9"):
         call_command("pnl", "reconcile", path, **options | {"venue": "LP9"})
 
@@ -241,6 +243,17 @@ def test_staff_bring_a_statement_in_take_a_break_over_explain_and_close_it(
         add, {"venue": "LP1", "statement": SimpleUploadedFile("lp1.csv", statement(line(fills(floor)[0], symbol="y")))}
     )
     assert "line 2, column Instrument: &#x27;y&#x27; is no symbol of LP1" in refused.content.decode()
+    assert refused.status_code == 400
+    for name, content in (
+        ("a.csv", b""),
+        ("a.csv", b"\0" * 9),
+        ("../../a\0.csv", b"PK\3\4\xff"),
+        ("a" * 999, b"<svg/>"),
+    ):
+        odd = tina.post(add, {"venue": "LP1", "statement": SimpleUploadedFile(name, content)})
+        assert (odd.status_code, "errorlist" in odd.content.decode()) == (400, True), name
+    assert tina.post(add, {"venue": "LP1", "statement": "no file"}).status_code == 400
+    assert tina.post(add, {"venue": "LP9"}).status_code == 400
     sent = {"venue": "LP1", "statement": SimpleUploadedFile("lp1.csv", statement(*map(line, fills(floor)[:-1])))}
     assert tina.post(add, sent).status_code == 302
     with as_tenant("acorn"):

@@ -89,7 +89,7 @@ class Command(BaseCommand):
             made = services.reconcile(
                 tenant=tenant,
                 venue=options["venue"],
-                content=options["statement"].read_bytes(),
+                content=services.content_of(path=options["statement"]),
                 file_name=options["statement"].name,
                 folder=options["folder"],
                 by=f"pnl of {getpass.getuser()}",
