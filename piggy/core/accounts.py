@@ -129,3 +129,28 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     loss_day_max: Decimal | None = None
     wait_ms_max: int = 0
     shadow: bool = False
+
+
+def group_fault(*, group: Group) -> tuple[str, str] | None:
+    """Return (field, what is wrong) of settings that no order could be judged by, None for good ones."""
+    for name in _GROUP_NUMBERS:
+        number: Decimal = getattr(group, name)
+        if not (number.is_finite() and number >= 0):
+            return name, f"{name} is a number, not below nothing"
+    if group.leverage_max < 1:
+        return "leverage_max", "a leverage is at least 1"
+    if group.a_book_percent > 100:
+        return "a_book_percent", "a_book_percent is from 0 to 100"
+    return None
+
+
+_GROUP_NUMBERS = (
+    "a_book_percent",
+    "commission_per_lot",
+    "leverage_max",
+    "margin_call_percent",
+    "stop_out_percent",
+    "order_notional_max",
+    "slippage_bps_max",
+    "stop_out_band_bps",
+)

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import strategies
+from piggy.core.accounts import group_fault
 from piggy.core.funds import HOUSE_RULES
+from piggy.core.instruments import instrument_fault
 from piggy.core.moment import Moment
+from piggy.core.money import plain
 from piggy.core.profiles import ANY_SYMBOL, profile_fault
 from piggy.core.protection import credit_refusal
 from piggy.core.routing_rules import policy_fault
 
 Events = list[ev.AnyEvent]
+# What an open position's cost and profit are reckoned by.
+WORTH = ("contract_size", "base", "quote", "option")
+# The books are exact to so many digits, before and after the point.
+AMOUNT_MAX, AMOUNT_STEP = Decimal(10) ** 15, Decimal(1).scaleb(-10)
 
 
 def configure_instrument(*, command: cmd.ConfigureInstrument, moment: Moment) -> Events:
-    """Take a symbol's terms; the scale of one in use stays."""
-    known = moment.state.instruments.get(command.instrument.symbol)
+    """Take a symbol's terms; the scale of one in use stays, and what positions are worth by while there are any."""
+    instrument, known = command.instrument, moment.state.instruments.get(command.instrument.symbol)
+    if fault := instrument_fault(instrument=instrument):
+        return [_refused("TERMS_UNUSABLE", *fault)]
     if known and (known.price_digits, known.lot_digits) != (
         command.instrument.price_digits,
         command.instrument.lot_digits,
     ):
         return [_refused("DIGITS_FIXED", "price_digits", "the scale of a symbol cannot change once it is in use")]
-    return [] if known == command.instrument else [ev.InstrumentConfigured(instrument=command.instrument)]
+    if known and known != instrument and moment.state.holders.get(instrument.symbol):
+        for name in WORTH:
+            if getattr(known, name) != getattr(instrument, name):
+                return [_refused("POSITIONS_OPEN", name, "it cannot change while positions are open")]
+    return [] if known == instrument else [ev.InstrumentConfigured(instrument=instrument)]
 
 
 def configure_group(*, command: cmd.ConfigureGroup, moment: Moment) -> Events:
@@ -31,6 +46,8 @@ def configure_group(*, command: cmd.ConfigureGroup, moment: Moment) -> Events:
     An unset limit refuses, so a new group trades once limits are on record; those are changed by their own command.
     """
     state, name = moment.state, command.group.name
+    if fault := group_fault(group=command.group):
+        return [_refused("TERMS_UNUSABLE", *fault)]
     same = state.groups.get(name) == command.group
     events: Events = [] if same else [ev.GroupConfigured(group=command.group)]
     if command.limits is not None and name not in state.limits:
@@ -161,6 +178,9 @@ def _money_refusal(command: cmd.CreditAccount | cmd.DebitAccount, moment: Moment
         return [_refused("ACCOUNT_UNKNOWN", "account_id", "no such account")]
     if not (command.amount.is_finite() and command.amount > 0):
         return [_refused("AMOUNT_NOT_POSITIVE", "amount", "an amount is more than nothing")]
+    if command.amount > AMOUNT_MAX or command.amount % AMOUNT_STEP:
+        text = f"the books take at most {AMOUNT_MAX}, in whole steps of {plain(AMOUNT_STEP)}"
+        return [_refused("AMOUNT_UNUSABLE", "amount", text)]
     return []
 
 

@@ -71,3 +71,19 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 def points_worth(points: int, digits: int) -> Decimal:
     """Return so many points of a symbol with `digits` price digits, as a price."""
     return points * Decimal(1).scaleb(-digits)
+
+
+def instrument_fault(*, instrument: Instrument) -> tuple[str, str] | None:
+    """Return (field, what is wrong) of terms that nothing could be dealt or booked by, None for good ones."""
+    for name in ("contract_size", "tick_size", "lot_min", "lot_max", "lot_step"):
+        number: Decimal = getattr(instrument, name)
+        if not (number.is_finite() and number > 0):
+            return name, f"{name} is a number above nothing"
+    if not (instrument.margin_percent.is_finite() and instrument.margin_percent >= 0):
+        return "margin_percent", "margin_percent is a number, not below nothing"
+    if instrument.lot_min > instrument.lot_max:
+        return "lot_min", "lot_min is not above lot_max"
+    option = instrument.option
+    if option is not None and not (option.strike.is_finite() and option.strike > 0):
+        return "option", "a strike is a number above nothing"
+    return None

@@ -20,6 +20,7 @@ VOLATILITY_MIN, VOLATILITY_MAX = np.float64("1e-6"), np.float64("20")
 SOLVER_ROUNDS = 100
 SOLVER_PRECISION = np.float64("1e-12")
 _FAR = np.float64(37)
+_STEEP = np.float64(600)  # Far beyond, the exponential and what it multiplies leave floating point.
 _HALF = np.float64("0.5")
 _TINY = np.float64("1e-300")
 _ROOT_2 = np.sqrt(np.float64(2))
@@ -53,20 +54,21 @@ def black_scholes(
     sign = np.where(np.asarray(call, dtype=bool), 1, -1)
     t = np.maximum(t, 0)
     deviation = np.maximum(v * np.sqrt(t), _TINY)
-    discount, grown = np.exp(-r * t), np.exp(-q * t)
+    discount, grown = np.exp(np.clip(-r * t, -_STEEP, _STEEP)), np.exp(np.clip(-q * t, -_STEEP, _STEEP))
     d1 = (np.log(s / k) + (r - q) * t) / deviation + _HALF * deviation
     d2 = d1 - deviation
     n1, n2 = normal_cdf(values=sign * d1), normal_cdf(values=sign * d2)
     near = np.clip(d1, -_FAR, _FAR)  # Beyond, the density is nothing anyway, and its square would overflow.
     density = np.exp(-_HALF * near * near) / _ROOT_2_PI
     spot_part, strike_part = s * grown, k * discount
-    live = deviation > _TINY
+    live = (deviation > _TINY) & (s > 0)
     # Where nothing can happen any more, gamma, vega and the decay of time value are nothing.
     gamma = np.where(live, grown * density / (s * deviation), 0)
     vega = np.where(live, spot_part * density * np.sqrt(t), 0)
     decay = np.where(live, spot_part * density * v / (2 * np.maximum(np.sqrt(t), _TINY)), 0)
     return Greeks(
-        price=sign * (spot_part * n1 - strike_part * n2),
+        # Far out of the money its last digit may fall below nothing; and there is no minus nothing to pay.
+        price=np.maximum(sign * (spot_part * n1 - strike_part * n2), 0) + 0,
         delta=sign * grown * n1,
         gamma=gamma,
         theta=-decay - sign * (r * strike_part * n2 - q * spot_part * n1),
@@ -136,9 +138,8 @@ def implied_volatility(
 
 def decimal_price(*, price: ArrayLike, tick: Decimal) -> Decimal:
     """Return a model price as exact money on its tick, half to even: the border between model and books."""
-    return (Decimal(repr(np.float64(np.asarray(price)).item())) / tick).quantize(
-        Decimal(1), rounding=ROUND_HALF_EVEN
-    ) * tick
+    ticks = (Decimal(repr(np.float64(np.asarray(price)).item())) / tick).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+    return ticks * tick + 0
 
 
 def normal_cdf(*, values: ArrayLike) -> Floats:

@@ -48,9 +48,10 @@ def markup(
         ask=touch.ask + _amount(band=band, side=Side.BUY, price=touch.ask, instrument=instrument),
     )
     shaped = with_spread(quote=plain, profile=spread, tick=instrument.point) if spread else plain
-    if shaped is None and not firm:
-        return None
     shown = shaped or plain
+    # A spread around a low price, or a markup beyond it, leaves no bid that anybody could deal at.
+    if not firm and (shaped is None or shown.bid <= 0):
+        return None
     return shown.ask - touch.ask if side is _BUY else touch.bid - shown.bid
 
 

@@ -20,6 +20,8 @@ from piggy.core.money import ZERO
 ANY_SYMBOL = "*"
 DAY_MINUTES = 1_440
 GUARANTEE_POINTS_MAX = Decimal(1_000_000)  # Beyond it a premium or a distance means nothing.
+WEEKDAYS = 7
+BPS = Decimal(10_000)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -119,7 +121,7 @@ def band_for(*, bands: tuple[MarkupBand, ...], lots: Decimal) -> MarkupBand | No
 
 def profile_fault(*, profile: PriceProfile) -> str:
     """Return what is wrong with a profile, '' when nothing is."""
-    faults = {"bands": _bands_fault(profile.bands)}
+    faults = {"bands": _bands_fault(profile.bands), "spread": _spread_fault(profile.spread)}
     faults |= {f"schedules[{at}]": _schedule_fault(schedule) for at, schedule in enumerate(profile.schedules)}
     if profile.commission is not None:
         faults["commission"] = commission_fault(plan=profile.commission)
@@ -141,15 +143,30 @@ def _bands_fault(bands: tuple[MarkupBand, ...]) -> str:
     starts = [band.from_lots for band in bands]
     if starts != sorted(set(starts)):
         return "volume bands must rise"
+    if any(band.unit is MarkupUnit.BPS and not -BPS < band.bid < BPS for band in bands):
+        return f"a bid cannot be lowered by {BPS} basis points, which are all of it"
     return "the first volume band starts at 0 lots" if starts and starts[0] else ""
+
+
+def _spread_fault(spread: SpreadProfile | None) -> str:
+    if spread is None:
+        return ""
+    limits = (spread.min_points, spread.max_points, spread.target_points)
+    if any(points is not None and points < 0 for points in limits):
+        return "a spread is not below nothing"
+    if spread.min_points is not None and spread.max_points is not None and spread.min_points > spread.max_points:
+        return "the least spread is not above the most"
+    return ""
 
 
 def _schedule_fault(schedule: PriceSchedule) -> str:
     for window in schedule.windows:
+        if not all(0 <= weekday < WEEKDAYS for weekday in window.weekdays):
+            return "a weekday is from 0, a Monday, to 6"
         if not all(0 <= minute <= DAY_MINUTES for minute in (window.start_minute, window.end_minute)):
             return "a window starts and ends within one day"
         try:
             ZoneInfo(window.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             return f"no time zone is called {window.zone}"
-    return _bands_fault(schedule.bands)
+    return _bands_fault(schedule.bands) or _spread_fault(schedule.spread)

@@ -18,6 +18,7 @@ DEALER_TIMEOUT_S_MAX = 600
 WEEK_MINUTES = 7 * 24 * 60
 # 1970-01-01 was a Thursday; weeks are counted from Monday 00:00 UTC.
 EPOCH_MINUTE_OF_WEEK = 3 * 24 * 60
+_NUMBERS = ("lots_min", "lots_max", "exposure_lots_min", "margin_level_max_percent", "markout_score_min")
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,14 +182,30 @@ def policy_fault(*, policy: RoutingPolicy) -> tuple[str, str] | None:
             return "a_book_percent", f"rule {rule.name}: between 0 and 100"
         if rule.dealer is not None and not 1 <= rule.dealer.timeout_s <= DEALER_TIMEOUT_S_MAX:
             return "dealer", f"rule {rule.name}: a dealer has from 1 to {DEALER_TIMEOUT_S_MAX} seconds"
-        for minute in (rule.conditions.from_minute, rule.conditions.to_minute):
-            if minute is not None and not 0 <= minute <= WEEK_MINUTES:
-                return "from_minute", f"rule {rule.name}: a minute of the week, 0 to {WEEK_MINUTES}"
+        if fault := _conditions_fault(rule):
+            return fault
     model = policy.cost_model
     for name in ("fee", "reject_bps", "unfilled_bps", "latency_bps_per_s", "markout"):
         weight: Decimal = getattr(model, name)
         if not (weight.is_finite() and weight >= 0):
             return name, "a weight is a number and not negative"
+    return None
+
+
+def _conditions_fault(rule: RoutingRule) -> tuple[str, str] | None:
+    conditions, most = rule.conditions, rule.b_net_max_lots
+    if most is not None and not (most.is_finite() and most >= 0):
+        return "b_net_max_lots", f"rule {rule.name}: a number of lots, not below nothing"
+    for name in _NUMBERS:
+        number: Decimal | None = getattr(conditions, name)
+        if number is not None and not number.is_finite():
+            return name, f"rule {rule.name}: a number"
+    minutes = [minute for minute in (conditions.from_minute, conditions.to_minute) if minute is not None]
+    if not all(0 <= minute <= WEEK_MINUTES for minute in minutes):
+        return "from_minute", f"rule {rule.name}: a minute of the week, 0 to {WEEK_MINUTES}"
+    if len(minutes) == 1:
+        # A window with one end would be none, and the rule would hold all week.
+        return "from_minute", f"rule {rule.name}: a window of the week has both its ends"
     return None
 
 

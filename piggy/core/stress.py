@@ -21,6 +21,8 @@ THIRDS = (0, 1, -1, 2, -2, 3, -3)
 VOLATILITY_UP, VOLATILITY_DOWN = 1, -1
 VOLATILITY_LEAST = np.float64("1e-4")
 UNIT_STEP = Decimal("1E-8")
+# Beyond these nothing is meant any more, and the model's numbers overflow.
+YEARLY_MAX, STRESS_MAX = Decimal(10), Decimal(1_000)
 
 
 class OptionLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,21 @@ class StressMargin(msgspec.Struct, frozen=True, kw_only=True):
     short_floor: Decimal
     delta_units: Decimal
     scenarios: tuple[Decimal, ...]
+
+
+def model_fault(*, model: OptionModel) -> str:
+    """Return what is wrong with an option model, '' for one that can be used."""
+    if not (model.volatility.is_finite() and 0 < model.volatility <= YEARLY_MAX):
+        return f"volatility: more than nothing, as 0.12 for 12 percent, and at most {YEARLY_MAX}"
+    for name in ("rate", "carry"):
+        number: Decimal = getattr(model, name)
+        if not (number.is_finite() and abs(number) <= YEARLY_MAX):
+            return f"{name}: from -{YEARLY_MAX} to {YEARLY_MAX} a year, 1 being all of it"
+    for name in StressTerms.__struct_fields__:
+        number = getattr(model.stress, name)
+        if not (number.is_finite() and 0 <= number <= STRESS_MAX):
+            return f"stress.{name}: from 0 to {STRESS_MAX}"
+    return "" if model.stress.price_range_percent < HUNDRED else "stress.price_range_percent: below all of the price"
 
 
 def stress_margin(*, netting_set: NettingSet, terms: StressTerms, currency: str) -> StressMargin:

@@ -18,6 +18,7 @@ from piggy.core.oversight import OVERRIDE_US_MAX, disconnect_due, kill_plan, ove
 from piggy.core.risk import OVERRIDABLE, terms_hash
 from piggy.core.standing import VENUE_SYMBOL
 from piggy.core.state import Order, State
+from piggy.core.stress import model_fault
 from piggy.core.venue_cancels import is_asked
 
 Events = list[ev.AnyEvent]
@@ -47,8 +48,8 @@ def configure_option_model(*, command: cmd.ConfigureOptionModel, moment: Moment)
     model = command.model
     if model.underlying not in moment.state.instruments:
         return [_refused("SYMBOL_UNKNOWN", "underlying", f"no symbol is called {model.underlying}")]
-    if not (model.volatility.is_finite() and model.volatility > 0):
-        return [_refused("MODEL_UNUSABLE", "volatility", "a volatility is more than nothing")]
+    if fault := model_fault(model=model):
+        return [_refused("MODEL_UNUSABLE", fault.partition(":")[0], fault)]
     same = moment.state.option_models.get(model.underlying) == model
     return [] if same else [ev.OptionModelConfigured(model=model)]
 

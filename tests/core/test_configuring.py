@@ -11,6 +11,8 @@ import pytest
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import ClientCategory, PositionMode, Strategy, Venue
+from piggy.core.instruments import OptionKind, OptionTerms
+from piggy.core.ledger import postings
 from piggy.core.limits import Limits
 from piggy.core.orders import Side
 from tests.core.floor import CLEARED, EURUSD, Floor, names
@@ -89,6 +91,60 @@ def test_money_moves_in_positive_amounts_once_per_reference(floor: Floor, kind: 
     assert refused(floor.do(kind(account_id="nobody", amount=D(1), reference="r"))) == "ACCOUNT_UNKNOWN"
     assert len(floor.do(kind(account_id="a1", amount=D(1), reference="r"))) == 1
     assert floor.do(kind(account_id="a1", amount=D(1), reference="r")) == []
+
+
+@pytest.mark.parametrize("kind", [cmd.CreditAccount, cmd.DebitAccount])
+@pytest.mark.parametrize("amount", ["1E-11", "1000000000000000.01", "1E+40"])
+def test_what_the_books_could_not_hold_exactly_is_refused(floor: Floor, kind: Any, amount: str) -> None:
+    assert refused(floor.do(kind(account_id="a1", amount=D(amount), reference="r"))) == "AMOUNT_UNUSABLE"
+
+
+def test_the_most_that_the_books_take_is_posted_exactly(floor: Floor) -> None:
+    (credited,) = floor.do(cmd.CreditAccount(account_id="a1", amount=D("999999999999999.9999999999"), reference="r"))
+    assert [line.amount for line in postings(event=credited, currency="USD")] == [
+        D("999999999999999.9999999999"), D("-999999999999999.9999999999"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("contract_size", D(-1)),
+        ("tick_size", D(0)),
+        ("lot_step", D("NaN")),
+        ("lot_max", D("Infinity")),
+        ("lot_min", D(101)),
+        ("margin_percent", D("NaN")),
+        ("margin_percent", D(-1)),
+        ("option", OptionTerms(underlying="EURUSD", kind=OptionKind.CALL, strike=D(0), expires_at_us=1)),
+    ],
+)
+def test_terms_that_nothing_could_be_dealt_by_are_refused(floor: Floor, name: str, value: Any) -> None:
+    (event,) = floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, **{name: value})))
+    assert isinstance(event, ev.CommandRefused)
+    assert (event.code, event.field) == ("TERMS_UNUSABLE", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("leverage_max", D(0)), ("a_book_percent", D(101)), ("a_book_percent", D(-1)), ("stop_out_percent", D("NaN"))],
+)
+def test_settings_that_no_order_could_be_judged_by_are_refused(floor: Floor, name: str, value: D) -> None:
+    group = msgspec.structs.replace(floor.desk.state.groups["b"], **{name: value})
+    (event,) = floor.do(cmd.ConfigureGroup(group=group))
+    assert isinstance(event, ev.CommandRefused)
+    assert (event.code, event.field) == ("TERMS_UNUSABLE", name)
+
+
+@pytest.mark.parametrize(("name", "value"), [("contract_size", D(10)), ("quote", "JPY"), ("base", "GBP")])
+def test_what_positions_are_worth_by_stays_while_there_are_any(floor: Floor, name: str, value: Any) -> None:
+    changed = cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, **{name: value}))
+    floor.place("b1", Side.BUY, "1")
+    assert refused(floor.do(changed)) == "POSITIONS_OPEN"
+    dearer = cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, margin_percent=D(5)))
+    assert names(floor.do(dearer)) == ["InstrumentConfigured"]
+    floor.place("b1", Side.SELL, "1")
+    assert names(floor.do(changed)) == ["InstrumentConfigured"]
 
 
 def test_no_more_goes_out_than_is_free(floor: Floor) -> None:

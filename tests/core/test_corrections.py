@@ -331,7 +331,7 @@ def test_a_correction_that_no_rate_can_book_waits_until_there_is_one() -> None:
     floor = Floor()
     leg = filled(floor)
     floor.desk.state.rates.clear()
-    floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, quote="SEK")))
+    floor.desk.state.instruments["EURUSD"] = msgspec.structs.replace(EURUSD, quote="SEK")
     assert correct(floor, leg, "E1") == []
 
 

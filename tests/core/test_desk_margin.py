@@ -271,6 +271,12 @@ def test_options_that_cannot_be_valued_leave_the_account_unpriced(floor: Floor) 
         ({"underlying": "NOSUCH"}, "SYMBOL_UNKNOWN"),
         ({"volatility": D(0)}, "MODEL_UNUSABLE"),
         ({"volatility": D("NaN")}, "MODEL_UNUSABLE"),
+        ({"volatility": D("10.01")}, "MODEL_UNUSABLE"),
+        ({"rate": D("NaN")}, "MODEL_UNUSABLE"),
+        ({"carry": D(-11)}, "MODEL_UNUSABLE"),
+        ({"stress": msgspec.structs.replace(MODEL.stress, delta_percent=D("NaN"))}, "MODEL_UNUSABLE"),
+        ({"stress": msgspec.structs.replace(MODEL.stress, short_floor_percent=D(-1))}, "MODEL_UNUSABLE"),
+        ({"stress": msgspec.structs.replace(MODEL.stress, price_range_percent=D(100))}, "MODEL_UNUSABLE"),
     ],
 )
 def test_a_model_that_cannot_be_used_is_refused(floor: Floor, changes: dict[str, Any], code: str) -> None:

@@ -182,7 +182,8 @@ class MarginMachine(RuleBasedStateMachine):
             return
         name = data.draw(st.sampled_from(held))
         lots = self.twins["hedging"].positions[name].lots
-        part = data.draw(st.integers(1, int(abs(lots) * 10))) / D(10)
+        # A stop-out may have left less than a tenth.
+        part = min(abs(lots), data.draw(st.integers(1, max(1, int(abs(lots) * 10)))) / D(10))
         side = Side.SELL if lots > 0 else Side.BUY
         self.floor.now_us += 2 * SECOND_US
         self.quote()

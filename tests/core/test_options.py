@@ -161,3 +161,48 @@ def test_a_price_becomes_exact_money_at_the_border():
     price = decimal_price(price=np.float64(2.13337), tick=Decimal("0.0005"))
     assert price == Decimal("2.1335")
     assert isinstance(price, Decimal)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        # Deep out of the money the last digit of the difference is below nothing.
+        (
+            True,
+            "2.720067203950675",
+            "4.332629516019937",
+            "7.131343490705605e-4",
+            "-0.327662947340129",
+            "0.4553060338308",
+        ),
+        (False, 100, 100, 1, "0.05", 0),
+        (False, 100, 100, 0, 0, 0),
+    ],
+)
+def test_no_option_costs_less_than_nothing_nor_minus_nothing(terms):
+    call, *numbers = terms
+    spot, strike, years, rate, volatility = (float(number) for number in numbers)
+    found = black_scholes(call=call, spot=spot, strike=strike, years=years, rate=rate, volatility=volatility)
+    assert math.copysign(1, float(found.price)) == 1
+
+
+@pytest.mark.parametrize("call", [True, False])
+@pytest.mark.parametrize(
+    "extreme",
+    [{"rate": 1_000}, {"rate": -1_000}, {"volatility": 1e6}, {"volatility": 1e-300}, {"spot": 0}, {"years": 1e9},
+     {"spot": 1e-9, "strike": 1e9}, {"spot": 1e9, "strike": 1e-9}, {"years": 0, "volatility": 0}],
+)  # fmt: skip
+def test_extreme_inputs_give_numbers(call, extreme):
+    """A worthless asset has no gamma, and a price never leaves the bounds that need no model."""
+    terms = {"spot": 100, "strike": 100, "years": 1, "rate": 0, "volatility": 0.2} | extreme
+    with np.errstate(all="ignore"):
+        found = black_scholes(call=call, **terms)
+    values = [getattr(found, name) for name in ("price", "delta", "gamma", "theta", "vega", "rho")]
+    assert all(np.isfinite(value) for value in values)
+    assert 0 <= found.gamma < 1e300 and 0 <= abs(found.delta) <= 1 and found.price >= 0
+    if call:
+        assert found.price <= terms["spot"]
+
+
+def test_a_price_below_a_tick_is_nothing_and_not_minus_nothing():
+    assert str(decimal_price(price=-1e-17, tick=Decimal("0.01"))) == "0.00"

@@ -153,7 +153,14 @@ def test_profiles_without_sense_are_refused_by_name() -> None:
 
     bad_window = WeekWindow(weekdays=(1,), start_minute=-1, end_minute=5)
     bad_zone = WeekWindow(weekdays=(1,), start_minute=1, end_minute=5, zone="Atlantis/Capital")
+    no_day = WeekWindow(weekdays=(7,), start_minute=1, end_minute=5)
+    wide, below = SpreadProfile(min_points=3, max_points=2), SpreadProfile(target_points=-1)
     for profile, text in (
+        (PriceProfile(bands=(band(10_000, 1, unit=MarkupUnit.BPS),)), "all of it"),
+        (PriceProfile(spread=wide), "spread: the least"),
+        (PriceProfile(spread=below), "below nothing"),
+        (PriceProfile(schedules=(PriceSchedule(windows=(), spread=wide),)), "schedules[0]: the least"),
+        (PriceProfile(schedules=(PriceSchedule(windows=(no_day,)),)), "Monday"),
         (PriceProfile(bands=(band("NaN", 1),)), "finite"),
         (PriceProfile(bands=(band(1, 1), band(1, 1))), "rise"),
         (PriceProfile(bands=(band(1, 1, 5),)), "starts at 0"),
@@ -242,6 +249,18 @@ def test_a_spread_beyond_the_maximum_shows_no_price_and_fills_nothing() -> None:
     assert "OrderDenied" in names(events) or "no price" in only(events, ev.OrderAccepted)[0].routing.text
     limit = floor.place("b1", Side.BUY, "1", limit_price="1.10500")
     assert not only(limit, ev.OrderFilled)
+
+
+def test_a_spread_that_leaves_no_bid_shows_no_price() -> None:
+    floor = Floor()
+    profile = PriceProfile(spread=SpreadProfile(min_points=230_000))
+    floor.do(cmd.ConfigurePricing(group="b", symbol="*", profile=profile))
+    for side in Side:
+        assert not only(floor.place("b1", side, "1"), ev.OrderFilled)
+    moment = floor.desk.moment(now_us=floor.now_us)
+    assert moment.markup(account_id="b1", symbol="EURUSD", side=Side.BUY) is None
+    owed = moment.markup(account_id="b1", symbol="EURUSD", side=Side.BUY, firm=True)
+    assert owed is not None and owed > 1
 
 
 def test_a_position_is_marked_at_the_last_prices_when_nobody_quotes() -> None:

@@ -32,6 +32,7 @@ from piggy.core.routing_rules import (
 )
 from tests.core.floor import EURUSD, START_US, Floor, only
 
+NAN = Decimal("NaN")
 GROUP = Group(name="g", book_mode=BookMode.MIXED, a_book_percent=Decimal(40), version=7)
 HERE = Situation(account_id="a1", owner_id="o1", group="g", symbol="EURUSD", lots=Decimal(2), at_us=START_US)
 NO_COSTS = CostModel()
@@ -130,6 +131,16 @@ def test_a_window_of_the_week_is_open_at_its_end_and_may_span_sunday(
          "a_book_percent"),
         (policy(RoutingRule(name="n", priority=1, book_mode=BookMode.A, conditions=Conditions(from_minute=10_081))),
          "from_minute"),
+        (policy(RoutingRule(name="n", priority=1, book_mode=BookMode.A, conditions=Conditions(from_minute=0))),
+         "from_minute"),
+        (policy(RoutingRule(name="n", priority=1, book_mode=BookMode.A, conditions=Conditions(to_minute=9))),
+         "from_minute"),
+        (policy(RoutingRule(name="n", priority=1, book_mode=BookMode.A, conditions=Conditions(lots_min=NAN))),
+         "lots_min"),
+        (policy(RoutingRule(name="n", priority=1, book_mode=BookMode.A,
+                            conditions=Conditions(markout_score_min=Decimal("Infinity")))), "markout_score_min"),
+        (policy(RoutingRule(name="n", priority=1, book_mode=BookMode.B, b_net_max_lots=NAN)), "b_net_max_lots"),
+        (policy(RoutingRule(name="n", priority=1, book_mode=BookMode.B, b_net_max_lots=Decimal(-1))), "b_net_max_lots"),
         (policy(fee=Decimal(-1)), "fee"),
         (policy(markout=Decimal("NaN")), "markout"),
     ],

@@ -26,7 +26,7 @@ from piggy.core.margin import MarginSettings, settings_fault
 from piggy.core.profiles import PriceProfile, profile_fault
 from piggy.core.routing_rules import RoutingPolicy
 from piggy.core.routing_rules import policy_fault as routing_fault
-from piggy.core.stress import OptionModel
+from piggy.core.stress import OptionModel, model_fault
 from piggy.core.swaps import SwapFree, SwapRates, rates_fault
 
 ANY_SYMBOL = "*"
@@ -329,9 +329,7 @@ def _fault(made: Any) -> str:
     if isinstance(made, RoutingPolicy):
         found = routing_fault(policy=made)
         return ": ".join(found) if found else ""
-    if isinstance(made, OptionModel) and not (made.volatility.is_finite() and made.volatility > 0):
-        return "volatility is more than nothing, as 0.12 for 12 percent"
-    return ""
+    return model_fault(model=made) if isinstance(made, OptionModel) else ""
 
 
 def _proxy(name: str, kind: Kind, title: str, titles: str = "") -> type[Policy]:
