@@ -22,6 +22,9 @@ from piggy.messaging.chain import Tip as Tip
 # FOR SHARE holds the lease row until the commit: a take-over or a move of a tenant waits for it, or what follows sees
 # what they did. A statement of its own, for an insert that had to wait would still see what was before.
 HELD = b"SELECT 1 FROM public.engine_lease WHERE shard = $1 AND token = $2 FOR SHARE"
+# As HELD for what writes nothing: so that nobody is answered by a desk that was overtaken, or whose tenant was moved.
+LOOKED = b"SELECT 1 FROM public.engine_lease WHERE shard = $1 AND token = $2"
+STILL_OURS = b"SELECT 1 WHERE $1 = ANY (string_to_array(current_setting('piggy.writes_for', true), ','))"
 # Whose rows the holder of this token may write, for the rest of the transaction; no insert takes a row of any other.
 # Found once for all tenants of a batch: that join costs as much as five rows.
 OURS = b"""
@@ -44,7 +47,8 @@ SELECT unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), u
 # bytea three times.
 INSERT_TYPES = (25, 1016, 2951, 1005, 1009, 1005, 1009, 1009, 1185, 1185, 1016, 1001, 1001, 1001)
 BEGIN, COMMIT = Statement(b"begin", b"BEGIN", ()), Statement(b"commit", b"COMMIT", ())
-HOLD, FIND_OURS = Statement(b"hold", HELD, (25, 20)), Statement(b"ours", OURS, (25, 20, 1009))
+HOLD, LOOK = Statement(b"hold", HELD, (25, 20)), Statement(b"look", LOOKED, (25, 20))
+FIND_OURS, CONFIRM = Statement(b"ours", OURS, (25, 20, 1009)), Statement(b"confirm", STILL_OURS, (25,))
 
 
 class UnableToWrite(Exception):
@@ -103,7 +107,8 @@ class Journal:
     async def append(self, *, rows: dict[str, list[Row]]) -> set[str]:
         """Commit the rows of every tenant in one transaction; return those tenants that were moved to another shard.
 
-        Of them nothing was written. Raises UnableToWrite; then the tips are worth nothing.
+        Of them nothing was written. Raises UnableToWrite; then the tips are worth nothing. A tenant without rows is
+        only looked up: what is answered out of a desk must come out of the one that its log makes now.
 
         At most `pens` at a time, called in the order in which they were chained; they become true in that order.
         """
@@ -117,11 +122,12 @@ class Journal:
             raise UnableToWrite(f"PostgreSQL did not take the batch: {error}") from error
         else:
             mine.set_result(True)
-            self._storage.wrote()
+            if any(rows.values()):
+                self._storage.wrote()
             self.committed |= {
                 tenant: (batch[-1].recorded.seq, batch[-1].hash)
                 for tenant, batch in rows.items()
-                if tenant not in moved
+                if batch and tenant not in moved
             }
             return moved
         finally:
@@ -130,7 +136,8 @@ class Journal:
 
     async def _write(self, hand: _Hand, rows: dict[str, list[Row]], before: asyncio.Future[bool] | None) -> set[str]:
         names = binary_arrays.texts([*rows]).data
-        asked: list[tuple[Statement, Sequence[bytes]]] = [(HOLD, self._fence), (FIND_OURS, (*self._fence, names))]
+        fence = HOLD if any(rows.values()) else LOOK
+        asked: list[tuple[Statement, Sequence[bytes]]] = [(fence, self._fence), (FIND_OURS, (*self._fence, names))]
         asked += [self._asked(hand, tenant, batch) for tenant, batch in rows.items()]
         if before is None or before.done():
             _follow(before)
@@ -143,19 +150,21 @@ class Journal:
         return moved
 
     def _moved(self, rows: dict[str, list[Row]], counts: Sequence[int]) -> set[str]:
-        """Return whose rows were not taken, of the counts of HOLD, FIND_OURS and each tenant's insert."""
+        """Return who was moved, of the counts of HOLD or LOOK, of FIND_OURS and of each tenant's insert or CONFIRM."""
         held, _, *written = counts
         if not held:
             raise UnableToWrite(f"Token {self._token} is old, nothing was written.")
         moved = set()
         for (tenant, batch), count in zip(rows.items(), written, strict=True):
-            assert count in (0, len(batch)), "a batch is written whole or not at all"
+            assert count in (0, len(batch) or 1), "a batch is written whole or not at all"
             if not count:
                 moved.add(tenant)
         return moved
 
     def _asked(self, hand: _Hand, tenant: str, batch: Sequence[Row]) -> tuple[Statement, Sequence[bytes]]:
-        """Return what writes a tenant's rows under its context."""
+        """Return what writes a tenant's rows under its context, or without any asks whether they would be taken."""
+        if not batch:
+            return CONFIRM, (tenant.encode(),)
         insert = hand.inserts.get(tenant)
         if insert is None:
             names = {"schema": sql.Identifier(tenant), "tenant": sql.Literal(tenant)}

@@ -19,7 +19,7 @@ from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, CommandRefused, Recorded
 from piggy.engine.clock import Clock
 from piggy.engine.figures import Figures
-from piggy.engine.journal import Journal, Row, occurred_at_us
+from piggy.engine.journal import Journal, Row, UnableToWrite, occurred_at_us
 from piggy.engine.lines import Lines
 from piggy.engine.precedence import NEW_RISK, URGENT
 from piggy.engine.storage import Storage, not_taken
@@ -123,6 +123,11 @@ class Loop:
         """How many items wait, those of the urgent lane not counted."""
         return len(self._inbox) + len(self._held or ())
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether what brings new risk is kept until `release`."""
+        return self._held is not None
+
     def is_full(self, *, tenant: str, places: int) -> bool:
         """Whether a tenant has as much waiting as it may of so many places, which all that wait share alike."""
         waiting = self._inbox.waiting(tenant=tenant) + (self._held.waiting(tenant=tenant) if self._held else 0)
@@ -194,7 +199,10 @@ class Loop:
                 else:
                     self._wake.clear()
                     await self._wake.wait()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Exception) and not isinstance(error, UnableToWrite):
+                # It was something that was asked: what comes again counts (Intake).
+                self.storage.is_away = False
             for commit in commits:
                 commit.cancel()
             await asyncio.gather(*commits, return_exceptions=True)
@@ -320,6 +328,7 @@ class Loop:
             return Done(item, None, [])
         answer = desk.answer(command_id=envelope.command_id, request_hash=envelope.request_hash)
         if answer is not None:
+            rows.setdefault(item.tenant, [])
             return Done(item, answer, [])
         started_s = time.perf_counter()
         try:
@@ -367,7 +376,9 @@ class Loop:
             )
             for position, event in enumerate(events)
         ]
-        chained = rows.setdefault(item.tenant, []) if recorded else []
+        # That nothing changes only that desk may tell others that is still the one to know (Journal.append).
+        is_heard = item.entry_id is not None or item.make is not None
+        chained = rows.setdefault(item.tenant, []) if recorded or is_heard else []
         for each in recorded:
             chained.append(self._journal.chain(tenant=item.tenant, recorded=each))
             try:

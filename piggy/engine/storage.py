@@ -24,15 +24,19 @@ SIGNS = ("No space left on device", "quota exceeded", "File too large", "could n
 
 
 class Storage:
-    """One of an engine process, over all its terms."""
+    """One of an engine process, over all its terms.
+
+    `is_away` says that the last write failed through PostgreSQL, whatever was to be written, and none succeeded since.
+    """
 
     def __init__(self, *, now_s: Callable[[], float] = time.monotonic) -> None:
-        self.is_full = False
+        self.is_full = self.is_away = False
         self._now_s = now_s
         self._try_at_s = 0.0
 
     def refused(self, error: psycopg.Error) -> None:
         """PostgreSQL did not write; say so aloud if that was for want of room."""
+        self.is_away = isinstance(error, psycopg.OperationalError)
         if not wants_room(error):
             return
         if not self.is_full:
@@ -42,6 +46,7 @@ class Storage:
 
     def wrote(self) -> None:
         """Something was written."""
+        self.is_away = False
         if self.is_full:
             log.warning("storage has room again")
             self.is_full = False

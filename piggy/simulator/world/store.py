@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from psycopg import OperationalError
 from psycopg.errors import DiskFull
 
 from piggy.core.desk import Desk
@@ -48,7 +49,7 @@ class Store:
         """Commit all or nothing. Raises UnableToWrite, or DiskFull as PostgreSQL does."""
         if self.away:
             raise UnableToWrite("PostgreSQL is away.")
-        if self.full:
+        if self.full and any(rows.values()):
             raise DiskFull("No space left on device")
         if token != self.token:
             self.refused_old_tokens += 1
@@ -132,7 +133,11 @@ class SimulatedJournal(Journal):
         except DiskFull as error:
             self._storage.refused(error)
             raise UnableToWrite(str(error)) from error
-        self._storage.wrote()
+        except UnableToWrite as error:
+            self._storage.refused(OperationalError(str(error)))
+            raise
+        if any(rows.values()):
+            self._storage.wrote()
         await asyncio.sleep(self._store.luck.uniform(0.0, 0.002))
         return set()
 
