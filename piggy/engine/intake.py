@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from piggy.engine.clock import Clock, is_wanted, pause
 from piggy.engine.dead_letters import DeadLetters
 from piggy.engine.loop import Done, Item, Loop
 from piggy.messaging import codec, lanes, streams
+from piggy.messaging.chain import SEPARATOR
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ DELIVERIES_MAX = 5
 # claimed alone and waited for, so that only the one whose turn it was has a delivery more.
 SUSPECT_DELIVERIES, SUSPECT_S_MAX, SUSPECT_LOOK_S = 2, 0.5, 0.002
 TIMER_S = 0.02
+NUL = "\0"
+# The year 10000.
+OCCURRED_AT_US_END = 253_402_300_800_000_000
 # At some thousand a second this much waits for no more than the half second that a cancel may take.
 BACKLOG_MAX = 1_000
 
@@ -54,6 +59,7 @@ class Intake:
         self._clock = clock
         self._consumer = shard
         self._in_flight: set[tuple[str, bytes]] = set()
+        self._alone: tuple[str, bytes] | None = None
         self._due: set[str] = set()
         self._letting_go: set[str] = set()
 
@@ -61,7 +67,10 @@ class Intake:
         """Forget entries that the loop is through with; those without an answer come again by `claim_pending`."""
         for each in done:
             if each.item.entry_id is not None:
-                self._in_flight.discard((each.item.entry_key, each.item.entry_id))
+                place = each.item.entry_key, each.item.entry_id
+                self._in_flight.discard(place)
+                if place == self._alone and each.answer is not None:
+                    self._alone = None
 
     async def read_commands(self) -> None:
         """Feed new stream entries to the loop, for ever; survives a Redis that was away or emptied."""
@@ -70,20 +79,10 @@ class Intake:
             if not tenants:
                 await pause(READ_BLOCK_MS / 1_000)
                 continue
-            keys = self._readable(tenants)
             try:
-                found = await self._redis.xreadgroup(
-                    streams.ENGINE_GROUP, self._consumer, keys, count=READ_MAX, block=READ_BLOCK_MS
-                )
-                for key, entries in found.items() if isinstance(found, dict) else found or ():
-                    batches = entries if entries and isinstance(entries[0], tuple) else [e for b in entries for e in b]
-                    for entry_id, fields in batches:
-                        await self._accept(key.decode(), entry_id, fields, redelivered=False)
-            except ResponseError as error:
-                if "NOGROUP" not in str(error):
-                    raise
-                await self._make_groups(tenants)
+                await self._read(tenants)
             except (RedisError, OSError) as error:
+                # Also one that refuses to write, and so to deliver: the fast door and the venues need no stream.
                 log.warning("commands unreadable", extra={"error": str(error)})
                 await pause(RECONNECT_S)
 
@@ -125,6 +124,21 @@ class Intake:
         envelope = Envelope(command_id=leaves or self._new_id(), command=command, principal="engine")
         self._loop.submit(item=Item(tenant, envelope, respond=lambda _: waits_for.discard(name)))
 
+    async def _read(self, tenants: list[str]) -> None:
+        try:
+            found = await self._redis.xreadgroup(
+                streams.ENGINE_GROUP, self._consumer, self._readable(tenants), count=READ_MAX, block=READ_BLOCK_MS
+            )
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            await self._make_groups(tenants)
+            return
+        for key, entries in found.items() if isinstance(found, dict) else found or ():
+            batches = entries if entries and isinstance(entries[0], tuple) else [e for b in entries for e in b]
+            for entry_id, fields in batches:
+                await self._accept(key.decode(), entry_id, fields, redelivered=False)
+
     def _readable(self, tenants: list[str]) -> dict[str, str]:
         """Return the streams to read: of a tenant that has too much waiting only the urgent one."""
         full = {tenant for tenant in tenants if self._loop.is_full(tenant=tenant, places=BACKLOG_MAX)}
@@ -140,10 +154,12 @@ class Intake:
             return
         for each in pending:
             entry_id, deliveries = each["message_id"], each["times_delivered"]
-            if (key, entry_id) in self._in_flight:
+            is_suspect = SUSPECT_DELIVERIES <= deliveries < DELIVERIES_MAX
+            if (key, entry_id) in self._in_flight or (is_suspect and self._loop.is_holding):
                 continue
             # While nothing can be written it is no fault of the command that it comes again.
-            counted = {"retrycount": deliveries} if self._loop.storage.is_full else {}
+            storage = self._loop.storage
+            counted = {"retrycount": deliveries} if storage.is_full or storage.is_away else {}
             claimed = await self._redis.xclaim(key, streams.ENGINE_GROUP, self._consumer, 0, [entry_id], **counted)
             fields = claimed[0][1] if claimed else None
             if not fields:
@@ -151,22 +167,28 @@ class Intake:
             elif deliveries >= DELIVERIES_MAX:
                 await self._bury(key, entry_id, fields, f"not carried out in {deliveries} deliveries", deliveries)
             else:
+                self._alone = (key, entry_id) if is_suspect else None
                 await self._accept(key, entry_id, fields, redelivered=True)
-                if deliveries >= SUSPECT_DELIVERIES and not await self._is_through(key, entry_id):
+                if is_suspect and not await self._is_through(key, entry_id):
                     return
 
     async def _is_through(self, key: str, entry_id: bytes) -> bool:
-        """Wait until the loop is through with an entry, for a while; return whether it is."""
-        left_s = SUSPECT_S_MAX
-        while left_s > 0 and (key, entry_id) in self._in_flight:
+        """Wait until the loop is through with an entry, for a while; return whether it is.
+
+        What was answered is acknowledged before the next is tried, which may end the term: else it would come again,
+        and be counted for it.
+        """
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + SUSPECT_S_MAX
+        while (key, entry_id) in self._in_flight and loop.time() < until_s:
             await pause(SUSPECT_LOOK_S)
-            left_s -= SUSPECT_LOOK_S
+        if self._alone is None:
+            await self._forget(key, entry_id)
         return (key, entry_id) not in self._in_flight
 
     async def _accept(self, key: str, entry_id: bytes, fields: dict[bytes, bytes], *, redelivered: bool) -> None:
         try:
-            envelope = codec.decode_envelope(fields.get(streams.FIELD, b""))
-            uuid.UUID(envelope.command_id)
+            envelope = _storable(codec.decode_envelope(fields.get(streams.FIELD, b"")))
         except ValueError as error:
             await self._bury(key, entry_id, fields, f"not understood: {error}", 1)
             return
@@ -191,11 +213,14 @@ class Intake:
             # It stays on the stream and comes again: better twice than gone.
             log.warning("dead letter not kept", extra={"tenant": tenant, "error": str(error)})
             return
+        await self._forget(key, entry_id)
+        self.dead += 1
+
+    async def _forget(self, key: str, entry_id: bytes) -> None:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.xack(key, streams.ENGINE_GROUP, entry_id)
             pipe.xdel(key, entry_id)
             await pipe.execute()
-        self.dead += 1
 
     async def _make_groups(self, tenants: list[str]) -> None:
         for key in (key for tenant in tenants for key in lanes.keys(tenant=tenant)):
@@ -204,3 +229,15 @@ class Intake:
             except ResponseError as error:
                 if "BUSYGROUP" not in str(error):
                     raise
+
+
+def _storable(envelope: Envelope) -> Envelope:
+    """Return an envelope that the log takes and gives back as it is. Raises ValueError."""
+    if str(uuid.UUID(envelope.command_id)) != envelope.command_id:
+        raise ValueError("command_id is not as a UUID is written")
+    for text in (envelope.principal, envelope.request_hash):
+        if NUL in text or SEPARATOR in text:
+            raise ValueError("principal and request_hash hold neither NUL nor a separator")
+    if not 0 <= getattr(envelope.command, "occurred_at_us", 0) < OCCURRED_AT_US_END:
+        raise ValueError("occurred_at_us is no time of a calendar")
+    return envelope

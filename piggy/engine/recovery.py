@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -21,6 +21,12 @@ from piggy.messaging.log_pages import UnableToRead as UnableToRead
 
 NO_END = 2**63 - 1
 SEND_S = 0.0005
+PAGE_S_MAX = 5.0
+LAST: LiteralString = "SELECT (SELECT coalesce(max(seq), 0) FROM {schema}.event_log), guard.tenant()"
+
+
+class UnableToEnter(Exception):
+    """Not one row of the tenant would be seen; whoever went on would take its log for an empty one."""
 
 
 async def recover(
@@ -54,38 +60,57 @@ async def catch_up(
     until: int = NO_END,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Fold what the log holds after `tip`, at most to the seq `until`, into the desk, moving the tip."""
-    with _no_collection():
-        async for page in pages(
-            connection=connection, context_key=context_key, tenant=tenant, after=tip.seq, until=until
-        ):
-            for row in log_pages.rows(tenant=tenant, page=page, tip=tip):
-                desk.apply(recorded=row.recorded)
-            if progress is not None:
-                progress(tip.seq)
+    """Fold what the log holds after `tip`, at most to the seq `until`, into the desk, moving the tip.
+
+    Raises UnableToRead, also for an event that this program cannot fold: its tenant halts, the others do not.
+    """
+    found = pages(connection=connection, context_key=context_key, tenant=tenant, after=tip.seq, until=until)
+    # Closed at once, also where a page is bad: the one after it is on its way, over the next tenant's connection too.
+    async with aclosing(found):
+        with _no_collection():
+            async for page in found:
+                _fold(tenant=tenant, desk=desk, page=page, tip=tip)
+                if progress is not None:
+                    progress(tip.seq)
+
+
+def _fold(*, tenant: str, desk: Desk, page: bytes, tip: Tip) -> None:
+    for row in log_pages.rows(tenant=tenant, page=page, tip=tip):
+        try:
+            desk.apply(recorded=row.recorded)
+        except Exception as error:
+            text = f"{tenant}: event {tip.seq} ({row.type}) cannot be applied."
+            raise UnableToRead(text, seq=tip.seq) from error
 
 
 async def last_seq(*, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str) -> int:
-    """Return the seq of the log's last event, 0 of an empty one."""
-    query = sql.SQL("SELECT coalesce(max(seq), 0) FROM {schema}.event_log").format(schema=sql.Identifier(tenant))
+    """Return the seq of the log's last event, 0 of an empty one.
+
+    Raises UnableToEnter where PostgreSQL does not take our context: then every log looks empty.
+    """
+    query = sql.SQL(LAST).format(schema=sql.Identifier(tenant))
     async with connection.transaction():
         await TenantContext(connection=connection, key=context_key).enter(tenant=tenant)
         row = await (await connection.execute(query)).fetchone()
-    return int(row[0]) if row else 0
+    if row is None or row[1] is None:
+        raise UnableToEnter(f"PostgreSQL refuses the context of {tenant}: another key, or clocks that differ.")
+    return int(row[0])
 
 
 async def read(
     *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, tip: Tip
 ) -> AsyncIterator[Row]:
     """Yield the log after `tip`, moving it, in order and with every hash checked. Raises UnableToRead."""
-    async for page in pages(connection=connection, context_key=context_key, tenant=tenant, after=tip.seq):
-        for row in log_pages.rows(tenant=tenant, page=page, tip=tip):
-            yield row
+    found = pages(connection=connection, context_key=context_key, tenant=tenant, after=tip.seq)
+    async with aclosing(found):
+        async for page in found:
+            for row in log_pages.rows(tenant=tenant, page=page, tip=tip):
+                yield row
 
 
 async def pages(
     *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, after: int, until: int = NO_END
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield the log page by page; while one is worked on, PostgreSQL makes the next."""
     query = sql.SQL(log_pages.PAGE).format(schema=sql.Identifier(tenant))
     context = TenantContext(connection=connection, key=context_key)
@@ -108,6 +133,8 @@ async def pages(
             await asyncio.sleep(SEND_S)
             yield page
     finally:
+        # It is let come: a cancel may reach PostgreSQL when it works on the connection's next question already.
+        await asyncio.wait([coming], timeout=PAGE_S_MAX)
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)
 

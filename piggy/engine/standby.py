@@ -67,8 +67,13 @@ class Warm:
         return all(desk.statuses or not desk.state.venues for desk in self.desks.values())
 
     async def take(self, *, connection: psycopg.AsyncConnection[Any], tenant: str) -> tuple[Desk, Tip] | None:
-        """Hand the tenant's desk over, at the end of its log; None where the log cannot be read or is not there yet."""
+        """Hand the tenant's desk over, at the end of its log; None where the log cannot be read or is not there yet.
+
+        Raises recovery.UnableToEnter: a desk that was refused a look at its log may not be at the end of it.
+        """
         await self._bring_up(connection, tenant)
+        if tenant in self.desks:
+            await recovery.last_seq(connection=connection, context_key=self._config.context_key, tenant=tenant)
         desk, tip = self.desks.pop(tenant, None), self._tips.pop(tenant, None)
         return None if desk is None or tip is None else (desk, tip)
 

@@ -11,6 +11,8 @@ from piggy.core.events import Recorded
 
 FIRST_HASH = bytes(32)
 EVENT_VERSION = 2
+# Between the texts that a hash covers; none of them holds it.
+SEPARATOR = "\x1f"
 
 # seq, position, version, occurred and recorded (UTC us), monotonic ns, length of the texts.
 NUMBERS = struct.Struct(">qhhqqqI")
@@ -51,7 +53,7 @@ def event_hash(
     payload: bytes,
 ) -> bytes:
     """Return SHA-256 over the previous hash, the row's columns in one fixed form, and its payload (32 bytes)."""
-    texts = f"{command_id}\x1f{type_name}\x1f{principal}\x1f{request_hash}".encode()
+    texts = f"{command_id}{SEPARATOR}{type_name}{SEPARATOR}{principal}{SEPARATOR}{request_hash}".encode()
     length = len(texts)
     numbers = NUMBERS.pack(seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, length)
     return hashlib.sha256(b"".join((prev_hash, numbers, texts, payload))).digest()

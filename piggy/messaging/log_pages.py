@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import LiteralString, NamedTuple
 
 from piggy.core.events import AnyEvent, Recorded
-from piggy.messaging.chain import NUMBERS, Row, Tip
+from piggy.messaging.chain import NUMBERS, SEPARATOR, Row, Tip
 from piggy.messaging.upcasting import UnableToUpcast, event_of
 
 PAGE_ROWS = 4_000
@@ -28,6 +28,7 @@ SELECT string_agg(int4send(octet_length(covered)) || hash || covered, ''::bytea 
 """
 
 LENGTH = struct.Struct(">I32s")
+TEXTS = 4
 _PREVIOUS_BYTES = 32
 _HEADER_BYTES = _PREVIOUS_BYTES + NUMBERS.size
 # PostgreSQL counts microseconds from the year 2000.
@@ -85,7 +86,10 @@ def rows(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Row]:
     """Yield the rows of a page as `entries` does, each with its event, of whatever version. Raises UnableToRead."""
     for entry in entries(tenant=tenant, page=page, tip=tip):
         event = event_of_entry(tenant=tenant, entry=entry)
-        command_id, type_name, principal, request_hash = entry.texts.decode().split("\x1f")
+        texts = entry.texts.decode().split(SEPARATOR)
+        if len(texts) != TEXTS:
+            raise UnableToRead(f"{tenant}: event {entry.seq} does not tell who wrote it.", seq=entry.seq)
+        command_id, type_name, principal, request_hash = texts
         recorded = Recorded(
             seq=entry.seq,
             command_id=command_id,

@@ -127,23 +127,31 @@ async def test_an_answer_is_waited_for_past_the_patience_of_a_connection(
     assert await asyncio.to_thread(client.ask, tenant="nobody", envelope=asked, wait_s=0.12) is None
 
 
-async def test_f_03_a_redis_without_room_refuses_loudly_and_the_engine_lives_on(
+async def test_f_03_a_redis_that_takes_nothing_refuses_loudly_and_the_engine_lives_on(
     ground: Ground, shard: str, tenant: str
 ) -> None:
-    """`noeviction`: what is on the streams stays, what would be new is refused."""
+    """`noeviction`: what is on the streams stays, what would be new is refused.
+
+    Where all writing is refused, as by a disk that is full or by a replica, even reading for a group is; and streams
+    that are gone cannot be made again. The fast door and the desks' timers need none of it.
+    """
     client, wire = Client(redis_url=ground.services.redis_url), redis.Redis.from_url(ground.services.redis_url)
-    before: Any = wire.config_get("maxmemory")
+    refusals = (("maxmemory", messaging_client.UnableToStore), ("min-replicas-to-write", messaging_client.UnableToTell))
     async with running_engine(ground, shard) as term:
         await open_desk(client, tenant)
-        wire.config_set("maxmemory", "1")
-        try:
-            with pytest.raises(messaging_client.UnableToStore):
-                await ask(client, tenant, envelope(buy()))
-            await asyncio.sleep(0.3)
-            assert term.status.state == "ACTIVE"
-        finally:
-            wire.config_set("maxmemory", before["maxmemory"])
-        await ask(client, tenant, envelope(buy()))
+        token = term.status.token
+        for setting, error in refusals:
+            before: Any = wire.config_get(setting)
+            wire.delete(*lanes.keys(tenant=tenant))
+            wire.config_set(setting, "1")
+            try:
+                with pytest.raises(error):
+                    await ask(client, tenant, envelope(buy()))
+                await asyncio.sleep(0.3)
+                assert (term.status.state, term.status.token) == ("ACTIVE", token)
+            finally:
+                wire.config_set(setting, before[setting])
+            await ask(client, tenant, envelope(buy()))
 
 
 async def test_a_poison_message_is_a_dead_letter_and_the_others_go_on(ground: Ground, shard: str, tenant: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from decimal import Decimal
 from typing import Any, LiteralString, Protocol
 
@@ -112,8 +113,10 @@ class Source(Recording):
 
     async def pages(self, *, after: int) -> AsyncIterator[bytes]:
         """Yield the log's pages after a seq."""
-        async for page in recovery.pages(after=after, **self._place | {"connection": self._log_connection}):
-            yield page
+        found = recovery.pages(after=after, **self._place | {"connection": self._log_connection})
+        async with aclosing(found):
+            async for page in found:
+                yield page
 
     async def _rows(self, query: LiteralString, asked: Any) -> list[Any]:
         async with self._connection.transaction():

@@ -1,0 +1,162 @@
+"""F-24: what nobody can carry out is a dead letter, alone: whoever stood beside it is served, whatever it broke."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+from psycopg import OperationalError
+
+from piggy.core import commands as cmd
+from piggy.core.desk import Desk
+from piggy.core.events import Recorded
+from piggy.core.orders import Side
+from piggy.engine import context, intake, recovery, term
+from piggy.engine.pen import Pen
+from piggy.engine.standby import Warm
+from piggy.engine.status import Status
+from piggy.engine.witness import Witness
+from piggy.messaging import codec, lanes
+from piggy.messaging.client import Client
+from tests.engine.conftest import buy, envelope, running_engine, until
+from tests.engine.ground import Ground
+from tests.engine.test_engine import ask, open_desk
+from tests.engine.test_journal import credited, pen, read_all
+
+apply = Desk.apply
+
+
+def fill(occurred_at_us: int) -> cmd.RecordVenueFill:
+    return cmd.RecordVenueFill(
+        venue="LP1",
+        cl_ord_id="O1-LP1-1",
+        venue_order_id="V1",
+        fill_id="F1",
+        symbol="EURUSD",
+        side=Side.BUY,
+        quantity=Decimal(1),
+        price=Decimal("1.1"),
+        occurred_at_us=occurred_at_us,
+    )
+
+
+def waiting(ground: Ground, tenant: str) -> int:
+    wire = redis.Redis.from_url(ground.services.redis_url)
+    return sum(int(wire.xlen(key)) for key in lanes.keys(tenant=tenant))
+
+
+def in_log(ground: Ground, tenant: str) -> set[str]:
+    return {row[1] for row in ground.log_rows(tenant=tenant)}
+
+
+async def test_f_24_what_the_log_could_not_give_back_as_it_was_is_not_taken_up(
+    ground: Ground, shard: str, tenant: str
+) -> None:
+    """One of these in the log would halt its tenant, or end every term that reads it or tries to write it."""
+    client = Client(redis_url=ground.services.redis_url)
+    good, replace = envelope(buy()), msgspec.structs.replace
+    bad = [
+        replace(good, command_id=str(uuid.uuid4()).upper()),
+        replace(good, command_id=f"urn:uuid:{uuid.uuid4()}"),
+        replace(good, command_id=str(uuid.uuid4()), principal="an\x1fna"),
+        replace(good, command_id=str(uuid.uuid4()), request_hash="\0"),
+        envelope(fill(2**63 - 1)),
+        envelope(fill(-1)),
+    ]
+    async with running_engine(ground, shard) as running:
+        await open_desk(client, tenant)
+        token = running.status.token
+        client.tell_all(tenant=tenant, envelopes=[*bad, good])
+        await until(lambda: waiting(ground, tenant) == 0)
+        assert (running.status.state, running.status.token) == ("ACTIVE", token)
+    letters = ground.dead_letters(tenant=tenant)
+    assert {codec.decode_envelope(bytes(payload)).command_id for payload, *_ in letters} == {
+        each.command_id for each in bad
+    }
+    assert all(reason.startswith("not understood") and deliveries == 1 for _, reason, deliveries in letters)
+    assert good.command_id in in_log(ground, tenant)
+    async with running_engine(ground, shard, holder="next") as successor:
+        assert not successor.status.halted
+
+
+async def test_what_is_in_the_way_of_every_commit_counts_for_no_command(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-04: PostgreSQL breaks off more often than that, with the same order first in line each time."""
+    monkeypatch.setattr(intake, "DELIVERIES_MAX", 3)
+    monkeypatch.setattr(intake, "PENDING_IDLE_MS", 50)
+    monkeypatch.setattr(term, "BACK_OFF_S", 0.05)
+    client, asked, broken = Client(redis_url=ground.services.redis_url), envelope(buy()), []
+    write = Pen.write
+
+    async def write_or_break(self: Pen, wanted: Any) -> list[int]:
+        if len(broken) < intake.DELIVERIES_MAX + 2 and any(step.name.startswith(b"append") for step, _ in wanted):
+            broken.append(wanted)
+            raise OperationalError("terminating connection due to administrator command")
+        return await write(self, wanted)
+
+    async with running_engine(ground, shard) as running:
+        await open_desk(client, tenant)
+        monkeypatch.setattr(Pen, "write", write_or_break)
+        client.tell(tenant=tenant, envelope=asked)
+        await until(lambda: waiting(ground, tenant) == 0)
+        assert not running.status.storage.is_away
+    assert len(broken) == intake.DELIVERIES_MAX + 2
+    assert ground.dead_letters(tenant=tenant) == []
+    assert asked.command_id in in_log(ground, tenant)
+
+
+async def test_an_event_that_cannot_be_folded_halts_its_tenant_only(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-27: as after a change of the program that forgot what an old log may hold."""
+    other, client = ground.add_tenant(shard=shard), Client(redis_url=ground.services.redis_url)
+    async with running_engine(ground, shard):
+        await open_desk(client, tenant)
+        await open_desk(client, other)
+
+    def apply_or_break(desk: Desk, *, recorded: Recorded) -> None:
+        if desk.state.tenant == tenant and recorded.seq == 3:
+            raise KeyError("what was always there")
+        apply(desk, recorded=recorded)
+
+    monkeypatch.setattr(Desk, "apply", apply_or_break)
+    async with running_engine(ground, shard, holder="next") as running:
+        assert "event 3" in running.status.halted[tenant]
+        assert set(running.status.halted) == {tenant}
+        await ask(client, other, envelope(buy()))
+
+
+async def test_an_event_of_which_nobody_can_tell_who_wrote_it_halts_its_tenant_only(
+    ground: Ground, connect: Any, shard: str, tenant: str
+) -> None:
+    journal = await pen(ground, connect, shard, tenant)
+    unclear = msgspec.structs.replace(credited(1), principal="an\x1fna")
+    await journal.append(rows={tenant: [journal.chain(tenant=tenant, recorded=unclear)]})
+    with pytest.raises(recovery.UnableToRead) as caught:
+        await read_all(ground, connect, tenant)
+    assert caught.value.seq == 1
+
+
+async def test_f_20_a_log_that_we_are_refused_a_look_at_is_not_taken_for_an_empty_one(
+    ground: Ground, connect: Any, shard: str, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our clock is far behind PostgreSQL's, or the key is another: no row is seen, and no error told."""
+    journal, link = await pen(ground, connect, shard, tenant), await connect()
+    await journal.append(rows={tenant: [journal.chain(tenant=tenant, recorded=credited(1))]})
+    with pytest.raises(recovery.UnableToEnter):
+        await recovery.last_seq(connection=link, context_key=bytes(32), tenant=tenant)
+    warm = Warm(config=ground.config(shard=shard), status=Status(), witness=Witness(home=tmp_path))
+    monkeypatch.setattr(context, "CONTEXT_LIFE_S", -600)
+    with pytest.raises(recovery.UnableToEnter):
+        await warm.take(connection=link, tenant=tenant)
+    with monkeypatch.context() as patch:
+        patch.setattr(context, "CONTEXT_LIFE_S", 300)
+        await warm.follow(connection=link)
+    with pytest.raises(recovery.UnableToEnter):
+        await warm.take(connection=link, tenant=tenant)
