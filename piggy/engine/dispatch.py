@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import redis.asyncio
@@ -59,6 +60,7 @@ class Dispatch:
         self._sending = asyncio.Lock()
         self._entries: dict[tuple[str, str], bytes] = {}
         self._gone_since_s: dict[tuple[str, str], float] = {}
+        self._looked_to: dict[str, int] = {}
 
     def tell(self, done: list[Done]) -> None:
         """Queue the consequences of a committed batch. Somebody waits for all but the tips, which may come together."""
@@ -131,7 +133,7 @@ class Dispatch:
             pass
 
     async def _put_missing(self, tenant: str, desk: Desk) -> None:
-        unsent = dict(list(_unsent(desk).items())[:PUT_AGAIN_MAX])
+        unsent = self._some(tenant, _unsent(desk))
         # The desk is ahead of the log, and what was just committed is on its way.
         await self._settled()
         await self.drained()
@@ -155,6 +157,13 @@ class Dispatch:
             self._gone_since_s.pop((tenant, _name(child)), None)
         if missing:
             log.info("child orders put again", extra={"tenant": tenant, "count": len(missing)})
+
+    def _some(self, tenant: str, unsent: dict[str, VenueOrder]) -> dict[str, VenueOrder]:
+        """Return as many as one round takes, of more the next ones: behind a venue that is away others wait too."""
+        at = self._looked_to.get(tenant, 0)
+        at = at if at < len(unsent) else 0
+        self._looked_to[tenant] = at + PUT_AGAIN_MAX
+        return dict(islice(unsent.items(), at, at + PUT_AGAIN_MAX))
 
     def _is_overdue(self, name: tuple[str, str]) -> bool:
         """A worker that took an entry needs a moment until the venue's answer is here; what was never put has none."""
