@@ -148,6 +148,7 @@ def effective(*, group: str) -> list[Row]:
             "commission": (f"{record.commission_per_lot.normalize():f} per lot", _group(record)),
             "leverage": (f"{record.leverage_max.normalize():f}", _group(record)),
             "margin": (f"{instrument.margin_percent.normalize():f} %", f"symbol {symbol}"),
+            "guaranteed stops": ("none", NOT_SET),
             "swap": ("none", NOT_SET),
             "hedging": ("none", NOT_SET),
             "session": ("always open", NOT_SET),
@@ -225,6 +226,9 @@ def _from_profiles(live: dict[tuple[str, str, str], Policy], group: str, symbol:
             found["ask markup"] = (f"{band.ask:f} {band.unit.value}", str(row))
         if profile.commission is not None:
             found["commission"] = (msgspec.json.encode(profile.commission).decode(), str(row))
+        if (offer := profile.guaranteed_stops) is not None:
+            told = f"{offer.premium_points:f} points, at least {offer.distance_points_min:f} away"
+            found["guaranteed stops"] = (told if offer.offered else "not offered", str(row))
     return found
 
 

@@ -111,6 +111,7 @@ class AccountMarginAdmin(ReadOnlyAdmin):
         number("withdrawn", digits=2),
         number("realised", digits=2),
         number("commission", digits=2),
+        number("premiums", digits=2),
         number("swaps", digits=2),
         "margin_called",
         "updated_at",

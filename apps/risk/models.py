@@ -32,6 +32,7 @@ class AccountMargin(models.Model):
     withdrawn = _money()
     realised = _money()
     commission = _money()
+    premiums = _money()
     swaps = _money()
     margin_called = models.BooleanField(default=False)
     updated_at = models.DateTimeField()

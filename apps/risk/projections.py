@@ -16,7 +16,7 @@ from piggy.core.events import Recorded
 
 ZERO = Decimal(0)
 TABLES = (AccountMargin, MarginCall)
-MONEY = ("balance", "deposited", "withdrawn", "realised", "commission", "swaps")
+MONEY = ("balance", "deposited", "withdrawn", "realised", "commission", "premiums", "swaps")
 ACCOUNT_UPDATES = ("last_seq", "currency", *MONEY, "margin_called", "updated_at")
 
 
@@ -88,16 +88,18 @@ def _debited(rows: Rows, event: ev.AccountDebited, recorded: Recorded) -> None:
 
 def _filled(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
     if (row := rows.account(event.account_id, recorded)) is not None:
-        row.balance += event.realised - event.commission
+        row.balance += event.realised - event.commission - event.premium
         row.realised += event.realised
         row.commission += event.commission
+        row.premiums += event.premium
 
 
 def _busted(rows: Rows, event: OrderFillBusted, recorded: Recorded) -> None:
     if (row := rows.account(event.account_id, recorded)) is not None:
-        row.balance += event.realised + event.commission
+        row.balance += event.realised + event.commission + event.premium
         row.realised += event.realised
         row.commission -= event.commission
+        row.premiums -= event.premium
 
 
 def _swap_charged(rows: Rows, event: ev.SwapCharged, recorded: Recorded) -> None:

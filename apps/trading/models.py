@@ -34,6 +34,7 @@ class Order(models.Model):
 
     All its terms, every check of the gate and every venue considered stay in those events (selectors.decided). Of them
     `reasons` holds the checks that it did not pass, `best_venue` and `best_price` the routing's first choice, if any.
+    `guaranteed_stop` was asked of its stop-loss, or where it has none of the order itself.
     """
 
     order_id = models.CharField(primary_key=True, max_length=60)
@@ -46,6 +47,7 @@ class Order(models.Model):
     quantity = _number()
     limit_price = _number(null=True)
     stop_price = _number(null=True)
+    guaranteed_stop = models.BooleanField(default=False)
     time_in_force = models.CharField(max_length=4, choices=TIMES_IN_FORCE)
     state = models.CharField(max_length=20, choices=STATES)
     filled = _number(default=ZERO)
@@ -108,7 +110,10 @@ class ChildOrder(models.Model):
 
 
 class Fill(models.Model):
-    """A client's fill, one per OrderFilled event; a bust adds a row of minus its lots and money (OrderFillBusted)."""
+    """A client's fill, one per OrderFilled event; a bust adds a row of minus its lots and money (OrderFillBusted).
+
+    At a guaranteed stop the client paid `premium`, and the house gave `guarantee_cost` over the market's price.
+    """
 
     seq = models.BigIntegerField(primary_key=True)
     fill_id = models.CharField(max_length=120)
@@ -124,6 +129,8 @@ class Fill(models.Model):
     realised = _number()
     commission = _number()
     markup_revenue = _number()
+    premium = _number(default=ZERO)
+    guarantee_cost = _number(default=ZERO)
     conversion_rate = models.DecimalField(max_digits=38, decimal_places=18)
     position_id = models.CharField(max_length=100)
     reason = models.TextField(blank=True)

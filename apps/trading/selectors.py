@@ -142,9 +142,11 @@ def open_positions(*, account_ids: Iterable[str]) -> QuerySet[Position]:
 
 
 def booked_since(*, at: datetime) -> dict[str, Decimal]:
-    """Return what each account that dealt since `at` made by its fills after commission, in its currency."""
+    """Return what each account that dealt since `at` made by its fills after what they cost it, in its currency."""
     sums = (
-        Fill.objects.filter(filled_at__gte=at).values("account_id").annotate(net=Sum(F("realised") - F("commission")))
+        Fill.objects.filter(filled_at__gte=at)
+        .values("account_id")
+        .annotate(net=Sum(F("realised") - F("commission") - F("premium")))
     )
     return dict(sums.values_list("account_id", "net"))
 

@@ -172,6 +172,7 @@ def order_row(*, order: Order, instrument: Instrument | None) -> Row:
         "filled": lots(order.filled, digits),
         "leaves": lots(order.leaves, digits),
         "price": terms.limit_price or terms.stop_price,
+        "guaranteed": terms.guaranteed_stop,
         "average_price": _price(order.average_price, instrument) if order.filled else None,
         "state": order.state,
         "group": order.group,

@@ -24,6 +24,8 @@ _HEADER = ("seq", "position", "version", "occurred_at_us", "recorded_at_us", "re
 _TEXTS = ("command_id", "type", "principal", "request_hash")
 _CONSIDERED = ("venue", "price", "size", "received_at_us", "reject_rate", "priority", "rank", "cost", "text")
 _CLOSED = ("outcome", "code", "text")
+# Of a fill at a guaranteed stop: what its client paid for that, and what the house gave over the market's price.
+_GUARANTEED = ("premium", "guarantee_cost")
 Event = dict[str, Any]
 
 
@@ -144,7 +146,7 @@ def _fill(event: Event, body: dict[str, Any], sign: int, arrival: Decimal | None
     slippage = {name: f"{sign * part:f}" for name, part in parts.items()}
     slippage["total"] = f"{sign * (price - start):f}"
     names = ("fill_id", "quantity", "price", "raw_price", "book", "counterparty", "commission")
-    told = {name: body[name] for name in names}
+    told = {name: body[name] for name in names} | {name: body[name] for name in _GUARANTEED if name in body}
     return {
         **told,
         "at_us": event["recorded_at_us"],

@@ -85,7 +85,7 @@ const orderFile = ({ order, legs, fills, actions, controls }) => {
   const routing = order.routing;
   const facts = el("dl", "facts",
     fact("Account", `${order.account_id} (${order.group})`), fact("State", words(order.state)), fact("Side", `${order.side} ${plain(order.quantity)} ${order.symbol}`),
-    fact("Type", `${words(order.type)} ${order.time_in_force}`), fact("Limit", plain(order.limit_price)), fact("Stop", plain(order.stop_price)),
+    fact("Type", `${words(order.type)} ${order.time_in_force}`), fact("Limit", plain(order.limit_price)), fact("Stop", order.guaranteed_stop ? `${order.stop_price === null ? "stop loss" : plain(order.stop_price)}, guaranteed` : plain(order.stop_price)),
     fact("Filled", plain(order.filled)), fact("Average", plain(order.average_price)), fact("Source", `${order.source} · ${order.principal}`), fact("At", order.created_at));
   const parts = [facts, section("Why it went where it went", el("p", "", routing?.text || order.text || "It was not routed."), ...(routing ? [routed(routing)] : []))];
   parts.push(section("Checks", checks(order.verdict?.checks ?? [], controls)));

@@ -31,7 +31,8 @@ export const forms = ({ tenant, limits }) => ({
     fields: [
       text("account_id", "Account", { list: "accounts" }), text("symbol", "Symbol", { list: "symbols" }), choice("side", "Side", ["buy", "sell"]), number("quantity", "Lots"),
       choice("type", "Type", ["market", "limit", "stop"]), number("limit_price", "Limit price", { optional: true, when: ["type", "limit"] }),
-      number("stop_price", "Stop price", { optional: true, when: ["type", "stop"] }), { name: "reduce_only", title: "Reduce only", check: true, value: false },
+      number("stop_price", "Stop price", { optional: true, when: ["type", "stop"] }), number("stop_loss", "Stop loss", { optional: true }),
+      { name: "reduce_only", title: "Reduce only", check: true, value: false }, { name: "guaranteed_stop", title: "Guaranteed stop", check: true, value: false },
     ],
     confirm: (values) => `${values.side} ${values.quantity} ${values.symbol}`,
     says: (values) => `${values.side.toUpperCase()} ${inWords(values.quantity)} lots of ${values.symbol} for ${values.account_id}, ${values.type}`,

@@ -106,6 +106,7 @@ const deals = (row) => [
   { name: "Realised", value: money(row.realised), how: "What the lots it closed had made, in the account's currency; what it opened has made nothing yet.", inputs: [["Lots", row.quantity], ["Book", row.book]] },
   { name: "Markup", value: row.markup_revenue, how: "Price less raw price, times lots and contract size, in the account's currency.", inputs: [["Price", row.price], ["Raw price", row.raw_price]] },
   { name: "Commission", value: row.commission, how: "By the group's plan, on the lots that it charges for.", inputs: [["Lots", row.quantity]] },
+  { name: "Guaranteed stop", value: row.guarantee_cost, how: "What the house gave over the market's price because the stop was guaranteed; the client paid a premium for it.", inputs: [["Premium", row.premium]] },
 ];
 
 const doubts = (row) => [

@@ -99,6 +99,8 @@ class OrderIn(Reasoned):
     stop_price = _number(required=False, allow_null=True)
     time_in_force = _choice(TimeInForce, default=TimeInForce.GTC.value)
     reduce_only = serializers.BooleanField(default=False)
+    stop_loss = _number(required=False, allow_null=True)
+    guaranteed_stop = serializers.BooleanField(default=False)
     confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

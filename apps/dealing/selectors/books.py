@@ -14,7 +14,7 @@ MILLION = Decimal(1_000_000)
 DEALT = """
 select f.book, a.currency, count(*), sum(f.quantity),
        sum(f.quantity * i.contract_size * f.price * f.conversion_rate),
-       sum(f.realised), sum(f.commission), sum(f.markup_revenue)
+       sum(f.realised), sum(f.commission + f.premium), sum(f.markup_revenue), sum(f.guarantee_cost)
 from trading_fill f join accounts_account a using (account_id) join instruments_instrument i using (symbol)
 where f.filled_at >= date_trunc('day', now(), 'UTC') group by 1, 2 order by 1, 2
 """
@@ -32,7 +32,7 @@ def books(*, tenant: str) -> list[dict[str, Any]]:
     """Return one row per book and currency: what clients made, what the house earned, revenue per million dealt.
 
     In the B book the house is the other side: it earns what clients lose, the markup being part of that. In A and CROSS
-    it earns markup and commission.
+    it earns markup and commission, less what guaranteed stops got over the market. Premiums count as commission.
     """
     floating = _floating(Marks(tenant=tenant))
     with connection.cursor() as cursor:
@@ -55,8 +55,9 @@ def _row(
     realised: Decimal,
     commission: Decimal,
     markup: Decimal,
+    guaranteed: Decimal,
 ) -> dict[str, Any]:
-    house = commission - realised if book == "B" else commission + markup
+    house = commission - realised if book == "B" else commission + markup - guaranteed
     amounts = {"volume": volume, "realised": realised, "commission": commission, "markup": markup, "house": house}
     per_million = house * MILLION / volume if volume else ZERO
     return {

@@ -18,7 +18,7 @@ DEALT = """
 select g.name, g.a_book_percent, g.book_mode, f.book, f.side, f.symbol, i.quote, a.currency,
        coalesce(p.commission_per_million, 0), sum(sign(f.quantity))::int, sum(f.quantity * i.contract_size),
        sum(f.quantity * i.contract_size * f.price), sum(f.quantity * i.contract_size * f.raw_price),
-       sum(f.quantity * i.contract_size * coalesce(o.best_price, f.raw_price)), sum(f.commission)
+       sum(f.quantity * i.contract_size * coalesce(o.best_price, f.raw_price)), sum(f.commission + f.premium)
 from trading_fill f join accounts_account a using (account_id) join accounts_group g on g.id = a.group_id
      join instruments_instrument i using (symbol) join trading_order o using (order_id)
      left join liquidity_liquidityprovider p

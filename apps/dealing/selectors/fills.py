@@ -29,7 +29,8 @@ STANDING = """f.quantity > 0 and not exists (
 )"""
 LATEST = f"""
 select f.seq, f.fill_id, f.order_id, f.account_id, f.symbol, f.side, f.quantity, f.price, f.raw_price, f.book,
-       f.counterparty, f.realised, f.commission, f.markup_revenue, f.reason, f.filled_at, {STANDING} as stands
+       f.counterparty, f.realised, f.commission, f.markup_revenue, f.premium, f.guarantee_cost,
+       f.reason, f.filled_at, {STANDING} as stands
 from trading_fill f order by f.seq desc limit %s
 """
 IN_WINDOW = f"""
@@ -152,7 +153,7 @@ def _accounts(fills: Sequence[FillOnRecord]) -> list[dict[str, Any]]:
         )
         row["fills"] += 1
         row["lots"] += fill.side.sign * fill.quantity
-        row["commission"] += fill.commission
+        row["commission"] += fill.commission + fill.premium
         row["back"] -= fill.written_off
     for position_id, amount in realised.items():
         owner = next(fill for fill in fills if fill.position_id == position_id)

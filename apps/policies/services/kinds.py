@@ -19,6 +19,7 @@ UNITS = {
     "_ms": "milliseconds",
     "_s": "seconds",
     "_points": "points",
+    "_points_min": "points",
     "_us": "UTC, as 2026-12-31 13:30",
     "_minute": "as 22:00, in its own zone",
     "_minutes": "minutes",

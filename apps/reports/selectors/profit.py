@@ -25,21 +25,23 @@ MOVES = """
 CREATE VIEW moves AS
 SELECT business_date AS day, account_id, symbol, position_id, price,
        CASE WHEN side = 'buy' THEN quantity ELSE -quantity END AS lots, quantity AS dealt, 1 AS fills,
-       realised, realised_quote, commission, markup_revenue AS markup, 0::DECIMAL(38, 18) AS swap
+       realised, realised_quote, commission, markup_revenue AS markup, coalesce(premium, 0) AS premium,
+       0::DECIMAL(38, 18) AS swap
 FROM log WHERE type = 'OrderFilled'
 UNION ALL
 SELECT business_date, account_id, symbol, position_id, price,
        CASE WHEN side = 'buy' THEN -quantity ELSE quantity END, -quantity, -1,
-       realised, realised_quote, -commission, -markup_revenue, 0
+       realised, realised_quote, -commission, -markup_revenue, -coalesce(premium, 0), 0
 FROM log WHERE type = 'OrderFillBusted'
 UNION ALL
-SELECT business_date, account_id, symbol, position_id, 0, 0, 0, 0, 0, 0, 0, 0, amount
+SELECT business_date, account_id, symbol, position_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, amount
 FROM log WHERE type = 'SwapCharged'
 """
 # Everything before the first day asked for comes as one row a position, of the day before.
 SUMS = """
 SELECT greatest(day, $since::DATE - 1) AS day, account_id, symbol, position_id, sum(lots), sum(lots * price),
-       sum(realised_quote), sum(dealt), sum(fills)::BIGINT, sum(realised), sum(swap), sum(commission), sum(markup)
+       sum(realised_quote), sum(dealt), sum(fills)::BIGINT, sum(realised), sum(swap), sum(commission), sum(markup),
+       sum(premium)
 FROM moves WHERE day <= $until::DATE GROUP BY ALL ORDER BY ALL
 """
 QUOTES = """
@@ -58,7 +60,7 @@ class Profit(NamedTuple):
     """One account's day in one symbol, in the account's currency, exactly; print it rounded.
 
     `lots` are what it held at the day's end, signed, `floating` their open profit then, None without a price; `net` is
-    what the day changed in all: realised + swap - commission + the change of floating.
+    what the day changed in all: realised + swap - commission - premium + the change of floating.
     """
 
     day: date
@@ -73,6 +75,7 @@ class Profit(NamedTuple):
     swap: Decimal
     commission: Decimal
     markup: Decimal
+    premium: Decimal
     floating: Decimal | None
     net: Decimal | None
 
@@ -89,7 +92,7 @@ class _Held:
 @dataclass(slots=True)
 class _Day:
     fills: int = 0
-    sums: list[Decimal] = field(default_factory=lambda: [ZERO] * 5)
+    sums: list[Decimal] = field(default_factory=lambda: [ZERO] * 6)
 
 
 def profits(
@@ -166,13 +169,13 @@ def _rows(
         lots[key] = lots.get(key, ZERO) + mine.lots
     for key in sorted({*today, *now, *before}):
         moved, account = today.get(key, _Day()), state.accounts[key[0]]
-        dealt, realised, swap, commission, markup = moved.sums
+        dealt, realised, swap, commission, markup, premium = moved.sums
         floating, was = now.get(key, ZERO), before.get(key, ZERO)
-        booked = realised + swap - commission
+        booked = realised + swap - commission - premium
         net = None if floating is None or was is None else booked + floating - was
         yield Profit(
             day, key[0], account.group, key[1], account.currency, moved.fills, dealt, lots.get(key, ZERO),
-            realised, swap, commission, markup, floating, net,
+            realised, swap, commission, markup, premium, floating, net,
         )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 Per fill, above zero worse for the client: `spread` from the mid to the best price on his side at arrival, `market` how
 that price moved until the fill, `latency` what the venue's price was worse than the best of that moment, `markup` what
-was put on top. They add up to the client's price less the arrival mid. A stop arrives when it is triggered. Where an
-order has no arrival price (a log of before they were kept) the prices at the fill stand for them, and it is counted.
+was put on top, at a guaranteed stop less what the house gave. They add up to the client's price less the arrival mid.
+A stop arrives when it is triggered. Where an order has no arrival price (a log of before they were kept) the prices at
+the fill stand for them, and it is counted.
 """
 
 from __future__ import annotations

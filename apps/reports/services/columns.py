@@ -64,6 +64,8 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("realised_quote", MONEY),
     ("commission", MONEY),
     ("markup_revenue", MONEY),
+    ("premium", MONEY),
+    ("guarantee_cost", MONEY),
     ("amount", MONEY),
 )
 # Of the LP that routing put first when an order came.

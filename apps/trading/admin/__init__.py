@@ -46,7 +46,7 @@ class OrderAdmin(ReadOnlyAdmin):
                     ("order_id", badge("state"), REASON),
                     ("symbol", badge("side"), "type"),
                     (number("quantity", label="Lots"), number("filled"), number("average_price", digits=6)),
-                    (number("limit_price"), number("stop_price"), "time_in_force"),
+                    (number("limit_price"), number("stop_price"), "guaranteed_stop", "time_in_force"),
                     ("account_id", "group", "principal"),
                     ("source", "client_order_id", "seq"),
                     ("created_at", "updated_at"),
@@ -113,6 +113,8 @@ class FillAdmin(ReadOnlyAdmin):
         "counterparty",
         number("realised"),
         number("commission"),
+        number("premium"),
+        number("guarantee_cost", label="House's cost"),
     )
     list_filter = ("book", "side", "counterparty")
     search_fields = ("fill_id", "order_id", "account_id", "symbol")

@@ -27,6 +27,7 @@ FIELDS = {
     "P-24": "account_id",
     "P-25": "account_id",
     "REDUCE_ONLY": "reduce_only",
+    "GUARANTEED_STOP": "guaranteed_stop",
 }
 # P-06 is many questions; its sentence says which was failed.
 FIELDS_OF_FORM = {

@@ -42,6 +42,9 @@ class OrderIn(StrictInput):
     minimum_quantity = DecimalText(required=False, allow_null=True)
     take_profit = DecimalText(required=False, allow_null=True)
     stop_loss = DecimalText(required=False, allow_null=True)
+    guaranteed_stop = serializers.BooleanField(
+        default=False, help_text="Of the stop loss; of a stop order that only reduces, of itself."
+    )
     oco_group = serializers.CharField(required=False, allow_null=True, max_length=TEXT_MAX)
     stp = serializers.ChoiceField(_choices(SelfTradePrevention), default=SelfTradePrevention.CANCEL_NEWEST.value)
     client_order_id = serializers.CharField(required=False, allow_blank=True, max_length=TEXT_MAX)
@@ -97,6 +100,7 @@ class OrderOut(serializers.Serializer):
     quantity = DecimalText()
     limit_price = DecimalText(allow_null=True)
     stop_price = DecimalText(allow_null=True)
+    guaranteed_stop = serializers.BooleanField()
     time_in_force = serializers.CharField()
     state = serializers.CharField()
     filled = DecimalText()
@@ -151,6 +155,7 @@ class FillOut(serializers.Serializer):
     price = DecimalText()
     realised = DecimalText()
     commission = DecimalText()
+    premium = DecimalText()
     position_id = serializers.CharField()
     filled_at = ZonedTime()
 
@@ -184,6 +189,7 @@ def order_of_view(view: OrderView) -> dict[str, Any]:
         "quantity": plain(terms.quantity),
         "limit_price": None if terms.limit_price is None else plain(terms.limit_price),
         "stop_price": None if terms.stop_price is None else plain(terms.stop_price),
+        "guaranteed_stop": terms.guaranteed_stop,
         "time_in_force": terms.time_in_force.value,
         "state": view.state.value,
         "filled": plain(view.filled),

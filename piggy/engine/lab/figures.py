@@ -204,6 +204,8 @@ def _filled(figures: Figures, event: ev.OrderFilled, at_us: int) -> None:
     figures.routes[key] = figures.routes.get(key, ZERO) + event.quantity
     if event.commission:
         figures.charge(what="commission", account_id=account_id, symbol=symbol, amount=event.commission)
+    if event.premium:
+        figures.charge(what="premium", account_id=account_id, symbol=symbol, amount=event.premium)
     figures.dealing(
         book=event.book,
         group=group,

@@ -47,6 +47,7 @@ const fact = (name, value) => el("div", "fact", el("dt", "", name), el("dd", "",
 const decision = (row) => {
   const routing = row.routing;
   const facts = [fact("Order", row.order_id), fact("Account", `${row.account_id ?? NONE} (${row.group ?? NONE})`), fact("Why", row.reason || row.text || NONE)];
+  if (row.guaranteed) facts.splice(2, 0, fact("Stop", "guaranteed"));
   if (routing) {
     facts.push(fact("Rule", `${routing.rule} v${routing.version}`));
     facts.push(fact("Split in lots", `A ${number(routing.a_quantity)} · B ${number(routing.b_quantity)} · crossed ${number(routing.cross_quantity)}`));

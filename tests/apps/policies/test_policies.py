@@ -30,7 +30,15 @@ from tests.apps.dealing.desk_floor import symbol
 from tests.flows.back_office import Form
 
 BODIES: dict[str, tuple[str, str, dict[str, Any], type]] = {
-    Kind.PRICING: ("b-book", "*", {"bands": [{"bid": "3", "ask": "4"}]}, cmd.ConfigurePricing),
+    Kind.PRICING: (
+        "b-book",
+        "*",
+        {
+            "bands": [{"bid": "3", "ask": "4"}],
+            "guaranteed_stops": {"premium_points": "12", "distance_points_min": "80"},
+        },
+        cmd.ConfigurePricing,
+    ),
     Kind.MARGIN: ("b-book", "EURUSD", {"percent": "10"}, cmd.ConfigureMargin),
     Kind.SWAPS: ("", "EURUSD", {"long": "-6.2", "short": "1.1", "triple_weekday": 2}, cmd.ConfigureSwaps),
     Kind.SWAP_FREE: ("b-book", "", {"grace_days": 5, "fee_per_lot": "2"}, cmd.ConfigureSwapFree),

@@ -11,19 +11,21 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from apps.reports import selectors
-from apps.reports.selectors.files import folder_of
+from apps.reports.selectors.files import LATER, folder_of
 from apps.reports.services.exporting import write
 from piggy.core import events as ev
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.money import ZERO, round_money
+from piggy.core.orders import Side
 from piggy.core.rollover import business_date
 from tests.apps.reports.trading_days import Days, rows
 
 ACTIONS = st.lists(st.tuples(st.integers(0, 8), *[st.integers(0, 10_000)] * 3), min_size=8, max_size=40)
 Key = tuple[date, str, str]
-TAKEN = ("realised", "swap", "commission", "markup")
+TAKEN = ("realised", "swap", "commission", "markup", "premium")
 
 
 def exported(floor: Days, folder: Path) -> None:
@@ -48,6 +50,7 @@ def booked(floor: Days) -> dict[Key, dict[str, Decimal]]:
         mine["realised"] += event.realised
         mine["commission"] += way * event.commission
         mine["markup"] += way * event.markup_revenue
+        mine["premium"] += way * event.premium
     return sums
 
 
@@ -59,6 +62,8 @@ def slipped(floor: Days) -> dict[Key, dict[str, Decimal]]:
         event: Any = recorded.event
         if isinstance(event, ev.OrderAccepted):
             came[event.order_id] = (event.arrival_bid, event.arrival_ask)
+        if isinstance(event, ev.OrderTriggered):
+            came[event.order_id] = (event.bid, event.ask)
         if isinstance(event, ev.OrderFilled):
             fills[recorded.seq] = event
         if not isinstance(event, ev.OrderFilled | OrderFillBusted):
@@ -104,7 +109,21 @@ def test_a_long_stream_of_everything_agrees_too() -> None:
     assert any(days[bust.event.supersedes] < days[bust.seq] for bust in busts)
     fills = [recorded.event for recorded in floor.log if isinstance(recorded.event, ev.OrderFilled)]
     assert {fill.account_id for fill in fills} == {"a1", "b1", "mixed1", "h1", "jpy1"}
+    assert any(fill.premium for fill in fills)
     assert any(fill.realised and fill.leaves == 0 for fill in fills) and len(floor.ends) > 5
+
+
+def test_files_of_before_there_were_premiums_are_read_like_any() -> None:
+    floor = Days()
+    floor.deal("b1", "EURUSD", Side.BUY, 100)
+    day = floor.ends.keys()
+    with tempfile.TemporaryDirectory() as folder:
+        exported(floor, Path(folder))
+        for path in Path(folder).rglob("*.parquet"):
+            parquet.write_table(parquet.read_table(path).drop_columns([*LATER]), path)
+        with selectors.opened(folder=Path(folder), tenant="acorn") as log:
+            (found,) = selectors.profits(log=log, tenant="acorn", since=min(day), until=max(day))
+    assert (found.premium, found.commission) == (ZERO, Decimal("7.13"))
 
 
 def must_agree(floor: Days) -> None:
@@ -125,7 +144,7 @@ def must_agree(floor: Days) -> None:
         end = ends[key[0]]
         assert profit.floating == end.floating.get(key[1:], ZERO)
         assert profit.lots == end.lots.get(key[1:], ZERO)
-        gains[key[1]] = gains.get(key[1], ZERO) + profit.realised + profit.swap - profit.commission
+        gains[key[1]] = gains.get(key[1], ZERO) + profit.realised + profit.swap - profit.commission - profit.premium
     assert {name: row.by_lots for name, row in lost.items()} == slipped(floor)
     credited = {e.account_id: e.amount for e in (r.event for r in floor.log) if isinstance(e, ev.AccountCredited)}
     balances = {name: credited[name] + gains.get(name, ZERO) for name in credited}

@@ -14,6 +14,7 @@ from piggy.core.funds import position_profit
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side
+from piggy.core.profiles import GuaranteedStops, PriceProfile
 from piggy.core.rollover import business_date
 from piggy.core.swaps import SwapRates
 from piggy.messaging import codec
@@ -46,7 +47,7 @@ class End(NamedTuple):
 
 
 class Days(Floor):
-    """Two symbols, accounts in dollars and yen, netting and hedging; markup, commission and swaps."""
+    """Two symbols, accounts in dollars and yen, netting and hedging; markup, commission, swaps and guaranteed stops."""
 
     def __init__(self) -> None:
         self.ends: dict[date, End] = {}
@@ -64,6 +65,9 @@ class Days(Floor):
         for symbol in MIDDLES:
             rates = SwapRates(symbol=symbol, long=Decimal("-3.1"), short=Decimal("1.2"), triple_weekday=2)
             self.do(cmd.ConfigureSwaps(rates=rates))
+        offer = GuaranteedStops(premium_points=Decimal("1.3"), distance_points_min=Decimal(5))
+        for group in ("a", "b", "mixed"):
+            self.do(cmd.ConfigurePricing(group=group, symbol="*", profile=PriceProfile(guaranteed_stops=offer)))
         self.move("EURUSD", 0)
         self.move("USDJPY", 0)
         self.note()
@@ -77,14 +81,20 @@ class Days(Floor):
         self.desk.moment(now_us=self.now_us)
 
     def deal(self, account: str, symbol: str, side: Side, hundredths: int) -> None:
-        """A market order; venues fill the A part at once, the last of its legs half a point away."""
+        """A market order, some with a guaranteed stop; venues fill the A part at once, at their limits."""
         self.now_us += 2 * SECOND_US
         for name in MIDDLES:
             self.again(name)
         held = sorted(self.desk.state.positions_of.get(account, ()))
-        close = {"position_id": held[0]} if account == "h1" and held and hundredths % 2 else {}
+        close: dict[str, Any] = {"position_id": held[0]} if account == "h1" and held and hundredths % 2 else {}
         if close and self.desk.state.positions[held[0]].symbol != symbol:
             close = {}
+        if not close and hundredths % 3 == 0:
+            best, point = self.desk.marks[symbol], self.desk.state.instruments[symbol].point
+            close = {
+                "guaranteed_stop": True,
+                "stop_loss": (best.bid if side is Side.BUY else best.ask) - side.sign * 15 * point,
+            }
         terms = OrderTerms(account_id=account, symbol=symbol, side=side, quantity=Decimal(hundredths) / 100, **close)
         self.do(cmd.PlaceOrder(terms=terms))
         for leg in self.children():

@@ -120,9 +120,11 @@ def _decided(envelope: Any) -> Answer:
 
 
 def test_an_accepted_order_is_201_with_state_and_reason(alice: Api, desk: list[Any]) -> None:
-    answer = alice.place(**{"x-request-id": "request-0001"})
+    wanted = ORDER | {"stop_loss": "1.05", "guaranteed_stop": True}
+    answer = alice.place(wanted, **{"x-request-id": "request-0001"})
     assert answer.status_code == 201
     body = answer.json()
+    assert body["guaranteed_stop"] is True and desk[0].command.terms.guaranteed_stop
     assert (body["order_id"], body["state"], body["filled"]) == ("O1", "filled", "0.1")
     assert body["reason"] == "group b-book is B: kept"
     assert answer["Location"] == "/api/v1/orders/O1"

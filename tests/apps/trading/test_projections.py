@@ -51,13 +51,15 @@ def test_a_fill_shows_as_order_fill_position_and_balance(books: Any) -> None:
 
 def test_inv_07_balance_equals_ledger_and_every_currency_sums_to_zero(books: Any) -> None:
     sold = records.filled(
-        "O2", side=Side.SELL, price=Decimal("1.2"), realised=Decimal(10_000), markup_revenue=Decimal(7)
-    )
+        "O2", side=Side.SELL, price=Decimal("1.2"), realised=Decimal(10_000), markup_revenue=Decimal(7),
+        premium=Decimal(4), guarantee_cost=Decimal(9),
+    )  # fmt: skip
     records.write(
         records.credited(), records.accepted(), records.filled(), records.accepted("O2", side=Side.SELL), sold
     )
     projector.catch_up(tenant="acorn")
-    assert client_balance(account_id="A1") == money_of(account_ids=["A1"])["A1"].balance == Decimal(11_000)
+    assert client_balance(account_id="A1") == money_of(account_ids=["A1"])["A1"].balance == Decimal(10_996)
+    assert Fill.objects.filter(premium=4, guarantee_cost=9).count() == 1
     assert sum(trial_balance().values()) == 0
     assert Position.objects.get().quantity == 0
     assert Fill.objects.count() == 2

@@ -17,6 +17,7 @@ from apps.trading.api.reasons import field_of
         ("P-06", "this order type needs a stop price", "stop_price"),
         ("P-06", "this order type needs a limit price", "limit_price"),
         ("P-06", "the take profit must be where the position gains", "take_profit"),
+        ("GUARANTEED_STOP", "the guaranteed stop is too near the market", "guaranteed_stop"),
         ("P-06", "the stop loss must be where the position loses", "stop_loss"),
         ("P-06", "good till date needs a time to come", "expires_at"),
         ("P-30", "the yearly review of controls is overdue", None),

@@ -27,7 +27,7 @@ from piggy.messaging.log_pages import UnableToRead
 Row = tuple[str, ...]
 PROFIT_HEADS = (
     "Date", "Account", "Group", "Symbol", "In", "Fills", "Dealt lots", "Holds lots",
-    "Realised", "Swap", "Commission", "Markup", "Floating", "Net",
+    "Realised", "Swap", "Commission", "Markup", "Premium", "Floating", "Net",
 )  # fmt: skip
 SLIPPAGE_HEADS = ("Date", "Account", "Symbol", "In", "Fills", "Lots", "Spread", "Market", "Latency", "Markup", "Total")
 BREAK_HEADS = ("Class", "Reference", "Symbol", "Ours", "Theirs", "Trade date", "Line", "State", "Owner", "Age")
@@ -145,7 +145,7 @@ def _break(row: Any) -> Row:
 
 
 def _profit(row: selectors.Profit) -> Row:
-    amounts = (row.realised, row.swap, row.commission, row.markup, row.floating, row.net)
+    amounts = (row.realised, row.swap, row.commission, row.markup, row.premium, row.floating, row.net)
     return (
         row.day.isoformat(), row.account_id, row.group, row.symbol, row.currency, str(row.fills),
         plain(row.dealt), plain(row.lots), *(_money(amount, row.currency) for amount in amounts),
