@@ -16,16 +16,24 @@ from piggy.messaging.chain import NUMBERS, SEPARATOR, Row, Tip
 from piggy.messaging.upcasting import UnableToUpcast, event_of
 
 PAGE_ROWS = 4_000
-# Of a row: length, hash, previous hash, then what the chain's header holds, its times as PostgreSQL counts them.
-PAGE: LiteralString = """
-SELECT string_agg(int4send(octet_length(covered)) || hash || covered, ''::bytea ORDER BY seq)
-  FROM (SELECT seq, hash, prev_hash || int8send(seq) || int2send(position) || int2send(version)
-               || timestamptz_send(occurred_at) || timestamptz_send(recorded_at) || int8send(recorded_mono_ns)
-               || int4send(octet_length(texts)) || texts || payload AS covered
-          FROM (SELECT *, convert_to(concat_ws(E'\\x1f', command_id, type, principal, request_hash), 'UTF8') AS texts
-                  FROM {schema}.event_log
-                 WHERE seq > %(after)s AND seq <= %(until)s ORDER BY seq LIMIT %(rows)s) AS page) AS rows
-"""
+# Of a row: length, hash, previous hash, then what the chain's header holds, its times as PostgreSQL counts them. The
+# texts are made once, for OFFSET 0 keeps their query apart, and the payload, which is most of it, is copied once.
+_ROWS: LiteralString = """
+SELECT string_agg(int4send(octet_length(prev_hash) + 40 + octet_length(texts) + octet_length(payload)) || hash
+                  || prev_hash || int8send(seq) || int2send(position) || int2send(version)
+                  || timestamptz_send(occurred_at) || timestamptz_send(recorded_at) || int8send(recorded_mono_ns)
+                  || int4send(octet_length(texts)) || texts || payload, ''::bytea ORDER BY seq)
+  FROM (SELECT *, convert_to(concat_ws(E'\\x1f', command_id, type, principal, request_hash), 'UTF8') AS texts
+          FROM {schema}.event_log WHERE """
+# By its bounds and no LIMIT, for which the planner may sort all that is left; beyond a gap as wide as a page goes on
+# whoever is next, so that nobody takes the gap for the end.
+PAGE: LiteralString = (
+    "SELECT coalesce(("
+    + _ROWS
+    + "seq > %(after)s::bigint AND seq <= least(%(until)s::bigint, %(after)s::bigint + %(rows)s) OFFSET 0) AS page), ("
+    + _ROWS
+    + "seq = (SELECT min(seq) FROM {schema}.event_log WHERE seq > %(after)s AND seq <= %(until)s) OFFSET 0) AS next))"
+)
 
 LENGTH = struct.Struct(">I32s")
 TEXTS = 4

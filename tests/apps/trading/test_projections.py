@@ -144,6 +144,14 @@ def test_inv_09_a_gap_in_the_log_halts_the_projector(books: Any) -> None:
     assert money_of(account_ids=["A1"])["A1"].balance == 0, "nothing of the batch is shown"
 
 
+def test_inv_09_a_gap_as_wide_as_a_batch_is_not_the_end(books: Any) -> None:
+    records.write(records.credited())
+    records.write(records.accepted(), first=4)
+    assert projector.catch_up(tenant="acorn", rows_max=2) == 1
+    with pytest.raises(projector.UnableToProject, match="event 2 is missing, the log goes on at 4"):
+        projector.catch_up(tenant="acorn", rows_max=2)
+
+
 @pytest.mark.parametrize("projected", [0, 1])
 def test_inv_09_a_changed_event_is_never_shown(books: Any, owner_sql: Any, projected: int) -> None:
     """Nor what follows one that went after it was shown."""
