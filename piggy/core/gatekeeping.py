@@ -18,7 +18,7 @@ from piggy.core.guarantees import judged
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.margin import Holding, MarginTerms, holding_of, lot_value, required_for
-from piggy.core.margining import positions_in, window_of
+from piggy.core.margining import names_its_own, positions_in, window_of
 from piggy.core.market import touch_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
@@ -74,6 +74,9 @@ def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order |
     if terms.reduce_only and not context.reduces:
         check = Check(code="REDUCE_ONLY", passed=False, text="there is no position of that size to reduce")
         verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
+    if replaces is None and terms.position_id is not None and not names_its_own(state=state, terms=terms):
+        check = Check(code="POSITION", passed=False, text="the account has no such position in this symbol")
+        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
     guarantee = None
     if terms.guaranteed_stop and context.sane:
         check, guarantee = judged(context=context, moment=moment, replaces=replaces)
@@ -116,7 +119,7 @@ def context_of(
         quote_at_us,
         sum([position.quantity for position in held], ZERO) if held else ZERO,
         None if account.position_mode is _NETTING else _closable(held=held, terms=terms),
-        _working_lots(others=others, terms=terms) if others else ZERO,
+        _working_lots(others=others, terms=terms, netting=account.position_mode is _NETTING) if others else ZERO,
         replaces.filled if replaces else ZERO,
     )
     context.request = _REPLACE if replaces else _NEW
@@ -291,9 +294,10 @@ def _others(*, state: State, terms: OrderTerms, replaces: Order | None) -> list[
     ]
 
 
-def _working_lots(*, others: list[Order], terms: OrderTerms) -> Decimal:
+def _working_lots(*, others: list[Order], terms: OrderTerms, netting: bool) -> Decimal:
     """Return the lots that other orders may deal on the same side; a waiting exit deals none unless there is room."""
-    same = (order for order in others if terms.position_id in (None, order.terms.position_id))
+    named = None if netting else terms.position_id
+    same = (order for order in others if named in (None, order.terms.position_id))
     return sum((order.routed if order.terms.reduce_only else order.leaves for order in same), ZERO)
 
 

@@ -23,7 +23,7 @@ from piggy.core.margin import (
     symbol_margin,
 )
 from piggy.core.money import ZERO
-from piggy.core.orders import Side
+from piggy.core.orders import OrderTerms, Side
 from piggy.core.positions import COST_STEP, Position, netted_id
 from piggy.core.state import State
 
@@ -96,6 +96,18 @@ def positions_in(*, state: State, account_id: str, symbol: str) -> list[Position
         return [only] if only else []
     held = (state.positions[position_id] for position_id in state.positions_of.get(account_id, ()))
     return [position for position in held if position.symbol == symbol]
+
+
+def names_its_own(*, state: State, terms: OrderTerms) -> bool:
+    """Return whether the position that an order names, if any, is one of its account's in its symbol.
+
+    A fill goes to the position that is named, so that another's would be closed, or moved by another symbol's prices.
+    """
+    named, account = terms.position_id, state.accounts[terms.account_id]
+    if named is None or account.position_mode is _NETTING:
+        return named in (None, netted_id(account_id=terms.account_id, symbol=terms.symbol))
+    position = state.positions.get(named)
+    return position is not None and (position.account_id, position.symbol) == (terms.account_id, terms.symbol)
 
 
 def margin_of(

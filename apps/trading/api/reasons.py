@@ -28,6 +28,7 @@ FIELDS = {
     "P-25": "account_id",
     "REDUCE_ONLY": "reduce_only",
     "GUARANTEED_STOP": "guaranteed_stop",
+    "POSITION": "position_id",
 }
 # P-06 is many questions; its sentence says which was failed.
 FIELDS_OF_FORM = {
