@@ -35,7 +35,6 @@ from piggy.core.working import street_price
 
 NEVER_ACTIVE = Activity()
 UNCLEARED = Permissions()
-ONE_LOT = Decimal(1)
 # Looking a member up in its enum class costs more than a comparison does, and the gate makes many.
 _BUY, _MARKET, _KILLED = Side.BUY, OrderType.MARKET, TradingState.KILLED
 _NEW, _REPLACE = Request.NEW, Request.REPLACE

@@ -52,4 +52,7 @@ EXPLAINED: dict[str, str] = {
     "`1` became `2` in _widen(block, slice(row, row + 1))": "the row after it was reckoned with when it was set",
     "`1000` became `1001` in return (self.balance": "levels are compared only, and all shrink by the same share",
     "became `equity < (used // (100 * PERCENT_SCALE) + 1)": "the bar is a step above the level, at it is below",
+    "`worth + context.notional <= limit` became `worth + context.notional < limit`": "a venue that fits is found below",
+    "`context.notional is not None` became `context.notional is None` in if limit": "a venue that fits is found below",
+    "> 0` became `len(moment.state.resting[terms.symbol]) >= 0`": "where nobody rests nobody is met",
 }
