@@ -76,8 +76,12 @@ def bring_order_back(*, command: cmd.BringOrderBack, moment: Moment) -> Events:
 
 
 def skip_numbers(*, command: cmd.SkipNumbers, moment: Moment) -> Events:
-    """Begin to number orders anew, at the next block after all that may have been numbered."""
+    """Begin to number orders anew, at the next block after all that may have been numbered.
+
+    What became of a leg that no venue had answered is in the lost part: it is in doubt, and never sent again.
+    """
     state = moment.state
+    lost = [leg for leg in state.open_children.values() if not (leg.acknowledged or leg.in_doubt)]
     blocks = -(-max(command.orders, state.order_count) // BLOCK_ORDERS)
     return [
         NumbersSkipped(
@@ -87,7 +91,17 @@ def skip_numbers(*, command: cmd.SkipNumbers, moment: Moment) -> Events:
             lost_seq=command.lost_seq,
             by=command.by,
             reason=command.reason,
-        )
+        ),
+        *(
+            ev.ChildOrderInDoubt(
+                order_id=leg.created.order_id,
+                cl_ord_id=leg.created.cl_ord_id,
+                venue=leg.created.venue,
+                text="the end of the log is lost",
+                occurred_at_us=moment.now_us,
+            )
+            for leg in lost
+        ),
     ]
 
 

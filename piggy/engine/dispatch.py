@@ -152,7 +152,11 @@ class Dispatch:
         gone = [child for child, entries in zip(unsent.values(), found, strict=True) if not entries]
         missing = [child for child in gone if self._is_overdue((tenant, _name(child)))]
         for child in missing:
-            entry_id = await self._redis.xadd(streams.venue_key(tenant=tenant, venue=child.venue), _entry(child))
+            made = desk.state.open_children.get(child.cl_ord_id)
+            # The entry is new and the order is not: what has grown too old is to be refused, not sent.
+            at = {streams.MADE_AT_US: str(made.created_at_us)} if made is not None else {}
+            stream = streams.venue_key(tenant=tenant, venue=child.venue)
+            entry_id = await self._redis.xadd(stream, _entry(child) | at)
             self._entries[(tenant, _name(child))] = entry_id
             self._gone_since_s.pop((tenant, _name(child)), None)
         if missing:

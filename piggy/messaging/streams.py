@@ -5,6 +5,8 @@ from __future__ import annotations
 ENGINE_GROUP = "engine"
 WORKER_GROUP = "worker"
 FIELD = b"e"
+# Of an entry that was put once more: when what it holds was made (UTC us).
+MADE_AT_US = b"m"
 REPLY_LIFE_S = 60
 PANELS = (
     "exposure",

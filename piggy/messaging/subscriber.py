@@ -18,11 +18,15 @@ RECONNECT_S = 0.5
 
 
 class Delivery(NamedTuple):
-    """One stream entry; `order` is None where the entry cannot be decoded (acknowledge it after parking `data`)."""
+    """One stream entry; `order` is None where the entry cannot be decoded (acknowledge it after parking `data`).
+
+    `asked_at_us` is when the order was made (UTC), also of one that was put on the stream once more.
+    """
 
     entry_id: bytes
     order: codec.VenueOrder | None
     data: bytes
+    asked_at_us: int
 
 
 class VenueOrders:
@@ -123,8 +127,14 @@ class Subscriber:
 
 
 def _delivery(entry_id: bytes, fields: dict[bytes, bytes]) -> Delivery:
-    data = fields.get(streams.FIELD, b"")
+    data, at_us = fields.get(streams.FIELD, b""), asked_at_us(entry_id=entry_id, fields=fields)
     try:
-        return Delivery(entry_id, codec.decode_venue_order(data), data)
+        return Delivery(entry_id, codec.decode_venue_order(data), data, at_us)
     except msgspec.DecodeError:
-        return Delivery(entry_id, None, data)
+        return Delivery(entry_id, None, data, at_us)
+
+
+def asked_at_us(*, entry_id: bytes, fields: dict[bytes, bytes]) -> int:
+    """Return when the order of an entry was made (UTC us): when it was put, or before that where the entry says so."""
+    put_at_us = int(entry_id.split(b"-")[0]) * 1_000
+    return min(put_at_us, int(fields.get(streams.MADE_AT_US, put_at_us)))

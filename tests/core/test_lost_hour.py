@@ -134,8 +134,11 @@ def test_after_a_loss_that_was_accepted_no_number_of_it_is_given_again(monkeypat
     floor.place("b1", Side.BUY, "0.1", limit_price="1.09900")
     for _ in range(5):
         floor.place("b1", Side.BUY, "0.1")
+    (unanswered,) = only(floor.place("a1", Side.BUY, "0.1"), ev.ChildOrderCreated)
+    assert floor.desk.unsent_children() == (unanswered,)
     skip = cmd.SkipNumbers(orders=101, hedges=7, log_seq=len(floor.log), lost_seq=900, by="ann", reason="disk died")
-    (skipped,) = floor.do(skip)
+    skipped, doubt = floor.do(skip)
+    assert (doubt.cl_ord_id, floor.desk.unsent_children()) == (unanswered.cl_ord_id, ())  # type: ignore[union-attr]
     assert (skipped.orders, skipped.hedges) == (104, 7)  # type: ignore[union-attr]
     (leg,) = only(floor.place("a1", Side.BUY, "0.1"), ev.ChildOrderCreated)
     assert leg.order_id == "O000000105" and leg.cl_ord_id.startswith("O000000105-")

@@ -187,7 +187,7 @@ class Link(ABC):
     def _handle(self, delivery: Delivery) -> None:
         order = delivery.order
         if isinstance(order, ChildOrderCreated):
-            self._place(order, asked_at_us=int(delivery.entry_id.split(b"-")[0]) * 1_000)
+            self._place(order, asked_at_us=delivery.asked_at_us)
         elif isinstance(order, CancelChild):
             if not self._cancel(order):
                 return

@@ -20,6 +20,7 @@ from piggy.core.events import ChildOrderCreated
 from piggy.core.orders import Side
 from piggy.messaging import codec, lanes, streams
 from piggy.messaging.identity import command_id_of
+from piggy.messaging.subscriber import asked_at_us
 from piggy.simulator.world.lp import SimulatedLp
 from piggy.simulator.world.redis_stub import RedisStub
 from piggy.simulator.world.store import Store
@@ -166,7 +167,7 @@ class SimulatedWorker:
             for entry_id, fields in entries:
                 order = codec.decode_venue_order(fields[streams.FIELD])
                 if isinstance(order, ChildOrderCreated):
-                    await self._place(order, asked_at_us=int(entry_id.split(b"-")[0]) * 1_000)
+                    await self._place(order, asked_at_us=asked_at_us(entry_id=entry_id, fields=fields))
                 elif not self._cancel(order):
                     continue
                 await self._ack(entry_id)
