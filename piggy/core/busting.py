@@ -20,7 +20,6 @@ from piggy.core.position_folding import taken_out
 from piggy.core.positions import Fill
 from piggy.core.pricing import at_least_as_good
 from piggy.core.state import Dealt, Order, State
-from piggy.core.working import PRICED
 
 Events = list[ev.AnyEvent]
 FILLS_MAX = 500
@@ -62,7 +61,7 @@ def correct_fill(*, command: CorrectFill, moment: Moment) -> Events:
         return [_refused("PRICE_INVALID", "price", "that is the price it has")]
     if order.guaranteed:
         return [_refused("GUARANTEED_STOP", "price", f"its stop is guaranteed at {order.terms.stop_price}")]
-    limit = order.terms.limit_price if order.terms.type in PRICED else None
+    limit = order.terms.limit_price
     if limit is not None and not at_least_as_good(price=command.price, limit=limit, side=fill.side):
         return [_refused("WORSE_THAN_LIMIT", "price", f"the client's limit is {limit}")]
     execution = Execution(moment=moment)

@@ -24,7 +24,7 @@ from piggy.core.state import Child, Hedge, Order
 from piggy.core.storms import NOT_SENT, storm
 from piggy.core.venue_cancels import end_if_asked
 from piggy.core.whole_orders import make_good
-from piggy.core.working import ATTEMPTS_MAX, PRICED, carry_out, end_if_nothing_works, plan
+from piggy.core.working import ATTEMPTS_MAX, carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
 STOPPED = (TradingState.HALTED, TradingState.KILLED)
@@ -247,8 +247,8 @@ def _deal(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal
     limit = terms.limit_price
     if order.guaranteed and terms.stop_price is not None:
         price = terms.stop_price
-    if limit is not None and order.terms.type in PRICED:
-        # A limit never fills worse than its limit, whatever the venue did: the house bears the difference.
+    if limit is not None:
+        # Nobody deals beyond the limit he named, whatever the venue did: the house bears the difference.
         price = min(price, limit) if order.terms.side is Side.BUY else max(price, limit)
     execution.fill(
         order=order,

@@ -223,11 +223,12 @@ def test_a_correction_to_no_price_or_to_the_same_is_refused(price: str) -> None:
     assert refusal(correct(floor, fill, price)) == "PRICE_INVALID"
 
 
-def test_a_correction_is_never_worse_than_the_clients_limit() -> None:
+@pytest.mark.parametrize("kind", [OrderType.LIMIT, OrderType.MARKET])
+def test_a_correction_is_never_worse_than_the_clients_limit(kind: OrderType) -> None:
     floor = Floor()
-    floor.place("b1", Side.BUY, "1", limit_price="1.10015")
+    floor.place("b1", Side.BUY, "1", limit_price="1.10015", type=kind)
     (fill,) = on_record(floor)
-    assert floor.order(1).terms.type is OrderType.LIMIT
+    assert floor.order(1).terms.type is kind
     assert refusal(correct(floor, fill, "1.10016")) == "WORSE_THAN_LIMIT"
     assert names(correct(floor, fill, "1.10015"))[-1] == "OrderFilled"
 

@@ -100,6 +100,19 @@ def test_no_order_that_names_a_limit_deals_beyond_it_whatever_its_type(
     assert (floor.order(1).rests, floor.order(1).leaves) == (waits, 6 - D(filled) if waits else 0)
 
 
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("kind", [OrderType.LIMIT, OrderType.MARKET])
+def test_no_venue_deals_a_client_beyond_the_limit_he_named(floor: Floor, kind: OrderType, side: Side) -> None:
+    limit = "1.10030" if side is Side.BUY else "1.09980"
+    floor.place("a1", side, "1", type=kind, limit_price=limit)
+    (leg,) = floor.children()
+    worse = leg.limit_price + side.sign * D("0.00001")
+    (fill,) = only(floor.fill(leg, str(worse), lots="0.5"), ev.OrderFilled)
+    assert (fill.price, fill.raw_price) == (D(limit), worse)
+    (fill,) = only(floor.fill(leg, str(leg.limit_price)), ev.OrderFilled)
+    assert fill.price == D(limit)
+
+
 def test_a_limit_of_a_stop_bounds_what_it_crosses_too(floor: Floor) -> None:
     floor.place("b1", Side.BUY, "1", type=OrderType.STOP, stop_price=D("1.10050"), limit_price="1.10055")
     floor.place("b2", Side.SELL, "1", limit_price="1.10060")
