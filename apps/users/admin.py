@@ -162,8 +162,22 @@ class AuthenticatorAdmin(TOTPDeviceAdmin, ModelAdmin):  # type: ignore[misc]
 
 @admin.register(FactorRemoval)
 class FactorRemovalAdmin(ModelAdmin):
-    """Authenticators that were taken away: to look at, for nobody has the right to more."""
+    """Authenticators that were taken away: to look at."""
+
+    actions = None
 
     list_display = ("at", "user", "device", "by", "reason")
     search_fields = ("user", "by")
     ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only what is done writes them."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes them."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes them."""
+        return False

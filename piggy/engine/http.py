@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import cache, lru_cache
+from itertools import islice
 from typing import NamedTuple, Protocol, cast
 
 import httptools
 
-from piggy.engine.addresses import Proxies
+from piggy.engine.addresses import Proxies, crowd_of
 
 BODY_BYTES_MAX = 256 * 1024
 HEADER_BYTES_MAX = 16 * 1024
@@ -20,6 +21,7 @@ URL_BYTES_MAX = 8 * 1024
 # A body in chunks of one byte each; what is beyond that is in extensions, which nobody asked for.
 CHUNKED_BYTES_MAX = 8 * BODY_BYTES_MAX
 CONNECTIONS_MAX = 2_000
+EVICTED_MAX = 50
 PIPELINED_MAX = 64
 REQUEST_S_MAX = 10
 IDLE_S_MAX = 75
@@ -89,7 +91,12 @@ Handler = Callable[[Request, Respond], None]
 
 
 class Open(Protocol):
-    """A connection, whatever it speaks."""
+    """A connection, whatever it speaks; `crowd` is whose it is while it only keeps a place, '' while it is at work."""
+
+    crowd: str
+
+    def abort(self) -> None:
+        """Drop the connection."""
 
     def tick(self, *, now_s: float) -> None:
         """Do what is due now and then; end what is too slow or too silent."""
@@ -112,10 +119,24 @@ def _lower(name: bytes) -> str:
 
 
 class Connections:
-    """Every open connection, so that their number and their slowness have a limit."""
+    """Every open connection, the oldest first, so that their number and their slowness have a limit."""
 
     def __init__(self) -> None:
-        self.open: set[Open] = set()
+        self.open: dict[Open, None] = {}
+
+    def has_room(self) -> bool:
+        """Whether one more may stay; where all places are taken, the crowd that keeps most for nothing loses some."""
+        if len(self.open) < CONNECTIONS_MAX:
+            return True
+        crowds = Counter(each.crowd for each in self.open if each.crowd)
+        if not crowds:
+            return False
+        [(largest, _)] = crowds.most_common(1)
+        # Many at once: counting them all again for each that comes would be an attack of its own.
+        for each in list(islice((each for each in self.open if each.crowd == largest), EVICTED_MAX)):
+            del self.open[each]
+            each.abort()
+        return True
 
     async def watch(self) -> None:
         """Let every connection do, once a second, what is due."""
@@ -145,7 +166,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._waiting: deque[list[bytes]] = deque()
-        self._peer = ""
+        self._peer = self._address = self.crowd = ""
         self._closing = self._is_unread = False
         self._begin()
 
@@ -153,12 +174,14 @@ class Connection(asyncio.Protocol):
         # uvloop's transports do not descend from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
         self._peer = (transport.get_extra_info("peername") or ("",))[0]
-        if len(self._connections.open) >= CONNECTIONS_MAX:
+        self._address = self._peer
+        self.crowd = crowd_of(address=self._peer)
+        if not self._connections.has_room():
             self._fail(503, "TOO_MANY_CONNECTIONS")
-        self._connections.open.add(self)
+        self._connections.open[self] = None
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._connections.open.discard(self)
+        self._connections.open.pop(self, None)
         self._transport = None
         # The parser and its connection hold each other, and nobody looks for such pairs (collector.py).
         self._parser = None
@@ -189,7 +212,12 @@ class Connection(asyncio.Protocol):
 
     def tick(self, *, now_s: float) -> None:
         """Drop who is idle or sends a request too slowly."""
-        if self._deadline_s < now_s and self._transport is not None:
+        if self._deadline_s < now_s:
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        if self._transport is not None:
             self._transport.abort()
 
     # Callbacks of the parser.
@@ -223,6 +251,8 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         length = self._headers.get("content-length", "0")
+        self._address = self._proxies.client_of(peer=self._peer, forwarded=self._headers.get("x-forwarded-for", ""))
+        self.crowd = "" if self._waiting else crowd_of(address=self._address)
         if not self._is_addressed():
             self._fail(400, "MALFORMED")
         elif not length.isdigit() or int(length) > BODY_BYTES_MAX:
@@ -257,6 +287,7 @@ class Connection(asyncio.Protocol):
         if self._parser.should_upgrade():
             return
         self._deadline_s = time.monotonic() + IDLE_S_MAX
+        self.crowd = ""
         slot: list[bytes] = []
         # No answer to HEAD may have a body, and ours have: whoever reads none takes it for the next answer's beginning.
         keep_alive = bool(self._parser.should_keep_alive()) and self._parser.get_method() != b"HEAD"
@@ -272,7 +303,7 @@ class Connection(asyncio.Protocol):
             # As to a proxy; then the host in the address counts, and not the one beside it.
             self._headers["host"], slash, path = path.partition("://")[2].partition("/")
             path = slash + path
-        return Request(self._parser.get_method().decode(), path, self._headers, bytes(self._body), self._address())
+        return Request(self._parser.get_method().decode(), path, self._headers, bytes(self._body), self._address)
 
     def _switch(self, rest: bytes) -> None:
         """Hand the connection over to who speaks what it asks for."""
@@ -289,7 +320,7 @@ class Connection(asyncio.Protocol):
             self._waiting.append([successor.encode(keep_alive=False)])
             self._flush()
             return
-        self._connections.open.discard(self)
+        self._connections.open.pop(self, None)
         self._transport = self._parser = None
         head = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in request.headers.items())
         handshake = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), request.path.encode(), head)
@@ -313,9 +344,6 @@ class Connection(asyncio.Protocol):
         self._has_headers = False
         self._received = 0
 
-    def _address(self) -> str:
-        return self._proxies.client_of(peer=self._peer, forwarded=self._headers.get("x-forwarded-for", ""))
-
     def _answer(self, slot: list[bytes], response: Response, keep_alive: bool) -> None:
         slot.append(response.encode(keep_alive=keep_alive))
         if not keep_alive:
@@ -332,6 +360,8 @@ class Connection(asyncio.Protocol):
             ready.append(self._waiting.popleft()[0])
         if ready:
             transport.write(b"".join(ready))
+        if not self._waiting:
+            self.crowd = crowd_of(address=self._address)
         if self._closing and not self._waiting:
             transport.close()
         elif was_full:

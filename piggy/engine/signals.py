@@ -98,7 +98,7 @@ def parse(*, body: bytes) -> Signal:
         _refuse("symbol", f"a symbol as EURUSD or FX:EURUSD, of at most {SYMBOL_LENGTH_MAX} characters")
     if signal.quantity or signal.action in ("buy", "sell"):
         _decimal("quantity", signal.quantity)
-    if signal.type != "market":
+    if signal.price or signal.type != "market":
         _decimal("price", signal.price)
     return signal
 

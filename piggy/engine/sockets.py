@@ -37,7 +37,9 @@ NOT_TEXT, NOT_UTF_8, UNREADABLE, NOT_VALID, SUSPENDED, SILENT, TOO_MANY = 1003, 
 
 
 class SignalSocket(asyncio.Protocol):
-    """One proven client; takes over a connection whose handshake the door let through."""
+    """One proven client; takes over a connection whose handshake the door let through, and keeps its place."""
+
+    crowd = ""
 
     def __init__(self, *, door: Door, passed: Pass, connections: Connections) -> None:
         self._door = door
@@ -53,7 +55,7 @@ class SignalSocket(asyncio.Protocol):
     def begin(self, *, transport: asyncio.Transport, handshake: bytes, rest: bytes) -> None:
         """Answer the handshake that was read before this connection was ours; `rest` came behind it, too early."""
         self._transport = transport
-        self._connections.open.add(self)
+        self._connections.open[self] = None
         transport.set_protocol(self)
         self.data_received(handshake)
         if rest:
@@ -84,7 +86,7 @@ class SignalSocket(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._connections.open.discard(self)
+        self._connections.open.pop(self, None)
         self._transport = None
 
     def data_received(self, data: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from piggy.engine import http
 from piggy.engine.http import (
     BODY_BYTES_MAX,
     IDLE_S_MAX,
@@ -52,13 +53,13 @@ class Wire:
 class Client:
     """One connection of a client; `asked` are the requests that came through, `answers` how each is answered."""
 
-    def __init__(self, *, at_once: bool = True) -> None:
+    def __init__(self, *, at_once: bool = True, connections: Connections | None = None) -> None:
         self.asked: list[Request] = []
         self.answers: list[Respond] = []
         self._at_once = at_once
         self.wire = Wire()
         self.connection = Connection(
-            handler=self._handle, connections=Connections(), upgrade=lambda _: Response(404, b"")
+            handler=self._handle, connections=connections or Connections(), upgrade=lambda _: Response(404, b"")
         )
         self.connection.connection_made(self.wire)  # type: ignore[arg-type]
 
@@ -241,3 +242,35 @@ def test_who_is_idle_is_dropped_after_a_while(monkeypatch: Any) -> None:
     assert not client.wire.aborted
     client.connection.tick(now_s=now_s + IDLE_S_MAX + 1)
     assert client.wire.aborted
+
+
+def test_inv_26_a_crowd_that_takes_every_place_loses_some_and_keeps_nobody_else_out(monkeypatch: Any) -> None:
+    """Half-sent requests from behind our proxy: the oldest of whose address has most go, those at work never."""
+    monkeypatch.setattr(http, "CONNECTIONS_MAX", 6)
+    monkeypatch.setattr(http, "EVICTED_MAX", 2)
+    connections = Connections()
+
+    def line(address: str, *, whole: bool = False) -> Client:
+        client = Client(at_once=False, connections=connections)
+        said = b"X-Forwarded-For: " + address.encode() + b"\r\nContent-Length: 2\r\n\r\n" + b"ab" * whole
+        client.says(HEAD + said)
+        return client
+
+    busy = line("6.6.6.6", whole=True)
+    crowd = [line("6.6.6.6") for _ in range(3)]
+    others = [line("9.9.9.9"), line("9.9.9.9", whole=True)]
+    newcomer = line("8.8.8.8", whole=True)
+    assert len(newcomer.asked) == 1
+    assert [each.wire.aborted for each in crowd] == [True, True, False]
+    assert not any(each.wire.aborted for each in (busy, *others))
+    busy.answers[0](Response(200, b"{}"))
+    assert busy.connection.crowd == "6.6.6.6", "it only keeps a place now"
+
+
+def test_where_every_place_is_at_work_the_next_hears_503(monkeypatch: Any) -> None:
+    monkeypatch.setattr(http, "CONNECTIONS_MAX", 1)
+    connections = Connections()
+    first = Client(at_once=False, connections=connections)
+    first.says(HEAD + b"\r\n")
+    second = Client(connections=connections)
+    assert second.says() == [503] and second.wire.closed and not first.wire.aborted

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from piggy.core.accounts import Strategy
+from piggy.core.commands import PlaceOrder
+from piggy.core.orders import Side
 from piggy.engine import signals
 from piggy.engine.signals import Signal, UnableToAcceptSignal
 
@@ -51,8 +56,22 @@ def test_a_text_that_only_looks_like_nul_is_a_text() -> None:
         (b'{"id":"1","symbol":"EURUSD","action":"buy","quantity":1}', 400, "quantity"),
         (b'{"id":"1","symbol":"EURUSD","action":"buy","quantity":"1","x":"y"}', 400, "x"),
         (b'{"id":"","symbol":"EURUSD","action":"buy","quantity":"1"}', 422, "id"),
+        (b'{"id":"1","symbol":"EURUSD","action":"flat","price":"null"}', 422, "price"),
     ],
-    ids=["twice", "escaped-twice", "half", "raw-half", "mark", "empty", "none", "array", "number", "unknown", "no-id"],
+    ids=[
+        "twice",
+        "escaped-twice",
+        "half",
+        "raw-half",
+        "mark",
+        "empty",
+        "none",
+        "array",
+        "number",
+        "unknown",
+        "no-id",
+        "no-price",
+    ],
 )
 def test_what_is_no_signal_is_refused_by_the_name_of_its_field(body: bytes, status: int, field: str) -> None:
     assert refusal(body) == (status, field)
@@ -61,6 +80,39 @@ def test_what_is_no_signal_is_refused_by_the_name_of_its_field(body: bytes, stat
 def test_a_plain_body_takes_the_short_way(monkeypatch: Any) -> None:
     monkeypatch.setattr(signals, "_strict", None)
     assert signals.parse(body=json.dumps(BODY).encode()).quantity == "0.10"
+
+
+DECIMALS = st.sampled_from(["", "0", "0.1", "1.", "null", "NaN", "1e3", "-1", "9" * 13, "0.00000000001", "\u0663"])
+
+
+@given(
+    st.sampled_from(["buy", "sell", "flat", "close", "reverse"]),
+    st.sampled_from(["market", "limit", "stop"]),
+    DECIMALS,
+    DECIMALS,
+)
+def test_whatever_is_let_through_can_be_decided(action: str, kind: str, quantity: str, price: str) -> None:
+    """What fails in the making of its command would be answered 503 for ever, and a close would never come."""
+    body = {"id": "1", "symbol": "EURUSD", "action": action, "type": kind, "quantity": quantity, "price": price}
+    try:
+        signal = signals.parse(body=json.dumps(body).encode())
+    except UnableToAcceptSignal:
+        return  # What it says is held to above.
+    for text in (signal.quantity, signal.price):
+        assert not text or Decimal(text) > 0
+    held = SimpleNamespace(quantity=Decimal("0.5"), symbol="EURUSD")
+    desk: Any = SimpleNamespace(
+        state=SimpleNamespace(accounts={}, positions={"P1": held}, positions_of={"anna": ("P1",)})
+    )
+    strategy = Strategy(strategy_id="mean", account_id="anna")
+    turns = action not in ("buy", "sell")
+    asked = Decimal(signal.quantity) if signal.quantity else Decimal(0)
+    made = (
+        signals._turn(desk, signal, strategy, asked)
+        if turns
+        else signals._place(signal, strategy, Side(action), asked, reduce_only=False)
+    )
+    assert isinstance(made, PlaceOrder) and made.terms.quantity > 0
 
 
 @pytest.mark.parametrize(
