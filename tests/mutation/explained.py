@@ -55,4 +55,5 @@ EXPLAINED: dict[str, str] = {
     "`worth + context.notional <= limit` became `worth + context.notional < limit`": "a venue that fits is found below",
     "`context.notional is not None` became `context.notional is None` in if limit": "a venue that fits is found below",
     "> 0` became `len(moment.state.resting[terms.symbol]) >= 0`": "where nobody rests nobody is met",
+    "`0` became `1` in if self._canaries[0] != config_version": "canaries reckoned anew are the same ones",
 }

@@ -1,0 +1,87 @@
+"""Routing at its edges: what a policy may just say, which rules ask for what, and what a ranking remembers."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+
+from piggy.core.accounts import BookMode, Venue
+from piggy.core.orders import Side
+from piggy.core.ranking import Rankings
+from piggy.core.routing_rules import (
+    WEEK_MINUTES,
+    Conditions,
+    CostModel,
+    DealerWait,
+    RoutingRule,
+    policy_fault,
+    treatment,
+)
+from tests.core.test_routing import GROUP, HERE, level, policy
+
+CALLED = Conditions(margin_level_max_percent=D(100))
+
+
+def rule(name: str = "n", **more: Any) -> RoutingRule:
+    return RoutingRule(**({"name": name, "priority": 1, "book_mode": BookMode.MIXED} | more))
+
+
+@pytest.mark.parametrize(
+    ("percent", "minutes", "field"),
+    [
+        (0, (0, WEEK_MINUTES), None),
+        (100, (WEEK_MINUTES, 0), None),
+        (-1, (0, 1), "a_book_percent"),
+        (101, (0, 1), "a_book_percent"),
+        (0, (-1, 1), "from_minute"),
+        (0, (0, WEEK_MINUTES + 1), "from_minute"),
+    ],
+)
+def test_a_rule_may_say_all_or_nothing_and_any_minute_of_the_week(
+    percent: int, minutes: tuple[int, int], field: str | None
+) -> None:
+    conditions = Conditions(from_minute=minutes[0], to_minute=minutes[1])
+    fault = policy_fault(policy=policy(rule(a_book_percent=D(percent), conditions=conditions)))
+    assert (fault[0] if fault else None) == field
+
+
+def test_a_margin_level_is_asked_for_where_a_single_rule_looks_at_it() -> None:
+    assert policy(rule("a"), rule("b", conditions=CALLED)).asks_margin_level
+    assert policy(rule("a", conditions=CALLED)).asks_margin_level
+    assert not policy(rule("a"), rule("b")).asks_margin_level and not policy().asks_margin_level
+
+
+@pytest.mark.parametrize("end", ["from_minute", "to_minute"])
+def test_a_window_with_one_end_out_of_an_old_log_is_none(end: str) -> None:
+    assert Conditions(**{end: 0}).hold(situation=HERE)
+
+
+def test_a_canary_is_spared_the_orders_that_are_not_its_own() -> None:
+    rankings = Rankings()
+    venues = {"LP1": Venue(name="LP1"), "LP2": Venue(name="LP2", canary_percent=D(10))}
+    spared = [rankings.spared(order_id=f"O{n:09d}", venues=venues, config_version=1) for n in range(500)]
+    assert set(spared) == {(), ("LP2",)} and 20 < spared.count(()) < 90
+    del venues["LP2"]
+    assert rankings.spared(order_id="O000000001", venues=venues, config_version=2) == ()
+
+
+def test_the_same_question_is_answered_with_the_same_ranking_and_another_is_not() -> None:
+    rankings, levels = Rankings(), (level("LP1", "1.1001"), level("LP2", "1.1002"))
+    asked: dict[str, Any] = {
+        "order_id": "O1", "symbol": "EURUSD", "side": Side.BUY, "venues": {"LP1": Venue(name="LP1")}, "levels": levels,
+        "excluded": {}, "scores": {}, "cost_model": CostModel(), "limit": D("1.1"), "version": (1, 1),
+    }  # fmt: skip
+    first = rankings.of(**asked)
+    assert rankings.of(**asked) is first
+    for change in ({"limit": D("1.2")}, {"version": (1, 2)}, {"levels": (*levels, *levels)}):
+        assert rankings.of(**(asked | change)) is not first
+        assert rankings.of(**asked) is not first
+        first = rankings.of(**asked)
+
+
+def test_an_order_that_no_dealer_answered_is_not_passed_on_unless_the_rule_says_so() -> None:
+    for dealer, passes_on in ((DealerWait(), False), (DealerWait(passes_on=True), True)):
+        found = treatment(policy=policy(rule(dealer=dealer)), group=GROUP, situation=HERE).dealer
+        assert found is not None and found.passes_on is passes_on
