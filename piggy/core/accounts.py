@@ -8,6 +8,10 @@ from enum import StrEnum
 
 import msgspec
 
+MS_MAX = 86_400_000  # A day.
+# Beyond these a setting means nothing, and exact arithmetic runs out of digits.
+SETTING_MAX, COMMISSION_MAX = Decimal(10) ** 15, Decimal(1_000_000)
+
 
 class BookMode(StrEnum):
     """How a group's flow is handled: passed to the best LP, kept, or split."""
@@ -135,12 +139,29 @@ def group_fault(*, group: Group) -> tuple[str, str] | None:
     """Return (field, what is wrong) of settings that no order could be judged by, None for good ones."""
     for name in _GROUP_NUMBERS:
         number: Decimal = getattr(group, name)
-        if not (number.is_finite() and number >= 0):
-            return name, f"{name} is a number, not below nothing"
+        if not (number.is_finite() and 0 <= number <= SETTING_MAX):
+            return name, f"{name} is from 0 to {SETTING_MAX}"
+    if group.commission_per_lot > COMMISSION_MAX:
+        return "commission_per_lot", f"commission_per_lot is from 0 to {COMMISSION_MAX}"
     if group.leverage_max < 1:
         return "leverage_max", "a leverage is at least 1"
     if group.a_book_percent > 100:
         return "a_book_percent", "a_book_percent is from 0 to 100"
+    if group.open_orders_max < 0:
+        return "open_orders_max", "open_orders_max is not below nothing"
+    return None
+
+
+def venue_fault(*, venue: Venue) -> tuple[str, str] | None:
+    """Return (field, what is wrong) of terms that no venue could be ranked by, None for good ones."""
+    if not (venue.commission_per_million.is_finite() and 0 <= venue.commission_per_million <= COMMISSION_MAX):
+        return "commission_per_million", f"commission_per_million is from 0 to {COMMISSION_MAX}"
+    canary = venue.canary_percent
+    if canary is not None and not (canary.is_finite() and 0 <= canary <= 100):
+        return "canary_percent", "canary_percent is from 0 to 100"
+    for name in ("quote_age_ms_max", "answer_ms_max"):
+        if not 0 <= getattr(venue, name) <= MS_MAX:
+            return name, f"{name} is from 0 to {MS_MAX} milliseconds"
     return None
 
 

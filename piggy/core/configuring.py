@@ -7,7 +7,7 @@ from decimal import Decimal
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import strategies
-from piggy.core.accounts import group_fault
+from piggy.core.accounts import group_fault, venue_fault
 from piggy.core.funds import HOUSE_RULES
 from piggy.core.instruments import instrument_fault
 from piggy.core.moment import Moment
@@ -76,6 +76,8 @@ def configure_account(*, command: cmd.ConfigureAccount, moment: Moment) -> Event
 
 def configure_venue(*, command: cmd.ConfigureVenue, moment: Moment) -> Events:
     """Take what routing and the market need to know of a venue."""
+    if fault := venue_fault(venue=command.venue):
+        return [_refused("TERMS_UNUSABLE", *fault)]
     same = moment.state.venues.get(command.venue.name) == command.venue
     return [] if same else [ev.VenueConfigured(venue=command.venue)]
 

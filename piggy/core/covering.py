@@ -16,6 +16,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.correction_events import HedgeFillBusted, VenueFillBusted
 from piggy.core.entry import CLOSED
+from piggy.core.gate import NUMBER_MAX
 from piggy.core.hedging import HedgePolicy, HedgeScope, hedge_lots, lots_to_target, policy_fault
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
@@ -197,7 +198,7 @@ def _by_hand(
             return _refused("NOTHING_OPEN", "symbol", f"{risk} lots are open, less than can be dealt")
         return (Side.BUY if signed > 0 else Side.SELL), abs(signed)
     lots = command.quantity
-    if not lots.is_finite() or lots < instrument.lot_min or lots % instrument.lot_step:
+    if not lots.is_finite() or not instrument.lot_min <= lots <= NUMBER_MAX or lots % instrument.lot_step:
         text = f"at least {instrument.lot_min} lots, in steps of {instrument.lot_step}"
         return _refused("QUANTITY_UNUSABLE", "quantity", text)
     return command.side, lots

@@ -12,6 +12,8 @@ from functools import cache
 
 import msgspec
 
+TERM_MAX = Decimal(10) ** 12  # Beyond it a term means nothing, and exact arithmetic runs out of digits.
+
 
 class AssetClass(StrEnum):
     FX_MAJOR = "fx_major"
@@ -77,13 +79,13 @@ def instrument_fault(*, instrument: Instrument) -> tuple[str, str] | None:
     """Return (field, what is wrong) of terms that nothing could be dealt or booked by, None for good ones."""
     for name in ("contract_size", "tick_size", "lot_min", "lot_max", "lot_step"):
         number: Decimal = getattr(instrument, name)
-        if not (number.is_finite() and number > 0):
-            return name, f"{name} is a number above nothing"
-    if not (instrument.margin_percent.is_finite() and instrument.margin_percent >= 0):
-        return "margin_percent", "margin_percent is a number, not below nothing"
+        if not (number.is_finite() and 0 < number <= TERM_MAX):
+            return name, f"{name} is above 0, and at most {TERM_MAX}"
+    if not (instrument.margin_percent.is_finite() and 0 <= instrument.margin_percent <= TERM_MAX):
+        return "margin_percent", f"margin_percent is from 0 to {TERM_MAX}"
     if instrument.lot_min > instrument.lot_max:
         return "lot_min", "lot_min is not above lot_max"
     option = instrument.option
-    if option is not None and not (option.strike.is_finite() and option.strike > 0):
-        return "option", "a strike is a number above nothing"
+    if option is not None and not (option.strike.is_finite() and 0 < option.strike <= TERM_MAX):
+        return "option", f"a strike is above 0, and at most {TERM_MAX}"
     return None

@@ -110,6 +110,7 @@ def test_the_most_that_the_books_take_is_posted_exactly(floor: Floor) -> None:
     ("name", "value"),
     [
         ("contract_size", D(-1)),
+        ("contract_size", D("1E+30")),
         ("tick_size", D(0)),
         ("lot_step", D("NaN")),
         ("lot_max", D("Infinity")),
@@ -127,11 +128,37 @@ def test_terms_that_nothing_could_be_dealt_by_are_refused(floor: Floor, name: st
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("leverage_max", D(0)), ("a_book_percent", D(101)), ("a_book_percent", D(-1)), ("stop_out_percent", D("NaN"))],
+    [
+        ("leverage_max", D(0)),
+        ("a_book_percent", D(101)),
+        ("a_book_percent", D(-1)),
+        ("stop_out_percent", D("NaN")),
+        ("open_orders_max", -1),
+        ("order_notional_max", D("1E+30")),
+        ("commission_per_lot", D(1_000_001)),
+    ],
 )
-def test_settings_that_no_order_could_be_judged_by_are_refused(floor: Floor, name: str, value: D) -> None:
+def test_settings_that_no_order_could_be_judged_by_are_refused(floor: Floor, name: str, value: Any) -> None:
     group = msgspec.structs.replace(floor.desk.state.groups["b"], **{name: value})
     (event,) = floor.do(cmd.ConfigureGroup(group=group))
+    assert isinstance(event, ev.CommandRefused)
+    assert (event.code, event.field) == ("TERMS_UNUSABLE", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("commission_per_million", D("NaN")),
+        ("commission_per_million", D(-1)),
+        ("canary_percent", D("NaN")),
+        ("canary_percent", D("100.01")),
+        ("quote_age_ms_max", -1),
+        ("answer_ms_max", 2**63),
+    ],
+)
+def test_terms_that_no_venue_could_be_ranked_by_are_refused(floor: Floor, name: str, value: Any) -> None:
+    venue = msgspec.structs.replace(floor.desk.state.venues["LP1"], **{name: value})
+    (event,) = floor.do(cmd.ConfigureVenue(venue=venue))
     assert isinstance(event, ev.CommandRefused)
     assert (event.code, event.field) == ("TERMS_UNUSABLE", name)
 

@@ -65,6 +65,7 @@ def test_a_dealer_may_deal_a_side_and_a_size_of_his_own() -> None:
         ({}, "NOTHING_OPEN"),
         ({"side": Side.BUY, "quantity": Decimal("0.001")}, "QUANTITY_UNUSABLE"),
         ({"side": Side.BUY, "quantity": Decimal("NaN")}, "QUANTITY_UNUSABLE"),
+        ({"side": Side.BUY, "quantity": Decimal("1E+30")}, "QUANTITY_UNUSABLE"),
         ({"side": Side.BUY, "quantity": Decimal("-1")}, "QUANTITY_UNUSABLE"),
         ({"side": Side.BUY, "quantity": Decimal("0.015")}, "QUANTITY_UNUSABLE"),
     ],
