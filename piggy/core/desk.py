@@ -331,7 +331,9 @@ class Desk:
 
     def _accepted(self, event: ev.OrderAccepted) -> None:
         self._used[event.terms.account_id] = None
-        self._due.add(event.terms.symbol)
+        # A close-out that deals nothing is tried again when a price moves, and not at once for ever.
+        if event.source != liquidation.STOP_OUT:
+            self._due.add(event.terms.symbol)
 
     def _amended(self, event: ev.OrderAmended) -> None:
         self._due.add(self.state.orders[event.order_id].terms.symbol)

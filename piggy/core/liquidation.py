@@ -198,6 +198,8 @@ def _trusted(*, position: Position, moment: Moment, group: Group) -> bool:
         return False
     if not moment.levels(symbol=symbol, side=side) or (calendar and not calendar.is_open(at_us=moment.now_us)):
         return False
+    if moment.markup(account_id=position.account_id, symbol=symbol, side=side, lots=position.lots) is None:
+        return False  # At this spread its group is shown no price.
     return group.stop_out_quorum <= 1 or moment.market.trusted(
         symbol=symbol, now_us=moment.now_us, k=group.stop_out_quorum, band_bps=group.stop_out_band_bps
     )

@@ -10,10 +10,12 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.accounts import Account, ClientCategory, StopOutMode
+from piggy.core.accounts import Account, ClientCategory, StopOutMode, TradingState
+from piggy.core.bookbuild import SpreadAction, SpreadProfile
 from piggy.core.clearance import Calendar, Session
 from piggy.core.margin import MarginSettings
 from piggy.core.orders import OrderTerms, OrderType, Side
+from piggy.core.profiles import PriceProfile
 from tests.core.floor import CLEARED, SECOND_US, Floor, names, only
 from tests.core.test_desk_margin import trade_option, with_option
 
@@ -214,6 +216,31 @@ def test_out_of_session_a_close_waits(floor: Floor) -> None:
     floor.do(cmd.ConfigureCalendar(calendar=always))
     fall(floor, 2_310)
     assert names(floor.act())[0] == "StoppedOut"
+
+
+def test_while_no_price_is_shown_a_close_waits_and_is_not_tried_for_ever(floor: Floor) -> None:
+    poor(floor)
+    spread = SpreadProfile(max_points=20, action=SpreadAction.REJECT)
+    floor.do(cmd.ConfigurePricing(group="b", symbol="*", profile=PriceProfile(spread=spread)))
+    for ask, closes in (("1.07100", False), ("1.07010", True)):
+        for venue in ("LP1", "LP2", "LP3") * 4:
+            floor.quote(venue, "1.07000", ask)
+        done = floor.act()
+        assert [len(only(done, kind)) for kind in (ev.StoppedOut, ev.OrderFilled)] == [closes, closes]
+        floor.now_us += SECOND_US
+
+
+def test_a_close_that_no_venue_may_take_is_tried_once_a_price(floor: Floor) -> None:
+    poor(floor, "a")
+    for leg in floor.children():
+        floor.fill(leg, str(leg.limit_price))
+    for venue in ("LP1", "LP2", "LP3"):
+        halted = cmd.SetTradingState(scope="venue", key=venue, state=TradingState.HALTED, reason="drill", by="ann")
+        floor.do(halted)
+    for _ in range(2):
+        fall(floor, 3_000, times=4)
+        done = floor.act()
+        assert len(only(done, ev.StoppedOut)) == len(only(done, ev.OrderCancelled)) == 1
 
 
 def test_one_venue_alone_cannot_stop_anybody_out() -> None:
