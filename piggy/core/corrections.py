@@ -81,13 +81,14 @@ def _restate_order(
     if not child.closed:
         execution.release(order=order, lots=-bust.quantity)
     # What a guaranteed stop closed stays closed at its price; what the venue makes of its side is the house's.
-    if given is not None and not order.guaranteed:
+    stays = order.guaranteed and order.state.final
+    if given is not None and not stays:
         execution.take_back(order=order, event=_taken_back(given, dealt.client_seq, bust.text, execution))
     if fill is not None:
         execution.events.append(child_filled(command=fill, child=child))
         execution.release(order=order, lots=min(fill.quantity, open_lots))
         open_lots -= min(fill.quantity, open_lots)
-    if fill is not None and not order.guaranteed:
+    if fill is not None and not stays:
         room = (given.quantity if given else ZERO) if order.state.final else max(ZERO, execution.free(order))
         fill_client(order=order, child=child, command=fill, lots=min(fill.quantity, room), execution=execution)
     if closing := _closing(child, bust, fill):

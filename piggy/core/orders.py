@@ -78,7 +78,10 @@ class SelfTradePrevention(StrEnum):
 class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Everything the asker may choose about an order; quantities in lots, prices in the quote currency.
 
-    `guaranteed_stop` is asked of the order's stop-loss, and where it has none of the order itself (guarantees.py).
+    `minimum_quantity` (FIX 110) is of what is shown when the desk deals: it sends no legs that could not make it. A
+    venue that refuses its leg then may leave less, for others have dealt theirs; who wants all or nothing says so
+    (FOK), and goes to one venue. `guaranteed_stop` is asked of the order's stop-loss, and where it has none of the
+    order itself (guarantees.py).
     """
 
     account_id: str

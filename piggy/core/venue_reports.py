@@ -24,7 +24,7 @@ from piggy.core.state import Child, Hedge, Order
 from piggy.core.storms import NOT_SENT, storm
 from piggy.core.venue_cancels import end_if_asked
 from piggy.core.whole_orders import make_good
-from piggy.core.working import ATTEMPTS_MAX, carry_out, end_if_nothing_works, plan
+from piggy.core.working import ATTEMPTS_MAX, carry_out, end_if_nothing_works, may_rest, plan
 
 Events = list[ev.AnyEvent]
 STOPPED = (TradingState.HALTED, TradingState.KILLED)
@@ -76,7 +76,9 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
     fill_client(order=order, child=child, command=command, lots=lots, execution=execution)
     closing = _missing_fill_came(command, child)
     if not closing:
-        end_if_asked(order=order, execution=execution)
+        if not end_if_asked(order=order, execution=execution) and not may_rest(order):
+            # It was sent for all that was shown: what was beyond that is not waited for.
+            end_if_nothing_works(order=order, execution=execution)
         return settled(execution=execution)
     left = child.leaves - command.quantity
     execution.events += closing

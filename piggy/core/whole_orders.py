@@ -3,6 +3,9 @@
 What the desk deals itself, crossed or kept, happens in one step; what goes to a venue may come back. So such an order
 deals here altogether, or goes altogether to one venue, never both. A venue is sent fill-or-kill; one that deals a part
 all the same broke its word, and then the house gives the client the rest.
+
+A bust of a finished order leaves it in part: whole is how it was dealt. What the venue takes back was no trade, so the
+house owes none in its place, and a price that was annulled is none to make good at.
 """
 
 from __future__ import annotations

@@ -21,11 +21,14 @@ from piggy.core.desk import Desk
 from piggy.core.money import ZERO
 from piggy.core.open_risk import OpenRisk, SymbolRisk
 from piggy.core.orders import Side
+from piggy.core.positions import netted_id
+from piggy.core.profiles import GuaranteedStops, PriceProfile
 from piggy.core.state import Child, Order
 from tests.core.floor import Floor, canonical
 
 ACCOUNTS = st.sampled_from(["a1", "b1", "b2", "mixed1"])
 SIDES = st.sampled_from(list(Side))
+POINT = Decimal("0.00001")
 LOTS = st.integers(1, 300).map(lambda n: f"{n / 100:.2f}")
 SHIFTS = st.integers(-60, 60).map(lambda n: f"{n / 100000:.5f}")
 
@@ -36,6 +39,10 @@ class DeskMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.floor = Floor()
+        offer = GuaranteedStops(premium_points=Decimal(3), distance_points_min=Decimal(20))
+        for group in ("a", "b", "mixed"):
+            profile = PriceProfile(guaranteed_stops=offer)
+            self.floor.do(cmd.ConfigurePricing(group=group, symbol="*", profile=profile))
         self.legs_seen: list[ev.ChildOrderCreated] = []
 
     @rule(account=ACCOUNTS, side=SIDES, lots=LOTS)
@@ -45,6 +52,12 @@ class DeskMachine(RuleBasedStateMachine):
     @rule(account=ACCOUNTS, side=SIDES, lots=LOTS, shift=SHIFTS)
     def limit_order(self, account: str, side: Side, lots: str, shift: str) -> None:
         self.floor.place(account, side, lots, limit_price=str(Decimal("1.10005") + Decimal(shift)))
+
+    @rule(account=ACCOUNTS, side=SIDES, lots=LOTS, away=st.integers(15, 60))
+    def an_order_with_a_guaranteed_stop(self, account: str, side: Side, lots: str, away: int) -> None:
+        best = self.floor.desk.marks["EURUSD"]
+        stop = (best.ask if side is Side.BUY else best.bid) - side.sign * away * POINT
+        self.floor.place(account, side, lots, stop_loss=stop, guaranteed_stop=True)
 
     @rule(data=st.data(), lots=LOTS, shift=SHIFTS)
     def an_order_is_amended(self, data: st.DataObject, lots: str, shift: str) -> None:
@@ -145,6 +158,18 @@ class DeskMachine(RuleBasedStateMachine):
             assert ZERO <= order.filled <= order.quantity
             assert order.routed >= ZERO and order.free >= ZERO
             assert order.leaves == (ZERO if order.state.final else order.quantity - order.filled)
+
+    @invariant()
+    def guaranteed_stops_fill_at_their_price_and_stand_for_what_there_is(self) -> None:
+        state = self.floor.desk.state
+        stood: dict[str, Decimal] = {}
+        for order in state.orders.values():
+            if order.guaranteed and order.filled:
+                assert order.average_price == order.terms.stop_price
+            if order.guaranteed and order.leaves and not order.routed:
+                name = netted_id(account_id=order.terms.account_id, symbol=order.terms.symbol)
+                stood[name] = stood.get(name, ZERO) + order.leaves
+        assert all(lots <= state.positions[name].lots for name, lots in stood.items())
 
     @invariant()
     def positions_are_the_sum_of_fills(self) -> None:

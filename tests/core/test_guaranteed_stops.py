@@ -332,6 +332,7 @@ def test_what_it_closed_stays_closed_whatever_its_venue_takes_back(floor: Floor)
     protected(floor, "a1")
     (leg,) = only(jump(floor, "-0.05"), ev.ChildOrderCreated)
     floor.fill(leg, "1.05", fill_id="X9")
+    assert floor.order(2).state is OrderState.FILLED
     told = {"venue": leg.venue, "cl_ord_id": leg.cl_ord_id, "ref_fill_id": "X9", "occurred_at_us": floor.now_us}
     events = floor.do(cmd.RecordVenueBust(**told, report_id="B9", text="erroneous"))
     assert not only(events, OrderFillBusted) and not floor.desk.state.positions

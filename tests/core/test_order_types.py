@@ -52,6 +52,29 @@ def test_an_iceberg_shows_a_slice_and_goes_to_the_back_of_the_queue(floor: Floor
     assert floor.order(1).shown == Decimal("0.2")
 
 
+def test_a_venue_that_refuses_may_leave_less_than_the_minimum(floor: Floor) -> None:
+    """FIX 110 is judged by what is shown; legs at several venues cannot be taken back when one of them refuses."""
+    floor.place("a1", Side.BUY, "6", minimum_quantity=Decimal(5))
+    dealt, *refusing = floor.children()
+    floor.fill(dealt, "1.10010")
+    for leg in refusing:
+        events = floor.reject(leg)
+    assert only(events, ev.OrderCancelled)[0].leaves == 4 and floor.order(1).filled == 2
+    events = Floor().place("a1", Side.BUY, "7", minimum_quantity=Decimal(7))
+    assert names(events) == ["OrderAccepted", "OrderCancelled"], "what is not shown is not sent for"
+
+
+def test_what_was_beyond_all_that_is_shown_ends_with_the_last_leg(floor: Floor) -> None:
+    floor.place("a1", Side.BUY, "9")
+    events = [event for leg in floor.children() for event in floor.fill(leg, "1.10010")]
+    (cancelled,) = only(events, ev.OrderCancelled)
+    assert (cancelled.leaves, floor.order(1).filled) == (3, 6) and events[-1] == cancelled
+    floor = Floor()
+    floor.place("a1", Side.BUY, "9", limit_price="1.10020")
+    events = [event for leg in floor.children() for event in floor.fill(leg, "1.10010")]
+    assert not only(events, ev.OrderCancelled) and floor.order(1).leaves == 3, "a limit waits"
+
+
 def test_minimum_quantity_fills_enough_or_nothing(floor: Floor) -> None:
     events = floor.place("b1", Side.BUY, "9", minimum_quantity=Decimal(7))
     assert names(events) == ["OrderAccepted", "OrderCancelled"]
