@@ -119,8 +119,9 @@ def _fault(terms: OrderTerms) -> str:
         return "what only reduces has no stop-loss to be guaranteed" if terms.reduce_only else ""
     if terms.type is not OrderType.STOP or not terms.reduce_only:
         return "a guaranteed stop is a stop-loss, or a stop order that only reduces"
-    if terms.time_in_force in _AT_ONCE or terms.all_or_none or terms.minimum_quantity is not None:
-        return "a guaranteed stop waits for its price, and then deals altogether"
+    bounded = terms.limit_price is not None or terms.minimum_quantity is not None
+    if terms.time_in_force in _AT_ONCE or terms.all_or_none or bounded:
+        return "a guaranteed stop waits for its price, and then deals altogether, at no other"
     return ""
 
 

@@ -249,7 +249,7 @@ def _deal(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal
     limit = terms.limit_price
     if order.guaranteed and terms.stop_price is not None:
         price = terms.stop_price
-    if limit is not None:
+    elif limit is not None:
         # Nobody deals beyond the limit he named, whatever the venue did: the house bears the difference.
         price = min(price, limit) if order.terms.side is Side.BUY else max(price, limit)
     execution.fill(
