@@ -204,7 +204,7 @@ def test_an_exit_may_be_moved_as_near_as_it_may_be_placed(floor: Floor) -> None:
     assert jump(floor, "-0.0003") == [], "he could sell at 1.09969"
     smaller = floor.do(cmd.AmendOrder(order_id=order_id, account_id="b1", quantity=D("0.5")))
     assert names(smaller) == ["OrderAmended"], "fewer lots are nearer to nothing"
-    limited = floor.do(cmd.AmendOrder(order_id=order_id, account_id="b1", limit_price=D("1.12")))
+    limited = floor.do(cmd.AmendOrder(order_id=order_id, account_id="b1", limit_price=D("1.102")))
     assert refusal([limited[0]]) == "GUARANTEED_STOP", "it deals at its stop and at nothing better"
     profile = PriceProfile(guaranteed_stops=GuaranteedStops(premium_points=D(99), distance_points_min=D(10)))
     floor.do(cmd.ConfigurePricing(group="b", symbol="*", profile=profile))
