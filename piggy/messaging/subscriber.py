@@ -44,12 +44,9 @@ class VenueOrders:
     def read(self, *, count: int = 100, block_ms: int = 500) -> list[Delivery]:
         """Return new and abandoned entries, oldest first; empty after `block_ms` or while Redis is away."""
         try:
-            return self._abandoned(count) or self._new(count, block_ms)
-        except redis.ResponseError as error:
-            if "NOGROUP" not in str(error):
-                raise
-            self._make_group()
+            return self._found(count, block_ms)
         except redis.RedisError as error:
+            # Also one that refuses to write, and so to deliver.
             log.warning("venue stream unreadable", extra={"stream": self._key, "error": str(error)})
             time.sleep(RECONNECT_S)
         return []
@@ -67,6 +64,15 @@ class VenueOrders:
     def close(self) -> None:
         """Give the connections back."""
         self._redis.close()
+
+    def _found(self, count: int, block_ms: int) -> list[Delivery]:
+        try:
+            return self._abandoned(count) or self._new(count, block_ms)
+        except redis.ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+        self._make_group()
+        return []
 
     def _abandoned(self, count: int) -> list[Delivery]:
         if time.monotonic() < self._claim_at:

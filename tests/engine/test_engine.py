@@ -267,6 +267,25 @@ async def test_a_worker_that_died_finds_its_child_orders_again(ground: Ground, t
     assert wire.xlen(streams.venue_key(tenant=tenant, venue="LP1")) == 0
 
 
+async def test_f_03_a_worker_reads_on_once_redis_takes_something_again(ground: Ground, tenant: str) -> None:
+    """Reading for a group is writing: all of it is refused, at the first look already and with a group to make."""
+    wire: Any = redis.Redis.from_url(ground.services.redis_url)
+    worker = VenueOrders(redis_url=ground.services.redis_url, tenant=tenant, venue="LP1", consumer="w")
+    for setting in ("maxmemory", "min-replicas-to-write"):
+        before = wire.config_get(setting)
+        wire.config_set(setting, "1")
+        try:
+            assert worker.read(block_ms=10) == []
+        finally:
+            wire.config_set(setting, before[setting])
+    cancel = codec.CancelChild(
+        order_id="o", cl_ord_id=uuid.uuid4().hex, venue="LP1", symbol="EURUSD", side="buy", quantity="1"
+    )
+    wire.xadd(streams.venue_key(tenant=tenant, venue="LP1"), {streams.FIELD: codec.encode(cancel)})
+    assert worker.read(block_ms=10) == []
+    assert [each.order.cl_ord_id for each in worker.read(block_ms=10) if each.order] == [cancel.cl_ord_id]
+
+
 async def test_inv_11_what_was_done_and_never_acknowledged_is_done_once(
     ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
