@@ -53,9 +53,17 @@ class Door:
         self._strategies = Rates(per_s_max=config.strategy_signals_per_s_max)
 
     def tenant_of(self, *, host: str) -> str:
-        """Return the tenant whose domain a Host header names. Raises UnableToAcceptSignal 404."""
+        """Return the tenant whose domain a Host header names. Raises UnableToAcceptSignal 404.
+
+        503 where another engine has it: who was sent here before it was moved is not told that it is gone.
+        """
         name, _, port = host.lower().partition(":")
-        tenant = self._term.status.domains.get(name.removesuffix("."))
+        status, name = self._term.status, name.removesuffix(".")
+        tenant = status.domains.get(name)
+        if tenant is None and name in status.elsewhere:
+            raise UnableToAcceptSignal(
+                503, "MOVED", "Another door has this address now; try again with the same id.", retry_after_s=RETRY_S
+            )
         if tenant is None or (port and not port.isdigit()):
             raise UnableToAcceptSignal(404, "NOT_FOUND", "No such address.")
         return tenant

@@ -25,9 +25,9 @@ SELECT schema_name, suspended_at IS NOT NULL FROM public.tenants_tenant
  WHERE shard = %s AND is_active AND schema_name <> 'public'
 """
 DOMAINS = """
-SELECT domain.domain, tenant.schema_name FROM public.tenants_domain AS domain
+SELECT domain.domain, tenant.schema_name, tenant.shard = %s FROM public.tenants_domain AS domain
   JOIN public.tenants_tenant AS tenant ON tenant.id = domain.tenant_id
- WHERE tenant.shard = %s AND tenant.is_active AND tenant.schema_name <> 'public'
+ WHERE tenant.is_active AND tenant.schema_name <> 'public'
 """
 
 
@@ -47,10 +47,11 @@ class Warm:
         self._witness = witness
 
     async def tenants(self, *, connection: psycopg.AsyncConnection[Any]) -> set[str]:
-        """Return the shard's tenants; note their domains, and which of them are suspended."""
+        """Return the shard's tenants; note their domains and those of others, and which of them are suspended."""
         rows = await (await connection.execute(TENANTS, (self._config.shard,))).fetchall()
         domains = await (await connection.execute(DOMAINS, (self._config.shard,))).fetchall()
-        self._status.domains = dict(domains)
+        self._status.domains = {domain: tenant for domain, tenant, is_ours in domains if is_ours}
+        self._status.elsewhere = {domain for domain, _, is_ours in domains if not is_ours}
         self._status.suspended = {tenant for tenant, is_suspended in rows if is_suspended}
         return {row[0] for row in rows}
 

@@ -14,7 +14,7 @@ class Status:
 
     `progress` is how far each tenant's log is folded, `goals` where it ended when that began. Of `venues` those in
     `unreconciled` (tenant/venue) are closed for entry until their workers know what became of all they had. Of tenants
-    that are `suspended` no socket stays open.
+    that are `suspended` no socket stays open. `elsewhere` are the domains of tenants that another shard has.
     """
 
     state: str = "STARTING"
@@ -25,6 +25,7 @@ class Status:
     venues: int = 0
     unreconciled: list[str] = field(default_factory=list)
     domains: dict[str, str] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
     suspended: set[str] = field(default_factory=set)
     clock_steps: int = 0
     figures: Figures = field(default_factory=Figures)

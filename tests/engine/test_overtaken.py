@@ -7,6 +7,7 @@ lose a command: its successor's desk might have had something to do.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,12 @@ import redis
 
 from piggy.core import commands as cmd
 from piggy.engine import term
+from piggy.engine.door import Door
 from piggy.engine.journal import UnableToWrite
+from piggy.engine.signals import UnableToAcceptSignal
+from piggy.engine.standby import Warm
 from piggy.engine.storage import Storage
+from piggy.engine.witness import Witness
 from piggy.messaging import lanes
 from piggy.messaging.client import Client
 from tests.engine.conftest import buy, envelope, running_engine, until
@@ -53,7 +58,7 @@ async def test_inv_27_of_a_tenant_that_was_moved_nothing_is_confirmed(
 
 
 async def test_what_a_moved_tenants_old_engine_reads_is_left_for_the_new_one(
-    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+    ground: Ground, connect: Any, shard: str, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old one has not noticed yet. An answered order, asked again, and what would change nothing: both wait."""
     client, wire = Client(redis_url=ground.services.redis_url), redis.Redis.from_url(ground.services.redis_url)
@@ -64,7 +69,7 @@ async def test_what_a_moved_tenants_old_engine_reads_is_left_for_the_new_one(
 
     with monkeypatch.context() as patch:
         patch.setattr(term, "TENANTS_S", 60)
-        async with running_engine(ground, shard):
+        async with running_engine(ground, shard) as running:
             await open_desk(client, tenant)
             assert (await ask(client, tenant, known)).order is not None
             assert not (await ask(client, tenant, idle)).refused
@@ -72,6 +77,17 @@ async def test_what_a_moved_tenants_old_engine_reads_is_left_for_the_new_one(
             client.tell_all(tenant=tenant, envelopes=[known, idle])
             await asyncio.sleep(0.3)
             assert waiting() == 2
+            # Whoever still comes to the old door, before it has noticed or after, comes again.
+            door = Door(term=running, config=ground.config(shard=shard))
+            assert door.tenant_of(host=f"{tenant}.localhost:8010") == tenant
+            warm = Warm(config=ground.config(shard=shard), status=running.status, witness=Witness(home=tmp_path))
+            assert await warm.tenants(connection=await connect()) == set()
+            with pytest.raises(UnableToAcceptSignal, match="Another door") as caught:
+                door.tenant_of(host=f"{tenant}.localhost:8010")
+            assert caught.value.status == 503
+            with pytest.raises(UnableToAcceptSignal, match="No such") as caught:
+                door.tenant_of(host="nobody.localhost")
+            assert caught.value.status == 404
     async with running_engine(ground, f"{shard}-2"):
         assert (await ask(client, tenant, known)).duplicate
         await until(lambda: waiting() == 0)
