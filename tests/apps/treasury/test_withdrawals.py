@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from apps.outbox.models import OutboxCommand
@@ -62,6 +64,27 @@ def test_it_is_told_once_another_person_repeats_what_is_paid(asked: Any) -> None
         approve(made, adam)
     with pytest.raises(IntegrityError, match="four_eyes"), transaction.atomic():
         Withdrawal.objects.filter(pk=made.pk).update(decided_by=tess)
+
+
+def test_inv_29_of_many_who_approve_at_once_one_pays(asked: Any, as_tenant: Any) -> None:
+    made, _, adam = asked
+    others = [create_staff(username=f"p{number}", password="a password of theirs", role="treasury") for number in "123"]
+    together = Barrier(len(others) + 1)
+
+    def decide(by: Any) -> bool:
+        try:
+            with as_tenant("acorn"):
+                together.wait(timeout=10)
+                approve(made, by)
+        except services.UnableToDecideWithdrawal:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(len(others) + 1) as people:
+        assert sorted(people.map(decide, [adam, *others])) == [False, False, False, True]
+    assert OutboxCommand.objects.count() == 1
 
 
 @pytest.mark.parametrize(
