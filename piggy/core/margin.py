@@ -22,6 +22,8 @@ from piggy.core.positions import Position
 HUNDRED = Decimal(100)
 _BUY = Side.BUY
 TIER_BASES = ("lots", "notional")
+# Beyond these a setting means nothing, and exact arithmetic runs out of digits.
+PERCENT_MAX, TIER_MAX = Decimal(1_000_000), Decimal(10) ** 15
 
 
 class MarginTier(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,8 +119,9 @@ def settings_fault(*, settings: MarginSettings) -> str | None:
         numbers |= {f"tiers[{at}].above": tier.above, f"tiers[{at}].percent": tier.percent}
     numbers |= {f"news[{at}].percent": window.percent for at, window in enumerate(settings.news)}
     for name, number in numbers.items():
-        if not (number.is_finite() and number >= 0):
-            return f"{name}: {number} is not finite, or below zero"
+        most = TIER_MAX if name.endswith(".above") else PERCENT_MAX
+        if not (number.is_finite() and 0 <= number <= most):
+            return f"{name}: {number} is not finite, below zero, or above {most}"
     if settings.tier_basis not in TIER_BASES:
         return f"tier_basis: tiers count one of {', '.join(TIER_BASES)}"
     for at, window in enumerate(settings.news):

@@ -14,7 +14,7 @@ from piggy.core.orders import Side
 from piggy.core.positions import Position
 from piggy.core.rollover import ONE_DAY, business_date, rollover_at_us
 from piggy.core.state import State
-from piggy.core.swaps import SwapFree, SwapRates, SwapUnit, nights_due, rates_fault, swap_per_lot
+from piggy.core.swaps import RATE_MAX, SwapFree, SwapRates, SwapUnit, nights_due, rates_fault, swap_per_lot
 
 Events = list[ev.AnyEvent]
 CHARGES_PER_STEP_MAX = 5_000  # A large desk rolls over in several commands, so that orders are never kept waiting.
@@ -37,8 +37,9 @@ def configure_swap_free(*, command: cmd.ConfigureSwapFree, moment: Moment) -> Ev
     state, free = moment.state, command.terms
     if command.group not in state.groups:
         return [ev.CommandRefused(code="GROUP_UNKNOWN", field="group", text=f"no group is called {command.group}")]
-    if free and not (free.fee_per_lot.is_finite() and free.fee_per_lot >= 0 and free.grace_days >= 0):
-        return [ev.CommandRefused(code="TERMS_UNUSABLE", field="terms", text="neither fee nor grace is below zero")]
+    if free and not (free.fee_per_lot.is_finite() and 0 <= free.fee_per_lot <= RATE_MAX and free.grace_days >= 0):
+        text = f"neither fee nor grace is below zero, nor a fee above {RATE_MAX}"
+        return [ev.CommandRefused(code="TERMS_UNUSABLE", field="terms", text=text)]
     same = state.swap_free.get(command.group) == free
     return [] if same else [ev.SwapFreeConfigured(group=command.group, terms=free)]
 

@@ -18,6 +18,7 @@ from piggy.core.orders import Side
 from piggy.core.rollover import ONE_DAY, rollover_at_us
 
 HUNDRED = Decimal(100)
+RATE_MAX = Decimal(1_000_000)  # Beyond it a rate or fee means nothing, and a night could not be booked.
 SATURDAY = 5
 WEDNESDAY = 2
 
@@ -84,8 +85,9 @@ def swap_per_lot(*, rates: SwapRates, instrument: Instrument, side: Side, price:
 def rates_fault(*, rates: SwapRates) -> str:
     """Return what is wrong with swap rates, '' when nothing is."""
     for name in ("long", "short"):
-        if not getattr(rates, name).is_finite():
-            return f"{name}: a swap rate is a finite number"
+        rate: Decimal = getattr(rates, name)
+        if not (rate.is_finite() and abs(rate) <= RATE_MAX):
+            return f"{name}: a swap rate is a finite number, from -{RATE_MAX} to {RATE_MAX}"
     if rates.triple_weekday is not None and not 0 <= rates.triple_weekday < SATURDAY:
         return "triple_weekday: the triple day is a weekday, Monday 0 to Friday 4"
     return "" if rates.days_in_year > 0 else "days_in_year: a year has days"

@@ -147,6 +147,8 @@ def test_unwinding_inside_a_news_window_pays_nothing_new(floor: Floor) -> None:
         ("b", "NOSUCH", {}, "SYMBOL_UNKNOWN"),
         ("b", "*", {"hedged_ratio": D("NaN")}, "MARGIN_UNUSABLE"),
         ("b", "*", {"percent": D(-1)}, "MARGIN_UNUSABLE"),
+        ("b", "*", {"percent": D("1E+30")}, "MARGIN_UNUSABLE"),
+        ("b", "*", {"tiers": (MarginTier(above=D("1E+16"), percent=D(1)),)}, "MARGIN_UNUSABLE"),
         ("b", "*", {"tier_basis": "hats"}, "MARGIN_UNUSABLE"),
         ("b", "*", {"tiers": (MarginTier(above=D(-1), percent=D(1)),)}, "MARGIN_UNUSABLE"),
         ("b", "*", {"news": (NewsWindow(symbol="EURUSD", from_us=2, until_us=2, percent=D(1)),)}, "MARGIN_UNUSABLE"),

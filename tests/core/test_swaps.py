@@ -195,6 +195,8 @@ def test_configuring_swaps_says_what_is_wrong() -> None:
     for changes, code in (
         ({"symbol": "NOTHING"}, "SYMBOL_UNKNOWN"),
         ({"long": Decimal("NaN")}, "RATES_UNUSABLE"),
+        ({"short": Decimal("-1000000.01")}, "RATES_UNUSABLE"),
+        ({"long": Decimal("1E+30")}, "RATES_UNUSABLE"),
         ({"triple_weekday": 6}, "RATES_UNUSABLE"),
         ({"days_in_year": 0}, "RATES_UNUSABLE"),
     ):
@@ -204,6 +206,7 @@ def test_configuring_swaps_says_what_is_wrong() -> None:
     for group, terms, code in (
         ("nobody", None, "GROUP_UNKNOWN"),
         ("b", SwapFree(fee_per_lot=Decimal(-1)), "TERMS_UNUSABLE"),
+        ("b", SwapFree(fee_per_lot=Decimal("1E+30")), "TERMS_UNUSABLE"),
         ("b", SwapFree(grace_days=-1), "TERMS_UNUSABLE"),
     ):
         (refused,) = floor.do(cmd.ConfigureSwapFree(group=group, terms=terms))
