@@ -180,6 +180,11 @@ class Connection(asyncio.Protocol):
             self._fail(503, "TOO_MANY_CONNECTIONS")
         self._connections.open[self] = None
 
+    def eof_received(self) -> bool:
+        """Who has said all still hears the answers to it; returns whether the line stays open for that."""
+        self._closing = True
+        return bool(self._waiting)
+
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.open.pop(self, None)
         self._transport = None

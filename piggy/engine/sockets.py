@@ -51,6 +51,7 @@ class SignalSocket(asyncio.Protocol):
         self._unanswered = self._others = 0
         self._heard_s = self._pinged_s = time.monotonic()
         self._ended_s = 0.0
+        self._is_over = False
 
     def begin(self, *, transport: asyncio.Transport, handshake: bytes, rest: bytes) -> None:
         """Answer the handshake that was read before this connection was ours; `rest` came behind it, too early."""
@@ -104,7 +105,8 @@ class SignalSocket(asyncio.Protocol):
             self._close(NOT_TEXT, "signals are text")
         elif not (frame.fin and frame.opcode in (Opcode.TEXT, Opcode.CONT)) and self._is_flood():
             self._close(TOO_MANY, "too many frames")
-        elif frame.opcode in (Opcode.TEXT, Opcode.CONT) and self._protocol.state is State.OPEN:
+        elif frame.opcode in (Opcode.TEXT, Opcode.CONT) and not self._is_over:
+            # Also where its sender's end, or a broken frame, came with it and was read already: it stood before that.
             # Parts without bytes count towards no limit.
             self._parts += [bytes(frame.data)] if frame.data else []
             if frame.fin:
@@ -161,6 +163,7 @@ class SignalSocket(asyncio.Protocol):
         self._protocol.send_text(head[:-1] + b"," + response.body[1:])
 
     def _close(self, code: int, reason: str) -> None:
+        self._is_over = True
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code, reason)
             self._flush()

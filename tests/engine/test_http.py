@@ -117,6 +117,9 @@ def test_what_may_be_read_in_two_ways_or_has_no_end_is_refused_and_its_connectio
     assert client.says(request_) == [status]
     assert client.wire.closed and client.asked == []
     assert client.says(HEAD + b"\r\n") == [status], "nothing that follows is read"
+    if len(request_) < 1_000:
+        slow = Client()
+        assert slow.says(*(request_[at : at + 1] for at in range(len(request_)))) == [status] and slow.asked == []
 
 
 def test_chunks_of_nothing_but_extensions_have_an_end() -> None:
@@ -195,6 +198,17 @@ def test_answers_keep_the_order_of_their_requests_and_nobody_is_told_to_go_on_in
     assert client.says() == [100]
     client.answers[0](Response(200, b"{}"))
     assert client.says() == [100, 200, 409]
+
+
+def test_who_has_said_all_and_closes_his_side_hears_the_answers_to_it() -> None:
+    client = Client(at_once=False)
+    client.says(HEAD + b"\r\n", HEAD + b"\r\n")
+    assert client.connection.eof_received()
+    client.answers[0](Response(200, b"{}"))
+    assert not client.wire.closed
+    client.answers[1](Response(409, b"{}"))
+    assert client.says() == [200, 409] and client.wire.closed
+    assert not Client().connection.eof_received(), "nothing is open that nobody needs"
 
 
 def test_who_does_not_read_the_answers_is_not_read_from_until_he_does() -> None:

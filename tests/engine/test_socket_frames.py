@@ -120,6 +120,23 @@ def test_a_signal_in_parts_with_a_ping_between_and_in_single_bytes_is_the_same_s
     assert one.taken == ["1"] and b'"UNDECIDED"' in said
 
 
+@pytest.mark.parametrize("end", [frame(CLOSE, b"\x03\xe8"), frame(3, b"x")], ids=["close", "broken"])
+def test_inv_01_a_signal_counts_though_its_senders_end_came_in_the_same_packet(end: bytes) -> None:
+    """How a network cuts what is sent decides nothing; what comes after the end is no signal."""
+    for whole in (frame(TEXT, SIGNAL) + end, frame(TEXT, SIGNAL) + end + frame(TEXT, SIGNAL.replace(b"1", b"2", 1))):
+        one, cut = Strategist(), Strategist()
+        one.says(whole)
+        cut.says(*(whole[at : at + 1] for at in range(len(whole))))
+        assert one.taken == cut.taken == ["1"]
+        assert one.wire.closed and cut.wire.closed
+
+
+def test_what_follows_a_message_that_ended_the_line_is_no_signal_any_more() -> None:
+    one = Strategist()
+    one.says(frame(TEXT, b"{") + frame(TEXT, SIGNAL))
+    assert (one.code(), one.taken) == (4400, [])
+
+
 def test_pings_at_a_bearable_rate_go_on_for_ever() -> None:
     one = Strategist()
     for second in range(3):
