@@ -164,13 +164,23 @@ class Intake:
             fields = claimed[0][1] if claimed else None
             if not fields:
                 await self._redis.xack(key, streams.ENGINE_GROUP, entry_id)
-            elif deliveries >= DELIVERIES_MAX:
+            elif deliveries >= DELIVERIES_MAX and not self._is_done(key, fields):
                 await self._bury(key, entry_id, fields, f"not carried out in {deliveries} deliveries", deliveries)
             else:
                 self._alone = (key, entry_id) if is_suspect else None
                 await self._accept(key, entry_id, fields, redelivered=True)
                 if is_suspect and not await self._is_through(key, entry_id):
                     return
+
+    def _is_done(self, key: str, fields: dict[bytes, bytes]) -> bool:
+        """Whether the desk has carried it out, and only acknowledging it failed each time: that is no dead letter."""
+        desk = self._loop.desks.get(streams.tenant_of(key=key))
+        try:
+            envelope = codec.decode_envelope(fields.get(streams.FIELD, b""))
+        except ValueError:
+            return False
+        hashed = {"command_id": envelope.command_id, "request_hash": envelope.request_hash}
+        return desk is not None and desk.answer(**hashed) is not None
 
     async def _is_through(self, key: str, entry_id: bytes) -> bool:
         """Wait until the loop is through with an entry, for a while; return whether it is.
