@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, cast
 
 from psycopg.adapt import AdaptersMap, Dumper
 from psycopg.pq import Format
@@ -81,8 +82,12 @@ def texts(values: Sequence[str]) -> TextArray:
 
 def texts_or_nulls(values: Sequence[object | None]) -> TextArray:
     """Return text[] of what each value reads as, NULL for None."""
-    if None not in values:
-        return texts(list(map(str, values)))
+    # Not by `None in values`: a Decimal asks whether the other is a number, which takes it as long as being written.
+    kinds = set(map(type, values))
+    if NoneType not in kinds:
+        return texts(list(map(str, values)) if kinds != {str} else cast("Sequence[str]", values))
+    if len(kinds) == 1:
+        return TextArray(_header(25, len(values), has_nulls=1) + _NULL * len(values))
     parts = []
     for value in values:
         if value is None:
