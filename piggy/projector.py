@@ -24,8 +24,9 @@ from piggy.messaging.troubles import Troubles
 
 POLL_S = 0.5
 # A round costs the same for one event as for a hundred, so under load a round waits until there are some, and under
-# much load longer: what a round costs is then what its events cost, and people see them as soon as they can look.
-ROUND_S, BUSY_ROUND_S = 0.05, 0.25
+# much load longer: what a round costs is then what its events cost, and people see them as soon as they can look. Of
+# 500 events an order costs half as much again as of 1,000, for every round loads and writes whose balance changed.
+ROUND_S, BUSY_ROUND_S = 0.05, 0.5
 BUSY_EVENTS = 200
 # Where there are more tasks than processors an order goes first; what people look at may be a moment late.
 NICE = 5
