@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal as D
 from typing import Any
 
+import msgspec
 import pytest
 
 from piggy.core.accounts import BookMode, Venue
@@ -85,3 +86,10 @@ def test_an_order_that_no_dealer_answered_is_not_passed_on_unless_the_rule_says_
     for dealer, passes_on in ((DealerWait(), False), (DealerWait(passes_on=True), True)):
         found = treatment(policy=policy(rule(dealer=dealer)), group=GROUP, situation=HERE).dealer
         assert found is not None and found.passes_on is passes_on
+
+
+@pytest.mark.parametrize(("rules", "groups"), [(True, True), (True, False), (False, True), (False, False)])
+def test_orders_cross_in_the_house_where_rule_and_group_both_let_them(rules: bool, groups: bool) -> None:
+    group = msgspec.structs.replace(GROUP, internal_cross=groups)
+    found = treatment(policy=policy(rule(internal_cross=rules)), group=group, situation=HERE)
+    assert found.internal_cross is (rules and groups)

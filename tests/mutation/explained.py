@@ -56,4 +56,5 @@ EXPLAINED: dict[str, str] = {
     "`context.notional is not None` became `context.notional is None` in if limit": "a venue that fits is found below",
     "> 0` became `len(moment.state.resting[terms.symbol]) >= 0`": "where nobody rests nobody is met",
     "`0` became `1` in if self._canaries[0] != config_version": "canaries reckoned anew are the same ones",
+    "in version=policy.version if policy else 0": "where a rule holds there is a policy",
 }
