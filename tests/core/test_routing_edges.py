@@ -93,3 +93,17 @@ def test_orders_cross_in_the_house_where_rule_and_group_both_let_them(rules: boo
     group = msgspec.structs.replace(GROUP, internal_cross=groups)
     found = treatment(policy=policy(rule(internal_cross=rules)), group=group, situation=HERE)
     assert found.internal_cross is (rules and groups)
+
+
+@pytest.mark.parametrize(
+    ("window", "minute", "holds"), [((10_000, 60), 10_000, True), ((60, 60), 60, False), ((60, 60), 61, False)]
+)
+def test_a_window_begins_with_its_first_minute_and_one_of_no_length_is_never_open(
+    window: tuple[int, int], minute: int, holds: bool
+) -> None:
+    situation = msgspec.structs.replace(HERE, at_us=(4 * 1_440 + minute) * 60_000_000)  # 1970-01-05 was a Monday.
+    assert Conditions(from_minute=window[0], to_minute=window[1]).hold(situation=situation) is holds
+
+
+def test_a_b_book_may_be_kept_to_nothing_at_all() -> None:
+    assert policy_fault(policy=policy(rule(b_net_max_lots=D(0)))) is None

@@ -57,4 +57,6 @@ EXPLAINED: dict[str, str] = {
     "> 0` became `len(moment.state.resting[terms.symbol]) >= 0`": "where nobody rests nobody is met",
     "`0` became `1` in if self._canaries[0] != config_version": "canaries reckoned anew are the same ones",
     "in version=policy.version if policy else 0": "where a rule holds there is a policy",
+    "`1` became `2` in self._canaries: tuple": "no configuration has a version below nothing",
+    "`side is _BUY` became `side is not _BUY` in key =": "either name keeps the two sides apart",
 }
