@@ -44,6 +44,11 @@ class Instrument(models.Model):
     )
     option_strike = models.DecimalField(max_digits=28, decimal_places=10, null=True, blank=True)
     option_expires_at = models.DateTimeField(null=True, blank=True)
+    cross_first = models.CharField(max_length=40, blank=True)
+    cross_second = models.CharField(max_length=40, blank=True)
+    cross_kind = models.CharField(
+        max_length=8, blank=True, choices=[(kind.value, kind.value) for kind in core.CrossKind]
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -69,6 +74,9 @@ class Instrument(models.Model):
         terms = (self.option_underlying, self.option_kind, self.option_strike, self.option_expires_at)
         if is_option != all(terms) or (not is_option and any(terms)):
             errors["option_strike"] = "An option needs all four option fields, anything else none of them."
+        legs = (self.cross_first, self.cross_second, self.cross_kind)
+        if any(legs) and not all(legs):
+            errors["cross_kind"] = "A cross needs all three cross fields, anything else none of them."
         if errors:
             raise ValidationError(errors)
 
@@ -83,7 +91,7 @@ class Instrument(models.Model):
 
     def take(self, *, instrument: core.Instrument) -> None:
         """Say what the engine's copy says. Raises ValidationError where that changes what is FIXED of a known one."""
-        names = set(core.Instrument.__struct_fields__) - {"symbol", "option", "asset_class"}
+        names = set(core.Instrument.__struct_fields__) - {"symbol", "option", "cross", "asset_class"}
         moved = [name for name in FIXED if self.pk and getattr(self, name) != getattr(instrument, name)]
         if moved:
             stays = {name: [f"This stays {getattr(self, name)}: positions are counted in it."] for name in moved}
@@ -95,6 +103,9 @@ class Instrument(models.Model):
         self.option_kind = option.kind.value if option else ""
         self.option_strike = option.strike if option else None
         self.option_expires_at = moment(option.expires_at_us) if option else None
+        cross = instrument.cross
+        self.cross_first, self.cross_second = (cross.first, cross.second) if cross else ("", "")
+        self.cross_kind = cross.kind.value if cross else ""
 
     def to_core(self) -> core.Instrument:
         """Return the engine's copy of this row."""
@@ -106,6 +117,10 @@ class Instrument(models.Model):
                 strike=self.option_strike.normalize(),
                 expires_at_us=microseconds(self.option_expires_at),
             )
+        cross = None
+        if self.cross_kind:
+            kind = core.CrossKind(self.cross_kind)
+            cross = core.CrossTerms(first=self.cross_first, second=self.cross_second, kind=kind)
         return core.Instrument(
             symbol=self.symbol,
             asset_class=core.AssetClass(self.asset_class),
@@ -121,4 +136,5 @@ class Instrument(models.Model):
             margin_percent=self.margin_percent,
             tradable=self.tradable,
             option=option,
+            cross=cross,
         )

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from apps.instruments import selectors
 from apps.instruments.models import Instrument
 from apps.outbox.services import SET_UP, retell_settings, save_setting
 from piggy.core import instruments as core
+from piggy.core.crosses import cross_fault
 
 
 class UnableToSetUpInstrument(Exception):
@@ -20,6 +22,9 @@ def set_up_instrument(*, tenant: str, instrument: Instrument, by: str, reason: s
     """
     if instrument.version:
         raise UnableToSetUpInstrument(f"{instrument.symbol} is there already; it is changed by a draft.")
+    if instrument.cross_kind:
+        instrument.full_clean()
+        _check_cross(instrument.to_core())
     save_setting(tenant=tenant, row=instrument, by=by, reason=reason)
     return instrument
 
@@ -33,6 +38,7 @@ def put_instrument(*, tenant: str, instrument: core.Instrument, by: str, reason:
         known = Instrument.objects.select_for_update().filter(symbol=instrument.symbol).first()
         row = known or Instrument(symbol=instrument.symbol)
         row.take(instrument=instrument)
+        _check_cross(instrument)
         save_setting(tenant=tenant, row=row, by=by, reason=reason)
     return row
 
@@ -42,8 +48,19 @@ def check_instrument(*, instrument: core.Instrument) -> None:
     row = Instrument.objects.filter(symbol=instrument.symbol).first() or Instrument(symbol=instrument.symbol)
     row.take(instrument=instrument)
     row.full_clean()
+    _check_cross(instrument)
 
 
 def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     """Tell the engine every symbol anew; `mark` makes this re-telling distinct from earlier ones."""
-    return retell_settings(tenant=tenant, rows=list(selectors.all_instruments()), by=by, mark=mark)
+    # A cross is taken once its legs are there.
+    rows = sorted(selectors.all_instruments(), key=lambda row: bool(row.cross_kind))
+    return retell_settings(tenant=tenant, rows=rows, by=by, mark=mark)
+
+
+def _check_cross(instrument: core.Instrument) -> None:
+    """Raise ValidationError where a cross, or a cross that the symbol is a leg of, would not fit its legs."""
+    known = {row.symbol: row.to_core() for row in selectors.all_instruments()}
+    if fault := cross_fault(instrument=instrument, known=known):
+        field, text = fault
+        raise ValidationError({field: [text]})

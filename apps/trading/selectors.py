@@ -54,6 +54,7 @@ CONTROLS = {
     "P-26": "override",
     "P-30": "yearly review",
     "REDUCE_ONLY": "reduce only",
+    "CROSS": "cross",
 }
 
 

@@ -8,6 +8,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import strategies
 from piggy.core.accounts import group_fault, venue_fault
+from piggy.core.crosses import cross_fault
 from piggy.core.funds import HOUSE_RULES
 from piggy.core.instruments import instrument_fault
 from piggy.core.moment import Moment
@@ -18,7 +19,7 @@ from piggy.core.routing_rules import policy_fault
 
 Events = list[ev.AnyEvent]
 # What an open position's cost and profit are reckoned by.
-WORTH = ("contract_size", "base", "quote", "option")
+WORTH = ("contract_size", "base", "quote", "option", "cross")
 # The books are exact to so many digits, before and after the point.
 AMOUNT_MAX, AMOUNT_STEP = Decimal(10) ** 15, Decimal(1).scaleb(-10)
 
@@ -28,6 +29,8 @@ def configure_instrument(*, command: cmd.ConfigureInstrument, moment: Moment) ->
     instrument, known = command.instrument, moment.state.instruments.get(command.instrument.symbol)
     if fault := instrument_fault(instrument=instrument):
         return [_refused("TERMS_UNUSABLE", *fault)]
+    if fault := cross_fault(instrument=instrument, known=moment.state.instruments):
+        return [_refused("CROSS_UNUSABLE", *fault)]
     if known and (known.price_digits, known.lot_digits) != (
         command.instrument.price_digits,
         command.instrument.lot_digits,

@@ -43,6 +43,8 @@ def configure_hedging(*, command: cmd.ConfigureHedging, moment: Moment) -> Event
         return [_refused("SYMBOL_UNKNOWN", "symbol", f"no symbol is called {policy.symbol}")]
     if policy.scope is HedgeScope.CURRENCY and policy.key not in (instrument.base, instrument.quote):
         return [_refused("POLICY_UNUSABLE", "symbol", f"{policy.symbol} is not dealt in {policy.key}")]
+    if instrument.cross is not None:
+        return [_refused("POLICY_UNUSABLE", "symbol", f"no venue deals {policy.symbol}, a cross: hedge in its legs")]
     if fault := policy_fault(policy=policy):
         return [_refused("POLICY_UNUSABLE", "policy", fault)]
     return [] if state.hedge_policies.get(policy.key) == policy else [ev.HedgingConfigured(policy=policy)]
@@ -333,7 +335,7 @@ def _legs(policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment) -> tup
     excluded = {name: "not for hedges" for name in state.venues if policy.venues and name not in policy.venues}
     excluded |= switched_off(state=state, symbol=policy.symbol) | dict.fromkeys(moment.closed, CLOSED)
     levels = _within_limits(policy, side, moment)
-    if not levels:
+    if not levels or instrument.cross is not None:
         return ()
     limit = worst_price(price=levels[0].price, bps=policy.slippage_bps_max, instrument=instrument, side=side)
     ranked = rank(

@@ -29,9 +29,10 @@ from piggy.core.positions import Position
 from piggy.core.pricing import client_price
 from piggy.core.profiles import GuaranteedStops
 from piggy.core.repeats import repeated_at_us
+from piggy.core.routing import only_passed_on
 from piggy.core.standing import phase_of
 from piggy.core.state import Order, State
-from piggy.core.working import street_price
+from piggy.core.working import street_price, treatment_of
 
 NEVER_ACTIVE = Activity()
 UNCLEARED = Permissions()
@@ -75,6 +76,10 @@ def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order |
         verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
     if replaces is None and terms.position_id is not None and not names_its_own(state=state, terms=terms):
         check = Check(code="POSITION", passed=False, text="the account has no such position in this symbol")
+        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
+    opens_cross = instrument.cross is not None and context.sane and not context.reduces
+    if opens_cross and only_passed_on(treatment=treatment_of(terms=terms, moment=moment)):
+        check = Check(code="CROSS", passed=False, text="no venue deals a cross, and this flow is only passed on")
         verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
     guarantee = None
     if terms.guaranteed_stop and context.sane:

@@ -41,8 +41,26 @@ class OptionTerms(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_us: int
 
 
+class CrossKind(StrEnum):
+    """MULTIPLY: EURJPY = EURUSD x USDJPY. DIVIDE: EURGBP = EURUSD / GBPUSD."""
+
+    MULTIPLY = "multiply"
+    DIVIDE = "divide"
+
+
+class CrossTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """The two symbols that another one's price is made of; `first` shares its base."""
+
+    first: str
+    second: str
+    kind: CrossKind
+
+
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
-    """One tradable symbol and every step and bound that an order on it must respect."""
+    """One tradable symbol and every step and bound that an order on it must respect.
+
+    With a `cross` it is a synthetic: priced off its legs and dealt by the house, for no venue is sent it.
+    """
 
     symbol: str
     asset_class: AssetClass
@@ -58,6 +76,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     margin_percent: Decimal = Decimal(5)
     tradable: bool = True
     option: OptionTerms | None = None
+    cross: CrossTerms | None = None
 
     @property
     def point(self) -> Decimal:

@@ -8,15 +8,27 @@ the prices it saw.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
-from piggy.core.crosses import Cross, crossed
+from piggy.core.crosses import Cross, crossed, crosses_of
+from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel, BestQuote, VenueQuote
 from piggy.core.quotebook import Feed, QuoteTable
 from piggy.core.quotefilter import BPS, Fault
 
 TWO = Decimal(2)
+
+
+class _Made(NamedTuple):
+    """What was made of two legs' quotes last."""
+
+    first: BestQuote | None
+    second: BestQuote | None
+    best: BestQuote | None
+    bids: tuple[AttributedLevel, ...]
+    asks: tuple[AttributedLevel, ...]
 
 
 class Market(QuoteTable):
@@ -26,13 +38,22 @@ class Market(QuoteTable):
         super().__init__()
         self._crosses: dict[str, Cross] = {}
         self._crosses_of: dict[str, set[str]] = {}
+        self._made: dict[str, _Made] = {}
 
-    def configure_cross(self, *, cross: Cross) -> None:
-        """Make `cross.symbol` a synthetic of two other symbols; venues' own quotes of it are then not used."""
-        self._crosses[cross.symbol] = cross
-        for leg in (cross.first, cross.second):
-            self._crosses_of.setdefault(leg, set()).add(cross.symbol)
-        self.touched.add(cross.symbol)
+    def configure_crosses(self, *, instruments: Mapping[str, Instrument]) -> None:
+        """Make the crosses among all `instruments`, and no others, synthetics of two other symbols.
+
+        Venues' own quotes of a cross are not used.
+        """
+        before, self._crosses = self._crosses, {each.symbol: each for each in crosses_of(instruments=instruments)}
+        if before == self._crosses:
+            return
+        self._crosses_of, self._made = {}, {}
+        for symbol, cross in self._crosses.items():
+            for leg in (cross.first, cross.second):
+                self._crosses_of.setdefault(leg, set()).add(symbol)
+        names = before.keys() | self._crosses.keys()
+        self.touched.update(symbol for symbol in names if before.get(symbol) != self._crosses.get(symbol))
 
     def update_many(self, *, quotes: Iterable[VenueQuote]) -> None:
         """Take a batch of quotes in order."""
@@ -42,9 +63,7 @@ class Market(QuoteTable):
     def best(self, *, symbol: str, now_us: int) -> BestQuote | None:
         """Return the best live bid and offer, each with its venue; None when no live venue quotes either side."""
         if self._crosses and (cross := self._crosses.get(symbol)):
-            first = self.best(symbol=cross.first, now_us=now_us)
-            second = self.best(symbol=cross.second, now_us=now_us)
-            return crossed(cross=cross, first=first, second=second) if first and second else None
+            return self._made_of(cross, now_us).best
         book = self.books.get(symbol)
         return book.best(now_us=now_us) if book else None
 
@@ -67,10 +86,9 @@ class Market(QuoteTable):
 
     def levels(self, *, symbol: str, bids: bool, now_us: int) -> tuple[AttributedLevel, ...]:
         """Return one side of the depth. As long as nothing changed it is the same tuple, which callers may rely on."""
-        if symbol in self._crosses:
-            best = self.best(symbol=symbol, now_us=now_us)
-            level = (best.bid if bids else best.ask) if best else None
-            return (level,) if level else ()
+        if self._crosses and (cross := self._crosses.get(symbol)):
+            made = self._made_of(cross, now_us)
+            return made.bids if bids else made.asks
         book = self.books.get(symbol)
         return book.levels(now_us=now_us, bids=bids) if book else ()
 
@@ -116,6 +134,20 @@ class Market(QuoteTable):
         for leg in changed & self._crosses_of.keys():
             changed |= self._crosses_of[leg]
         return changed
+
+    def _made_of(self, cross: Cross, now_us: int) -> _Made:
+        """Return what the legs make now: the same object for as long as neither of them changed."""
+        legs = tuple(
+            book.best(now_us=now_us) if (book := self.books.get(leg)) else None for leg in (cross.first, cross.second)
+        )
+        first, second = legs
+        held = self._made.get(cross.symbol)
+        if held is not None and held.first is first and held.second is second:
+            return held
+        best = crossed(cross=cross, first=first, second=second) if first and second else None
+        bids, asks = (tuple(filter(None, side)) for side in ((best.bid,), (best.ask,))) if best else ((), ())
+        made = self._made[cross.symbol] = _Made(first, second, best, bids, asks)
+        return made
 
     def _live(self, symbol: str, now_us: int) -> list[Feed]:
         book = self.books.get(symbol)

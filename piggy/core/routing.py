@@ -51,8 +51,10 @@ def split(
 
     A close follows the book of its open: what `quantity` takes off a position goes back where those lots came from,
     and only the rest is new flow that `treatment` decides. New B lots that would push the B book past the rule's limit
-    overflow to A; `b_net_lots` is the clients' signed net in the B book.
+    overflow to A; `b_net_lots` is the clients' signed net in the B book. Of a cross A's lots find no venue.
     """
+    if instrument.cross is not None:
+        return _split_cross(treatment, instrument, quantity, side, position, b_net_lots)
     closing = a_closing = ZERO
     if position is not None and position.side is not side:
         held = position.a_lots + position.b_lots
@@ -71,6 +73,11 @@ def split(
             why = f"{why}; {overflow} overflow to A: the B book may hold {treatment.b_net_max_lots} lots"
     a_quantity = a_closing + a_opening
     return a_quantity, quantity - a_quantity, why
+
+
+def only_passed_on(*, treatment: Treatment) -> bool:
+    """Return whether new flow has nobody here to deal with: neither the house, nor other clients, nor a dealer."""
+    return treatment.a_percent >= HUNDRED and not treatment.internal_cross and treatment.dealer is None
 
 
 def rank(
@@ -232,6 +239,29 @@ def on_step(*, lots: Decimal, instrument: Instrument) -> Decimal:
     if not over:
         return lots - over
     return (lots / instrument.lot_step).to_integral_value(rounding=ROUND_FLOOR) * instrument.lot_step
+
+
+def _split_cross(
+    treatment: Treatment,
+    instrument: Instrument,
+    quantity: Decimal,
+    side: Side,
+    position: Position | None,
+    b_net_lots: Decimal,
+) -> tuple[Decimal, Decimal, str]:
+    """Return the split of an order that no venue can be sent: every close is kept, whatever book it was opened in.
+
+    New flow is kept, all of it, where `treatment` keeps any, as far as its limit goes.
+    """
+    closing = min(quantity, position.lots) if position is not None and position.side is not side else ZERO
+    opening = quantity - closing
+    kept = opening if treatment.a_percent < HUNDRED else ZERO
+    if treatment.b_net_max_lots is not None:
+        room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots)
+        kept = on_step(lots=min(kept, room), instrument=instrument)
+    left = opening - kept
+    says = f"{left} lots that may not be kept are not filled" if left else "all of it is kept"
+    return left, closing + kept, f"{treatment.rule.partition(':')[0]}: no venue deals a cross, {says}"
 
 
 def _nearest(share: Decimal, whole: Decimal, instrument: Instrument) -> Decimal:

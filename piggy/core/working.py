@@ -186,7 +186,7 @@ def _made(
     legs: tuple[Leg, ...] = ()
     keeps: tuple[Keep, ...] = ()
     if limit is not None:
-        while a_lots:
+        while a_lots and instrument.cross is None:
             legs = deal(reachable=ranking.reachable, quantity=a_lots, limit=limit, instrument=instrument)
             full = full_venues(legs=legs, terms=terms, opens=opens, sending=execution.sent_to, moment=moment)
             if not full:

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piggy.core.accounts import Venue
-from piggy.core.crosses import Cross, CrossKind
 from piggy.core.market import Level, VenueQuote
 from piggy.core.quotefilter import AHEAD_MS_MAX, Fault, QuoteFilter, fault_of
 from piggy.core.quotes import Market
@@ -279,49 +278,6 @@ def test_a_market_is_trusted_when_enough_venues_are_close_to_their_median() -> N
     assert not market.trusted(symbol="NOTHING", now_us=NOW_US, k=1, band_bps=Decimal(2))
     market.update(quote=quoted("LP9", "1.1", symbol="ONE"))
     assert not market.trusted(symbol="ONE", now_us=NOW_US, k=1, band_bps=Decimal(2))
-
-
-def test_a_cross_is_made_of_the_sides_that_would_be_dealt() -> None:
-    market = market_of(
-        quoted("LP1", "1.1000", "1.1002"),
-        quoted("LP2", "1.2500", "1.2504", symbol="GBPUSD"),
-        quoted("LP2", "150", "151", symbol="USDJPY"),
-    )
-    market.configure_cross(cross=Cross(symbol="EURGBP", first="EURUSD", second="GBPUSD", kind=CrossKind.DIVIDE))
-    market.configure_cross(cross=Cross(symbol="EURJPY", first="EURUSD", second="USDJPY", kind=CrossKind.MULTIPLY))
-    divided = market.best(symbol="EURGBP", now_us=NOW_US)
-    multiplied = market.best(symbol="EURJPY", now_us=NOW_US)
-    assert divided and divided.bid and divided.ask and multiplied and multiplied.bid
-    assert (divided.bid.price, divided.ask.price) == (
-        Decimal("1.1") / Decimal("1.2504"),
-        Decimal("1.1002") / Decimal("1.25"),
-    )
-    assert (divided.bid.venue, divided.bid.size) == ("LP1+LP2", Decimal(1))
-    assert (multiplied.bid.price, multiplied.bid.size) == (Decimal(165), 1 / Decimal("1.1"))
-    assert market.depth(symbol="EURGBP", now_us=NOW_US) == ((divided.bid,), (divided.ask,))
-    assert market.trusted(symbol="EURGBP", now_us=NOW_US, k=1, band_bps=Decimal(1))
-    market.update(quote=quoted("LP2", "1.25", "", symbol="GBPUSD"))
-    assert best(market, symbol="EURGBP") == ("", "", "LP1+LP2", str(Decimal("1.1002") / Decimal("1.25")))
-    market.update(quote=quoted("LP2", "150", "", symbol="USDJPY"))
-    market.update(quote=quoted("LP1", "", "1.1002"))
-    assert best(market, symbol="EURJPY") is None
-    assert market.depth(symbol="EURJPY", now_us=NOW_US) == ((), ())
-    market.update(quote=quoted("LP1", "1.1"))
-    assert best(market, symbol="EURGBP") is None
-    market.withdraw(venue="LP1")
-    assert best(market, symbol="EURGBP") is None
-    assert market.symbols() == ("EURGBP", "EURJPY", "EURUSD", "GBPUSD", "USDJPY")
-
-
-def test_changes_are_told_once_crosses_included() -> None:
-    market = market_of(quoted("LP1", "1.1000", "1.1002"))
-    market.configure_cross(cross=Cross(symbol="EURGBP", first="EURUSD", second="GBPUSD", kind=CrossKind.DIVIDE))
-    assert market.changed() == {"EURUSD", "EURGBP"}
-    assert market.changed() == set()
-    market.update(quote=quoted("LP2", "1.2500", "1.2504", symbol="GBPUSD"))
-    assert market.changed() == {"GBPUSD", "EURGBP"}
-    market.configure(venue=Venue(name="LP1", priority=3))
-    assert market.changed() == {"EURUSD", "EURGBP"}
 
 
 def test_what_was_never_quoted_has_no_answer() -> None:

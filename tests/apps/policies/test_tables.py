@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from apps.instruments import selectors as symbols
 from apps.instruments import services as instruments
 from apps.liquidity import services as liquidity
 from apps.policies import selectors, services
@@ -16,9 +18,10 @@ from apps.policies.models import Kind, Policy
 from apps.risk import selectors as risk
 from apps.risk.models import GroupLimits
 from apps.tenants.services import in_tenant
+from piggy.core.instruments import CrossKind, CrossTerms
 from tests.apps import records
 from tests.apps.dealing.desk_floor import symbol
-from tests.apps.policies.test_policies import BODIES, FULL, OWNERS, approve, staff
+from tests.apps.policies.test_policies import BODIES, FULL, OWNERS, approve, staff, told
 
 
 @pytest.fixture
@@ -148,6 +151,44 @@ def test_groups_and_symbols_go_out_come_back_changed_and_name_their_faults(broke
     symbols = services.as_table(kind=Kind.INSTRUMENT, policies=selectors.live_rows(kind=Kind.INSTRUMENT))
     moved = symbols.replace(",100000,", ",1000,", 1)
     assert [each[:2] for each in faults_of(Kind.INSTRUMENT, moved)] == [(2, "contract_size")]
+
+
+def test_a_cross_is_a_draft_of_two_people_out_of_a_table_and_its_faults_name_their_cells(broker: None) -> None:
+    """EURGBP = EURUSD / GBPUSD; the engine hears it after its legs, and whatever would not fit them is no draft."""
+    rows = services.as_table(kind=Kind.INSTRUMENT, policies=selectors.live_rows(kind=Kind.INSTRUMENT)).splitlines()
+    pound = dict(zip(rows[0].split(","), rows[1].split(","), strict=True)) | {"symbol": "EURGBP", "quote": "GBP"}
+    legs = {"cross.first": "EURUSD", "cross.second": "GBPUSD", "cross.kind": "divide"}
+
+    def table(**cells: str) -> str:
+        wide = pound | legs | {name.replace("_", "."): cell for name, cell in cells.items()}
+        return ",".join(wide) + "\n" + ",".join(wide.values()) + "\n"
+
+    for name, cell in (("cross_first", "EURCHF"), ("cross_second", "EURUSD"), ("cross_kind", "minus")):
+        ((number, field, _),) = faults(Kind.INSTRUMENT, table(**{name: cell}))
+        assert (number, field) == (2, name.replace("_", "."))
+    assert faults(Kind.INSTRUMENT, table(cross_kind=""))[0][0] == 2
+    (made,) = bring(Kind.INSTRUMENT, table()).drafts
+    approve(made)
+    row = symbols.all_instruments().get(symbol="EURGBP")
+    assert row.to_core().cross == CrossTerms(first="EURUSD", second="GBPUSD", kind=CrossKind.DIVIDE)
+    assert told()[-1].instrument == row.to_core()
+    live = selectors.live_rows(kind=Kind.INSTRUMENT)
+    assert bring(Kind.INSTRUMENT, services.as_table(kind=Kind.INSTRUMENT, policies=live)) == ([], 3)
+    instruments.sync_engine(tenant="acorn", by="test", mark="-again")
+    assert [command.instrument.symbol for command in told()[-3:]] == ["EURUSD", "GBPUSD", "EURGBP"]
+    option = {"underlying": "EURUSD", "kind": "call", "strike": "1.1", "expires_at_us": 1_800_000_000_000_000}
+    body = {name: value for name, value in made.body.items() if name != "cross"}
+    body |= {"base": "GBP", "quote": "USD", "asset_class": "option", "option": option}
+    with pytest.raises(ValidationError, match="EURGBP is made of it") as refused:
+        services.save_draft(policy=Policy(kind=Kind.INSTRUMENT, symbol="GBPUSD", body=body, reason="x"), by="dora")
+    assert list(refused.value.message_dict) == ["symbol"]
+    with pytest.raises(ValidationError, match="cross.first"):
+        set_up = symbol("EURJPY")
+        set_up.cross_first, set_up.cross_second, set_up.cross_kind = "EURCHF", "USDJPY", "multiply"
+        instruments.set_up_instrument(tenant="acorn", instrument=set_up, by="test")
+    with pytest.raises(ValidationError, match="all three"):
+        set_up.cross_second = ""
+        set_up.full_clean()
 
 
 def upload(browser: Client, text: str) -> Any:
