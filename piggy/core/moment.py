@@ -96,7 +96,7 @@ class Moment(msgspec.Struct, frozen=True):
             instrument=instrument,
             side=side,
             lots=lots,
-            touch=self._touch(symbol) if profiles else None,
+            touch=self.touch(symbol) if profiles else None,
             at_us=self.now_us,
             firm=firm,
         )
@@ -107,7 +107,7 @@ class Moment(msgspec.Struct, frozen=True):
         markup = self.markup(account_id=account_id, symbol=symbol, side=side, lots=lots)
         return client_price(raw=levels[0].price, markup=markup, side=side) if levels and markup is not None else None
 
-    def _touch(self, symbol: str) -> Touch | None:
+    def touch(self, symbol: str) -> Touch | None:
         """Return the live best bid and ask, or the last there were."""
         best = self.market.best(symbol=symbol, now_us=self.now_us)
         if best is None or best.bid is None or best.ask is None:

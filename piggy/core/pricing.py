@@ -6,6 +6,7 @@ So price improvement at the venue reaches the client in full, and slippage is sy
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from piggy.core.accounts import Group
@@ -15,7 +16,7 @@ from piggy.core.conversion import Touch
 from piggy.core.instruments import Instrument, points_worth
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
-from piggy.core.profiles import MarkupBand, MarkupUnit, PriceProfile, band_for
+from piggy.core.profiles import ANY_SYMBOL, MarkupBand, MarkupUnit, PriceProfile, Profiles, band_for
 
 BPS = Decimal(10_000)
 _BUY = Side.BUY
@@ -59,6 +60,34 @@ def group_markup(group: Group, instrument: Instrument, side: Side) -> Decimal:
     """Return what a group pays on `side` over the raw price where no profile says otherwise."""
     points = group.ask_markup_points if side is _BUY else group.bid_markup_points
     return points_worth(points, instrument.price_digits)
+
+
+def nearest_price(
+    *, touch: Touch, instrument: Instrument, side: Side, groups: Iterable[Group], profiles: Profiles
+) -> Decimal:
+    """Return a price that nobody deals better than on `side` while the street is at `touch`, whatever the markup.
+
+    Markups may be below nothing, and a spread may be drawn in around the middle of what they leave.
+    """
+    price, sign = (touch.ask if side is _BUY else touch.bid), side.sign
+    if not profiles:
+        points = min(each.ask_markup_points if side is _BUY else each.bid_markup_points for each in groups)
+        return price if points >= 0 else price + sign * points * instrument.point
+    mine = [profile for (_, symbol), profile in profiles.items() if symbol in (instrument.symbol, ANY_SYMBOL)]
+    parts = [(profile.bands, profile.spread) for profile in mine]
+    parts += [(part.bands, part.spread) for profile in mine for part in profile.schedules]
+    bands = [MarkupBand(bid=Decimal(each.bid_markup_points), ask=Decimal(each.ask_markup_points)) for each in groups]
+    bands += [band for some, _ in parts for band in some]
+    asks = [_amount(band=band, side=_BUY, price=touch.ask, instrument=instrument) for band in bands]
+    bids = [_amount(band=band, side=Side.SELL, price=touch.bid, instrument=instrument) for band in bands]
+    owed, contra = (asks, bids) if side is _BUY else (bids, asks)
+    plain = price + sign * min(ZERO, *owed)
+    if not any(spread for _, spread in parts):
+        return plain
+    # The bid of a spread around a middle lies on the point below it.
+    leaning = min((own - other) / 2 for own, other in zip(owed, contra, strict=True))
+    middle = (touch.bid + touch.ask) / 2 + sign * (leaning - instrument.point)
+    return min(plain, middle) if side is _BUY else max(plain, middle)
 
 
 def client_price(*, raw: Decimal, markup: Decimal, side: Side) -> Decimal:

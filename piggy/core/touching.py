@@ -5,11 +5,14 @@ Stops trigger, resting limits deal, margin is called, accounts are stopped out (
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from piggy.core import events as ev
 from piggy.core import venue_cancels
 from piggy.core.aftermath import settled
 from piggy.core.auctioning import calls_due, end_calls, keep_sessions
 from piggy.core.commands import ActOnPrices, ActOnTime
+from piggy.core.conversion import Touch
 from piggy.core.dealing import answer_overdue, is_overdue
 from piggy.core.execution import Execution
 from piggy.core.liquidation import watch_margin
@@ -17,6 +20,7 @@ from piggy.core.margining import margin_now
 from piggy.core.moment import Moment
 from piggy.core.orders import OrderType, Side, TimeInForce
 from piggy.core.overseeing import limits_due
+from piggy.core.pricing import nearest_price
 from piggy.core.standing import expires_at_us, may_deal
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
@@ -126,9 +130,11 @@ def _fill_touched(*, symbol: str, execution: Execution) -> None:
     state = execution.moment.state
     for side in (Side.BUY, Side.SELL):
         touched: list[Order] = []
+        nearest = None
         for order_id, _ in state.resting[symbol].best_first(side=side):
             order = state.orders[order_id]
-            if len(touched) >= ORDERS_PER_STEP_MAX or not _reachable(order=order, execution=execution):
+            nearest = nearest or _nearest(symbol=symbol, side=side, moment=execution.moment)
+            if len(touched) >= ORDERS_PER_STEP_MAX or not _reachable(order=order, nearest=nearest):
                 break
             if execution.free(order) > 0 and marketable(order=order, moment=execution.moment):
                 touched.append(order)
@@ -137,8 +143,20 @@ def _fill_touched(*, symbol: str, execution: Execution) -> None:
                 work(order=order, execution=execution)
 
 
-def _reachable(*, order: Order, execution: Execution) -> bool:
-    """Whether the street's raw price is inside the limit; past the first that is not, no better priced one follows."""
-    levels = execution.moment.levels(symbol=order.terms.symbol, side=order.terms.side)
+def _reachable(*, order: Order, nearest: Decimal | None) -> bool:
+    """Whether anybody's price may be inside the limit; past the first where none is, no better priced one follows."""
     limit = order.terms.limit_price
-    return bool(levels) and limit is not None and order.terms.side.sign * (limit - levels[0].price) >= 0
+    return nearest is not None and limit is not None and order.terms.side.sign * (limit - nearest) >= 0
+
+
+def _nearest(*, symbol: str, side: Side, moment: Moment) -> Decimal | None:
+    """Return a price that nobody deals better than now; None while the street has none on this side."""
+    levels, state = moment.levels(symbol=symbol, side=side), moment.state
+    if not levels:
+        return None
+    price = levels[0].price
+    # Markups go by the last price that had both sides, and are put on the one there is.
+    touch = moment.touch(symbol) or Touch(price, price, 0)
+    instrument, groups = moment.instrument(symbol), state.groups.values()
+    nearest = nearest_price(touch=touch, instrument=instrument, side=side, groups=groups, profiles=state.profiles)
+    return nearest + price - (touch.ask if side is Side.BUY else touch.bid)
