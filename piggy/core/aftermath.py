@@ -125,8 +125,9 @@ def _dealt_before(order: Order, stop: Decimal, execution: Execution) -> bool:
 
 
 def _unguaranteed(order: Order, position: Position, execution: Execution) -> Decimal:
-    """Return the lots of the position that no guaranteed stop stands for yet."""
-    return position.lots - sum((execution.leaves(stop) for stop in _stops_of(order, execution)), ZERO)
+    """Return the lots of the position that no guaranteed stop stands for yet; one of a side it left is for none."""
+    stops = [stop for stop in _stops_of(order, execution) if stop.terms.side is not position.side]
+    return position.lots - sum((execution.leaves(stop) for stop in stops), ZERO)
 
 
 def _fit_guarantees(*, order: Order, execution: Execution) -> None:
@@ -161,13 +162,17 @@ def _position(order: Order, execution: Execution) -> Position | None:
 
 
 def _end_reducers(*, order: Order, execution: Execution) -> None:
-    """Cancel working orders that may only reduce a position which is now gone."""
+    """Cancel working orders that may only reduce a position which is now gone, or has turned round."""
     state, account_id = execution.moment.state, order.terms.account_id
-    account = execution.moment.account(account_id)
-    if _position(order, execution) is not None:
+    account, position = execution.moment.account(account_id), _position(order, execution)
+    wanted = position_id_of(account=account, order=order)
+    before = state.positions.get(wanted)
+    if position is not None and (before is None or before.side is position.side):
         return
     for order_id in sorted(state.open_orders.get(account_id, ())):
         reducer = state.orders[order_id]
-        same = position_id_of(account=account, order=reducer) == position_id_of(account=account, order=order)
-        if reducer.terms.reduce_only and same and not reducer.routed and execution.leaves(reducer) > 0:
+        if not reducer.terms.reduce_only or (position is not None and reducer.terms.side is not position.side):
+            continue
+        same = position_id_of(account=account, order=reducer) == wanted
+        if same and not reducer.routed and execution.leaves(reducer) > 0:
             execution.cancel(order=reducer, outcome="cancelled", reason="nothing left to reduce")

@@ -337,7 +337,7 @@ class Desk:
         if event.source != liquidation.STOP_OUT:
             self._due.add(event.terms.symbol)
 
-    def _amended(self, event: ev.OrderAmended) -> None:
+    def _amended(self, event: ev.OrderAmended | ev.OrderTriggered) -> None:
         self._due.add(self.state.orders[event.order_id].terms.symbol)
 
     def _filled(self, event: ev.OrderFilled) -> None:
@@ -385,6 +385,7 @@ _FOLLOWS: dict[type, Callable[[Desk, Any], None]] = {
     ev.VenueConfigured: Desk._configured_venue,
     ev.OrderAccepted: Desk._accepted,
     ev.OrderAmended: Desk._amended,
+    ev.OrderTriggered: Desk._amended,
     ev.OrderFilled: Desk._filled,
     OrderFillBusted: Desk._dealt,
     ev.SwapCharged: Desk._charged,

@@ -21,7 +21,7 @@ from piggy.core.positions import Position
 from piggy.core.risk import verdict_on
 from piggy.core.standing import FLATTEN
 from piggy.core.state import State
-from piggy.core.triggering import keep_guarantees
+from piggy.core.triggering import keep_guarantees, owed_lots
 
 Events = list[ev.AnyEvent]
 POSITIONS_PER_STEP_MAX = 500
@@ -51,7 +51,8 @@ def _close(*, position: Position, command: cmd.FlattenPositions, execution: Exec
     symbol, side = position.symbol, position.side.contra
     keep_guarantees(account_id=position.account_id, symbol=symbol, execution=execution)
     left = execution.position(position.position_id)
-    lots = left.lots - execution.under_way(position=left) if left else ZERO
+    owed = owed_lots(position=position, execution=execution)
+    lots = left.lots - execution.under_way(position=left) - owed if left else ZERO
     if lots <= 0 or not execution.moment.levels(symbol=symbol, side=side):
         return
     terms = OrderTerms(

@@ -30,6 +30,7 @@ from piggy.core.working import marketable, street_price
 Events = list[ev.AnyEvent]
 ORDERS_PER_STEP_MAX = 500
 TRAILING_STEPS = 10
+_TRAILING = OrderType.TRAILING_STOP
 
 
 def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
@@ -95,26 +96,42 @@ def _trigger_stops(*, symbol: str, execution: Execution) -> None:
     best = moment.market.best(symbol=symbol, now_us=moment.now_us)
     if best is None or best.bid is None or best.ask is None:
         return
-    for order_id in sorted(moment.state.stops.get(symbol, ()))[:ORDERS_PER_STEP_MAX]:
-        order = moment.state.orders[order_id]
+    state, moved, dealt = moment.state, 0, 0
+    prices: dict[tuple[str, Side, Decimal], Decimal | None] = {}
+    found: list[tuple[bool, str, Decimal | None]] = []
+    for order_id in state.stops.get(symbol, ()):
+        terms = state.orders[order_id].terms
+        # All of a group pay the same for as many lots, and there are many stops and few such prices.
+        key = (state.accounts[terms.account_id].group, terms.side, terms.quantity)
+        if key not in prices:
+            prices[key] = street_price(terms=terms, moment=moment)
+        if terms.type is _TRAILING or is_reached(terms=terms, price=prices[key]):
+            found.append((order_id not in state.guaranteed, order_id, prices[key]))
+    # Guaranteed stops before all others, then the oldest first; what one step leaves comes in the next.
+    for _, order_id, price in sorted(found):
+        order = state.orders[order_id]
         if not may_deal(order=order, execution=execution):
             continue
-        if order.terms.type is OrderType.TRAILING_STOP:
-            _trail(order=order, execution=execution)
-        if not is_reached(order=order, moment=moment) or waits(order=order, execution=execution):
-            continue
-        trigger(order=order, best=best, execution=execution)
+        if order.terms.type is _TRAILING and moved < ORDERS_PER_STEP_MAX:
+            moved += _trail(order=order, price=price, execution=execution)
+        reached = dealt < ORDERS_PER_STEP_MAX and is_reached(terms=order.terms, price=price)
+        if reached and not waits(order=order, execution=execution):
+            trigger(order=order, best=best, execution=execution)
+            dealt += 1
 
 
-def _trail(*, order: Order, execution: Execution) -> None:
-    """Pull a trailing stop after the market, never back; moves below a tenth of its distance are not worth a line."""
-    terms, price = order.terms, street_price(terms=order.terms, moment=execution.moment)
+def _trail(*, order: Order, price: Decimal | None, execution: Execution) -> bool:
+    """Pull a trailing stop after the market, never back; tell whether it moved.
+
+    Moves below a tenth of its distance are not worth a line.
+    """
+    terms = order.terms
     if price is None or terms.trailing_distance is None:
-        return
+        return False
     behind = price + terms.side.sign * terms.trailing_distance
     stop = terms.stop_price if terms.stop_price is not None else behind + terms.side.sign * terms.trailing_distance
     if terms.side.sign * (stop - behind) * TRAILING_STEPS < terms.trailing_distance:
-        return
+        return False
     execution.events.append(
         ev.OrderAmended(
             order_id=order.order_id,
@@ -124,6 +141,7 @@ def _trail(*, order: Order, execution: Execution) -> None:
             keeps_priority=True,
         )
     )
+    return True
 
 
 def _fill_touched(*, symbol: str, execution: Execution) -> None:

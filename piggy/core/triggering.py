@@ -6,14 +6,18 @@ Whoever else closes a position, in a stop-out or for good, lets its guaranteed s
 from __future__ import annotations
 
 import copy
+from decimal import Decimal
 
 from piggy.core import events as ev
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.market import BestQuote
-from piggy.core.moment import Moment
-from piggy.core.orders import OrderType
+from piggy.core.money import ZERO
+from piggy.core.orders import OrderTerms, OrderType, Side
+from piggy.core.positions import Position
 from piggy.core.state import Order
 from piggy.core.working import carry_out, may_rest, plan, street_price
+
+_BUY, _TOUCHED = Side.BUY, OrderType.MARKET_IF_TOUCHED
 
 
 def trigger(*, order: Order, best: BestQuote, execution: Execution) -> None:
@@ -35,24 +39,36 @@ def keep_guarantees(*, account_id: str, symbol: str, execution: Execution) -> bo
 
     Return whether there was one, which may have to wait for a venue first: then so must the rest.
     """
+    reached = _guarantees_reached(account_id=account_id, symbol=symbol, execution=execution)
+    best = execution.moment.market.best(symbol=symbol, now_us=execution.moment.now_us)
+    for stop in reached:
+        if best is not None and not waits(order=stop, execution=execution):
+            trigger(order=stop, best=best, execution=execution)
+    return bool(reached)
+
+
+def owed_lots(*, position: Position, execution: Execution) -> Decimal:
+    """Return the lots of a position that are owed the price of a guaranteed stop which has to wait for a venue."""
+    account = execution.moment.account(position.account_id)
+    stops = _guarantees_reached(account_id=position.account_id, symbol=position.symbol, execution=execution)
+    mine = [stop for stop in stops if position_id_of(account=account, order=stop) == position.position_id]
+    return sum((execution.free(stop) for stop in mine), ZERO)
+
+
+def _guarantees_reached(*, account_id: str, symbol: str, execution: Execution) -> list[Order]:
     moment = execution.moment
     best = moment.market.best(symbol=symbol, now_us=moment.now_us)
     if not moment.state.guaranteed or best is None or best.bid is None or best.ask is None:
-        return False
+        return []
     mine = (moment.state.orders[order_id] for order_id in sorted(moment.state.guaranteed))
-    reached = [
+    return [
         stop
         for stop in mine
         if (stop.terms.account_id, stop.terms.symbol) == (account_id, symbol)
         and execution.free(stop) > 0
         and not stop.triggered
-        and is_reached(order=stop, moment=moment)
+        and is_reached(terms=stop.terms, price=street_price(terms=stop.terms, moment=moment))
     ]
-    for stop in reached:
-        if waits(order=stop, execution=execution):
-            continue
-        trigger(order=stop, best=best, execution=execution)
-    return bool(reached)
 
 
 def waits(*, order: Order, execution: Execution) -> bool:
@@ -66,18 +82,20 @@ def waits(*, order: Order, execution: Execution) -> bool:
         return False
     account = execution.moment.account(order.terms.account_id)
     position = execution.position(position_id_of(account=account, order=order))
-    if position is None:
-        return False
-    return position.lots - execution.under_way(position=position) < execution.free(order)
+    lots = position.lots - execution.under_way(position=position) if position else ZERO
+    return lots < execution.free(order)
 
 
-def is_reached(*, order: Order, moment: Moment) -> bool:
-    """A buy stop is reached by the client's ask, a sell stop by the client's bid; if touched works the other way."""
-    stop, price = order.terms.stop_price, street_price(terms=order.terms, moment=moment)
+def is_reached(*, terms: OrderTerms, price: Decimal | None) -> bool:
+    """A buy stop is reached by the client's ask, a sell stop by the client's bid; if touched works the other way.
+
+    `price` is what the client would deal at in the street, None off quotes.
+    """
+    stop = terms.stop_price
     if stop is None or price is None:
         return False
-    against = -1 if order.terms.type is OrderType.MARKET_IF_TOUCHED else 1
-    return order.terms.side.sign * against * (price - stop) >= 0
+    rising = (terms.side is _BUY) is not (terms.type is _TOUCHED)
+    return price >= stop if rising else price <= stop
 
 
 def work(*, order: Order, execution: Execution, enters: bool = False) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.dealer_events import DealerOutcome
 from piggy.core.orders import OrderState, Side, TimeInForce
 from piggy.core.routing_rules import RoutingPolicy
 from tests.core.floor import SECOND_US, Floor, names, only
@@ -26,12 +25,11 @@ def test_a_reducing_order_whose_position_turned_while_it_waited_is_let_go(floor:
     floor.do(rules())
     floor.place("b1", Side.SELL, "1", reduce_only=True)
     floor.do(cmd.ConfigureRouting(policy=RoutingPolicy(version=5, rules=())))
-    floor.place("b1", Side.SELL, "2")
-    floor.requote()
-    events = floor.do(cmd.FillByDealer(order_id="O000000002", by="ann"))
-    assert not only(events, ev.OrderFilled)
-    assert only(events, ev.DealerDecided)[0].outcome is DealerOutcome.REJECTED
-    assert floor.order(2).state.final
+    events = floor.place("b1", Side.SELL, "2")
+    (ended,) = only(events, ev.OrderCancelled)
+    assert (ended.order_id, ended.reason) == ("O000000002", "nothing left to reduce")
+    (refused,) = floor.do(cmd.FillByDealer(order_id="O000000002", by="ann"))
+    assert isinstance(refused, ev.CommandRefused) and floor.order(2).state.final
 
 
 def test_an_order_that_ends_for_another_reason_is_not_answered_for_as_well(floor: Floor) -> None:
