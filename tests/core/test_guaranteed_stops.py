@@ -280,65 +280,6 @@ def test_an_entry_that_only_closes_has_no_stop_to_guarantee(floor: Floor) -> Non
     assert stop_of(floor, "b1").quantity == D("1.5"), "of two lots bought, half a lot closed the rest of the short"
 
 
-@pytest.mark.parametrize("guaranteed", [True, False])
-def test_who_turns_a_position_round_has_the_new_stop_and_not_the_old(floor: Floor, guaranteed: bool) -> None:
-    floor.place("b1", Side.SELL, "1", stop_loss=D("1.10500"), guaranteed_stop=guaranteed)
-    protected(floor, "b1", "2", "1.09500")
-    (left,) = floor.desk.state.open_orders["b1"]
-    stop = floor.desk.state.orders[left]
-    assert (stop.terms.side, stop.leaves, stop.terms.stop_price) == (Side.SELL, D(1), D("1.09500"))
-    assert stop.guaranteed and floor.order(2).state is OrderState.CANCELLED
-
-
-def test_what_still_reduces_after_a_turn_stays(floor: Floor) -> None:
-    """Of a position that turned within one command only the exits of its old side end."""
-    floor.place("b1", Side.SELL, "1", stop_loss=D("1.10500"))
-    floor.place("b1", Side.BUY, "1", limit_price="1.09000")
-    floor.place("b1", Side.BUY, "2", stop_loss=D("1.09500"))
-    left = [floor.desk.state.orders[order_id].terms for order_id in sorted(floor.desk.state.open_orders["b1"])]
-    assert [(terms.type, terms.side) for terms in left] == [(OrderType.LIMIT, Side.BUY), (OrderType.STOP, Side.SELL)]
-
-
-def test_a_stop_already_out_stands_for_lots_that_an_entry_brings_again(floor: Floor) -> None:
-    """Its venue may close them yet; a second guarantee for the same lots would close what is not there."""
-    protected(floor, "a1")
-    (out,) = only(jump(floor, "-0.005"), ev.ChildOrderCreated)
-    (close,) = only(floor.place("a1", Side.SELL, "1"), ev.ChildOrderCreated)
-    floor.fill(close, "1.09500")
-    assert not floor.desk.state.positions
-    assert not only(protected(floor, "a1", "1", "1.08000")[2:], ev.OrderAccepted)
-    assert floor.desk.state.guaranteed == {"O000000002"}
-    floor.fill(out, "1.09500")
-    assert not floor.desk.state.positions and not floor.desk.state.guaranteed
-
-
-def test_of_stops_at_one_price_the_guaranteed_one_goes_first(floor: Floor) -> None:
-    """An older, plain one would close at the market what its client pays to have closed at the stop."""
-    floor.place("b1", Side.BUY, "1")
-    stop: dict[str, Any] = {"type": OrderType.STOP, "stop_price": D("1.09900"), "reduce_only": True}
-    floor.place("b1", Side.SELL, "1", **stop)
-    floor.place("b1", Side.SELL, "1", **stop, guaranteed_stop=True)
-    (fill,) = only(jump(floor, "-0.05"), ev.OrderFilled)
-    assert (fill.order_id, fill.price) == ("O000000003", D("1.09900"))
-    assert floor.order(2).state is OrderState.CANCELLED and not floor.desk.state.positions
-
-
-def test_a_flattening_leaves_what_a_stop_is_owed_until_a_venue_has_told(floor: Floor) -> None:
-    """Six tenths of one and a half lots are out at a venue: the stop of one lot waits, and the winding down with it."""
-    protected(floor, "a1")
-    (leg,) = only(floor.place("a1", Side.BUY, "0.5"), ev.ChildOrderCreated)
-    floor.fill(leg, "1.10010")
-    (close,) = only(floor.place("a1", Side.SELL, "0.6"), ev.ChildOrderCreated)
-    floor.do(cmd.SetTradingState(scope="symbol", key="EURUSD", state=TradingState.HALTED, reason="drill", by="ann"))
-    assert not only(jump(floor, "-0.05"), ev.OrderFilled)
-    wind_down = cmd.FlattenPositions(scope="symbol", key="EURUSD", by="ben", reason="wind down")
-    events = floor.do(wind_down)
-    assert not only(events, ev.OrderTriggered) and not only(events, ev.ChildOrderCreated)
-    floor.fill(close, "1.05")
-    (fill,) = only(floor.do(wind_down), ev.OrderFilled)
-    assert (fill.quantity, fill.price) == (D("0.9"), D("1.09900")) and not floor.desk.state.positions
-
-
 def test_an_entry_waits_while_the_market_is_past_its_stop(floor: Floor) -> None:
     """A jump over both prices would have the house buy back, dearer at once, what it just sold."""
     floor.place("b1", Side.BUY, "1", limit_price="1.09900", stop_loss=D("1.09800"), guaranteed_stop=True)
