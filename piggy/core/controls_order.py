@@ -7,6 +7,7 @@ from decimal import Decimal
 from piggy.core.accounts import TradingState
 from piggy.core.events import Check
 from piggy.core.gate import UNSET, GateContext, at_most, unpriced, yes
+from piggy.core.instruments import has_expired
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.quotefilter import AHEAD_MS_MAX
@@ -65,8 +66,7 @@ def not_restricted(*, context: GateContext) -> Check:
 
 def market_open(*, context: GateContext) -> Check:
     """P-05: in session, not halted; an option not expired."""
-    option = context.instrument.option
-    expired = option is not None and option.expires_at_us <= context.now_us
+    expired = has_expired(instrument=context.instrument, now_us=context.now_us)
     if context.session_open and context.instrument.tradable and not expired:
         return _PASSED["P-05"]
     return yes(code="P-05", passed=False, text="the instrument is not in session")

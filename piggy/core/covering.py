@@ -18,6 +18,7 @@ from piggy.core.correction_events import HedgeFillBusted, VenueFillBusted
 from piggy.core.entry import CLOSED
 from piggy.core.gate import NUMBER_MAX
 from piggy.core.hedging import HedgePolicy, HedgeScope, hedge_lots, lots_to_target, policy_fault
+from piggy.core.instruments import has_expired
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
@@ -291,7 +292,7 @@ def _still_needed(*, hedge: Hedge, pending: Mapping[str, Decimal], moment: Momen
     policy = moment.state.hedge_policies[hedge.key]
     without = {**pending, hedge.symbol: pending[hedge.symbol] - hedge.side.sign * hedge.quantity}
     measured = _measured(policy=policy, pending=without, moment=moment) if policy.enabled else None
-    if measured is None:
+    if measured is None or has_expired(instrument=moment.instrument(hedge.symbol), now_us=moment.now_us):
         return ZERO
     instrument = moment.instrument(hedge.symbol)
     signed = lots_to_target(policy=policy, instrument=instrument, risk=measured[0], per_lot=measured[1])
@@ -306,6 +307,8 @@ def _is_quiet(policy: HedgePolicy, last: Hedge | None, now_us: int) -> bool:
 
 
 def _is_stopped(symbol: str, moment: Moment) -> bool:
+    if has_expired(instrument=moment.instrument(symbol), now_us=moment.now_us):
+        return True
     keys = {"firm": None, "tenant": None, "symbol": symbol}
     return any(
         state in STOPPED and scope in keys and keys[scope] in (None, key)

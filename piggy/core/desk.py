@@ -28,6 +28,7 @@ from piggy.core.decisions import DECISIONS
 from piggy.core.entry import Entry
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.execution import Execution, UnableToConvert
+from piggy.core.expiry import ExpiryWatch
 from piggy.core.folding import HANDLERS, fold
 from piggy.core.forgotten import Forgotten
 from piggy.core.margin_watch import MarginWatch
@@ -92,7 +93,7 @@ class Desk:
         self._windows = Windows()
         self._command_id = ""
         self._unsettled: _Answered | None = None
-        self._options: dict[str, set[str]] = {}
+        self._options, self._expiry = dict[str, set[str]](), ExpiryWatch()
         self._due: set[str] = set()
         self._used: dict[str, None] = {}
         # The groups, each with the currencies of its accounts, and the state whose open risk was looked at last.
@@ -207,12 +208,12 @@ class Desk:
         )
         self._due.clear()
         late = touching.time_is_up(state=state, now_us=now_us) or self._session_changes(now_us)
+        late = late or bool(self._options and self._expiry.is_due(of=self._options, moment=self.moment(now_us=now_us)))
         if touched:
             accounts = self._watch.unsafe_holders(symbols=touched, holders=state.holders)
             self._watch.line_up(accounts=accounts, called=state.margin_called)
         turn = self._watch.next_in_line()
-        acts = touched or turn
-        prices: tuple[AnyCommand, ...] = (cmd.ActOnPrices(symbols=touched, accounts=turn),) if acts else ()
+        prices: tuple[AnyCommand, ...] = (cmd.ActOnPrices(symbols=touched, accounts=turn),) if touched or turn else ()
         times: tuple[AnyCommand, ...] = (cmd.ActOnTime(),) if late else ()
         if state.hedge_policies and covering.due(moment=self.moment(now_us=now_us)):
             times = (*times, cmd.ActOnExposure())

@@ -47,6 +47,9 @@ from piggy.core.dealer_events import DealerEvent
 from piggy.core.dealer_events import OrderClaimed as OrderClaimed
 from piggy.core.dealer_events import OrderHeld as OrderHeld
 from piggy.core.dealer_events import OrderRequoted as OrderRequoted
+from piggy.core.expiry_events import ExpiryEvent
+from piggy.core.expiry_events import OptionExpired as OptionExpired
+from piggy.core.expiry_events import VenueSettled as VenueSettled
 from piggy.core.house_events import HedgeApproved as HedgeApproved
 from piggy.core.house_events import HedgeClosed as HedgeClosed
 from piggy.core.house_events import HedgeFilled as HedgeFilled
@@ -320,6 +323,7 @@ AnyEvent = (
     | MarginEvent
     | CorrectionEvent
     | LeavingEvent
+    | ExpiryEvent
 )
 
 

@@ -20,7 +20,7 @@ from piggy.core.margin import MarginTerms
 from piggy.core.margining import News, margin_of, news_of, positions_in, window_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
-from piggy.core.orders import OrderTerms
+from piggy.core.orders import EXPIRY, OrderTerms
 from piggy.core.positions import COST_STEP, Fold, Life, Position, filled, netted_id
 from piggy.core.pricing import commission_plan
 from piggy.core.routing import Leg
@@ -162,7 +162,7 @@ class Execution:
         self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
         bound, per_lot = self.margin_of_symbol(account=account, symbol=terms.symbol, terms=margin, rate=rate)
         cost = self._charge(order=order, account=account, fold=fold, quantity=quantity, price=price, rate=rate)
-        bid, ask, _ = moment.marks.get(terms.symbol, NO_TOUCH)
+        bid, ask, _ = moment.marks.get(terms.symbol, NO_TOUCH) if _is_deal(order) else NO_TOUCH
         realised = round_money(amount=fold.realised_quote * rate, currency=account.currency)
         shown = price if market is None else market
         over = instrument.notional(lots=quantity, price=terms.side.sign * (shown - raw)) * rate
@@ -266,7 +266,7 @@ class Execution:
             group=moment.state.groups[account.group],
             profiles=moment.profiles(account_id=account_id, symbol=symbol) if profiled else (),
         )
-        lots = chargeable(plan=plan, opened=fold.opened_lots, closed=fold.closed_lots)
+        lots = chargeable(plan=plan, opened=fold.opened_lots, closed=fold.closed_lots) if _is_deal(order) else ZERO
         before = self._charges.get(order.order_id, Charge(order.commission_accrued, order.commission))
         worth = instrument.notional(lots=ONE_LOT, price=price) * rate
         turned = self._turnover.get(account_id, ZERO)
@@ -376,6 +376,11 @@ class Execution:
         held = self.moment.state.positions_of.get(account_id, set())
         mine = {key for key, position in self._positions.items() if position and position.account_id == account_id}
         return all(self.position(position_id) is None for position_id in held | mine)
+
+
+def _is_deal(order: Order) -> bool:
+    """Whether somebody dealt: what an option is settled by pays no commission and is measured by no quote."""
+    return order.source != EXPIRY
 
 
 def position_id_of(*, account: Account, order: Order) -> str:

@@ -53,7 +53,7 @@ def _close(*, position: Position, command: cmd.FlattenPositions, execution: Exec
     left = execution.position(position.position_id)
     owed = owed_lots(position=position, execution=execution)
     lots = left.lots - execution.under_way(position=left) - owed if left else ZERO
-    if lots <= 0 or not execution.moment.levels(symbol=symbol, side=side):
+    if lots <= 0 or symbol in execution.moment.state.expired or not execution.moment.levels(symbol=symbol, side=side):
         return
     terms = OrderTerms(
         account_id=position.account_id,

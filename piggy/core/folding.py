@@ -18,6 +18,7 @@ from piggy.core.control_folding import CONTROL_HANDLERS, set_limits
 from piggy.core.correction_folding import CORRECTION_HANDLERS
 from piggy.core.dealer_folding import DEALER_HANDLERS
 from piggy.core.events import Recorded
+from piggy.core.expiry_folding import EXPIRY_HANDLERS
 from piggy.core.leaving_folding import ID_OF, LEAVING_HANDLERS, follow
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
@@ -49,6 +50,9 @@ def fold(*, state: State, recorded: Recorded) -> None:
 
 
 def _instrument(state: State, event: ev.InstrumentConfigured, recorded: Recorded) -> None:
+    known = state.instruments.get(event.instrument.symbol)
+    if known is not None and known.option != event.instrument.option:
+        state.expired.pop(event.instrument.symbol, None)  # Listed anew, it lives again.
     state.instruments[event.instrument.symbol] = event.instrument
     state.exposure.setdefault(event.instrument.symbol, Exposure())
     state.resting.setdefault(event.instrument.symbol, RestingOrders())
@@ -356,6 +360,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     **DEALER_HANDLERS,
     **CORRECTION_HANDLERS,
     **LEAVING_HANDLERS,
+    **EXPIRY_HANDLERS,
     ev.OrderFilled: _filled,
     ev.OrderAmended: _amended,
     ev.AmendmentDenied: _amendment_denied,

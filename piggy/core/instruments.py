@@ -94,6 +94,11 @@ def points_worth(points: int, digits: int) -> Decimal:
     return points * Decimal(1).scaleb(-digits)
 
 
+def has_expired(*, instrument: Instrument, now_us: int) -> bool:
+    """Return whether it is an option whose time is over."""
+    return instrument.option is not None and instrument.option.expires_at_us <= now_us
+
+
 def instrument_fault(*, instrument: Instrument) -> tuple[str, str] | None:
     """Return (field, what is wrong) of terms that nothing could be dealt or booked by, None for good ones."""
     for name in ("contract_size", "tick_size", "lot_min", "lot_max", "lot_step"):

@@ -22,6 +22,7 @@ from piggy.core.events import (
     NegativeBalanceWrittenOff,
     OrderFilled,
     SwapCharged,
+    VenueSettled,
 )
 from piggy.core.money import ZERO
 
@@ -143,7 +144,7 @@ def _swap_charged(event: SwapCharged, currency: str) -> tuple[Posting, ...]:
     return _move(event.amount, event.currency, debit=(income, ""), credit=(CLIENT_MONEY, event.account_id))
 
 
-def _hedge_filled(event: HedgeFilled | HedgeFillBusted, currency: str) -> tuple[Posting, ...]:
+def _hedge_filled(event: HedgeFilled | HedgeFillBusted | VenueSettled, currency: str) -> tuple[Posting, ...]:
     return _move(event.realised, event.currency, debit=(LP_SETTLEMENT, event.venue), credit=(HEDGING_RESULT, ""))
 
 
@@ -166,4 +167,5 @@ RULES: dict[type, Callable[[Any, str], tuple[Posting, ...]]] = {
     HedgeFilled: _hedge_filled,
     OrderFillBusted: _bust,
     HedgeFillBusted: _hedge_filled,
+    VenueSettled: _hedge_filled,
 }

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
+EXPIRY = "expiry"  # The source of an order by which the desk settles an option.
+
 
 class Side(StrEnum):
     """Which way; a quantity times `sign` is signed, long positive."""

@@ -57,7 +57,7 @@ def phase_of(*, state: State, symbol: str) -> AuctionPhase:
 def is_stopped(*, state: State, account_id: str, symbol: str) -> bool:
     """Return whether nothing of the account may be dealt in the symbol now, not even what reduces."""
     group = state.accounts[account_id].group
-    if phase_of(state=state, symbol=symbol) is not _CONTINUOUS:
+    if symbol in state.expired or phase_of(state=state, symbol=symbol) is not _CONTINUOUS:
         return True
     strictest = strictest_state(state=state, group=group, account_id=account_id, symbol=symbol)
     return STRICTNESS[strictest] > STRICTNESS[_REDUCING]
@@ -73,6 +73,8 @@ def expires_at_us(*, order: Order) -> int:
 def may_deal(*, order: Order, execution: Execution) -> bool:
     """Return whether what is free of a working order may be dealt now; what flattens a stopped scope always may."""
     state, terms = execution.moment.state, order.terms
+    if state.expired and terms.symbol in state.expired:
+        return False
     if order.source == FLATTEN:
         return True
     if terms.guaranteed_stop and not may_enter(order=order, moment=execution.moment):

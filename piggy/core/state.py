@@ -15,6 +15,7 @@ from piggy.core.auctions import AuctionRules, CrossedAt, SymbolPhase
 from piggy.core.clearance import Calendar, Locate, Override, Permissions
 from piggy.core.correction_events import VenueReportParked
 from piggy.core.events import Check, RoutingDecision
+from piggy.core.expiry_events import OptionExpired
 from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
 from piggy.core.limits import LimitChange, Limits
@@ -308,6 +309,7 @@ class State:
     news_until: dict[tuple[str, str], int] = field(default_factory=dict)
     margin_settings: dict[tuple[str, str], MarginSettings] = field(default_factory=dict)
     option_models: dict[str, OptionModel] = field(default_factory=dict)
+    expired: dict[str, OptionExpired] = field(default_factory=dict)
     permissions: dict[str, Permissions] = field(default_factory=dict)
     restrictions: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     calendars: dict[str, Calendar] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from piggy.core.commands import ActOnPrices, ActOnTime
 from piggy.core.conversion import Touch
 from piggy.core.dealing import answer_overdue, is_overdue
 from piggy.core.execution import Execution
+from piggy.core.expiry import expire
 from piggy.core.liquidation import watch_margin
 from piggy.core.margining import margin_now
 from piggy.core.moment import Moment
@@ -48,7 +49,7 @@ def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
 
 
 def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
-    """Expire what is due; legs at venues are asked to end first. Ended news windows tax no more (P-17).
+    """Expire what is due, options too; legs at venues are asked to end first. Ended news windows tax no more (P-17).
 
     Intraday limits that end give way to the group's own (P-28).
     """
@@ -61,6 +62,7 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
         over = (order for order in expiring if order.terms.time_in_force is force and execution.leaves(order) > 0)
         ended = [order for order in over if _is_over(order=order, now_us=now_us)]
         venue_cancels.end(orders=ended, outcome="expired", reason=f"{force.value} ended", execution=execution)
+    expire(execution=execution)
     venue_cancels.give_up_waiting(execution=execution)
     answer_overdue(execution=execution)
     keep_sessions(execution=execution)

@@ -113,6 +113,8 @@ def _over(order: Order, moment: Moment) -> tuple[str, str]:
     state, terms = moment.state, order.terms
     if order.order_id in state.expiring and moment.now_us >= expires_at_us(order=order):
         return "expired", f"{terms.time_in_force.value} ended"
+    if terms.symbol in state.expired:
+        return "expired", "the option expired"
     if order.cancels_refused:
         place = {"group": order.group, "account_id": terms.account_id, "symbol": terms.symbol}
         if strictest_state(state=state, **place) is TradingState.KILLED:

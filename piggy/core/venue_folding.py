@@ -65,7 +65,7 @@ def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) 
     settle_doubt(state=state, order_id=event.order_id)
 
 
-def count_dealt(*, state: State, event: ev.ChildOrderFilled | VenueFillBusted, sign: int) -> None:
+def count_dealt(*, state: State, event: ev.ChildOrderFilled | VenueFillBusted | ev.VenueSettled, sign: int) -> None:
     """Add an execution to what the house holds at the venue, or with a `sign` of -1 take it out."""
     exposure, held = state.exposure[event.symbol], (event.venue, event.symbol)
     signed = sign * event.side.sign * event.quantity
