@@ -11,6 +11,7 @@ import pytest
 import redis.asyncio
 
 from piggy.core.orders import Side
+from piggy.core.state import State
 from piggy.engine import dispatch
 from piggy.engine.dispatch import Dispatch
 from piggy.messaging import codec, streams
@@ -22,6 +23,7 @@ class Asked:
 
     def __init__(self, *, cancels: Sequence[codec.CancelChild]) -> None:
         self.cancels = cancels
+        self.state = State(tenant="asked")
 
     def unsent_children(self) -> tuple[Any, ...]:
         return ()
@@ -60,6 +62,7 @@ async def test_inv_13_a_venue_that_is_away_keeps_no_others_orders_from_being_put
     try:
         async with asyncio.timeout(5):
             while [await wire.xlen(key) for key in keys] != [50, 1]:
+                assert not running.done(), running.exception()
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.1)
         assert [await wire.xlen(key) for key in keys] == [50, 1], "once each"

@@ -172,8 +172,7 @@ async def test_a_database_put_back_beneath_a_running_engine_is_noticed_though_no
         await open_desk(broker.client, broker.tenant)
         broker.back_up()
         await broker.bought(1)
-        end = broker.end()
-        await until(lambda: broker.tenant in term._witness._seen and term._witness._seen[broker.tenant].seq == end)
+        await broker.witnessed()
         witness.path_of(home=broker.config.home, tenant=broker.tenant).unlink()
         broker.restore("event_log")
         with broker.everything() as database:
