@@ -42,19 +42,24 @@ def flatten(*, command: cmd.FlattenPositions, moment: Moment) -> Events:
         return [_refused("FOUR_EYES", "by", f"{command.by} stopped it: another closes what it holds")]
     open_ = (key for key, position in state.positions.items() if _in_scope(position, command, state))
     execution = Execution(moment=moment)
-    for position_id in kill_plan(working=(), open_positions=open_, flatten=True).flatten[:POSITIONS_PER_STEP_MAX]:
-        _close(position=state.positions[position_id], command=command, execution=execution)
+    left = POSITIONS_PER_STEP_MAX
+    for position_id in kill_plan(working=(), open_positions=open_, flatten=True).flatten:
+        # Those that cannot be closed now, out at a venue or without a price, stand in no other's way.
+        left -= _close(position=state.positions[position_id], command=command, execution=execution)
+        if not left:
+            break
     return settled(execution=execution)
 
 
-def _close(*, position: Position, command: cmd.FlattenPositions, execution: Execution) -> None:
+def _close(*, position: Position, command: cmd.FlattenPositions, execution: Execution) -> bool:
+    """Close what can be closed of a position; tell whether that was anything."""
     symbol, side = position.symbol, position.side.contra
     keep_guarantees(account_id=position.account_id, symbol=symbol, execution=execution)
     left = execution.position(position.position_id)
     owed = owed_lots(position=position, execution=execution)
     lots = left.lots - execution.under_way(position=left) - owed if left else ZERO
     if lots <= 0 or symbol in execution.moment.state.expired or not execution.moment.levels(symbol=symbol, side=side):
-        return
+        return False
     terms = OrderTerms(
         account_id=position.account_id,
         symbol=symbol,
@@ -76,6 +81,7 @@ def _close(*, position: Position, command: cmd.FlattenPositions, execution: Exec
     )
     admission = Admission(verdict=verdict)
     take_on(order_id=order_id, terms=terms, source=FLATTEN, admission=admission, execution=execution)
+    return True
 
 
 def _in_scope(position: Position, command: cmd.FlattenPositions, state: State) -> bool:

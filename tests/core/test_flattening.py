@@ -8,6 +8,7 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core import flattening
 from piggy.core.accounts import TradingState
 from piggy.core.orders import Side
 from tests.core.floor import Floor, only
@@ -55,6 +56,12 @@ def test_what_a_killed_scope_holds_is_closed(floor: Floor, scope: str, key: str,
 
 def test_lots_on_their_way_out_are_not_closed_twice(floor: Floor) -> None:
     assert only(flatten(floor), ev.ChildOrderCreated) and flatten(floor) == []
+
+
+def test_asking_again_goes_on_past_what_is_out_at_a_venue(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flattening, "POSITIONS_PER_STEP_MAX", 1)
+    asked = [only(flatten(floor), ev.OrderAccepted) for _ in range(4)]
+    assert [[event.terms.account_id for event in each] for each in asked] == [["a1"], ["b1"], ["b2"], []]
 
 
 def test_a_position_without_a_price_stays(floor: Floor) -> None:
