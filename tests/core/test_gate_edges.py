@@ -145,11 +145,12 @@ def test_a_leg_fits_a_venue_at_its_limit_exactly(floor: Floor, most: str, sent_t
     assert [leg.venue for leg in floor.children()] == [sent_to]
 
 
-def test_a_sale_that_works_at_a_venue_uses_its_room_up(floor: Floor) -> None:
-    """P-19: a lot that LP1 may still sell and one more are two lots of gold, not none."""
+@pytest.mark.parametrize("side", Side)
+def test_what_works_at_a_venue_uses_its_room_up(floor: Floor, side: Side) -> None:
+    """P-19: a lot that LP1 may still deal and one more are two lots of gold, not none."""
     allowed(floor, "a", exposure_venue_max=D(300_000))
     for _ in range(2):
-        order(floor, "XAUUSD", Side.SELL, "1", account_id="a1")
+        order(floor, "XAUUSD", side, "1", account_id="a1")
     assert [leg.venue for leg in floor.children()] == ["LP1", "LP2"]
 
 
@@ -228,7 +229,10 @@ def test_where_every_venue_is_only_watched_no_rate_of_one_is_used_up(floor: Floo
 
 
 def test_what_set_up_gives_a_new_group_has_room_for_a_desk_and_no_more(floor: Floor) -> None:
-    """P-19: a thousand million open, at every level; a cent less than that leaves no room for it."""
+    """P-08, P-18, P-19, P-20: lots of an order and of a position net and gross, exposure at every level, losses."""
     given = floor.desk.state.effective_limits["b"]
+    assert given.order_volume_max_lots == 1_000
+    assert (given.position_net_max_lots, given.position_gross_max_lots) == (5_000, 10_000)
     assert given.exposure_account_max == given.exposure_tenant_max == given.exposure_firm_max == 10**9
     assert given.exposure_venue_max == 10**9
+    assert (given.loss_daily_account_max, given.loss_daily_tenant_max) == (10**6, 10**7)

@@ -59,4 +59,8 @@ EXPLAINED: dict[str, str] = {
     "in version=policy.version if policy else 0": "where a rule holds there is a policy",
     "`1` became `2` in self._canaries: tuple": "no configuration has a version below nothing",
     "`side is _BUY` became `side is not _BUY` in key =": "either name keeps the two sides apart",
+    "* sign` became": "a sign divides as it multiplies",
+    "`sign > 0` became `sign >= 0`": "a side's sign is never nothing",
+    "`(limit - market) * sign <= 0` became `(limit - market) * sign < 0`": "of equal prices either is the better",
+    "`0` became `1` in least, most = None, limits.venue": "what is held against it was sent, so it is one at least",
 }
