@@ -39,6 +39,7 @@ RENEW_S = 1.0
 TENANTS_S = 2.0
 BACK_OFF_S = 0.5
 DRAIN_S_MAX = 3.0
+WITNESS_S_MAX = 1.0
 PRICES_S_MAX = 3.0
 
 
@@ -93,6 +94,10 @@ class Term:
             async with asyncio.timeout(DRAIN_S_MAX):
                 await loop.finished()
                 await self._dispatch.drained()
+        # Before the lease goes: from then on a successor writes the same files.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WITNESS_S_MAX):
+                await self._witness.catch_up()
 
     async def _win(self, lease: Lease, warm: Warm, reader: psycopg.AsyncConnection[Any], wire: Any) -> None:
         """Wait for the lease; meanwhile follow the log and the market, to lose no time when it comes."""

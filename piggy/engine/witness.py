@@ -53,6 +53,7 @@ class Witness:
         self._seen: dict[str, Seen] = {}
         self._written: dict[str, Seen] = {}
         self._given_up: dict[str, Seen] = {}
+        self._followed: tuple[Mapping[str, tuple[int, bytes]], Mapping[str, Desk]] = ({}, {})
 
     def saw(self, *, tenant: str, seq: int, digest: bytes, desk: Desk) -> None:
         """Note that an event, and all before it, is committed; `desk` has them all, and perhaps more."""
@@ -92,12 +93,18 @@ class Witness:
 
     async def keep(self, *, committed: Mapping[str, tuple[int, bytes]], desks: Mapping[str, Desk]) -> None:
         """Write what is new, every second, until cancelled; a disk that takes nothing holds up nobody."""
+        self._followed = committed, desks
         while True:
             await asyncio.sleep(WRITE_S)
-            for tenant, (seq, digest) in list(committed.items()):
-                if tenant in desks:
-                    self.saw(tenant=tenant, seq=seq, digest=digest, desk=desks[tenant])
-            await asyncio.to_thread(self.write)
+            await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Write what is new now, as who ends cleanly does: what was acknowledged in its last second too."""
+        committed, desks = self._followed
+        for tenant, (seq, digest) in list(committed.items()):
+            if tenant in desks:
+                self.saw(tenant=tenant, seq=seq, digest=digest, desk=desks[tenant])
+        await asyncio.to_thread(self.write)
 
     def write(self) -> None:
         """Write what is new; what another engine of the same folder saw since then stays."""

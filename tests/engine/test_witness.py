@@ -116,6 +116,18 @@ async def test_f_34_an_older_copy_of_the_log_is_refused_until_a_person_accepts_i
     assert types.count("NumbersSkipped") == 1
 
 
+async def test_f_34_who_ends_cleanly_leaves_a_witness_of_its_last_second_too(
+    broker: Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnesses, "WRITE_S", 3_600)
+    async with running(broker.config) as term:
+        await open_desk(broker.client, broker.tenant)
+        await broker.bought(1)
+        await term.drain()
+        seen = witness.seen(home=broker.config.home, tenant=broker.tenant)
+    assert seen is not None and (seen.seq, seen.orders) == (broker.end(), 1)
+
+
 def accept(broker: Restored, *, kept: int, lost: witness.Seen) -> None:
     with broker.everything() as database:
         row = database.execute(f"SELECT hash FROM {broker.tenant}.event_log WHERE seq = {kept}").fetchone()
