@@ -145,13 +145,23 @@ class Intake:
         return {key: ">" for tenant in tenants for key in lanes.keys(tenant=tenant)[: 1 if tenant in full else 2]}
 
     async def _claim(self, key: str, idle_ms: int) -> None:
-        try:
-            pending = await self._redis.xpending_range(
-                key, streams.ENGINE_GROUP, min="-", max="+", count=READ_MAX, idle=idle_ms
-            )
-        except ResponseError as error:
-            log.info("no pending commands to claim", extra={"stream": key, "error": str(error)})
-            return
+        """Claim page after page, as long as there is room: what waits behind the first is as old, and not another's."""
+        tenant, after = streams.tenant_of(key=key), "-"
+        while True:
+            try:
+                pending = await self._redis.xpending_range(
+                    key, streams.ENGINE_GROUP, min=after, max="+", count=READ_MAX, idle=idle_ms
+                )
+            except ResponseError as error:
+                log.info("no pending commands to claim", extra={"stream": key, "error": str(error)})
+                return
+            is_through = await self._claim_each(key, pending)
+            if not is_through or len(pending) < READ_MAX or self._loop.is_full(tenant=tenant, places=BACKLOG_MAX):
+                return
+            after = f"({pending[-1]['message_id'].decode()}"
+
+    async def _claim_each(self, key: str, pending: list[dict[str, Any]]) -> bool:
+        """Take these again; returns False where one that was suspect is still under way."""
         for each in pending:
             entry_id, deliveries = each["message_id"], each["times_delivered"]
             is_suspect = SUSPECT_DELIVERIES <= deliveries < DELIVERIES_MAX
@@ -170,7 +180,8 @@ class Intake:
                 self._alone = (key, entry_id) if is_suspect else None
                 await self._accept(key, entry_id, fields, redelivered=True)
                 if is_suspect and not await self._is_through(key, entry_id):
-                    return
+                    return False
+        return True
 
     def _is_done(self, key: str, fields: dict[bytes, bytes]) -> bool:
         """Whether the desk has carried it out, and only acknowledging it failed each time: that is no dead letter."""
