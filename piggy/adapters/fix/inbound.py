@@ -36,6 +36,8 @@ _MASS_QUOTE = "35=i"
 # Of a MassQuote's entry: side, where its price may be, where its size is.
 _QUOTED = (("0", ("132", "188"), "134"), ("1", ("133", "190"), "135"))
 _REFRESH, HEAD_CHARACTERS = f"{SOH}35=X{SOH}", 32
+# What a symbol shows now comes again and again, and is made once; what it showed an hour ago does not.
+LEVELS_KEPT_EACH = 200
 
 
 class UnknownSymbol(UnableToReadReport):
@@ -282,7 +284,7 @@ class MarketDataBook:
         )
 
     def _level(self, name: str, price: str, size: str) -> Level:
-        if len(self._levels) > 20_000:
+        if len(self._levels) >= LEVELS_KEPT_EACH * len(self._mappings):
             self._levels.clear()
         level = Level(price=Decimal(price), size=_plain_lots(size, self._mappings[name]))
         self._levels[name, price, size] = level

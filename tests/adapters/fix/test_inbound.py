@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from piggy.adapters.fix.config import DIALECTS, Dialect, FillRule, SessionConfig
-from piggy.adapters.fix.inbound import MarketDataBook, UnknownSymbol, read_report
+from piggy.adapters.fix.inbound import LEVELS_KEPT_EACH, MarketDataBook, UnknownSymbol, read_report
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport
 from piggy.core.commands import (
@@ -169,6 +169,16 @@ def test_a_withdrawn_quote_leaves_the_book(withdrawn: str):
     book.apply(text(head + "279=0|269=0|278=b|55=EURUSD|270=1.1|271=100000|10=0|"))
     book.apply(text(head + f"279=1|269=0|278=b|55=EURUSD|{withdrawn}|10=0|"))
     assert book.quote(symbol="EURUSD", received_at_us=5).bids == ()
+
+
+def test_prices_long_gone_are_not_kept_for_ever():
+    """A session of ten symbols once grew by nine megabytes within the hour, and a worker has many."""
+    book = MarketDataBook(config=config())
+    head = "8=FIX.4.4|9=0|35=X|34=2|49=LP1|52=20261122-10:00:00.000|56=ACORN|268=1|"
+    for price in range(3 * LEVELS_KEPT_EACH):
+        book.apply(text(head + f"279=0|269=0|278=b|55=EURUSD|270=1.{price:05}|271=100000|10=0|"))
+        assert book.quote(symbol="EURUSD", received_at_us=5).bids[0].price == Decimal(f"1.{price:05}")
+        assert len(book._levels) <= LEVELS_KEPT_EACH
 
 
 def test_market_data_that_makes_no_sense_is_refused_for_parking():
