@@ -13,13 +13,15 @@ from piggy.core.position_folding import reserve, restate_position, worth_of
 from piggy.core.positions import filled
 from piggy.core.rollover import month_of
 from piggy.core.state import State, parent_of
-from piggy.core.venue_folding import take_back
+from piggy.core.venue_folding import come_back, take_back
 
 
 def _venue_fill_busted(state: State, event: VenueFillBusted, recorded: Recorded) -> None:
     child, order = state.children[event.cl_ord_id], parent_of(state=state, order_id=event.order_id)
     child.filled -= event.quantity
-    if not child.closed:
+    if child.closed:
+        come_back(state=state, order_id=event.order_id, lots=event.quantity)
+    else:
         # What is not done any more is open again at the venue.
         order.routed += event.quantity
         if child.differs:

@@ -80,6 +80,8 @@ def _restate_order(
     open_lots = ZERO if child.closed else child.leaves + bust.quantity
     if not child.closed:
         execution.release(order=order, lots=-bust.quantity)
+    else:
+        execution.come_back(order=order, lots=bust.quantity)
     # What a guaranteed stop closed stays closed at its price; what the venue makes of its side is the house's.
     stays = order.guaranteed and order.state.final
     if given is not None and not stays:
@@ -87,6 +89,7 @@ def _restate_order(
     if fill is not None:
         execution.events.append(child_filled(command=fill, child=child))
         execution.release(order=order, lots=min(fill.quantity, open_lots))
+        execution.come_back(order=order, lots=min(fill.quantity, open_lots) - fill.quantity)
         open_lots -= min(fill.quantity, open_lots)
     if fill is not None and not stays:
         room = (given.quantity if given else ZERO) if order.state.final else max(ZERO, execution.free(order))
@@ -94,6 +97,7 @@ def _restate_order(
     if closing := _closing(child, bust, fill):
         execution.events += closing
         execution.release(order=order, lots=open_lots)
+        execution.come_back(order=order, lots=open_lots)
     return work_on(order=order, lots=execution.free(order), leg=child.created, execution=execution)
 
 

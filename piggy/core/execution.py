@@ -44,6 +44,7 @@ class Execution:
         self._filled: dict[str, Decimal] = {}
         self._fills: dict[str, int] = {}
         self._routed: dict[str, Decimal] = {}
+        self._came_back: dict[str, Decimal] = {}
         self._reduced: dict[str, Decimal] = {}
         self._cancelled: set[str] = set()
         self._orders: dict[str, Order] = {}
@@ -129,6 +130,14 @@ class Execution:
     def release(self, *, order: Order, lots: Decimal) -> None:
         """Take `lots` back from a venue: they are free again, or about to be filled."""
         self._routed[order.order_id] = self._routed.get(order.order_id, ZERO) - lots
+
+    def come_back(self, *, order: Order, lots: Decimal) -> None:
+        """Count `lots` of the A book's that a venue did not deal; below zero: that another was sent, or dealt."""
+        self._came_back[order.order_id] = max(ZERO, self.came_back(order) + lots)
+
+    def came_back(self, order: Order) -> Decimal:
+        """Return the lots of `order` that venues did not deal and that wait for another one now."""
+        return self._came_back.get(order.order_id, order.came_back)
 
     def fill(
         self,
@@ -327,6 +336,7 @@ class Execution:
                 )
             )
             self._routed[order.order_id] = self._routed.get(order.order_id, ZERO) + leg.quantity
+            self.come_back(order=order, lots=-leg.quantity)
             self.sent_to[leg.venue] = self.sent_to.get(leg.venue, 0) + 1
 
     def cancel(self, *, order: Order, outcome: str, reason: str) -> None:

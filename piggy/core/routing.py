@@ -45,6 +45,7 @@ def split(
     side: Side,
     position: Position | None,
     b_net_lots: Decimal = ZERO,
+    came_back: Decimal = ZERO,
 ) -> tuple[Decimal, Decimal, str]:
     """Return the lots for the A and the B book and why; they add up to `quantity` exactly, by the largest remainder
     (INV-21).
@@ -52,6 +53,7 @@ def split(
     A close follows the book of its open: what `quantity` takes off a position goes back where those lots came from,
     and only the rest is new flow that `treatment` decides. New B lots that would push the B book past the rule's limit
     overflow to A; `b_net_lots` is the clients' signed net in the B book. Of a cross A's lots find no venue.
+    Lots that `came_back` from venues are A's already: a reject would else make the B book's share larger.
     """
     if instrument.cross is not None:
         return _split_cross(treatment, instrument, quantity, side, position, b_net_lots)
@@ -63,8 +65,11 @@ def split(
         share = _nearest(closing * position.a_lots / held, closing, instrument)
         a_closing = max(closing - position.b_lots, min(share, position.a_lots))
     opening = quantity - closing
-    a_opening = _nearest(opening * treatment.a_percent / HUNDRED, opening, instrument)
+    again = on_step(lots=min(opening, max(ZERO, came_back - a_closing)), instrument=instrument)
+    a_opening = again + _nearest((opening - again) * treatment.a_percent / HUNDRED, opening - again, instrument)
     why = _why(treatment=treatment, closing=closing, opening=opening)
+    if again:
+        why = f"{why}; {again} came back from venues and stay A's"
     if treatment.b_net_max_lots is not None and opening > a_opening:
         room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots)
         overflow = (opening - a_opening) - on_step(lots=min(opening - a_opening, room), instrument=instrument)

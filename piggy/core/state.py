@@ -44,7 +44,8 @@ class Order:
     """A client's order as far as events tell; `routed` are lots now living in venue orders, `legs` all it ever had.
 
     `trail` are the seqs of its own events, TRAIL_BYTES each; `times_gone` counts how often it left and came back.
-    `guarantee` are the terms on which its stop, or that of its exits, is guaranteed.
+    `guarantee` are the terms on which its stop, or that of its exits, is guaranteed. `came_back` are lots that venues
+    were sent and did not deal: wherever they go next, they stay the A book's.
     """
 
     order_id: str
@@ -77,6 +78,7 @@ class Order:
     touched_at_us: int = 0
     times_gone: int = 0
     guarantee: GuaranteedStops | None = None
+    came_back: Decimal = ZERO
 
     @property
     def leaves(self) -> Decimal:

@@ -26,6 +26,7 @@ def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded
     state.children[event.cl_ord_id] = state.open_children[event.cl_ord_id] = child
     order = parent_of(state=state, order_id=event.order_id)
     order.routed += event.quantity
+    come_back(state=state, order_id=event.order_id, lots=-event.quantity)
     order.legs = (*order.legs, event.cl_ord_id)
     order.attempts = max(order.attempts, event.attempt)
     if order.state is OrderState.WORKING:
@@ -56,6 +57,7 @@ def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) 
     child.dealt[event.fill_id] = Dealt(venue=event, seq=recorded.seq)
     order = parent_of(state=state, order_id=event.order_id)
     order.routed -= was_open
+    come_back(state=state, order_id=event.order_id, lots=was_open - event.quantity)
     count_dealt(state=state, event=event, sign=1)
     _at_venue(state=state, child=child, open_lots=-was_open, net=event.side.sign * event.quantity, price=event.price)
     record = state.venue_records[event.venue]
@@ -63,6 +65,12 @@ def _child_filled(state: State, event: ev.ChildOrderFilled, recorded: Recorded) 
     if child.leaves == 0 and not child.closed:
         _close(state, child, recorded)
     settle_doubt(state=state, order_id=event.order_id)
+
+
+def come_back(*, state: State, order_id: str, lots: Decimal) -> None:
+    """Count lots that a venue did not deal, which the A book has to place anew; below zero: it has placed them."""
+    if lots and (order := state.orders.get(order_id)) is not None:
+        order.came_back = max(ZERO, order.came_back + lots)
 
 
 def count_dealt(*, state: State, event: ev.ChildOrderFilled | VenueFillBusted | ev.VenueSettled, sign: int) -> None:
@@ -98,6 +106,7 @@ def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) 
     child = state.children[event.cl_ord_id]
     order = parent_of(state=state, order_id=event.order_id)
     order.routed -= child.leaves
+    come_back(state=state, order_id=event.order_id, lots=child.leaves)
     _at_venue(state=state, child=child, open_lots=-child.leaves)
     _close(state, child, recorded, rejected=event.outcome == "rejected", counts=event.code != NOT_SENT)
     if event.outcome == "rejected" or child.asked_back:

@@ -83,6 +83,7 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
     left = child.leaves - command.quantity
     execution.events += closing
     execution.release(order=order, lots=left)
+    execution.come_back(order=order, lots=left)
     return work_on(order=order, lots=left, leg=child.created, execution=execution)
 
 
@@ -145,6 +146,7 @@ def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> 
     execution = Execution(moment=moment)
     execution.events.append(closed)
     execution.release(order=order, lots=child.leaves)
+    execution.come_back(order=order, lots=child.leaves)
     if closed.outcome == "rejected" or child.asked_back:
         order = _without(order, closed.venue)
     return work_on(order=order, lots=child.leaves, leg=child.created, execution=execution)

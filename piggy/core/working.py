@@ -109,6 +109,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         side=side,
         position=position,
         b_net_lots=state.exposure[terms.symbol].b_net,
+        came_back=ZERO if is_whole(terms=terms) else execution.came_back(order),
     )
     way = Way(meeting=meeting, a_lots=a_lots, b_lots=b_lots, why=why if markup is not None else WIDE)
     opening = opening_lots(position=position, side=side, quantity=quantity)
