@@ -86,6 +86,8 @@ def approve_hedge(*, command: cmd.ApproveHedge, moment: Moment) -> Events:
     lots = _still_needed(hedge=hedge, pending=moment.state.hedge_pending, moment=moment)
     if not lots:
         return [_closed(hedge, "withdrawn", command.by, "the risk is gone")]
+    if _is_stopped(hedge.symbol, moment):
+        return [_refused("TRADING_STOPPED", "hedge_id", f"trading in {hedge.symbol} is stopped")]
     policy = moment.state.hedge_policies[hedge.key]
     sent = _children(hedge.hedge_id, policy, hedge.side, lots, moment)
     if not sent:

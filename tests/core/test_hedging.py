@@ -273,6 +273,20 @@ def test_a_halted_desk_hedges_nothing(scope: str, key: str, stops: bool) -> None
     assert bool(only(floor.act(), ev.HedgeProposed)) is not stops
 
 
+@pytest.mark.parametrize("state", [TradingState.HALTED, TradingState.KILLED])
+def test_a_stop_holds_a_queued_hedge_back_too(state: TradingState) -> None:
+    """Its approval is refused while it lasts, and the hedge waits on: a kill is a kill for the house as well."""
+    house = House(automatic=False)
+    (queued,) = only(house.clients_buy("4"), ev.HedgeProposed)
+    house.do(cmd.SetTradingState(scope="symbol", key="EURUSD", state=state, reason="x", by="eve"))
+    approval = cmd.ApproveHedge(hedge_id=queued.hedge_id, by="ann")
+    (refused,) = house.do(approval)
+    assert refused.code == "TRADING_STOPPED"
+    house.do(cmd.SetTradingState(scope="symbol", key="EURUSD", state=TradingState.ACTIVE, reason="x", by="bob"))
+    (first, *_) = house.do(approval)
+    assert isinstance(first, ev.HedgeApproved), first
+
+
 def test_a_currency_is_hedged_across_its_symbols() -> None:
     floor = House(key="EUR", scope=HedgeScope.CURRENCY, threshold=Decimal(300_000), target=Decimal(100_000), band=ZERO)
     floor.do(cmd.ConfigureInstrument(instrument=EURGBP))
