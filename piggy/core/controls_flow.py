@@ -91,7 +91,10 @@ def margin_free(*, context: GateContext) -> Check:
 
 
 def position_caps(*, context: GateContext) -> Check:
-    """P-18: net and gross lots with all working orders of the side filled, and the number of open orders."""
+    """P-18: net and gross lots with all working orders of the side filled, and the number of open orders.
+
+    What an order turns round is gross only once: its lots take off what they close.
+    """
     limits, terms = context.limits, context.terms
     orders = context.orders_open + 1 if context.request is _NEW else context.orders_open
     count = (orders, limits.orders_open_max, "too many open orders")
@@ -99,11 +102,17 @@ def position_caps(*, context: GateContext) -> Check:
         return all_at_most(code="P-18", pairs=(count,))
     lots = context.open_lots + context.working_lots if context.working_lots else context.open_lots
     net = context.position_net + lots if terms.side is _BUY else context.position_net - lots
+    held = context.position_net if context.closable is None else context.closable
+    closed = min(lots, abs(held)) if held and (held > 0) is not (terms.side is _BUY) else ZERO
     return all_at_most(
         code="P-18",
         pairs=(
             count,
-            (context.position_gross + lots, limits.position_gross_max_lots, "the gross position is too large"),
+            (
+                context.position_gross + lots - 2 * closed,
+                limits.position_gross_max_lots,
+                "the gross position is too large",
+            ),
             (abs(net), limits.position_net_max_lots, "the net position is too large"),
         ),
     )

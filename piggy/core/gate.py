@@ -36,7 +36,8 @@ class GateContext:
     """One order before the gate. Lots and prices as in the terms; money and exposures in the account's currency.
 
     `position_net` is signed and `position_gross` unsigned, of this account in this symbol, before the order, as are the
-    exposures. `working_lots` are those of the account's other working orders on the order's side of the symbol.
+    exposures; where longs and shorts stand side by side (hedging), working orders of the other side count as gross.
+    `working_lots` are those of the account's other working orders on the order's side of the symbol.
     `closable` are the signed lots that the order could close where those are not `position_net` (hedging accounts).
     `filled` is what a REPLACE's order has dealt already: it is in the position, so only `open_lots` can still deal.
     `notional` is the order's value, `replaced_notional` what a REPLACE gives back of it. None means that the desk does

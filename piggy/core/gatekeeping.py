@@ -18,7 +18,7 @@ from piggy.core.guarantees import judged
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.margin import Holding, MarginTerms, holding_of, lot_value, required_for
-from piggy.core.margining import names_its_own, positions_in, window_of
+from piggy.core.margining import names_its_own, opposite_lots, positions_in, window_of
 from piggy.core.market import touch_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
@@ -105,7 +105,7 @@ def context_of(
     *, terms: OrderTerms, account: Account, instrument: Instrument, moment: Moment, replaces: Order | None
 ) -> GateContext:
     """Return everything the gate asks about, at this moment."""
-    state, now_us = moment.state, moment.now_us
+    state, now_us, netting = moment.state, moment.now_us, account.position_mode is _NETTING
     bid, ask, quote_at_us = touch_of(best=moment.market.best(symbol=terms.symbol, now_us=now_us))
     held = positions_in(state=state, account_id=account.account_id, symbol=terms.symbol)
     open_orders = state.open_orders.get(account.account_id, ())
@@ -122,8 +122,8 @@ def context_of(
         ask,
         quote_at_us,
         sum([position.quantity for position in held], ZERO) if held else ZERO,
-        None if account.position_mode is _NETTING else _closable(held=held, terms=terms),
-        _working_lots(others=others, terms=terms, netting=account.position_mode is _NETTING) if others else ZERO,
+        None if netting else _closable(held=held, terms=terms),
+        _working_lots(others=others, terms=terms, netting=netting) if others else ZERO,
         replaces.filled if replaces else ZERO,
     )
     context.request = _REPLACE if replaces else _NEW
@@ -132,8 +132,9 @@ def context_of(
     )
     context.killed = _KILLED in states
     context.review_due_at_us = state.review_due_at_us
-    if held:
-        context.position_gross = sum([position.lots for position in held], ZERO)
+    context.position_gross = sum([position.lots for position in held], ZERO) if held else ZERO
+    if open_orders and not netting:
+        context.position_gross += opposite_lots(state=state, terms=terms)
     context.orders_open = len(open_orders)
     context.self_trade = context.sane and _self_trade(terms=terms, moment=moment, replaces=replaces)
     _value(context=context, held=held, others=others, replaces=replaces, moment=moment)

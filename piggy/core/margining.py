@@ -98,6 +98,14 @@ def positions_in(*, state: State, account_id: str, symbol: str) -> list[Position
     return [position for position in held if position.symbol == symbol]
 
 
+def opposite_lots(*, state: State, terms: OrderTerms) -> Decimal:
+    """Return the lots that a hedging account's working orders of the other side may open beside those of `terms`."""
+    open_ = (state.orders[order_id] for order_id in state.open_orders.get(terms.account_id, ()))
+    opens = (order for order in open_ if not order.terms.reduce_only and order.terms.position_id is None)
+    mine = (order for order in opens if order.terms.symbol == terms.symbol and order.terms.side is not terms.side)
+    return sum((order.leaves for order in mine), ZERO)
+
+
 def names_its_own(*, state: State, terms: OrderTerms) -> bool:
     """Return whether the position that an order names, if any, is one of its account's in its symbol.
 

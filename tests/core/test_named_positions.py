@@ -76,3 +76,35 @@ def test_who_names_a_netted_position_is_held_against_the_orders_that_do_not(floo
     floor.do(cmd.ConfigureLimits(group="b", limits=limits))
     assert codes(floor.place("b1", Side.BUY, "1.01", limit_price="1.09400", **more)) == ["P-18"]
     assert codes(floor.place("b1", Side.BUY, "1", limit_price="1.09400", **more)) == []
+
+
+def gross(floor: Floor, most: str) -> None:
+    floor.do(
+        cmd.ConfigureLimits(group="b", limits=msgspec.structs.replace(HOUSE_LIMITS, position_gross_max_lots=D(most)))
+    )
+
+
+def test_where_longs_and_shorts_stand_side_by_side_orders_of_both_sides_are_gross(floor: Floor) -> None:
+    """P-18: h1 holds one lot, bids for one and offers one; all of it may come to three."""
+    gross(floor, "3")
+    assert codes(floor.place("h1", Side.BUY, "1", limit_price="1.09500")) == []
+    assert codes(floor.place("h1", Side.SELL, "1.01", limit_price="1.10500")) == ["P-18"]
+    assert codes(floor.place("h1", Side.SELL, "1", limit_price="1.10500")) == []
+    assert codes(floor.place("h1", Side.BUY, "0.01", limit_price="1.09500")) == ["P-18"]
+
+
+def test_an_exit_of_the_other_side_opens_nothing_beside(floor: Floor) -> None:
+    gross(floor, "2")
+    exits = {"limit_price": "1.10500", "position_id": MINE}
+    assert codes(floor.place("h1", Side.SELL, "0.5", **exits)) == []
+    assert codes(floor.place("h1", Side.SELL, "0.5", reduce_only=True, **exits)) == []
+    assert codes(floor.place("h1", Side.BUY, "1", limit_price="1.09500")) == []
+
+
+@pytest.mark.parametrize(("account_id", "most", "lots"), [("b1", "3", "5"), ("h1", "3", "4")])
+def test_what_turns_a_position_round_is_gross_only_once(floor: Floor, account_id: str, most: str, lots: str) -> None:
+    """P-18: b1 is long two and h1 one; who sells five, or four, is short three."""
+    gross(floor, most)
+    named = {"position_id": MINE} if account_id == "h1" else {}
+    assert codes(floor.place(account_id, Side.SELL, str(D(lots) + D("0.01")), **named)) == ["P-18"]
+    assert codes(floor.place(account_id, Side.SELL, lots, **named)) == []
