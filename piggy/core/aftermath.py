@@ -1,7 +1,8 @@
 """Aftermath: what a command's fills bring about for other orders, decided once, at its end.
 
 Filled entries get their take-profit and stop-loss, one of a pair that fills cancels or shrinks the other, and orders
-that may only reduce end when nothing is left to reduce. A guaranteed stop shrinks with its position.
+that may only reduce end when nothing is left to reduce. A guaranteed stop shrinks with its position. A margin call is
+over once nothing is held.
 """
 
 from __future__ import annotations
@@ -36,7 +37,21 @@ def settled(*, execution: Execution) -> list[ev.AnyEvent]:
     for order, _ in fills:
         _end_reducers(order=order, execution=execution)
         _fit_guarantees(order=order, execution=execution)
+    called = {event.account_id for event in execution.events if isinstance(event, ev.MarginCalled)}
+    for account_id in dict.fromkeys(order.terms.account_id for order, _ in fills):
+        is_called = account_id in called or account_id in execution.moment.state.margin_called
+        if is_called and _is_flat(account_id, execution):
+            execution.events.append(ev.MarginRestored(account_id=account_id))
     return execution.events
+
+
+def _is_flat(account_id: str, execution: Execution) -> bool:
+    """Return whether the account, which has dealt now, holds nothing any more: no look at its margin would come."""
+    account = execution.moment.account(account_id)
+    mine = (order for order, _ in execution.fills() if order.terms.account_id == account_id)
+    held = execution.moment.state.positions_of.get(account_id, set())
+    ids = held | {position_id_of(account=account, order=order) for order in mine}
+    return all(execution.position(position_id) is None for position_id in ids)
 
 
 def _shrink_siblings(*, order: Order, lots: Decimal, execution: Execution) -> None:

@@ -22,6 +22,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, TimeInForce
 from piggy.core.placing import take_on
 from piggy.core.positions import Position, filled
+from piggy.core.pricing import commission_plan
 from piggy.core.risk import verdict_on
 from piggy.core.standing import is_stopped
 from piggy.core.stopout import Ladder, OpenLine, Rung, ladder, line_floating
@@ -113,6 +114,7 @@ def stop_out_plan(*, account_id: str, execution: Execution) -> Ladder | None:
         now_us=moment.now_us,
         mode=group.stop_out_mode,
         inclusive=group.stop_out_inclusive,
+        turnover=moment.turnover(account_id),
     )
 
 
@@ -168,7 +170,7 @@ def _whole(line: OpenLine) -> Rung:
 def _line(*, position: Position, moment: Moment) -> OpenLine | None:
     """Return what closing the position now would need, None where it has no price or no rate."""
     state, account = moment.state, moment.account(position.account_id)
-    instrument = moment.instrument(position.symbol)
+    instrument, group = moment.instrument(position.symbol), moment.group_of(position.account_id)
     price = closing_price(state=state, position=position, marks=moment.marks)
     if price is None:
         return None
@@ -186,7 +188,10 @@ def _line(*, position: Position, moment: Moment) -> OpenLine | None:
         lot_step=instrument.lot_step,
         lot_value=open_lot_value(positions=held, instrument=instrument, account=account, rate=opened),
         terms=terms_of(state=state, account=account, instrument=instrument),
-        trusted=_trusted(position=position, moment=moment, group=moment.group_of(account.account_id)),
+        trusted=_trusted(position=position, moment=moment, group=group),
+        plan=commission_plan(
+            group=group, profiles=moment.profiles(account_id=account.account_id, symbol=position.symbol)
+        ),
     )
 
 

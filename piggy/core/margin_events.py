@@ -19,8 +19,10 @@ class MarginCalled(Event, frozen=True, kw_only=True):
 
 
 class MarginRestored(Event, frozen=True, kw_only=True):
+    """The account is above its levels again; without a `level_percent` it holds nothing any more."""
+
     account_id: str
-    level_percent: Decimal
+    level_percent: Decimal | None = None
 
 
 class StoppedOut(Event, frozen=True, kw_only=True):

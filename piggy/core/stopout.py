@@ -1,6 +1,7 @@
 """Stop-out: which positions go, how many lots of each, at which price, and what the account looks like after.
 
-A close moves floating profit into the balance, so equity stays and used margin falls: the level rises with every rung.
+A close moves floating profit into the balance, so equity stays but for its commission, and used margin falls: the
+level rises with every rung.
 A line whose price is stale or without a quorum is never closed on it; it waits for its first good tick.
 """
 
@@ -12,8 +13,9 @@ from decimal import ROUND_UP, Decimal
 import msgspec
 
 from piggy.core.accounts import StopOutMode as StopOutMode
+from piggy.core.commissions import Commission, charge, chargeable
 from piggy.core.margin import AccountMargin, MarginTerms, account_margin, holding_of, reaches, symbol_margin
-from piggy.core.money import ZERO
+from piggy.core.money import ZERO, round_money
 from piggy.core.orders import Side
 from piggy.core.positions import Position, filled, floating
 
@@ -23,7 +25,8 @@ BPS = Decimal(10_000)
 
 class OpenLine(msgspec.Struct, frozen=True, kw_only=True):
     """A position with what closing it needs: the price a close gets now (after a gap, the gap price), account currency
-    per quote currency, one lot's worth in account currency, its margin terms, and whether the price may be trusted."""
+    per quote currency, one lot's worth in account currency, its margin terms, whether the price may be trusted, and the
+    commission plan of a close."""
 
     position: Position
     close_price: Decimal
@@ -33,10 +36,14 @@ class OpenLine(msgspec.Struct, frozen=True, kw_only=True):
     lot_value: Decimal
     terms: MarginTerms
     trusted: bool = True
+    plan: Commission | None = None
 
 
 class Rung(msgspec.Struct, frozen=True, kw_only=True):
-    """One close of the ladder; `realised` is in the account's currency, `level_after` None when nothing is used."""
+    """One close of the ladder; `realised`, before the `commission`, is in the account's currency.
+
+    `level_after` is None when nothing is used.
+    """
 
     position_id: str
     symbol: str
@@ -45,6 +52,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal
     realised: Decimal
     level_after: Decimal | None
+    commission: Decimal = ZERO
 
 
 class Ladder(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +72,11 @@ class Book(msgspec.Struct, kw_only=True):
     credit: Decimal
     currency: str
     now_us: int
+    turnover: Decimal = ZERO
+
+    def trial(self) -> Book:
+        """Return a copy to try closes on."""
+        return msgspec.structs.replace(self, lines=dict(self.lines))
 
     def margin(self) -> AccountMargin:
         """Return the account's margin with what is still open."""
@@ -112,14 +125,15 @@ def ladder(
     mode: StopOutMode = StopOutMode.SMART,
     partial: bool = True,
     inclusive: bool = False,
+    turnover: Decimal = ZERO,
 ) -> Ladder:
     """Return the closes that bring the account back to `level_percent`; empty when the level is not reached.
 
     `partial` closes only the lots it takes; otherwise whole positions, one after another, until the level holds. The
-    same call on prices that did not happen yet is the preview.
+    same call on prices that did not happen yet is the preview. `turnover` is what tiers of commission begin from.
     """
     open_ = {line.position.position_id: line for line in lines}
-    book = Book(lines=open_, balance=balance, credit=credit, currency=currency, now_us=now_us)
+    book = Book(lines=open_, balance=balance, credit=credit, currency=currency, now_us=now_us, turnover=turnover)
     before = book.margin()
     if not reaches(margin=before, level_percent=level_percent, inclusive=inclusive):
         return Ladder(before=before, after=before)
@@ -199,9 +213,7 @@ def _fair(book: Book, level: Decimal, inclusive: bool) -> list[Rung]:
     trusted = sorted((line for line in book.lines.values() if line.trusted), key=lambda line: line.position.position_id)
 
     def enough(percent: int) -> bool:
-        trial = Book(
-            lines=dict(book.lines), balance=book.balance, credit=book.credit, currency=book.currency, now_us=book.now_us
-        )
+        trial = book.trial()
         for line in trusted:
             _close(trial, line, _share(line, percent))
         return not reaches(margin=trial.margin(), level_percent=level, inclusive=inclusive)
@@ -223,9 +235,7 @@ def _fewest_lots(book: Book, line: OpenLine, level: Decimal, inclusive: bool) ->
     whole = line.position.lots
 
     def enough(lots: Decimal) -> bool:
-        trial = Book(
-            lines=dict(book.lines), balance=book.balance, credit=book.credit, currency=book.currency, now_us=book.now_us
-        )
+        trial = book.trial()
         _close(trial, line, lots)
         return not reaches(margin=trial.margin(), level_percent=level, inclusive=inclusive)
 
@@ -248,8 +258,9 @@ def _close(book: Book, line: OpenLine, lots: Decimal) -> Rung:
         contract_size=line.contract_size,
         book=position.book,
     )
-    realised = fold.realised_quote * line.rate
-    book.balance += realised
+    realised = round_money(amount=fold.realised_quote * line.rate, currency=book.currency)
+    cost = _commission(book, line, lots)
+    book.balance += realised - cost
     if fold.position is None:
         del book.lines[position.position_id]
     else:
@@ -262,7 +273,22 @@ def _close(book: Book, line: OpenLine, lots: Decimal) -> Rung:
         price=line.close_price,
         realised=realised,
         level_after=book.margin().level_percent,
+        commission=cost,
     )
+
+
+def _commission(book: Book, line: OpenLine, lots: Decimal) -> Decimal:
+    """Return what closing `lots` is charged, an order of its own, and count it as turnover."""
+    if line.plan is None:
+        return ZERO
+    worth = line.contract_size * line.close_price * line.rate
+    paying = chargeable(plan=line.plan, opened=ZERO, closed=lots)
+    cost = charge(
+        plan=line.plan, lots=paying, notional=paying * worth, turnover=book.turnover, accrued=ZERO, charged=ZERO,
+        currency=book.currency,
+    )  # fmt: skip
+    book.turnover += lots * worth
+    return cost.due
 
 
 def _moved(line: OpenLine, price: Decimal) -> OpenLine:

@@ -13,6 +13,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import Account, ClientCategory, StopOutMode, TradingState
 from piggy.core.bookbuild import SpreadAction, SpreadProfile
 from piggy.core.clearance import Calendar, Session
+from piggy.core.commissions import Commission, CommissionBasis, TurnoverTier
 from piggy.core.margin import MarginSettings
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.core.profiles import PriceProfile
@@ -64,6 +65,50 @@ def test_margin_is_called_once_until_it_is_restored(floor: Floor) -> None:
     assert names(floor.act()) == ["MarginRestored"]
     fall(floor, 400)
     assert names(floor.act()) == ["MarginCalled"]
+
+
+def test_a_margin_call_is_over_once_nothing_is_held(floor: Floor) -> None:
+    """Else the next position of a poor account would be called by nobody."""
+    poor(floor)
+    fall(floor, 400)
+    assert names(floor.act()) == ["MarginCalled"]
+    floor.place("poor", Side.SELL, "0.5")
+    assert "poor" in floor.desk.state.margin_called
+    (restored,) = only(floor.place("poor", Side.SELL, "0.5"), ev.MarginRestored)
+    assert restored.level_percent is None and floor.desk.state.margin_called == set()
+    floor.place("poor", Side.BUY, "0.9")
+    fall(floor, 900, 5)
+    assert names(floor.act()) == ["MarginCalled"]
+
+
+def test_who_is_called_and_stopped_out_of_everything_at_once_is_called_no_more(floor: Floor) -> None:
+    poor(floor)
+    fall(floor, 5_000, 5)
+    assert {"MarginCalled", "StoppedOut", "MarginRestored"} <= set(names(floor.act()))
+    assert floor.desk.state.margin_called == set()
+
+
+@pytest.mark.parametrize("mode", list(StopOutMode))
+@pytest.mark.parametrize("basis", [CommissionBasis.PER_LOT, CommissionBasis.PER_MILLION])
+def test_the_preview_is_what_then_happens_commission_included(mode: StopOutMode, basis: CommissionBasis) -> None:
+    """Its closes are orders of their own, and tiers go on from the turnover of the one before."""
+    floor = floor_of(stop_out_mode=mode)
+    tiers = (TurnoverTier(from_turnover=D(115_000), rate=D(90)),)
+    plan = Commission(basis=basis, rate=D(60), tiers=tiers, minimum=D("1.25"))
+    floor.do(cmd.ConfigurePricing(group="b", symbol="*", profile=PriceProfile(commission=plan)))
+    poor(floor, lots="0.6", hedging=True)
+    floor.place("poor", Side.BUY, "0.4")
+    fall(floor, 2_300, 5)
+    preview = floor.desk.stop_out_preview(account_id="poor", now_us=floor.now_us)
+    assert preview is not None
+    closes = only(floor.act(), ev.OrderFilled)
+    told = [(rung.position_id, rung.quantity, rung.price, rung.realised, rung.commission) for rung in preview.rungs]
+    assert told == [(f.position_id, f.quantity, f.price, f.realised, f.commission) for f in closes]
+    assert all(fill.commission > 0 for fill in closes)
+    assert preview.after.balance == floor.desk.state.balances["poor"]
+    level = floor.desk.moment(now_us=floor.now_us).funds("poor").level_percent
+    assert level is not None and preview.after.level_percent is not None and level > 50
+    assert abs(level - preview.after.level_percent) < D("0.001"), "margin is shown to the cent"
 
 
 @pytest.mark.parametrize(("inclusive", "closed"), [(True, True), (False, False)])
