@@ -11,10 +11,10 @@ from piggy.core.conversion import UNCHANGED, Conversion
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
 from piggy.core.orders import Side
-from piggy.core.positions import Position
+from piggy.core.positions import Position, held_since
 from piggy.core.rollover import ONE_DAY, business_date, rollover_at_us
 from piggy.core.state import State
-from piggy.core.swaps import RATE_MAX, SwapFree, SwapRates, SwapUnit, nights_due, rates_fault, swap_per_lot
+from piggy.core.swaps import RATE_MAX, SwapFree, SwapRates, SwapUnit, nights_settled, rates_fault, swap_per_lot
 
 Events = list[ev.AnyEvent]
 CHARGES_PER_STEP_MAX = 5_000  # A large desk rolls over in several commands, so that orders are never kept waiting.
@@ -58,8 +58,7 @@ def roll_over(*, command: cmd.RollOver, moment: Moment) -> Events:
         position = state.positions[position_id]
         if position.opened_at_us >= at_us:
             continue
-        if event := _settled(position=position, day=day, at_us=at_us, moment=moment):
-            events.append(event)
+        events += _settled(position=position, day=day, at_us=at_us, moment=moment)
         if len(events) >= CHARGES_PER_STEP_MAX:
             return events
     return [*events, ev.RolledOver(business_date=day, occurred_at_us=at_us)]
@@ -74,25 +73,31 @@ def rollover_due(*, state: State, now_us: int) -> cmd.RollOver | None:
     return cmd.RollOver(business_date=day, at_us=at_us) if now_us >= at_us else None
 
 
-def _settled(*, position: Position, day: date, at_us: int, moment: Moment) -> ev.AnyEvent | None:
+def _settled(*, position: Position, day: date, at_us: int, moment: Moment) -> Events:
+    """Return what a position settles: one charge for all its nights, or two where it grew since the earlier ones."""
     state = moment.state
     rates = state.swap_rates.get(position.symbol)
     if rates is None:
-        return None
-    nights = nights_due(rates=rates, business_date=day, held_from_us=position.opened_at_us)
-    owed, owed_at_us = state.swap_owed.get(position.position_id, (0, 0))
-    nights += owed if position.opened_at_us < owed_at_us else 0
-    if not nights:
-        return None
+        return []
+    nights, life = nights_settled(rates=rates, business_date=day), state.lives.get(position.position_id)
+    if owed := state.swap_owed.get(position.position_id):
+        nights.append(owed)
+    held: dict[Decimal, int] = {}
+    for number, since_us in nights:
+        if lots := held_since(position=position, life=life, at_us=since_us):
+            held[lots] = held.get(lots, 0) + number
     free = state.swap_free.get(state.accounts[position.account_id].group)
-    if free is not None:
-        return _admin_fee(position=position, day=day, at_us=at_us, nights=nights, free=free, moment=moment)
-    return _swap(position=position, day=day, at_us=at_us, nights=nights, rates=rates, moment=moment)
+    if not held:
+        return []
+    if free is None:
+        return _swaps(position=position, day=day, at_us=at_us, held=held, rates=rates, moment=moment)
+    return _admin_fees(position=position, day=day, at_us=at_us, held=held, free=free, moment=moment)
 
 
-def _swap(
-    *, position: Position, day: date, at_us: int, nights: int, rates: SwapRates, moment: Moment
-) -> ev.AnyEvent | None:
+def _swaps(
+    *, position: Position, day: date, at_us: int, held: dict[Decimal, int], rates: SwapRates, moment: Moment
+) -> Events:
+    """Return what `held` (lots, with the nights that they were held) pays or brings."""
     instrument, account = moment.instrument(position.symbol), moment.account(position.account_id)
     mark = moment.marks.get(position.symbol)
     price = None if mark is None else (mark.bid if position.side is Side.BUY else mark.ask)
@@ -101,56 +106,66 @@ def _swap(
     if each is not None and rates.unit is not SwapUnit.CURRENCY:
         exchange = moment.exchange(source=instrument.quote, target=account.currency, gain=each > 0)
     if each is None or exchange is None:
-        return ev.SwapDeferred(
+        deferred = ev.SwapDeferred(
             account_id=account.account_id,
             position_id=position.position_id,
             symbol=position.symbol,
             business_date=day,
-            nights=nights,
+            nights=sum(held.values()),
             text="no price" if each is None else f"no rate from {instrument.quote} to {account.currency}",
             occurred_at_us=at_us,
         )
-    amount = round_money(amount=each * exchange.rate * nights * position.lots, currency=account.currency)
-    if not amount:
-        return None
-    return ev.SwapCharged(
-        account_id=account.account_id,
-        position_id=position.position_id,
-        symbol=position.symbol,
-        business_date=day,
-        kind=SWAP,
-        nights=nights,
-        lots=position.lots,
-        per_lot=each,
-        price=price,
-        conversion_rate=exchange.rate,
-        conversion=exchange.legs,
-        amount=amount,
-        currency=account.currency,
-        occurred_at_us=at_us,
-    )
+        return [deferred]
+    events: Events = []
+    for lots, nights in held.items():
+        amount = round_money(amount=each * exchange.rate * nights * lots, currency=account.currency)
+        if not amount:
+            continue
+        charged = ev.SwapCharged(
+            account_id=account.account_id,
+            position_id=position.position_id,
+            symbol=position.symbol,
+            business_date=day,
+            kind=SWAP,
+            nights=nights,
+            lots=lots,
+            per_lot=each,
+            price=price,
+            conversion_rate=exchange.rate,
+            conversion=exchange.legs,
+            amount=amount,
+            currency=account.currency,
+            occurred_at_us=at_us,
+        )
+        events.append(charged)
+    return events
 
 
-def _admin_fee(
-    *, position: Position, day: date, at_us: int, nights: int, free: SwapFree, moment: Moment
-) -> ev.SwapCharged | None:
+def _admin_fees(
+    *, position: Position, day: date, at_us: int, held: dict[Decimal, int], free: SwapFree, moment: Moment
+) -> Events:
+    """Return what a swap-free account pays for `held` once its days of grace are over."""
     held_days = (day - business_date(at_us=position.opened_at_us)).days + 1
     account = moment.account(position.account_id)
-    fee = round_money(amount=free.fee_per_lot * nights * position.lots, currency=account.currency)
-    if held_days <= free.grace_days or not fee:
-        return None
-    return ev.SwapCharged(
-        account_id=account.account_id,
-        position_id=position.position_id,
-        symbol=position.symbol,
-        business_date=day,
-        kind=ADMIN_FEE,
-        nights=nights,
-        lots=position.lots,
-        per_lot=-free.fee_per_lot,
-        price=None,
-        conversion_rate=Decimal(1),
-        amount=ZERO - fee,
-        currency=account.currency,
-        occurred_at_us=at_us,
-    )
+    events: Events = []
+    for lots, nights in held.items() if held_days > free.grace_days else ():
+        fee = round_money(amount=free.fee_per_lot * nights * lots, currency=account.currency)
+        if not fee:
+            continue
+        charged = ev.SwapCharged(
+            account_id=account.account_id,
+            position_id=position.position_id,
+            symbol=position.symbol,
+            business_date=day,
+            kind=ADMIN_FEE,
+            nights=nights,
+            lots=lots,
+            per_lot=-free.fee_per_lot,
+            price=None,
+            conversion_rate=Decimal(1),
+            amount=ZERO - fee,
+            currency=account.currency,
+            occurred_at_us=at_us,
+        )
+        events.append(charged)
+    return events

@@ -236,6 +236,23 @@ def floating(*, position: Position, bid: Decimal, ask: Decimal, contract_size: D
     return (position.quantity * mark - position.cost) * contract_size
 
 
+def held_since(*, position: Position, life: Life | None, at_us: int) -> Decimal:
+    """Return the lots of a position that were held just before `at_us` and ever since.
+
+    Of a life longer than LIFE_FILLS_MAX, what the first fills left counts as held as long as the position.
+    """
+    if position.opened_at_us >= at_us:
+        return ZERO
+    lots = fewest = position.lots
+    for fill in reversed(life.fills if life else ()):
+        # What a bust dealt back bears no time: it belongs to the fills before it.
+        if fill.at_us and fill.at_us < at_us:
+            break
+        lots += -fill.quantity if fill.side is position.side else fill.quantity
+        fewest = min(fewest, lots)
+    return max(ZERO, fewest)
+
+
 def close_split(*, position: Position, quantity: Decimal) -> dict[str, Decimal]:
     """Return how many lots of a close belong to each book, A first, then CROSS, then B; never more than is open."""
     split: dict[str, Decimal] = {}

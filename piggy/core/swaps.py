@@ -1,7 +1,7 @@
 """Swaps: what holding a position over a night costs or brings. Rates, nights, and the amount per lot.
 
 Every weekday has one night and the triple day three, for the weekend; a week is seven nights. The night of a holiday is
-not settled on that day: it rolls into the next business date, for whoever held the position then.
+not settled on that day: it rolls into the next business date, for whoever held the position then, and for as many lots.
 """
 
 from __future__ import annotations
@@ -59,15 +59,24 @@ class SwapFree(msgspec.Struct, frozen=True, kw_only=True):
 
 def nights_due(*, rates: SwapRates, business_date: date, held_from_us: int) -> int:
     """Return the nights that a position opened at `held_from_us` settles on the business date, 0 on a holiday."""
-    if business_date in rates.holidays:
-        return 0
-    nights = _nights_of(rates, business_date)
+    settled = nights_settled(rates=rates, business_date=business_date)
+    return sum(nights for place, (nights, at_us) in enumerate(settled) if not place or held_from_us < at_us)
+
+
+def nights_settled(*, rates: SwapRates, business_date: date) -> list[tuple[int, int]]:
+    """Return the nights that are settled on the business date, its own first and then those of holidays before it.
+
+    Each comes with its rollover: only who held something then owes or gets them. None on a holiday or a weekend.
+    """
+    if business_date in rates.holidays or not _nights_of(rates, business_date):
+        return []
+    found = [(_nights_of(rates, business_date), rollover_at_us(business_date=business_date))]
     day = business_date - ONE_DAY
-    while nights and (day in rates.holidays or not _nights_of(rates, day)):
-        if held_from_us < rollover_at_us(business_date=day):
-            nights += _nights_of(rates, day)
+    while day in rates.holidays or not _nights_of(rates, day):
+        if nights := _nights_of(rates, day):
+            found.append((nights, rollover_at_us(business_date=day)))
         day -= ONE_DAY
-    return nights
+    return found
 
 
 def swap_per_lot(*, rates: SwapRates, instrument: Instrument, side: Side, price: Decimal | None) -> Decimal | None:

@@ -18,10 +18,12 @@ from piggy.core.desk import Desk
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.money import ZERO
 from piggy.core.orders import Side, TimeInForce
+from piggy.core.positions import Fill, Life, filled, held_since
 from piggy.core.rollover import business_date, month_of, next_rollover_at_us, rollover_at_us
 from piggy.core.swaps import SwapFree, SwapRates, SwapUnit, nights_due, swap_per_lot
 from tests.core.floor import EURUSD, Floor, canonical, only
 
+BUY, SELL = Side.BUY, Side.SELL
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 THANKSGIVING, CHRISTMAS, NEW_YEAR = date(2026, 11, 26), date(2026, 12, 25), date(2027, 1, 1)
@@ -309,3 +311,70 @@ def test_any_pauses_and_trades_charge_each_position_and_date_once(data: st.DataO
         again.apply(recorded=recorded)
     assert canonical(again.state) == canonical(floor.desk.state)
     assert ZERO not in charges.values()
+
+
+def test_a_night_is_charged_for_the_lots_held_over_it_and_ever_since() -> None:
+    """A Thursday off rolls into Friday: two of the lots came after its rollover, one left before Friday's."""
+    thursday = date(2023, 11, 16)
+    floor = Nights(holidays=(thursday,))
+    floor.place("b1", Side.BUY, "1.5")
+    floor.place("b2", Side.SELL, "1")
+    assert [nights for _, _, nights, _ in charged(floor.night())] == [3, 3]
+    floor.now_us = rollover_at_us(business_date=thursday) + HOUR_US
+    floor.quotes()
+    assert charged(floor.act()) == [], "nobody settles on the holiday itself"
+    floor.place("b1", Side.BUY, "2")
+    floor.place("b1", Side.SELL, "2.5")
+    floor.place("b1", Side.BUY, "3")
+    floor.open_account("late", group="b")
+    floor.place("late", Side.BUY, "1")
+    events = only(floor.night(), ev.SwapCharged)
+    settled = [(event.account_id, event.nights, event.lots, event.amount) for event in events]
+    assert settled == [
+        ("b1", 1, Decimal("4.00"), Decimal("-28.00")),
+        ("b1", 1, Decimal("1.00"), Decimal("-7.00")),
+        ("b2", 2, Decimal("1"), Decimal("4.00")),
+        ("late", 1, Decimal("1"), Decimal("-7.00")),
+    ]
+
+
+def test_lots_dealt_after_the_rollover_pay_nothing_for_it_however_late_it_is_settled() -> None:
+    floor = Nights()
+    floor.do(cmd.ConfigureSwapFree(group="mixed", terms=SwapFree(fee_per_lot=Decimal(5))))
+    for account_id in ("b1", "mixed1"):
+        floor.place(account_id, Side.BUY, "1")
+    floor.now_us += DAY_US
+    floor.quotes()
+    for account_id in ("b1", "mixed1"):
+        floor.place(account_id, Side.BUY, "1")
+        for leg in floor.children():
+            floor.fill(leg, "1.10010")
+    assert {amount for *_, amount in charged(floor.act())} == {Decimal("-21.00"), Decimal("-9.00")}
+
+
+@pytest.mark.parametrize(
+    ("fills", "lots"),
+    [
+        ((), 5),
+        (((BUY, 1, 100),), 4),
+        (((BUY, 1, 99),), 5),
+        (((SELL, 1, 100), (BUY, 1, 101)), 4),
+        (((BUY, 2, 100), (SELL, 3, 101)), 5),
+        (((BUY, 9, 100),), 0),
+        (((BUY, 1, 50), (SELL, 2, 0), (BUY, 1, 100)), 4),
+    ],
+    ids=str,
+)
+def test_the_lots_held_since_a_moment_are_the_fewest_of_the_path(fills: Any, lots: int) -> None:
+    """Five lots now, opened at 10; a deal-back of a bust bears no time, and what the life does not tell was there."""
+    position = filled(
+        position=None, side=BUY, quantity=Decimal(5), price=Decimal(1), contract_size=Decimal(1), at_us=10
+    ).position
+    assert position is not None
+    given_fills = [
+        Fill(fill_id=str(at), side=side, quantity=Decimal(quantity), price=Decimal(1), at_us=at_us)
+        for at, (side, quantity, at_us) in enumerate(fills)
+    ]
+    assert held_since(position=position, life=Life(fills=given_fills), at_us=100) == lots
+    assert held_since(position=position, life=None, at_us=100) == 5
+    assert held_since(position=position, life=None, at_us=10) == 0
