@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import django
 
+from piggy.engine.priority import give_way
 from piggy.messaging.troubles import Troubles
 
 POLL_S = 0.5
@@ -336,7 +337,7 @@ class Follower:
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"piggy.settings.{os.environ.get('PIGGY_ENV', 'dev')}")
-    os.nice(NICE)
+    give_way(nice=NICE)
     django.setup()
     import structlog
     from django.conf import settings

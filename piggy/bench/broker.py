@@ -99,8 +99,14 @@ class Broker:
         bound = {name: value for name, value in self.env.items() if name != "DATABASE_OWNER_URL"}
         log = self.home / "log" / f"{arguments[0].rpartition('.')[2]}.log"
         with log.open("wb") as output:
+            # In a session of its own, as the supervisor starts it: that is what shares processors out (priority.py).
             child = subprocess.Popen(
-                [str(PYTHON), "-m", *arguments], cwd=environment.ROOT, env=bound | env, stdout=output, stderr=output
+                [str(PYTHON), "-m", *arguments],
+                cwd=environment.ROOT,
+                env=bound | env,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         try:
             if ready:

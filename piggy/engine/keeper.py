@@ -19,6 +19,7 @@ from psycopg import sql
 from piggy.core.desk import Desk
 from piggy.engine import recovery, snapshot_store
 from piggy.engine.context import TenantContext
+from piggy.engine.priority import give_way
 from piggy.engine.snapshot import Held
 from piggy.messaging import tree_heads
 from piggy.messaging.chain import Tip
@@ -114,7 +115,7 @@ async def _run(tenant: str) -> None:
 
 def main() -> int:
     """Keep one tenant's log once; returns 3 where the log is not whole."""
-    os.nice(NICE)
+    give_way(nice=NICE)
     try:
         asyncio.run(_run(sys.argv[1]))
     except recovery.UnableToRead as error:

@@ -14,6 +14,7 @@ import msgspec
 import psycopg
 
 from piggy.engine.lab import running
+from piggy.engine.priority import give_way
 from piggy.engine.recovery import UnableToRead
 from piggy.messaging.tape import UnableToReadTape
 
@@ -62,7 +63,7 @@ async def _connect(tenant: str) -> psycopg.AsyncConnection[Any]:
 
 def main() -> int:
     """Run once; returns 2 where the request cannot be read, 3 where the replay cannot be made."""
-    os.nice(NICE)
+    give_way(nice=NICE)
     try:
         request = msgspec.json.decode(sys.stdin.buffer.read(), type=running.Request)
     except msgspec.ValidationError as error:
