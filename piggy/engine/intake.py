@@ -163,14 +163,18 @@ class Intake:
     async def _claim_each(self, key: str, pending: list[dict[str, Any]]) -> bool:
         """Take these again; returns False where one that was suspect is still under way."""
         for each in pending:
-            entry_id, deliveries = each["message_id"], each["times_delivered"]
+            entry_id, blameless = each["message_id"], self._loop.blameless
+            # A delivery does not count that ended in a term's end for which it was not to blame.
+            deliveries = each["times_delivered"] - ((key, entry_id) in blameless)
             is_suspect = SUSPECT_DELIVERIES <= deliveries < DELIVERIES_MAX
             if (key, entry_id) in self._in_flight or (is_suspect and self._loop.is_holding):
                 continue
             # While nothing can be written it is no fault of the command that it comes again.
-            storage = self._loop.storage
-            counted = {"retrycount": deliveries} if storage.is_full or storage.is_away else {}
-            claimed = await self._redis.xclaim(key, streams.ENGINE_GROUP, self._consumer, 0, [entry_id], **counted)
+            counted = deliveries + (not (self._loop.storage.is_full or self._loop.storage.is_away))
+            claimed = await self._redis.xclaim(
+                key, streams.ENGINE_GROUP, self._consumer, 0, [entry_id], retrycount=counted
+            )
+            blameless.discard((key, entry_id))
             fields = claimed[0][1] if claimed else None
             if not fields:
                 await self._redis.xack(key, streams.ENGINE_GROUP, entry_id)
@@ -204,7 +208,10 @@ class Intake:
         while (key, entry_id) in self._in_flight and loop.time() < until_s:
             await pause(SUSPECT_LOOK_S)
         if self._alone is None:
+            # Where Redis fails to hear that it was answered, it is no fault of the command either.
+            self._loop.blameless.add((key, entry_id))
             await self._forget(key, entry_id)
+            self._loop.blameless.discard((key, entry_id))
         return (key, entry_id) not in self._in_flight
 
     async def _accept(self, key: str, entry_id: bytes, fields: dict[bytes, bytes], *, redelivered: bool) -> None:

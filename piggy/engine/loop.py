@@ -29,15 +29,14 @@ log = logging.getLogger(__name__)
 
 # Deciding pauses after this long: who serves the sockets is the same thread, and a commit needs it twice.
 SLICE_S = 0.002
-
 # While more waits a batch grows for so long at least: a commit costs as much as two orders, whatever is in it.
 GROW_S = 0.004
-
 # So many commands are not kept waiting for the disk to be through with those before them.
 WIDE = 100
-
 SETTLED_S = 0.002
 
+# The key of a stream and the id of an entry in it.
+Place = tuple[str, bytes]
 # Made when it is decided, at that time (UTC microseconds), for what depends on the desk as it then is (flat, reverse);
 # a refusal is recorded as such.
 CommandMaker = Callable[[Desk, int], AnyCommand | CommandRefused]
@@ -83,7 +82,7 @@ class Batch:
 
 
 class Loop:
-    """The one writer of its tenants' desks."""
+    """The one writer of its tenants' desks. `blameless` is what its end, or that of one before, was no fault of."""
 
     def __init__(
         self,
@@ -97,9 +96,11 @@ class Loop:
         slice_s: float = SLICE_S,
         reels: Mapping[str, Reel] | None = None,
         storage: Storage | None = None,
+        blameless: set[Place] | None = None,
     ) -> None:
         self.desks: dict[str, Desk] = {}
         self.storage = storage or Storage()
+        self.blameless: set[Place] = blameless if blameless is not None else set()
         self.figures = figures or Figures()
         self._journal = journal
         self._clock = clock
@@ -314,8 +315,11 @@ class Loop:
 
     def _abandon(self) -> None:
         """Tell who waits here that nobody knows; entries of streams stay pending and come again."""
-        decided = [each.item for batch in self._untold for each in batch.done]
-        for item in (*decided, *self._urgent, *self._inbox, *(self._held or ())):
+        untold = [each for batch in self._untold for each in batch.done]
+        # What was decided and changes nothing, and nobody has heard of, ended nothing.
+        unchanged = (each.item for each in untold if each.answer is not None and not each.recorded)
+        self.blameless.update((item.entry_key, item.entry_id) for item in unchanged if item.entry_id is not None)
+        for item in (*(each.item for each in untold), *self._urgent, *self._inbox, *(self._held or ())):
             if item.respond is not None:
                 item.respond(None)
         self._untold.clear()

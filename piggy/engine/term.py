@@ -23,7 +23,7 @@ from piggy.engine.housekeeping import Housekeeping
 from piggy.engine.intake import Intake
 from piggy.engine.journal import Journal
 from piggy.engine.lease import Lease, UnableToHoldLease, bound_writer
-from piggy.engine.loop import Done, Loop
+from piggy.engine.loop import Done, Loop, Place
 from piggy.engine.market_feed import MarketFeed
 from piggy.engine.recall import Recall
 from piggy.engine.reconciliation import Reconciliation
@@ -53,6 +53,7 @@ class Term:
         self._clock = clock
         self._witness = Witness(home=config.home)
         self._dispatch: Dispatch | None = None
+        self._blameless: set[Place] = set()
 
     async def run(self) -> None:
         """Serve until the lease, PostgreSQL or a desk is lost; raises an ExceptionGroup of what it was."""
@@ -194,6 +195,7 @@ class Term:
             look_up=recall.look_up,
             reels=tape.reels,
             storage=self.status.storage,
+            blameless=self._blameless,
         )
 
     def _tape(self, journal: Journal) -> Tape:

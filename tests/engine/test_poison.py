@@ -17,11 +17,13 @@ from piggy.core.desk import Desk
 from piggy.core.events import Recorded
 from piggy.core.orders import Side
 from piggy.engine import context, intake, recovery, term
+from piggy.engine.journal import Journal, UnableToWrite
 from piggy.engine.pen import Pen
 from piggy.engine.standby import Warm
 from piggy.engine.status import Status
 from piggy.engine.witness import Witness
 from piggy.messaging import codec, lanes
+from piggy.messaging.chain import Row
 from piggy.messaging.client import Client
 from tests.engine.conftest import buy, envelope, running_engine, until
 from tests.engine.ground import Ground
@@ -160,3 +162,29 @@ async def test_f_20_a_log_that_we_are_refused_a_look_at_is_not_taken_for_an_empt
         await warm.follow(connection=link)
     with pytest.raises(recovery.UnableToEnter):
         await warm.take(connection=link, tenant=tenant)
+
+
+async def test_f_24_what_was_decided_and_changes_nothing_is_no_dead_letter_however_often_nobody_heard_of_it(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each term ends between deciding and telling it, and others are written in between: so it was not to blame."""
+    monkeypatch.setattr(intake, "DELIVERIES_MAX", 3)
+    monkeypatch.setattr(intake, "PENDING_IDLE_MS", 50)
+    monkeypatch.setattr(term, "BACK_OFF_S", 0.05)
+    client, ended = Client(redis_url=ground.services.redis_url), []
+    unchanged = envelope(cmd.LetOrderGo(order_id="O000000001", times=0))
+    append = Journal.append
+
+    async def append_or_end(self: Journal, *, rows: dict[str, list[Row]]) -> set[str]:
+        if len(ended) <= intake.DELIVERIES_MAX and not any(rows.values()):
+            ended.append(rows)
+            raise UnableToWrite("The lease is lost.")
+        return await append(self, rows=rows)
+
+    async with running_engine(ground, shard):
+        await open_desk(client, tenant)
+        monkeypatch.setattr(Journal, "append", append_or_end)
+        client.tell(tenant=tenant, envelope=unchanged)
+        await until(lambda: waiting(ground, tenant) == 0, seconds=30)
+    assert len(ended) > intake.DELIVERIES_MAX
+    assert ground.dead_letters(tenant=tenant) == []
