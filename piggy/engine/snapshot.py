@@ -65,6 +65,14 @@ class Live(msgspec.Struct, frozen=True, array_like=True):
     segments: list[SegmentName]
 
 
+class Bounds(NamedTuple):
+    """How many final orders and answers stay in the live part, and how many entries one segment takes."""
+
+    final: int
+    answers: int
+    entries: int
+
+
 class Parts(NamedTuple):
     """A snapshot ready to be written: new segments, in order from part 1, and the live part."""
 
@@ -84,18 +92,21 @@ class Held(msgspec.Struct, kw_only=True):
     references: frozenset[str] = frozenset()
 
 
-def parts_of(*, desk: Desk, held: Held, seq: int) -> Parts:
-    """Return the desk as it is after event `seq`; it is left as it was."""
+def parts_of(*, desk: Desk, held: Held, seq: int, bounds: Bounds | None = None) -> Parts:
+    """Return the desk as it is after event `seq`; it is left as it was. `bounds` are those above unless others are
+    asked for."""
+    bounds = bounds or Bounds(FINAL_KEPT, ANSWERS_KEPT, SEGMENT_ENTRIES)
     state = desk.state
     ended = [order.order_id for order in dict.values(state.orders) if order.state.final]
-    away = {order_id: state.orders[order_id] for order_id in ended[:-FINAL_KEPT]}
+    away = {order_id: state.orders[order_id] for order_id in ended[: -bounds.final]}
     closed = {name: child for name, child in dict.items(state.children) if name not in state.open_children}
-    memory = desk.memory(answers_max=ANSWERS_KEPT)
+    memory = desk.memory(answers_max=bounds.answers)
     made = _segments(
         orders=away,
         children=closed,
         references=state.references - held.references,
         filters=memory.filters[held.filters : -1],
+        entries_max=bounds.entries,
     )
     segments = [_encode(segment) for segment in made]
     names = [SegmentName(seq, at, hashlib.sha256(body).digest()) for at, body in enumerate(segments, start=1)]
@@ -164,21 +175,26 @@ def _those_here(fields: Mapping[str, Any]) -> Callable[[str], bool]:
 
 
 def _segments(
-    *, orders: Mapping[str, Order], children: Mapping[str, Child], references: Iterable[str], filters: Iterable[bytes]
+    *,
+    orders: Mapping[str, Order],
+    children: Mapping[str, Child],
+    references: Iterable[str],
+    filters: Iterable[bytes],
+    entries_max: int,
 ) -> Iterable[Segment]:
-    for part in _slices(orders):
+    for part in _slices(orders, entries_max):
         yield Segment(orders=packed(entries={name: _encode(orders[name]) for name in part}))
-    for part in _slices(children):
+    for part in _slices(children, entries_max):
         yield Segment(children=packed(entries={name: _encode(children[name]) for name in part}))
-    for names in _slices(sorted(references)):
+    for names in _slices(sorted(references), entries_max):
         yield Segment(references=names)
     for each in filters:
         yield Segment(filters=[each])
 
 
-def _slices(items: Iterable[Any]) -> Iterable[list[Any]]:
+def _slices(items: Iterable[Any], most: int) -> Iterable[list[Any]]:
     waiting = iter(items)
-    while part := list(islice(waiting, SEGMENT_ENTRIES)):
+    while part := list(islice(waiting, most)):
         yield part
 
 

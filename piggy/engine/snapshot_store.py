@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
@@ -71,13 +72,14 @@ async def newest(
             return None
         for seq, body, mac, log_hash in lives:
             try:
-                live = _proven(context_key, tenant, seq, log_hash, bytes(body), bytes(mac))
+                tip = Tip(seq, bytes(log_hash))
+                live = proven(key=context_key, tenant=tenant, tip=tip, body=bytes(body), mac=bytes(mac))
                 segments = await _segments(connection, names, asked | {"until": seq}, live)
                 desk, held = restored(live=live, segments=segments)
             except UnableToRestore as error:
                 log.error("snapshot passed over", extra={"tenant": tenant, "seq": seq, "error": str(error)})
             else:
-                return Found(desk, Tip(seq, bytes(log_hash)), held)
+                return Found(desk, tip, held)
     return None
 
 
@@ -91,12 +93,12 @@ async def write(
         await TenantContext(connection=connection, key=context_key).enter(tenant=tenant)
         insert = sql.SQL(INSERT).format(schema=names)
         for part, body in enumerate([parts.live, *parts.segments]):
-            mac = b"" if part else _mac(context_key, tenant, tip.seq, tip.hash, body)
+            mac = b"" if part else mac_of(key=context_key, tenant=tenant, tip=tip, body=body)
             await connection.execute(
                 insert, {"fold": fold, "seq": tip.seq, "part": part, "body": body, "mac": mac}, binary=True
             )
-        named = {"seqs": [name.seq for name in held.earlier], "parts": [name.part for name in held.earlier]}
-        asked = {"fold": fold, "kept": LIVE_KEPT, "seq": tip.seq, **named}
+        stood_on = {"seqs": [name.seq for name in held.earlier], "parts": [name.part for name in held.earlier]}
+        asked = {"fold": fold, "kept": LIVE_KEPT, "seq": tip.seq, **stood_on}
         await connection.execute(sql.SQL(PRUNE).format(schema=names), asked)
     return len(parts.live) + sum(map(len, parts.segments))
 
@@ -105,7 +107,11 @@ async def _segments(
     connection: psycopg.AsyncConnection[Any], names: sql.Identifier, asked: dict[str, Any], live: Live
 ) -> list[bytes]:
     cursor = await connection.execute(sql.SQL(SEGMENTS).format(schema=names), asked, binary=True)
-    bodies = {(seq, part): bytes(body) for seq, part, body in await cursor.fetchall()}
+    return named(live=live, bodies={(seq, part): bytes(body) for seq, part, body in await cursor.fetchall()})
+
+
+def named(*, live: Live, bodies: Mapping[tuple[int, int], bytes]) -> list[bytes]:
+    """Return the segments that a live part names, by seq and part, in its order. Raises UnableToRestore."""
     wanted = []
     for name in live.segments:
         body = bodies.get((name.seq, name.part))
@@ -115,11 +121,13 @@ async def _segments(
     return wanted
 
 
-def _proven(key: bytes, tenant: str, seq: int, log_hash: bytes, body: bytes, mac: bytes) -> Live:
-    if not same(mac.hex(), _mac(key, tenant, seq, bytes(log_hash), body).hex()):
+def proven(*, key: bytes, tenant: str, tip: Tip, body: bytes, mac: bytes) -> Live:
+    """Return a live part that we made of the log as it was at `tip`. Raises UnableToRestore."""
+    if not same(mac.hex(), mac_of(key=key, tenant=tenant, tip=tip, body=body).hex()):
         raise UnableToRestore("It was not made by us of the log as it is now.")
     return live_of(body=body)
 
 
-def _mac(key: bytes, tenant: str, seq: int, log_hash: bytes, body: bytes) -> bytes:
-    return snapshot_mac(key=key, tenant=tenant, fold=fold_version(), seq=seq, log_hash=log_hash, body=body)
+def mac_of(*, key: bytes, tenant: str, tip: Tip, body: bytes) -> bytes:
+    """Return what ties a live part to the log as it was at `tip`."""
+    return snapshot_mac(key=key, tenant=tenant, fold=fold_version(), seq=tip.seq, log_hash=tip.hash, body=body)

@@ -14,9 +14,10 @@ from piggy.core.leaving import Keeping
 from piggy.engine.dispatch import Dispatch
 from piggy.engine.intake import Intake
 from piggy.engine.journal import UnableToWrite
-from piggy.engine.loop import Done, Loop
+from piggy.engine.loop import Done, Loop, Place
 from piggy.engine.storage import Storage
 from piggy.simulator.world.redis_stub import RedisStub
+from piggy.simulator.world.snapshots import Snapshots
 from piggy.simulator.world.store import SimulatedJournal, SimulatedRecall, Store
 from piggy.simulator.world.timeloop import SimulatedClock
 
@@ -43,21 +44,32 @@ class SimulatedEngine:
     """One process. `loop` is None while it is down or recovering."""
 
     def __init__(
-        self, *, name: str, tenant: str, store: Store, redis: RedisStub, clock: SimulatedClock, luck: random.Random
+        self,
+        *,
+        name: str,
+        tenant: str,
+        store: Store,
+        snapshots: Snapshots,
+        redis: RedisStub,
+        clock: SimulatedClock,
+        luck: random.Random,
     ) -> None:
         self.loop: Loop | None = None
         self.terms = 0
         self.keeping = SHORT
         self.letters = Letters()
-        self.storage = Storage(now_s=lambda: clock.mono_ns() / 1e9)
         self._name, self._tenant = name, tenant
         self._store, self._redis, self._clock, self._luck = store, redis, clock, luck
+        self._snapshots = snapshots
         self._running: asyncio.Task[None] | None = None
+        self._storage, self._blameless = Storage(), set[Place]()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Take the lease, whoever holds it, recover and serve until killed."""
         assert self._running is None
+        # What a process knows over its terms it does not know after a kill.
+        self._storage, self._blameless = Storage(now_s=lambda: self._clock.mono_ns() / 1e9), set()
         self._running = asyncio.get_running_loop().create_task(self._serve())
 
     def raise_failure(self) -> None:
@@ -87,7 +99,7 @@ class SimulatedEngine:
         if self._store.away:
             return
         self.terms += 1
-        journal = SimulatedJournal(store=self._store, token=self._store.take_lease(), storage=self.storage)
+        journal = SimulatedJournal(store=self._store, token=self._store.take_lease(), storage=self._storage)
 
         def tell(done: list[Done]) -> None:
             dispatch.tell(done)
@@ -101,7 +113,8 @@ class SimulatedEngine:
             tell=tell,
             slice_s=math.inf,
             look_up=recall.look_up,
-            storage=self.storage,
+            storage=self._storage,
+            blameless=self._blameless,
         )
         redis = self._redis
         dispatch = Dispatch(connection=redis, desks=loop.desks, settled=loop.settled)  # type: ignore[arg-type]
@@ -113,7 +126,7 @@ class SimulatedEngine:
             letters=self.letters,  # type: ignore[arg-type]
             new_id=lambda: str(uuid.UUID(int=self._luck.getrandbits(128))),
         )
-        loop.desks[self._tenant], journal.tips[self._tenant] = self._store.recover(tenant=self._tenant)
+        loop.desks[self._tenant], journal.tips[self._tenant] = self._snapshots.recover()
         desk = loop.desks[self._tenant]
         desk.entry.close(state=desk.state)
         desk.keeping = self.keeping

@@ -20,6 +20,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderType
 from piggy.core.risk import terms_hash
 from piggy.core.state import Order
+from piggy.messaging.chain import Tip
 from piggy.simulator.world.checks import RuleBroken, canonical
 from piggy.simulator.world.store import Store
 
@@ -32,13 +33,14 @@ class Auditor:
     def __init__(self, *, tenant: str, store: Store) -> None:
         self._tenant, self._store = tenant, store
         self._heard: dict[int, str] = {}
+        self._desk, self._tip = Desk(tenant=tenant), Tip()
 
     async def watch(self) -> None:
         """Ask until cancelled."""
         while True:
             await asyncio.sleep(ASK_S)
-            seq = len(self._store.rows.get(self._tenant, []))
-            self._heard[seq] = self._answers({seq})[seq]
+            self._store.recover(tenant=self._tenant, desk=self._desk, tip=self._tip)
+            self._heard[self._tip.seq] = _told(self._desk)
 
     def ask_again(self) -> None:
         """Raises RuleBroken where an answer is not what it was."""
@@ -53,9 +55,13 @@ class Auditor:
         for recorded in self._store.events(tenant=self._tenant):
             desk.apply(recorded=recorded)
             if recorded.seq in seqs:
-                told = canonical((desk.state.balances, desk.state.positions))
-                found[recorded.seq] = hashlib.sha256(repr(told).encode()).hexdigest()
-        return found | dict.fromkeys(seqs - found.keys(), "")
+                found[recorded.seq] = _told(desk)
+        return found | dict.fromkeys(seqs - found.keys(), _told(Desk(tenant=self._tenant)))
+
+
+def _told(desk: Desk) -> str:
+    told = canonical((desk.state.balances, desk.state.positions))
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def check_history(*, log: list[Recorded]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import random
@@ -22,6 +23,7 @@ from piggy.simulator.world.lp import SimulatedLp
 from piggy.simulator.world.officers import Officers
 from piggy.simulator.world.opening import ACCOUNTS, LPS, opening
 from piggy.simulator.world.redis_stub import RedisStub
+from piggy.simulator.world.snapshots import Snapshots
 from piggy.simulator.world.store import LogIsBroken, Store
 from piggy.simulator.world.timeloop import SimulatedClock, SimulatedLoop
 from piggy.simulator.world.trouble import Trouble
@@ -37,7 +39,10 @@ REST_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What a seed led to; `trace` is the last hash of the log, the same for the same seed."""
+    """What a seed led to; `trace` is the last hash of the log, the same for the same seed.
+
+    `snapshots` says how many were recovered from and how many passed over as spoilt.
+    """
 
     seed: int
     trace: str
@@ -47,6 +52,7 @@ class Life:
     terms: int
     old_tokens_refused: int
     repeats: int
+    snapshots: tuple[int, int]
     trouble: Counter[str]
 
 
@@ -74,6 +80,13 @@ def _end_all(loop: SimulatedLoop) -> None:
     loop.close()
 
 
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel what runs for ever. Raises what had ended it before."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
 class _World:
     def __init__(self, *, seed: int, loop: SimulatedLoop) -> None:
         asyncio.set_event_loop(loop)
@@ -81,9 +94,16 @@ class _World:
         self._store = Store(luck=self._luck("store"))
         self._redis = RedisStub(luck=self._luck("redis"), now_us=lambda: loop.now_us)
         clock = self._clock = SimulatedClock(loop=loop)
+        self._snapshots = Snapshots(tenant=TENANT, store=self._store, luck=self._luck("keeper"))
         self._engines = [
             SimulatedEngine(
-                name=name, tenant=TENANT, store=self._store, redis=self._redis, clock=clock, luck=self._luck(name)
+                name=name,
+                tenant=TENANT,
+                store=self._store,
+                snapshots=self._snapshots,
+                redis=self._redis,
+                clock=clock,
+                luck=self._luck(name),
             )
             for name in ("engine-1", "engine-2")
         ]
@@ -134,10 +154,12 @@ class _World:
         until_s = self._loop.time() + trouble_s
         officers = Officers(tenant=TENANT, redis=self._redis, luck=self._luck("officers"))
         auditor = Auditor(tenant=TENANT, store=self._store)
-        watching = [self._loop.create_task(each) for each in (officers.watch(until_s=until_s), auditor.watch())]
+        closing = self._loop.create_task(officers.watch(until_s=until_s))
+        watching = [self._loop.create_task(each) for each in (auditor.watch(), self._snapshots.watch())]
         await trouble.make(until_s=until_s)
-        await self._come_to_rest([*trading, watching[0]])
-        watching[1].cancel()
+        await self._come_to_rest([*trading, closing])
+        for task in watching:
+            await _ended(task)
         self._check()
         auditor.ask_again()
         quoting.cancel()
@@ -156,6 +178,7 @@ class _World:
             terms=sum(engine.terms for engine in self._engines),
             old_tokens_refused=self._store.refused_old_tokens,
             repeats=sum(worker.kept.repeats for worker in self._workers),
+            snapshots=(self._snapshots.used, self._snapshots.passed_over),
             trouble=trouble.met,
         )
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -65,10 +66,10 @@ class Store:
         if self.luck.random() < self.torn:
             raise UnableToWrite("The connection broke after the commit.")
 
-    def events(self, *, tenant: str) -> Iterator[Recorded]:
-        """Yield the log, decoded from its bytes, every hash checked. Raises LogIsBroken."""
-        tip = Tip()
-        for row in self.rows.get(tenant, []):
+    def events(self, *, tenant: str, tip: Tip | None = None) -> Iterator[Recorded]:
+        """Yield the log after `tip`, moving it, decoded from its bytes, every hash checked. Raises LogIsBroken."""
+        tip = tip or Tip()
+        for row in islice(self.rows.get(tenant, []), tip.seq, None):
             at = row.recorded
             digest = event_hash(
                 prev_hash=tip.hash,
@@ -99,13 +100,12 @@ class Store:
                 event=codec.decode_event(row.payload),
             )
 
-    def recover(self, *, tenant: str) -> tuple[Desk, Tip]:
-        """Return the desk as its log makes it, and where the log ends."""
-        desk = Desk(tenant=tenant)
-        for recorded in self.events(tenant=tenant):
+    def recover(self, *, tenant: str, desk: Desk | None = None, tip: Tip | None = None) -> tuple[Desk, Tip]:
+        """Return the desk as its log makes it, of nothing or of how it was at `tip`, and where the log ends."""
+        desk, tip = desk or Desk(tenant=tenant), tip or Tip()
+        for recorded in self.events(tenant=tenant, tip=tip):
             desk.apply(recorded=recorded)
-        rows = self.rows.get(tenant, [])
-        return desk, Tip(len(rows), rows[-1].hash) if rows else Tip()
+        return desk, tip
 
     def whole(self, *, tenant: str) -> Desk:
         """Return the desk as its log would have made it if nothing had ever left its state."""

@@ -40,6 +40,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"seed {seed}  trace {found.trace[:16]}  {found.events} events, {found.fills} fills at LPs, "
                 f"{found.repeats} repeats, {found.terms} engine terms, {found.old_tokens_refused} old tokens refused, "
+                f"{found.snapshots[0]} snapshots read, {found.snapshots[1]} spoilt, "
                 f"{found.simulated_s:.0f} s in {time.monotonic() - began_s:.1f} s  [{met}]"
             )
         if broken:
