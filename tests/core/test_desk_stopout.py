@@ -145,18 +145,20 @@ def test_the_largest_loser_goes_first(floor: Floor) -> None:
     assert stopped.positions == ("O000000002",)
 
 
-def test_hedged_positions_that_bind_nothing_go_when_nothing_is_left(floor: Floor) -> None:
+def test_hedged_positions_that_bind_nothing_are_called_and_go_when_nothing_is_left(floor: Floor) -> None:
+    """Of 100.00 dollars 9 of spread are lost at once and 91 at a spread of 91 points: at nothing nothing happens."""
     floor.do(cmd.ConfigureMargin(group="b", symbol="*", settings=MarginSettings(hedged_ratio=D(0))))
     floor.open_account("h1", group="b", amount=4_000, hedging=True)
     for side in (Side.BUY, Side.SELL):
         floor.place("h1", side, "1")
     assert floor.desk.state.used_margin["h1"] == 0
     floor.do(cmd.DebitAccount(account_id="h1", amount=D(3_900), reference="out"))
-    for bid, ask, closes in (("1.09970", "1.10050", False), ("1.09930", "1.10070", True)):
+    for ask, over in (("1.10060", False), ("1.10061", False), ("1.10062", True)):
         for venue in ("LP1", "LP2", "LP3"):
-            floor.quote(venue, bid, ask)
+            floor.quote(venue, "1.09970", ask)
         done = floor.act()
-        assert [stop.level_percent for stop in only(done, ev.StoppedOut)] == ([D(0)] if closes else [])
+        assert [stop.level_percent for stop in only(done, ev.StoppedOut)] == ([D(0)] if over else [])
+        assert ("MarginCalled" in names(done)) is over
     assert not floor.desk.state.positions_of["h1"] and floor.desk.state.balances["h1"] == 0
 
 

@@ -26,6 +26,20 @@ def test_margin_says_which_field_it_cannot_use(changes: dict[str, Any], field: s
     assert (settings_fault(settings=MarginSettings(**changes)) or "").startswith(f"{field}: ")
 
 
+@pytest.mark.parametrize(("above", "percent"), [(D(10**15), D(0)), (D(0), D(10**6))])
+def test_a_tier_reaches_as_far_as_exact_arithmetic_has_digits(above: D, percent: D) -> None:
+    """Amounts to a thousand million million, percents to a million, and not a step further."""
+    assert settings_fault(settings=MarginSettings(tiers=(MarginTier(above=above, percent=percent),))) is None
+
+
+@pytest.mark.parametrize(
+    ("above", "percent", "field"), [(D(10**15 + 1), D(0), "above"), (D(0), D(10**6 + 1), "percent")]
+)
+def test_beyond_that_a_tier_cannot_be_used(above: D, percent: D, field: str) -> None:
+    fault = settings_fault(settings=MarginSettings(tiers=(MarginTier(above=above, percent=percent),)))
+    assert (fault or "").startswith(f"tiers[0].{field}: ")
+
+
 def test_margin_that_can_be_used_has_no_fault() -> None:
     windows = (NewsWindow(from_us=1, until_us=2, symbol="EURUSD", percent=D(50)),)
     assert settings_fault(settings=MarginSettings(news=windows)) is None

@@ -5,13 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core import touching
 from piggy.core.accounts import TradingState
-from piggy.core.orders import OrderState, OrderType, Side
-from tests.core.floor import Floor, only
+from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
+from tests.core.floor import EURUSD, Floor, only
 from tests.core.test_guaranteed_stops import jump, offering, protected
 
 D = Decimal
@@ -79,3 +81,19 @@ def test_a_flattening_leaves_what_a_stop_is_owed_until_a_venue_has_told(floor: F
     floor.fill(close, "1.05")
     (fill,) = only(floor.do(wind_down), ev.OrderFilled)
     assert (fill.quantity, fill.price) == (D("0.9"), D("1.09900")) and not floor.desk.state.positions
+
+
+def test_nothing_else_is_stopped_out_before_a_guaranteed_stop_is_kept(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 12,000 dollars 11,000 are lost at the market, but 110 at the stop: then the pounds are no risk."""
+    monkeypatch.setattr(touching, "ORDERS_PER_STEP_MAX", 0)
+    floor.do(cmd.DebitAccount(account_id="b1", amount=D(88_000), reference="out"))
+    protected(floor, "b1")
+    floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, symbol="GBPUSD", base="GBP")))
+    floor.quote("LP1", "1.10000", "1.10010", symbol="GBPUSD")
+    pounds = OrderTerms(account_id="b1", symbol="GBPUSD", side=Side.BUY, quantity=D(1))
+    assert only(floor.do(cmd.PlaceOrder(terms=pounds)), ev.OrderFilled)
+    events = jump(floor, "-0.11")
+    assert [fill.price for fill in only(events, ev.OrderFilled)] == [D("1.09900")]
+    assert not only(events, ev.StoppedOut) and list(floor.desk.state.positions) == ["b1:GBPUSD"]

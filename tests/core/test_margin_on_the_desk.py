@@ -161,6 +161,18 @@ def test_g8_g9_g10_half_of_the_margin_is_the_bar_and_nothing_of_another_account_
     assert funds(floor, "second").equity == 10_000
 
 
+@pytest.mark.parametrize(("price", "closed"), [("3.50", False), ("3.49", True)])
+def test_g8_margin_of_a_single_dollar_has_a_level_too(price: str, closed: bool) -> None:
+    """G8: a share at 5.00 binds 1.00, of 2.00 that are there; 1.50 lower half of it is left."""
+    floor = floor_of(SHARE)
+    account(floor, "2.00")
+    say(floor, "ACME", "5.00", "5.00")
+    buy(floor, "ACME", "1")
+    assert funds(floor).used_margin == 1
+    say(floor, "ACME", price, price)
+    assert bool(only(floor.act(), ev.StoppedOut)) is closed
+
+
 def test_g11_a_gap_past_the_cash_is_made_good_once_in_the_ledger_and_after_a_crash() -> None:
     """G11: cash 1,000, loss 1,250 at the fill: balance 0.00, 250.00 from the house. G12: 5,000 elsewhere stay there."""
     floor = floor_of(INDEX)

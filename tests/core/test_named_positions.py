@@ -63,8 +63,9 @@ def test_a_position_is_not_closed_at_the_price_of_another_symbol(floor: Floor) -
     assert floor.desk.state.balances["h1"] == 100_000
 
 
-@pytest.mark.parametrize(("account_id", "named"), [("h1", MINE), ("b1", NETTED), ("b1", None)])
+@pytest.mark.parametrize(("account_id", "named"), [("h1", MINE), ("b1", NETTED), ("b1", None), ("b2", "b2:EURUSD")])
 def test_ones_own_position_may_be_named(floor: Floor, account_id: str, named: str | None) -> None:
+    """A netting account has one name for it in a symbol, whether it holds it yet, as b2, or not."""
     assert only(floor.place(account_id, Side.SELL, "1", position_id=named), ev.OrderFilled)
 
 
