@@ -13,6 +13,7 @@ from apps.liquidity import selectors as liquidity
 from apps.outbox import selectors as outbox
 from apps.policies.models import ANY_SYMBOL, OF_RECORD, Kind, Policy, said_elsewhere
 from apps.risk import selectors as risk
+from piggy.core.bookbuild import BuildMode, PriceBuild, SpreadProfile, ThinBook
 from piggy.core.clearance import Calendar
 from piggy.core.limits import HOUSE_LIMITS, OF_THE_GROUP
 from piggy.core.money import plain
@@ -148,6 +149,8 @@ def effective(*, group: str) -> list[Row]:
             "commission": (f"{record.commission_per_lot.normalize():f} per lot", _group(record)),
             "leverage": (f"{record.leverage_max.normalize():f}", _group(record)),
             "margin": (f"{instrument.margin_percent.normalize():f} %", f"symbol {symbol}"),
+            "price": ("the best of each side", NOT_SET),
+            "spread": ("as it is", NOT_SET),
             "guaranteed stops": ("none", NOT_SET),
             "swap": ("none", NOT_SET),
             "hedging": ("none", NOT_SET),
@@ -226,10 +229,30 @@ def _from_profiles(live: dict[tuple[str, str, str], Policy], group: str, symbol:
             found["ask markup"] = (f"{band.ask:f} {band.unit.value}", str(row))
         if profile.commission is not None:
             found["commission"] = (msgspec.json.encode(profile.commission).decode(), str(row))
+        if profile.build is not None:
+            found["price"] = (_price(profile.build), str(row))
+        if profile.spread is not None:
+            found["spread"] = (_spread(profile.spread), str(row))
         if (offer := profile.guaranteed_stops) is not None:
             told = f"{offer.premium_points:f} points, at least {offer.distance_points_min:f} away"
             found["guaranteed stops"] = (told if offer.offered else "not offered", str(row))
     return found
+
+
+def _price(build: PriceBuild) -> str:
+    if build.size_lots is None:
+        return "the middle" if build.mode is BuildMode.MIDPOINT else "the best of each side"
+    made = "average" if build.mode is BuildMode.VWAP else "worst"
+    thin = ", none while there are fewer" if build.thin is ThinBook.REJECT else ""
+    return f"{made} of {build.size_lots.normalize():f} lots{thin}"
+
+
+def _spread(limits: SpreadProfile) -> str:
+    if limits.target_points is not None:
+        return f"{limits.target_points} points"
+    least = "" if limits.min_points is None else f"at least {limits.min_points} points"
+    most = "" if limits.max_points is None else f"past {limits.max_points} points: {limits.action.value}"
+    return ", ".join(filter(None, (least, most))) or "as it is"
 
 
 def _group(record: Any) -> str:

@@ -2,12 +2,14 @@
 
 The modes are those that bridges offer (NORMAL, VWAP, CUM_QTY, MIDPOINT); the breach actions ABSORB, PASS and REJECT.
 Prices that are not on the tick are rounded against the taker on both sides alike: bids down, asks up.
+A book thinner than the size is priced for what there is: never better for that than a deeper book, as the top would be.
 """
 
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,6 +17,7 @@ from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 
 TWO = Decimal(2)
+SIZE_LOTS_MAX = Decimal(1_000_000)
 Levels = tuple[AttributedLevel, ...]
 
 
@@ -26,6 +29,26 @@ class BuildMode(StrEnum):
     VWAP = "vwap"
     CUMULATIVE = "cumulative"
     MIDPOINT = "midpoint"
+
+
+class ThinBook(StrEnum):
+    """What to show while fewer lots are quoted than the size: the price of those there are, or no price."""
+
+    PASS = "pass"
+    REJECT = "reject"
+
+
+class PriceBuild(msgspec.Struct, frozen=True, kw_only=True):
+    """How a group's raw price is built; VWAP and CUMULATIVE are of `size_lots`, which they need, on each side."""
+
+    mode: BuildMode
+    size_lots: Decimal | None = None
+    thin: ThinBook = ThinBook.PASS
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the price is one of a size, and lots beyond it have their own."""
+        return self.size_lots is not None
 
 
 class SpreadAction(StrEnum):
@@ -50,20 +73,64 @@ class BuiltQuote(msgspec.Struct, frozen=True, kw_only=True):
 
     bid: Decimal
     ask: Decimal
+    is_thin: bool = False
 
 
-def built(*, bids: Levels, asks: Levels, mode: BuildMode, size: Decimal, tick: Decimal) -> BuiltQuote | None:
-    """Return the price of `size` lots (> 0) out of depth sorted best first; None where the depth does not suffice."""
+class BuiltSide(NamedTuple):
+    """One side of a build: `lots` are dealt at `price`; `is_thin` where those are fewer than the size."""
+
+    price: Decimal
+    lots: Decimal
+    is_thin: bool
+
+
+def built_side(*, levels: Levels, build: PriceBuild, is_bid: bool, tick: Decimal) -> BuiltSide | None:
+    """Return what a build of a size makes of one side, best first, on the tick; None where nothing is quoted."""
+    assert build.size_lots is not None, "only a build of a size is made of one side"
+    if not levels:
+        return None
+    left, value, price = build.size_lots, ZERO, levels[0].price
+    for level in levels:
+        part, price = min(left, level.size), level.price
+        left, value = left - part, value + part * price
+        if left == 0:
+            break
+    lots = build.size_lots - left
+    if build.mode is BuildMode.VWAP and lots:
+        price = value / lots
+    return BuiltSide(_on_tick(price, tick, is_bid), lots, left > 0)
+
+
+def built(*, bids: Levels, asks: Levels, build: PriceBuild, tick: Decimal) -> BuiltQuote | None:
+    """Return both sides as `build` has them, out of depth sorted best first; None where a side is not quoted.
+
+    The one place that decides what a build's bid and ask are.
+    """
     if not bids or not asks:
         return None
-    if mode is BuildMode.BEST:
-        return BuiltQuote(bid=bids[0].price, ask=asks[0].price)
-    if mode is BuildMode.MIDPOINT:
-        middle = (bids[0].price + asks[0].price) / TWO
-        return _on_tick(middle, middle, tick)
-    price = _average if mode is BuildMode.VWAP else _reached
-    bid, ask = price(bids, size), price(asks, size)
-    return None if bid is None or ask is None else _on_tick(bid, ask, tick)
+    if build.is_deep:
+        bid = built_side(levels=bids, build=build, is_bid=True, tick=tick)
+        ask = built_side(levels=asks, build=build, is_bid=False, tick=tick)
+        assert bid is not None, "it is quoted"
+        assert ask is not None, "it is quoted"
+        return BuiltQuote(bid=bid.price, ask=ask.price, is_thin=bid.is_thin or ask.is_thin)
+    top = BuiltQuote(bid=bids[0].price, ask=asks[0].price)
+    if build.mode is BuildMode.BEST:
+        return top
+    middle = (top.bid + top.ask) / TWO
+    return BuiltQuote(bid=_on_tick(middle, tick, True), ask=_on_tick(middle, tick, False))
+
+
+def build_fault(*, build: PriceBuild) -> str:
+    """Return what is wrong with a build, its field first, '' when nothing is."""
+    size = build.size_lots
+    if build.mode in (BuildMode.VWAP, BuildMode.CUMULATIVE):
+        if size is None or not (size.is_finite() and 0 < size <= SIZE_LOTS_MAX):
+            return f"size_lots: {build.mode} is the price of a size, more than 0 and at most {SIZE_LOTS_MAX} lots"
+        return ""
+    if size is not None:
+        return f"size_lots: {build.mode} is made of the best prices and has no size"
+    return "" if build.thin is ThinBook.PASS else f"thin: {build.mode} has no size that a book could be too thin for"
 
 
 def with_spread(*, quote: BuiltQuote, profile: SpreadProfile, tick: Decimal) -> BuiltQuote | None:
@@ -83,26 +150,5 @@ def _around(quote: BuiltQuote, points: int, tick: Decimal) -> BuiltQuote:
     return BuiltQuote(bid=bid, ask=bid + points * tick)
 
 
-def _on_tick(bid: Decimal, ask: Decimal, tick: Decimal) -> BuiltQuote:
-    return BuiltQuote(
-        bid=(bid / tick).to_integral_value(ROUND_FLOOR) * tick, ask=(ask / tick).to_integral_value(ROUND_CEILING) * tick
-    )
-
-
-def _average(levels: Levels, size: Decimal) -> Decimal | None:
-    left, value = size, ZERO
-    for level in levels:
-        part = min(left, level.size)
-        left, value = left - part, value + part * level.price
-        if left == 0:
-            return value / size
-    return None
-
-
-def _reached(levels: Levels, size: Decimal) -> Decimal | None:
-    left = size
-    for level in levels:
-        left -= level.size
-        if left <= 0:
-            return level.price
-    return None
+def _on_tick(price: Decimal, tick: Decimal, is_bid: bool) -> Decimal:
+    return (price / tick).to_integral_value(ROUND_FLOOR if is_bid else ROUND_CEILING) * tick

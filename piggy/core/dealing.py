@@ -22,6 +22,7 @@ from piggy.core.dealer_commands import DealAt, RejectReason
 from piggy.core.dealer_events import DealerOutcome
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.moment import Moment
+from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, OrderType
 from piggy.core.pricing import at_least_as_good, worst_price
 from piggy.core.routing_rules import Treatment
@@ -240,11 +241,10 @@ def _deal(
     if lots <= 0:
         return _end(held, order, moment, by=by, outcome=DealerOutcome.REJECTED, reason="nothing left to reduce")
     execution.events.append(_decided(held, moment, by=by, outcome=outcome, reason=reason, price=price))
-    markup = moment.markup(account_id=terms.account_id, symbol=terms.symbol, side=terms.side, lots=terms.quantity)
     execution.fill(
         order=order,
         quantity=lots,
-        raw=price - terms.side.sign * (markup or Decimal(0)),
+        raw=price - _over_best(terms=terms, moment=moment),
         price=price,
         book="B",
         counterparty="dealer",
@@ -253,6 +253,15 @@ def _deal(
     if execution.leaves(order) > 0:
         execution.cancel(order=order, outcome="cancelled", reason="nothing left to reduce")
     return settled(execution=execution)
+
+
+def _over_best(*, terms: OrderTerms, moment: Moment) -> Decimal:
+    """Return how far what the client is shown lies above the best raw price, below nothing where he sells."""
+    account_id, symbol, side = terms.account_id, terms.symbol, terms.side
+    levels = moment.levels(symbol=symbol, side=side)
+    front = moment.front(account_id=account_id, symbol=symbol, side=side, levels=levels)
+    markup = moment.markup(account_id=account_id, symbol=symbol, side=side, lots=terms.quantity)
+    return side.sign * (markup or ZERO) + (front.price - levels[0].price if front else ZERO)
 
 
 def _route(*, held: Held, by: str, outcome: DealerOutcome, execution: Execution) -> None:

@@ -22,6 +22,7 @@ from piggy.core import (
     venue_reports,
 )
 from piggy.core import commands as cmd
+from piggy.core import events as ev
 from piggy.core.bust_commands import BustFills, CorrectFill
 from piggy.core.events import AnyEvent
 
@@ -90,3 +91,13 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.BringOrderBack: leaving.bring_order_back,
     cmd.SkipNumbers: leaving.skip_numbers,
 }
+
+
+def without_rate(*, command: cmd.AnyCommand, text: str) -> tuple[AnyEvent, ...]:
+    """Return what becomes of a command that no rate could be found for.
+
+    A fill is never refused for it: its worker tells it again until there is one.
+    """
+    if isinstance(command, cmd.RecordVenueFill | cmd.RecordVenueCorrection):
+        return ()
+    return (ev.CommandRefused(code="NO_RATE", field="symbol", text=text),)

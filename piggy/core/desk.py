@@ -24,7 +24,7 @@ from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Conversion, Touch, currency_pairs
 from piggy.core.correction_events import OrderFillBusted
-from piggy.core.decisions import DECISIONS
+from piggy.core.decisions import DECISIONS, without_rate
 from piggy.core.entry import Entry
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.execution import Execution, UnableToConvert
@@ -116,6 +116,7 @@ class Desk:
             desk.market.configure(venue=venue)
         for command_id, request_hash, answer, order_id in memory.answers:
             desk._answered[command_id] = _Answered(request_hash, answer, order_id)
+        desk.market.configure_builds(profiles=state.profiles)
         desk._forgotten = Forgotten(filters=memory.filters, count=memory.forgotten)
         desk._due.update(state.holders, state.stops, state.resting)
         desk._groups = {(account.group, account.currency): None for account in state.accounts.values()}
@@ -164,7 +165,7 @@ class Desk:
         try:
             return tuple(DECISIONS[type(command)](command=command, moment=moment))
         except UnableToConvert as unable:
-            return _without_rate(command, str(unable))
+            return without_rate(command=command, text=str(unable))
 
     def apply(self, *, recorded: Recorded) -> None:
         """Fold one committed event in, in the order of the log."""
@@ -291,7 +292,8 @@ class Desk:
             best = market.best(symbol=symbol, now_us=now_us)
             if best is not None and (bid := best.bid) is not None and (ask := best.ask) is not None:
                 older, newer = bid.received_at_us, ask.received_at_us
-                self._take_mark(symbol, Touch(bid.price, ask.price, older if older <= newer else newer))
+                touch = Touch(bid.price, ask.price, older if older <= newer else newer)
+                self._take_mark(symbol, market.deepened(symbol, touch, now_us) if market.is_deep else touch)
             for option in self._options.get(symbol, ()):
                 self._mark_option(option, now_us)
 
@@ -328,6 +330,9 @@ class Desk:
         self._rates.clear()
         if option := event.instrument.option:
             self._options.setdefault(option.underlying, set()).add(event.instrument.symbol)
+
+    def _configured_pricing(self, _: ev.PricingConfigured) -> None:
+        self.market.configure_builds(profiles=self.state.profiles)
 
     def _configured_venue(self, event: ev.VenueConfigured) -> None:
         self.market.configure(venue=event.venue)
@@ -383,6 +388,7 @@ class Desk:
 # What the desk itself does after the fold; most events of the log are a leg's way and ask nothing of it.
 _FOLLOWS: dict[type, Callable[[Desk, Any], None]] = {
     ev.InstrumentConfigured: Desk._configured_instrument,
+    ev.PricingConfigured: Desk._configured_pricing,
     ev.VenueConfigured: Desk._configured_venue,
     ev.OrderAccepted: Desk._accepted,
     ev.OrderAmended: Desk._amended,
@@ -391,10 +397,3 @@ _FOLLOWS: dict[type, Callable[[Desk, Any], None]] = {
     OrderFillBusted: Desk._dealt,
     ev.SwapCharged: Desk._charged,
 }
-
-
-def _without_rate(command: AnyCommand, text: str) -> tuple[AnyEvent, ...]:
-    """A fill is never refused for want of a rate: its worker tells it again until there is one."""
-    if isinstance(command, cmd.RecordVenueFill | cmd.RecordVenueCorrection):
-        return ()
-    return (ev.CommandRefused(code="NO_RATE", field="symbol", text=text),)

@@ -13,6 +13,7 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import Account, Group
+from piggy.core.building import bases
 from piggy.core.conversion import Pairs, Touch, conversion
 from piggy.core.instruments import Instrument, points_worth
 from piggy.core.leverage_rules import ESMA_2018
@@ -20,7 +21,7 @@ from piggy.core.margin import MarginSettings
 from piggy.core.money import ZERO
 from piggy.core.positions import Position
 from piggy.core.pricing import markup
-from piggy.core.profiles import profiles_of
+from piggy.core.profiles import build_of, profiles_of
 from piggy.core.state import State
 
 ONE, HUNDRED = Decimal(1), Decimal(100)
@@ -132,8 +133,8 @@ def _closing(state: State, position: Position, group: Group, instrument: Instrum
     bid, ask, _ = mark
     is_long = position.quantity > 0
     if state.profiles:
-        over = _profiled(state, position, group, instrument, mark)
-    elif points := group.bid_markup_points if is_long else group.ask_markup_points:
+        return _profiled(state, position, group, instrument, mark)
+    if points := group.bid_markup_points if is_long else group.ask_markup_points:
         over = points_worth(points, instrument.price_digits)
     else:
         return bid if is_long else ask
@@ -141,17 +142,22 @@ def _closing(state: State, position: Position, group: Group, instrument: Instrum
 
 
 def _profiled(state: State, position: Position, group: Group, instrument: Instrument, mark: Touch) -> Decimal:
+    profiles, seen = profiles_of(profiles=state.profiles, group=group.name, symbol=position.symbol), None
+    if (build := build_of(profiles=profiles)) is not None:
+        mark, seen = bases(touch=mark, build=build, tick=instrument.tick_size)
     over = markup(
         group=group,
-        profiles=profiles_of(profiles=state.profiles, group=group.name, symbol=position.symbol),
+        profiles=profiles,
         instrument=instrument,
         side=position.side.contra,
         lots=position.lots,
         touch=mark,
         at_us=mark.at_us,
         firm=True,
+        seen=seen,
     )
-    return over or ZERO
+    over = over or ZERO
+    return mark.bid - over if position.quantity > 0 else mark.ask + over
 
 
 def rate_of(

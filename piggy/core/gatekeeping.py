@@ -26,7 +26,6 @@ from piggy.core.open_risk import OpenRisk
 from piggy.core.option_margin import option_margin
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
-from piggy.core.pricing import client_price
 from piggy.core.profiles import GuaranteedStops
 from piggy.core.repeats import repeated_at_us
 from piggy.core.routing import only_passed_on
@@ -279,14 +278,15 @@ def _reference_price(*, context: GateContext, moment: Moment) -> Decimal | None:
     own = terms.limit_price if terms.limit_price is not None else terms.stop_price
     if own is not None and terms.type is not _MARKET:
         return own
-    group = context.group
-    touch, points = (
-        (context.ask, group.ask_markup_points) if terms.side is _BUY else (context.bid, group.bid_markup_points)
-    )
+    touch, points = context.bid, context.group.bid_markup_points
+    if terms.side is _BUY:
+        touch, points = context.ask, context.group.ask_markup_points
     if touch is None or not (points or moment.state.profiles):
         return touch
+    if moment.market.is_deep:
+        return street_price(terms=terms, moment=moment) or touch
     markup = moment.markup(account_id=terms.account_id, symbol=terms.symbol, side=terms.side, lots=terms.quantity)
-    return client_price(raw=touch, markup=markup, side=terms.side) if markup else touch
+    return touch if markup is None else touch + terms.side.sign * markup
 
 
 def _others(*, state: State, terms: OrderTerms, replaces: Order | None) -> list[Order]:

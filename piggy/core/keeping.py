@@ -6,9 +6,11 @@ from decimal import Decimal
 
 import msgspec
 
+from piggy.core.bookbuild import BuiltSide, Levels
 from piggy.core.execution import Execution
 from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel
+from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.pricing import at_least_as_good, client_price
 from piggy.core.routing import on_step
@@ -16,19 +18,43 @@ from piggy.core.state import Order
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
-    """Lots that the house fills itself at one level of the consolidated book."""
+    """Lots that the house fills itself at one level of the consolidated book.
+
+    Of a build of `size_lots` they are dealt at its price, which is `over` above the level's, or below it.
+    """
 
     quantity: Decimal
     raw: Decimal
     venue: str
+    over: Decimal = ZERO
+    size_lots: Decimal | None = None
 
 
 def keeps_of(
-    *, levels: tuple[AttributedLevel, ...], quantity: Decimal, side: Side, limit: Decimal, instrument: Instrument
+    *,
+    levels: Levels,
+    quantity: Decimal,
+    side: Side,
+    limit: Decimal,
+    instrument: Instrument,
+    front: BuiltSide | None = None,
 ) -> tuple[Keep, ...]:
-    """Return B-book fills on a copy of the consolidated book: the whole steps quoted at each level, best first."""
+    """Return B-book fills on a copy of the consolidated book: the whole steps quoted at each level, best first.
+
+    The lots of a `front` are dealt at its price, all others at their own.
+    """
     keeps: list[Keep] = []
     left = quantity
+    if front is not None:
+        if not at_least_as_good(price=front.price, limit=limit, side=side):
+            return ()
+        within, levels = _parted(levels=levels, lots=front.lots)
+        for level in within:
+            lots = left if left <= level.size else on_step(lots=level.size, instrument=instrument)
+            if lots > 0:
+                over = front.price - level.price
+                keeps.append(Keep(quantity=lots, raw=level.price, venue=level.venue, over=over, size_lots=front.lots))
+                left -= lots
     for level in levels:
         if left <= 0 or not at_least_as_good(price=level.price, limit=limit, side=side):
             break
@@ -40,15 +66,30 @@ def keeps_of(
     return tuple(keeps)
 
 
+def _parted(*, levels: Levels, lots: Decimal) -> tuple[Levels, Levels]:
+    """Return the first `lots` of a side, and the rest of it."""
+    within: list[AttributedLevel] = []
+    rest: list[AttributedLevel] = []
+    for level in levels:
+        part = min(lots, level.size)
+        lots -= part
+        if part:
+            within.append(msgspec.structs.replace(level, size=part))
+        if part < level.size:
+            rest.append(msgspec.structs.replace(level, size=level.size - part))
+    return tuple(within), tuple(rest)
+
+
 def guaranteed_keep(
-    *, order: Order, quantity: Decimal, levels: tuple[AttributedLevel, ...], execution: Execution
+    *, order: Order, quantity: Decimal, levels: Levels, execution: Execution, front: BuiltSide | None = None
 ) -> Keep:
     """Return what the house takes over at a guaranteed stop: all of it, whatever is quoted and how much of it.
 
-    The market that it is held against is the best price there is, else the last there was, else the stop itself.
+    The market that it is held against is the price shown, else the last best there was, else the stop itself.
     """
     if levels:
-        return Keep(quantity=quantity, raw=levels[0].price, venue=levels[0].venue)
+        over = front.price - levels[0].price if front else ZERO
+        return Keep(quantity=quantity, raw=levels[0].price, venue=levels[0].venue, over=over)
     mark, stop = execution.moment.marks.get(order.terms.symbol), order.terms.stop_price
     assert stop is not None, "a guaranteed stop has its price"
     last = stop if mark is None else mark.ask if order.terms.side is Side.BUY else mark.bid
@@ -57,7 +98,8 @@ def guaranteed_keep(
 
 def keep_lots(*, order: Order, keep: Keep, markup: Decimal, execution: Execution) -> None:
     """Fill the client from the house: at the level's price and his markup, or at his guaranteed stop."""
-    market = client_price(raw=keep.raw, markup=markup, side=order.terms.side)
+    market = client_price(raw=keep.raw + keep.over, markup=markup, side=order.terms.side)
+    kept = f"kept at {keep.venue}'s price" if keep.size_lots is None else f"kept at the price of {keep.size_lots} lots"
     stop = order.terms.stop_price if order.guaranteed else None
     execution.fill(
         order=order,
@@ -66,6 +108,6 @@ def keep_lots(*, order: Order, keep: Keep, markup: Decimal, execution: Execution
         price=market if stop is None else stop,
         book="B",
         counterparty=keep.venue,
-        reason=f"kept at {keep.venue}'s price" if stop is None else f"guaranteed; the market was at {market}",
+        reason=kept if stop is None else f"guaranteed; the market was at {market}",
         market=market,
     )

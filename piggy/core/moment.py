@@ -9,6 +9,8 @@ import msgspec
 
 from piggy.core.accounts import Account, Group
 from piggy.core.activity import Activity, Windows
+from piggy.core.bookbuild import BuiltSide, PriceBuild, ThinBook, built_side
+from piggy.core.building import DeepTouch, bases, built_quote
 from piggy.core.conversion import UNCHANGED, Conversion, Pairs, Touch, conversion
 from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, funds_of, is_protected
 from piggy.core.instruments import Instrument
@@ -20,7 +22,7 @@ from piggy.core.money import ZERO
 from piggy.core.option_margin import option_margin
 from piggy.core.orders import Side
 from piggy.core.pricing import client_price, group_markup, markup
-from piggy.core.profiles import PriceProfile, profiles_of
+from piggy.core.profiles import PriceProfile, build_of, profiles_of
 from piggy.core.quotes import Market
 from piggy.core.ranking import Rankings
 from piggy.core.rollover import month_of
@@ -84,28 +86,83 @@ class Moment(msgspec.Struct, frozen=True):
     def markup(
         self, *, account_id: str, symbol: str, side: Side, lots: Decimal = ZERO, firm: bool = False
     ) -> Decimal | None:
-        """Return what an order of `lots` pays over the raw price now; None where the spread is not to be shown."""
+        """Return what an order of `lots` pays over the raw price now, or over its group's build of a size (`front`).
+
+        None where no price is to be shown: at this spread, or of this depth.
+        """
         state = self.state
         group, instrument = state.groups[state.accounts[account_id].group], state.instruments[symbol]
         if not state.profiles:
             return group_markup(group, instrument, side)
         profiles = self.profiles(account_id=account_id, symbol=symbol)
+        touch, seen = self.touch(symbol) if profiles else None, None
+        if self.market.is_deep and touch is not None and (build := build_of(profiles=profiles)) is not None:
+            touch = self.deep(touch, symbol)
+            if not firm and self._hides(touch, build, instrument):
+                return None
+            touch, seen = bases(touch=touch, build=build, tick=instrument.tick_size)
         return markup(
             group=group,
             profiles=profiles,
             instrument=instrument,
             side=side,
             lots=lots,
-            touch=self.touch(symbol) if profiles else None,
+            touch=touch,
             at_us=self.now_us,
             firm=firm,
+            seen=seen,
         )
+
+    def front(
+        self, *, account_id: str, symbol: str, side: Side, levels: tuple[AttributedLevel, ...]
+    ) -> BuiltSide | None:
+        """Return the price and lots that the account's group is shown of `levels` as one, before markup.
+
+        None where it is shown the best level as it is, or nothing.
+        """
+        if not self.market.is_deep:
+            return None
+        build = build_of(profiles=self.profiles(account_id=account_id, symbol=symbol))
+        return self.front_of(build=build, symbol=symbol, side=side, levels=levels)
+
+    def front_of(
+        self, *, build: PriceBuild | None, symbol: str, side: Side, levels: tuple[AttributedLevel, ...]
+    ) -> BuiltSide | None:
+        """Return what a build of a size makes of `levels`; None for any other."""
+        if build is None or not build.is_deep:
+            return None
+        tick = self.state.instruments[symbol].tick_size
+        return built_side(levels=levels, build=build, is_bid=side is not _BUY, tick=tick)
+
+    def deep(self, touch: Touch, symbol: str) -> Touch:
+        """Return `touch`, as `touch` of the symbol is now, with the depth behind it."""
+        mark = self.marks.get(symbol)
+        if touch is mark:
+            return touch
+        now = self.market.deepened(symbol, touch, self.now_us)
+        # What was built of the same depth is kept with the mark.
+        return mark if isinstance(mark, DeepTouch) and mark.bids is now.bids and mark.asks is now.asks else now
+
+    def _hides(self, touch: Touch, build: PriceBuild, instrument: Instrument) -> bool:
+        """Whether the book is too thin for the build to be shown; one that lacks a side is."""
+        if build.thin is not ThinBook.REJECT:
+            return False
+        best = self.market.best(symbol=instrument.symbol, now_us=self.now_us)
+        if best is None or not best.two_sided:
+            return True
+        return built_quote(touch=touch, build=build, tick=instrument.tick_size).is_thin
 
     def street_price(self, *, account_id: str, symbol: str, side: Side, lots: Decimal) -> Decimal | None:
         """Return what the account would pay or get in the street now, markup included; None off quotes."""
         levels = self.levels(symbol=symbol, side=side)
         markup = self.markup(account_id=account_id, symbol=symbol, side=side, lots=lots)
-        return client_price(raw=levels[0].price, markup=markup, side=side) if levels and markup is not None else None
+        if not levels or markup is None:
+            return None
+        raw = levels[0].price
+        if self.market.is_deep:
+            front = self.front(account_id=account_id, symbol=symbol, side=side, levels=levels)
+            raw = front.price if front else raw
+        return client_price(raw=raw, markup=markup, side=side)
 
     def touch(self, symbol: str) -> Touch | None:
         """Return the live best bid and ask, or the last there were."""

@@ -33,20 +33,23 @@ def markup(
     touch: Touch | None = None,
     at_us: int = 0,
     firm: bool = False,
+    seen: Touch | None = None,
 ) -> Decimal | None:
     """Return what an order of `lots` pays on `side` over the raw price, in the quote currency per unit.
 
     None where a profile shows no price at this spread, unless a price is owed (`firm`). `profiles` come most specific
-    first. Without a `touch` a markup in basis points has nothing to be a part of and is nothing.
+    first. Without a `touch` a markup in basis points has nothing to be a part of and is nothing. Band and spread are
+    put on what is `seen`, the touch itself unless a build says otherwise.
     """
     if not profiles:
         return group_markup(group, instrument, side)
     band, spread = _in_force(group=group, profiles=profiles, lots=lots, at_us=at_us)
     if touch is None:
         return _amount(band=band, side=side, price=ZERO, instrument=instrument)
+    bid, ask, _ = seen or touch
     plain = BuiltQuote(
-        bid=touch.bid - _amount(band=band, side=Side.SELL, price=touch.bid, instrument=instrument),
-        ask=touch.ask + _amount(band=band, side=Side.BUY, price=touch.ask, instrument=instrument),
+        bid=bid - _amount(band=band, side=Side.SELL, price=bid, instrument=instrument),
+        ask=ask + _amount(band=band, side=Side.BUY, price=ask, instrument=instrument),
     )
     shaped = with_spread(quote=plain, profile=spread, tick=instrument.point) if spread else plain
     shown = shaped or plain

@@ -5,7 +5,7 @@ What a profile leaves unset it inherits: group and symbol, then group and '*', t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from piggy.core.bookbuild import SpreadProfile
+from piggy.core.bookbuild import BuildMode, PriceBuild, SpreadProfile, build_fault
 from piggy.core.commissions import Commission, commission_fault
 from piggy.core.money import ZERO
 
@@ -84,7 +84,8 @@ class GuaranteedStops(msgspec.Struct, frozen=True, kw_only=True):
 class PriceProfile(msgspec.Struct, frozen=True, kw_only=True):
     """How one group sees one symbol. `bands` rise in size; of `schedules` the first with an open window wins.
 
-    Without `guaranteed_stops` here or in what it inherits, no stop is guaranteed.
+    Without `guaranteed_stops` here or in what it inherits, no stop is guaranteed. `build` is what markup and spread are
+    put on: the best prices where it is unset; the mode best takes back what would be inherited.
     """
 
     version: int = 1
@@ -93,6 +94,7 @@ class PriceProfile(msgspec.Struct, frozen=True, kw_only=True):
     schedules: tuple[PriceSchedule, ...] = ()
     commission: Commission | None = None
     guaranteed_stops: GuaranteedStops | None = None
+    build: PriceBuild | None = None
 
     def at(self, *, at_us: int) -> tuple[tuple[MarkupBand, ...], SpreadProfile | None]:
         """Return the bands and the spread limits in force at `at_us`."""
@@ -113,6 +115,20 @@ def profiles_of(*, profiles: Profiles, group: str, symbol: str) -> tuple[PricePr
     return tuple(profile for profile in found if profile is not None)
 
 
+def build_of(*, profiles: Iterable[PriceProfile]) -> PriceBuild | None:
+    """Return the build that the most specific profile with one says; None where that is the best price, as ever."""
+    for profile in profiles:
+        if (build := profile.build) is not None:
+            return build if build.mode is not BuildMode.BEST else None
+    return None
+
+
+def builds_of(*, profiles: Profiles, symbol: str) -> set[PriceBuild]:
+    """Return the builds besides the best price that any group's profiles of a symbol name."""
+    mine = (build_of(profiles=(profile,)) for (_, named), profile in profiles.items() if named in (symbol, ANY_SYMBOL))
+    return {build for build in mine if build is not None}
+
+
 def band_for(*, bands: tuple[MarkupBand, ...], lots: Decimal) -> MarkupBand | None:
     """Return the band that an order of `lots` falls in."""
     reached = [band for band in bands if band.from_lots <= lots]
@@ -127,6 +143,8 @@ def profile_fault(*, profile: PriceProfile) -> str:
         faults["commission"] = commission_fault(plan=profile.commission)
     if profile.guaranteed_stops is not None:
         faults["guaranteed_stops"] = _guarantee_fault(profile.guaranteed_stops)
+    if profile.build is not None and (fault := build_fault(build=profile.build)):
+        return f"build.{fault}"
     return next((f"{place}: {fault}" for place, fault in faults.items() if fault), "")
 
 

@@ -12,9 +12,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
+from piggy.core.building import DeepTouch, deep_touch
+from piggy.core.conversion import Touch
 from piggy.core.crosses import Cross, crossed, crosses_of
 from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel, BestQuote, VenueQuote
+from piggy.core.profiles import Profiles
 from piggy.core.quotebook import Feed, QuoteTable
 from piggy.core.quotefilter import BPS, Fault
 
@@ -39,6 +42,8 @@ class Market(QuoteTable):
         self._crosses: dict[str, Cross] = {}
         self._crosses_of: dict[str, set[str]] = {}
         self._made: dict[str, _Made] = {}
+        # Whether some group's price is built of more than the best of each side.
+        self.is_deep = False
 
     def configure_crosses(self, *, instruments: Mapping[str, Instrument]) -> None:
         """Make the crosses among all `instruments`, and no others, synthetics of two other symbols.
@@ -54,6 +59,20 @@ class Market(QuoteTable):
                 self._crosses_of.setdefault(leg, set()).add(symbol)
         names = before.keys() | self._crosses.keys()
         self.touched.update(symbol for symbol in names if before.get(symbol) != self._crosses.get(symbol))
+
+    def configure_builds(self, *, profiles: Profiles) -> None:
+        """Let marks know the depth behind them from now on where a group's price is built of it."""
+        self.is_deep = any(profile.build for profile in profiles.values())
+        if self.is_deep:
+            self.touched.update(self.symbols())
+
+    def deepened(self, symbol: str, touch: Touch, now_us: int) -> DeepTouch:
+        """Return the live best bid and ask of a symbol with the depth behind them."""
+        return deep_touch(
+            touch=touch,
+            bids=self.levels(symbol=symbol, bids=True, now_us=now_us),
+            asks=self.levels(symbol=symbol, bids=False, now_us=now_us),
+        )
 
     def update_many(self, *, quotes: Iterable[VenueQuote]) -> None:
         """Take a batch of quotes in order."""

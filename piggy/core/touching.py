@@ -11,6 +11,7 @@ from piggy.core import events as ev
 from piggy.core import venue_cancels
 from piggy.core.aftermath import settled
 from piggy.core.auctioning import calls_due, end_calls, keep_sessions
+from piggy.core.building import bases
 from piggy.core.commands import ActOnPrices, ActOnTime
 from piggy.core.conversion import Touch
 from piggy.core.dealing import answer_overdue, is_overdue
@@ -22,6 +23,7 @@ from piggy.core.moment import Moment
 from piggy.core.orders import OrderType, Side, TimeInForce
 from piggy.core.overseeing import limits_due
 from piggy.core.pricing import nearest_price
+from piggy.core.profiles import builds_of
 from piggy.core.standing import expires_at_us, may_deal
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
@@ -174,9 +176,20 @@ def _nearest(*, symbol: str, side: Side, moment: Moment) -> Decimal | None:
     levels, state = moment.levels(symbol=symbol, side=side), moment.state
     if not levels:
         return None
-    price = levels[0].price
+    price, instrument = levels[0].price, moment.instrument(symbol)
+    best_for = min if side is Side.BUY else max
+
+    def nearest(seen: Touch, base: Touch, now: Decimal) -> Decimal:
+        mine = nearest_price(
+            touch=seen, instrument=instrument, side=side, groups=state.groups.values(), profiles=state.profiles
+        )
+        return mine + now - (base.ask if side is Side.BUY else base.bid)
+
     # Markups go by the last price that had both sides, and are put on the one there is.
     touch = moment.touch(symbol) or Touch(price, price, 0)
-    instrument, groups = moment.instrument(symbol), state.groups.values()
-    nearest = nearest_price(touch=touch, instrument=instrument, side=side, groups=groups, profiles=state.profiles)
-    return nearest + price - (touch.ask if side is Side.BUY else touch.bid)
+    found = nearest(touch, touch, price)
+    for build in builds_of(profiles=state.profiles, symbol=symbol) if moment.market.is_deep else ():
+        base, seen = bases(touch=moment.deep(touch, symbol), build=build, tick=instrument.tick_size)
+        front = moment.front_of(build=build, symbol=symbol, side=side, levels=levels)
+        found = best_for(found, nearest(seen, base, front.price if front else price))
+    return found

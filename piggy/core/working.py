@@ -9,6 +9,7 @@ from functools import partial
 import msgspec
 
 from piggy.core.auctions import AuctionRules
+from piggy.core.bookbuild import BuiltSide
 from piggy.core.crossing import Meeting, meet
 from piggy.core.entry import CLOSED
 from piggy.core.events import RoutingDecision
@@ -19,7 +20,7 @@ from piggy.core.keeping import Keep, guaranteed_keep, keep_lots, keeps_of
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
+from piggy.core.orders import OrderTerms, OrderType, TimeInForce
 from piggy.core.positions import Position, opening_lots
 from piggy.core.pricing import at_least_as_good, client_price, raw_limit, worst_price
 from piggy.core.ranking import Ranking
@@ -30,7 +31,7 @@ from piggy.core.state import Order
 from piggy.core.venue_room import full_venues
 from piggy.core.whole_orders import Way, is_whole, ways, whole_leg
 
-WIDE = "the spread is beyond the maximum: no price is shown"
+HIDDEN = "no price is shown: the spread is beyond the maximum, or the book too thin for the size"
 STOPPED = "nothing deals here now: halted, only reducing, in a call, or too near its guaranteed stop"
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
 _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
@@ -85,17 +86,21 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         quantity = dealable_lots(order=order, quantity=quantity, position=position, execution=execution)
     levels = moment.levels(symbol=terms.symbol, side=side)
     markup = moment.markup(account_id=account.account_id, symbol=terms.symbol, side=side, lots=terms.quantity)
+    front = None
+    if moment.market.is_deep:
+        front = moment.front(account_id=account.account_id, symbol=terms.symbol, side=side, levels=levels)
+    best = front.price if front else levels[0].price if levels else None
     slippage = moment.slippage_bps(group=account.group)
-    limit = _raw_limit(terms=terms, bps=slippage, instrument=instrument, levels=levels, markup=markup)
+    limit = _raw_limit(terms=terms, bps=slippage, instrument=instrument, best=best, markup=markup)
     treated = treatment_of(terms=terms, moment=moment)
     if order.guaranteed:
         return _guaranteed(
-            order=order, quantity=quantity, treated=treated, limit=limit, levels=levels, markup=markup,
+            order=order, quantity=quantity, treated=treated, limit=limit, levels=levels, front=front, markup=markup,
             position=position, execution=execution,
         )  # fmt: skip
     meeting = NOBODY
     if treated.internal_cross:
-        street = _marked_up(levels=levels, markup=markup, side=side)
+        street = None if best is None or markup is None else client_price(raw=best, markup=markup, side=side)
         meeting = meet(terms=terms, quantity=quantity, street=street, execution=execution)
         if rules := interrupted(terms=terms, meeting=meeting, moment=moment):
             made = _nothing(order=order, moment=moment, text="clients would meet too far away: a call begins")
@@ -111,7 +116,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         b_net_lots=state.exposure[terms.symbol].b_net,
         came_back=ZERO if is_whole(terms=terms) else execution.came_back(order),
     )
-    way = Way(meeting=meeting, a_lots=a_lots, b_lots=b_lots, why=why if markup is not None else WIDE)
+    way = Way(meeting=meeting, a_lots=a_lots, b_lots=b_lots, why=why if markup is not None else HIDDEN)
     opening = opening_lots(position=position, side=side, quantity=quantity)
     found: tuple[Way, ...] = (way,)
     if is_whole(terms=terms):
@@ -119,8 +124,8 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         found = ways(terms=terms, quantity=quantity, torn=way, treated=treated, opening=opening, b_net_lots=b_net)
     for way in found:
         made = _made(
-            order=order, way=way, treated=treated, limit=limit, levels=levels, markup=markup, opens=opening > 0,
-            execution=execution,
+            order=order, way=way, treated=treated, limit=limit, levels=levels, front=front, markup=markup,
+            opens=opening > 0, execution=execution,
         )  # fmt: skip
         short = _short(order, made)
         if not short:
@@ -137,6 +142,7 @@ def _guaranteed(
     treated: Treatment,
     limit: Decimal | None,
     levels: tuple[AttributedLevel, ...],
+    front: BuiltSide | None,
     markup: Decimal | None,
     position: Position | None,
     execution: Execution,
@@ -155,8 +161,9 @@ def _guaranteed(
     why = f"{why}; guaranteed at {terms.stop_price}"
     way = Way(meeting=NOBODY, a_lots=a_lots, b_lots=quantity - a_lots, why=why)
     deal = partial(
-        _made, order=order, treated=treated, limit=limit, levels=levels, markup=markup, opens=False, execution=execution
-    )
+        _made, order=order, treated=treated, limit=limit, levels=levels, front=front, markup=markup, opens=False,
+        execution=execution,
+    )  # fmt: skip
     made = deal(way=way)
     sent = sum((leg.quantity for leg in made.legs), ZERO)
     if sent < a_lots:
@@ -164,7 +171,8 @@ def _guaranteed(
         made = deal(way=Way(meeting=NOBODY, a_lots=sent, b_lots=quantity - sent, why=why))
     keeps: tuple[Keep, ...] = ()
     if quantity > sent:
-        keeps = (guaranteed_keep(order=order, quantity=quantity - sent, levels=levels, execution=execution),)
+        rest = quantity - sent
+        keeps = (guaranteed_keep(order=order, quantity=rest, levels=levels, front=front, execution=execution),)
     return msgspec.structs.replace(made, keeps=keeps)
 
 
@@ -175,6 +183,7 @@ def _made(
     treated: Treatment,
     limit: Decimal | None,
     levels: tuple[AttributedLevel, ...],
+    front: BuiltSide | None,
     markup: Decimal | None,
     opens: bool,
     execution: Execution,
@@ -195,7 +204,9 @@ def _made(
             barred |= full
             ranking = _ranking(order=order, limit=limit, levels=levels, barred=barred, opens=opens, moment=moment)
         if way.b_lots:
-            keeps = keeps_of(levels=levels, quantity=way.b_lots, side=terms.side, limit=limit, instrument=instrument)
+            keeps = keeps_of(
+                levels=levels, quantity=way.b_lots, side=terms.side, limit=limit, instrument=instrument, front=front
+            )
     record = decision(
         treatment=treated,
         a_quantity=a_lots,
@@ -203,7 +214,7 @@ def _made(
         cross_quantity=way.meeting.lots,
         venues=ranking.venues,
         at_us=moment.now_us,
-        text=_told(why=way.why, meeting=way.meeting, planned=legs),
+        text=_told(why=_of_depth(way.why, front) if front else way.why, meeting=way.meeting, planned=legs),
     )
     return Plan(decision=record, meeting=way.meeting, keeps=keeps, legs=legs, markup=markup or ZERO)
 
@@ -280,29 +291,21 @@ def street_price(*, terms: OrderTerms, moment: Moment) -> Decimal | None:
     return moment.street_price(account_id=terms.account_id, symbol=terms.symbol, side=terms.side, lots=terms.quantity)
 
 
-def _marked_up(*, levels: tuple[AttributedLevel, ...], markup: Decimal | None, side: Side) -> Decimal | None:
-    if not levels or markup is None:
-        return None
-    return client_price(raw=levels[0].price, markup=markup, side=side)
-
-
 def _raw_limit(
-    *,
-    terms: OrderTerms,
-    bps: Decimal,
-    instrument: Instrument,
-    levels: tuple[AttributedLevel, ...],
-    markup: Decimal | None,
+    *, terms: OrderTerms, bps: Decimal, instrument: Instrument, best: Decimal | None, markup: Decimal | None
 ) -> Decimal | None:
-    """Return the worst raw price for the order: its limit less markup, or the market protection; None off quotes."""
+    """Return the worst raw price for the order: its limit less markup, or the market protection; None off quotes.
+
+    The protection reaches so far beyond the `best` price that markup is put on.
+    """
     if markup is None:
         return None
     priced = terms.type in PRICED
     if priced and terms.limit_price is not None:
         return raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
-    if not levels:
+    if best is None:
         return None
-    worst = worst_price(price=levels[0].price, bps=bps, instrument=instrument, side=terms.side)
+    worst = worst_price(price=best, bps=bps, instrument=instrument, side=terms.side)
     if terms.limit_price is not None:
         own = raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
         return own if at_least_as_good(price=own, limit=worst, side=terms.side) else worst
@@ -375,6 +378,10 @@ def _meet(*, order: Order, meeting: Meeting, execution: Execution) -> None:
                 reason=f"crossed with order {other.order_id}",
                 maker=maker,
             )
+
+
+def _of_depth(why: str, front: BuiltSide) -> str:
+    return f"{why}; the book has only {front.lots} lots" if front.is_thin else why
 
 
 def _told(*, why: str, meeting: Meeting, planned: tuple[Leg, ...]) -> str:

@@ -103,7 +103,10 @@ def _price(moment: Moment, account_id: str, symbol: str) -> ClientPrice:
         markup = moment.markup(account_id=account_id, symbol=symbol, side=side)
         if level is None or markup is None:
             return None, ZERO
-        return client_price(raw=level.price, markup=markup, side=side), level.size
+        levels = moment.levels(symbol=symbol, side=side)
+        front = moment.front(account_id=account_id, symbol=symbol, side=side, levels=levels)
+        price, lots = (front.price, front.lots) if front else (level.price, level.size)
+        return client_price(raw=price, markup=markup, side=side), lots
 
     (bid, bid_lots), (ask, ask_lots) = of(best.bid, Side.SELL), of(best.ask, Side.BUY)
     return ClientPrice(bid, ask, bid_lots, ask_lots)

@@ -98,7 +98,7 @@ const orders = (row) => [
 
 const requests = (row) => [
   { name: "Slippage", value: row.slippage_points, how: "The market now less what the client asked for, in points against the client.", inputs: [["Now", row.current], ["Asked", row.requested]] },
-  { name: "Now", value: row.current, how: "What the client would deal at now: the consolidated price with the group's markup.", inputs: [] },
+  { name: "Now", value: row.current, how: "What the client would deal at now: the price that the group is shown, markup in it.", inputs: [] },
 ];
 
 const deals = (row) => [

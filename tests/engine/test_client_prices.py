@@ -10,10 +10,12 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core.accounts import BookMode, Group
+from piggy.core.bookbuild import BuildMode, PriceBuild
 from piggy.core.events import OrderFilled
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.market import ClientPrice
 from piggy.core.orders import Side
+from piggy.core.profiles import PriceProfile
 from piggy.engine.client_prices import WHOLE_ROUNDS, ClientPrices, prices_of
 from piggy.messaging import codec
 from tests.core.floor import Floor
@@ -48,6 +50,19 @@ def test_each_client_has_his_own_and_what_nobody_knows_has_none() -> None:
         floor.quote(venue, "", "1.10012")
     price = shown(floor, b"b1|EURUSD")["b1"]["EURUSD"]
     assert (price.bid, price.bid_lots, price.ask is None) == (None, 0, False), "a side that nobody quotes is empty"
+
+
+def test_a_price_built_of_a_size_is_shown_with_the_lots_it_is_good_for() -> None:
+    """The average of 5 lots: 2 at 1.10010, 2 at 1.10011 and 1 at 1.10012; and what a thin book has."""
+    floor = Floor(bid_markup_points=0, ask_markup_points=0)
+    build = PriceBuild(mode=BuildMode.VWAP, size_lots=Decimal(5))
+    floor.do(cmd.ConfigurePricing(group="b", symbol="*", profile=PriceProfile(build=build)))
+    price = shown(floor, b"b1|EURUSD")["b1"]["EURUSD"]
+    assert price == ClientPrice(Decimal("1.10000"), Decimal("1.10011"), 5, 5)
+    (fill, *_) = [each for each in floor.place("b1", Side.BUY, "1") if isinstance(each, OrderFilled)]
+    assert fill.price == price.ask
+    floor.quote("LP1", "", "")
+    assert shown(floor, b"b1|EURUSD")["b1"]["EURUSD"].ask_lots == 4
 
 
 class Wire:

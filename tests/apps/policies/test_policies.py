@@ -36,6 +36,8 @@ BODIES: dict[str, tuple[str, str, dict[str, Any], type]] = {
         {
             "bands": [{"bid": "3", "ask": "4"}],
             "guaranteed_stops": {"premium_points": "12", "distance_points_min": "80"},
+            "build": {"mode": "vwap", "size_lots": "5", "thin": "reject"},
+            "spread": {"min_points": 3, "max_points": 20, "action": "absorb"},
         },
         cmd.ConfigurePricing,
     ),
@@ -214,6 +216,8 @@ def test_each_effective_value_says_where_it_comes_from(broker: None) -> None:
         approve(draft(kind))
     (row,) = selectors.effective(group="b-book")
     assert row["values"]["bid markup"] == ("3 points", "pricing b-book * v1")
+    assert row["values"]["price"] == ("average of 5 lots, none while there are fewer", "pricing b-book * v1")
+    assert row["values"]["spread"] == ("at least 3 points, past 20 points: absorb", "pricing b-book * v1")
     assert row["values"]["margin"] == ("at least 10 %", "margin b-book EURUSD v1")
     assert row["values"]["hedging"] == ("past 10 lots", "hedging EURUSD v1")
     approve(draft(Kind.SWAP_FREE))

@@ -107,8 +107,14 @@ def test_a_bad_row_is_named_with_its_field_and_limit_and_nothing_is_written(brok
         (Kind.PRICING, "group,symbol,bands.0.bid,bands.0.ask\nb-book,*,3,--5\n", (2, "bands.0.ask")),
         (Kind.PRICING, "group,symbol,bands.0.bid,bands.0.ask\nb-book,*,3,²\n", (2, "bands.0.ask")),
         (Kind.PRICING, f"group,symbol,bands.0.bid,bands.0.ask\nb-book,*,3,{'9' * 5_000}\n", (2, "bands.0.ask")),
+        (Kind.PRICING, "group,symbol,build.mode,build.size_lots\nb-book,*,vwap,\n", (2, "build.size_lots")),
+        (Kind.PRICING, "group,symbol,build.mode,build.size_lots\nb-book,*,vwap,-1\n", (2, "build.size_lots")),
+        (Kind.PRICING, "group,symbol,build.mode,build.size_lots\nb-book,*,midpoint,1\n", (2, "build.size_lots")),
+        (Kind.PRICING, "group,symbol,build.mode,build.thin\nb-book,*,best,reject\n", (2, "build.thin")),
+        (Kind.PRICING, "group,symbol,build.mode,build.size_lots\nb-book,*,mean,1\n", (2, "build.mode")),
+        (Kind.PRICING, "group,symbol,build.size_lots\nb-book,*,1\n", (2, "build.mode")),
     ],
-    ids=range(13),
+    ids=range(19),
 )
 def test_every_fault_has_its_place(broker: None, kind: str, text: str, fault: tuple[int, str]) -> None:
     assert [each[:2] for each in faults(kind, text)] == [fault]
