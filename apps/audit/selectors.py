@@ -32,6 +32,7 @@ SELECT coalesce(
   (SELECT min(seq) - 1 FROM {schema}.event_log WHERE recorded_at > to_timestamp(%(at_us)s::numeric / 1000000)),
   (SELECT max(seq) FROM {schema}.event_log), 0)
 """
+END: LiteralString = "SELECT coalesce(max(seq), 0) FROM {schema}.event_log"
 HASH: LiteralString = "SELECT hash FROM {schema}.event_log WHERE seq = %(seq)s"
 HASHES: LiteralString = "SELECT hash FROM {schema}.event_log WHERE seq <= %(until)s ORDER BY seq"
 
@@ -46,7 +47,7 @@ class Verdict(NamedTuple):
 
 
 class UnableToProve(Exception):
-    """There is no such event, or no signed head that covers it."""
+    """There is no such event, no signed head that covers it, or the log is not what the head was signed of."""
 
 
 def verify(*, tenant: str, trusted: str) -> Verdict:
@@ -92,6 +93,11 @@ def seq_at(*, tenant: str, at_us: int) -> int:
     """Return where the log ended at a time (UTC us): just before the first event that was recorded after it."""
     found = _rows(tenant, FIRST_AFTER, {"at_us": at_us})
     return int(found[0][0])
+
+
+def seq_end(*, tenant: str) -> int:
+    """Return where the log ends now."""
+    return int(_rows(tenant, END, {})[0][0])
 
 
 def trial_balance(*, tenant: str, seq: int) -> list[dict[str, str]]:
@@ -145,7 +151,7 @@ def inclusion(*, tenant: str, seq: int) -> dict[str, Any]:
     head = next((each for each in signed_heads(tenant=tenant) if each.seq >= seq), None)
     if head is None or seq < 1:
         raise UnableToProve(f"No signed head covers event {seq}.")
-    hashes = _hashes(tenant, head.seq)
+    hashes = _hashes(tenant, head)
     proof = merkle.inclusion_proof(entries=hashes, index=seq - 1)
     return {"seq": seq, "hash": hashes[seq - 1].hex(), "proof": [each.hex() for each in proof], "head": told(head=head)}
 
@@ -155,7 +161,10 @@ def consistency(*, tenant: str, seq: int, later: int) -> dict[str, Any]:
     heads = {head.seq: head for head in signed_heads(tenant=tenant)}
     if seq not in heads or later not in heads or seq > later:
         raise UnableToProve(f"There are no signed heads of {seq} and, later, of {later} events.")
-    proof = merkle.consistency_proof(entries=_hashes(tenant, later), size=seq)
+    hashes = _hashes(tenant, heads[later])
+    if merkle.root_of(entries=hashes[:seq]) != heads[seq].root:
+        raise UnableToProve(f"The log is not what the head of {seq} events was signed of.")
+    proof = merkle.consistency_proof(entries=hashes, size=seq)
     return {"proof": [each.hex() for each in proof], "head": told(head=heads[seq]), "later": told(head=heads[later])}
 
 
@@ -198,8 +207,11 @@ def _pages(*, tenant: str, after: int = 0, until: int = NO_END) -> Iterator[byte
         after += PAGE_ROWS
 
 
-def _hashes(tenant: str, until: int) -> list[bytes]:
-    return [bytes(row[0]) for row in _rows(tenant, HASHES, {"until": until})]
+def _hashes(tenant: str, head: tree_heads.Head) -> list[bytes]:
+    hashes = [bytes(row[0]) for row in _rows(tenant, HASHES, {"until": head.seq})]
+    if len(hashes) != head.seq or merkle.root_of(entries=hashes) != head.root:
+        raise UnableToProve(f"The log is not what the head of {head.seq} events was signed of.")
+    return hashes
 
 
 def lost(*, tenant: str, home: Path) -> Seen | None:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, LiteralString, NamedTuple
 
@@ -27,7 +28,10 @@ from piggy.messaging.merkle import HASH_BYTES, Tree
 
 NICE = 10
 HASHES_EACH = 50_000
-LAST_HEAD: LiteralString = "SELECT seq, frontier FROM {schema}.log_checkpoint ORDER BY seq DESC LIMIT 1"
+LAST_HEAD: LiteralString = """
+SELECT seq, root, frontier, (extract(epoch from signed_at) * 1000000)::bigint, key_id, signature
+  FROM {schema}.log_checkpoint ORDER BY seq DESC LIMIT 1
+"""
 HASHES: LiteralString = """
 SELECT string_agg(hash, ''::bytea ORDER BY seq) FROM {schema}.event_log WHERE seq > %(after)s AND seq <= %(until)s
 """
@@ -67,7 +71,7 @@ async def sign_head(
     async with connection.transaction():
         await context.enter(tenant=tenant)
         row = await (await connection.execute(sql.SQL(LAST_HEAD).format(schema=names), binary=True)).fetchone()
-        tree = Tree(size=row[0], frontier=bytes(row[1])) if row else Tree()
+        tree = _grown(tenant, row, tree_heads.public_key(key=key)) if row else Tree()
         while tree.size < tip.seq:
             asked = {"after": tree.size, "until": min(tip.seq, tree.size + HASHES_EACH)}
             found = await (
@@ -98,6 +102,22 @@ async def sign_head(
         }
         await connection.execute(sql.SQL(PUT_HEAD).format(schema=names), columns)
     return head
+
+
+def _grown(tenant: str, row: Sequence[Any], trusted: str) -> Tree:
+    """Return the tree of the last head, or an empty one where the row is not what we signed: from the log itself then.
+
+    Else whoever can write the table has us sign what no log is.
+    """
+    seq, root, frontier, signed_at_us, key_id, signature = row
+    head = tree_heads.Head(
+        tenant=tenant, seq=seq, root=root, signed_at_us=signed_at_us, key_id=key_id, signature=signature
+    )
+    is_ours = tree_heads.is_signed(head=head, trusted=trusted) and len(frontier) == seq.bit_count() * HASH_BYTES
+    if is_ours and (tree := Tree(size=seq, frontier=frontier)).root() == root:
+        return tree
+    sys.stderr.write(f"{tenant}: the head of {seq} events is not as it was signed; the tree is made anew of the log\n")
+    return Tree()
 
 
 async def _run(tenant: str) -> None:

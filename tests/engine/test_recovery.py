@@ -85,6 +85,29 @@ async def test_inv_08_a_desk_out_of_the_table_is_the_desk_out_of_the_whole_log(
     assert with_snapshot == from_zero
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE {schema}.log_checkpoint SET frontier = sha256(frontier)",
+        "UPDATE {schema}.log_checkpoint SET frontier = ''",
+        "UPDATE {schema}.log_checkpoint SET frontier = sha256('x'), root = sha256('x')",
+        "UPDATE {schema}.log_checkpoint SET seq = 1024, frontier = sha256('x'), root = sha256('x')",
+    ],
+)
+async def test_a_head_that_was_written_over_is_not_grown_into_one_that_we_sign(ledger: Ledger, harm: str) -> None:
+    """Its frontier is under no signature of its own; all that follows it would be of no log."""
+    await ledger.write(until=64)
+    await ledger.keep()
+    ledger.change(harm)
+    await ledger.write(until=100)
+    await ledger.keep()
+    with psycopg.connect(ledger.ground.services.postgres.url(role="postgres")) as everything:
+        name = sql.Identifier(ledger.tenant)
+        rows = everything.execute(sql.SQL("SELECT hash FROM {}.event_log ORDER BY seq").format(name)).fetchall()
+        root = everything.execute(sql.SQL("SELECT root FROM {}.log_checkpoint WHERE seq = 100").format(name)).fetchone()
+    assert root is not None and root[0] == root_of(entries=[row[0] for row in rows])
+
+
 async def test_a_snapshot_of_another_fold_is_ignored_and_then_removed(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

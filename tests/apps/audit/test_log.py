@@ -181,6 +181,39 @@ def test_an_event_and_an_earlier_head_are_proven_by_the_head_alone(book: Book) -
         selectors.inclusion(tenant="acorn", seq=25)
 
 
+def test_a_log_that_is_not_what_its_head_was_signed_of_proves_nothing(book: Book) -> None:
+    """What does not check is not given out as a proof, nor does a lost end break the command."""
+    book.write(*trades(6))
+    book.sign()
+    book.write(*trades(4))
+    book.sign()
+    tamper("update {log} set hash = sha256(hash) where seq = 5")
+    with pytest.raises(selectors.UnableToProve, match="not what the head of 13 events"):
+        selectors.inclusion(tenant="acorn", seq=3)
+    with pytest.raises(selectors.UnableToProve, match="not what the head of 22 events"):
+        selectors.consistency(tenant="acorn", seq=13, later=22)
+    tamper("delete from {log} where seq > 20")
+    with pytest.raises(selectors.UnableToProve, match="not what the head of 22 events"):
+        selectors.inclusion(tenant="acorn", seq=21)
+
+
+def test_a_head_that_is_not_the_beginning_of_a_later_one_is_not_said_to_be(book: Book) -> None:
+    book.write(*trades(6))
+    book.sign()
+    book.write(*trades(4))
+    book.sign()
+    tamper("update {heads} set root = sha256(root) where seq = 13")
+    with pytest.raises(selectors.UnableToProve, match="not what the head of 13 events"):
+        selectors.consistency(tenant="acorn", seq=13, later=22)
+
+
+def test_inv_23_a_balance_of_now_names_the_event_that_it_is_of(book: Book, capsys: Any) -> None:
+    book.write(records.credited("1000"), records.credited("50"))
+    for asked in ([], ["--as-of", "99"]):
+        call_command("log", "balance", "--tenant", "acorn", *asked)
+        assert {json.loads(line)["as_of"] for line in capsys.readouterr().out.splitlines()} == {2}
+
+
 def test_show_and_export_tell_every_event_as_json(book: Book, tmp_path: Path, capsys: Any) -> None:
     book.write(*trades(4))
     call_command("log", "export", "--tenant", "acorn", "--output", str(tmp_path / "log.jsonl"))

@@ -139,7 +139,8 @@ class Command(BaseCommand):
                 file.write(json.dumps({"tenant": tenant, **told}, default=str) + "\n")
 
     def _balance(self, tenant: str, options: dict[str, Any]) -> None:
-        seq = _seq(tenant, options["as_of"])
+        # Of a log that goes on: what is told today as of its end is told as of that event for ever.
+        seq = min(_seq(tenant, options["as_of"]), selectors.seq_end(tenant=tenant))
         for line in selectors.trial_balance(tenant=tenant, seq=seq):
             self.stdout.write(json.dumps({"tenant": tenant, "as_of": seq, **line}))
 
