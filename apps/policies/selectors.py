@@ -248,9 +248,9 @@ def _price(build: PriceBuild) -> str:
 
 
 def _spread(limits: SpreadProfile) -> str:
-    if limits.target_points is not None:
-        return f"{limits.target_points} points"
     least = "" if limits.min_points is None else f"at least {limits.min_points} points"
+    if limits.target_points is not None:
+        least = f"{limits.target_points} points"
     most = "" if limits.max_points is None else f"past {limits.max_points} points: {limits.action.value}"
     return ", ".join(filter(None, (least, most))) or "as it is"
 

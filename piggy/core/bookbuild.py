@@ -52,7 +52,10 @@ class PriceBuild(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpreadAction(StrEnum):
-    """What to do with a spread above the maximum: pay the difference, show it as it is, or show no price."""
+    """What to do with a spread above the maximum: pay the difference, show it as it is, or show no price.
+
+    Bridges call the last INVALIDATE too: no price, rather than the last one again.
+    """
 
     ABSORB = "absorb"
     PASS = "pass"
@@ -60,7 +63,11 @@ class SpreadAction(StrEnum):
 
 
 class SpreadProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of the spread in points; `target` fixes it. None: no limit."""
+    """Limits of the spread in points, markup in it. None: no limit.
+
+    `target` fixes it whatever the market's is, up to the maximum: beyond that `action` says, and ABSORB keeps to the
+    target.
+    """
 
     min_points: int | None = None
     max_points: int | None = None
@@ -135,14 +142,30 @@ def build_fault(*, build: PriceBuild) -> str:
 
 def with_spread(*, quote: BuiltQuote, profile: SpreadProfile, tick: Decimal) -> BuiltQuote | None:
     """Return the quote within the profile, widened or narrowed around its middle; None where the profile rejects it."""
-    spread = quote.ask - quote.bid
+    spread, most = quote.ask - quote.bid, profile.max_points
+    is_wide = most is not None and spread > most * tick
+    if is_wide and profile.action is not SpreadAction.ABSORB:
+        return quote if profile.action is SpreadAction.PASS else None
     if profile.target_points is not None:
         return _around(quote, profile.target_points, tick)
     if profile.min_points is not None and spread < profile.min_points * tick:
         return _around(quote, profile.min_points, tick)
-    if profile.max_points is None or spread <= profile.max_points * tick or profile.action is SpreadAction.PASS:
-        return quote
-    return _around(quote, profile.max_points, tick) if profile.action is SpreadAction.ABSORB else None
+    return _around(quote, most, tick) if is_wide and most is not None else quote
+
+
+def spread_fault(*, spread: SpreadProfile) -> str:
+    """Return what is wrong with spread limits, the field first, '' when nothing is."""
+    least, most, target = spread.min_points, spread.max_points, spread.target_points
+    for name, points in (("min_points", least), ("max_points", most), ("target_points", target)):
+        if points is not None and points < 0:
+            return f"{name}: a spread is not below nothing"
+    if least is not None and most is not None and least > most:
+        return "min_points: the least spread is not above the most"
+    if target is not None and ((least is not None and target < least) or (most is not None and target > most)):
+        return "target_points: the target is no less than the least spread and no more than the most"
+    if spread.action is not SpreadAction.PASS and most is None:
+        return "action: there is no max_points beyond which it would be done"
+    return ""
 
 
 def _around(quote: BuiltQuote, points: int, tick: Decimal) -> BuiltQuote:

@@ -107,11 +107,12 @@ def configure_pricing(*, command: cmd.ConfigurePricing, moment: Moment) -> Event
         return [_refused("GROUP_UNKNOWN", "group", f"no group is called {command.group}")]
     if command.symbol != ANY_SYMBOL and command.symbol not in state.instruments:
         return [_refused("SYMBOL_UNKNOWN", "symbol", f"no symbol is called {command.symbol}")]
+    # What was usable when it was taken is not refused when it is said again.
+    if state.profiles.get((command.group, command.symbol)) == command.profile:
+        return []
     if fault := profile_fault(profile=command.profile):
         return [_refused("PROFILE_UNUSABLE", "profile", fault)]
-    same = state.profiles.get((command.group, command.symbol)) == command.profile
-    configured = ev.PricingConfigured(group=command.group, symbol=command.symbol, profile=command.profile)
-    return [] if same else [configured]
+    return [ev.PricingConfigured(group=command.group, symbol=command.symbol, profile=command.profile)]
 
 
 def configure_routing(*, command: cmd.ConfigureRouting, moment: Moment) -> Events:

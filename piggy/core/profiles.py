@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from piggy.core.bookbuild import BuildMode, PriceBuild, SpreadProfile, build_fault
+from piggy.core.bookbuild import BuildMode, PriceBuild, SpreadProfile, build_fault, spread_fault
 from piggy.core.commissions import Commission, commission_fault
 from piggy.core.money import ZERO
 
@@ -137,12 +137,16 @@ def band_for(*, bands: tuple[MarkupBand, ...], lots: Decimal) -> MarkupBand | No
 
 def profile_fault(*, profile: PriceProfile) -> str:
     """Return what is wrong with a profile, '' when nothing is."""
-    faults = {"bands": _bands_fault(profile.bands), "spread": _spread_fault(profile.spread)}
+    faults = {"bands": _bands_fault(profile.bands)}
     faults |= {f"schedules[{at}]": _schedule_fault(schedule) for at, schedule in enumerate(profile.schedules)}
     if profile.commission is not None:
         faults["commission"] = commission_fault(plan=profile.commission)
     if profile.guaranteed_stops is not None:
         faults["guaranteed_stops"] = _guarantee_fault(profile.guaranteed_stops)
+    spreads = {"": profile.spread} | {f"schedules[{at}].": part.spread for at, part in enumerate(profile.schedules)}
+    for place, spread in spreads.items():
+        if spread is not None and (fault := spread_fault(spread=spread)):
+            return f"{place}spread.{fault}"
     if profile.build is not None and (fault := build_fault(build=profile.build)):
         return f"build.{fault}"
     return next((f"{place}: {fault}" for place, fault in faults.items() if fault), "")
@@ -166,17 +170,6 @@ def _bands_fault(bands: tuple[MarkupBand, ...]) -> str:
     return "the first volume band starts at 0 lots" if starts and starts[0] else ""
 
 
-def _spread_fault(spread: SpreadProfile | None) -> str:
-    if spread is None:
-        return ""
-    limits = (spread.min_points, spread.max_points, spread.target_points)
-    if any(points is not None and points < 0 for points in limits):
-        return "a spread is not below nothing"
-    if spread.min_points is not None and spread.max_points is not None and spread.min_points > spread.max_points:
-        return "the least spread is not above the most"
-    return ""
-
-
 def _schedule_fault(schedule: PriceSchedule) -> str:
     for window in schedule.windows:
         if not all(0 <= weekday < WEEKDAYS for weekday in window.weekdays):
@@ -187,4 +180,4 @@ def _schedule_fault(schedule: PriceSchedule) -> str:
             ZoneInfo(window.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             return f"no time zone is called {window.zone}"
-    return _bands_fault(schedule.bands) or _spread_fault(schedule.spread)
+    return _bands_fault(schedule.bands)

@@ -19,6 +19,7 @@ from piggy.core.bookbuild import (
     build_fault,
     built,
     built_side,
+    spread_fault,
     with_spread,
 )
 from piggy.core.market import AttributedLevel
@@ -129,12 +130,39 @@ def test_what_is_wrong_with_a_build_names_its_field(field: str, build: PriceBuil
         (SpreadProfile(max_points=1), "1.1000", "1.1003"),
         (SpreadProfile(max_points=1, action=SpreadAction.ABSORB), "1.1001", "1.1002"),
         (SpreadProfile(max_points=1, action=SpreadAction.REJECT), None, None),
+        (SpreadProfile(max_points=3, action=SpreadAction.REJECT), "1.1000", "1.1003"),
+        (SpreadProfile(target_points=1, max_points=3, action=SpreadAction.REJECT), "1.1001", "1.1002"),
+        (SpreadProfile(target_points=1, max_points=2), "1.1000", "1.1003"),
+        (SpreadProfile(target_points=1, max_points=2, action=SpreadAction.ABSORB), "1.1001", "1.1002"),
+        (SpreadProfile(target_points=1, max_points=2, action=SpreadAction.REJECT), None, None),
+        (SpreadProfile(target_points=5, min_points=4), "1.0999", "1.1004"),
     ],
 )
 def test_a_profile_widens_narrows_passes_or_rejects(profile: SpreadProfile, bid: str | None, ask: str | None) -> None:
     raw = BuiltQuote(bid=Decimal("1.1000"), ask=Decimal("1.1003"))
     shown = with_spread(quote=raw, profile=profile, tick=TICK)
     assert shown == (BuiltQuote(bid=Decimal(bid), ask=Decimal(ask)) if bid and ask else None)
+
+
+@pytest.mark.parametrize(
+    ("field", "spread"),
+    [
+        ("min_points", SpreadProfile(min_points=-1)),
+        ("max_points", SpreadProfile(max_points=-1)),
+        ("target_points", SpreadProfile(target_points=-1)),
+        ("min_points", SpreadProfile(min_points=3, max_points=2)),
+        ("target_points", SpreadProfile(min_points=3, target_points=2)),
+        ("target_points", SpreadProfile(max_points=3, target_points=4)),
+        ("action", SpreadProfile(target_points=4, action=SpreadAction.REJECT)),
+        ("", SpreadProfile(min_points=3, target_points=3, max_points=3, action=SpreadAction.REJECT)),
+        ("", SpreadProfile(min_points=0)),
+    ],
+)
+def test_what_is_wrong_with_a_spread_names_its_field(field: str, spread: SpreadProfile) -> None:
+    """What would never be done is told as well: a dealer may count on it."""
+    assert spread_fault(spread=spread).partition(":")[0] == field
+    fault = profile_fault(profile=PriceProfile(spread=spread))
+    assert fault.partition(":")[0] == (f"spread.{field}" if field else "")
 
 
 def test_a_book_crossed_between_venues_is_uncrossed_by_a_minimum() -> None:

@@ -157,9 +157,9 @@ def test_profiles_without_sense_are_refused_by_name() -> None:
     wide, below = SpreadProfile(min_points=3, max_points=2), SpreadProfile(target_points=-1)
     for profile, text in (
         (PriceProfile(bands=(band(10_000, 1, unit=MarkupUnit.BPS),)), "all of it"),
-        (PriceProfile(spread=wide), "spread: the least"),
+        (PriceProfile(spread=wide), "spread.min_points: the least"),
         (PriceProfile(spread=below), "below nothing"),
-        (PriceProfile(schedules=(PriceSchedule(windows=(), spread=wide),)), "schedules[0]: the least"),
+        (PriceProfile(schedules=(PriceSchedule(windows=(), spread=wide),)), "schedules[0].spread.min_points: "),
         (PriceProfile(schedules=(PriceSchedule(windows=(no_day,)),)), "Monday"),
         (PriceProfile(bands=(band("NaN", 1),)), "finite"),
         (PriceProfile(bands=(band(1, 1), band(1, 1))), "rise"),
@@ -175,6 +175,9 @@ def test_profiles_without_sense_are_refused_by_name() -> None:
     assert answer(PriceProfile(), symbol="NOTHING").code == "SYMBOL_UNKNOWN"
     assert isinstance(answer(PriceProfile()), ev.PricingConfigured)
     assert floor.do(cmd.ConfigurePricing(group="b", symbol="EURUSD", profile=PriceProfile())) == []
+    floor.desk.state.profiles["b", "*"] = PriceProfile(spread=wide)
+    again = cmd.ConfigurePricing(group="b", symbol="*", profile=PriceProfile(spread=wide))
+    assert floor.do(again) == [], "what was once taken may be said again"
     assert profile_fault(profile=PriceProfile()) == ""
 
 

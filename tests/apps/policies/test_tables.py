@@ -113,8 +113,10 @@ def test_a_bad_row_is_named_with_its_field_and_limit_and_nothing_is_written(brok
         (Kind.PRICING, "group,symbol,build.mode,build.thin\nb-book,*,best,reject\n", (2, "build.thin")),
         (Kind.PRICING, "group,symbol,build.mode,build.size_lots\nb-book,*,mean,1\n", (2, "build.mode")),
         (Kind.PRICING, "group,symbol,build.size_lots\nb-book,*,1\n", (2, "build.mode")),
+        (Kind.PRICING, "group,symbol,spread.min_points,spread.max_points\nb-book,*,3,2\n", (2, "spread.min_points")),
+        (Kind.PRICING, "group,symbol,spread.action\nb-book,*,reject\n", (2, "spread.action")),
     ],
-    ids=range(19),
+    ids=range(21),
 )
 def test_every_fault_has_its_place(broker: None, kind: str, text: str, fault: tuple[int, str]) -> None:
     assert [each[:2] for each in faults(kind, text)] == [fault]
