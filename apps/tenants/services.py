@@ -86,10 +86,11 @@ def create_tenant(
     return tenant
 
 
-def move_tenant(*, schema: str, shard: str) -> str:
+def move_tenant(*, schema: str, shard: str, may_wait: bool = False) -> str:
     """Give a broker's desk to the engine of another shard while both run; return the shard that had it.
 
-    Needs the owner's connection. Raises UnableToMoveTenant.
+    One that no engine holds takes nobody unless it `may_wait` for one. Needs the owner's connection. Raises
+    UnableToMoveTenant.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         found = Tenant.objects.filter(schema_name=schema, is_active=True).values_list("shard", flat=True).first()
@@ -97,6 +98,8 @@ def move_tenant(*, schema: str, shard: str) -> str:
             raise UnableToMoveTenant(f"No broker is called {schema}.")
         if found == shard:
             raise UnableToMoveTenant(f"{schema} is in shard {shard} already.")
+        if not may_wait and not shards.is_served(cursor=cursor, shard=shard):
+            raise UnableToMoveTenant(f"No engine runs shard {shard}: {schema} would stand still until one does.")
         if not shards.move(cursor=cursor, schema=schema, source=found, target=shard):
             raise UnableToMoveTenant(f"{schema} left shard {found} meanwhile.")
     return str(found)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 LOCK = "SELECT 1 FROM public.engine_lease WHERE shard = %s FOR UPDATE"
+SERVED = "SELECT 1 FROM public.engine_lease WHERE shard = %s AND expires_at > clock_timestamp()"
 MOVE = "UPDATE public.tenants_tenant SET shard = %s WHERE schema_name = %s AND shard = %s"
 
 
@@ -21,3 +22,9 @@ def move(*, cursor: Any, schema: str, source: str, target: str) -> bool:
     cursor.execute(LOCK, [source])
     cursor.execute(MOVE, [target, schema, source])
     return bool(cursor.rowcount)
+
+
+def is_served(*, cursor: Any, shard: str) -> bool:
+    """Return whether an engine holds the shard's lease now."""
+    cursor.execute(SERVED, [shard])
+    return cursor.fetchone() is not None

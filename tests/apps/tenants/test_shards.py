@@ -18,6 +18,16 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_a_broker_moves_to_a_shard_and_whoever_serves_all_shards_still_serves_it(acorn: Any, birch: Any) -> None:
     command = [sys.executable, "manage.py", "tenant", "move", "acorn", "--to", "second"]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (refused.returncode, selectors.active_schemas(shard="second")) == (1, [])
+    assert "No engine runs shard second" in refused.stderr
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
+        owner.execute(
+            "INSERT INTO public.engine_lease (shard, token, holder, expires_at)"
+            " VALUES ('second', 1, 'test', clock_timestamp() - interval '1 second')"
+        )
+        assert not shards.is_served(cursor=owner.cursor(), shard="second"), "one that has ended holds nothing"
+        owner.execute("UPDATE public.engine_lease SET expires_at = 'infinity' WHERE shard = 'second'")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     try:
         assert done.returncode == 0, done.stderr
@@ -27,4 +37,12 @@ def test_a_broker_moves_to_a_shard_and_whoever_serves_all_shards_still_serves_it
         assert selectors.active_schemas(shard=selectors.ALL_SHARDS) == ["acorn", "birch"]
     finally:
         with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
+            owner.execute("DELETE FROM public.engine_lease WHERE shard = 'second'")
             assert shards.move(cursor=owner.cursor(), schema="acorn", source="second", target="main")
+
+
+def test_a_broker_may_wait_in_a_shard_for_its_engine_where_that_is_said(acorn: Any) -> None:
+    command = [sys.executable, "manage.py", "tenant", "move", "acorn", "--to", "second", "--unserved"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
+        assert shards.move(cursor=owner.cursor(), schema="acorn", source="second", target="main"), done.stderr

@@ -31,6 +31,7 @@ class Command(BaseCommand):
         move = verbs.add_parser("move")
         move.add_argument("schema")
         move.add_argument("--to", required=True, dest="target", help="The shard whose engine is to run its desk.")
+        move.add_argument("--unserved", action="store_true", help="Also to a shard that no engine runs yet.")
         verbs.add_parser("list")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,7 +42,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{tenant.schema_name}\t{tenant.name}\t{tenant.shard}")
             return
         if options["verb"] == "move":
-            self._move(options["schema"], options["target"])
+            self._move(options["schema"], options["target"], may_wait=options["unserved"])
             return
         if options["if_absent"] and options["schema"] in selectors.active_schemas():
             self.stdout.write(f"{options['schema']} exists")
@@ -54,9 +55,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(f"{options['schema']} created ({time.perf_counter() - started_s:.1f} s)")
 
-    def _move(self, schema: str, target: str) -> None:
+    def _move(self, schema: str, target: str, *, may_wait: bool) -> None:
         try:
-            source = services.move_tenant(schema=schema, shard=target)
+            source = services.move_tenant(schema=schema, shard=target, may_wait=may_wait)
         except services.UnableToMoveTenant as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{schema} goes from shard {source} to {target}; its engine has it within seconds")
