@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from piggy.core import events as ev
 from piggy.core.execution import Execution, position_id_of
+from piggy.core.guarantees import stops_of
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType
 from piggy.core.positions import Position
@@ -150,7 +151,7 @@ def _fit_guarantees(*, order: Order, execution: Execution) -> None:
 
     Else what a client opened after his price was reached would be closed at it.
     """
-    if not execution.moment.state.guaranteed:
+    if order.terms.account_id not in execution.moment.state.guaranteed:
         return
     position, stops = _position(order, execution), _stops_of(order, execution)
     over = sum((execution.leaves(stop) for stop in stops), ZERO) - (position.lots if position else ZERO)
@@ -164,11 +165,8 @@ def _fit_guarantees(*, order: Order, execution: Execution) -> None:
 def _stops_of(order: Order, execution: Execution) -> list[Order]:
     """Return the guaranteed stops of the position that `order` deals in, oldest first."""
     state, terms = execution.moment.state, order.terms
-    account = execution.moment.account(terms.account_id)
-    wanted = position_id_of(account=account, order=order)
-    found = [state.orders[order_id] for order_id in sorted(state.guaranteed)]
-    mine = [stop for stop in found if (stop.terms.account_id, stop.terms.symbol) == (terms.account_id, terms.symbol)]
-    return [stop for stop in mine if position_id_of(account=account, order=stop) == wanted]
+    wanted = position_id_of(account=execution.moment.account(terms.account_id), order=order)
+    return stops_of(state=state, account_id=terms.account_id, symbol=terms.symbol, position_id=wanted)
 
 
 def _position(order: Order, execution: Execution) -> Position | None:

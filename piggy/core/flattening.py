@@ -6,6 +6,8 @@ Closes are the desk's own orders: no gate, no halt and no dealer keeps them wait
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
@@ -40,7 +42,7 @@ def flatten(*, command: cmd.FlattenPositions, moment: Moment) -> Events:
         return [_refused("NOT_STOPPED", "scope", "only what is halted or killed is flattened")]
     if command.by == state.stopped_by[key]:
         return [_refused("FOUR_EYES", "by", f"{command.by} stopped it: another closes what it holds")]
-    open_ = (key for key, position in state.positions.items() if _in_scope(position, command, state))
+    open_ = _in_scope(command, state)
     execution = Execution(moment=moment)
     left = POSITIONS_PER_STEP_MAX
     for position_id in kill_plan(working=(), open_positions=open_, flatten=True).flatten:
@@ -54,11 +56,13 @@ def flatten(*, command: cmd.FlattenPositions, moment: Moment) -> Events:
 def _close(*, position: Position, command: cmd.FlattenPositions, execution: Execution) -> bool:
     """Close what can be closed of a position; tell whether that was anything."""
     symbol, side = position.symbol, position.side.contra
+    if symbol in execution.moment.state.expired or not execution.moment.levels(symbol=symbol, side=side):
+        return False
     keep_guarantees(account_id=position.account_id, symbol=symbol, execution=execution)
     left = execution.position(position.position_id)
     owed = owed_lots(position=position, execution=execution)
     lots = left.lots - execution.under_way(position=left) - owed if left else ZERO
-    if lots <= 0 or symbol in execution.moment.state.expired or not execution.moment.levels(symbol=symbol, side=side):
+    if lots <= 0:
         return False
     terms = OrderTerms(
         account_id=position.account_id,
@@ -84,11 +88,18 @@ def _close(*, position: Position, command: cmd.FlattenPositions, execution: Exec
     return True
 
 
-def _in_scope(position: Position, command: cmd.FlattenPositions, state: State) -> bool:
-    if command.scope in ("firm", "tenant"):
-        return True
-    group = state.accounts[position.account_id].group
-    return command.key == {"group": group, "account": position.account_id, "symbol": position.symbol}[command.scope]
+def _in_scope(command: cmd.FlattenPositions, state: State) -> list[str]:
+    """Return the positions of the scope, of accounts that hold any."""
+    scope, key = command.scope, command.key
+    holders: Iterable[str] = state.positions_of
+    if scope == "account":
+        holders = (key,)
+    elif scope == "symbol":
+        holders = state.holders.get(key, ())
+    elif scope == "group":
+        holders = (account_id for account_id in state.positions_of if state.accounts[account_id].group == key)
+    held = (position_id for account_id in holders for position_id in state.positions_of.get(account_id, ()))
+    return [each for each in held if scope != "symbol" or state.positions[each].symbol == key]
 
 
 def _refused(code: str, field: str, text: str) -> ev.CommandRefused:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,9 +28,11 @@ from piggy.core.positions import netted_id
 from piggy.core.resting import RestingOrders
 from piggy.core.rollover import ONE_DAY, business_date
 from piggy.core.state import Exposure, Order, State, accepted_order, activity_of, record_of
+from piggy.core.stop_folding import file_stop, refile_account, refile_group
 from piggy.core.venue_folding import VENUE_HANDLERS, score_venue
 from piggy.core.verdicts import Check
 
+K = TypeVar("K")
 _ENDING = (TimeInForce.GTD, TimeInForce.DAY)
 # Kill switch, closed session, no live price, no review signed: it says nothing of the client that is refused. Nor does
 # the storm's own answer, which would never end it.
@@ -66,8 +68,11 @@ def _group(state: State, event: ev.GroupConfigured, recorded: Recorded) -> None:
 
 
 def _account(state: State, event: ev.AccountConfigured, recorded: Recorded) -> None:
-    state.accounts[event.account.account_id] = event.account
-    state.balances.setdefault(event.account.account_id, ZERO)
+    account, known = event.account, state.accounts.get(event.account.account_id)
+    state.accounts[account.account_id] = account
+    if known is not None and known.group != account.group:
+        refile_account(state=state, account_id=account.account_id)
+    state.balances.setdefault(account.account_id, ZERO)
     state.config_version += 1
 
 
@@ -90,6 +95,7 @@ def _limits(state: State, event: ev.LimitsConfigured, recorded: Recorded) -> Non
 
 def _pricing(state: State, event: ev.PricingConfigured, recorded: Recorded) -> None:
     state.profiles[(event.group, event.symbol)] = event.profile
+    refile_group(state=state, group=event.group, symbol=event.symbol)
     state.config_version += 1
 
 
@@ -172,11 +178,11 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
     if order.terms.time_in_force in _ENDING:
         state.expiring.add(order.order_id)
     if order.guaranteed:
-        state.guaranteed.add(order.order_id)
+        state.guaranteed.setdefault(account_id, set()).add(order.order_id)
     if order.rests:
         state.resting[event.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=order.seq)
     elif event.terms.stop_price is not None or event.terms.type is OrderType.TRAILING_STOP:
-        state.stops.setdefault(event.terms.symbol, set()).add(order.order_id)
+        file_stop(state=state, order=order)
 
 
 def _price_of(event: ev.OrderAccepted) -> Decimal | None:
@@ -226,7 +232,7 @@ def _rerouted(state: State, event: ev.OrderRerouted, recorded: Recorded) -> None
 def _triggered(state: State, event: ev.OrderTriggered, recorded: Recorded) -> None:
     order = state.orders[event.order_id]
     order.triggered = True
-    state.stops.get(order.terms.symbol, set()).discard(order.order_id)
+    _wait_no_more(state, order)
     if order.rests:
         state.resting[order.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=recorded.seq)
 
@@ -250,6 +256,8 @@ def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
         state.activity[order.terms.account_id].accept()
     if order.rests:
         book.add(order_id=order.order_id, terms=order.terms, seq=order.seq)
+    elif order.order_id in state.stops.get(order.terms.symbol, ()):
+        file_stop(state=state, order=order)
 
 
 def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
@@ -319,20 +327,27 @@ def _end(state: State, order: Order, final: OrderState) -> None:
     order.state = final
     state.open_orders[order.terms.account_id].discard(order.order_id)
     state.expiring.discard(order.order_id)
-    state.guaranteed.discard(order.order_id)
+    if order.guaranteed:
+        _part(state.guaranteed, order.terms.account_id, order.order_id)
     state.held.pop(order.order_id, None)
     if order.terms.oco_group:
-        _part(state, (order.terms.account_id, order.terms.oco_group), order.order_id)
-    state.stops.get(order.terms.symbol, set()).discard(order.order_id)
+        _part(state.oco, (order.terms.account_id, order.terms.oco_group), order.order_id)
+    _wait_no_more(state, order)
     state.resting[order.terms.symbol].remove(order_id=order.order_id)
 
 
-def _part(state: State, group: tuple[str, str], order_id: str) -> None:
-    """Take an order out of its either-or group; the last one takes the group along."""
-    others = state.oco.get(group, set())
+def _wait_no_more(state: State, order: Order) -> None:
+    stops = state.stops.get(order.terms.symbol)
+    if stops is not None:
+        stops.discard(order_id=order.order_id)
+
+
+def _part(groups: dict[K, set[str]], group: K, order_id: str) -> None:
+    """Take an order out of those it belongs to; the last one takes the group along."""
+    others = groups.get(group, set())
     others.discard(order_id)
     if not others:
-        state.oco.pop(group, None)
+        groups.pop(group, None)
 
 
 HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {

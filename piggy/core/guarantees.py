@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from piggy.core.accounts import Account
+from piggy.core.accounts import Account, PositionMode
 from piggy.core.auctions import AuctionPhase
 from piggy.core.events import Check
 from piggy.core.gate import UNSET, GateContext
@@ -98,14 +98,16 @@ def settlement(
     )
 
 
-def guaranteed_lots(*, state: State, account_id: str, symbol: str, position_id: str | None) -> Decimal:
-    """Return the lots of a position that guaranteed stops already stand for; `position_id` None: the netted one."""
-    mine = (state.orders[order_id] for order_id in state.guaranteed)
-    return sum((order.leaves for order in mine if _is_of(order.terms, account_id, symbol, position_id)), ZERO)
-
-
-def _is_of(terms: OrderTerms, account_id: str, symbol: str, position_id: str | None) -> bool:
-    return (terms.account_id, terms.symbol) == (account_id, symbol) and position_id in (None, terms.position_id)
+def stops_of(*, state: State, account_id: str, symbol: str, position_id: str | None = None) -> list[Order]:
+    """Return the guaranteed stops that stand for a position of an account in a symbol, or for any; the oldest first."""
+    netting = state.accounts[account_id].position_mode is PositionMode.NETTING
+    mine = [state.orders[order_id] for order_id in sorted(state.guaranteed.get(account_id, ()))]
+    # A netting account has one position in the symbol, and its stops need not name it.
+    return [
+        stop
+        for stop in mine
+        if stop.terms.symbol == symbol and (netting or position_id in (None, stop.terms.position_id))
+    ]
 
 
 def _only_less(terms: OrderTerms, replaces: Order) -> bool:
@@ -167,8 +169,9 @@ def _free_lots(context: GateContext, moment: Moment, replaces: Order | None) -> 
     """Return the lots of the position to be left that no other guaranteed stop stands for."""
     terms = context.terms
     held = context.position_net if context.closable is None else context.closable
-    named = None if context.closable is None else terms.position_id
-    stood = guaranteed_lots(state=moment.state, account_id=terms.account_id, symbol=terms.symbol, position_id=named)
+    state = moment.state
+    stops = stops_of(state=state, account_id=terms.account_id, symbol=terms.symbol, position_id=terms.position_id)
+    stood = sum((stop.leaves for stop in stops), ZERO)
     return abs(held) - stood + (replaces.leaves if replaces is not None else ZERO)
 
 

@@ -135,6 +135,12 @@ def band_for(*, bands: tuple[MarkupBand, ...], lots: Decimal) -> MarkupBand | No
     return reached[-1] if reached else None
 
 
+def bands_from(*, profiles: tuple[PriceProfile, ...], lots: Decimal) -> Decimal:
+    """Return the least lots that fall in the same bands of `profiles` as `lots` do, whatever the time."""
+    all_bands = [bands for each in profiles for bands in (each.bands, *(part.bands for part in each.schedules))]
+    return max((band.from_lots for bands in all_bands for band in bands if band.from_lots <= lots), default=ZERO)
+
+
 def profile_fault(*, profile: PriceProfile) -> str:
     """Return what is wrong with a profile, '' when nothing is."""
     faults = {"bands": _bands_fault(profile.bands)}

@@ -57,6 +57,11 @@ def phase_of(*, state: State, symbol: str) -> AuctionPhase:
 def is_stopped(*, state: State, account_id: str, symbol: str) -> bool:
     """Return whether nothing of the account may be dealt in the symbol now, not even what reduces."""
     group = state.accounts[account_id].group
+    return is_group_stopped(state=state, group=group, symbol=symbol, account_id=account_id)
+
+
+def is_group_stopped(*, state: State, group: str, symbol: str, account_id: str = "") -> bool:
+    """Return whether nothing of any account in the group, or of that one, may be dealt in the symbol now."""
     if symbol in state.expired or phase_of(state=state, symbol=symbol) is not _CONTINUOUS:
         return True
     strictest = strictest_state(state=state, group=group, account_id=account_id, symbol=symbol)

@@ -29,6 +29,7 @@ from piggy.core.resting import RestingOrders
 from piggy.core.routing_rules import RoutingPolicy, VenueScore
 from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates
+from piggy.core.waiting_stops import WaitingStops
 
 _WORKING = OrderState.WORKING
 _LIMIT = OrderType.LIMIT
@@ -287,9 +288,9 @@ class State:
     phases: dict[str, SymbolPhase] = field(default_factory=dict)
     crossed_at: dict[str, CrossedAt] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
-    stops: dict[str, set[str]] = field(default_factory=dict)
+    stops: dict[str, WaitingStops] = field(default_factory=dict)
     expiring: set[str] = field(default_factory=set)
-    guaranteed: set[str] = field(default_factory=set)
+    guaranteed: dict[str, set[str]] = field(default_factory=dict)
     oco: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
     open_children: dict[str, Child] = field(default_factory=dict)

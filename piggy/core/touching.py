@@ -5,6 +5,7 @@ Stops trigger, resting limits deal, margin is called, accounts are stopped out (
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from piggy.core import events as ev
@@ -20,27 +21,27 @@ from piggy.core.expiry import expire
 from piggy.core.liquidation import watch_margin
 from piggy.core.margining import margin_now
 from piggy.core.moment import Moment
-from piggy.core.orders import OrderType, Side, TimeInForce
+from piggy.core.orders import Side, TimeInForce
 from piggy.core.overseeing import limits_due
 from piggy.core.pricing import nearest_price
 from piggy.core.profiles import builds_of
-from piggy.core.standing import expires_at_us, may_deal
+from piggy.core.standing import expires_at_us, is_group_stopped, may_deal
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
 from piggy.core.triggering import is_reached, trigger, waits, work
+from piggy.core.waiting_stops import WaitingStops
 from piggy.core.working import marketable, street_price
 
 Events = list[ev.AnyEvent]
 ORDERS_PER_STEP_MAX = 500
-TRAILING_STEPS = 10
-_TRAILING = OrderType.TRAILING_STOP
+NONE = WaitingStops()
 
 
 def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
     """Do what the prices of `symbols` now call for; asking again with the same prices does nothing more."""
     execution, state = Execution(moment=moment), moment.state
     for symbol in command.symbols:
-        _trigger_stops(symbol=symbol, execution=execution)
+        trigger_stops(symbol=symbol, execution=execution)
         _fill_touched(symbol=symbol, execution=execution)
     accounts = command.accounts
     if accounts is None:
@@ -95,57 +96,51 @@ def _is_over(*, order: Order, now_us: int) -> bool:
     return now_us >= expires_at_us(order=order) and not venue_cancels.is_asked(order=order)
 
 
-def _trigger_stops(*, symbol: str, execution: Execution) -> None:
-    moment = execution.moment
+def trigger_stops(*, symbol: str, execution: Execution) -> None:
+    """Let stops deal whose price has come, and trailing ones follow the market; none but these is looked at."""
+    moment, moved, dealt = execution.moment, 0, 0
     best = moment.market.best(symbol=symbol, now_us=moment.now_us)
     if best is None or best.bid is None or best.ask is None:
         return
-    state, moved, dealt = moment.state, 0, 0
-    prices: dict[tuple[str, Side, Decimal], Decimal | None] = {}
-    found: list[tuple[bool, str, Decimal | None]] = []
-    for order_id in state.stops.get(symbol, ()):
-        terms = state.orders[order_id].terms
-        # All of a group pay the same for as many lots, and there are many stops and few such prices.
-        key = (state.accounts[terms.account_id].group, terms.side, terms.quantity)
-        if key not in prices:
-            prices[key] = street_price(terms=terms, moment=moment)
-        if terms.type is _TRAILING or is_reached(terms=terms, price=prices[key]):
-            found.append((order_id not in state.guaranteed, order_id, prices[key]))
     # Guaranteed stops before all others, then the oldest first; what one step leaves comes in the next.
-    for _, order_id, price in sorted(found):
-        order = state.orders[order_id]
-        if not may_deal(order=order, execution=execution):
+    for _, order_id, price in sorted(_come(symbol=symbol, moment=moment)):
+        order = moment.state.orders[order_id]
+        reached = is_reached(terms=order.terms, price=price)
+        if (dealt if reached else moved) >= ORDERS_PER_STEP_MAX or not may_deal(order=order, execution=execution):
             continue
-        if order.terms.type is _TRAILING and moved < ORDERS_PER_STEP_MAX:
-            moved += _trail(order=order, price=price, execution=execution)
-        reached = dealt < ORDERS_PER_STEP_MAX and is_reached(terms=order.terms, price=price)
-        if reached and not waits(order=order, execution=execution):
+        if not reached:
+            follow(order=order, price=price, execution=execution)
+            moved += 1
+        elif not waits(order=order, execution=execution):
             trigger(order=order, best=best, execution=execution)
             dealt += 1
 
 
-def _trail(*, order: Order, price: Decimal | None, execution: Execution) -> bool:
-    """Pull a trailing stop after the market, never back; tell whether it moved.
-
-    Moves below a tenth of its distance are not worth a line.
-    """
+def follow(*, order: Order, price: Decimal, execution: Execution) -> None:
+    """Pull a trailing stop after the market, which is at `price` for its client."""
     terms = order.terms
-    if price is None or terms.trailing_distance is None:
-        return False
-    behind = price + terms.side.sign * terms.trailing_distance
-    stop = terms.stop_price if terms.stop_price is not None else behind + terms.side.sign * terms.trailing_distance
-    if terms.side.sign * (stop - behind) * TRAILING_STEPS < terms.trailing_distance:
-        return False
+    assert terms.trailing_distance is not None, "no other stop follows"
     execution.events.append(
         ev.OrderAmended(
             order_id=order.order_id,
             quantity=order.quantity,
             limit_price=terms.limit_price,
-            stop_price=behind,
+            stop_price=price + terms.side.sign * terms.trailing_distance,
             keeps_priority=True,
         )
     )
-    return True
+
+
+def _come(*, symbol: str, moment: Moment) -> Iterator[tuple[bool, str, Decimal]]:
+    """Yield the stops whose price has come, after the guaranteed ones, each with the price its client deals at."""
+    state, stops = moment.state, moment.state.stops.get(symbol, NONE)
+    for price_class, front in stops.fronts():
+        if is_group_stopped(state=state, group=price_class.group, symbol=symbol):
+            continue
+        price = street_price(terms=state.orders[front].terms, moment=moment)
+        if price is not None:
+            for order_id in stops.come(price_class=price_class, price=price):
+                yield not state.orders[order_id].guaranteed, order_id, price
 
 
 def _fill_touched(*, symbol: str, execution: Execution) -> None:

@@ -10,14 +10,14 @@ from decimal import Decimal
 
 from piggy.core import events as ev
 from piggy.core.execution import Execution, position_id_of
+from piggy.core.guarantees import stops_of
 from piggy.core.market import BestQuote
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderTerms, OrderType, Side
+from piggy.core.orders import OrderTerms
 from piggy.core.positions import Position
 from piggy.core.state import Order
+from piggy.core.waiting_stops import rises
 from piggy.core.working import carry_out, may_rest, plan, street_price
-
-_BUY, _TOUCHED = Side.BUY, OrderType.MARKET_IF_TOUCHED
 
 
 def trigger(*, order: Order, best: BestQuote, execution: Execution) -> None:
@@ -49,23 +49,24 @@ def keep_guarantees(*, account_id: str, symbol: str, execution: Execution) -> bo
 
 def owed_lots(*, position: Position, execution: Execution) -> Decimal:
     """Return the lots of a position that are owed the price of a guaranteed stop which has to wait for a venue."""
-    account = execution.moment.account(position.account_id)
-    stops = _guarantees_reached(account_id=position.account_id, symbol=position.symbol, execution=execution)
-    mine = [stop for stop in stops if position_id_of(account=account, order=stop) == position.position_id]
-    return sum((execution.free(stop) for stop in mine), ZERO)
+    stops = _guarantees_reached(
+        account_id=position.account_id, symbol=position.symbol, position_id=position.position_id, execution=execution
+    )
+    return sum((execution.free(stop) for stop in stops), ZERO)
 
 
-def _guarantees_reached(*, account_id: str, symbol: str, execution: Execution) -> list[Order]:
+def _guarantees_reached(
+    *, account_id: str, symbol: str, execution: Execution, position_id: str | None = None
+) -> list[Order]:
     moment = execution.moment
     best = moment.market.best(symbol=symbol, now_us=moment.now_us)
-    if not moment.state.guaranteed or best is None or best.bid is None or best.ask is None:
+    if best is None or best.bid is None or best.ask is None:
         return []
-    mine = (moment.state.orders[order_id] for order_id in sorted(moment.state.guaranteed))
+    stops = stops_of(state=moment.state, account_id=account_id, symbol=symbol, position_id=position_id)
     return [
         stop
-        for stop in mine
-        if (stop.terms.account_id, stop.terms.symbol) == (account_id, symbol)
-        and execution.free(stop) > 0
+        for stop in stops
+        if execution.free(stop) > 0
         and not stop.triggered
         and is_reached(terms=stop.terms, price=street_price(terms=stop.terms, moment=moment))
     ]
@@ -94,8 +95,7 @@ def is_reached(*, terms: OrderTerms, price: Decimal | None) -> bool:
     stop = terms.stop_price
     if stop is None or price is None:
         return False
-    rising = (terms.side is _BUY) is not (terms.type is _TOUCHED)
-    return price >= stop if rising else price <= stop
+    return price >= stop if rises(terms=terms) else price <= stop
 
 
 def work(*, order: Order, execution: Execution, enters: bool = False) -> None:

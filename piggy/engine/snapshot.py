@@ -25,6 +25,8 @@ from piggy.core.orders import Side
 from piggy.core.resting import Key, RestingOrders
 from piggy.core.shelf import Block, Shelf, packed
 from piggy.core.state import Child, Order, State
+from piggy.core.stop_folding import file_all
+from piggy.core.waiting_stops import WaitingStops
 
 # The latest final orders stay at hand, for the panel that shows them.
 FINAL_KEPT = 500
@@ -148,6 +150,7 @@ def restored(*, live: Live, segments: Iterable[bytes]) -> tuple[Desk, Held]:
         raise UnableToRestore(f"The snapshot cannot be read: {error}") from error
     held = Held(segments=named, earlier=live.segments, filters=len(filters), references=frozenset(references))
     state = State(**fields, orders=orders, children=children, open_children=dict(live.children), references=references)
+    file_all(state=state)
     memory = msgspec.structs.replace(live.memory, filters=[*filters, *live.memory.filters])
     return Desk.resumed(state=state, memory=memory), held
 
@@ -208,6 +211,8 @@ def _sorted(value: Any) -> Any:
         return [_sorted(getattr(value, field.name)) for field in dataclasses.fields(value)]
     if isinstance(value, RestingOrders):
         return _sorted(value.places())
+    if isinstance(value, WaitingStops):
+        return sorted(value)
     return value
 
 
@@ -216,6 +221,8 @@ def _to_plain(value: object) -> object:
         return [value.maxlen, list(value)]
     if isinstance(value, RestingOrders):
         return value.places()
+    if isinstance(value, WaitingStops):
+        return list(value)
     raise NotImplementedError(type(value))
 
 
@@ -226,6 +233,8 @@ def _from_plain(wanted: Any, value: Any) -> object:
         return deque((msgspec.convert(each, inner, dec_hook=_from_plain) for each in items), maxlen=length)
     if wanted is RestingOrders:
         return RestingOrders.of_places(msgspec.convert(value, dict[str, tuple[Side, Key]]))
+    if wanted is WaitingStops:
+        return WaitingStops.of_ids(msgspec.convert(value, list[str]))
     raise NotImplementedError(wanted)
 
 

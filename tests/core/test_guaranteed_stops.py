@@ -59,9 +59,7 @@ def protected(floor: Floor, account_id: str, lots: str = "1", stop: str = "1.099
 
 
 def stop_of(floor: Floor, account_id: str) -> Any:
-    (order_id,) = (
-        name for name in floor.desk.state.guaranteed if floor.desk.state.orders[name].terms.account_id == account_id
-    )
+    (order_id,) = floor.desk.state.guaranteed[account_id]
     return floor.desk.state.orders[order_id]
 
 
@@ -264,7 +262,7 @@ def test_no_more_lots_are_guaranteed_than_there_are(floor: Floor) -> None:
     assert (check.value, check.limit) == ("0.7", "0.6")
     assert names(floor.place("b1", Side.SELL, "0.6", **stop)) == ["OrderAccepted"]
     floor.place("b1", Side.SELL, "0.8")
-    left = [floor.desk.state.orders[order_id] for order_id in sorted(floor.desk.state.guaranteed)]
+    left = [floor.desk.state.orders[order_id] for order_id in sorted(floor.desk.state.guaranteed["b1"])]
     assert [order.leaves for order in left] == [D("0.2")], "the latest went first"
     floor.now_us += SILENCE_US
     floor.quotes("-0.05")
@@ -360,7 +358,7 @@ def test_both_stops_of_an_entry_filled_in_parts_are_its_own(floor: Floor) -> Non
     (_, *legs) = floor.place("a1", Side.BUY, "3", stop_loss=D("1.09900"), guaranteed_stop=True)
     for leg in only(legs, ev.ChildOrderCreated):
         floor.fill(leg, "1.10010")
-    stops = [floor.desk.state.orders[name] for name in floor.desk.state.guaranteed]
+    stops = [floor.desk.state.orders[name] for name in floor.desk.state.guaranteed["a1"]]
     assert sum(stop.quantity for stop in stops) == 3 and len(stops) == 2
 
 

@@ -51,7 +51,7 @@ def test_a_stop_already_out_stands_for_lots_that_an_entry_brings_again(floor: Fl
     floor.fill(close, "1.09500")
     assert not floor.desk.state.positions
     assert not only(protected(floor, "a1", "1", "1.08000")[2:], ev.OrderAccepted)
-    assert floor.desk.state.guaranteed == {"O000000002"}
+    assert floor.desk.state.guaranteed == {"a1": {"O000000002"}}
     floor.fill(out, "1.09500")
     assert not floor.desk.state.positions and not floor.desk.state.guaranteed
 

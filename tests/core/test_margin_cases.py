@@ -159,7 +159,7 @@ def test_g09_a_position_with_a_guaranteed_stop_counts_like_any_other():
     floor.open_account("h1", group="b", amount=10_000, hedging=True)
     floor.place("h1", Side.BUY, "1", stop_loss=D("1.00000"), guaranteed_stop=True)
     floor.place("h1", Side.BUY, "1")
-    assert len(floor.desk.state.guaranteed) == 1 and floor.desk.state.used_margin["h1"] == 2 * D("3663.4329")
+    assert len(floor.desk.state.guaranteed["h1"]) == 1 and floor.desk.state.used_margin["h1"] == 2 * D("3663.4329")
     floor.now_us += 120 * SECOND_US
     floor.quotes("-0.03170")
     events = floor.act()

@@ -1,0 +1,52 @@
+"""The naive look at waiting stops, each of them at every price: the twin that the filed ones are held against."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from piggy.core import touching
+from piggy.core.execution import Execution
+from piggy.core.orders import OrderType
+from piggy.core.standing import may_deal
+from piggy.core.state import Order, State
+from piggy.core.triggering import is_reached, trigger, waits
+from piggy.core.working import street_price
+
+TRAILING = OrderType.TRAILING_STOP
+
+
+def waiting(*, state: State, symbol: str) -> list[Order]:
+    """Return every order that waits for a price, found among all there are."""
+    live = [order for order in state.orders.values() if not order.state.final and not order.triggered]
+    stops = [order for order in live if order.terms.stop_price is not None or order.terms.type is TRAILING]
+    return [order for order in stops if order.terms.symbol == symbol and not order.rests]
+
+
+def trigger_stops(*, symbol: str, execution: Execution) -> None:
+    """Do what prices call for, guaranteed stops first, then the oldest: as touching.py, one order after the other."""
+    moment, moved, dealt = execution.moment, 0, 0
+    best = moment.market.best(symbol=symbol, now_us=moment.now_us)
+    if best is None or best.bid is None or best.ask is None:
+        return
+    stops = waiting(state=moment.state, symbol=symbol)
+    for order in sorted(stops, key=lambda each: (not each.guaranteed, each.order_id)):
+        price = street_price(terms=order.terms, moment=moment)
+        if price is None or not may_deal(order=order, execution=execution):
+            continue
+        if order.terms.type is TRAILING and moved < touching.ORDERS_PER_STEP_MAX and _is_left_behind(order, price):
+            touching.follow(order=order, price=price, execution=execution)
+            moved += 1
+        reached = is_reached(terms=order.terms, price=price) and dealt < touching.ORDERS_PER_STEP_MAX
+        if reached and not waits(order=order, execution=execution):
+            trigger(order=order, best=best, execution=execution)
+            dealt += 1
+
+
+def _is_left_behind(order: Order, price: Decimal) -> bool:
+    """Whether a trailing stop is a tenth of its distance, or more, further from the price than it is to be."""
+    terms = order.terms
+    assert terms.trailing_distance is not None, order
+    if terms.stop_price is None:
+        return True
+    away = terms.side.sign * (terms.stop_price - price)
+    return (away - terms.trailing_distance) * 10 >= terms.trailing_distance
