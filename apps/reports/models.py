@@ -42,6 +42,10 @@ def _balances() -> list[str]:
     return ["balance"]
 
 
+def _money() -> list[str]:
+    return ["swap", "rollover", "financing", "interest"]
+
+
 class StatementFormat(models.Model):
     """How one LP writes its statements. Data, so that another LP needs no code."""
 
@@ -66,6 +70,11 @@ class StatementFormat(models.Model):
         help_text="Kinds of lines with a balance: currency under symbol, amount under quantity; the first and the last "
         "of a currency count.",
     )
+    money_words = models.JSONField(
+        default=_money,
+        help_text="Kinds of lines with what moved a balance beside the deals: currency under symbol, amount with its "
+        "sign under quantity. Taken as the LP says it, for only the LP knows.",
+    )
     in_units = models.BooleanField(default=False, help_text="Quantities are units of the LP's symbol, not lots.")
     price_tolerance = models.DecimalField(
         max_digits=28, decimal_places=10, default=ZERO, validators=[MinValueValidator(ZERO)]
@@ -88,7 +97,7 @@ class StatementFormat(models.Model):
             faults["columns"] = f"Needs a column for {', '.join(missing)}."
         elif strange := [name for name in columns if name not in (*COLUMNS_NEEDED, *COLUMNS_ALSO)]:
             faults["columns"] = f"There is no field {', '.join(strange)}."
-        for field in ("buy_words", "sell_words", "position_words", "balance_words"):
+        for field in ("buy_words", "sell_words", "position_words", "balance_words", "money_words"):
             words: Any = getattr(self, field)
             if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
                 faults[field] = 'A list of words: ["Buy", "B"].'

@@ -115,6 +115,9 @@ def _held(
     )
     if said.balances:
         moved, count = core.cash_moved(executions=every, since=since, terms=symbols)
+        for line in said.money:
+            # What an LP takes for a night is its own affair, and no deal of ours: as it says, or every swap is a break.
+            moved[line.name] = moved.get(line.name, Decimal(0)) + line.amount
         yield from core.held_breaks(
             kind=core.BreakKind.CASH,
             ours={currency: round_money(amount=amount, currency=currency) for currency, amount in moved.items()},

@@ -29,11 +29,15 @@ class UnableToReadStatement(Exception):
 
 
 class Statement(NamedTuple):
-    """What was done, what is held at the end, and the balances of the account, each in the order of the file."""
+    """What was done, what is held at the end, and the balances of the account, each in the order of the file.
+
+    `money` is what moved the balances besides, as swaps.
+    """
 
     executions: list[Execution]
     positions: list[Holding]
     balances: list[Holding]
+    money: list[Holding]
 
     def moved(self) -> list[Holding]:
         """Return by how much each currency's balance moved from its first to its last line."""
@@ -44,7 +48,7 @@ class Statement(NamedTuple):
     def days(self) -> tuple[date, date]:
         """Return the first and the last day that it speaks of. Raises UnableToReadStatement where it has no line."""
         days = [line.traded_on for line in self.executions]
-        days += [line.stated_on for line in (*self.positions, *self.balances)]
+        days += [line.stated_on for line in (*self.positions, *self.balances, *self.money)]
         if not days:
             raise UnableToReadStatement(
                 "line 2: there is no line; name the days that it is of with --since and --until"
@@ -72,7 +76,7 @@ def read(*, content: bytes, written: StatementFormat, terms: VenueTerms) -> Stat
         raise UnableToReadStatement(f"line {line}: it holds a zero byte")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=written.delimiter, strict=True)
     places = _places(_next(lines), written)
-    found, lines_read = Statement([], [], []), 0
+    found, lines_read = Statement([], [], [], []), 0
     while (cells := _next(lines)) is not None:
         if not any(cell.strip() for cell in cells):
             continue
@@ -118,6 +122,10 @@ class _Line:
             found.positions.append(self._position(terms))
         elif kind in (word.casefold() for word in self._written.balance_words):
             found.balances.append(self._balance())
+        elif kind in (word.casefold() for word in self._written.money_words):
+            found.money.append(self._balance())
+        elif kind and not self._text("reference", may_be_empty=True):
+            raise self._bad("kind", f"{kind!r} is none of the kinds that the format names, and no execution either")
         else:
             found.executions.append(self._execution(terms))
 

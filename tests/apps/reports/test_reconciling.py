@@ -166,6 +166,37 @@ def test_inv_22_positions_cash_and_fills_of_no_order_of_ours_are_broken_by_name(
     assert not redis_server.exists(shown)
 
 
+def test_inv_22_what_an_lp_takes_for_the_night_is_no_break_and_what_it_keeps_besides_is_one(
+    floor: Logged, tmp_path: Path
+) -> None:
+    """In the currency of the deals and in one that has none; a swap alone makes a day of the statement too."""
+    StatementFormat.objects.update(columns=COLUMNS | {"order": "Order", "kind": "What"})
+    deals = fills(floor)
+    fees = sum(round(fill.quantity * 100_000 * fill.price * 3 / 1_000_000, 2) for fill in deals)
+
+    def said(*lines: str, dollars: Decimal, euros: str) -> bytes:
+        stated = [("USD", "1000", "14", "balance"), ("EUR", "50", "14", "balance")]
+        stated += [("USD", f"{1_000 - fees + dollars}", "15", "Balance"), ("EUR", euros, "15", "Balance")]
+        return "\r\n".join([HEADS_ALL, *map(whole, deals), *lines, *map(cash, stated), position]).encode()
+
+    def cash(stated: tuple[str, str, str, str]) -> str:
+        currency, amount, day, kind = stated
+        return f";{currency};;{amount.replace('.', ',')};;{day}.11.2023 23:30;;;{kind}"
+
+    position = f";EUR/USD;;{int(sum(fill.quantity for fill in deals) * 100_000)};;15.11.2023 23:59;;;position"
+    night = [("usd", "-7.25", "15", "Swap"), ("USD", "1.05", "15", "rollover"), ("EUR", "-0.31", "16", "Interest")]
+    swaps = [cash(each) for each in night]
+    assert seen(run(said(*swaps, dollars=Decimal("-6.2"), euros="49.69"), tmp_path)) == set()
+    kept = run(said(*swaps, dollars=Decimal("-6.3"), euros="49.69"), tmp_path)
+    (gone,) = kept.breaks
+    assert gone.reference == "cash:USD"
+    assert (Decimal(gone.ours), Decimal(gone.theirs)) == (-fees - Decimal("6.2"), -fees - Decimal("6.3"))
+    unsaid = run(said(dollars=Decimal("-6.2"), euros="50"), tmp_path)
+    assert seen(unsaid) == {("cash", "cash:USD")}
+    with pytest.raises(services.UnableToReadStatement, match="column What: 'bonus' is none of the kinds"):
+        run(said(cash(("USD", "5", "15", "bonus")), dollars=Decimal(5), euros="50"), tmp_path)
+
+
 def test_a_bad_statement_is_refused_by_line_column_and_limit_and_nothing_is_written(
     floor: Logged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
