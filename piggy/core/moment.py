@@ -140,6 +140,8 @@ class Moment(msgspec.Struct, frozen=True):
         if touch is mark:
             return touch
         now = self.market.deepened(symbol, touch, self.now_us)
+        if not now.bids or not now.asks:
+            return touch
         # What was built of the same depth is kept with the mark.
         return mark if isinstance(mark, DeepTouch) and mark.bids is now.bids and mark.asks is now.asks else now
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
+from piggy.core import touching
 from piggy.core.bookbuild import BuildMode, PriceBuild, SpreadAction, SpreadProfile, ThinBook
 from piggy.core.building import DeepTouch
 from piggy.core.conversion import Touch
@@ -190,12 +191,17 @@ def test_a_thin_book_that_is_to_be_rejected_shows_no_price_and_deals_nothing() -
     events = floor.place("b1", Side.BUY, "1")
     assert not fills(events)
     assert only(events, ev.OrderAccepted)[0].routing.text.startswith("no price is shown")
+    moment = floor.desk.moment(now_us=floor.now_us)
+    assert moment.markup(account_id="b1", symbol="EURUSD", side=Side.BUY) is None
+    assert moment.markup(account_id="b1", symbol="EURUSD", side=Side.BUY, firm=True) == 0, "a fill that is owed"
     assert floor.worth() == at(-1)
+    floor.book(BIDS, ASKS)
+    assert floor.shown().ask == at(12)
     floor.book([], ASKS)
     assert floor.shown() == ClientPrice(), "half a book is too thin"
     floor.book([], [])
     assert floor.shown() == ClientPrice()
-    assert floor.worth() == at(-1)
+    assert floor.worth() == at(-2)
 
 
 def test_nobody_is_closed_out_while_the_book_is_too_thin_to_show_a_price() -> None:
@@ -234,6 +240,29 @@ def test_another_build_counts_at_once_and_is_known_again_after_a_restart() -> No
     best = PriceProfile(build=PriceBuild(mode=BuildMode.BEST))
     floor.do(cmd.ConfigurePricing(group="b", symbol="EURUSD", profile=best))
     assert floor.worth() == at(-1), "taken back"
+
+
+def test_a_limit_beyond_what_anybody_is_shown_is_not_even_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target of nothing shows 6, the middle of the third lots; around the best, which others may have, 4."""
+    floor = Deep(CUMULATIVE, spread=SpreadProfile(target_points=0))
+    floor.place("b1", Side.BUY, "1", limit_price=at(3))
+    floor.place("b1", Side.BUY, "1", limit_price=at(5))
+    looked_at: list[str] = []
+    monkeypatch.setattr(touching, "marketable", lambda *, order, moment: looked_at.append(order.order_id))
+    floor.act()
+    assert set(looked_at) == {"O000000002"}
+
+
+@pytest.mark.parametrize(("build", "deals_at"), [(VWAP, 12), (CUMULATIVE, 16), (MIDPOINT, 10)])
+def test_a_desk_that_has_only_heard_one_side_deals_at_what_that_side_makes(build: PriceBuild, deals_at: int) -> None:
+    """A middle that nobody knows gives nothing."""
+    floor = Deep(build, asks=[(points + 100, lots) for points, lots in ASKS])
+    floor.place("b1", Side.BUY, "1", limit_price=at(deals_at))
+    floor.desk = Desk.resumed(state=floor.desk.state, memory=floor.desk.memory(answers_max=1))
+    floor.book([], [(points + 1, lots) for points, lots in ASKS])
+    assert not fills(floor.act())
+    floor.book([], ASKS)
+    assert fills(floor.act()) == [(at(deals_at), 1)]
 
 
 def test_a_mark_without_its_depth_values_at_its_own_prices() -> None:
