@@ -10,7 +10,9 @@ import pytest
 
 from piggy.core.accounts import BookMode, Venue
 from piggy.core.orders import Side
+from piggy.core.positions import Position
 from piggy.core.ranking import Rankings
+from piggy.core.routing import split
 from piggy.core.routing_rules import (
     WEEK_MINUTES,
     Conditions,
@@ -20,6 +22,7 @@ from piggy.core.routing_rules import (
     policy_fault,
     treatment,
 )
+from tests.core.test_crosses import EURGBP
 from tests.core.test_routing import GROUP, HERE, level, policy
 
 CALLED = Conditions(margin_level_max_percent=D(100))
@@ -107,3 +110,15 @@ def test_a_window_begins_with_its_first_minute_and_one_of_no_length_is_never_ope
 
 def test_a_b_book_may_be_kept_to_nothing_at_all() -> None:
     assert policy_fault(policy=policy(rule(b_net_max_lots=D(0)))) is None
+
+
+@pytest.mark.parametrize(("passed_on", "unfilled"), [("99.99", 0), ("100", 2)], ids=["kept in part", "all passed on"])
+def test_of_a_turned_cross_the_close_is_kept_and_the_rest_where_any_is(passed_on: str, unfilled: int) -> None:
+    """INV-21: three lots sold where one is held: no venue takes the two that are new."""
+    treated = treatment(policy=None, group=GROUP, situation=HERE)
+    asked = msgspec.structs.replace(treated, a_percent=D(passed_on))
+    held = Position(
+        account_id="a1", symbol="EURGBP", position_id="p", quantity=D(1), cost=D("0.88"), b_lots=D(1)
+    )  # fmt: skip
+    a, b, _ = split(treatment=asked, instrument=EURGBP, quantity=D(3), side=Side.SELL, position=held)
+    assert (a, b) == (unfilled, 3 - unfilled)
