@@ -11,8 +11,8 @@ from piggy.core import events as ev
 from piggy.core.accounts import Strategy, TradingState
 from piggy.core.activity import Activity
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderTerms
-from piggy.core.state import State
+from piggy.core.orders import OrderTerms, OrderType, Side
+from piggy.core.state import Order, State
 
 # Two secrets are valid side by side for no longer than this after a rotation.
 ROTATION_US = 24 * 3_600 * 1_000_000
@@ -64,8 +64,21 @@ def net_lots(*, state: State, account_id: str, symbol: str) -> Decimal:
 
 
 def expects(*, state: State, strategy: Strategy, symbol: str, before: str) -> bool:
-    """Return whether the account holds what a signal says it does: long, short, flat, or '' for whatever it is."""
-    return not before or before == _way(net_lots(state=state, account_id=strategy.account_id, symbol=symbol))
+    """Return whether the account holds what a signal says it does: long, short, flat, or '' for whatever it is.
+
+    It must be so whatever becomes of orders at market that are under way: else an alert that comes twice while the
+    first is at the LP would be right both times.
+    """
+    if not before:
+        return True
+    net = net_lots(state=state, account_id=strategy.account_id, symbol=symbol)
+    bought, sold = (_under_way(state, strategy.account_id, symbol, side) for side in Side)
+    return {before} == {_way(net), _way(net + bought), _way(net - sold)}
+
+
+def is_moving(*, state: State, account_id: str, symbol: str) -> bool:
+    """Return whether an order of the account at market may change its position any moment."""
+    return any(_under_way(state, account_id, symbol, side) for side in Side)
 
 
 def refusal(
@@ -74,9 +87,12 @@ def refusal(
     """Return why a strategy may not send this order, None where it may; what only reduces is always let through."""
     account_id, symbol = strategy.account_id, terms.symbol
     net = net_lots(state=state, account_id=account_id, symbol=symbol)
-    if before and before != _way(net):
-        return _refused("POSITION_UNEXPECTED", "before", f"The signal expects {before}, the account holds {net} lots.")
-    if net and (net > 0) is (terms.side.sign < 0) and terms.quantity <= abs(net):
+    if not expects(state=state, strategy=strategy, symbol=symbol, before=before):
+        moving = "" if before != _way(net) else ", and what is under way may change that"
+        text = f"The signal expects {before}, the account holds {net} lots{moving}."
+        return _refused("POSITION_UNEXPECTED", "before", text)
+    left = abs(net) - terms.quantity
+    if net and (net > 0) is (terms.side.sign < 0) and left >= 0 and left >= _working(state, terms):
         return None
     stopped = state.trading_states.get(("strategy", strategy.strategy_id), TradingState.ACTIVE)
     if stopped is not TradingState.ACTIVE:
@@ -97,12 +113,24 @@ def _way(net: Decimal) -> str:
     return "long" if net > 0 else "short" if net < 0 else "flat"
 
 
+def _under_way(state: State, account_id: str, symbol: str, side: Side) -> Decimal:
+    """Return the lots that the account's orders at market may deal any moment."""
+    orders = _open_orders(state, account_id, symbol, side)
+    return sum((order.leaves for order in orders if order.terms.type is OrderType.MARKET), ZERO)
+
+
 def _working(state: State, terms: OrderTerms) -> Decimal:
-    """Return what the account's open orders on the same side of the symbol may still deal."""
-    mine = (state.orders[order_id] for order_id in state.open_orders.get(terms.account_id, ()))
-    return sum(
-        (order.leaves for order in mine if order.terms.symbol == terms.symbol and order.terms.side is terms.side), ZERO
-    )
+    """Return what the account's open orders on the same side of the symbol may still deal.
+
+    A waiting exit deals nothing unless there is room.
+    """
+    orders = _open_orders(state, terms.account_id, terms.symbol, terms.side)
+    return sum((order.routed if order.terms.reduce_only else order.leaves for order in orders), ZERO)
+
+
+def _open_orders(state: State, account_id: str, symbol: str, side: Side) -> list[Order]:
+    mine = (state.orders[order_id] for order_id in state.open_orders.get(account_id, ()))
+    return [order for order in mine if order.terms.symbol == symbol and order.terms.side is side]
 
 
 def _refused(code: str, field: str, text: str) -> ev.CommandRefused:

@@ -154,6 +154,10 @@ def _turn(desk: Desk, signal: Signal, strategy: Strategy, asked: Decimal) -> Pla
     net = held[0].quantity
     side = Side.SELL if net > 0 else Side.BUY
     if signal.action == "reverse":
+        if strategies.is_moving(state=state, account_id=strategy.account_id, symbol=symbol):
+            # One that came twice would turn over what the first is just turning.
+            text = f"An order in {symbol} is under way: what there is to reverse is not known."
+            return CommandRefused(code="POSITION_MOVING", field="action", text=text)
         return _place(signal, strategy, side, abs(net) + (asked or abs(net)), reduce_only=False)
     return _place(signal, strategy, side, min(asked or abs(net), abs(net)), reduce_only=True)
 

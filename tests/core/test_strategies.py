@@ -120,6 +120,57 @@ def test_a_signal_that_expects_another_position_is_refused(floor: Floor) -> None
     assert refusal(floor, strategy, terms(), before="short") == ""
 
 
+def passed_on(floor: Floor, side: Side, lots: str, **more: Any) -> ev.ChildOrderCreated:
+    """Place an order that a venue has, and has not yet answered."""
+    floor.place("a1", side, lots, **more)
+    return floor.children()[-1]
+
+
+def test_what_is_under_way_at_a_venue_is_not_reduced_a_second_time(floor: Floor) -> None:
+    """INV-16: a stopped strategy that closes twice before the first is filled would be short of what it was long."""
+    strategy = configure(floor, account_id="a1")
+    floor.fill(passed_on(floor, Side.BUY, "1"), "1.10013")
+    floor.do(cmd.SetTradingState(scope="strategy", key="mean", state=TradingState.KILLED, reason="mad", by="tess"))
+    close = msgspec.structs.replace(terms(Side.SELL), account_id="a1")
+    rest = msgspec.structs.replace(close, quantity=Decimal("0.4"))
+    floor.place("a1", Side.SELL, "1", limit_price="1.11000", reduce_only=True)
+    assert refusal(floor, strategy, close) == "", "an exit that waits takes nothing of it"
+    passed_on(floor, Side.SELL, "0.6")
+    assert refusal(floor, strategy, rest) == ""
+    assert refusal(floor, strategy, close) == "STRATEGY_STOPPED"
+
+
+def test_a_position_that_is_expected_must_be_so_whatever_becomes_of_what_is_under_way(floor: Floor) -> None:
+    """F-25: the same alert under another id, while the first is at the LP, would else be right as well."""
+    strategy = configure(floor, account_id="a1")
+
+    def expected() -> set[str]:
+        state = floor.desk.state
+        moving = any(order.terms.type is OrderType.MARKET for order in state.orders.values() if order.leaves)
+        assert strategies.is_moving(state=state, account_id="a1", symbol="EURUSD") is moving
+        return {
+            way
+            for way in ("flat", "long", "short")
+            if strategies.expects(state=state, strategy=strategy, symbol="EURUSD", before=way)
+        }
+
+    floor.place("a1", Side.BUY, "1", limit_price="1.09000")
+    assert expected() == {"flat"}, "what waits for its price is not under way"
+    bought = passed_on(floor, Side.BUY, "1")
+    assert expected() == set()
+    again = msgspec.structs.replace(terms(), account_id="a1")
+    refused = strategies.refusal(
+        state=floor.desk.state, strategy=strategy, terms=again, before="flat", now_us=floor.now_us
+    )
+    assert refused is not None and "under way may change that" in refused.text
+    floor.fill(bought, "1.10013")
+    assert expected() == {"long"}
+    passed_on(floor, Side.SELL, "0.4")
+    assert expected() == {"long"}
+    passed_on(floor, Side.SELL, "0.6")
+    assert expected() == set()
+
+
 def test_what_is_decided_in_shadow_is_recorded_and_changes_nothing(floor: Floor) -> None:
     before = floor.desk.state.order_count, dict(floor.desk.state.positions)
     (shadowed,) = floor.do(cmd.PlaceOrder(terms=terms(), source="signal:mean", shadow=True), command_id="shadow")

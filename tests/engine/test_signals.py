@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from piggy.core import commands as cmd
 from piggy.core.accounts import Strategy
 from piggy.core.commands import PlaceOrder
+from piggy.core.events import CommandRefused
 from piggy.core.orders import Side
 from piggy.engine import signals
 from piggy.engine.signals import Signal, UnableToAcceptSignal
+from tests.core.floor import Floor
 
 BODY = {"id": "1", "symbol": "EURUSD", "action": "buy", "quantity": "0.10"}
 
@@ -102,7 +105,7 @@ def test_whatever_is_let_through_can_be_decided(action: str, kind: str, quantity
         assert not text or Decimal(text) > 0
     held = SimpleNamespace(quantity=Decimal("0.5"), symbol="EURUSD")
     desk: Any = SimpleNamespace(
-        state=SimpleNamespace(accounts={}, positions={"P1": held}, positions_of={"anna": ("P1",)})
+        state=SimpleNamespace(accounts={}, positions={"P1": held}, open_orders={}, positions_of={"anna": ("P1",)})
     )
     strategy = Strategy(strategy_id="mean", account_id="anna")
     turns = action not in ("buy", "sell")
@@ -132,3 +135,21 @@ def test_another_kind_of_body_is_415_and_hears_which_are_read(said: str) -> None
         with pytest.raises(UnableToAcceptSignal, match="application/json or text/plain") as caught:
             signals.require_readable(content_type=said)
         assert (caught.value.status, caught.value.field) == (415, "Content-Type")
+
+
+def test_what_is_under_way_is_not_turned_over_a_second_time() -> None:
+    """F-25: two alerts of one turn, while the first is at the LP, would sell three lots of one."""
+    floor = Floor()
+    floor.do(cmd.ConfigureStrategy(strategy=Strategy(strategy_id="mean", account_id="a1")))
+    turn = signals.command_maker(
+        signal=signals.parse(body=b'{"id":"1","symbol":"EURUSD","action":"reverse"}'), strategy_id="mean"
+    )
+    floor.place("a1", Side.BUY, "1")
+    floor.fill(floor.children()[-1], "1.10013")
+    made = turn(floor.desk, floor.now_us)
+    assert isinstance(made, PlaceOrder)
+    assert (made.terms.side, made.terms.quantity) == (Side.SELL, Decimal(2))
+    floor.do(made)
+    again = turn(floor.desk, floor.now_us)
+    assert isinstance(again, CommandRefused)
+    assert (again.code, again.field) == ("POSITION_MOVING", "action")
