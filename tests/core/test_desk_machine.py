@@ -16,6 +16,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import ledger
 from piggy.core.auctions import AuctionPhase
+from piggy.core.bookbuild import BuildMode, PriceBuild, ThinBook
 from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.desk import Desk
 from piggy.core.money import ZERO
@@ -30,6 +31,12 @@ ACCOUNTS = st.sampled_from(["a1", "b1", "b2", "mixed1"])
 SIDES = st.sampled_from(list(Side))
 POINT = Decimal("0.00001")
 LOTS = st.integers(1, 300).map(lambda n: f"{n / 100:.2f}")
+BUILDS = (
+    None,
+    PriceBuild(mode=BuildMode.MIDPOINT),
+    PriceBuild(mode=BuildMode.VWAP, size_lots=Decimal("2.5")),
+    PriceBuild(mode=BuildMode.CUMULATIVE, size_lots=Decimal(7), thin=ThinBook.REJECT),
+)
 SHIFTS = st.integers(-60, 60).map(lambda n: f"{n / 100000:.5f}")
 
 
@@ -77,6 +84,10 @@ class DeskMachine(RuleBasedStateMachine):
     @rule(phase=st.sampled_from([AuctionPhase.OPENING_CALL, AuctionPhase.CONTINUOUS]))
     def a_call_begins_or_ends(self, phase: AuctionPhase) -> None:
         self.floor.do(cmd.ChangePhase(symbol="EURUSD", phase=phase, reason="drill", by="ann"))
+
+    @rule(group=st.sampled_from(["a", "b", "mixed"]), build=st.sampled_from(BUILDS))
+    def a_group_is_shown_another_build(self, group: str, build: PriceBuild | None) -> None:
+        self.floor.do(cmd.ConfigurePricing(group=group, symbol="EURUSD", profile=PriceProfile(build=build)))
 
     @rule(shift=SHIFTS)
     def prices_move(self, shift: str) -> None:
