@@ -54,20 +54,24 @@ class OrderRow:
 
 @dataclass(slots=True)
 class ReportRow:
-    """What it keeps of a report: the envelope for the engine, and whether the log has it."""
+    """What it keeps of a report: the envelope for the engine, if there is one."""
 
     envelope: Envelope | None
     at_us: int
     told: int = 0
-    heard: bool = False
 
 
 @dataclass(slots=True)
 class Kept:
-    """What survives the worker: its rows, and which of the LP's messages it has taken."""
+    """What survives the worker: its rows, and which of the LP's messages it has taken.
+
+    `unsettled` are the orders that may be open, `unheard` the reports that the log may not have.
+    """
 
     orders: dict[str, OrderRow] = field(default_factory=dict)
+    unsettled: dict[str, OrderRow] = field(default_factory=dict)
     reports: dict[str, ReportRow] = field(default_factory=dict)
+    unheard: dict[str, ReportRow] = field(default_factory=dict)
     next_in: int = 1
     repeats: int = 0
 
@@ -110,10 +114,11 @@ class SimulatedWorker:
 
     def unreconciled(self) -> int:
         """Return how much of its orders the worker does not know; 1 before it asked about all."""
-        doubts = sum(row.state == OrderStage.DOUBT for row in self.kept.orders.values())
-        facts = (row.envelope for row in self.kept.reports.values() if row.envelope is not None and not row.heard)
+        doubts = sum(row.state == OrderStage.DOUBT for row in self._open())
+        facts = (row.envelope for row in self.kept.unheard.values())
         untold = sum(
-            isinstance(told.command, FACTS) and told.command_id not in self._store.command_ids for told in facts
+            told is not None and isinstance(told.command, FACTS) and told.command_id not in self._store.command_ids
+            for told in facts
         )
         return doubts + untold if self._asked_all else 1
 
@@ -192,7 +197,7 @@ class SimulatedWorker:
         row = OrderRow(self._lp.name, child.cl_ord_id, child.symbol, child.side, child.quantity)
         row.changed_at_us = self._loop.now_us
         await self._moment()
-        self.kept.orders[child.cl_ord_id] = row
+        self.kept.orders[child.cl_ord_id] = self.kept.unsettled[child.cl_ord_id] = row
         await self._moment()
         if self._loop.now_us >= asked_at_us + self._lp.session.order_age_ms_max * 1_000:
             await self._refuse(row, "too old to be sent")
@@ -256,8 +261,9 @@ class SimulatedWorker:
             if isinstance(command, RecordVenueFill):
                 names = ("fill", self._tenant, self._lp.name, command.fill_id)
             envelope = Envelope(command_id=command_id_of(*names), command=command, principal=f"venue:{self._lp.name}")
-        self.kept.reports[key] = ReportRow(envelope=envelope, at_us=self._loop.now_us)
+        row = self.kept.reports[key] = ReportRow(envelope=envelope, at_us=self._loop.now_us)
         if envelope is not None:
+            self.kept.unheard[key] = row
             asyncio.get_running_loop().create_task(self._tell(envelope))
 
     async def _tell(self, envelope: Envelope) -> None:
@@ -308,16 +314,20 @@ class SimulatedWorker:
             await asyncio.sleep(SWEEP_S)
             if self._store.away:
                 continue
-            for row in list(self.kept.reports.values()):
-                if row.envelope is None or row.heard or row.at_us > self._loop.now_us - RETELL_AFTER_US:
+            for key, row in list(self.kept.unheard.items()):
+                if row.envelope is None or row.at_us > self._loop.now_us - RETELL_AFTER_US:
                     continue
-                row.heard = row.envelope.command_id in self._store.command_ids
-                if not row.heard and (row.told < TOLD_MAX or isinstance(row.envelope.command, FACTS)):
+                if row.envelope.command_id in self._store.command_ids:
+                    self.kept.unheard.pop(key, None)
+                elif row.told < TOLD_MAX or isinstance(row.envelope.command, FACTS):
                     row.told += 1
                     await self._tell(row.envelope)
 
     def _open(self) -> list[OrderRow]:
-        return [row for row in self.kept.orders.values() if row.state in tracking.OPEN]
+        unsettled = self.kept.unsettled
+        for name in [name for name, row in unsettled.items() if row.state not in tracking.OPEN]:
+            del unsettled[name]
+        return list(unsettled.values())
 
     async def _moment(self) -> None:
         """Let time pass between two steps, so that a kill may fall there."""
