@@ -17,6 +17,8 @@ from django_otp.forms import OTPAuthenticationFormMixin
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.admin import TOTPDeviceAdmin
 from django_otp.plugins.otp_totp.models import TOTPDevice
+from knox.admin import AuthTokenAdmin
+from knox.models import get_token_model
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, AuthenticationForm, UserChangeForm, UserCreationForm
 from unfold.sites import UnfoldAdminSite
@@ -72,7 +74,8 @@ class RemovalForm(forms.Form):
 assert isinstance(admin.site, UnfoldAdminSite), "unfold must be first in INSTALLED_APPS"
 admin.site.has_permission = staff_only  # type: ignore[method-assign]
 admin.site.login_form = LoginWithCode
-for unfit in (Group, TOTPDevice, StaticDevice):
+AuthToken = get_token_model()
+for unfit in (Group, TOTPDevice, StaticDevice, AuthToken):
     admin.site.unregister(unfit)
 
 
@@ -158,6 +161,17 @@ class AuthenticatorAdmin(TOTPDeviceAdmin, ModelAdmin):  # type: ignore[misc]
     def _require_unused(self, pk: int) -> None:
         if get_object_or_404(TOTPDevice, pk=pk).last_used_at:
             raise PermissionDenied
+
+
+@admin.register(AuthToken)
+class TokenAdmin(AuthTokenAdmin, ModelAdmin):  # type: ignore[misc]
+    """Tokens of the API: given out, with the name of who did it in the history, and taken back."""
+
+    list_display = ("token_key", "user", "created", "expiry")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody turns one that they know into another person's."""
+        return False
 
 
 @admin.register(FactorRemoval)

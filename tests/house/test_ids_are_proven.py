@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-ROW = re.compile(r"^\| (INV|F)-(\d\d) \|.*\| (.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (INV|F|T|E)-(\d\d) \|.*\| (.+) \|$", re.MULTILINE)
 ROWS_MIN = 45
 
 

@@ -136,7 +136,7 @@ def test_one_brokers_record_never_opens_at_another(
 
 
 def test_a_screen_takes_a_secret_and_never_shows_one(provider: Any, redis_server: Any, as_tenant: Any) -> None:
-    """E-07: fingerprint, who and when; the secret is on no page, in no message and in no history."""
+    """E-07, T-15: fingerprint, who and when; the secret is on no page, in no message and in no history."""
     from apps.liquidity.models import Credential, CredentialChange
 
     asking, approving = staff("dealer"), staff("admin")
