@@ -23,9 +23,15 @@ def main() -> None:
         # These bring their own servers, or need none, so they run before the first `up` too, and in an image.
         environment.imagine()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"piggy.settings.{os.environ.get('PIGGY_ENV', 'dev')}")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        # Mostly PIGGY_HOME forgotten, or no `up` yet: where it came from says less than what is missing.
+        sys.stderr.write(f"manage.py: {error} Is PIGGY_HOME the folder of what `manage.py up` started?\n")
+        raise SystemExit(2) from error
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from unittest.mock import patch
 
@@ -64,3 +66,15 @@ def test_only_commands_that_need_no_server_run_before_the_first_up(
         manage.main()
         named = {name for name in ("DATABASE_URL", "REDIS_URL", "PIGGY_CONTEXT_KEY") if os.environ.get(name)}
     assert len(named) == (3 if before_up else 0)
+
+
+def test_what_is_not_configured_is_said_in_a_line(home: Path) -> None:
+    """As `manage.py log verify` in a terminal that does not know where the installation is."""
+    command = [sys.executable, "manage.py", "log", "verify"]
+    env = {"PATH": os.environ["PATH"], "PIGGY_HOME": str(home)}
+    done = subprocess.run(
+        command, cwd=Path(manage.__file__).parent, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("manage.py: PIGGY_CONTEXT_KEY must be set.")
+    assert len(done.stderr.splitlines()) == 1
