@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from piggy.core.routing_rules import Conditions, RoutingPolicy, RoutingRule
+from piggy.core.routing_rules import WEEK_MINUTES, Conditions, RoutingPolicy, RoutingRule
 
 _LISTS = ("accounts", "owners", "groups", "symbols")
 _AT_LEAST = ("lots_min", "exposure_lots_min", "markout_score_min")
@@ -76,27 +76,28 @@ def _contradiction(conditions: Conditions) -> str:
     low, high = conditions.lots_min, conditions.lots_max
     if low is not None and high is not None and low > high:
         return f"no order has at least {low} and at most {high} lots"
-    start, end = conditions.from_minute, conditions.to_minute
-    if start is not None and start == end:
+    if not _spans(conditions):
         return "its window of the week is empty"
     return ""
 
 
 def _covers(wide: Conditions, narrow: Conditions) -> bool:
-    """Tell whether whatever fits `narrow` surely fits `wide`; a window of the week covers only itself."""
+    """Tell whether whatever fits `narrow` surely fits `wide`."""
     lists = ((getattr(wide, name), getattr(narrow, name)) for name in _LISTS)
     return (
         all(not allowed or (some and set(some) <= set(allowed)) for allowed, some in lists)
         and all(_no_higher(getattr(wide, name), getattr(narrow, name)) for name in _AT_LEAST)
         and all(_no_lower(getattr(wide, name), getattr(narrow, name)) for name in _AT_MOST)
-        and (not _has_window(wide) or _window(wide) == _window(narrow))
+        and all(any(low <= start and end <= high for low, high in _spans(wide)) for start, end in _spans(narrow))
     )
 
 
 def _meet(one: Conditions, other: Conditions) -> bool:
-    """Tell whether some order may fit both; windows of the week are taken to meet."""
+    """Tell whether some order may fit both."""
     lists = ((getattr(one, name), getattr(other, name)) for name in _LISTS)
     if any(some and others and not set(some) & set(others) for some, others in lists):
+        return False
+    if not any(max(low, start) < min(high, end) for low, high in _spans(one) for start, end in _spans(other)):
         return False
     lows = [low for low in (one.lots_min, other.lots_min) if low is not None]
     highs = [high for high in (one.lots_max, other.lots_max) if high is not None]
@@ -111,9 +112,10 @@ def _no_lower(wide: Decimal | None, narrow: Decimal | None) -> bool:
     return wide is None or (narrow is not None and wide >= narrow)
 
 
-def _has_window(conditions: Conditions) -> bool:
-    return conditions.from_minute is not None and conditions.to_minute is not None
-
-
-def _window(conditions: Conditions) -> tuple[int | None, int | None]:
-    return conditions.from_minute, conditions.to_minute
+def _spans(conditions: Conditions) -> list[tuple[int, int]]:
+    """Return the minutes of the week that the window holds, as spans within the week: all without one."""
+    start, end = conditions.from_minute, conditions.to_minute
+    if start is None or end is None:
+        return [(0, WEEK_MINUTES)]
+    spans = [(start, end)] if start <= end else [(start, WEEK_MINUTES), (0, end)]
+    return [(low, high) for low, high in spans if low < high]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import product
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from piggy.core.accounts import BookMode, Group
 from piggy.core.routing_lint import Fault, lint
-from piggy.core.routing_rules import Conditions, RoutingPolicy, RoutingRule, Situation, treatment
+from piggy.core.routing_rules import WEEK_MINUTES, Conditions, RoutingPolicy, RoutingRule, Situation, treatment
 
 LOTS = st.none() | st.integers(1, 4).map(Decimal)
 names = st.lists(st.sampled_from(["x", "y"]), max_size=2, unique=True).map(tuple)
@@ -75,15 +77,56 @@ def test_each_finding_says_with_which_rule_and_why() -> None:
     assert lint(policy=RoutingPolicy(version=1, rules=(empty,)))[0].fault is Fault.UNREACHABLE
 
 
-def test_a_rule_with_hours_hides_only_a_rule_with_the_same_hours() -> None:
-    def faults(minutes: tuple[int, int]) -> set[Fault]:
-        day = Conditions(from_minute=60, to_minute=120)
-        made = policy_of(
-            [(day, BookMode.A, True), (Conditions(from_minute=minutes[0], to_minute=minutes[1]), BookMode.B, True)]
-        )
-        return {finding.fault for finding in lint(policy=made)}
+@pytest.mark.parametrize(
+    ("first", "second", "fault"),
+    [
+        ((60, 120), (60, 120), "shadowed"),
+        ((60, 120), (70, 110), "shadowed"),
+        ((0, WEEK_MINUTES), (70, 110), "shadowed"),
+        ((9_000, 120), (9_500, 60), "shadowed"),
+        ((9_000, 120), (0, 120), "shadowed"),
+        ((9_000, 120), (9_000, WEEK_MINUTES), "shadowed"),
+        ((60, 120), (70, 121), "overlapping"),
+        ((9_000, 120), (119, 200), "overlapping"),
+        ((9_000, 120), (8_000, 9_001), "overlapping"),
+        ((60, 120), (120, 60), ""),
+        ((480, 1_020), (1_020, 480), ""),
+        ((9_000, 120), (120, 9_000), ""),
+        ((70, 110), (60, 120), ""),
+        ((60, 120), (WEEK_MINUTES, 0), "unreachable"),
+    ],
+)
+def test_windows_of_the_week_hide_and_meet_each_other(
+    first: tuple[int, int], second: tuple[int, int], fault: str
+) -> None:
+    """Day and night rules never meet; one within the hours of another, also over the end of a week, never decides."""
+    made = [
+        (Conditions(from_minute=start, to_minute=end), mode, True)
+        for (start, end), mode in ((first, BookMode.A), (second, BookMode.B))
+    ]
+    assert [finding.fault.value for finding in lint(policy=policy_of(made))] == ([fault] if fault else [])
 
-    assert faults((60, 120)) and faults((60, 120)) != faults((70, 110))
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=3))
+def test_no_rule_that_its_hours_let_decide_is_called_dead(windows: list[tuple[int, int]]) -> None:
+    """Windows of quarters of the week, each quarter tried."""
+    quarter = WEEK_MINUTES // 4
+    made = [
+        (Conditions(from_minute=start * quarter, to_minute=end * quarter), mode, True)
+        for (start, end), mode in zip(windows, BookMode, strict=False)
+    ]
+    policy, group = policy_of(made), Group(name="x")
+    # 5 January 1970 was a Monday.
+    at_us = [(4 * 1_440 + number * quarter + 1) * 60_000_000 for number in range(4)]
+    orders = [msgspec.structs.replace(ORDERS[0], at_us=each) for each in at_us]
+    deciding = {treatment(policy=policy, group=group, situation=order).rule.removeprefix("rule ") for order in orders}
+    found = lint(policy=policy)
+    dead = {finding.rule for finding in found if finding.fault is not Fault.OVERLAPPING}
+    assert not dead & deciding
+    meeting = {(finding.rule, finding.other) for finding in found if finding.fault is Fault.OVERLAPPING}
+    for later, earlier in meeting:
+        both = [policy.rules[int(name[1:])].conditions for name in (later, earlier)]
+        assert any(all(one.hold(situation=order) for one in both) for order in orders), "they never meet"
 
 
 def test_rules_for_different_groups_never_meet() -> None:
