@@ -244,10 +244,9 @@ def held_since(*, position: Position, life: Life | None, at_us: int) -> Decimal:
     if position.opened_at_us >= at_us:
         return ZERO
     lots = fewest = position.lots
-    for fill in reversed(life.fills if life else ()):
-        # What a bust dealt back bears no time: it belongs to the fills before it.
-        if fill.at_us and fill.at_us < at_us:
-            break
+    # Venues' clocks differ, so fills are not all in order; what a bust dealt back bears no time, and is none of these.
+    later = (fill for fill in reversed(life.fills if life else ()) if fill.at_us >= at_us)
+    for fill in later:
         lots += -fill.quantity if fill.side is position.side else fill.quantity
         fewest = min(fewest, lots)
     return max(ZERO, fewest)
