@@ -7,6 +7,7 @@ from typing import Any
 
 from piggy.core.correction_events import HedgeFillBusted, OrderFillBusted, VenueFillBusted, VenueReportParked
 from piggy.core.events import OrderFilled, Recorded
+from piggy.core.margining import bind_anew
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState
 from piggy.core.position_folding import reserve, restate_position, worth_of
@@ -48,6 +49,8 @@ def _order_fill_busted(state: State, event: OrderFillBusted, recorded: Recorded)
     state.tenant_activity.result(at_us=recorded.recorded_at_us, amount=result)
     _uncount_turnover(state, client, at_us)
     restate_position(state=state, event=event, client=client)
+    now_us = recorded.recorded_at_us
+    bind_anew(state=state, account_id=account_id, symbol=event.symbol, price=event.price, now_us=now_us)
     if order.state is OrderState.FILLED:
         # It is over all the same: what a venue takes back later is not asked for again.
         order.state, order.text = OrderState.CANCELLED, event.reason

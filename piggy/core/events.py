@@ -247,7 +247,8 @@ class OrderFilled(Event, frozen=True, kw_only=True):
 class OrderAmended(Event, frozen=True, kw_only=True):
     """A change that was asked for carries the gate's `verdict` on the terms after it; the desk's own has none.
 
-    `notional` is what it adds to the value that the account ordered, in the account's currency (P-12).
+    `notional` is what it adds to the value that the account ordered, in the account's currency (P-12), and
+    `margin_reserved` what all that is left of it binds from now on; None where each lot goes on binding the same.
     """
 
     order_id: str
@@ -257,6 +258,7 @@ class OrderAmended(Event, frozen=True, kw_only=True):
     keeps_priority: bool
     verdict: Verdict | None = None
     notional: Decimal = ZERO
+    margin_reserved: Decimal | None = None
 
 
 class AmendmentDenied(Event, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from piggy.core.dealer_folding import DEALER_HANDLERS
 from piggy.core.events import Recorded
 from piggy.core.expiry_folding import EXPIRY_HANDLERS
 from piggy.core.leaving_folding import ID_OF, LEAVING_HANDLERS, follow
+from piggy.core.margining import bind_anew
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side, TimeInForce
@@ -125,20 +126,6 @@ def _trading_state(state: State, event: ev.TradingStateChanged, recorded: Record
 
 def _nothing(state: State, event: ev.Event, recorded: Recorded) -> None:
     """The log remembers it; no state follows from it."""
-
-
-def _credited(state: State, event: ev.AccountCredited, recorded: Recorded) -> None:
-    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) + event.amount
-    state.references.add(event.reference)
-
-
-def _debited(state: State, event: ev.AccountDebited, recorded: Recorded) -> None:
-    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) - event.amount
-    state.references.add(event.reference)
-
-
-def _written_off(state: State, event: ev.NegativeBalanceWrittenOff, recorded: Recorded) -> None:
-    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) + event.amount
 
 
 def _denied(state: State, event: ev.OrderDenied, recorded: Recorded) -> None:
@@ -250,7 +237,7 @@ def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
     order.quantity = event.quantity
     if not event.keeps_priority:
         order.seq, order.shown = recorded.seq, order.terms.display_quantity or ZERO
-    reserve(state=state, order=order, lots=order.leaves - before)
+    _reserve_anew(state, order, before, event.margin_reserved)
     if event.verdict is not None:  # Somebody asked for it.
         _count_message(state, order.terms, recorded, event.notional)
         state.activity[order.terms.account_id].accept()
@@ -258,6 +245,15 @@ def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
         book.add(order_id=order.order_id, terms=order.terms, seq=order.seq)
     elif order.order_id in state.stops.get(order.terms.symbol, ()):
         file_stop(state=state, order=order)
+
+
+def _reserve_anew(state: State, order: Order, before: Decimal, margin: Decimal | None) -> None:
+    """Keep the margin of an order that had `before` lots left: all of it anew, or as much a lot as ever."""
+    bind(state=state, order=order, lots=-before)
+    if margin is not None:
+        order.margin_per_lot = margin / order.leaves
+    bind(state=state, order=order, lots=order.leaves)
+    work(state=state, order=order, lots=order.leaves - before)
 
 
 def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
@@ -280,6 +276,7 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     activity_of(state=state, account_id=account_id).execution(at_us=recorded.recorded_at_us, result=result)
     state.tenant_activity.result(at_us=recorded.recorded_at_us, amount=result)
     state.rates[(state.instruments[event.symbol].quote, state.accounts[account_id].currency)] = event.conversion_rate
+    held = state.positions.get(event.position_id)
     worked = event.quantity if works and not order.terms.reduce_only else ZERO
     move_position(state=state, event=event, at_us=recorded.occurred_at_us, worked=worked)
     if event.venue_fill_id:
@@ -291,6 +288,10 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
         if order.state is not OrderState.IN_DOUBT:  # Another leg of it may be.
             order.state = OrderState.PARTIALLY_FILLED
         _refresh_iceberg(state, order, event, recorded)
+    if held is not None and held.side is not event.side and state.open_orders.get(account_id):
+        bind_anew(
+            state=state, account_id=account_id, symbol=event.symbol, price=event.price, now_us=recorded.recorded_at_us
+        )
 
 
 def _refresh_iceberg(state: State, order: Order, event: ev.OrderFilled, recorded: Recorded) -> None:
@@ -324,8 +325,13 @@ def _margin_restored(state: State, event: ev.MarginRestored, recorded: Recorded)
 
 
 def _end(state: State, order: Order, final: OrderState) -> None:
-    order.state = final
-    state.open_orders[order.terms.account_id].discard(order.order_id)
+    order.state, order.margin_per_lot = final, ZERO
+    working = state.open_orders[order.terms.account_id]
+    working.discard(order.order_id)
+    if not working:
+        state.reserved[order.terms.account_id] = (
+            ZERO  # What divisions left over would keep an exact sum from being free.
+        )
     state.expiring.discard(order.order_id)
     if order.guaranteed:
         _part(state.guaranteed, order.terms.account_id, order.order_id)
@@ -364,8 +370,6 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.TradingStateChanged: _trading_state,
     ev.CommandRefused: _nothing,
     ev.OrderShadowed: _nothing,
-    ev.AccountCredited: _credited,
-    ev.AccountDebited: _debited,
     ev.OrderDenied: _denied,
     ev.OrderAccepted: _accepted,
     ev.OrderRerouted: _rerouted,
@@ -384,5 +388,4 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.MarginCalled: _margin_called,
     ev.MarginRestored: _margin_restored,
     ev.StoppedOut: _nothing,
-    ev.NegativeBalanceWrittenOff: _written_off,
 }

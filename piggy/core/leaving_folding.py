@@ -77,6 +77,7 @@ def nothing_happened(*, state: State) -> State:
         tenant=state.tenant,
         instruments=state.instruments,
         accounts=state.accounts,
+        groups=state.groups,
         venues=state.venues,
         exposure={symbol: Exposure() for symbol in state.instruments},
         resting={symbol: RestingOrders() for symbol in state.instruments},

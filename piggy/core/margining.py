@@ -20,6 +20,7 @@ from piggy.core.margin import (
     margin_terms,
     new_net_lots,
     news_window,
+    required_for,
     symbol_margin,
 )
 from piggy.core.money import ZERO
@@ -116,6 +117,49 @@ def names_its_own(*, state: State, terms: OrderTerms) -> bool:
         return named in (None, netted_id(account_id=terms.account_id, symbol=terms.symbol))
     position = state.positions.get(named)
     return position is not None and (position.account_id, position.symbol) == (terms.account_id, terms.symbol)
+
+
+def bind_anew(*, state: State, account_id: str, symbol: str, price: Decimal, now_us: int) -> None:
+    """Have working orders bind what they would with what is held now, never less than they do (P-17).
+
+    What would have closed a position opens one once that is gone. An order without a price is valued at `price`; one
+    that names its position stays as it is, and options bind by their stress.
+    """
+    open_ = (state.orders[order_id] for order_id in sorted(state.open_orders.get(account_id, ())))
+    orders = [
+        order
+        for order in open_
+        if order.terms.symbol == symbol and not order.terms.reduce_only and order.terms.position_id is None
+    ]
+    account, instrument = state.accounts[account_id], state.instruments[symbol]
+    if not orders or (instrument.option and instrument.option.underlying in state.option_models):
+        return
+    terms = terms_of(state=state, account=account, instrument=instrument)
+    held = holding_of(positions=positions_in(state=state, account_id=account_id, symbol=symbol), now_us=now_us)
+    rate = state.rates[(instrument.quote, account.currency)]
+    for side in Side:
+        # What one lot of each is worth at the price it would deal at.
+        worth = {
+            order.order_id: lot_value(
+                instrument=instrument,
+                price=order.terms.limit_price or order.terms.stop_price or price,
+                rate=rate,
+                account_currency=account.currency,
+            )
+            for order in orders
+            if order.terms.side is side
+        }
+        mine = [order for order in orders if order.order_id in worth]
+        lots = sum((order.leaves for order in mine), ZERO)
+        if not lots:
+            continue
+        mean = sum((order.leaves * worth[order.order_id] for order in mine), ZERO) / lots
+        margin = required_for(holding=held, terms=terms, lot_value=mean, side=side, quantity=lots)
+        for order in mine:
+            each = (margin / lots * worth[order.order_id] / mean).quantize(COST_STEP)
+            lacks = max(ZERO, each - order.margin_per_lot)
+            order.margin_per_lot += lacks
+            state.reserved[account_id] += lacks * order.leaves
 
 
 def margin_of(

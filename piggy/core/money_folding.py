@@ -1,4 +1,4 @@
-"""Folding what nights and hedges do to money and risk."""
+"""Folding what payments, nights and hedges do to money and risk."""
 
 from __future__ import annotations
 
@@ -11,9 +11,34 @@ from piggy.core.events import Recorded
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState
 from piggy.core.positions import filled
+from piggy.core.protection import CREDIT, credit_left
 from piggy.core.state import Hedge, State
 
 FINAL = {"rejected": OrderState.REJECTED, "filled": OrderState.FILLED}
+
+
+def _credited(state: State, event: ev.AccountCredited, recorded: Recorded) -> None:
+    _count_credit(state, event, event.amount)
+    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) + event.amount
+    state.references.add(event.reference)
+
+
+def _count_credit(state: State, event: ev.AccountCredited | ev.AccountDebited, amount: Decimal) -> None:
+    """Keep up what of a balance is credit, which the client can lose and not withdraw."""
+    known, balance = state.credits.get(event.account_id, ZERO), state.balances.get(event.account_id, ZERO)
+    if known or event.kind in CREDIT:
+        left = credit_left(credit=known, balance=balance)
+        state.credits[event.account_id] = max(ZERO, left + amount) if event.kind in CREDIT else left
+
+
+def _debited(state: State, event: ev.AccountDebited, recorded: Recorded) -> None:
+    _count_credit(state, event, -event.amount)
+    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) - event.amount
+    state.references.add(event.reference)
+
+
+def _written_off(state: State, event: ev.NegativeBalanceWrittenOff, recorded: Recorded) -> None:
+    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) + event.amount
 
 
 def _swaps(state: State, event: ev.SwapsConfigured, recorded: Recorded) -> None:
@@ -106,6 +131,9 @@ def _count_pending(state: State, hedge: Hedge, lots: Decimal) -> None:
 
 
 MONEY_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
+    ev.AccountCredited: _credited,
+    ev.AccountDebited: _debited,
+    ev.NegativeBalanceWrittenOff: _written_off,
     ev.SwapsConfigured: _swaps,
     ev.SwapFreeConfigured: _swap_free,
     ev.SwapCharged: _swap_charged,

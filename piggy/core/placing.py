@@ -137,6 +137,7 @@ def amend(*, command: AmendOrder, moment: Moment) -> Events:
         keeps_priority=same_prices and terms.quantity <= order.quantity,
         verdict=verdict,
         notional=admission.notional_added,
+        margin_reserved=admission.margin_required,
     )
     if amended.keeps_priority or not order.rests:
         return [amended]

@@ -12,6 +12,8 @@ from piggy.core.money import ZERO
 
 NOTICE_STEP_PERCENT = 10
 INCENTIVES = frozenset({"bonus", "gift", "rebate_on_volume"})
+# Credit carries margin and bears losses after the client's own money, and is never paid out; a rebate was earned.
+CREDIT = frozenset({"bonus", "gift"})
 WINDOW_DAYS, REFRESH_DAYS = 365, 92
 
 
@@ -37,6 +39,11 @@ def credit_refusal(*, kind: str, category: ClientCategory, rules: RuleSet) -> st
     if kind in INCENTIVES and not rules.of(category).incentives_allowed:
         return "INCENTIVE_FORBIDDEN"
     return None
+
+
+def credit_left(*, credit: Decimal, balance: Decimal) -> Decimal:
+    """Return how much of a `balance` is `credit` still; what was lost beyond the client's own money is gone."""
+    return max(ZERO, min(credit, balance))
 
 
 def depreciation_notices(*, initial: Decimal, before: Decimal, after: Decimal) -> tuple[int, ...]:

@@ -335,6 +335,7 @@ class State:
     venue_risks: dict[str, OpenRisk] = field(default_factory=dict)
     house_risk: OpenRisk = field(default_factory=OpenRisk)
     grown_at_seq: dict[str, int] = field(default_factory=dict)
+    credits: dict[str, Decimal] = field(default_factory=dict)
     margin_called: set[str] = field(default_factory=set)
     hedge_policies: dict[str, HedgePolicy] = field(default_factory=dict)
     hedges: dict[str, Hedge] = field(default_factory=dict)

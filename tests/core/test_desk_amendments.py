@@ -152,3 +152,35 @@ def test_what_an_order_dealt_already_does_not_stand_in_its_own_way(floor: Floor)
 def test_what_is_no_number_is_refused(floor: Floor, name: str, number: str) -> None:
     assert "P-06" in codes(amend(floor, **{name: D(number)}))
     assert floor.order(1).quantity == 1 and floor.order(1).terms.limit_price == D("1.09500")
+
+
+def reserved(floor: Floor) -> D:
+    return floor.desk.state.reserved["b1"]
+
+
+def test_an_amended_order_binds_the_margin_of_its_new_terms(floor: Floor) -> None:
+    """P-17: 3.33 % of the new price and lots, less is less, and a lot of it still binds its share."""
+    assert reserved(floor) == D("3646.35")
+    for changes, margin in (
+        ({"limit_price": D("1.09900")}, "3659.67"),
+        ({"quantity": D(2)}, "7319.34"),
+        ({"quantity": D("0.5"), "limit_price": D("1.09000")}, "1814.85"),
+    ):
+        (amended,) = amend(floor, **changes)
+        assert reserved(floor) == amended.margin_reserved == D(margin)
+        floor.now_us += 2 * SECOND_US
+        floor.requote()
+    floor.do(cmd.CancelOrder(order_id=FIRST, account_id="b1"))
+    assert reserved(floor) == 0
+
+
+def test_what_closed_and_is_made_larger_binds_what_it_opens(floor: Floor) -> None:
+    """Else a client binds nothing with an order to close one lot, makes it ten, and deals with the money again."""
+    floor.do(cmd.CancelOrder(order_id=FIRST, account_id="b1"))
+    floor.place("b1", Side.BUY, "1")
+    floor.place("b1", Side.SELL, "1", limit_price="1.10500")
+    assert reserved(floor) == 0
+    floor.now_us += 2 * SECOND_US
+    floor.requote()
+    floor.do(cmd.AmendOrder(order_id="O000000003", account_id="b1", quantity=D(5)))
+    assert reserved(floor) == 3 * D("3679.65"), "short four lots instead of long one, each at its price"
