@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 MS_MAX = 86_400_000  # A day.
+MARKUP_POINTS_MAX = 1_000_000_000
 # Beyond these a setting means nothing, and exact arithmetic runs out of digits.
 SETTING_MAX, COMMISSION_MAX = Decimal(10) ** 15, Decimal(1_000_000)
 
@@ -147,6 +148,9 @@ def group_fault(*, group: Group) -> tuple[str, str] | None:
         return "leverage_max", "a leverage is at least 1"
     if group.a_book_percent > 100:
         return "a_book_percent", "a_book_percent is from 0 to 100"
+    for name in ("bid_markup_points", "ask_markup_points"):
+        if abs(getattr(group, name)) > MARKUP_POINTS_MAX:
+            return name, f"{name} is from -{MARKUP_POINTS_MAX} to {MARKUP_POINTS_MAX}"
     if group.open_orders_max < 0:
         return "open_orders_max", "open_orders_max is not below nothing"
     return None
@@ -159,6 +163,8 @@ def venue_fault(*, venue: Venue) -> tuple[str, str] | None:
     canary = venue.canary_percent
     if canary is not None and not (canary.is_finite() and 0 <= canary <= 100):
         return "canary_percent", "canary_percent is from 0 to 100"
+    if venue.messages_per_s_max is not None and venue.messages_per_s_max < 0:
+        return "messages_per_s_max", "messages_per_s_max is not below nothing"
     for name in ("quote_age_ms_max", "answer_ms_max"):
         if not 0 <= getattr(venue, name) <= MS_MAX:
             return name, f"{name} is from 0 to {MS_MAX} milliseconds"

@@ -12,9 +12,9 @@ from piggy.core.crosses import cross_fault
 from piggy.core.funds import HOUSE_RULES
 from piggy.core.instruments import instrument_fault
 from piggy.core.moment import Moment
-from piggy.core.money import plain
+from piggy.core.money import ZERO, plain
 from piggy.core.profiles import ANY_SYMBOL, profile_fault
-from piggy.core.protection import credit_refusal
+from piggy.core.protection import CREDIT, credit_left, credit_refusal
 from piggy.core.routing_rules import policy_fault
 
 Events = list[ev.AnyEvent]
@@ -27,15 +27,15 @@ AMOUNT_MAX, AMOUNT_STEP = Decimal(10) ** 15, Decimal(1).scaleb(-10)
 def configure_instrument(*, command: cmd.ConfigureInstrument, moment: Moment) -> Events:
     """Take a symbol's terms; the scale of one in use stays, and what positions are worth by while there are any."""
     instrument, known = command.instrument, moment.state.instruments.get(command.instrument.symbol)
-    if fault := instrument_fault(instrument=instrument):
-        return [_refused("TERMS_UNUSABLE", *fault)]
-    if fault := cross_fault(instrument=instrument, known=moment.state.instruments):
-        return [_refused("CROSS_UNUSABLE", *fault)]
     if known and (known.price_digits, known.lot_digits) != (
         command.instrument.price_digits,
         command.instrument.lot_digits,
     ):
         return [_refused("DIGITS_FIXED", "price_digits", "the scale of a symbol cannot change once it is in use")]
+    if fault := instrument_fault(instrument=instrument):
+        return [_refused("TERMS_UNUSABLE", *fault)]
+    if fault := cross_fault(instrument=instrument, known=moment.state.instruments):
+        return [_refused("CROSS_UNUSABLE", *fault)]
     if known and known != instrument and moment.state.holders.get(instrument.symbol):
         for name in WORTH:
             if getattr(known, name) != getattr(instrument, name):
@@ -161,13 +161,15 @@ def credit(*, command: cmd.CreditAccount, moment: Moment) -> Events:
 
 
 def debit(*, command: cmd.DebitAccount, moment: Moment) -> Events:
-    """Money out, once per reference, never more than is free."""
+    """Money out, once per reference, never more than is free; credit that the house gave only the house takes back."""
     refusal = _money_refusal(command, moment)
     if refusal or command.reference in moment.state.references:
         return refusal
-    funds = moment.funds(command.account_id)
-    if not funds.priced or min(funds.free_margin, funds.balance) < command.amount:
-        return [_refused("FUNDS_NOT_FREE", "amount", f"{max(funds.free_margin, 0)} is free")]
+    funds, credit = moment.funds(command.account_id), moment.state.credits.get(command.account_id, ZERO)
+    kept = ZERO if command.kind in CREDIT else credit_left(credit=credit, balance=funds.balance)
+    free = min(funds.free_margin, funds.balance) - kept
+    if not funds.priced or free < command.amount:
+        return [_refused("FUNDS_NOT_FREE", "amount", f"{max(free, 0)} is free")]
     return [
         ev.AccountDebited(
             account_id=command.account_id,

@@ -11,8 +11,11 @@ from enum import StrEnum
 
 import msgspec
 
+from piggy.core.accounts import MS_MAX
 from piggy.core.instruments import Instrument
 from piggy.core.money import ZERO
+
+NUMBER_MAX = Decimal(10) ** 15  # Beyond it a number means nothing, and exact arithmetic runs out of digits.
 
 
 class HedgeScope(StrEnum):
@@ -74,8 +77,11 @@ def policy_fault(*, policy: HedgePolicy) -> str:
     numbers = [(name, getattr(policy, name)) for name in names]
     numbers += [("venue_lots_max", number) for number in policy.venue_lots_max.values()]
     for name, number in numbers:
-        if not (number.is_finite() and number >= 0):
-            return f"{name}: {number} is not finite, or below zero"
+        if not (number.is_finite() and 0 <= number <= NUMBER_MAX):
+            return f"{name}: {number} is not finite, below zero, or above {NUMBER_MAX}"
+    for name in ("retry_ms", "snooze_ms"):
+        if not 0 <= getattr(policy, name) <= MS_MAX:
+            return f"{name}: from 0 to {MS_MAX} milliseconds"
     if policy.threshold < policy.target + policy.band:
         return f"threshold: at least target and band together, {policy.target + policy.band}"
     if policy.scope is HedgeScope.SYMBOL and policy.key != policy.symbol:

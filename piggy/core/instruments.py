@@ -12,6 +12,7 @@ from functools import cache
 
 import msgspec
 
+DIGITS_MAX = 12
 TERM_MAX = Decimal(10) ** 12  # Beyond it a term means nothing, and exact arithmetic runs out of digits.
 
 
@@ -107,6 +108,9 @@ def instrument_fault(*, instrument: Instrument) -> tuple[str, str] | None:
             return name, f"{name} is above 0, and at most {TERM_MAX}"
     if not (instrument.margin_percent.is_finite() and 0 <= instrument.margin_percent <= TERM_MAX):
         return "margin_percent", f"margin_percent is from 0 to {TERM_MAX}"
+    for digits in ("price_digits", "lot_digits"):
+        if not 0 <= getattr(instrument, digits) <= DIGITS_MAX:
+            return digits, f"{digits} is from 0 to {DIGITS_MAX}"
     if instrument.lot_min > instrument.lot_max:
         return "lot_min", "lot_min is not above lot_max"
     option = instrument.option

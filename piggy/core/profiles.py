@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from piggy.core.accounts import MARKUP_POINTS_MAX
 from piggy.core.bookbuild import BuildMode, PriceBuild, SpreadProfile, build_fault, spread_fault
 from piggy.core.commissions import Commission, commission_fault
 from piggy.core.money import ZERO
@@ -168,6 +169,8 @@ def _guarantee_fault(terms: GuaranteedStops) -> str:
 def _bands_fault(bands: tuple[MarkupBand, ...]) -> str:
     if not all(number.is_finite() for band in bands for number in (band.bid, band.ask, band.from_lots)):
         return "a markup needs finite numbers"
+    if not all(abs(number) <= MARKUP_POINTS_MAX for band in bands for number in (band.bid, band.ask)):
+        return f"a markup is from -{MARKUP_POINTS_MAX} to {MARKUP_POINTS_MAX}"
     starts = [band.from_lots for band in bands]
     if starts != sorted(set(starts)):
         return "volume bands must rise"

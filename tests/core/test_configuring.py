@@ -117,11 +117,15 @@ def test_the_most_that_the_books_take_is_posted_exactly(floor: Floor) -> None:
         ("lot_min", D(101)),
         ("margin_percent", D("NaN")),
         ("margin_percent", D(-1)),
+        ("price_digits", -1),
+        ("price_digits", 13),
+        ("lot_digits", -1),
         ("option", OptionTerms(underlying="EURUSD", kind=OptionKind.CALL, strike=D(0), expires_at_us=1)),
     ],
 )
 def test_terms_that_nothing_could_be_dealt_by_are_refused(floor: Floor, name: str, value: Any) -> None:
-    (event,) = floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, **{name: value})))
+    fresh = msgspec.structs.replace(EURUSD, symbol="EURNEW", **{name: value})
+    (event,) = floor.do(cmd.ConfigureInstrument(instrument=fresh))
     assert isinstance(event, ev.CommandRefused)
     assert (event.code, event.field) == ("TERMS_UNUSABLE", name)
 
@@ -134,6 +138,8 @@ def test_terms_that_nothing_could_be_dealt_by_are_refused(floor: Floor, name: st
         ("a_book_percent", D(-1)),
         ("stop_out_percent", D("NaN")),
         ("open_orders_max", -1),
+        ("bid_markup_points", 1_000_000_001),
+        ("ask_markup_points", -1_000_000_001),
         ("order_notional_max", D("1E+30")),
         ("commission_per_lot", D(1_000_001)),
     ],
@@ -152,6 +158,7 @@ def test_settings_that_no_order_could_be_judged_by_are_refused(floor: Floor, nam
         ("commission_per_million", D(-1)),
         ("canary_percent", D("NaN")),
         ("canary_percent", D("100.01")),
+        ("messages_per_s_max", -1),
         ("quote_age_ms_max", -1),
         ("answer_ms_max", 2**63),
     ],
@@ -198,3 +205,53 @@ def test_clients_of_two_categories_in_one_group_are_margined_each_by_his_own(flo
         floor.place(account_id, Side.BUY, "0.5")
     retail, own = state.used_margin["b1"] / 2, state.used_margin["p1"]
     assert own < retail, "a retail client is margined at no less than the cap of his category"
+
+
+class Bonus:
+    """A professional with 1,000 of his own and 500 that the house gave."""
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor, self.number = floor, 0
+        known = floor.desk.state.accounts["b1"]
+        floor.do(cmd.ConfigureAccount(account=msgspec.structs.replace(known, category=ClientCategory.PROFESSIONAL)))
+        assert self.out("99000")
+        self.in_("500", "bonus")
+
+    def in_(self, amount: str, kind: str = "deposit") -> None:
+        self.number += 1
+        credit = cmd.CreditAccount(account_id="b1", amount=D(amount), reference=f"i{self.number}", kind=kind)
+        assert names(self.floor.do(credit)) == ["AccountCredited"]
+
+    def out(self, amount: str, kind: str = "withdrawal") -> bool:
+        self.number += 1
+        debit = cmd.DebitAccount(account_id="b1", amount=D(amount), reference=f"o{self.number}", kind=kind)
+        return names(self.floor.do(debit)) == ["AccountDebited"]
+
+    def earn(self, result: int) -> None:
+        self.floor.desk.state.balances["b1"] += result
+
+
+def test_what_the_house_gave_is_margin_and_never_paid_out(floor: Floor) -> None:
+    bonus = Bonus(floor)
+    assert floor.desk.moment(now_us=floor.now_us).funds("b1").free_margin == 1_500
+    assert not bonus.out("1000.01") and bonus.out("1000") and not bonus.out("0.01")
+    assert bonus.out("200", "bonus"), "the house takes back what it gave"
+    bonus.in_("50")
+    assert not bonus.out("50.01") and bonus.out("50")
+    bonus.in_("10", "rebate_on_volume")
+    assert bonus.out("10"), "a rebate was earned"
+    assert floor.desk.state.balances["b1"] == floor.desk.state.credits["b1"] == 300
+
+
+def test_credit_bears_losses_after_the_clients_own_money(floor: Floor) -> None:
+    """Lost, it does not come back out of what is paid in later; of gains none is credit."""
+    bonus = Bonus(floor)
+    bonus.earn(-1_300)
+    assert not bonus.out("0.01")
+    bonus.in_("400")
+    assert floor.desk.state.credits["b1"] == 200
+    bonus.earn(100)
+    assert not bonus.out("500.01") and bonus.out("500")
+    bonus.earn(-200)
+    bonus.in_("70")
+    assert bonus.out("70") and floor.desk.state.credits["b1"] == 0

@@ -68,6 +68,9 @@ def test_a_hedge_too_small_or_without_a_price_is_none() -> None:
         ({"venue_lots_max": {"LP1": Decimal("NaN")}}, "below zero"),
         ({"band": Decimal(3)}, "threshold"),
         ({"key": "EUR"}, "itself"),
+        ({"threshold": Decimal("1E+16")}, "above"),
+        ({"retry_ms": -1}, "retry_ms"),
+        ({"snooze_ms": 86_400_001}, "snooze_ms"),
     ],
 )
 def test_a_policy_without_sense_is_named(changes: dict[str, Any], text: str) -> None:

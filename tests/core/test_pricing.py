@@ -162,6 +162,8 @@ def test_profiles_without_sense_are_refused_by_name() -> None:
         (PriceProfile(schedules=(PriceSchedule(windows=(), spread=wide),)), "schedules[0].spread.min_points: "),
         (PriceProfile(schedules=(PriceSchedule(windows=(no_day,)),)), "Monday"),
         (PriceProfile(bands=(band("NaN", 1),)), "finite"),
+        (PriceProfile(bands=(band("1000000001", 1),)), "from -1000000000"),
+        (PriceProfile(bands=(band(1, "-1000000001"),)), "from -1000000000"),
         (PriceProfile(bands=(band(1, 1), band(1, 1))), "rise"),
         (PriceProfile(bands=(band(1, 1, 5),)), "starts at 0"),
         (PriceProfile(schedules=(PriceSchedule(windows=(bad_window,)),)), "one day"),
