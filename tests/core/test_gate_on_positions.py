@@ -44,6 +44,26 @@ def test_both_ways_count_towards_the_gross_cap(floor: Floor, lots: str, refused_
     assert set(refused(floor.place("both", Side.BUY, lots))) == refused_by
 
 
+@pytest.mark.parametrize(("side", "most"), [(Side.BUY, "0.5"), (Side.SELL, "2.5")], ids=["added to", "turned"])
+def test_a_netted_position_is_gross_what_it_would_be_either_way(floor: Floor, side: Side, most: str) -> None:
+    """P-18: a lot is held long and one and a half may be, either way."""
+    limits = msgspec.structs.replace(HOUSE_LIMITS, position_gross_max_lots=D("1.5"))
+    floor.do(cmd.ConfigureLimits(group="b", limits=limits))
+    floor.place("b1", Side.BUY, "1")
+    assert set(refused(floor.place("b1", side, str(D(most) + D("0.01"))))) == {"P-18"}
+    assert not refused(floor.place("b1", side, most))
+
+
+def test_what_netting_would_set_off_is_not_gross_on_both_sides(floor: Floor) -> None:
+    """P-18: a sale that waits is no lot beside one that is bought; of a hedging account it is."""
+    limits = msgspec.structs.replace(HOUSE_LIMITS, position_gross_max_lots=D(1))
+    floor.do(cmd.ConfigureLimits(group="b", limits=limits))
+    floor.open_account("both", group="b", hedging=True)
+    for account_id, refused_by in (("b1", set()), ("both", {"P-18"})):
+        floor.place(account_id, Side.SELL, "1", limit_price="1.11000")
+        assert set(refused(floor.place(account_id, Side.BUY, "1"))) == refused_by
+
+
 @pytest.mark.parametrize("named", [None, netted_id(account_id="b1", symbol="EURUSD")])
 def test_a_netted_position_is_turned_by_what_is_beyond_it_named_or_not(floor: Floor, named: str | None) -> None:
     """P-17: three lots sold where one is held long leave two short, which bind one lot more."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from piggy.core.commissions import Commission, CommissionBasis
 from piggy.core.margin import MarginTerms, reaches
 from piggy.core.orders import Side
 from piggy.core.positions import filled
@@ -59,6 +60,15 @@ def run(*lines: OpenLine, balance: str, **more: object) -> Ladder:
 def test_nothing_is_closed_above_the_level():
     steps = run(line("p"), balance="25")
     assert (steps.rungs, steps.before) == ((), steps.after)
+
+
+def test_a_close_pays_its_commission_in_the_accounts_currency() -> None:
+    """10 lots at 90 are 450.00 where a unit is worth a half: 1 % is 4.50, of what 50.00 of loss leave of 60.00."""
+    plan = Commission(basis=CommissionBasis.BPS, rate=D(100))
+    halved = msgspec.structs.replace(line("p", now="90", lot_value="45"), rate=D("0.5"), plan=plan)
+    steps = run(halved, balance="60", partial=False)
+    assert [(rung.realised, rung.commission) for rung in steps.rungs] == [(D(-50), D("4.50"))]
+    assert steps.after.balance == D("5.50")
 
 
 def test_a_partial_ladder_closes_only_the_lots_it_takes():
