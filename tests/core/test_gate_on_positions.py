@@ -64,6 +64,16 @@ def test_what_netting_would_set_off_is_not_gross_on_both_sides(floor: Floor) -> 
         assert set(refused(floor.place(account_id, Side.BUY, "1"))) == refused_by
 
 
+@pytest.mark.parametrize(("lots", "refused_by"), [("0.6", set()), ("0.61", {"P-18"})])
+def test_what_waits_on_its_own_side_is_gross_once(floor: Floor, lots: str, refused_by: set[str]) -> None:
+    """P-18: four tenths wait, and a lot there may be."""
+    limits = msgspec.structs.replace(HOUSE_LIMITS, position_gross_max_lots=D(1))
+    floor.do(cmd.ConfigureLimits(group="b", limits=limits))
+    floor.open_account("both", group="b", hedging=True)
+    floor.place("both", Side.BUY, "0.4", limit_price="1.09000")
+    assert set(refused(floor.place("both", Side.BUY, lots))) == refused_by
+
+
 @pytest.mark.parametrize("named", [None, netted_id(account_id="b1", symbol="EURUSD")])
 def test_a_netted_position_is_turned_by_what_is_beyond_it_named_or_not(floor: Floor, named: str | None) -> None:
     """P-17: three lots sold where one is held long leave two short, which bind one lot more."""
