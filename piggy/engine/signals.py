@@ -103,6 +103,16 @@ def parse(*, body: bytes) -> Signal:
     return signal
 
 
+def id_of(*, body: bytes) -> str:
+    """Return by which id a signal that cannot be used calls itself, '' where it has none that can be told."""
+    try:
+        found = _strict(body)
+    except (ValueError, RecursionError):
+        return ""
+    named = found.get("id", "") if isinstance(found, dict) else ""
+    return named if isinstance(named, str) and len(named) <= ID_LENGTH_MAX else ""
+
+
 def request_hash(*, signal: Signal, body: bytes, signed: bool) -> str:
     """Return what a repeat must have in common: the raw body where signed, else all but the alert's own time."""
     same = body if signed else msgspec.json.encode(msgspec.structs.replace(signal, time=""))

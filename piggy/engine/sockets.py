@@ -146,7 +146,7 @@ class SignalSocket(asyncio.Protocol):
             elif error.code == signals.MALFORMED:
                 self._close(UNREADABLE, "not strict JSON")
             else:
-                self._send(signal_id, refusal(error))
+                self._send(signal_id or signals.id_of(body=body), refusal(error))
 
     def _tell(self, signal_id: str) -> Callable[[Answer | None], None]:
         def told(answer: Answer | None) -> None:

@@ -72,6 +72,10 @@ def test_a_field_that_is_wrong_is_named_and_the_connection_goes_on(door: Door) -
         socket.send(body_of(quantity="-1").decode())
         told = said(socket)
         assert (told["status"], told["field"]) == (422, "quantity")
+        for wrong, named in (({"id": "q"}, "q"), ({"id": 7}, ""), ({"id": "q" * 101}, ""), (["q"], "")):
+            socket.send(json.dumps(wrong))
+            told = said(socket)
+            assert (told["id"], told["error"]) == (named, "INVALID_FIELD"), "who waits for it finds it"
         socket.send(body_of().decode())
         assert said(socket)["order_id"]
 
