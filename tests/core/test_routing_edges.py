@@ -22,6 +22,7 @@ from piggy.core.routing_rules import (
     policy_fault,
     treatment,
 )
+from tests.core.floor import EURUSD
 from tests.core.test_crosses import EURGBP
 from tests.core.test_routing import GROUP, HERE, level, policy
 
@@ -122,3 +123,12 @@ def test_of_a_turned_cross_the_close_is_kept_and_the_rest_where_any_is(passed_on
     )  # fmt: skip
     a, b, _ = split(treatment=asked, instrument=EURGBP, quantity=D(3), side=Side.SELL, position=held)
     assert (a, b) == (unfilled, 3 - unfilled)
+
+
+def test_less_than_a_step_is_no_part_of_a_beside_what_came_back_either() -> None:
+    """INV-21: of 1.006 lots that are all passed on, half a lot for the second time, 0.006 find no venue."""
+    asked = msgspec.structs.replace(treatment(policy=None, group=GROUP, situation=HERE), a_percent=D(100))
+    a, b, _ = split(
+        treatment=asked, instrument=EURUSD, quantity=D("1.006"), side=Side.BUY, position=None, came_back=D("0.5")
+    )
+    assert (a, b) == (1, D("0.006"))
