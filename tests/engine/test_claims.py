@@ -27,6 +27,7 @@ class Takes:
         self.items: list[Item] = []
         self.is_holding = False
         self.storage = Storage()
+        self.blameless: set[tuple[str, bytes]] = set()
         self._places = places
 
     def is_full(self, *, tenant: str, places: int) -> bool:
