@@ -260,7 +260,7 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     order = state.orders[event.order_id]
     order.filled += event.quantity
     order.notional += event.quantity * event.price
-    order.fills += 1
+    order.fills, order.misses = order.fills + 1, 0
     if event.maker:
         known = state.crossed_at.get(event.symbol)
         state.crossed_at[event.symbol] = CrossedAt(last=event.price, static=known.static if known else event.price)

@@ -46,7 +46,8 @@ class Order:
 
     `trail` are the seqs of its own events, TRAIL_BYTES each; `times_gone` counts how often it left and came back.
     `guarantee` are the terms on which its stop, or that of its exits, is guaranteed. `came_back` are lots that venues
-    were sent and did not deal: wherever they go next, they stay the A book's.
+    were sent and did not deal: wherever they go next, they stay the A book's. `misses` are the legs in a row that came
+    back with nothing done or refused, since its last fill; the last of them at `given_back_at_us`.
     """
 
     order_id: str
@@ -66,6 +67,8 @@ class Order:
     commission_accrued: Decimal = ZERO
     fills: int = 0
     attempts: int = 0
+    misses: int = 0
+    given_back_at_us: int = 0
     triggered: bool = False
     shown: Decimal = ZERO
     reasons: tuple[Check, ...] = ()

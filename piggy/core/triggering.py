@@ -15,9 +15,10 @@ from piggy.core.market import BestQuote
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms
 from piggy.core.positions import Position
+from piggy.core.retrying import may_rest
 from piggy.core.state import Order
 from piggy.core.waiting_stops import rises
-from piggy.core.working import carry_out, may_rest, plan, street_price
+from piggy.core.working import carry_out, plan, street_price
 
 
 def trigger(*, order: Order, best: BestQuote, execution: Execution) -> None:

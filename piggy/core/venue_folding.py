@@ -17,7 +17,7 @@ from piggy.core.orders import OrderState, Side
 from piggy.core.position_folding import risk_of
 from piggy.core.routing import FREE, UNSCORED, share
 from piggy.core.routing_rules import VenueScore
-from piggy.core.state import Child, Dealt, State, parent_of, record_of
+from piggy.core.state import Child, Dealt, Order, State, parent_of, record_of
 from piggy.core.storms import NOT_SENT
 
 
@@ -109,8 +109,11 @@ def _child_closed(state: State, event: ev.ChildOrderClosed, recorded: Recorded) 
     come_back(state=state, order_id=event.order_id, lots=child.leaves)
     _at_venue(state=state, child=child, open_lots=-child.leaves)
     _close(state, child, recorded, rejected=event.outcome == "rejected", counts=event.code != NOT_SENT)
-    if event.outcome == "rejected" or child.asked_back:
+    refused = event.outcome == "rejected" or child.asked_back
+    if refused:
         order.refused_by = order.refused_by | {event.venue}
+    if isinstance(order, Order) and (refused or not child.filled):
+        order.misses, order.given_back_at_us = order.misses + 1, recorded.recorded_at_us
     settle_doubt(state=state, order_id=event.order_id)
 
 

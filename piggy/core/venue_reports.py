@@ -19,12 +19,14 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.pricing import client_price
+from piggy.core.retrying import ATTEMPTS_MAX, may_rest, told
+from piggy.core.routing import waiting
 from piggy.core.standing import VENUE_SYMBOL
 from piggy.core.state import Child, Hedge, Order
 from piggy.core.storms import NOT_SENT, storm
 from piggy.core.venue_cancels import end_if_asked
 from piggy.core.whole_orders import make_good
-from piggy.core.working import ATTEMPTS_MAX, carry_out, end_if_nothing_works, may_rest, plan
+from piggy.core.working import carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
 STOPPED = (TradingState.HALTED, TradingState.KILLED)
@@ -147,8 +149,7 @@ def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> 
     execution.events.append(closed)
     execution.release(order=order, lots=child.leaves)
     execution.come_back(order=order, lots=child.leaves)
-    if closed.outcome == "rejected" or child.asked_back:
-        order = _without(order, closed.venue)
+    order = _given_back(order, child, refused=closed.outcome == "rejected" or child.asked_back, moment=moment)
     return work_on(order=order, lots=child.leaves, leg=child.created, execution=execution)
 
 
@@ -161,12 +162,15 @@ def work_on(*, order: Order, lots: Decimal, leg: ev.ChildOrderCreated, execution
     if end_if_asked(order=order, execution=execution):
         return settled(execution=execution)
     lots = min(lots, execution.free(order))
-    if lots > 0 and (order.attempts < ATTEMPTS_MAX or order.guaranteed):
+    if lots > 0 and (order.attempts < ATTEMPTS_MAX or order.guaranteed or may_rest(order)):
         again = plan(order=order, quantity=lots, execution=execution)
         if again.lots > 0:
             execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=again.decision))
             carry_out(order=order, plan=again, execution=execution)
             return settled(execution=execution)
+        if order.misses and may_rest(order):
+            rests = waiting(group=execution.moment.group_of(order.terms.account_id), text=told(order=order))
+            execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=rests))
     end_if_nothing_works(order=order, execution=execution)
     return settled(execution=execution)
 
@@ -195,10 +199,13 @@ def _stop_storm(closed: ev.ChildOrderClosed, moment: Moment) -> Events:
     return [ev.TradingStateChanged(scope="venue", key=closed.venue, state=halted, reason=reason, by="desk")]
 
 
-def _without(order: Order, venue: str) -> Order:
-    """Return the order as it will be once the refusal is applied: this venue is not asked again for it."""
+def _given_back(order: Order, child: Child, *, refused: bool, moment: Moment) -> Order:
+    """Return the order as it will be once the end of its leg is applied, as far as that leads to another choice."""
     later = copy.copy(order)
-    later.refused_by = order.refused_by | {venue}
+    if refused:
+        later.refused_by = order.refused_by | {child.created.venue}
+    if refused or not child.filled:
+        later.misses, later.given_back_at_us = order.misses + 1, moment.now_us
     return later
 
 

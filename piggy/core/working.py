@@ -24,6 +24,7 @@ from piggy.core.orders import OrderTerms, OrderType, TimeInForce
 from piggy.core.positions import Position, opening_lots
 from piggy.core.pricing import at_least_as_good, client_price, raw_limit, worst_price
 from piggy.core.ranking import Ranking
+from piggy.core.retrying import ATTEMPTS_MAX, may_rest, passed_over
 from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
 from piggy.core.standing import dealable_lots, may_deal, switched_off
@@ -34,11 +35,9 @@ from piggy.core.whole_orders import Way, is_whole, ways, whole_leg
 HIDDEN = "no price is shown: the spread is beyond the maximum, or the book too thin for the size"
 STOPPED = "nothing deals here now: halted, only reducing, in a call, or too near its guaranteed stop"
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
-_AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
 IOC, FOK = TimeInForce.IOC.value, TimeInForce.FOK.value
 NOBODY = Meeting()
-ATTEMPTS_MAX = 8  # An order that venues keep giving back is ended rather than sent round for ever.
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,17 +266,12 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
         return
     if waits_for_auction(order=order, execution=execution):
         return
-    if may_rest(order) and order.attempts < ATTEMPTS_MAX:
+    if may_rest(order):
         return
     if order.refused_by and not execution.filled(order):
         execution.cancel(order=order, outcome="rejected", reason="refused by " + ", ".join(sorted(order.refused_by)))
     else:
         execution.cancel(order=order, outcome="cancelled", reason=_nothing_left(order))
-
-
-def may_rest(order: Order) -> bool:
-    """Return whether what is unfilled may wait: a limit that is neither IOC nor FOK."""
-    return order.rests and order.terms.time_in_force not in _AT_ONCE
 
 
 def marketable(*, order: Order, moment: Moment) -> bool:
@@ -325,8 +319,9 @@ def _ranking(
     excluded = switched_off(state=state, symbol=order.terms.symbol, opens=opens) if state.trading_states else {}
     # Whom an order was refused by concerns no other order; what is closed for entry is not for a close.
     version = None
-    if order.refused_by or barred or (state.trading_states and not opens):
-        excluded = {**excluded, **barred, **dict.fromkeys(order.refused_by, "refused this order")}
+    if order.refused_by or order.misses or barred or (state.trading_states and not opens):
+        away = passed_over(order=order, venues=state.venues, now_us=moment.now_us)
+        excluded = {**excluded, **barred, **away}
     else:
         spared = moment.rankings.spared(
             order_id=order.order_id, venues=state.venues, config_version=state.config_version
