@@ -1,14 +1,19 @@
 """Call auctions: one price for all crossing orders, and when continuous trading is interrupted for one.
 
 The uncross follows the four usual steps, as in the published market models of Xetra and Euronext: most volume executed,
-then least surplus, then market pressure, then nearest to the reference price.
+then least surplus, then market pressure, then nearest to the reference price. The limits that were entered are tried;
+a price that nobody named is taken only where it executes as much and leaves less than any of them: so market orders
+that meet each other deal near the reference, and not at a limit beside them that deals nothing.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
+from itertools import accumulate
+from typing import NamedTuple
 
 import msgspec
 
@@ -93,16 +98,14 @@ def uncross(*, orders: Iterable[AuctionOrder], reference: int) -> Uncross | None
 
     With market orders alone on both sides the reference price is taken.
     """
-    book = list(orders)
-    prices = {order.price for order in book if order.price is not None} or {reference}
-    candidates = [_at(book, price) for price in sorted(prices)]
-    volume = max(candidate.volume for candidate in candidates)
-    if volume == 0:
-        return None
-    fullest = [candidate for candidate in candidates if candidate.volume == volume]
-    surplus = min(abs(candidate.surplus) for candidate in fullest)
-    even = [candidate for candidate in fullest if abs(candidate.surplus) == surplus]
-    return _pressed(book, even, reference)
+    book = _Book.of(list(orders))
+    limits = sorted({*book.buys.prices, *book.sells.prices})
+    named, unnamed = _fullest(book, limits), _fullest(book, _beside(limits, reference))
+    if unnamed and (not named or _merit(unnamed[0]) > _merit(named[0])):
+        best = min(unnamed, key=lambda each: (abs(each.price - reference), each.price))
+    elif named:
+        best = _pressed(book, named, reference)
+    return best if best.volume else None
 
 
 def matched(*, orders: Iterable[AuctionOrder], reference: int) -> tuple[AuctionFill, ...]:
@@ -126,15 +129,56 @@ def interrupts(*, price: int, reference: int, static_reference: int, dynamic_bps
     )
 
 
-def _at(book: list[AuctionOrder], price: int) -> Uncross:
-    bought = sum(order.qty for order in book if order.side == 0 and _reaches(order, price))
-    sold = sum(order.qty for order in book if order.side == 1 and _reaches(order, price))
+def _beside(limits: list[int], reference: int) -> list[int]:
+    """Return the prices that stand for all that are no limit: between two of them, or beyond all, nothing changes."""
+    beside = {reference, *(price for limit in limits for price in (limit - 1, limit + 1))}
+    return sorted(price for price in beside.difference(limits) if price > 0 or not limits)
+
+
+def _fullest(book: _Book, prices: list[int]) -> list[Uncross]:
+    """Return those of `prices` at which most is executed, and of them those that leave the least."""
+    tried = [_at(book, price) for price in prices]
+    most = max(map(_merit, tried), default=None)
+    return [each for each in tried if _merit(each) == most]
+
+
+def _merit(tried: Uncross) -> tuple[int, int]:
+    return tried.volume, -abs(tried.surplus)
+
+
+class _Depth(NamedTuple):
+    """The limits of one side, rising, the sum of lots before each and of all, and the lots at any price."""
+
+    prices: list[int]
+    sums: list[int]
+    market: int
+
+    @classmethod
+    def of(cls, orders: list[AuctionOrder]) -> _Depth:
+        limits = sorted((order.price, order.qty) for order in orders if order.price is not None)
+        sums = list(accumulate((qty for _, qty in limits), initial=0))
+        return cls([price for price, _ in limits], sums, sum(order.qty for order in orders if order.price is None))
+
+
+class _Book(NamedTuple):
+    buys: _Depth
+    sells: _Depth
+
+    @classmethod
+    def of(cls, orders: list[AuctionOrder]) -> _Book:
+        return cls(*(_Depth.of([order for order in orders if order.side == side]) for side in (0, 1)))
+
+
+def _at(book: _Book, price: int) -> Uncross:
+    buys, sells = book
+    bought = buys.market + buys.sums[-1] - buys.sums[bisect_left(buys.prices, price)]
+    sold = sells.market + sells.sums[bisect_right(sells.prices, price)]
     return Uncross(price=price, volume=min(bought, sold), surplus=bought - sold)
 
 
-def _pressed(book: list[AuctionOrder], even: list[Uncross], reference: int) -> Uncross:
+def _pressed(book: _Book, even: list[Uncross], reference: int) -> Uncross:
     # Buyers left over everywhere press the price up, sellers down; else the reference decides, kept within the range,
-    # where no price executes less or leaves more than the limits at its ends.
+    # where no price executes less or leaves more than those at its ends.
     if all(candidate.surplus > 0 for candidate in even):
         return even[-1]
     if all(candidate.surplus < 0 for candidate in even):
