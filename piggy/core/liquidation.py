@@ -1,7 +1,8 @@
 """Liquidation: calling margin and stopping accounts out, as orders of the desk's own. The ladder is stopout.py's.
 
 Lots already on their way out at a venue count as gone, and are never sent a second time (INV-17). Nothing is closed on
-a price that is stale, out of session or without its quorum of venues: it waits for its first good tick.
+a price that is stale, out of session or without its quorum of venues, nor where nobody may be asked to deal: it waits
+for its first good tick, and what else the account holds is closed instead.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from piggy.core.positions import Position, filled
 from piggy.core.pricing import commission_plan
 from piggy.core.risk import verdict_on
 from piggy.core.standing import is_stopped
+from piggy.core.state import proposed_order
 from piggy.core.stopout import Ladder, OpenLine, Rung, ladder, line_floating
 from piggy.core.triggering import keep_guarantees
+from piggy.core.working import plan
 
 STOP_OUT = "stop_out"
 
@@ -138,14 +141,14 @@ def _stop_out(*, account_id: str, funds: Funds, level: Decimal, execution: Execu
         )
     )
     for rung in rungs:
-        _close(account_id=account_id, rung=rung, level=level, execution=execution)
+        _close(rung=rung, level=level, execution=execution)
 
 
 def _rungs(*, account_id: str, execution: Execution) -> tuple[Rung, ...]:
     moment = execution.moment
     if not moment.option_margin(account_id):
-        plan = stop_out_plan(account_id=account_id, execution=execution)
-        return plan.rungs if plan else ()
+        steps = stop_out_plan(account_id=account_id, execution=execution)
+        return steps.rungs if steps else ()
     # What options bind is no sum over positions, so these accounts close the largest loser whole and look again.
     held = (moment.state.positions[key] for key in moment.state.positions_of[account_id])
     lines = [line for position in held if (line := _line(position=position, moment=moment))]
@@ -205,8 +208,31 @@ def _trusted(*, position: Position, moment: Moment, group: Group) -> bool:
         return False
     if moment.markup(account_id=position.account_id, symbol=symbol, side=side, lots=position.lots) is None:
         return False  # At this spread its group is shown no price.
-    return group.stop_out_quorum <= 1 or moment.market.trusted(
+    trusted = group.stop_out_quorum <= 1 or moment.market.trusted(
         symbol=symbol, now_us=moment.now_us, k=group.stop_out_quorum, band_bps=group.stop_out_band_bps
+    )
+    return trusted and _finds_taker(position=position, group=group, moment=moment)
+
+
+def _finds_taker(*, position: Position, group: Group, moment: Moment) -> bool:
+    """Whether anybody would deal any of it now: where no venue may be asked, a close would end as it begins."""
+    terms = _closing_terms(position=position, lots=position.lots)
+    order = proposed_order(
+        order_id="", terms=terms, source=STOP_OUT, group=group.name, at_us=moment.now_us, seq=moment.state.seq
+    )
+    return plan(order=order, quantity=terms.quantity, execution=Execution(moment=moment)).acts
+
+
+def _closing_terms(*, position: Position, lots: Decimal) -> OrderTerms:
+    return OrderTerms(
+        account_id=position.account_id,
+        symbol=position.symbol,
+        side=position.side.contra,
+        quantity=lots,
+        time_in_force=TimeInForce.IOC,
+        reduce_only=True,
+        position_id=position.position_id,
+        tag=STOP_OUT,
     )
 
 
@@ -225,17 +251,8 @@ def _without(line: OpenLine, going: Decimal) -> tuple[OpenLine | None, Decimal]:
     return left, fold.realised_quote * line.rate
 
 
-def _close(*, account_id: str, rung: Rung, level: Decimal, execution: Execution) -> None:
-    terms = OrderTerms(
-        account_id=account_id,
-        symbol=rung.symbol,
-        side=rung.side,
-        quantity=rung.quantity,
-        time_in_force=TimeInForce.IOC,
-        reduce_only=True,
-        position_id=rung.position_id,
-        tag=STOP_OUT,
-    )
+def _close(*, rung: Rung, level: Decimal, execution: Execution) -> None:
+    terms = _closing_terms(position=execution.moment.state.positions[rung.position_id], lots=rung.quantity)
     # A stop-out is the desk's own close: it passes no gate, for a gate that refused it would make the loss larger.
     order_id = execution.new_order_id()
     verdict = verdict_on(

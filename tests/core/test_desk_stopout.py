@@ -277,17 +277,24 @@ def test_while_no_price_is_shown_a_close_waits_and_is_not_tried_for_ever(floor: 
         floor.now_us += SECOND_US
 
 
-def test_a_close_that_no_venue_may_take_is_tried_once_a_price(floor: Floor) -> None:
+def test_a_close_that_no_venue_may_take_waits_without_a_line_until_one_may(floor: Floor) -> None:
     poor(floor, "a")
     for leg in floor.children():
         floor.fill(leg, str(leg.limit_price))
     for venue in ("LP1", "LP2", "LP3"):
         halted = cmd.SetTradingState(scope="venue", key=venue, state=TradingState.HALTED, reason="drill", by="ann")
         floor.do(halted)
-    for _ in range(2):
-        fall(floor, 3_000, times=4)
-        done = floor.act()
-        assert len(only(done, ev.StoppedOut)) == len(only(done, ev.OrderCancelled)) == 1
+    fall(floor, 3_000, times=4)
+    assert names(floor.act()) == ["MarginCalled"]
+    preview = floor.desk.stop_out_preview(account_id="poor", now_us=floor.now_us)
+    assert preview is not None and len(preview.queued) == 1 and not preview.rungs
+    for points in (3_001, 3_002):
+        fall(floor, points)
+        assert floor.act() == []
+    opened = msgspec.structs.replace(halted, state=TradingState.ACTIVE, by="ben")
+    floor.do(opened)
+    fall(floor, 3_003)
+    assert [leg.venue for leg in only(floor.act(), ev.ChildOrderCreated)] == ["LP3"]
 
 
 def test_one_venue_alone_cannot_stop_anybody_out() -> None:
