@@ -1,4 +1,9 @@
-"""Keeping: which lots of an order the house fills itself, on a copy of the consolidated book."""
+"""Keeping: which lots of an order the house fills itself, on a copy of the consolidated book.
+
+What is kept takes nothing out of that book, for nobody was asked: the next order meets all of it again, and so does
+what a resting limit has left, until it is filled at its price or better. So it is on other B books too, which copy the
+LPs' book for every fill, or fill any volume at the price shown; only one order that takes at once pays for its depth.
+"""
 
 from __future__ import annotations
 
