@@ -101,10 +101,10 @@ def uncross(*, orders: Iterable[AuctionOrder], reference: int) -> Uncross | None
     book = _Book.of(list(orders))
     limits = sorted({*book.buys.prices, *book.sells.prices})
     named, unnamed = _fullest(book, limits), _fullest(book, _beside(limits, reference))
-    if unnamed and (not named or _merit(unnamed[0]) > _merit(named[0])):
-        best = min(unnamed, key=lambda each: (abs(each.price - reference), each.price))
-    elif named:
+    if named and _merit(named[0]) >= _merit(unnamed[0]):
         best = _pressed(book, named, reference)
+    else:
+        best = min(unnamed, key=lambda each: (abs(each.price - reference), each.price))
     return best if best.volume else None
 
 
