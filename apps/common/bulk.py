@@ -2,7 +2,7 @@
 
 Columns go over as arrays in the binary protocol; JSON columns as text that is JSON already, and the server makes
 numbers out of their digits. Inside `unawaited` a statement is on its way while the next one is being made.
-Inside `fitted` what no column could hold is written as far as it can be.
+Inside `fitted` what no column could hold is written as far as it can be. An update that does not find its rows raises.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ ZERO_IN_JSON, NO_ZERO_IN_JSON = "\\u0000", "\\ufffd"
 
 Pack = Callable[[Sequence[Any]], Any]
 _fits: ContextVar[bool] = ContextVar("fits", default=False)
+_unawaited: ContextVar[list[_Change] | None] = ContextVar("unawaited", default=None)
+
+
+class UnableToFindRows(Exception):
+    """Rows that were to change are not there; whoever goes on would lose what was to be in them."""
 
 
 class Column(NamedTuple):
@@ -58,10 +63,22 @@ class Column(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """SQL with a place for each column, and how to send each."""
+    """SQL with a place for each column, and how to send each; whether it changes rows that must be there."""
 
     text: bytes
     columns: list[Column]
+    changes: bool = False
+
+
+class _Change(NamedTuple):
+    """An update that was sent, and how many rows it must find."""
+
+    cursor: Any
+    rows: int
+
+    def check(self) -> None:
+        if self.cursor.rowcount != self.rows:
+            raise UnableToFindRows(f"{self.rows} rows were to change, {self.cursor.rowcount} were there.")
 
 
 def new(model: type[Model], /, **values: Any) -> Any:
@@ -83,7 +100,10 @@ def insert(*, rows: Sequence[Any], model: type[Model] | None = None, repeatable:
 
 
 def update(*, rows: Sequence[Model], names: Sequence[str]) -> None:
-    """Set the fields `names` of `rows` (one model, found by primary key) in one statement."""
+    """Set the fields `names` of `rows` (one model, found by primary key) in one statement.
+
+    Raises UnableToFindRows, inside `unawaited` at its end.
+    """
     if rows:
         _run(_change(type(rows[0]), tuple(names)), rows)
 
@@ -91,8 +111,15 @@ def update(*, rows: Sequence[Model], names: Sequence[str]) -> None:
 @contextmanager
 def unawaited() -> Iterator[None]:
     """Send what is written in the block without waiting for each answer; whatever failed is raised at the end."""
-    with connection.cursor(), connection.wrap_database_errors, connection.connection.pipeline():
-        yield
+    sent: list[_Change] = []
+    token = _unawaited.set(sent)
+    try:
+        with connection.cursor(), connection.wrap_database_errors, connection.connection.pipeline():
+            yield
+    finally:
+        _unawaited.reset(token)
+    for change in sent:
+        change.check()
 
 
 @contextmanager
@@ -145,7 +172,7 @@ def _change(model: Any, names: tuple[str, ...]) -> Statement:
             key=_column(key),
         ),
         fields,
-    )
+    )._replace(changes=True)
 
 
 def _made(statement: sql.Composed, fields: Sequence[Any]) -> Statement:
@@ -163,6 +190,9 @@ def _run(statement: Statement, rows: Sequence[Any]) -> None:
         binary_arrays.register(adapters=cursor.adapters)
         with connection.wrap_database_errors:
             cursor.execute(statement.text, values)
+        if statement.changes:
+            change, sent = _Change(cursor, len({row.pk for row in rows})), _unawaited.get()
+            change.check() if sent is None else sent.append(change)
 
 
 def _fitting(field: Any) -> Callable[[Any], Any]:
