@@ -35,10 +35,12 @@ class Client:
         self._account_id, self._tenant, self._redis, self._luck = account_id, tenant, redis, luck
         self._asked = 0
 
-    async def trade(self, *, orders: int) -> None:
-        """Place so many orders, change some, cancel some."""
+    async def trade(self, *, orders: int, until_s: float) -> None:
+        """Place so many orders, or as many as there is time for, change some, cancel some."""
         for number in range(orders):
             await asyncio.sleep(self._luck.uniform(0.02, 0.6))
+            if asyncio.get_running_loop().time() > until_s:
+                return
             command_id = command_id_of("sim", self._account_id, str(number))
             command = cmd.PlaceOrder(terms=self._terms(number), source="sim")
             if self._luck.random() < SAME_TWICE:

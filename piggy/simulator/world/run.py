@@ -34,6 +34,8 @@ QUOTE_S = 0.1
 ORDERS_AN_HOUR = 3_600
 TROUBLE_S = 20.0
 HEALED_S = 60.0
+# After healing too there are new orders for a while; of an hour's there would be more than a minute of them left.
+LAST_ORDERS_S = 20.0
 REST_S = 5.0
 
 
@@ -150,8 +152,9 @@ class _World:
             luck=self._luck("trouble"),
         )
         orders = max(10, int(trouble_s * ORDERS_AN_HOUR / 3_600))
-        trading = [self._loop.create_task(client.trade(orders=orders)) for client in self._clients]
         until_s = self._loop.time() + trouble_s
+        last_s = until_s + LAST_ORDERS_S
+        trading = [self._loop.create_task(each.trade(orders=orders, until_s=last_s)) for each in self._clients]
         officers = Officers(tenant=TENANT, redis=self._redis, luck=self._luck("officers"))
         auditor = Auditor(tenant=TENANT, store=self._store)
         closing = self._loop.create_task(officers.watch(until_s=until_s))
