@@ -153,8 +153,8 @@ def test_a_change_that_leaves_them_out_leaves_a_groups_own_settings_alone(floor:
     now = floor.desk.state.effective_limits["b"]
     said = (own.order_notional_max, own.open_orders_max, own.slippage_bps_max)
     assert (now.order_value_max, now.orders_open_max, now.slippage_bps_max) == said
+    after = msgspec.structs.replace(HOUSE_LIMITS, order_value_max=D(1))
     older = LimitChange(
-        before=HOUSE_LIMITS, after=HOUSE_LIMITS, reason="x", asked_by="ann", approved_by="ben", from_us=0,
-        reverts_at_us=1,
-    )  # fmt: skip
+        before=HOUSE_LIMITS, after=after, reason="x", asked_by="ann", approved_by="ben", from_us=0, reverts_at_us=1
+    )
     assert older.for_group(group=own).order_value_max == own.order_notional_max

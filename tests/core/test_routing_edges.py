@@ -19,8 +19,10 @@ from piggy.core.routing_rules import (
     CostModel,
     DealerWait,
     RoutingRule,
+    VenueScore,
     policy_fault,
     treatment,
+    venue_cost,
 )
 from tests.core.floor import EURUSD
 from tests.core.test_crosses import EURGBP
@@ -132,3 +134,10 @@ def test_less_than_a_step_is_no_part_of_a_beside_what_came_back_either() -> None
         treatment=asked, instrument=EURUSD, quantity=D("1.006"), side=Side.BUY, position=None, came_back=D("0.5")
     )
     assert (a, b) == (1, D("0.006"))
+
+
+def test_what_nobody_said_of_a_rule_a_cost_model_and_a_venue_stands_in_nobodys_way() -> None:
+    """A rule lets clients cross where their group does, a model begins at version 1, an unscored venue fills all."""
+    assert rule().internal_cross and CostModel().version == 1
+    model = CostModel(unfilled_bps=D(1))
+    assert venue_cost(model=model, price=D(1), fee_per_million=D(0), score=VenueScore()) == 0

@@ -164,7 +164,9 @@ class Hunt:
     def noticed(self, *, name: str, mutant: Mutant, own: Sequence[str]) -> bool | None:
         """Return whether a test notices the mutant, the noun's own tests first; None where nobody looked yet."""
         seeing = self.sight.tests_of(module=name, lines=mutant.lines)
-        first = [test for test in seeing if test.split("::")[0] in own]
+        # What runs on import is seen also by a test of the noun that only reads it.
+        asked = seeing if mutant.path else self.sight.quickest
+        first = [test for test in asked if test.split("::")[0] in own]
         others = [test for test in seeing if test not in set(first) and self.sight.took[test] < OTHERS_SECONDS_MAX]
         for tests in filter(None, (first, others)):
             key = key_of(mutant=mutant, tests=tests)

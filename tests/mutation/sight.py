@@ -34,6 +34,7 @@ class Sight:
             for module, lines in part["lines"].items():
                 for line, tests in lines.items():
                     self._seen.setdefault(module, {}).setdefault(int(line), set()).update(tests)
+        self.quickest = sorted(self.took, key=lambda test: (self.took[test], test))
 
     def tests_of(self, *, module: str, lines: Iterable[int]) -> list[str]:
         """Return the tests that ran any of the lines; where none did (they run on import), all that ran the module."""
