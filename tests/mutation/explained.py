@@ -61,8 +61,6 @@ EXPLAINED: dict[str, str] = {
     "`sign > 0` became `sign >= 0`": "a side's sign is never nothing",
     "`(limit - market) * sign <= 0` became `(limit - market) * sign < 0`": "of equal prices either is the better",
     "`0` became `1` in least, most = None, limits.venue": "what is held against it was sent, so it is one at least",
-    "in ROWS_AT_FIRST = 64": "how much room there is at first is no rule",
     "until_us: int = 0": "without news lots nobody looks until when",
     "`23` became `24` in SLACK_SHIFT": "half of the slack covers what a factor is off, 5e-8, too",
-    "_max: int = 0": "a bound of one says no less than one of nothing: no position comes near where a block refuses",
 }
