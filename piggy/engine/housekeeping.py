@@ -44,8 +44,9 @@ class Housekeeping:
         tenant = max(grown, key=lambda each: grown[each], default="")
         if tenant and grown[tenant] >= self._config.snapshot_events:
             self._running = tenant, tips[tenant].seq
+            # In a session of its own, or it would share the engine's part of the processors (priority.py).
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "piggy.engine.keeper", tenant, env=self._environment()
+                sys.executable, "-m", "piggy.engine.keeper", tenant, env=self._environment(), start_new_session=True
             )
 
     async def stop(self) -> None:
