@@ -45,6 +45,8 @@ export class Layout {
       this.grid.cellHeight(this.cellPx());
       setTimeout(() => this.refold(), REFOLD_MS);
     });
+    // Who leaves at once finds it all the same as it was.
+    window.addEventListener("pagehide", () => { if (this.timer) this.saveNow(); });
     // A banner above takes room away and gives it back.
     new ResizeObserver(() => this.grid.cellHeight(this.cellPx())).observe(document.getElementById("banner"));
   }
@@ -140,6 +142,14 @@ export class Layout {
 
   keep() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.save({ places: this.places, current: this.current, extra: this.extra }), SAVE_AFTER_MS);
+    this.timer = setTimeout(() => this.saveNow(), SAVE_AFTER_MS);
+  }
+
+  async saveNow() {
+    clearTimeout(this.timer);
+    const mine = this.timer;
+    await this.save({ places: this.places, current: this.current, extra: this.extra });
+    // Nothing else changed meanwhile: what is shown is what is remembered.
+    if (this.timer === mine) this.timer = 0;
   }
 }

@@ -5,9 +5,9 @@ const ENDED = /^not_authenticated|CSRF/;
 
 const token = () => document.querySelector("meta[name=csrf]").content;
 
-const send = (method, url, body, headers = {}) => fetch(url, {
+const send = (method, url, body, headers = {}, more = {}) => fetch(url, {
   method, redirect: "manual", body: JSON.stringify(body),
-  headers: { "Content-Type": "application/json", "X-CSRFToken": token(), ...headers },
+  headers: { "Content-Type": "application/json", "X-CSRFToken": token(), ...headers }, ...more,
 });
 
 /** Do something once: {ok, state, text}. `key` stays the same when it is tried again. */
@@ -26,7 +26,8 @@ export const act = async (kind, body, key) => {
   return { ok: false, state: "refused", field: said.field, said: said.message, text };
 };
 
-export const saveLayout = (layout) => send("PUT", "/desk/layout", { layout }).catch(() => {});
+// Also while the page goes: the browser finishes it.
+export const saveLayout = (layout) => send("PUT", "/desk/layout", { layout }, {}, { keepalive: true }).catch(() => {});
 
 /** JSON of an address of the desk, null where there is none. */
 export const read = async (url) => {

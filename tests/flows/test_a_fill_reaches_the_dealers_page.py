@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, TimeoutError, expect, sync_playwright
 
 from tests.flows.venue import RunningVenue, wait
 
@@ -74,10 +74,21 @@ def test_an_a_book_fill_is_on_the_page_within_a_second(running: RunningVenue, pa
     assert page.said == []  # type: ignore[attr-defined]
 
 
+def seen_filled_ms(running: RunningVenue, page: Page, order_id: str) -> float:
+    """Wait until the page shows the order as filled; return when it did, in Unix milliseconds."""
+    try:
+        return float(page.wait_for_function(SEEN_FILLED, arg=order_id, timeout=20_000).json_value())
+    except TimeoutError as late:
+        kept = running.rows(f"select state, filled, mode from trading_order where order_id = '{order_id}'")
+        known = page.evaluate("id => desk.store.rows('orders').get(id) ?? desk.store.rows('orders').size", order_id)
+        strip = page.locator("[data-strip=connection]").text_content()
+        raise AssertionError(f"{order_id} is {kept}, the page knows {known} and says {strip}") from late
+
+
 def seconds_to_page(running: RunningVenue, page: Page, lots: str) -> float:
     """Buy; return the time from the commit of the fill to its row on the page."""
     order_id = buy(running, lots)
-    seen_ms = page.wait_for_function(SEEN_FILLED, arg=order_id, timeout=20_000).json_value()
+    seen_ms = seen_filled_ms(running, page, order_id)
     wait(running.settled, what=running.unsettled)
     ((committed_s, mode),) = running.rows(
         "select max(extract(epoch from l.recorded_at)), o.mode from trading_fill f"
@@ -95,7 +106,7 @@ def test_after_a_lost_line_the_page_is_as_the_snapshot(running: RunningVenue, pa
     expect(page.locator("#banner")).to_be_visible()
     order_id = buy(running, "0.31")
     expect(page.locator("[data-strip=connection]")).to_contain_text("Live", timeout=20_000)
-    page.wait_for_function(SEEN_FILLED, arg=order_id, timeout=20_000)
+    seen_filled_ms(running, page, order_id)
     wait(running.settled, what=running.unsettled)
     wait(lambda: page.evaluate(SAME_AS_SNAPSHOT, "orders"), seconds=5)
     for panel in ("exposure", "venues", "quotes"):

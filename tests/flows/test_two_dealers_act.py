@@ -138,7 +138,7 @@ def test_the_page_remembers_where_its_dealer_put_the_panels(desk: Callable[[str]
     page.locator(".panel-venues [data-action=close-panel]").click()
     expect(page.locator(".panel-venues")).to_have_count(0)
     page.keyboard.press("m")
-    page.wait_for_timeout(1_500)
+    page.wait_for_function("() => !desk.layout.timer")
     kept = in_acorn(DeskLayout.objects.get).layout
     assert "venues" not in kept["places"]["Dealing"]
     assert kept["extra"] == {"sound": True}
@@ -212,6 +212,7 @@ def test_no_workspace_dialog_or_drawer_keeps_anybody_out(desk: Callable[[str], P
 def at_a_glance_on_a_phone(page: Page) -> None:
     """No panel scrolls sideways, and each of its buttons is there."""
     page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("() => !desk.layout.timer")
     page.reload()
     expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible(timeout=20_000)
     for number in "1234":

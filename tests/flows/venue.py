@@ -33,6 +33,9 @@ from tests.simulator.lp_range import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S_MAX, KILL_S_MAX = 300.0, 20.0
+# How long an authenticator shows a code, and when each showed its last one that somebody used.
+CODE_S = 30
+_used: dict[str, int] = {}
 SERVERS = {"postgres": "postgres", "valkey": "valkey-server"}
 # Small books: an order of eight lots is more than any one of them shows.
 LPS = (
@@ -50,9 +53,15 @@ class Login(NamedTuple):
 
     @property
     def code(self) -> str:
-        """The six digits that this person's authenticator shows now."""
+        """The six digits that this person's authenticator shows now; of one already used, the next ones.
+
+        A code is good for one login, and the stories of a worker share their people.
+        """
         import base64
 
+        while _used.get(self.authenticator) == (step := int(time.time()) // CODE_S):
+            time.sleep(0.2)
+        _used[self.authenticator] = step
         secret = parse_qs(urlsplit(self.authenticator).query)["secret"][0]
         return f"{totp(base64.b32decode(secret + '=' * (-len(secret) % 8))):06d}"
 
