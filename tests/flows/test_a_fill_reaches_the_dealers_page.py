@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as UnableToSee
 
 from tests.flows.venue import RunningVenue, wait
 
@@ -78,7 +79,7 @@ def seen_filled_ms(running: RunningVenue, page: Page, order_id: str) -> float:
     """Wait until the page shows the order as filled; return when it did, in Unix milliseconds."""
     try:
         return float(page.wait_for_function(SEEN_FILLED, arg=order_id, timeout=20_000).json_value())
-    except TimeoutError as late:
+    except UnableToSee as late:
         kept = running.rows(f"select state, filled, mode from trading_order where order_id = '{order_id}'")
         known = page.evaluate("id => desk.store.rows('orders').get(id) ?? desk.store.rows('orders').size", order_id)
         strip = page.locator("[data-strip=connection]").text_content()
