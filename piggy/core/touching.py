@@ -5,6 +5,7 @@ Stops trigger, resting limits deal, margin is called, accounts are stopped out (
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -144,20 +145,34 @@ def _come(*, symbol: str, moment: Moment) -> Iterator[tuple[bool, str, Decimal]]
 
 
 def _fill_touched(*, symbol: str, execution: Execution) -> None:
-    state = execution.moment.state
+    """Work the resting limits that a price has come to, the best first, at most so many that this does anything to.
+
+    Of each group so many more are looked at in vain: what some group cannot deal now, say as its venues are off, keeps
+    no other group's orders from being reached.
+    """
+    moment, state = execution.moment, execution.moment.state
     for side in (Side.BUY, Side.SELL):
-        touched: list[Order] = []
-        nearest = None
+        nearest, worked, in_vain = None, 0, Counter[str]()
         for order_id, _ in state.resting[symbol].best_first(side=side):
             order = state.orders[order_id]
-            nearest = nearest or _nearest(symbol=symbol, side=side, moment=execution.moment)
-            if len(touched) >= ORDERS_PER_STEP_MAX or not _reachable(order=order, nearest=nearest):
+            nearest = nearest or _nearest(symbol=symbol, side=side, moment=moment)
+            if worked >= ORDERS_PER_STEP_MAX or not _reachable(order=order, nearest=nearest):
                 break
-            if execution.free(order) > 0 and marketable(order=order, moment=execution.moment):
-                touched.append(order)
-        for order in touched:
-            if execution.free(order) > 0 and not execution.waits(order):
+            group = state.accounts[order.terms.account_id].group
+            if in_vain[group] >= ORDERS_PER_STEP_MAX or not _is_free(order=order, execution=execution):
+                continue
+            known = len(execution.events)
+            if marketable(order=order, moment=moment):
                 work(order=order, execution=execution)
+                if len(execution.events) > known:
+                    worked += 1
+                else:
+                    in_vain[group] += 1
+
+
+def _is_free(*, order: Order, execution: Execution) -> bool:
+    """Return whether a resting order has lots that it may deal now, and does not wait for anybody."""
+    return execution.free(order) > 0 and not execution.waits(order) and may_deal(order=order, execution=execution)
 
 
 def _reachable(*, order: Order, nearest: Decimal | None) -> bool:
