@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t
 
 from piggy.core.accounts import Venue
 from piggy.core.market import AttributedLevel, BestQuote
-from piggy.core.quotefilter import AHEAD_MS_MAX, Fault, QuoteFilter, completed, fault_of, is_spike
+from piggy.core.quotefilter import AHEAD_MS_MAX, Fault, QuoteFilter, completed, fault_of, is_back, is_spike
 
 cdef int64_t NEVER_US = <int64_t>1 << 62
 cdef int64_t AHEAD_US = AHEAD_MS_MAX * 1000
@@ -26,7 +26,7 @@ cdef class Feed:
     """One venue's stream of one symbol: the quote that counts, or why none does."""
 
     cdef readonly object venue, quote, fault
-    cdef object filter, reference
+    cdef object filter, reference, believed  # the quote that the next is judged by, and the last that counted
     cdef object bid_low, bid_high, ask_low, ask_high  # around the reference: a quote inside cannot be a spike
     cdef object bid, bid_size, ask, ask_size
     cdef list ranked_bids, ranked_asks  # made when first asked for, None until then
@@ -52,12 +52,12 @@ cdef class Feed:
         self.bid_low = None
 
     def dumped(self):
-        """Return all that later quotes are judged by: (quote, reference, fault, good quotes in a row)."""
-        return self.quote, self.reference, self.fault, self.good
+        """Return all that later quotes are judged by: (quote, reference, fault, good quotes in a row, believed)."""
+        return self.quote, self.reference, self.fault, self.good, self.believed
 
-    def restore(self, *, quote, reference, fault, good):
+    def restore(self, *, quote, reference, fault, good, believed):
         """Take what `dumped` gave."""
-        self.quote, self.reference, self.fault, self.good = quote, reference, fault, good
+        self.quote, self.reference, self.fault, self.good, self.believed = quote, reference, fault, good, believed
         self.bid_low = self.ranked_bids = self.ranked_asks = None
         self.bid = self.bid_size = self.ask = self.ask_size = None
         if quote is None:
@@ -99,6 +99,8 @@ cdef class Feed:
             if not self.is_inside(bid, ask):
                 if self.reference is not None:
                     spiked = is_spike(quote=quote, reference=self.reference, quote_filter=self.filter)
+                if spiked and self.fault is not None and self.is_back(quote):
+                    spiked, self.good = False, 0
                 self.draw_band(bid, ask)
             self.reference = quote if bids and asks else completed(quote=quote, reference=self.reference, quote_filter=self.filter)
         self.ranked_bids = self.ranked_asks = None
@@ -110,6 +112,7 @@ cdef class Feed:
             return RECOVERING
         else:
             self.quote, self.fault, self.expires_at_us = quote, None, at_us + self.age_us
+            self.believed = self.reference
             self.bid, self.bid_size, self.ask, self.ask_size = bid, bid_size, ask, ask_size
         return self.fault
 
@@ -134,6 +137,10 @@ cdef class Feed:
             found.append((-price if is_bid else price, -size, self.priority, self.name, place, shown))
             place += 1
         return found
+
+    cdef bint is_back(self, quote):
+        # After a lone bad tick the venue's price is where it was: it is no second jump.
+        return self.believed is not None and is_back(quote=quote, believed=self.believed, quote_filter=self.filter)
 
     cdef bint is_inside(self, bid, ask):
         # A third of the limit either way of the price that the band was drawn at, so any two prices inside are close.
@@ -346,12 +353,12 @@ cdef class QuoteTable:
         for feed in self.book_of(symbol).feeds.values():
             feed.configure_filter(quote_filter=quote_filter)
 
-    def restore(self, *, venue, symbol, quote, reference, fault, good):
+    def restore(self, *, venue, symbol, quote, reference, fault, good, believed=None):
         """Put one venue's feed of a symbol back as it was dumped; it is not a change."""
         cdef QuoteBook book = self.book_of(symbol)
         known = self.venues.get(venue) or Venue(name=venue)
         feed = book.feeds[venue] = Feed(venue=known, quote_filter=self.filters.get(symbol) or QuoteFilter())
-        feed.restore(quote=quote, reference=reference, fault=fault, good=good)
+        feed.restore(quote=quote, reference=reference, fault=fault, good=good, believed=believed)
         book.forget()
 
     def update(self, *, quote):

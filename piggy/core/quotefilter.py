@@ -2,7 +2,7 @@
 
 A quote that fails puts its venue's feed of that symbol in quarantine; it comes back after `good_ticks` good quotes in
 a row. While in quarantine a quote is good when it is near the one before it, so a real jump is believed after
-`good_ticks` quotes and a lone bad tick never is.
+`good_ticks` quotes and a lone bad tick never is; one that is back near the last that counted is the first of a row.
 """
 
 from __future__ import annotations
@@ -66,6 +66,13 @@ def is_spike(*, quote: VenueQuote, reference: VenueQuote, quote_filter: QuoteFil
         return False
     share = quote_filter.spike_bps_max / BPS
     return _jumped(quote.bids, reference.bids, share) or _jumped(quote.asks, reference.asks, share)
+
+
+def is_back(*, quote: VenueQuote, believed: VenueQuote, quote_filter: QuoteFilter) -> bool:
+    """Tell whether `quote` is where the venue's last quote that counted was, unless that is too long ago to tell."""
+    return not _is_past(quote, believed, quote_filter) and not is_spike(
+        quote=quote, reference=believed, quote_filter=quote_filter
+    )
 
 
 def completed(*, quote: VenueQuote, reference: VenueQuote | None, quote_filter: QuoteFilter) -> VenueQuote:

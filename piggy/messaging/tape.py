@@ -71,6 +71,7 @@ class FeedKept(msgspec.Struct, frozen=True, array_like=True):
     reference: VenueQuote | None
     fault: Fault | None
     good: int
+    believed: VenueQuote | None = None
 
 
 class Begun(msgspec.Struct, frozen=True, array_like=True, tag=5):
@@ -143,6 +144,7 @@ def desk_at(*, state: State, begun: Begun) -> Desk:
             reference=feed.reference,
             fault=feed.fault,
             good=feed.good,
+            believed=feed.believed,
         )
     desk.market.changed()
     desk.marks.update({symbol: Touch(*touch) for symbol, touch in begun.marks.items()})
@@ -154,5 +156,4 @@ def desk_at(*, state: State, begun: Begun) -> Desk:
 def _feeds(desk: Desk) -> Iterable[FeedKept]:
     for symbol, book in desk.market.books.items():
         for venue, feed in book.feeds.items():
-            quote, reference, fault, good = feed.dumped()
-            yield FeedKept(venue, symbol, quote, reference, fault, good)
+            yield FeedKept(venue, symbol, *feed.dumped())

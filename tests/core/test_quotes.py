@@ -214,10 +214,27 @@ def test_a_lone_spike_never_counts_and_a_real_jump_does_after_some_good_ticks() 
     market = market_of(quoted("LP1", "1.1000", "1.1002"))
     assert market.update(quote=quoted("LP1", "1.4000", "1.4002")) == Fault.SPIKE
     assert best(market) is None
-    assert market.update(quote=quoted("LP1", "1.1000", "1.1002")) == Fault.SPIKE
     good = [market.update(quote=quoted("LP1", "1.1001", "1.1002")) for _ in range(3)]
     assert good == [Fault.RECOVERING, Fault.RECOVERING, None]
     assert best(market) == ("LP1", "1.1001", "LP1", "1.1002")
+    jump = [market.update(quote=quoted("LP1", "1.4000", "1.4002")) for _ in range(4)]
+    assert jump == [Fault.SPIKE, Fault.RECOVERING, Fault.RECOVERING, None]
+    assert best(market) == ("LP1", "1.4000", "LP1", "1.4002")
+
+
+def test_back_and_forth_between_two_prices_neither_is_believed_before_its_own_row_of_good_ticks() -> None:
+    market = market_of(quoted("LP1", "1.1000", "1.1002"))
+    there, back = quoted("LP1", "1.4000", "1.4002"), quoted("LP1", "1.1001", "1.1002")
+    told = [market.update(quote=quote) for quote in (there, there, there, back, back, there, back, back, back)]
+    again = [Fault.RECOVERING, Fault.RECOVERING]
+    assert told == [Fault.SPIKE, *again, *again, Fault.SPIKE, *again, None]
+
+
+def test_where_a_price_was_long_ago_is_no_place_to_be_back_at() -> None:
+    market = market_of(quoted("LP1", "1.1000", "1.1002"))
+    market.update(quote=quoted("LP1", "1.4000", "1.4002", at=NOW_US + 50_000 * MS))
+    late = NOW_US + 60_001 * MS
+    assert market.update(quote=quoted("LP1", "1.1000", "1.1002", at=late)) == Fault.SPIKE
 
 
 def test_a_jump_after_a_long_silence_is_no_spike_and_a_side_never_quoted_compares_with_nothing() -> None:
@@ -301,8 +318,10 @@ def test_a_market_put_back_judges_what_comes_next_as_the_one_it_was_taken_from(s
     again = Market()
     for symbol, book in market.books.items():
         for venue, feed in book.feeds.items():
-            quote, reference, fault, good = feed.dumped()
-            again.restore(venue=venue, symbol=symbol, quote=quote, reference=reference, fault=fault, good=good)
+            quote, reference, fault, good, believed = feed.dumped()
+            again.restore(
+                venue=venue, symbol=symbol, quote=quote, reference=reference, fault=fault, good=good, believed=believed
+            )
     assert best(again) == best(market)
     assert again.changed() == set()
     for bid, ask in (("1.1000", "1.1003"), ("1.1002", "1.1003"), ("1.1001", "1.1003"), ("1.1001", "1.1002")):
