@@ -17,6 +17,7 @@ from rest_framework.views import APIView, set_rollback
 log = structlog.get_logger("piggy.api")
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
+AWAY, AWAY_RETRY_S = "The database does not answer.", 1
 # What PostgreSQL cannot hold or compare, wherever it came in: a zero byte in an address or a cookie, a number past all.
 UNUSABLE, NOT_KEPT = "unusable", "A value in this request cannot be looked for or kept."
 
@@ -80,7 +81,7 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
         error = exceptions.PermissionDenied()
     elif isinstance(error, DATABASE_AWAY):
         log.error("database_is_away", error=str(error))
-        error = Unavailable(message="The database does not answer.")
+        error = Unavailable(message=AWAY, retry_after_s=AWAY_RETRY_S)
     elif isinstance(error, UnicodeDecodeError):
         # Bodies are read by our own parser; of a header it is the token.
         error = exceptions.AuthenticationFailed("Invalid token.")
@@ -113,13 +114,16 @@ def failed(request: HttpRequest) -> JsonResponse:
     if isinstance(error, DataError):
         return _plain(request, code=UNUSABLE, message=NOT_KEPT, status=400)
     if isinstance(error, DATABASE_AWAY):
-        return _plain(request, code="unavailable", message="The database does not answer.", status=503)
+        return _plain(request, code="unavailable", message=AWAY, status=503, retry_after_s=AWAY_RETRY_S)
     return _plain(request, code="internal", message="Something failed here; it is logged.", status=500)
 
 
-def _plain(request: HttpRequest, *, code: str, message: str, status: int) -> JsonResponse:
+def _plain(
+    request: HttpRequest, *, code: str, message: str, status: int, retry_after_s: int | None = None
+) -> JsonResponse:
     body = {"code": code, "field": None, "message": message, "request_id": _request_id(request)}
-    return JsonResponse(body, status=status)
+    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    return JsonResponse(body, status=status, headers=headers)
 
 
 def _request_id(request: Any) -> str:

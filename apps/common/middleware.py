@@ -17,11 +17,14 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 
 from apps.common import probes
-from apps.tenants import selectors
+from apps.tenants import selectors, services
 
 Respond = Callable[[HttpRequest], HttpResponse]
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}\Z")
 ADMIN = "/admin/"
+# Programs, monitors and a dealer's halt: they ask in a moment again, and what they ask of the database takes none.
+PROMPT = ("/api/", "/desk/actions/", "/desk/previews/", "/readyz", "/internal/")
+PROMPT_S_MAX = 4.0
 # How a field, and Python, say of a text that it is no number they could keep.
 NO_VALUE = ("Field '", "Exceeds the limit", "year ")
 ADMIN_POLICY = {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
@@ -42,6 +45,19 @@ class RequestId:
             response = self.respond(request)
         response["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
         return response
+
+
+class Promptness:
+    """Do not let who is to be answered at once wait for a database that does not answer."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(PROMPT):
+            return self.respond(request)
+        with services.patience(seconds=PROMPT_S_MAX):
+            return self.respond(request)
 
 
 class Probes:

@@ -13,6 +13,7 @@ from django_tenants.utils import schema_exists
 
 from apps.tenants import selectors
 from apps.tenants.backend import setup, shards, wall
+from apps.tenants.backend.pool import patience as patience
 from apps.tenants.backend.roles import become_owner as become_owner
 from apps.tenants.models import Domain, Tenant
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF
 
-from apps.tenants.backend.pool import discard_all
+from apps.tenants.backend.pool import Patient, discard_all
 from piggy.settings.installed import SHARED, TENANT, ordered
 from piggy.settings.readers import Environment, database_of
 
@@ -67,10 +67,11 @@ DATABASES = {
             "pool": {
                 "min_size": 0,
                 "max_size": DATABASE_POOL_SIZE_MAX,
-                "timeout": 10,
+                "connection_class": Patient,
+                "timeout": 4,
                 # While the server is away the pool asks ever more rarely, of itself for five minutes, and whoever
                 # waits hears nothing though it is back. After this long it gives up, and the next to ask begins anew.
-                "reconnect_timeout": 4,
+                "reconnect_timeout": 3,
                 "reset": discard_all,
             },
         },
@@ -82,6 +83,7 @@ PIGGY_APP_ROLE = DATABASES["default"]["USER"]
 
 MIDDLEWARE = [
     "apps.common.middleware.RequestId",
+    "apps.common.middleware.Promptness",
     "apps.common.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

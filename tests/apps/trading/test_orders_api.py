@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -11,8 +12,10 @@ from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 
+from apps.common import middleware
 from apps.common.throttles import PerUser
 from apps.trading import services
 from apps.trading.api import views
@@ -194,6 +197,24 @@ def test_f_01_without_an_engine_the_answer_is_503_and_nothing_is_sent(alice: Api
     assert (answer.status_code, answer.json()["code"]) == (503, "ENGINE_RECOVERING")
     assert answer["Retry-After"] == "5"
     assert redis_server.xlen(streams.commands_key(tenant="acorn")) == before
+
+
+@pytest.mark.parametrize("at", ["apps.accounts.selectors.account_of", "apps.tenants.selectors.tenant_of_host"])
+def test_f_29_a_database_that_says_nothing_is_503_in_time_and_one_order_under_the_same_key(
+    alice: Api, desk: list[Any], monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    monkeypatch.setattr(middleware, "PROMPT_S_MAX", 0.3)
+    alice.http.raise_request_exception = False
+    with monkeypatch.context() as stopped:
+        stopped.setattr(at, lambda **_: connection.cursor().execute("select pg_sleep(20)"))
+        began_s = time.monotonic()
+        away = alice.place()
+        assert (away.status_code, away.json()["code"], away["Retry-After"]) == (503, "unavailable", "1")
+        assert time.monotonic() - began_s < 3
+    connection.close()  # As the end of every request does that did not come from a test.
+    assert not desk
+    assert alice.place().status_code == 201
+    assert len(desk) == 1
 
 
 @pytest.mark.parametrize("key", [None, "", "k" * 256, "\xe9", "a\tb"])
