@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class EngineConfig:
             context_key=_key(env, "PIGGY_CONTEXT_KEY"),
             signal_key=_key(env, "PIGGY_SIGNAL_KEY"),
             shard=env.get("PIGGY_SHARD", "main"),
-            holder=f"{socket.gethostname()}:{os.getpid()}",
+            holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             edge_host=env.get("PIGGY_EDGE_HOST", "127.0.0.1"),
             edge_port=_number(env, "PIGGY_EDGE_PORT", 8010),
             edge_proxies=_proxies(env, "PIGGY_EDGE_PROXIES"),

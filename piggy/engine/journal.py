@@ -19,9 +19,10 @@ from piggy.messaging.chain import EVENT_VERSION, event_hash
 from piggy.messaging.chain import Row as Row
 from piggy.messaging.chain import Tip as Tip
 
-# FOR SHARE holds the lease row until the commit: a take-over or a move of a tenant waits for it, or what follows sees
-# what they did. A statement of its own, for an insert that had to wait would still see what was before.
-HELD = b"SELECT 1 FROM public.engine_lease WHERE shard = $1 AND token = $2 FOR SHARE"
+# FOR KEY SHARE holds the lease row until the commit: a take-over or a move of a tenant waits for it, or what follows
+# sees what they did; renewing the lease waits for nothing (lease.py). A statement of its own, for an insert that had to
+# wait would still see what was before.
+HELD = b"SELECT 1 FROM public.engine_lease WHERE shard = $1 AND token = $2 FOR KEY SHARE"
 # As HELD for what writes nothing: so that nobody is answered by a desk that was overtaken, or whose tenant was moved.
 LOOKED = b"SELECT 1 FROM public.engine_lease WHERE shard = $1 AND token = $2"
 STILL_OURS = b"SELECT 1 WHERE $1 = ANY (string_to_array(current_setting('piggy.writes_for', true), ','))"

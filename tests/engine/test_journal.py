@@ -109,7 +109,7 @@ async def test_a_successor_does_not_wait_for_a_holder_that_stopped_in_the_midst_
     await first.acquire()
     pipeline = writer.pipeline()
     await pipeline.__aenter__()
-    locked = await writer.execute("SELECT token FROM public.engine_lease WHERE shard = %s FOR SHARE", (shard,))
+    locked = await writer.execute("SELECT token FROM public.engine_lease WHERE shard = %s FOR KEY SHARE", (shard,))
     assert await locked.fetchone() == (1,)
     await asyncio.sleep(life_s + 0.1)
     async with asyncio.timeout(5):

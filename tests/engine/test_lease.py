@@ -1,0 +1,126 @@
+"""The lease of a shard: renewed beside any load, taken over only between writes, and by no clock but time itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from piggy.engine.config import EngineConfig
+from piggy.engine.journal import Journal
+from piggy.engine.lease import Lease, UnableToHoldLease
+from piggy.messaging.chain import Tip
+from tests.engine.ground import Ground
+from tests.engine.test_journal import TAKEN, credited
+
+LIFE_S = 60
+
+
+async def held(connect: Any, shard: str, holder: str = "first", **more: Any) -> Lease:
+    return Lease(connection=await connect(), shard=shard, holder=holder, life_s=LIFE_S, **more)
+
+
+@asynccontextmanager
+async def being_written(ground: Ground, connect: Any, shard: str, tenant: str, token: int) -> AsyncIterator[None]:
+    """A batch on its way, which cannot be committed before the block ends."""
+    journal = Journal(connection=await connect(), context_key=ground.context_key, shard=shard, token=token)
+    journal.tips[tenant] = Tip()
+    row = journal.chain(tenant=tenant, recorded=credited(1))
+    with psycopg.connect(ground.services.postgres.url(role="postgres")) as everything:
+        everything.execute(TAKEN.format(tenant), {"command_id": row.recorded.command_id})
+        running = asyncio.create_task(journal.append(rows={tenant: [row]}))
+        await asyncio.wait([running], timeout=0.2)
+        assert not running.done()
+        try:
+            yield
+        finally:
+            everything.rollback()
+    await running
+
+
+def put(ground: Ground, shard: str, expires: str) -> None:
+    with ground.as_owner() as owner:
+        owner.execute("SET lock_timeout = '5s'")
+        owner.execute(
+            f"UPDATE engine_lease SET expires_at = clock_timestamp() + interval '{expires}' WHERE shard = %s", (shard,)
+        )
+
+
+async def test_inv_26_the_lease_is_renewed_while_batches_are_written(
+    ground: Ground, connect: Any, shard: str, tenant: str
+) -> None:
+    """Under full load one commit begins before the one before it is through: a renewal that waits waits for ever."""
+    lease = await held(connect, shard)
+    async with being_written(ground, connect, shard, tenant, await lease.acquire()), asyncio.timeout(2):
+        await lease.renew()
+    assert len(ground.log_rows(tenant=tenant)) == 1
+
+
+async def test_inv_27_a_successor_waits_for_what_is_being_written(
+    ground: Ground, connect: Any, shard: str, tenant: str
+) -> None:
+    """Else it would begin from a log that still grows."""
+    lease, successor = await held(connect, shard), await held(connect, shard, "second")
+    async with being_written(ground, connect, shard, tenant, await lease.acquire()):
+        # Who waits for a lease that lives waits for no write, and holds up none.
+        async with asyncio.timeout(2):
+            with pytest.raises(UnableToHoldLease):
+                await successor.acquire()
+        put(ground, shard, "-1 s")
+        taking = asyncio.create_task(successor.acquire())
+        await asyncio.wait([taking], timeout=0.3)
+        assert not taking.done()
+    assert await taking == 2
+    assert len(ground.log_rows(tenant=tenant)) == 1
+
+
+async def test_inv_20_a_clock_put_back_keeps_no_shard_from_its_successor(
+    ground: Ground, connect: Any, shard: str
+) -> None:
+    """PostgreSQL's clock goes back by an hour, or a copy of it takes over whose clock does, and the holder is dead."""
+    now_s = [0.0]
+    lease, successor = await held(connect, shard), await held(connect, shard, "second", mono_s=lambda: now_s[0])
+    await lease.acquire()
+    put(ground, shard, "1 h")
+    for at_s in (0, LIFE_S):
+        now_s[0] = at_s
+        with pytest.raises(UnableToHoldLease):
+            await successor.acquire()
+    await lease.renew()
+    for at_s in (LIFE_S + 1, 2 * LIFE_S):
+        now_s[0] = at_s
+        with pytest.raises(UnableToHoldLease):
+            await successor.acquire()
+    now_s[0] = 2 * LIFE_S + 2
+    assert await successor.acquire() == 2
+    with pytest.raises(UnableToHoldLease):
+        await lease.renew()
+
+
+async def test_inv_20_who_renewed_in_the_last_moment_is_not_taken_for_dead(
+    ground: Ground, connect: Any, shard: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = await held(connect, shard)
+    await lease.acquire()
+    put(ground, shard, "1 h")
+    successor = await held(connect, shard, "second")
+
+    def is_dead(*seen: Any) -> bool:
+        # After the look, before the row is locked.
+        put(ground, shard, "1 h")
+        return True
+
+    monkeypatch.setattr(successor, "_is_dead", is_dead)
+    with pytest.raises(UnableToHoldLease):
+        await successor.acquire()
+    await lease.renew()
+
+
+def test_inv_27_two_containers_of_one_name_are_two_holders() -> None:
+    """On a host's network each is process 1 of one host name: taken for one, they would take the shard in turns."""
+    env = {"DATABASE_URL": "x", "REDIS_URL": "x", "PIGGY_CONTEXT_KEY": "00" * 32, "PIGGY_SIGNAL_KEY": "00" * 32}
+    assert EngineConfig.from_env(env).holder != EngineConfig.from_env(env).holder
