@@ -49,7 +49,10 @@ class SwapCharged(Event, frozen=True, kw_only=True):
 
 
 class SwapDeferred(Event, frozen=True, kw_only=True):
-    """The nights could not be priced or converted; the next rollover settles them too."""
+    """The nights could not be priced or converted; the next rollover settles them too.
+
+    `owed` are they with the rollover of each (UTC microseconds), whose holder and lots count; () all with this one's.
+    """
 
     account_id: str
     position_id: str
@@ -58,6 +61,7 @@ class SwapDeferred(Event, frozen=True, kw_only=True):
     nights: int
     text: str
     occurred_at_us: int
+    owed: tuple[tuple[int, int], ...] = ()
 
 
 class RolledOver(Event, frozen=True, kw_only=True):

@@ -62,7 +62,7 @@ def _swap_charged(state: State, event: ev.SwapCharged, recorded: Recorded) -> No
 
 def _swap_deferred(state: State, event: ev.SwapDeferred, recorded: Recorded) -> None:
     state.rolled.add(event.position_id)
-    state.swap_owed[event.position_id] = (event.nights, event.occurred_at_us)
+    state.swap_owed[event.position_id] = event.owed or ((event.nights, event.occurred_at_us),)
 
 
 def _rolled_over(state: State, event: ev.RolledOver, recorded: Recorded) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+import msgspec
+
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.conversion import UNCHANGED, Conversion
@@ -80,17 +82,20 @@ def _settled(*, position: Position, day: date, at_us: int, moment: Moment) -> Ev
     if rates is None:
         return []
     nights, life = nights_settled(rates=rates, business_date=day), state.lives.get(position.position_id)
-    if owed := state.swap_owed.get(position.position_id):
-        nights.append(owed)
+    nights += state.swap_owed.get(position.position_id, ())
     held: dict[Decimal, int] = {}
+    owed: list[tuple[int, int]] = []
     for number, since_us in nights:
         if lots := held_since(position=position, life=life, at_us=since_us):
             held[lots] = held.get(lots, 0) + number
+            owed.append((number, since_us))
     free = state.swap_free.get(state.accounts[position.account_id].group)
     if not held:
         return []
     if free is None:
-        return _swaps(position=position, day=day, at_us=at_us, held=held, rates=rates, moment=moment)
+        charges = _swaps(position=position, day=day, at_us=at_us, held=held, rates=rates, moment=moment)
+        # Each night waits with its own rollover: what is bought before it is settled owes nothing of it.
+        return [msgspec.structs.replace(e, owed=tuple(owed)) if isinstance(e, ev.SwapDeferred) else e for e in charges]
     return _admin_fees(position=position, day=day, at_us=at_us, held=held, free=free, moment=moment)
 
 

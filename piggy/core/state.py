@@ -351,7 +351,7 @@ class State:
     swap_free: dict[str, SwapFree] = field(default_factory=dict)
     last_rollover: date | None = None
     rolled: set[str] = field(default_factory=set)
-    swap_owed: dict[str, tuple[int, int]] = field(default_factory=dict)
+    swap_owed: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     suspended: list[ev.VenueReportSuspended] = field(default_factory=list)
 
 
