@@ -15,7 +15,6 @@ from piggy.core.bust_commands import BustFills, CorrectFill, FillOnRecord
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
-from piggy.core.money import round_money
 from piggy.core.position_folding import taken_out
 from piggy.core.positions import Fill
 from piggy.core.pricing import at_least_as_good
@@ -82,10 +81,12 @@ def _take_back(fill: FillOnRecord, execution: Execution, *, by: str, reason: str
     moment = execution.moment
     position = execution.position(fill.position_id)
     restated = taken_out(
-        state=moment.state, client=fill, position=position, life=execution.life(position_id=fill.position_id)
+        state=moment.state,
+        client=fill,
+        seq=fill.seq,
+        position=position,
+        life=execution.life(position_id=fill.position_id),
     )
-    currency = moment.account(fill.account_id).currency
-    realised = round_money(amount=restated.realised_quote * fill.conversion_rate, currency=currency)
     event = OrderFillBusted(
         supersedes=fill.seq,
         order_id=fill.order_id,
@@ -102,7 +103,7 @@ def _take_back(fill: FillOnRecord, execution: Execution, *, by: str, reason: str
         venue_fill_id=fill.venue_fill_id,
         position_id=fill.position_id,
         position=restated.position,
-        realised=realised,
+        realised=restated.realised,
         realised_quote=restated.realised_quote,
         commission=fill.commission,
         commission_accrued=fill.commission_accrued,
@@ -120,9 +121,8 @@ def _take_back(fill: FillOnRecord, execution: Execution, *, by: str, reason: str
         filled_at_us=fill.at_us,
     )
     execution.take_back(order=moment.state.orders[fill.order_id], event=event, life=restated.life)
-    if fill.written_off > 0:
-        # The house made good a loss that now never was.
-        execution.write_off(account_id=fill.account_id, amount=-fill.written_off)
+    # The house made good a loss that now never was.
+    execution.write_off(account_id=fill.account_id, amount=-fill.written_off)
 
 
 def _end_exits(*, order: Order, fill: FillOnRecord, execution: Execution) -> None:

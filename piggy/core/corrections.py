@@ -12,7 +12,7 @@ from piggy.core.commands import RecordVenueBust, RecordVenueCorrection, RecordVe
 from piggy.core.correction_events import OrderFillBusted, VenueFillBusted, VenueReportParked
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
-from piggy.core.money import ZERO, round_money
+from piggy.core.money import ZERO
 from piggy.core.position_folding import taken_out
 from piggy.core.state import Child, Dealt, Hedge, State
 from piggy.core.venue_reports import child_filled, fill_client, is_dealable, leg_closed, suspended, work_on
@@ -86,6 +86,8 @@ def _restate_order(
     stays = order.guaranteed and order.state.final
     if given is not None and not stays:
         execution.take_back(order=order, event=_taken_back(given, dealt.client_seq, bust.text, execution))
+        # The house made good a loss that now never was.
+        execution.write_off(account_id=given.account_id, amount=-given.written_off)
     if fill is not None:
         execution.events.append(child_filled(command=fill, child=child))
         execution.release(order=order, lots=min(fill.quantity, open_lots))
@@ -122,8 +124,7 @@ def _taken_back(given: ev.OrderFilled, seq: int, text: str, execution: Execution
     moment = execution.moment
     position = execution.position(given.position_id)
     life = moment.state.lives.get(given.position_id)
-    restated = taken_out(state=moment.state, client=given, position=position, life=life)
-    currency = moment.account(given.account_id).currency
+    restated = taken_out(state=moment.state, client=given, seq=seq, position=position, life=life)
     return OrderFillBusted(
         supersedes=seq,
         order_id=given.order_id,
@@ -140,7 +141,7 @@ def _taken_back(given: ev.OrderFilled, seq: int, text: str, execution: Execution
         venue_fill_id=given.venue_fill_id,
         position_id=given.position_id,
         position=restated.position,
-        realised=round_money(amount=restated.realised_quote * given.conversion_rate, currency=currency),
+        realised=restated.realised,
         realised_quote=restated.realised_quote,
         commission=given.commission,
         commission_accrued=given.commission_accrued,

@@ -207,6 +207,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     `symbol_margin` is what all the account holds of the symbol binds afterwards, `margin_per_lot` that by its lots.
     `realised` is in the account's currency at `conversion_rate` per unit of quote currency, of the quotes `conversion`.
     At a guaranteed stop the client pays `premium`, and the house gives `guarantee_cost` over the market's price.
+    `written_off` is what the house makes good right after it, as it leaves the account flat and below zero.
     """
 
     order_id: str
@@ -242,6 +243,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     maker: bool = False
     premium: Decimal = ZERO
     guarantee_cost: Decimal = ZERO
+    written_off: Decimal = ZERO
 
 
 class OrderAmended(Event, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ import msgspec
 from piggy.core import events as ev
 from piggy.core.accounts import Account, PositionMode
 from piggy.core.commissions import Charge, charge, chargeable
-from piggy.core.conversion import Conversion
+from piggy.core.conversion import ONE, Conversion
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.guarantees import Settlement, settlement
 from piggy.core.margin import MarginTerms
@@ -26,7 +26,6 @@ from piggy.core.pricing import commission_plan
 from piggy.core.routing import Leg
 from piggy.core.state import Order
 
-ONE_LOT = Decimal(1)
 NO_TOUCH = (None, None, 0)
 FREE = Settlement(ZERO, ZERO)
 
@@ -178,7 +177,8 @@ class Execution:
         given = FREE if not order.guaranteed else settlement(
             order=order, instrument=instrument, lots=quantity, price=price, market=shown, rate=rate, account=account
         )  # fmt: skip
-        event = ev.OrderFilled(
+        short = self._book_money(account=account, amount=realised - cost.due - given.premium)
+        self.events.append(ev.OrderFilled(
             order_id=order.order_id,
             account_id=account.account_id,
             fill_id=f"{order.order_id}-{number}",
@@ -194,10 +194,9 @@ class Execution:
             symbol_margin=bound, margin_per_lot=per_lot, margin_percent=margin.percent,
             news_lots=news.lots, news_percent=news.percent, news_until_us=news.until_us,
             cl_ord_id=dealt[0], venue_fill_id=dealt[1], maker=maker,
-            premium=given.premium, guarantee_cost=given.cost,
-        )  # fmt: skip
-        self.events.append(event)
-        self._book_money(account=account, amount=realised - cost.due - given.premium)
+            premium=given.premium, guarantee_cost=given.cost, written_off=short,
+        ))  # fmt: skip
+        self.write_off(account_id=account.account_id, amount=short)
 
     def _folded(
         self,
@@ -277,7 +276,7 @@ class Execution:
         )
         lots = chargeable(plan=plan, opened=fold.opened_lots, closed=fold.closed_lots) if _is_deal(order) else ZERO
         before = self._charges.get(order.order_id, Charge(order.commission_accrued, order.commission))
-        worth = instrument.notional(lots=ONE_LOT, price=price) * rate
+        worth = instrument.notional(lots=ONE, price=price) * rate
         turned = self._turnover.get(account_id, ZERO)
         cost = charge(
             plan=plan,
@@ -308,14 +307,14 @@ class Execution:
         self._lives[event.position_id] = life if event.position else None
         before = self._charges.get(order.order_id, Charge(order.commission_accrued, order.commission))
         self._charges[order.order_id] = Charge(before.accrued - event.commission_accrued, before.due - event.commission)
-        account = self.moment.account(event.account_id)
-        instrument = self.moment.instrument(event.symbol)
+        account, instrument = self.moment.account(event.account_id), self.moment.instrument(event.symbol)
         margin, _ = self.moment.margins.of(state=self.moment.state, account=account, instrument=instrument)
         bound, per_lot = self.margin_of_symbol(
             account=account, symbol=event.symbol, terms=margin, rate=event.conversion_rate
         )
         self.events.append(msgspec.structs.replace(event, symbol_margin=bound, margin_per_lot=per_lot))
-        self._book_money(account=account, amount=event.realised + event.commission + event.premium)
+        short = self._book_money(account=account, amount=event.realised + event.commission + event.premium)
+        self.write_off(account_id=account.account_id, amount=short)
 
     def send(self, *, order: Order, legs: tuple[Leg, ...], time_in_force: str, markup: Decimal) -> None:
         """Create one child order per leg; ids follow from order, venue and attempt, so a retry can never differ."""
@@ -368,19 +367,20 @@ class Execution:
             raise UnableToConvert(f"{source} to {account.currency} for account {account.account_id}")
         return found
 
-    def _book_money(self, *, account: Account, amount: Decimal) -> None:
-        """Move the balance; write a negative one off when nothing is open any more (negative-balance protection)."""
+    def _book_money(self, *, account: Account, amount: Decimal) -> Decimal:
+        """Move the balance; return what the house makes good of a negative one once nothing is open any more."""
         state, account_id = self.moment.state, account.account_id
         balance = self._balances.get(account_id, state.balances.get(account_id, ZERO)) + amount
         self._balances[account_id] = balance
-        if balance < 0 and self.moment.is_protected(account_id) and self._is_flat(account_id):
-            self.write_off(account_id=account_id, amount=-balance)
+        protects = balance < 0 and self.moment.is_protected(account_id) and self._is_flat(account_id)
+        return -balance if protects else ZERO
 
     def write_off(self, *, account_id: str, amount: Decimal) -> None:
         """Give an account what it is short of, at the house's cost; below zero: take back what was given."""
-        currency = self.moment.account(account_id).currency
-        self.events.append(ev.NegativeBalanceWrittenOff(account_id=account_id, amount=amount, currency=currency))
-        self._balances[account_id] += amount
+        if amount:
+            currency = self.moment.account(account_id).currency
+            self.events.append(ev.NegativeBalanceWrittenOff(account_id=account_id, amount=amount, currency=currency))
+            self._balances[account_id] += amount
 
     def _is_flat(self, account_id: str) -> bool:
         held = self.moment.state.positions_of.get(account_id, set())

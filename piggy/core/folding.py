@@ -278,7 +278,7 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     state.rates[(state.instruments[event.symbol].quote, state.accounts[account_id].currency)] = event.conversion_rate
     held = state.positions.get(event.position_id)
     worked = event.quantity if works and not order.terms.reduce_only else ZERO
-    move_position(state=state, event=event, at_us=recorded.occurred_at_us, worked=worked)
+    move_position(state=state, event=event, at_us=recorded.occurred_at_us, seq=recorded.seq, worked=worked)
     if event.venue_fill_id:
         dealt = state.children[event.cl_ord_id].dealt[event.venue_fill_id]
         dealt.client, dealt.client_seq, dealt.at_us = event, recorded.seq, recorded.recorded_at_us

@@ -18,8 +18,8 @@ _BUY = Side.BUY
 Dealing = ev.OrderFilled | OrderFillBusted | FillOnRecord
 
 
-def move_position(*, state: State, event: ev.OrderFilled, at_us: int, worked: Decimal) -> None:
-    """Take a fill into the position that it names; `worked` of its lots were counted as a working order's."""
+def move_position(*, state: State, event: ev.OrderFilled, at_us: int, seq: int, worked: Decimal) -> None:
+    """Take a fill, event `seq`, into its position; `worked` of its lots were counted as a working order's."""
     before = state.positions.get(event.position_id)
     after = filled(
         position=before,
@@ -40,7 +40,7 @@ def move_position(*, state: State, event: ev.OrderFilled, at_us: int, worked: De
     life = state.lives.get(event.position_id)
     if life is None:
         life = state.lives[event.position_id] = Life()
-    fill = fill_of(event=event, at_us=at_us)
+    fill = fill_of(event=event, at_us=at_us, seq=seq)
     life.take(fill=fill, before=before, after=after, contract_size=state.instruments[event.symbol].contract_size)
     margin = event.symbol_margin
     if margin is None:
@@ -56,23 +56,25 @@ def restate_position(*, state: State, event: OrderFillBusted, client: Dealing) -
     """Take a fill out of the position that it named."""
     before = state.positions.get(event.position_id)
     life = state.lives.get(event.position_id)
-    state.lives[event.position_id] = taken_out(state=state, client=client, position=before, life=life).life
+    restated = taken_out(state=state, client=client, seq=event.supersedes, position=before, life=life)
+    state.lives[event.position_id] = restated.life
     _hold(state, event, before, event.position, event.symbol_margin)
     _risk(state, event, before, event.position, ZERO)
 
 
-def taken_out(*, state: State, client: Dealing, position: Position | None, life: Life | None) -> Restated:
-    """Return a client's `position` as it is without a fill of his."""
+def taken_out(*, state: State, client: Dealing, seq: int, position: Position | None, life: Life | None) -> Restated:
+    """Return a client's `position` as it is without a fill of his, event `seq` of the log."""
     return without(
         life=life or Life(),
-        gone=fill_of(event=client, at_us=0),
+        gone=fill_of(event=client, at_us=0, seq=seq),
         position=position,
         contract_size=state.instruments[client.symbol].contract_size,
         names=Names(client.account_id, client.symbol, client.position_id),
+        currency=state.accounts[client.account_id].currency,
     )
 
 
-def fill_of(*, event: Dealing, at_us: int) -> Fill:
+def fill_of(*, event: Dealing, at_us: int, seq: int) -> Fill:
     """Return a fill as the history of its position keeps it."""
     return Fill(
         fill_id=event.fill_id,
@@ -85,6 +87,8 @@ def fill_of(*, event: Dealing, at_us: int) -> Fill:
         news_lots=event.news_lots,
         news_percent=event.news_percent,
         news_until_us=event.news_until_us,
+        rate=event.conversion_rate,
+        seq=seq,
     )
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from piggy.core.money import ZERO
+from piggy.core.money import ZERO, round_money
 from piggy.core.orders import Side
 
 BOOKS = ("A", "CROSS", "B")
@@ -88,7 +88,10 @@ class Fold(NamedTuple):
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One fill as a history keeps it, so that a bust or a correction can be folded anew."""
+    """One fill as a history keeps it, so that a bust or a correction can be folded anew.
+
+    What it realised was booked at `rate`, account currency per quote currency, by event `seq` of the log.
+    """
 
     fill_id: str
     side: Side
@@ -100,6 +103,8 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     news_lots: Decimal = ZERO
     news_percent: Decimal = ZERO
     news_until_us: int = 0
+    rate: Decimal = Decimal(1)
+    seq: int = 0
 
 
 class Names(NamedTuple):
@@ -132,11 +137,13 @@ class Life:
 
 
 class Restated(NamedTuple):
-    """A position without a fill it had (None: flat), the profit to add in the quote currency, and its life now."""
+    """A position without a fill it had (None: flat), its life now, and the profit to add: in the quote currency, and
+    in the account's as it was booked."""
 
     position: Position | None
     realised_quote: Decimal
     life: Life
+    realised: Decimal
 
 
 def filled(
@@ -200,24 +207,50 @@ def folded(
     return Fold(position, realised, closed, opened)
 
 
-def without(*, life: Life, gone: Fill, position: Position | None, contract_size: Decimal, names: Names) -> Restated:
+def without(
+    *, life: Life, gone: Fill, position: Position | None, contract_size: Decimal, names: Names, currency: str
+) -> Restated:
     """Return the position as it is once `gone` never was, from the fills of its present life.
 
     What of `gone` belongs to an earlier life, or to its base, is dealt back at its price: that comes to the same money.
+    In the account's `currency` each fill that stands counts at its own rate, as what it closed was booked; what is
+    dealt back at that of the latest, for what it closes was booked when that was dealt.
     """
     mine = sum((fill.quantity for fill in life.fills if fill.fill_id == gone.fill_id), ZERO)
     fills = busted(fills=life.fills, fill_id=gone.fill_id)
     if gone.quantity > mine:
-        left, back = gone.quantity - mine, gone.side.contra
-        gone = msgspec.structs.replace(gone, fill_id=f"{gone.fill_id}/bust", side=back, quantity=left, news_lots=ZERO)
-        fills = (*fills, gone)
+        latest = max((gone, *fills), key=lambda fill: fill.seq)
+        back = msgspec.structs.replace(
+            gone,
+            fill_id=f"{gone.fill_id}/bust",
+            side=gone.side.contra,
+            quantity=gone.quantity - mine,
+            news_lots=ZERO,
+            rate=latest.rate,
+            seq=latest.seq,
+        )
+        fills = (*fills, back)
     now, present, realised = life.base, Life(base=life.base), ZERO
     for fill in fills:
         step = _step(now, fill, contract_size, names)
         present.take(fill=fill, before=now, after=step.position, contract_size=contract_size)
         now, realised = step.position, realised + step.realised_quote
-    booked = (position.realised_quote if position else ZERO) - (life.base.realised_quote if life.base else ZERO)
-    return Restated(now, realised - booked, present)
+    was = (position.realised_quote if position else ZERO) - (life.base.realised_quote if life.base else ZERO)
+    sums = (
+        booked(base=life.base, fills=each, contract_size=contract_size, currency=currency)
+        for each in (fills, life.fills)
+    )
+    return Restated(now, realised - was, present, next(sums) - next(sums))
+
+
+def booked(*, fills: Iterable[Fill], contract_size: Decimal, currency: str, base: Position | None = None) -> Decimal:
+    """Return the profit that `fills` bring after what `base` holds, in `currency`, each at its own rate and rounded."""
+    position, money = base, ZERO
+    for fill in fills:
+        step = _step(position, fill, contract_size, Names())
+        position = step.position
+        money += round_money(amount=step.realised_quote * fill.rate, currency=currency)
+    return money
 
 
 def busted(*, fills: Iterable[Fill], fill_id: str) -> tuple[Fill, ...]:

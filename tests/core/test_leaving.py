@@ -7,6 +7,7 @@ import random
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from piggy.core import commands as cmd
@@ -16,6 +17,7 @@ from piggy.core.desk import Desk
 from piggy.core.leaving import Keeping, due, has_left, missed
 from piggy.core.leaving_folding import TIMES_MAX, left_by, left_of
 from piggy.core.orders import OrderState, Side
+from piggy.core.positions import Fill
 from piggy.core.state import Order
 from piggy.engine.snapshot import Held, digest, live_of, parts_of, restored
 from tests.core.floor import SECOND_US, Floor, names, only
@@ -40,6 +42,8 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         shown = (field.name for field in dataclasses.fields(value) if field.name not in OWN)
         return {name: plain(getattr(value, name)) for name in shown}
+    if isinstance(value, list):
+        return [msgspec.structs.replace(each, seq=0) if isinstance(each, Fill) else each for each in value]
     return {key: plain(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 

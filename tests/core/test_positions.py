@@ -219,7 +219,7 @@ def test_a_position_without_a_fill_comes_to_what_the_others_come_to(history, dat
             now, realised = fold.position, realised + fold.realised_quote
             life.take(fill=fill, before=before, after=now, contract_size=SIZE)
         gone = data.draw(st.sampled_from(history))
-        restated = without(life=life, gone=gone, position=now, contract_size=SIZE, names=Names())
+        restated = without(life=life, gone=gone, position=now, contract_size=SIZE, names=Names(), currency="USD")
     others = [fill for fill in history if fill is not gone]
     assert (restated.position.quantity if restated.position else 0) == net(others)
     open_ = floating(position=restated.position, bid=mark, ask=mark, contract_size=SIZE) if restated.position else D(0)

@@ -156,7 +156,9 @@ class PositionMachine(RuleBasedStateMachine):
         self.standing.append(fill)
 
     def _bust(self, fill: Fill) -> None:
-        now = without(life=self.life, gone=fill, position=self.position, contract_size=SIZE, names=NAMES)
+        now = without(
+            life=self.life, gone=fill, position=self.position, contract_size=SIZE, names=NAMES, currency="USD"
+        )
         self.position, self.life = now.position, now.life
         self.won += now.realised_quote
         self.standing = list(busted(fills=self.standing, fill_id=fill.fill_id))

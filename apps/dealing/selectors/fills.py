@@ -56,8 +56,8 @@ from commands cross join lateral (
 where e.type in ('OrderFilled', 'NegativeBalanceWrittenOff') order by e.seq
 """
 HISTORY = """
-select f.position_id, f.fill_id, f.side, f.quantity, f.price, f.book, i.contract_size
-from trading_fill f join instruments_instrument i using (symbol)
+select f.position_id, f.fill_id, f.side, f.quantity, f.price, f.book, f.conversion_rate, i.contract_size, a.currency
+from trading_fill f join instruments_instrument i using (symbol) join accounts_account a using (account_id)
 where f.account_id = any(%s) and f.position_id = any(%s) order by f.seq
 """
 
@@ -157,7 +157,7 @@ def _accounts(fills: Sequence[FillOnRecord]) -> list[dict[str, Any]]:
         row["back"] -= fill.written_off
     for position_id, amount in realised.items():
         owner = next(fill for fill in fills if fill.position_id == position_id)
-        sums[owner.account_id]["back"] += amount * owner.conversion_rate
+        sums[owner.account_id]["back"] += amount
     return [
         {
             "account_id": row["account_id"],
@@ -171,29 +171,31 @@ def _accounts(fills: Sequence[FillOnRecord]) -> list[dict[str, Any]]:
 
 
 def _realised_without(fills: Sequence[FillOnRecord]) -> dict[str, Decimal]:
-    """Return by position what its realised profit would be more without these fills, in the quote currency."""
+    """Return by position what its realised profit would be more without these fills, in the account's currency."""
     gone = {fill.fill_id for fill in fills}
     histories: dict[str, list[positions.Fill]] = {}
-    sizes: dict[str, Decimal] = {}
+    terms: dict[str, tuple[Decimal, str]] = {}
     with connection.cursor() as cursor:
         names = [list({getattr(fill, name) for fill in fills}) for name in ("account_id", "position_id")]
         cursor.execute(HISTORY, names)
         rows = cursor.fetchall()
     busted = {fill_id for _, fill_id, _, quantity, *_ in rows if quantity < 0}
-    for position_id, fill_id, side, quantity, price, book, contract_size in rows:
+    for position_id, fill_id, side, quantity, price, book, rate, contract_size, currency in rows:
         if fill_id not in busted:
-            fill = positions.Fill(fill_id=fill_id, side=Side(side), quantity=quantity, price=price, book=book, at_us=0)
+            fill = positions.Fill(
+                fill_id=fill_id, side=Side(side), quantity=quantity, price=price, book=book, rate=rate
+            )
             histories.setdefault(position_id, []).append(fill)
-            sizes[position_id] = contract_size
+            terms[position_id] = (contract_size, currency)
     return {
-        position_id: _realised([fill for fill in history if fill.fill_id not in gone], sizes[position_id])
-        - _realised(history, sizes[position_id])
+        position_id: _realised([fill for fill in history if fill.fill_id not in gone], *terms[position_id])
+        - _realised(history, *terms[position_id])
         for position_id, history in histories.items()
     }
 
 
-def _realised(fills: Iterable[positions.Fill], contract_size: Decimal) -> Decimal:
-    return positions.folded(fills=fills, contract_size=contract_size).realised_quote
+def _realised(fills: Iterable[positions.Fill], contract_size: Decimal, currency: str) -> Decimal:
+    return positions.booked(fills=fills, contract_size=contract_size, currency=currency)
 
 
 def _plain(fill: FillOnRecord) -> dict[str, Any]:

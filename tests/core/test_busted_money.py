@@ -1,0 +1,103 @@
+"""What busts move in the account's own currency: what was booked goes back at the rates that it was booked at."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import permutations
+
+import pytest
+
+from piggy.core import commands as cmd
+from piggy.core import events as ev
+from piggy.core import ledger
+from piggy.core.accounts import Account
+from piggy.core.correction_events import OrderFillBusted
+from piggy.core.orders import Side
+from tests.core.floor import CLEARED, Floor, only
+from tests.core.test_busting import bust, money, on_record
+from tests.core.test_corrections import bust as bust_at_venue
+
+D = Decimal
+EUROS = "euros"
+
+
+def floor_in_euros() -> Floor:
+    """An account in euros: every profit in EURUSD is converted at the very price that moves."""
+    floor = Floor(bid_markup_points=0, ask_markup_points=0)
+    account = Account(account_id=EUROS, group="b", owner_id=EUROS, currency="EUR")
+    floor.do(cmd.ConfigureAccount(account=account, clearance=CLEARED))
+    floor.do(cmd.CreditAccount(account_id=EUROS, amount=D(100_000), reference="e"))
+    return floor
+
+
+def deal(floor: Floor, side: Side, lots: str, shift: str) -> None:
+    for _ in range(5):  # A jump is believed only when it is said again.
+        floor.quotes(shift)
+    floor.place(EUROS, side, lots)
+
+
+def owed(floor: Floor) -> Decimal:
+    """What the books owe the client."""
+    lines = [line for each in floor.log for line in ledger.postings(event=each.event, currency="EUR")]
+    assert ledger.is_balanced(lines)
+    return -sum((line.amount for line in lines if line.owner == EUROS), D(0))
+
+
+def test_a_bust_of_an_opening_takes_back_what_its_close_brought_at_the_rate_of_the_close() -> None:
+    """INV-23, G 20: one of two lots bought at 1.1 was sold at 1.2; without the purchase nothing was ever won."""
+    floor = floor_in_euros()
+    deal(floor, Side.BUY, "2", "0")
+    deal(floor, Side.SELL, "1", "0.1")
+    opened, closed = on_record(floor)
+    won = money(floor, EUROS) - 100_000
+    assert opened.conversion_rate - closed.conversion_rate > D("0.05") and won > 8_000
+    (event,) = only(bust(floor, opened), OrderFillBusted)
+    assert (event.realised, money(floor, EUROS)) == (-won, 100_000) and owed(floor) == 100_000
+    assert floor.desk.state.positions[f"{EUROS}:EURUSD"].quantity == -1
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_whatever_goes_first_nothing_is_left_of_fills_that_never_were(order: tuple[int, ...]) -> None:
+    """Bought twice, sold in part; then all of it is taken back, one command each: every rate has moved between."""
+    floor = floor_in_euros()
+    for side, lots, shift in ((Side.BUY, "1", "0"), (Side.BUY, "2", "0.05"), (Side.SELL, "1.5", "-0.07")):
+        deal(floor, side, lots, shift)
+    fills = on_record(floor)
+    for place in order:
+        bust(floor, fills[place])
+    assert floor.desk.state.positions == {} and (money(floor, EUROS), owed(floor)) == (100_000, 100_000)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_round_trip_that_never_was_leaves_nothing_even_once_it_was_over(
+    at_once: bool, order: tuple[int, int]
+) -> None:
+    """The position's fills are no longer kept: what is dealt back counts at the rate of the latest."""
+    floor = floor_in_euros()
+    deal(floor, Side.BUY, "1", "0")
+    deal(floor, Side.SELL, "1", "-0.1")
+    assert floor.desk.state.positions == {} and money(floor, EUROS) < 91_000
+    fills = [on_record(floor)[place] for place in order]
+    for each in [fills] if at_once else [[fill] for fill in fills]:
+        bust(floor, *each)
+    assert floor.desk.state.positions == {} and (money(floor, EUROS), owed(floor)) == (100_000, 100_000)
+
+
+def test_a_venues_bust_takes_back_what_the_house_made_good() -> None:
+    """G 11, F-15: the loss that left the account below nothing never was, so neither was the write-off."""
+    floor = Floor(slippage_bps_max=D(10_000))
+    floor.open_account("poor", group="a", amount=1_000)
+    floor.place("poor", Side.BUY, "0.2")
+    floor.fill(floor.children()[0], "1.10010", fill_id="E1")
+    for _ in range(5):
+        floor.quotes("-0.1")
+    floor.act()
+    (leg,) = floor.children()
+    (filled, written) = only(floor.fill(leg, "1.00000", fill_id="E2"), ev.OrderFilled | ev.NegativeBalanceWrittenOff)
+    assert filled.written_off == written.amount == D("1003.00") and money(floor, "poor") == 0
+    (back,) = only(bust_at_venue(floor, leg, "E2"), ev.NegativeBalanceWrittenOff)
+    assert back.amount == -written.amount
+    held = floor.desk.state.positions["poor:EURUSD"]
+    at_open = money(floor, "poor") + (held.quantity * D("1.10013") - held.cost) * 100_000
+    assert (held.quantity, at_open) == (D("0.2"), 1_000), "as if it had only bought at 1.10013"
