@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import typing
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -23,7 +24,7 @@ from piggy.core.leaving import parent_id
 from piggy.core.leaving_folding import order_ids_of
 from piggy.core.orders import Side
 from piggy.core.resting import Key, RestingOrders
-from piggy.core.shelf import Block, Shelf, packed
+from piggy.core.shelf import LEVEL, Block, Shelf, packed
 from piggy.core.state import Child, Order, State
 from piggy.core.stop_folding import file_all
 from piggy.core.waiting_stops import WaitingStops
@@ -76,7 +77,11 @@ class Bounds(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """A snapshot ready to be written: new segments, in order from part 1, and the live part."""
+    """A snapshot ready to be written: new segments, in order from part 1, and the live part.
+
+    The live part is compressed to an eighth: written as it is, it fills the log of writes with more at once than the
+    engine's commits, which wait for the same disk, do in seconds. What is most of a segment is already.
+    """
 
     segments: list[bytes]
     live: bytes
@@ -119,14 +124,14 @@ def parts_of(*, desk: Desk, held: Held, seq: int, bounds: Bounds | None = None) 
         memory=msgspec.structs.replace(memory, filters=memory.filters[-1:]),
         segments=[*held.segments, *names],
     )
-    return Parts(segments, _encode(live))
+    return Parts(segments, zlib.compress(_encode(live), LEVEL))
 
 
 def live_of(*, body: bytes) -> Live:
     """Return a live part. Raises UnableToRestore."""
     try:
-        return _live().decode(body)
-    except msgspec.DecodeError as error:
+        return _live().decode(zlib.decompress(body))
+    except (zlib.error, msgspec.DecodeError) as error:
         raise UnableToRestore(f"The live part cannot be read: {error}") from error
 
 
