@@ -27,7 +27,8 @@ from piggy.messaging.chain import Tip
 from piggy.messaging.merkle import HASH_BYTES, Tree
 
 NICE = 10
-HASHES_EACH = 50_000
+# Few at a time, for whoever commits waits for a processor meanwhile.
+HASHES_EACH = 5_000
 LAST_HEAD: LiteralString = """
 SELECT seq, root, frontier, (extract(epoch from signed_at) * 1000000)::bigint, key_id, signature
   FROM {schema}.log_checkpoint ORDER BY seq DESC LIMIT 1

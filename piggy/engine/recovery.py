@@ -111,27 +111,27 @@ async def read(
 async def pages(
     *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, after: int, until: int = NO_END
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the log page by page; while one is worked on, PostgreSQL makes the next."""
-    query = sql.SQL(log_pages.PAGE).format(schema=sql.Identifier(tenant))
+    """Yield the log sheet by sheet; while those of a page are worked on, PostgreSQL makes the next."""
+    query = sql.SQL(log_pages.SHEETS).format(schema=sql.Identifier(tenant))
     context = TenantContext(connection=connection, key=context_key)
 
-    async def fetch(first: int) -> bytes | None:
+    async def fetch(first: int) -> list[bytes]:
         asked = {"after": first, "until": until, "rows": PAGE_ROWS}
         # One transaction and one message, as Journal.append says.
         async with connection.pipeline():
             await context.enter(tenant=tenant)
             cursor = await connection.execute(query, asked, binary=True)
-        found = await cursor.fetchone()
-        return found[0] if found else None
+        return [sheet for (sheet,) in await cursor.fetchall() if sheet is not None]
 
     coming = asyncio.ensure_future(fetch(after))
     try:
-        while page := await coming:
+        while sheets := await coming:
             after += PAGE_ROWS
             coming = asyncio.ensure_future(fetch(after))
             # Long enough for the question to leave before the answer to the last one keeps this thread busy.
             await asyncio.sleep(SEND_S)
-            yield page
+            for sheet in sheets:
+                yield sheet
     finally:
         # It is let come: a cancel may reach PostgreSQL when it works on the connection's next question already.
         await asyncio.wait([coming], timeout=PAGE_S_MAX)

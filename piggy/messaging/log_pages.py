@@ -15,7 +15,10 @@ from piggy.core.events import AnyEvent, Recorded
 from piggy.messaging.chain import NUMBERS, SEPARATOR, Row, Tip
 from piggy.messaging.upcasting import UnableToUpcast, event_of
 
-PAGE_ROWS = 4_000
+PAGE_ROWS = 2_048
+# A value of more than this many rows is memory that PostgreSQL asks of the system, and gives back, for each one: that
+# costs it as much as all else it does for a page.
+SHEET_ROWS = 64
 # Of a row: length, hash, previous hash, then what the chain's header holds, its times as PostgreSQL counts them. The
 # texts are made once, for OFFSET 0 keeps their query apart, and the payload, which is most of it, is copied once.
 _ROWS: LiteralString = """
@@ -26,13 +29,23 @@ SELECT string_agg(int4send(octet_length(prev_hash) + 40 + octet_length(texts) + 
   FROM (SELECT *, convert_to(concat_ws(E'\\x1f', command_id, type, principal, request_hash), 'UTF8') AS texts
           FROM {schema}.event_log WHERE """
 # By its bounds and no LIMIT, for which the planner may sort all that is left; beyond a gap as wide as a page goes on
-# whoever is next, so that nobody takes the gap for the end.
+# whoever is next, so that nobody takes the gap for the end. In order from the index already: who only joins in order
+# has all of the page sorted first.
+_NEXT = _ROWS + "seq = (SELECT min(seq) FROM {schema}.event_log WHERE seq > %(after)s AND seq <= %(until)s) OFFSET 0)"
 PAGE: LiteralString = (
     "SELECT coalesce(("
     + _ROWS
-    + "seq > %(after)s::bigint AND seq <= least(%(until)s::bigint, %(after)s::bigint + %(rows)s) OFFSET 0) AS page), ("
+    + "seq > %(after)s::bigint AND seq <= least(%(until)s::bigint, %(after)s::bigint + %(rows)s)"
+    + f" ORDER BY seq OFFSET 0) AS page), ({_NEXT} AS next))"
+)
+# The same in sheets, for who reads one after another: a row for each, NULL where there is nothing of it.
+SHEETS: LiteralString = (
+    f"SELECT coalesce(sheet, CASE first WHEN after THEN ({_NEXT} AS next) END)"
+    " FROM (SELECT %(after)s::bigint, least(%(until)s::bigint, %(after)s::bigint + %(rows)s)) AS asked (after, last)"
+    f" CROSS JOIN generate_series(after, last - 1, {SHEET_ROWS}) AS first CROSS JOIN LATERAL ("
     + _ROWS
-    + "seq = (SELECT min(seq) FROM {schema}.event_log WHERE seq > %(after)s AND seq <= %(until)s) OFFSET 0) AS next))"
+    + f"seq > first AND seq <= least(first + {SHEET_ROWS}, last) ORDER BY seq OFFSET 0) AS page) AS sheets (sheet)"
+    + " ORDER BY first"
 )
 
 LENGTH = struct.Struct(">I32s")

@@ -16,6 +16,7 @@ from piggy.core.events import AccountCredited, Recorded
 from piggy.engine import recovery
 from piggy.engine.journal import Journal, Tip, UnableToWrite
 from piggy.engine.lease import Lease, UnableToHoldLease, bound_writer
+from piggy.messaging import log_pages
 from tests.engine.ground import Ground
 
 
@@ -190,3 +191,45 @@ async def test_inv_09_a_reader_stops_at_the_first_row_that_was_touched(
     with pytest.raises(recovery.UnableToRead) as caught:
         await read_all(ground, connect, tenant)
     assert caught.value.seq == 5
+
+
+@pytest.mark.parametrize("until", [1, 3, 4, 7, 8, 9, 19, 20, 2**63 - 1])
+async def test_a_log_is_read_whole_whatever_it_is_cut_into(
+    ground: Ground, connect: Any, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch, until: int
+) -> None:
+    journal = await pen(ground, connect, shard, tenant)
+    rows = [journal.chain(tenant=tenant, recorded=credited(seq)) for seq in range(1, 21)]
+    await journal.append(rows={tenant: rows})
+    _cut_small(monkeypatch)
+    assert await _read_to(ground, connect, tenant, until) == min(20, until)
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 1), (2, 2), (4, 6), (4, 7), (7, 7), (8, 8), (9, 11), (2, 13), (1, 19)])
+async def test_inv_09_a_gap_is_not_the_end_of_a_log_wherever_the_log_is_cut(
+    ground: Ground, connect: Any, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch, first: int, last: int
+) -> None:
+    journal = await pen(ground, connect, shard, tenant)
+    rows = [journal.chain(tenant=tenant, recorded=credited(seq)) for seq in range(1, 21)]
+    await journal.append(rows={tenant: rows})
+    ground.tamper(tenant=tenant, statement=f"DELETE FROM {tenant}.event_log WHERE seq BETWEEN {first} AND {last}")
+    _cut_small(monkeypatch)
+    with pytest.raises(recovery.UnableToRead, match=f"event {first} is missing, the log goes on at {last + 1}"):
+        await _read_to(ground, connect, tenant, 2**63 - 1)
+
+
+def _cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pages of seven rows, in sheets of three."""
+    assert log_pages.SHEETS.count(str(log_pages.SHEET_ROWS)) == 2
+    monkeypatch.setattr(log_pages, "SHEETS", log_pages.SHEETS.replace(str(log_pages.SHEET_ROWS), "3"))
+    monkeypatch.setattr(recovery, "PAGE_ROWS", 7)
+
+
+async def _read_to(ground: Ground, connect: Any, tenant: str, until: int) -> int:
+    tip = Tip()
+    found = recovery.pages(
+        connection=await connect(), context_key=ground.context_key, tenant=tenant, after=0, until=until
+    )
+    async for page in found:
+        for _ in log_pages.rows(tenant=tenant, page=page, tip=tip):
+            pass
+    return tip.seq
