@@ -314,7 +314,9 @@ class Loop:
                 each.item.respond(each.answer)
 
     def _abandon(self) -> None:
-        """Tell who waits here that nobody knows; entries of streams stay pending and come again."""
+        """Tell who waits here, and who comes later, that nobody knows; entries of streams stay and come again."""
+        # The term ends a moment after this, and until then is known as the one that takes commands.
+        self.close()
         untold = [each for batch in self._untold for each in batch.done]
         # What was decided and changes nothing, and nobody has heard of, ended nothing.
         unchanged = (each.item for each in untold if each.answer is not None and not each.recorded)

@@ -23,6 +23,7 @@ from piggy.engine.housekeeping import Housekeeping
 from piggy.engine.intake import Intake
 from piggy.engine.journal import Journal
 from piggy.engine.lease import Lease, UnableToHoldLease, bound_writer
+from piggy.engine.link import Link
 from piggy.engine.loop import Done, Loop, Place
 from piggy.engine.market_feed import MarketFeed
 from piggy.engine.recall import Recall
@@ -40,6 +41,7 @@ TENANTS_S = 2.0
 BACK_OFF_S = 0.5
 DRAIN_S_MAX = 3.0
 WITNESS_S_MAX = 1.0
+RELEASE_S_MAX = 1.0
 PRICES_S_MAX = 3.0
 
 
@@ -264,7 +266,7 @@ class Term:
         entry.keep(tenants=set(loop.desks))
 
     async def _connect(self, purpose: str) -> psycopg.AsyncConnection[Any]:
-        return await psycopg.AsyncConnection.connect(
+        return await Link.connect(
             self._config.database_url,
             autocommit=True,
             connect_timeout=5,
@@ -299,6 +301,7 @@ def _tell(
 
 async def _release(lease: Lease) -> None:
     try:
-        await lease.release()
-    except psycopg.Error as error:
+        async with asyncio.timeout(RELEASE_S_MAX):
+            await lease.release()
+    except (psycopg.Error, TimeoutError) as error:
         log.warning("lease not released", extra={"error": str(error)})
