@@ -8,7 +8,7 @@ is cancelled before. All-or-none and minimum orders sit it out. Market orders th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
@@ -207,11 +207,17 @@ def _in_points(
             order_id=number,
             side=0 if orders[number].terms.side is Side.BUY else 1,
             qty=int(most / instrument.lot_step),
-            price=None if (limit := orders[number].terms.limit_price) is None else int(limit / instrument.tick_size),
+            price=_in_ticks(orders[number], instrument),
         )
         for number, most in sorted(lots.items())
     )
     return [one for one in made if one.qty > 0]
+
+
+def _in_ticks(order: Order, instrument: Instrument) -> int | None:
+    """Return a limit in ticks, no worse for the client where the tick was made coarser since; None at any price."""
+    limit, rounding = order.terms.limit_price, ROUND_FLOOR if order.terms.side is Side.BUY else ROUND_CEILING
+    return None if limit is None else int((limit / instrument.tick_size).to_integral_value(rounding))
 
 
 def _dealable(orders: dict[int, Order], execution: Execution) -> dict[int, Decimal]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal as D
 from typing import Any
 
+import msgspec
 import pytest
 
 from piggy.core import commands as cmd
@@ -14,7 +15,7 @@ from piggy.core.auctions import AuctionPhase, AuctionRules
 from piggy.core.desk import Desk
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderType, SelfTradePrevention, Side, TimeInForce
-from tests.core.floor import CLEARED, SECOND_US, Floor, canonical, names, only
+from tests.core.floor import CLEARED, EURUSD, SECOND_US, Floor, canonical, names, only
 
 OPENING, CONTINUOUS, CLOSED = AuctionPhase.OPENING_CALL, AuctionPhase.CONTINUOUS, AuctionPhase.CLOSED
 
@@ -194,6 +195,16 @@ def test_a_change_of_phase_has_a_reason_and_a_bounded_call(floor: Floor, changes
 def test_corridors_and_calls_are_bounded(floor: Floor, changes: dict[str, Any], code: str) -> None:
     rules = AuctionRules(**({"symbol": "EURUSD"} | changes))
     assert floor.do(cmd.ConfigureAuctions(rules=rules))[0].code == code  # type: ignore[union-attr]
+
+
+def test_nobody_is_dealt_beyond_his_limit_where_the_tick_was_made_coarser(floor: Floor) -> None:
+    limit(floor, "b2", Side.SELL, "1", "1.10005")
+    limit(floor, "b1", Side.BUY, "1", "1.10009")
+    limit(floor, "mixed1", Side.BUY, "1", "1.10014")
+    coarse = msgspec.structs.replace(EURUSD, tick_size=D("0.0001"))
+    floor.do(cmd.ConfigureInstrument(instrument=coarse))
+    fills = only(phase(floor, CONTINUOUS), ev.OrderFilled)
+    assert {(fill.account_id, fill.price) for fill in fills} == {("b2", D("1.1001")), ("mixed1", D("1.1001"))}
 
 
 def test_auctions_fold_to_the_same_state(floor: Floor) -> None:
