@@ -93,7 +93,7 @@ class Desk:
         self._windows = Windows()
         self._command_id = ""
         self._unsettled: _Answered | None = None
-        self._options, self._expiry = dict[str, set[str]](), ExpiryWatch()
+        self._options, self._expiry, self._deadlines = dict[str, set[str]](), ExpiryWatch(), touching.Deadlines()
         self._due: set[str] = set()
         self._used: dict[str, None] = {}
         # The groups, each with the currencies of its accounts, and the state whose open risk was looked at last.
@@ -208,7 +208,7 @@ class Desk:
             )
         )
         self._due.clear()
-        late = touching.time_is_up(state=state, now_us=now_us) or self._session_changes(now_us)
+        late = self._deadlines.time_is_up(state=state, now_us=now_us) or self._session_changes(now_us)
         late = late or bool(self._options and self._expiry.is_due(of=self._options, moment=self.moment(now_us=now_us)))
         if touched:
             accounts = self._watch.unsafe_holders(symbols=touched, holders=state.holders)
@@ -339,6 +339,7 @@ class Desk:
 
     def _accepted(self, event: ev.OrderAccepted) -> None:
         self._used[event.terms.account_id] = None
+        self._deadlines.hear(order=self.state.orders[event.order_id])
         # A close-out that deals nothing is tried again when a price moves, and not at once for ever.
         if event.source != liquidation.STOP_OUT:
             self._due.add(event.terms.symbol)

@@ -35,6 +35,8 @@ from piggy.core.working import marketable, street_price
 
 Events = list[ev.AnyEvent]
 ORDERS_PER_STEP_MAX = 500
+ENDING = (TimeInForce.DAY, TimeInForce.GTD)
+NEVER_US, ASKED_AGAIN_US = 1 << 62, 1_000_000
 NONE = WaitingStops()
 
 
@@ -61,7 +63,7 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
     execution = Execution(moment=moment)
     lost, reason = left_behind(state=state, now_us=now_us), "the client's connection was lost"
     venue_cancels.end(orders=lost, outcome="cancelled", reason=reason, execution=execution)
-    for force in (TimeInForce.DAY, TimeInForce.GTD):
+    for force in ENDING:
         expiring = (state.orders[order_id] for order_id in sorted(state.expiring))
         over = (order for order in expiring if order.terms.time_in_force is force and execution.leaves(order) > 0)
         ended = [order for order in over if _is_over(order=order, now_us=now_us)]
@@ -79,17 +81,42 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
     return settled(execution=execution)
 
 
-def time_is_up(*, state: State, now_us: int) -> bool:
-    """Return whether ActOnTime has something to do."""
-    return (
-        any(_is_over(order=state.orders[order_id], now_us=now_us) for order_id in state.expiring)
-        or any(now_us >= until_us for until_us in state.news_until.values())
-        or bool(state.phases and calls_due(state=state, now_us=now_us))
-        or is_overdue(state=state, now_us=now_us)
-        or venue_cancels.is_overdue(state=state, now_us=now_us)
-        or bool(state.limit_changes and limits_due(state=state, now_us=now_us))
-        or bool(state.disconnected and left_behind(state=state, now_us=now_us))
-    )
+class Deadlines:
+    """When ActOnTime has something to do. Of all orders that end by themselves the earliest is remembered.
+
+    A desk asks many times a second, and thousands of orders may be good for the day.
+    """
+
+    def __init__(self) -> None:
+        self._next_us = 0
+
+    def hear(self, *, order: Order) -> None:
+        """Heed the time of an order that has just been accepted."""
+        if order.terms.time_in_force in ENDING:
+            self._next_us = min(self._next_us, expires_at_us(order=order))
+
+    def time_is_up(self, *, state: State, now_us: int) -> bool:
+        """Return whether ActOnTime has something to do."""
+        return (
+            self._order_is_over(state, now_us)
+            or any(now_us >= until_us for until_us in state.news_until.values())
+            or bool(state.phases and calls_due(state=state, now_us=now_us))
+            or is_overdue(state=state, now_us=now_us)
+            or venue_cancels.is_overdue(state=state, now_us=now_us)
+            or bool(state.limit_changes and limits_due(state=state, now_us=now_us))
+            or bool(state.disconnected and left_behind(state=state, now_us=now_us))
+        )
+
+    def _order_is_over(self, state: State, now_us: int) -> bool:
+        if now_us < self._next_us:
+            return False
+        orders = [state.orders[order_id] for order_id in state.expiring]
+        # One that venues were asked to end is looked at now and then, as they may keep it.
+        again_us = now_us + ASKED_AGAIN_US
+        times = ((order, expires_at_us(order=order)) for order in orders)
+        ends = (max(at_us, again_us) if venue_cancels.is_asked(order=order) else at_us for order, at_us in times)
+        self._next_us = min(ends, default=NEVER_US)
+        return now_us >= self._next_us
 
 
 def _is_over(*, order: Order, now_us: int) -> bool:
