@@ -14,6 +14,7 @@ from piggy.core.quotefilter import AHEAD_MS_MAX
 
 BPS = Decimal(10_000)
 HUNDRED = Decimal(100)
+ICEBERG_PARTS_MAX = 1_000  # Each part is a fill of its own, and all of them may come with one order.
 TWO = Decimal(2)
 _ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 _MARKET, _TRAILING = OrderType.MARKET, OrderType.TRAILING_STOP
@@ -187,6 +188,8 @@ def _price_fault(terms: OrderTerms, tick: Decimal) -> str | None:
 def _shape_fault(terms: OrderTerms, now_us: int) -> str | None:
     if terms.display_quantity is not None and terms.display_quantity > terms.quantity:
         return "the display quantity may not exceed the quantity"
+    if terms.display_quantity is not None and terms.quantity > terms.display_quantity * ICEBERG_PARTS_MAX:
+        return f"the display quantity makes more than {ICEBERG_PARTS_MAX} parts of the order"
     if terms.minimum_quantity is not None and terms.minimum_quantity > (terms.display_quantity or terms.quantity):
         return "the minimum quantity may not exceed the quantity, nor what is displayed"
     if terms.display_quantity is not None and terms.all_or_none:

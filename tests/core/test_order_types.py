@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account
+from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.orders import OrderState, OrderType, SelfTradePrevention, Side, TimeInForce
 from tests.core.floor import CLEARED, SECOND_US, Floor, names, only
 
@@ -276,6 +278,19 @@ def test_what_contradicts_itself_is_refused(floor: Floor, terms: dict[str, objec
     """P-06."""
     (denied,) = floor.place("b1", Side.BUY, "1", limit_price="1.09950", **terms)
     assert [check.code for check in denied.verdict.reasons] == ["P-06"]
+
+
+def test_p_06_an_iceberg_has_at_most_a_thousand_parts_when_it_comes_and_when_it_grows(floor: Floor) -> None:
+    """Each part is a fill of its own: of 100 lots that show 0.01 one order would make 20,000 events at once."""
+    limits = msgspec.structs.replace(HOUSE_LIMITS, window_value_max=Decimal(10**9))
+    floor.do(cmd.ConfigureLimits(group="b", limits=limits))
+    part = {"limit_price": "1.09950", "display_quantity": Decimal("0.01")}
+    (denied,) = floor.place("b1", Side.BUY, "10.01", **part)
+    assert [check.code for check in denied.verdict.reasons] == ["P-06"]
+    floor.place("b1", Side.BUY, "9.99", **part)
+    for lots, told in (("10.01", "P-06"), ("10", None)):
+        (first, *_) = floor.do(cmd.AmendOrder(order_id="O000000002", account_id="b1", quantity=Decimal(lots)))
+        assert getattr(first, "code", None) == told
 
 
 def pair(floor: Floor, account_id: str, *prices: str, **terms: object) -> None:
