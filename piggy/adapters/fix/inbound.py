@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
@@ -38,6 +39,9 @@ _QUOTED = (("0", ("132", "188"), "134"), ("1", ("133", "190"), "135"))
 _REFRESH, HEAD_CHARACTERS = f"{SOH}35=X{SOH}", 32
 # What a symbol shows now comes again and again, and is made once; what it showed an hour ago does not.
 LEVELS_KEPT_EACH = 200
+# Of one symbol: the deepest books have some hundreds, so an LP with more takes nothing away.
+ENTRIES_MAX = 1_000
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 
 class UnknownSymbol(UnableToReadReport):
@@ -241,8 +245,11 @@ class MarketDataBook:
             ours={name: mapping.symbol for name, mapping in self._mappings.items()},
             spot_units=self._spot_units,
             symbol_tag=config.dialect.symbol_tag,
+            entries_max=ENTRIES_MAX,
         )
         self._quoted: dict[str, str] = {}
+        # What could not be used, in words, until its reader takes it out.
+        self.faults: list[str] = self._refresher.faults
         self.taken = 0
 
     def clear(self) -> None:
@@ -279,7 +286,7 @@ class MarketDataBook:
             symbol=symbol,
             bids=tuple(bids),
             asks=tuple(asks),
-            venue_at_us=at_us(book.at) if book.at else received_at_us,
+            venue_at_us=_said_at_us(book.at, received_at_us),
             received_at_us=received_at_us,
         )
 
@@ -305,7 +312,9 @@ class MarketDataBook:
         found = _entries(rest, "269")
         self.taken += len(found)
         for number, entry in enumerate(found):
-            self._put(name, book, entry, f"{entry['269']}.{number}")
+            # As a refresh names an entry without an id, so that it finds the snapshot's; a second at a price is apart.
+            spare_id = f"{entry['269']}@{entry.get('270', '')}"
+            self._put(name, book, entry, f"{spare_id}.{number}" if spare_id in book.entries else spare_id)
         return {self._mappings[name].symbol}
 
     def _mass_quote(self, parts: list[str]) -> set[str]:
@@ -318,6 +327,8 @@ class MarketDataBook:
         for entry in _entries(parts[first:], "299"):
             name = self._quoted.get(entry["299"], "") if self._symbol_tag not in entry else entry[self._symbol_tag]
             book = self._books[name]
+            if len(self._quoted) >= ENTRIES_MAX * len(self._books):
+                self._quoted.clear()
             book.at, self._quoted[entry["299"]] = sent_at, name
             for side, price_tags, size_tag in _QUOTED:
                 price = next((entry[tag] for tag in price_tags if tag in entry), "")
@@ -335,11 +346,16 @@ class MarketDataBook:
         size = entry.get("271") or (known[2] if known else self._spot_units[name])
         if "272" in entry and "273" in entry:
             book.at = f"{entry['272']}-{entry['273']}"
+        if nonsense := not (_NUMBER.fullmatch(price) and _NUMBER.fullmatch(size)):
+            self.faults.append(f"{name}: no price and size are {price[:40]} and {size[:40]}")
         # 276=B is a quote that may not be hit; some LPs withdraw with price or size 0.
-        if entry.get("276") == "B" or not price.strip("0.") or not size.strip("0."):
+        if nonsense or entry.get("276") == "B" or not price.strip("-0.") or not size.strip("-0."):
             book.entries.pop(key, None)
         elif entry["269"] in ("0", "1"):
             book.entries[key] = (entry["269"], price, size)
+            if len(book.entries) > ENTRIES_MAX:
+                book.entries.clear()
+                self.faults.append(f"{name}: more than {ENTRIES_MAX} entries and none taken away: all dropped")
 
 
 def _entries(parts: Iterable[str], first_tag: str) -> list[dict[str, str]]:
@@ -353,6 +369,14 @@ def _entries(parts: Iterable[str], first_tag: str) -> list[dict[str, str]]:
             break
         entry[tag] = value
     return entries
+
+
+def _said_at_us(stamp: str, received_at_us: int) -> int:
+    """Return when the LP says that it was, or when it came where it says no time or nonsense."""
+    try:
+        return at_us(stamp) if stamp else received_at_us
+    except (ValueError, OverflowError):
+        return received_at_us
 
 
 def _price(level: Level) -> Decimal:

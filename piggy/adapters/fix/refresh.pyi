@@ -6,7 +6,14 @@ class Book(Protocol):
     at: str
 
 class Refresher:
+    faults: list[str]
     def __init__(
-        self, *, books: Mapping[str, Book], ours: dict[str, str], spot_units: dict[str, str], symbol_tag: str
+        self,
+        *,
+        books: Mapping[str, Book],
+        ours: dict[str, str],
+        spot_units: dict[str, str],
+        symbol_tag: str,
+        entries_max: int,
     ) -> None: ...
     def take(self, text: str) -> tuple[set[str], int]: ...

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 # QuickFIX's threads call into the session; one that is collected while they run takes the process down.
 _started: set[FixSession] = set()
 PROBE_S = 0.3
+# An LP whose quotes are nonsense sends thousands a second; a person needs to see a few.
+FAULTS_TOLD_MAX = 20
 MASS_QUOTE = "i"
 TOO_LOW = "MsgSeqNum too low"
 SECURITY_LIST_REQUEST, MASS_STATUS_REQUEST = "x", "AF"
@@ -82,6 +84,7 @@ class FixSession(fix.Application):
         self._every: list[VenueQuote] = []
         self._changed: dict[str, int] = {}
         self._seen: dict[str, int] = {}
+        self._faults: set[str] = set()
         self._state = VenueState.CONNECTING
         self._text = "never connected"
         self._heard_at = 0.0
@@ -247,6 +250,7 @@ class FixSession(fix.Application):
             self._book.clear()
             self._changed.clear()
             self._seen.clear()
+            self._faults.clear()
         if self._state is not VenueState.DOWN:
             self._turn(VenueState.DOWN, "logged out or connection lost")
 
@@ -357,7 +361,12 @@ class FixSession(fix.Application):
                 self._changed[symbol] = self._seen[symbol] = received_at_us
                 if not self._conflate:
                     self._every.append(self._book.quote(symbol=symbol, received_at_us=received_at_us))
+            faults = [each for each in self._book.faults if each not in self._faults]
+            self._book.faults.clear()
         self.market_data_messages += 1
+        if faults and len(self._faults) < FAULTS_TOLD_MAX:
+            self._faults.update(faults)
+            self._listener.on_parked(text=text, error=f"quotes that cannot be used: {'; '.join(faults)}")
 
     def _stand_apart(self, text: str) -> None:
         """One side lost its sequence numbers (F-05, F-10): nothing is reset, fills would be lost; a person decides."""

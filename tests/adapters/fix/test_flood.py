@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from piggy.adapters.fix.session import FixSession
+from piggy.adapters.fix.session import FAULTS_TOLD_MAX, FixSession
 from tests.adapters.fix.test_inbound import config, execution, text
 
 TICKS = int(os.environ.get("FLOOD_TICKS", "5000"))
@@ -72,3 +72,17 @@ def test_f_30_ten_times_the_ticks_leave_as_many_books_and_every_report(
     assert (len(left), heard.parked) == (LOOKS, [])
     wanted = [f"E{look}-{tick}" for look in range(LOOKS) for tick in range(0, times * TICKS // LOOKS // 10, EVERY)]
     assert [raw.partition("\x0117=")[2].partition("\x01")[0] for raw in heard.reports] == wanted
+
+
+def test_f_30_of_a_flood_of_nonsense_a_person_sees_each_kind_once_and_not_all(
+    session: tuple[FixSession, Heard],
+) -> None:
+    line, heard = session
+    for bid in ["NaN", "NaN", *(f"x{number}" for number in range(2 * FAULTS_TOLD_MAX))]:
+        line.fromApp(Message(text(QUOTE.format(bid=bid))), None)
+    assert len(heard.parked) == FAULTS_TOLD_MAX and "NaN" in heard.parked[0] and "x0" in heard.parked[1]
+    (shown,) = line.changed_quotes()
+    assert shown.bids == () and shown.asks, "what can be used is"
+    line.onLogout(None)
+    line.fromApp(Message(text(QUOTE.format(bid="NaN"))), None)
+    assert len(heard.parked) == FAULTS_TOLD_MAX + 1, "another session is another matter"
