@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -131,13 +132,13 @@ class Supervisor:
             refresh_at = now_s + REFRESH_S if whole else refresh_at
             state_at = now_s + STATE_S if stated else state_at
             batches: dict[str, list[VenueQuote | VenueStatus]] = {}
-            for (tenant, _), link in self._links.items():
+            for (tenant, venue), link in self._links.items():
                 batch = batches.setdefault(tenant, [])
-                if stated or link.status_changed:
-                    link.status_changed = False
-                    batch.append(link.status())
-                changed = link.session.changed_quotes()
-                batch.extend(link.session.all_quotes() if whole else changed)
+                try:
+                    batch.extend(_news(link, whole=whole, stated=stated))
+                except Exception:
+                    # One LP's nonsense must not stop the quotes of all others, nor this thread for ever.
+                    log.exception("fix_quotes_failed", tenant=tenant, venue=venue)
             self._send(batches)
 
     def _send(self, batches: dict[str, list[VenueQuote | VenueStatus]]) -> None:
@@ -161,6 +162,15 @@ class Supervisor:
             except Exception:
                 log.exception("fix_sweep_failed")
         connection.close()
+
+
+def _news(link: Link, *, whole: bool, stated: bool) -> Iterator[VenueQuote | VenueStatus]:
+    """Yield what a link has to tell: its state where that is due or changed, then quotes, all of them or the new."""
+    if stated or link.status_changed:
+        link.status_changed = False
+        yield link.status()
+    changed = link.session.changed_quotes()
+    yield from link.session.all_quotes() if whole else changed
 
 
 def _link(config: Config, secrets: dict[str, str]) -> Link:
