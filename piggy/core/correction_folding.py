@@ -49,8 +49,6 @@ def _order_fill_busted(state: State, event: OrderFillBusted, recorded: Recorded)
     state.tenant_activity.result(at_us=recorded.recorded_at_us, amount=result)
     _uncount_turnover(state, client, at_us)
     restate_position(state=state, event=event, client=client)
-    now_us = recorded.recorded_at_us
-    bind_anew(state=state, account_id=account_id, symbol=event.symbol, price=event.price, now_us=now_us)
     if order.state is OrderState.FILLED:
         # It is over all the same: what a venue takes back later is not asked for again.
         order.state, order.text = OrderState.CANCELLED, event.reason
@@ -59,6 +57,9 @@ def _order_fill_busted(state: State, event: OrderFillBusted, recorded: Recorded)
         if order.state is not OrderState.IN_DOUBT:
             open_ = OrderState.WORKING if event.by else OrderState.ROUTED
             order.state = OrderState.PARTIALLY_FILLED if order.filled else open_
+    # Once the lots that came back bind as they did, so that none of them is counted twice.
+    now_us = recorded.recorded_at_us
+    bind_anew(state=state, account_id=account_id, symbol=event.symbol, price=event.price, now_us=now_us)
 
 
 def _taken_from(state: State, event: OrderFillBusted) -> tuple[OrderFilled | OrderFillBusted, int]:

@@ -7,7 +7,9 @@ from decimal import ROUND_HALF_EVEN, Decimal
 ZERO = Decimal(0)
 
 # ISO 4217 minor units; any currency not named here has two.
-MINOR_UNITS = {"JPY": 0, "KRW": 0, "HUF": 2, "BTC": 8, "ETH": 8, "USDT": 6, "BHD": 3, "KWD": 3}
+_WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
+_MILLS = "BHD IQD JOD KWD LYD OMR TND"
+MINOR_UNITS = {**dict.fromkeys(_WHOLE.split(), 0), **dict.fromkeys(_MILLS.split(), 3), "BTC": 8, "ETH": 8, "USDT": 6}
 CENT = Decimal("0.01")
 _STEPS = {currency: Decimal(1).scaleb(-digits) for currency, digits in MINOR_UNITS.items()}
 

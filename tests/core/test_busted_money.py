@@ -101,3 +101,14 @@ def test_a_venues_bust_takes_back_what_the_house_made_good() -> None:
     held = floor.desk.state.positions["poor:EURUSD"]
     at_open = money(floor, "poor") + (held.quantity * D("1.10013") - held.cost) * 100_000
     assert (held.quantity, at_open) == (D("0.2"), 1_000), "as if it had only bought at 1.10013"
+
+
+def test_lots_that_come_back_to_a_working_order_bind_once() -> None:
+    """P-17: what its order reserves is what its lots left would bind, one by one."""
+    floor = Floor()
+    floor.place("mixed1", Side.SELL, "1.37")
+    (kept,) = on_record(floor)
+    bust(floor, kept)
+    order = floor.desk.state.orders[kept.order_id]
+    assert not order.state.final and order.leaves == D("0.55")
+    assert floor.desk.state.reserved["mixed1"] == order.margin_per_lot * order.leaves
