@@ -70,15 +70,16 @@ class Warm:
     async def take(self, *, connection: psycopg.AsyncConnection[Any], tenant: str) -> tuple[Desk, Tip] | None:
         """Hand the tenant's desk over, at the end of its log; None where the log cannot be read or is not there yet.
 
-        Raises recovery.UnableToEnter: a desk that was refused a look at its log may not be at the end of it.
+        The witness is asked of a desk that was followed too: its log may have lost its end since, and would go on with
+        a gap. Raises recovery.UnableToEnter: a desk that was refused a look at its log may not be at the end of it.
         """
-        await self._bring_up(connection, tenant)
+        await self._bring_up(connection, tenant, asks=True)
         if tenant in self.desks:
             await recovery.last_seq(connection=connection, context_key=self._config.context_key, tenant=tenant)
         desk, tip = self.desks.pop(tenant, None), self._tips.pop(tenant, None)
         return None if desk is None or tip is None else (desk, tip)
 
-    async def _bring_up(self, connection: psycopg.AsyncConnection[Any], tenant: str) -> None:
+    async def _bring_up(self, connection: psycopg.AsyncConnection[Any], tenant: str, *, asks: bool = False) -> None:
         place: dict[str, Any] = {
             "connection": connection,
             "context_key": self._config.context_key,
@@ -86,11 +87,13 @@ class Warm:
             "progress": lambda seq: self._status.progress.update({tenant: seq}),
         }
         try:
+            if asks or tenant not in self.desks:
+                # First, for who is shown not one row would say that all of the log is lost.
+                self._status.goals[tenant] = await recovery.last_seq(connection=connection, **_where(place))
+                await self._ask_the_witness(connection, tenant)
             if tenant in self.desks:
                 await recovery.catch_up(desk=self.desks[tenant], tip=self._tips[tenant], **place)
             else:
-                await self._ask_the_witness(connection, tenant)
-                self._status.goals[tenant] = await recovery.last_seq(connection=connection, **_where(place))
                 self.desks[tenant], self._tips[tenant] = await recovery.recover(**place)
             self._status.halted.pop(tenant, None)
         except recovery.UnableToRead as error:
@@ -120,6 +123,8 @@ class Warm:
         self.untrusted.discard(tenant)
         if accepted is not None:
             self.accepted[tenant] = accepted
+            # What was followed may hold what is lost.
+            self._forget(tenant)
 
     def _forget(self, tenant: str) -> None:
         self.desks.pop(tenant, None)

@@ -68,11 +68,15 @@ class Witness:
     ) -> tuple[Acceptance, Seen] | None:
         """Return None where the log is all there ever was, else who accepted that it is not.
 
-        Raises UnableToTrust where nobody did, witness.UnableToReadWitness, psycopg.Error.
+        Raises UnableToTrust where nobody did, or the file cannot be read: that halts one broker, not the others.
+        Raises psycopg.Error.
         """
         context = TenantContext(connection=connection, key=context_key)
         names = sql.Identifier(tenant)
-        known = self._known(tenant)
+        try:
+            known, found = self._known(tenant), witness.acceptance(home=self._home, tenant=tenant)
+        except witness.UnableToReadWitness as error:
+            raise UnableToTrust(f"{tenant}: {error}", seq=0) from error
         async with connection.transaction():
             await context.enter(tenant=tenant)
             row = await (await connection.execute(sql.SQL(PROMISED).format(schema=names))).fetchone()
@@ -82,7 +86,6 @@ class Witness:
                     raise UnableToTrust(_shorter(tenant, end, f"{of} is of {seq}"), seq=end + 1)
             if known is None or await self._has(connection, names, known.seq, known.hash):
                 return None
-            found = witness.acceptance(home=self._home, tenant=tenant)
             is_this = found is not None and (found.lost_seq, found.lost_hash) == (known.seq, known.hash)
             if found is not None and is_this and await self._has(connection, names, found.log_seq, found.log_hash):
                 self._given_up[tenant] = known

@@ -39,7 +39,7 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnableToReadWitness(Exception):
-    """The file is not what was written; whoever removes it gives up knowing what was acknowledged."""
+    """It cannot be opened or is not what was written; whoever removes it gives up knowing what was acknowledged."""
 
 
 _Kind = TypeVar("_Kind", Seen, Acceptance)
@@ -87,5 +87,5 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind | None:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
         return None
-    except msgspec.MsgspecError as error:
+    except (OSError, msgspec.MsgspecError) as error:
         raise UnableToReadWitness(f"{path} cannot be read: {error}") from error

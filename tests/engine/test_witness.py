@@ -13,7 +13,10 @@ import pytest
 from piggy.core.answers import Answer
 from piggy.engine import keeper
 from piggy.engine import witness as witnesses
+from piggy.engine.standby import Warm
+from piggy.engine.status import Status
 from piggy.engine.term import Term
+from piggy.engine.witness import Witness
 from piggy.local.services import LocalServices
 from piggy.messaging import witness
 from piggy.messaging.client import Client
@@ -128,7 +131,7 @@ async def test_f_34_who_ends_cleanly_leaves_a_witness_of_its_last_second_too(
     assert seen is not None and (seen.seq, seen.orders) == (broker.end(), 1)
 
 
-def accept(broker: Restored, *, kept: int, lost: witness.Seen) -> None:
+def accept(broker: Restored, *, kept: int, lost: witness.Seen, home: Path | None = None) -> None:
     with broker.everything() as database:
         row = database.execute(f"SELECT hash FROM {broker.tenant}.event_log WHERE seq = {kept}").fetchone()
     assert row is not None
@@ -136,7 +139,7 @@ def accept(broker: Restored, *, kept: int, lost: witness.Seen) -> None:
         tenant=broker.tenant, log_seq=kept, log_hash=row[0], lost_seq=lost.seq, lost_hash=lost.hash, by="ann",
         reason="the disk died",
     )  # fmt: skip
-    witness.tell(home=broker.config.home, said=said)
+    witness.tell(home=home or broker.config.home, said=said)
 
 
 async def test_another_end_of_the_log_than_the_acknowledged_one_is_refused_though_it_is_longer(
@@ -191,6 +194,65 @@ async def test_a_database_put_back_beneath_a_running_engine_is_noticed_though_no
         with broker.everything() as database:
             database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'piggy_app'")
         await until(lambda: broker.tenant in term.status.halted)
+
+
+async def test_f_34_a_standby_that_followed_a_log_whose_end_is_gone_does_not_go_on_with_a_gap(
+    broker: Restored, connect: Any, tmp_path: Path
+) -> None:
+    """Beneath a warm desk, without a connection lost; neither had the one that dies the same folder."""
+    link, status = await connect(), Status()
+    warm = Warm(config=broker.config, status=status, witness=Witness(home=tmp_path))
+    async with running(broker.config):
+        await open_desk(broker.client, broker.tenant)
+        broker.back_up()
+        await broker.bought(1)
+        end = broker.end()
+        await warm.follow(connection=link)
+    assert warm.desks.keys() == {broker.tenant} and not status.halted
+    broker.restore("event_log")
+    kept = broker.end()
+    assert await warm.take(connection=link, tenant=broker.tenant) is None
+    assert f"ends at event {kept}, but event {end}" in status.halted[broker.tenant]
+    # Whoever accepts it goes on from the log as it is, and not from the desk that knew more.
+    accept(broker, kept=kept, lost=warm._witness._seen[broker.tenant], home=tmp_path)
+    found = await warm.take(connection=link, tenant=broker.tenant)
+    assert found is not None and found[1].seq == kept and broker.tenant in warm.accepted
+
+
+async def test_a_desk_that_knew_more_than_an_accepted_log_is_made_anew(
+    broker: Restored, connect: Any, tmp_path: Path
+) -> None:
+    link = await connect()
+    warm = Warm(config=broker.config, status=Status(), witness=Witness(home=tmp_path))
+    async with running(broker.config):
+        await open_desk(broker.client, broker.tenant)
+        broker.back_up()
+        await broker.bought(1)
+        await warm.follow(connection=link)
+    broker.restore("event_log")
+    accept(broker, kept=broker.end(), lost=warm._witness._seen[broker.tenant], home=tmp_path)
+    found = await warm.take(connection=link, tenant=broker.tenant)
+    assert found is not None and (found[1].seq, found[0].state.order_count) == (broker.end(), 0)
+
+
+async def test_a_witness_that_cannot_be_read_halts_its_broker_only(broker: Restored, shard: str) -> None:
+    """And only until somebody has seen to it."""
+    other = broker.ground.add_tenant(shard=shard)
+    async with running(broker.config):
+        await open_desk(broker.client, broker.tenant)
+        await open_desk(broker.client, other)
+        await broker.witnessed()
+    path = witness.path_of(home=broker.config.home, tenant=broker.tenant)
+    said = path.read_bytes()
+    for harm in (lambda: path.write_bytes(said[:20]), lambda: (path.unlink(), path.mkdir())):
+        harm()
+        async with running(broker.config) as term:
+            assert str(path) in await halted(broker, term)
+            assert set(term.loop.desks if term.loop else ()) == {other}
+            path.rmdir() if path.is_dir() else path.unlink()
+            path.write_bytes(said)
+            await until(lambda term=term: broker.tenant in term.loop.desks if term.loop else False)
+            assert term.status.halted == {}
 
 
 async def test_f_05_a_postgresql_whose_last_writes_never_reached_the_disk_is_not_taken_for_all_there_was(
