@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +14,9 @@ from piggy.core.orders import OrderTerms, Side
 from piggy.messaging import codec
 from piggy.messaging.chain import EVENT_VERSION
 from piggy.messaging.upcasting import UnableToUpcast, event_of
+from tests.messaging import event_form
 
+FORM = Path(__file__).with_name(f"event_form_{EVENT_VERSION}.txt")
 TERMS = {"account_id": "a1", "symbol": "EURUSD", "side": "buy", "quantity": "1", "stop_loss": None, "tag": ""}
 CHECKS = [
     {"code": "P-25", "passed": True, "value": "", "limit": "", "text": ""},
@@ -65,6 +68,17 @@ OLD: list[dict[str, Any]] = [
 
 def read(old: dict[str, Any], *, version: int = 1) -> Any:
     return event_of(payload=msgspec.msgpack.encode(old), version=version)
+
+
+def test_f_27_whatever_this_version_ever_wrote_can_be_read_for_ever() -> None:
+    """A field that must be there and was not, or one that is no longer known, wants a new EVENT_VERSION and a step."""
+    was, now = event_form.read(FORM.read_text()), event_form.form()
+    assert event_form.read(event_form.told(now)) == now
+    assert set(was) <= set(now), "a message that the log may hold is no longer known"
+    for name, (must, may, places) in was.items():
+        assert set(now[name].must) <= set(must), f"{name} was written without a field that it must have now"
+        assert {*must, *may} <= {*now[name].must, *now[name].may}, f"{name} had a field that would be passed over"
+        assert now[name].places[: len(places)] == places, f"{name} goes by the places of its fields"
 
 
 def test_what_the_first_version_said_of_an_order_is_still_known() -> None:
