@@ -56,23 +56,25 @@ class Funds(msgspec.Struct, frozen=True, kw_only=True):
 def funds_of(*, state: State, account_id: str, marks: Mapping[str, Touch], pairs: Pairs) -> Funds:
     """Return what the account is worth at `marks`, each position marked where its owner could close it."""
     account = state.accounts[account_id]
-    group = state.groups[account.group]
-    total, priced = ZERO, True
-    for position_id in state.positions_of.get(account_id, ()):
-        profit = _profit(state, state.positions[position_id], account, group, marks, pairs)
-        if profit is None:
-            priced = False
-        else:
-            total += profit
+    floating, priced = _floating(state, account, marks, pairs)
     used = state.used_margin.get(account_id, ZERO)
     return Funds(
         balance=state.balances.get(account_id, ZERO),
-        floating=total,
+        floating=floating,
         used_margin=used,
         maintenance=maintenance_of(state=state, account=account, used=used),
         reserved=state.reserved.get(account_id, ZERO),
         priced=priced,
     )
+
+
+def free_margin_of(*, state: State, account_id: str, marks: Mapping[str, Touch], pairs: Pairs) -> Decimal | None:
+    """Return the free margin alone, as every order asks for it; None where a position has no price to mark it at."""
+    floating, priced = _floating(state, state.accounts[account_id], marks, pairs)
+    if not priced:
+        return None
+    used, reserved = state.used_margin.get(account_id, ZERO), state.reserved.get(account_id, ZERO)
+    return state.balances.get(account_id, ZERO) + floating - used - reserved
 
 
 def maintenance_of(*, state: State, account: Account, used: Decimal) -> Decimal:
@@ -98,6 +100,18 @@ def position_profit(*, state: State, position: Position, marks: Mapping[str, Tou
     """Return a position's floating profit in its account's currency, None where it cannot be marked or converted."""
     account = state.accounts[position.account_id]
     return _profit(state, position, account, state.groups[account.group], marks, pairs)
+
+
+def _floating(state: State, account: Account, marks: Mapping[str, Touch], pairs: Pairs) -> tuple[Decimal, bool]:
+    """Return the profit of all positions that can be marked, and whether all can."""
+    group, total, priced = state.groups[account.group], ZERO, True
+    for position_id in state.positions_of.get(account.account_id, ()):
+        profit = _profit(state, state.positions[position_id], account, group, marks, pairs)
+        if profit is None:
+            priced = False
+        else:
+            total += profit
+    return total, priced
 
 
 def _profit(

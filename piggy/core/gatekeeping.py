@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -170,36 +171,35 @@ def _expose(*, context: GateContext, unit: Decimal, moment: Moment) -> None:
 
     The house is all that one desk knows of its firm. Routing keeps an order from a venue that has no room.
     """
-    state, account = moment.state, context.account
-    context.exposure_account = _open_worth(state.account_risks.get(account.account_id), context, unit, moment)
-    context.exposure_tenant = context.exposure_firm = _open_worth(state.house_risk, context, unit, moment)
-    context.exposure_venue = _least_exposed(context=context, unit=unit, moment=moment)
+    state, currency, instrument = moment.state, context.account.currency, context.instrument
+
+    def rate(source: str) -> Decimal | None:
+        return moment.rate(source=source, target=currency, gain=False)
+
+    def worth(risk: OpenRisk | None) -> Decimal | None:
+        return ZERO if risk is None else risk.worth(into=currency, rate=rate, instrument=instrument, unit=unit)
+
+    context.exposure_account = worth(state.account_risks.get(context.account.account_id))
+    context.exposure_tenant = context.exposure_firm = worth(state.house_risk)
+    context.exposure_venue = _least_exposed(context=context, state=state, worth=worth)
 
 
-def _open_worth(risk: OpenRisk | None, context: GateContext, unit: Decimal, moment: Moment) -> Decimal | None:
-    if risk is None:
-        return ZERO
-    currency, instrument = context.account.currency, context.instrument
-    others = risk.worth(
-        into=currency, rate=lambda each: moment.rate(source=each, target=currency, gain=False), besides=instrument
-    )
-    return None if others is None else others + risk.lots_of(symbol=instrument.symbol) * unit
-
-
-def _least_exposed(*, context: GateContext, unit: Decimal, moment: Moment) -> Decimal | None:
+def _least_exposed(
+    *, context: GateContext, state: State, worth: Callable[[OpenRisk | None], Decimal | None]
+) -> Decimal | None:
     """Return what is open at the venue that has most room; one that the order fits is room enough."""
-    limit, state, least = context.limits.exposure_venue_max, moment.state, None
+    limit, least = context.limits.exposure_venue_max, None
     unknown = False
     for name, venue in state.venues.items():
         if not venue.enabled or venue.shadow:
             continue
-        worth = _open_worth(state.venue_risks.get(name), context, unit, moment)
-        if worth is None:
+        found = worth(state.venue_risks.get(name))
+        if found is None:
             unknown = True
             continue
-        if limit is not None and context.notional is not None and worth + context.notional <= limit:
-            return worth
-        least = worth if least is None else min(least, worth)
+        if limit is not None and context.notional is not None and found + context.notional <= limit:
+            return found
+        least = found if least is None else min(least, found)
     return least if unknown or least is not None else ZERO
 
 
@@ -381,11 +381,10 @@ def _override(*, terms: OrderTerms, replaces: Order | None, state: State) -> Ove
 
 
 def _free_margin(*, moment: Moment, account: Account, replaces: Order | None) -> Decimal | None:
-    funds = moment.funds(account.account_id)
-    if not funds.priced:
-        return None
-    given_back = replaces.margin_per_lot * replaces.leaves if replaces else ZERO
-    return funds.free_margin + given_back
+    free = moment.free_margin(account.account_id)
+    if free is None or replaces is None:
+        return free
+    return free + replaces.margin_per_lot * replaces.leaves
 
 
 def _states(*, state: State, account: Account, terms: OrderTerms) -> tuple[TradingState, ...]:

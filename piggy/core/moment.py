@@ -12,7 +12,7 @@ from piggy.core.activity import Activity, Windows
 from piggy.core.bookbuild import BuiltSide, PriceBuild, ThinBook, built_side
 from piggy.core.building import DeepTouch, bases, built_quote
 from piggy.core.conversion import UNCHANGED, Conversion, Pairs, Touch, conversion
-from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, funds_of, is_protected
+from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, free_margin_of, funds_of, is_protected
 from piggy.core.instruments import Instrument
 from piggy.core.limits import Limits
 from piggy.core.margin_watch import MarginWatch
@@ -187,6 +187,13 @@ class Moment(msgspec.Struct, frozen=True):
             maintenance = funds.maintenance + options * AS_EVER.maintenance_percent / HUNDRED
             return msgspec.structs.replace(funds, used_margin=funds.used_margin + options, maintenance=maintenance)
         return funds if options is not None else msgspec.structs.replace(funds, priced=False)
+
+    def free_margin(self, account_id: str) -> Decimal | None:
+        """Return the free margin of `funds`; None where something that is held has no price."""
+        if self.state.option_models:
+            funds = self.funds(account_id)
+            return funds.free_margin if funds.priced else None
+        return free_margin_of(state=self.state, account_id=account_id, marks=self.marks, pairs=self.pairs)
 
     def is_protected(self, account_id: str) -> bool:
         """Return whether the house bears what an account falls below nothing."""

@@ -19,22 +19,17 @@ Rate = Callable[[str], Decimal | None]
 
 @dataclass(slots=True)
 class SymbolRisk:
-    """One symbol: signed lots held, lots that working orders may buy and sell, what a lot and all of it are worth.
+    """One symbol: signed lots held, lots that working orders may buy and sell, and the most, unsigned, it can come to.
 
-    Both worths are in the symbol's quote currency.
+    What a lot and all of it are `worth` is in the symbol's quote currency.
     """
 
     net: Decimal = ZERO
     buys: Decimal = ZERO
     sells: Decimal = ZERO
+    lots: Decimal = ZERO
     unit: Decimal = ZERO
     worth: Decimal = ZERO
-
-    @property
-    def lots(self) -> Decimal:
-        """The most lots, unsigned, that it can come to."""
-        most, least = self.net + self.buys, self.net - self.sells
-        return most if most + least >= 0 else -least
 
 
 @dataclass(slots=True)
@@ -64,30 +59,34 @@ class OpenRisk:
             risk.sells += sells
         if price is not None:
             risk.unit = instrument.contract_size * price
-        # As `lots` has it; every order and fill comes through here.
         most, least = held + risk.buys, held - risk.sells
-        worth = (most if most + least >= 0 else -least) * risk.unit
+        risk.lots = most if most + least >= 0 else -least
+        worth = risk.lots * risk.unit
         quote = instrument.quote
         self.sums[quote] = self.sums.get(quote, ZERO) + (worth - risk.worth)
         risk.worth = worth
         if not (most or least or risk.buys):
             del self.symbols[instrument.symbol]
 
-    def lots_of(self, *, symbol: str) -> Decimal:
-        """Return the most lots, unsigned, that a symbol can come to."""
-        risk = self.symbols.get(symbol)
-        return risk.lots if risk else ZERO
+    def worth(
+        self,
+        *,
+        into: str,
+        rate: Rate,
+        instrument: Instrument | None = None,
+        unit: Decimal = ZERO,
+        lots: Decimal | None = None,
+    ) -> Decimal | None:
+        """Return the worth of all symbols in the currency `into`; `rate` turns another currency into it.
 
-    def worth(self, *, into: str, rate: Rate, besides: Instrument | None = None) -> Decimal | None:
-        """Return the worth in the currency `into` of all symbols but `besides`; `rate` turns another currency into it.
-
-        None where a rate is missing.
+        A lot of `instrument` counts as worth `unit`, in the currency `into`, and so many `lots` of it count; without a
+        number those that it can come to. None where a rate is missing.
         """
-        left = self.symbols.get(besides.symbol) if besides else None
+        mine = self.symbols.get(instrument.symbol) if instrument else None
         total = ZERO
         for currency, amount in self.sums.items():
-            if left is not None and besides is not None and currency == besides.quote:
-                amount -= left.worth
+            if mine is not None and instrument is not None and currency == instrument.quote:
+                amount -= mine.worth
             if not amount:
                 continue
             if currency == into:
@@ -97,4 +96,8 @@ class OpenRisk:
             if found is None:
                 return None
             total += amount * found
-        return total
+        if instrument is None:
+            return total
+        if lots is None:
+            lots = mine.lots if mine else ZERO
+        return total + lots * unit

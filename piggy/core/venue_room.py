@@ -38,14 +38,20 @@ def full_venues(
 
 def rate_of(*, venue: Venue, limits: Limits) -> int | None:
     """Return how many messages a second a venue may be sent: its contract's number, and no more than the group's."""
-    known = [most for most in (venue.messages_per_s_max, limits.venue_messages_per_s_max) if most is not None]
-    return min(known, default=None)
+    own, every = venue.messages_per_s_max, limits.venue_messages_per_s_max
+    if own is None or every is None:
+        return every if own is None else own
+    return min(own, every)
 
 
 def _rate_used_up(name: str, limits: Limits, sending: Mapping[str, int], moment: Moment) -> bool:
     most = rate_of(venue=moment.state.venues[name], limits=limits)
-    sent, _ = moment.state.venue_messages.lately(who=name, now_us=moment.now_us)
-    return most is not None and sent + sending.get(name, 0) >= most
+    messages, ours = moment.state.venue_messages, sending.get(name, 0)
+    # Some of what is counted may be of an earlier second by now.
+    if most is None or messages.counts.get(name, 0) + ours < most:
+        return False
+    sent, _ = messages.lately(who=name, now_us=moment.now_us)
+    return sent + ours >= most
 
 
 def _fits(leg: Leg, terms: OrderTerms, limit: Decimal, currency: str, moment: Moment) -> bool:
@@ -56,10 +62,11 @@ def _fits(leg: Leg, terms: OrderTerms, limit: Decimal, currency: str, moment: Mo
     lots = abs(net + buys + leg.quantity) if terms.side is Side.BUY else abs(net - sells - leg.quantity)
     if lots <= before:
         return True
-    rate = moment.rate(source=instrument.quote, target=currency, gain=False)
-    others = risk.worth(
-        into=currency, rate=lambda each: moment.rate(source=each, target=currency, gain=False), besides=instrument
-    )
-    if rate is None or others is None:
-        return False
-    return others + instrument.notional(lots=lots, price=leg.limit_price) * rate <= limit
+
+    def rate(source: str) -> Decimal | None:
+        return moment.rate(source=source, target=currency, gain=False)
+
+    here = rate(instrument.quote)
+    unit = None if here is None else instrument.contract_size * leg.limit_price * here
+    worth = None if unit is None else risk.worth(into=currency, rate=rate, instrument=instrument, unit=unit, lots=lots)
+    return worth is not None and worth <= limit

@@ -85,4 +85,4 @@ def is_flat(floor: Floor, symbol: str = "C") -> bool:
     nets = [net for (_, name), net in state.venue_nets.items() if name == symbol]
     risks = [state.house_risk, *state.account_risks.values(), *state.venue_risks.values()]
     houses = [name for _, name in state.house_positions if name == symbol]
-    return not (any(held) or any(nets) or any(risk.lots_of(symbol=symbol) for risk in risks) or houses)
+    return not (any(held) or any(nets) or any(symbol in risk.symbols for risk in risks) or houses)

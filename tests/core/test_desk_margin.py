@@ -241,6 +241,20 @@ def test_an_option_that_nobody_quotes_is_marked_by_the_model_and_moves_with_its_
     assert before.bid < floor.desk.marks["EURUSD-C"].bid < before.bid + D("0.003")
 
 
+@pytest.mark.parametrize("options", [False, True])
+def test_the_free_margin_that_the_gate_asks_for_is_that_of_the_funds(floor: Floor, options: bool) -> None:
+    """P-17: held, working and, where options are stressed, what they bind; None once something has no price."""
+    if options:
+        with_option(floor)
+        trade_option(floor, "b1", Side.SELL, "1")
+    floor.place("b1", Side.BUY, "1")
+    floor.place("b1", Side.BUY, "1", limit_price="1.09000")
+    moment = floor.desk.moment(now_us=floor.now_us)
+    assert str(moment.free_margin("b1")) == str(moment.funds("b1").free_margin)
+    floor.desk.marks.pop("EURUSD")
+    assert not moment.funds("b1").priced and moment.free_margin("b1") is None
+
+
 def test_an_option_without_a_model_pays_its_percent_as_any_symbol(floor: Floor) -> None:
     floor.do(cmd.ConfigureInstrument(instrument=CALL))
     trade_option(floor, "b1", Side.BUY, "1")

@@ -38,8 +38,8 @@ moves = st.tuples(
 RATES = {"USD": D(1), "JPY": D("0.01")}
 
 
-@given(st.lists(moves, max_size=25), st.sampled_from(sorted(SYMBOLS)))
-def test_sums_kept_up_move_by_move_equal_a_recount(history: list[Any], left_out: str) -> None:
+@given(st.lists(moves, max_size=25), st.sampled_from(sorted(SYMBOLS)), st.none() | st.integers(0, 9).map(D))
+def test_sums_kept_up_move_by_move_equal_a_recount(history: list[Any], symbol_now: str, asked: D | None) -> None:
     risk = OpenRisk()
     lots: dict[str, list[D]] = {symbol: [ZERO, ZERO, ZERO] for symbol in SYMBOLS}
     prices: dict[str, D] = {}
@@ -55,12 +55,15 @@ def test_sums_kept_up_move_by_move_equal_a_recount(history: list[Any], left_out:
     }
     converted = {symbol: amount * RATES[SYMBOLS[symbol].quote] for symbol, amount in worth.items()}
     assert risk.worth(into="USD", rate=RATES.get) == sum(converted.values())
-    assert (
-        risk.worth(into="USD", rate=RATES.get, besides=SYMBOLS[left_out])
-        == sum(converted.values()) - converted[left_out]
-    )
+    net, buys, sells = lots[symbol_now]
+    counted = max(abs(net + buys), abs(net - sells)) if asked is None else asked
+    now = risk.worth(into="USD", rate=RATES.get, instrument=SYMBOLS[symbol_now], unit=D(7), lots=asked)
+    assert now == sum(converted.values()) - converted[symbol_now] + counted * 7
     missing = any(worth[symbol] for symbol in SYMBOLS if SYMBOLS[symbol].quote == "JPY")
     assert (risk.worth(into="USD", rate={"USD": D(1)}.get) is None) == missing
+    elsewhere = any(worth[symbol] for symbol in SYMBOLS if SYMBOLS[symbol].quote == "JPY" and symbol != symbol_now)
+    now = risk.worth(into="USD", rate={"USD": D(1)}.get, instrument=SYMBOLS[symbol_now], unit=D(7))
+    assert (now is None) == elsewhere
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_a_leg_that_lives_at_a_venue_counts_as_filled_until_it_ends(floor: Floor
         cmd.RecordVenueDoubt(venue="LP1", cl_ord_id=leg.cl_ord_id, text="session lost", occurred_at_us=floor.now_us)
     )
     risks = floor.desk.state.venue_risks
-    assert risks["LP1"].lots_of(symbol="XAUUSD") == 1 and risks["LP1"].sums["USD"] == leg.limit_price * 100
+    assert risks["LP1"].symbols["XAUUSD"].lots == 1 and risks["LP1"].sums["USD"] == leg.limit_price * 100
     floor.reject(leg)
     assert risks["LP1"].sums["USD"] == 0 and risks["LP2"].sums["USD"] == leg.limit_price * 100
 

@@ -321,7 +321,8 @@ def test_a_venue_that_is_cut_off_gets_nothing_new_and_its_legs_count_as_filled_u
     assert order.state is OrderState.IN_DOUBT and (order.leaves, order.routed) == (1, 1)
     state = floor.desk.state
     assert reserved > 0 and state.reserved["a1"] == reserved
-    assert state.account_risks["a1"].lots_of(symbol="EURUSD") == state.venue_risks["LP1"].lots_of(symbol="EURUSD") == 1
+    mine, theirs = state.account_risks["a1"].symbols["EURUSD"], state.venue_risks["LP1"].symbols["EURUSD"]
+    assert mine.lots == theirs.lots == 1
     floor.now_us += 2 * SECOND_US
     for venue in ("LP2", "LP3"):
         floor.quote(venue, "1.10000", "1.10010")
