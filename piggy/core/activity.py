@@ -223,6 +223,9 @@ class Windows:
         if not seconds:
             return ZERO, 0
         last, number = seconds[-1], now_us // SECOND_US
+        ago_s = number - last.number
+        if ago_s > value_s and ago_s > executions_s:
+            return ZERO, 0
         key = (number, last.number, value_s, executions_s)
         over = self._over.get(account_id)
         if over is None or over.key != key or over.activity is not activity:

@@ -66,8 +66,7 @@ class Execution:
             return ZERO
         if not self._filled and not self._reduced:
             return order.quantity - order.filled
-        gone = self._filled.get(order.order_id, ZERO) + self._reduced.get(order.order_id, ZERO)
-        return order.leaves - gone
+        return order.leaves - self._filled.get(order.order_id, ZERO) - self._reduced.get(order.order_id, ZERO)
 
     def filled(self, order: Order) -> Decimal:
         """Return the lots of `order` that are filled after what has been decided."""
@@ -335,7 +334,8 @@ class Execution:
                 )
             )
             self._routed[order.order_id] = self._routed.get(order.order_id, ZERO) + leg.quantity
-            self.come_back(order=order, lots=-leg.quantity)
+            if self.came_back(order):
+                self.come_back(order=order, lots=-leg.quantity)
             self.sent_to[leg.venue] = self.sent_to.get(leg.venue, 0) + 1
 
     def cancel(self, *, order: Order, outcome: str, reason: str) -> None:

@@ -179,16 +179,7 @@ def holding_of(
 
 def symbol_margin(*, holding: Holding, terms: MarginTerms, lot_value: Decimal) -> Decimal:
     """Return the margin that one symbol binds, unrounded; working orders count as filled the dearer way (P-17)."""
-    h = holding
-    long, long_weight, short, short_weight = h.long_lots, h.long_weight, h.short_lots, h.short_weight
-    most = _margin(long, long_weight, short, short_weight, h, terms, lot_value) if long or short else ZERO
-    if h.buy_working:
-        bought = long_weight + h.buy_working * terms.percent
-        most = max(most, _margin(long + h.buy_working, bought, short, short_weight, h, terms, lot_value))
-    if h.sell_working:
-        sold = short_weight + h.sell_working * terms.percent
-        most = max(most, _margin(long, long_weight, short + h.sell_working, sold, h, terms, lot_value))
-    return most
+    return _dearest(holding, holding.buy_working, holding.sell_working, terms, lot_value)
 
 
 def required_for(
@@ -204,25 +195,19 @@ def required_for(
 
     The order counts as working beside the others; `news_percent` is that of a window open now (0 without one).
     """
-    buying = side is _BUY
-    after = Holding(
-        long_lots=holding.long_lots,
-        long_weight=holding.long_weight,
-        short_lots=holding.short_lots,
-        short_weight=holding.short_weight,
-        buy_working=holding.buy_working + quantity if buying else holding.buy_working,
-        sell_working=holding.sell_working if buying else holding.sell_working + quantity,
-        news_lots=holding.news_lots,
-        news_percent=holding.news_percent,
-    )
+    after, buys, sells = holding, holding.buy_working, holding.sell_working
+    before = _dearest(holding, buys, sells, terms, lot_value)
+    if side is _BUY:
+        buys += quantity
+    else:
+        sells += quantity
     if news_percent:
         net = holding.long_lots - holding.short_lots
         lots = new_net_lots(net_before=net, net_after=net + side.sign * quantity)
         after = msgspec.structs.replace(
-            after, news_lots=after.news_lots + lots, news_percent=max(after.news_percent, news_percent)
+            holding, news_lots=holding.news_lots + lots, news_percent=max(holding.news_percent, news_percent)
         )
-    before = symbol_margin(holding=holding, terms=terms, lot_value=lot_value)
-    return max(ZERO, symbol_margin(holding=after, terms=terms, lot_value=lot_value) - before)
+    return max(ZERO, _dearest(after, buys, sells, terms, lot_value) - before)
 
 
 def account_margin(
@@ -260,6 +245,19 @@ def reaches(*, margin: AccountMargin, level_percent: Decimal, inclusive: bool = 
         return margin.equity < 0
     equity, bar = margin.equity * HUNDRED, margin.used * level_percent
     return equity <= bar if inclusive else equity < bar
+
+
+def _dearest(h: Holding, buys: Decimal, sells: Decimal, terms: MarginTerms, value: Decimal) -> Decimal:
+    """Return the margin of what is held, with so many lots working each way: as it is, or one way of them filled."""
+    long, long_weight, short, short_weight = h.long_lots, h.long_weight, h.short_lots, h.short_weight
+    most = _margin(long, long_weight, short, short_weight, h, terms, value) if long or short else ZERO
+    if buys:
+        bought = long_weight + buys * terms.percent
+        most = max(most, _margin(long + buys, bought, short, short_weight, h, terms, value))
+    if sells:
+        sold = short_weight + sells * terms.percent
+        most = max(most, _margin(long, long_weight, short + sells, sold, h, terms, value))
+    return most
 
 
 def _margin(

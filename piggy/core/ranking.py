@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from piggy.core.accounts import Venue
+from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel
 from piggy.core.orders import Side
-from piggy.core.routing import rank, reachable
+from piggy.core.pricing import worst_price
+from piggy.core.routing import rank_levels
 from piggy.core.routing_rules import CostModel, VenueScore
 from piggy.core.staging import canaries, is_its_turn, venues_for
 from piggy.core.verdicts import VenueConsidered, packed
@@ -35,8 +37,19 @@ class Rankings:
     """The latest ranking of each side of each symbol; what is kept never outlives its inputs."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, bool], tuple[tuple[AttributedLevel, ...], Version, str, Ranking]] = {}
+        self._held: dict[tuple[str, bool], tuple[tuple[AttributedLevel, ...], Version, Decimal | None, Ranking]] = {}
         self._canaries: tuple[int, tuple[Venue, ...]] = (-1, ())
+        self._worst: dict[tuple[str, bool], tuple[Decimal, Decimal, Instrument, Decimal]] = {}
+
+    def worst(self, *, price: Decimal, bps: Decimal, instrument: Instrument, side: Side) -> Decimal:
+        """Return what `pricing.worst_price` says; it is worked out anew once any of what it follows from is another."""
+        key = (instrument.symbol, side is _BUY)
+        held = self._worst.get(key)
+        if held is not None and held[0] is price and held[1] is bps and held[2] is instrument:
+            return held[3]
+        worst = worst_price(price=price, bps=bps, instrument=instrument, side=side)
+        self._worst[key] = (price, bps, instrument, worst)
+        return worst
 
     def spared(self, *, order_id: str, venues: Mapping[str, Venue], config_version: int) -> tuple[str, ...]:
         """Return the canaries whose turn the order is not."""
@@ -68,9 +81,9 @@ class Rankings:
         # A tuple of levels is the same object until a quote changes.
         key = (symbol, side is _BUY)
         held = self._held.get(key)
-        if held is not None and held[0] is levels and held[1] == version and held[2] == str(limit):
+        if held is not None and held[0] is levels and held[1] == version and _alike(held[2], limit):
             return held[3]
-        considered = rank(
+        considered, found = rank_levels(
             venues=venues_for(order_id=order_id, venues=venues),
             levels=levels,
             excluded=excluded,
@@ -79,8 +92,12 @@ class Rankings:
             side=side,
             limit=limit,
         )
-        found = reachable(levels=levels, ranked=considered, side=side, limit=limit)
         ranking = Ranking(considered, packed(considered=considered), found)
         if version is not None:
-            self._held[key] = (levels, version, str(limit), ranking)
+            self._held[key] = (levels, version, limit, ranking)
         return ranking
+
+
+def _alike(limit: Decimal | None, other: Decimal | None) -> bool:
+    """Whether two limits are the same to the digit, as texts of the ranking name them."""
+    return limit is other or str(limit) == str(other)

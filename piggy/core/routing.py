@@ -65,8 +65,13 @@ def split(
         share = _nearest(closing * position.a_lots / held, closing, instrument)
         a_closing = max(closing - position.b_lots, min(share, position.a_lots))
     opening = quantity - closing
-    again = on_step(lots=min(opening, max(ZERO, came_back - a_closing)), instrument=instrument)
-    a_opening = again + _nearest((opening - again) * treatment.a_percent / HUNDRED, opening - again, instrument)
+    # Nothing, to the digits of a step: what comes of it is written with them.
+    again = ZERO % instrument.lot_step
+    if came_back:
+        again = on_step(lots=min(opening, max(ZERO, came_back - a_closing)), instrument=instrument)
+    fresh = opening - again
+    share = fresh if treatment.book_mode is _A else fresh * treatment.a_percent / HUNDRED
+    a_opening = again + _nearest(share, fresh, instrument)
     why = _why(treatment=treatment, closing=closing, opening=opening)
     if again:
         why = f"{why}; {again} came back from venues and stay A's"
@@ -99,41 +104,74 @@ def rank(
 
     `levels` are the live consolidated levels of the side that is taken, best first; a venue without one has no quote.
     """
+    considered, _ = _ranked(venues, levels, excluded, scores, cost_model, side, limit)
+    return considered
+
+
+def rank_levels(
+    *,
+    venues: Mapping[str, Venue],
+    levels: Sequence[AttributedLevel],
+    excluded: Mapping[str, str],
+    scores: Mapping[str, VenueScore],
+    cost_model: CostModel,
+    side: Side,
+    limit: Decimal | None,
+) -> tuple[tuple[VenueConsidered, ...], tuple[AttributedLevel, ...]]:
+    """Return what `rank` says, and what `reachable` then says of the same levels and limit."""
+    considered, asked = _ranked(venues, levels, excluded, scores, cost_model, side, limit)
+    if len({level.venue for level in levels}) == len(levels):
+        # One level each, as venues mostly quote: they are dealt at in the order of their ranks.
+        return considered, tuple(asked)
+    return considered, reachable(levels=levels, ranked=considered, side=side, limit=limit)
+
+
+def _ranked(
+    venues: Mapping[str, Venue],
+    levels: Sequence[AttributedLevel],
+    excluded: Mapping[str, str],
+    scores: Mapping[str, VenueScore],
+    cost_model: CostModel,
+    side: Side,
+    limit: Decimal | None,
+) -> tuple[tuple[VenueConsidered, ...], list[AttributedLevel]]:
+    """Return every venue as `rank` does, and the best levels of those that are asked, in that order."""
     # The last one wins, so that read backwards each venue's best level does.
     best = {level.venue: level for level in reversed(levels)}
     buying, free = side is _BUY, cost_model == FREE
     usable: list[Usable] = []
     passed: list[VenueConsidered] = []
     for name, venue in venues.items():
-        reject_rate = scores[name].reject_rate if name in scores else ZERO
+        score = scores.get(name, UNSCORED)
         found = best.get(name)
         if found is None or not venue.enabled or name in excluded:
             text = excluded.get(name) or _refusal(venue)
-            passed.append(_passed_over(venue, found, reject_rate, text))
+            passed.append(_passed_over(venue, found, score.reject_rate, text))
             continue
         price, cost = found.price, ZERO
         if limit is not None and (price > limit if buying else price < limit):
-            passed.append(_passed_over(venue, found, reject_rate, f"quotes {price}, beyond the limit {limit}"))
+            text = f"quotes {price}, beyond the limit {limit}"
+            passed.append(_passed_over(venue, found, score.reject_rate, text))
             continue
         if not free:
-            score = scores.get(name, UNSCORED)
             cost = venue_cost(model=cost_model, price=price, fee_per_million=venue.commission_per_million, score=score)
             price = price + cost if buying else price - cost
-        usable.append((price if buying else -price, -found.size, reject_rate, venue.priority, name, found, cost))
+        usable.append((price if buying else -price, -found.size, score.reject_rate, venue.priority, name, found, cost))
     usable.sort()
     ranked: list[VenueConsidered] = []
-    place = 0
+    asked: list[AttributedLevel] = []
     for _, _, reject_rate, priority, name, level, cost in usable:
+        place = len(asked) + 1
         if venues[name].shadow:
             # It is ranked and recorded as if it were asked, and never is.
-            rank, text = 0, f"shadow: would be choice {place + 1}"
+            rank, text = 0, f"shadow: would be choice {place}"
         else:
-            place += 1
-            rank, text = place, f"choice {place}" if place > 1 else "best price"
+            rank, text = place, f"choice {place}" if asked else "best price"
+            asked.append(level)
         at_us = level.received_at_us
         ranked.append(VenueConsidered(name, level.price, level.size, at_us, reject_rate, priority, rank, cost, text))
     passed.sort(key=_name)
-    return (*ranked, *passed)
+    return (*ranked, *passed), asked
 
 
 def legs(
@@ -160,13 +198,6 @@ def reachable(
 ) -> tuple[AttributedLevel, ...]:
     """Return the levels inside `limit` of the venues that may be asked, in the order that they are dealt at."""
     buying = side is _BUY
-    level_of = {level.venue: level for level in levels}
-    if len(level_of) == len(levels):
-        # One level each, as venues mostly quote: they are dealt at in the order of their ranks.
-        asked = [level_of[seen.venue] for seen in ranked if seen.rank]
-        if limit is not None:
-            asked = [level for level in asked if (level.price <= limit if buying else level.price >= limit)]
-        return tuple(asked)
     place = {seen.venue: (seen.rank, seen.cost or ZERO) for seen in ranked if seen.rank}
     found: list[tuple[Decimal, int, int, AttributedLevel]] = []
     for at, level in enumerate(levels):

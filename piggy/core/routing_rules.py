@@ -13,6 +13,8 @@ from piggy.core.accounts import BookMode, Group
 from piggy.core.money import ZERO
 
 HUNDRED = Decimal(100)
+# Looking a member up in its enum class costs more than a comparison does, and every order asks.
+_A, _MIXED = BookMode.A, BookMode.MIXED
 MINUTE_US = 60_000_000
 DEALER_TIMEOUT_S_MAX = 600
 WEEK_MINUTES = 7 * 24 * 60
@@ -233,9 +235,9 @@ def shadowed_rules(*, policy: RoutingPolicy) -> tuple[str, ...]:
 
 
 def _a_percent(mode: BookMode, percent: Decimal) -> Decimal:
-    if mode is BookMode.MIXED:
+    if mode is _MIXED:
         return percent
-    return HUNDRED if mode is BookMode.A else ZERO
+    return HUNDRED if mode is _A else ZERO
 
 
 def _is_in(value: str, allowed: tuple[str, ...]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -47,10 +48,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def passed(self) -> bool:
-        for check in self.checks:  # noqa: SIM110 -- every order asks, and a generator would cost twice as much.
-            if not check.passed:
-                return False
-        return True
+        return all(map(_passed, self.checks))
 
     @property
     def reasons(self) -> tuple[Check, ...]:
@@ -92,6 +90,8 @@ class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         return _venues.decode(self.venues) if self.venues else ()
 
 
+# Every order asks, and a generator would cost several times as much.
+_passed = attrgetter("passed")
 _encoder = msgspec.msgpack.Encoder()
 _venues = msgspec.msgpack.Decoder(tuple[VenueConsidered, ...])
 

@@ -22,7 +22,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, TimeInForce
 from piggy.core.positions import Position, opening_lots
-from piggy.core.pricing import at_least_as_good, client_price, raw_limit, worst_price
+from piggy.core.pricing import at_least_as_good, client_price, raw_limit
 from piggy.core.ranking import Ranking
 from piggy.core.retrying import ATTEMPTS_MAX, may_rest, passed_over
 from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
@@ -89,8 +89,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     if moment.market.is_deep:
         front = moment.front(account_id=account.account_id, symbol=terms.symbol, side=side, levels=levels)
     best = front.price if front else levels[0].price if levels else None
-    slippage = moment.slippage_bps(group=account.group)
-    limit = _raw_limit(terms=terms, bps=slippage, instrument=instrument, best=best, markup=markup)
+    limit = _raw_limit(terms=terms, instrument=instrument, best=best, markup=markup, moment=moment)
     treated = treatment_of(terms=terms, moment=moment)
     if order.guaranteed:
         return _guaranteed(
@@ -286,7 +285,7 @@ def street_price(*, terms: OrderTerms, moment: Moment) -> Decimal | None:
 
 
 def _raw_limit(
-    *, terms: OrderTerms, bps: Decimal, instrument: Instrument, best: Decimal | None, markup: Decimal | None
+    *, terms: OrderTerms, instrument: Instrument, best: Decimal | None, markup: Decimal | None, moment: Moment
 ) -> Decimal | None:
     """Return the worst raw price for the order: its limit less markup, or the market protection; None off quotes.
 
@@ -299,7 +298,8 @@ def _raw_limit(
         return raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
     if best is None:
         return None
-    worst = worst_price(price=best, bps=bps, instrument=instrument, side=terms.side)
+    bps = moment.slippage_bps(group=moment.state.accounts[terms.account_id].group)
+    worst = moment.rankings.worst(price=best, bps=bps, instrument=instrument, side=terms.side)
     if terms.limit_price is not None:
         own = raw_limit(limit=terms.limit_price, markup=markup, side=terms.side)
         return own if at_least_as_good(price=own, limit=worst, side=terms.side) else worst

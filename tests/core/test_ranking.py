@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from piggy.core import commands as cmd
 from piggy.core.accounts import Venue
+from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel, Level, VenueQuote
 from piggy.core.orders import OrderTerms, Side
+from piggy.core.pricing import worst_price
 from piggy.core.quotes import Market
 from piggy.core.ranking import Rankings
 from piggy.core.routing import rank, reachable
 from piggy.core.routing_rules import CostModel, RoutingPolicy, VenueScore
 from piggy.core.verdicts import VenueConsidered, packed
-from tests.core.floor import Floor
+from tests.core.floor import EURUSD, Floor
 
 NOW_US = 1_700_000_000_000_000
 NAMES = ("LP1", "LP2", "LP3")
+PRICES = tuple(Decimal(price) for price in ("1.10000", "1.1", "1.10007", "1.23456"))
+BOUNDS = tuple(Decimal(bps) for bps in ("50", "50.00", "3"))
+COARSE = msgspec.structs.replace(EURUSD, tick_size=Decimal("0.0005"))
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("quote"), st.sampled_from(NAMES), st.integers(0, 3), st.integers(1, 3)),
@@ -84,6 +90,31 @@ def test_a_remembered_ranking_is_what_ranking_anew_would_say(steps: list[tuple[o
             assert repr(found.considered) == repr(anew)
             assert found.venues == packed(considered=anew)
             assert found.reachable == reachable(levels=levels, ranked=anew, side=side, limit=limit)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(PRICES), st.sampled_from(BOUNDS), st.sampled_from((EURUSD, COARSE)), st.sampled_from(Side)
+        ),
+        max_size=12,
+    )
+)
+def test_a_remembered_protection_is_what_the_worst_price_is_now(
+    asked: list[tuple[Decimal, Decimal, Instrument, Side]],
+) -> None:
+    """P-10: of equal prices and bounds too, which may be written with other digits."""
+    rankings = Rankings()
+    for price, bps, instrument, side in asked:
+        found = rankings.worst(price=price, bps=bps, instrument=instrument, side=side)
+        assert str(found) == str(worst_price(price=price, bps=bps, instrument=instrument, side=side))
+
+
+def test_a_protection_is_worked_out_once_for_each_price() -> None:
+    rankings = Rankings()
+    first = rankings.worst(price=PRICES[0], bps=BOUNDS[0], instrument=EURUSD, side=Side.BUY)
+    assert rankings.worst(price=PRICES[0], bps=BOUNDS[0], instrument=EURUSD, side=Side.BUY) is first
+    assert rankings.worst(price=Decimal("1.10000"), bps=BOUNDS[0], instrument=EURUSD, side=Side.BUY) is not first
 
 
 def test_the_levels_are_the_same_object_until_a_quote_changes_or_ages() -> None:

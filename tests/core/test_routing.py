@@ -190,6 +190,21 @@ def test_parts_of_100_000_random_splits_add_up_exactly() -> None:
         assert why
 
 
+@pytest.mark.parametrize("mode", list(BookMode))
+@pytest.mark.parametrize("came_back", ["0", "0.3"])
+def test_lots_are_split_to_the_digits_of_a_step_however_they_were_asked_for(mode: BookMode, came_back: str) -> None:
+    """INV-21: one lot may be asked for as 1, as 1.00 and as 1E0, and is written the same."""
+    treated = treatment(policy=None, group=msgspec.structs.replace(GROUP, book_mode=mode), situation=HERE)
+    texts = set()
+    for lots in ("1", "1.0", "1.00", "1E0"):
+        a, b, _ = split(
+            treatment=treated, instrument=EURUSD, quantity=Decimal(lots), side=Side.BUY, position=None,
+            came_back=Decimal(came_back),
+        )  # fmt: skip
+        texts.add((str(a.normalize()), str(b.normalize()), str(a) == str(a.quantize(EURUSD.lot_step))))
+    assert len(texts) == 1
+
+
 @given(a=st.integers(0, 500), b=st.integers(0, 500), asked=st.integers(1, 1500), mode=st.sampled_from(list(BookMode)))
 def test_a_close_never_takes_more_from_a_book_than_it_opened(a: int, b: int, asked: int, mode: BookMode) -> None:
     held = Decimal(a + b) / 100
