@@ -237,7 +237,7 @@ class Connection(asyncio.Protocol):
             self._fail(414, "ADDRESS_TOO_LONG")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key = _lower(name)
+        key, value = _lower(name), value.rstrip(b" \t")
         self._header_bytes += len(name) + len(value)
         self._header_lines += 1
         if self._header_bytes > HEADER_BYTES_MAX or self._header_lines > HEADER_LINES_MAX:

@@ -7,6 +7,7 @@ own. Nothing waits for the tape: where PostgreSQL is slow it is dropped, said al
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any, LiteralString
@@ -29,6 +30,8 @@ LOOKED_EVERY_US = 200_000
 CHUNK_EVERY_US = 10_000_000
 BEGIN_EVERY_US = 900_000_000
 LOOK_S = 0.5
+# The term does not end before the tape does.
+LAST_S_MAX = 1.0
 ENTRIES_MAX, HELD_BYTES_MAX = 50_000, 64 * 2**20
 PRUNE_EVERY_US = 600_000_000
 DAY_US = 86_400_000_000
@@ -140,7 +143,9 @@ class Tape:
             # Trading does not end with the tape; whoever replays is told what is missing.
             log.error("no tape until the next term", extra={"error": str(error)})
         finally:
-            await self.write(connection=connection, context=context, all_of_it=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_S_MAX):
+                    await self.write(connection=connection, context=context, all_of_it=True)
             for tenant in list(self.reels):
                 self._end(tenant)
 

@@ -122,6 +122,13 @@ def test_what_may_be_read_in_two_ways_or_has_no_end_is_refused_and_its_connectio
         assert slow.says(*(request_[at : at + 1] for at in range(len(request_)))) == [status] and slow.asked == []
 
 
+def test_blanks_around_a_value_are_no_part_of_it() -> None:
+    client = Client()
+    assert client.says(HEAD + b"X-Piggy-Signature:\tab \t\r\nContent-Length:  2 \r\n\r\nab") == [200]
+    (request,) = client.asked
+    assert (request.body, request.headers["x-piggy-signature"]) == (b"ab", "ab")
+
+
 def test_chunks_of_nothing_but_extensions_have_an_end() -> None:
     client = Client()
     client.says(CHUNKED + b"\r\n")

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from piggy.core.answers import Answer
+from piggy.engine import tape
 from piggy.engine.lease import Lease
 from piggy.engine.link import LAST_S_MAX, Link
 from piggy.engine.loop import Item
@@ -88,6 +89,8 @@ async def test_f_08_without_a_word_from_postgresql_an_engine_steps_down_within_i
         ask(loop)
         await until(lambda: heard)
         assert isinstance(heard.pop(), Answer)
+        # Until the tape has nothing under way; what it still has to write must hold nobody up either.
+        await asyncio.sleep(2 * tape.LOOK_S)
         relay.freeze()
         began_s = time.monotonic()
         ask(loop)
