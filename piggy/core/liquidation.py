@@ -100,6 +100,7 @@ def stop_out_plan(*, account_id: str, execution: Execution) -> Ladder | None:
     state, account = moment.state, moment.account(account_id)
     group, balance = moment.group_of(account_id), state.balances.get(account_id, ZERO)
     lines: list[OpenLine] = []
+    going_of: set[str] = set()
     for position_id in sorted(state.positions_of.get(account_id, ())):
         line = _line(position=state.positions[position_id], moment=moment)
         if line is None:
@@ -107,8 +108,12 @@ def stop_out_plan(*, account_id: str, execution: Execution) -> Ladder | None:
         going = execution.under_way(position=line.position)
         left, realised = _without(line, going)
         balance += realised
+        if going:
+            going_of.add(line.position.symbol)
         if left is not None:
             lines.append(left)
+    untouched = {line.position.symbol for line in lines} - going_of
+    bound = {symbol: state.margins[key] for symbol in untouched if (key := (account_id, symbol)) in state.margins}
     return ladder(
         lines=lines,
         balance=balance,
@@ -118,6 +123,7 @@ def stop_out_plan(*, account_id: str, execution: Execution) -> Ladder | None:
         mode=group.stop_out_mode,
         inclusive=group.stop_out_inclusive,
         turnover=moment.turnover(account_id),
+        bound=bound,
     )
 
 
@@ -182,14 +188,13 @@ def _line(*, position: Position, moment: Moment) -> OpenLine | None:
     if rate is None:
         return None
     held = positions_in(state=state, account_id=account.account_id, symbol=position.symbol)
-    opened = state.rates.get((instrument.quote, account.currency), rate)
     return OpenLine(
         position=position,
         close_price=price,
         rate=rate,
         contract_size=instrument.contract_size,
         lot_step=instrument.lot_step,
-        lot_value=open_lot_value(positions=held, instrument=instrument, account=account, rate=opened),
+        lot_value=open_lot_value(positions=held, instrument=instrument, account=account, rate=rate),
         terms=terms_of(state=state, account=account, instrument=instrument),
         trusted=_trusted(position=position, moment=moment, group=group),
         plan=commission_plan(

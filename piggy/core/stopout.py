@@ -2,12 +2,13 @@
 
 A close moves floating profit into the balance, so equity stays but for its commission, and used margin falls: the
 level rises with every rung.
+Until something of a symbol is closed it binds what it did; what is left is then bound at the rate of the close.
 A line whose price is stale or without a quorum is never closed on it; it waits for its first good tick.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_UP, Decimal
 
 import msgspec
@@ -65,7 +66,7 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Book(msgspec.Struct, kw_only=True):
-    """The account while the ladder is worked out."""
+    """The account while the ladder is worked out; `bound` is the margin of symbols of which nothing was closed."""
 
     lines: dict[str, OpenLine]
     balance: Decimal
@@ -73,10 +74,11 @@ class Book(msgspec.Struct, kw_only=True):
     currency: str
     now_us: int
     turnover: Decimal = ZERO
+    bound: dict[str, Decimal] = {}
 
     def trial(self) -> Book:
         """Return a copy to try closes on."""
-        return msgspec.structs.replace(self, lines=dict(self.lines))
+        return msgspec.structs.replace(self, lines=dict(self.lines), bound=dict(self.bound))
 
     def margin(self) -> AccountMargin:
         """Return the account's margin with what is still open."""
@@ -85,7 +87,7 @@ class Book(msgspec.Struct, kw_only=True):
             balance=self.balance,
             credit=self.credit,
             floating=sum((line_floating(line=line) for line in lines), ZERO),
-            used=used_margin(lines=lines, now_us=self.now_us),
+            used=used_margin(lines=lines, now_us=self.now_us, bound=self.bound),
             currency=self.currency,
         )
 
@@ -96,19 +98,21 @@ def line_floating(*, line: OpenLine) -> Decimal:
     return floating(position=line.position, bid=price, ask=price, contract_size=line.contract_size) * line.rate
 
 
-def used_margin(*, lines: Sequence[OpenLine], now_us: int) -> Decimal:
-    """Return the margin that the lines bind, netted per symbol, unrounded."""
+def used_margin(*, lines: Sequence[OpenLine], now_us: int, bound: Mapping[str, Decimal]) -> Decimal:
+    """Return the margin that the lines bind, netted per symbol, unrounded; of some it is known (`bound`)."""
     by_symbol: dict[str, list[OpenLine]] = {}
     for line in lines:
         by_symbol.setdefault(line.position.symbol, []).append(line)
     return sum(
         (
-            symbol_margin(
+            bound[symbol]
+            if symbol in bound
+            else symbol_margin(
                 holding=holding_of(positions=[line.position for line in group], now_us=now_us),
                 terms=group[0].terms,
                 lot_value=group[0].lot_value,
             )
-            for group in by_symbol.values()
+            for symbol, group in by_symbol.items()
         ),
         ZERO,
     )
@@ -126,14 +130,24 @@ def ladder(
     partial: bool = True,
     inclusive: bool = False,
     turnover: Decimal = ZERO,
+    bound: Mapping[str, Decimal] = {},
 ) -> Ladder:
     """Return the closes that bring the account back to `level_percent`; empty when the level is not reached.
 
     `partial` closes only the lots it takes; otherwise whole positions, one after another, until the level holds. The
-    same call on prices that did not happen yet is the preview. `turnover` is what tiers of commission begin from.
+    same call on prices that did not happen yet is the preview. `turnover` is what tiers of commission begin from,
+    `bound` what symbols bind now, as it was booked.
     """
     open_ = {line.position.position_id: line for line in lines}
-    book = Book(lines=open_, balance=balance, credit=credit, currency=currency, now_us=now_us, turnover=turnover)
+    book = Book(
+        lines=open_,
+        balance=balance,
+        credit=credit,
+        currency=currency,
+        now_us=now_us,
+        turnover=turnover,
+        bound=dict(bound),
+    )
     before = book.margin()
     if not reaches(margin=before, level_percent=level_percent, inclusive=inclusive):
         return Ladder(before=before, after=before)
@@ -261,6 +275,7 @@ def _close(book: Book, line: OpenLine, lots: Decimal) -> Rung:
     realised = round_money(amount=fold.realised_quote * line.rate, currency=book.currency)
     cost = _commission(book, line, lots)
     book.balance += realised - cost
+    book.bound.pop(position.symbol, None)
     if fold.position is None:
         del book.lines[position.position_id]
     else:
