@@ -12,6 +12,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.desk import Desk
+from piggy.core.margin import MarginSettings, MarginTier
 from piggy.core.orders import OrderTerms, OrderType, Side
 from tests.core.floor import Floor, canonical, only
 from tests.core.test_desk_margin import trade_option, with_option
@@ -43,6 +44,29 @@ def test_an_order_that_would_have_closed_binds_once_there_is_nothing_to_close(fl
     assert reserved(floor) == LOT and floor.desk.state.used_margin["b1"] == 0
     floor.do(cmd.CancelOrder(order_id="O000000002", account_id="b1"))
     assert reserved(floor) == 0
+
+
+def test_what_an_order_came_to_bind_is_given_back_with_it_and_no_more(floor: Floor) -> None:
+    floor.place("b1", BUY, "1")
+    for lots in ("0.6", "0.4"):
+        floor.place("b1", SELL, lots, limit_price="1.10500")
+    floor.place("b1", SELL, "1")
+    assert reserved(floor) == LOT
+    floor.do(cmd.CancelOrder(order_id="O000000002", account_id="b1"))
+    assert reserved(floor) == LOT * D("0.4")
+
+
+def test_orders_at_several_prices_bind_by_what_they_come_to_together(floor: Floor) -> None:
+    """221,500 in all: 3.33 % of 200,000 and 10 % of what is above, each order by its share of the whole."""
+    tiers = (MarginTier(above=D(200_000), percent=D(10)),)
+    floor.do(cmd.ConfigureMargin(group="b", symbol="EURUSD", settings=MarginSettings(tiers=tiers)))
+    floor.place("b1", BUY, "2")
+    for price in ("1.10500", "1.11000"):
+        floor.place("b1", SELL, "1", limit_price=price)
+    floor.place("b1", SELL, "2")
+    assert abs(reserved(floor) - 8_810) < D("0.01")
+    floor.do(cmd.CancelOrder(order_id="O000000003", account_id="b1"))
+    assert abs(reserved(floor) - 8_810 * D(110_500) / D(221_500)) < D("0.01")
 
 
 def test_money_that_an_order_needs_is_not_lent_again(floor: Floor) -> None:
