@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from piggy.adapters.fix.config import Dialect, FillRule, SessionConfig
 from piggy.adapters.fix.messages import SOH, at_us, fields, order_id_of
 from piggy.adapters.fix.refresh import Refresher
-from piggy.adapters.fix.refusals import REJECTS, REPLACE_REFUSED, REPLACED, refused
+from piggy.adapters.fix.refusals import REJECTS, REPLACE_REFUSED, REPLACED, cancelled_id, refused
 from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport, VenueReport
 from piggy.core.commands import (
     AnyCommand,
@@ -32,6 +32,7 @@ _SIDES = {"1": Side.BUY, "2": Side.SELL}
 _DUPLICATE_ORDER, _UNKNOWN_ORDER = "6", "5"
 _ANSWERS_REPLACE = "2"
 _TEXT_MAX = 200
+UNITS_DIGITS_MAX = 24
 # 8, 9 and 35 come first, in this order.
 _MASS_QUOTE = "35=i"
 # Of a MassQuote's entry: side, where its price may be, where its size is.
@@ -69,7 +70,8 @@ def read_report(*, text: str, config: SessionConfig) -> VenueReport:
 def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
     exec_type = values["150"]
     named = values["41"] if values.get("41") and exec_type in "456CE" else values.get("11", "")
-    cl_ord_id = order_id_of(cl_ord_id=named)
+    # While a cancel is under way some name it even on a fill.
+    cl_ord_id = order_id_of(cl_ord_id=cancelled_id(cancel_id=named))
     if exec_type in _FILLS:
         return _fill(values, config, cl_ord_id)
     if exec_type in _RESTATING:
@@ -95,12 +97,13 @@ def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
         command = RecordVenueDoubt(
             venue=config.venue, cl_ord_id=cl_ord_id, text="the LP saw this id twice", occurred_at_us=happened_us
         )
-    elif exec_type == "8":
+    elif exec_type == "8" and not filled:
         kind = ReportKind.REJECT
         command = RecordVenueReject(
             venue=config.venue, cl_ord_id=cl_ord_id, code=values.get("103", ""), text=text, occurred_at_us=happened_us
         )
-    elif exec_type in "34C":
+    elif exec_type in "348C":
+        # A refusal of an order that had dealt ends it with what was dealt, heard of or not.
         kind = ReportKind.DONE
         command = RecordVenueDone(
             venue=config.venue, cl_ord_id=cl_ord_id, filled=filled, text=text, occurred_at_us=happened_us
@@ -213,6 +216,9 @@ def _mapping(values: dict[str, str], config: SessionConfig) -> SymbolMapping:
 
 
 def _lots(units: str, config: SessionConfig, values: dict[str, str]) -> Decimal:
+    number = Decimal(units)
+    if not (number.is_finite() and number >= 0) or number.adjusted() > UNITS_DIGITS_MAX:
+        raise UnableToReadReport(f"{units[:40]} is no number of units.")
     return _plain_lots(units, _mapping(values, config)) if Decimal(units) else Decimal(0)
 
 

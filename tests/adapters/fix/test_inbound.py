@@ -120,6 +120,8 @@ def test_a_status_answer_says_how_the_order_stands(status: str, more: dict[str, 
     [
         {"t32": "0"}, {"t32": "-1"}, {"t31": ""}, {"t31": "0"}, {"t31": "None"}, {"t17": ""}, {"t54": "9"},
         {"t55": "GBPUSD"}, {"t60": "yesterday"}, {"t35": "j"}, {"t32": ""},
+        {"t32": "Infinity"}, {"t32": "1E999999"}, {"t14": "NaN"}, {"t150": "4", "t14": "NaN"},
+        {"t150": "4", "t14": "Infinity"}, {"t150": "I", "t14": "all"}, {"t31": "NaN"},
     ],
 )  # fmt: skip
 def test_what_no_lp_may_say_is_refused_for_parking(changed: dict[str, str]):
@@ -265,6 +267,22 @@ def test_reports_of_a_changed_order_are_of_the_one_order_whatever_id_they_name()
     assert (kept.kind, kept.standing, kept.command) == (ReportKind.IGNORED, "replace_refused", None)
     uncancelled = read_report(text=execution(**refused, t434="1"), config=config())
     assert (uncancelled.kind, uncancelled.cl_ord_id) == (ReportKind.UNCANCEL, "o1-LP1-1")
+
+
+@pytest.mark.parametrize("cancel", ["o1-LP1-1-C", "o1-LP1-1-C2", "o1-LP1-1-R1-C"])
+def test_a_fill_that_names_the_cancel_under_way_is_one_of_its_order(cancel: str) -> None:
+    """Some LPs put the newest request's id in 11 while it is pending; the fill is the order's all the same."""
+    fill = read_report(text=execution(t11=cancel, t41="o1-LP1-1", t39="6"), config=config())
+    assert (fill.kind, fill.cl_ord_id, fill.command.cl_ord_id) == (ReportKind.FILL, "o1-LP1-1", "o1-LP1-1")
+    ended = read_report(text=execution(t150="4", t39="4", t11=cancel), config=config())
+    assert (ended.kind, ended.cl_ord_id) == (ReportKind.DONE, "o1-LP1-1"), "though it names no order at all"
+
+
+def test_a_reject_of_an_order_that_dealt_ends_it_with_what_it_dealt() -> None:
+    """Else a fill that is on its way would come to a leg that is over, with its lots dealt elsewhere."""
+    report = read_report(text=execution(t150="8", t39="8", t14="100000", t58="halted"), config=config())
+    assert isinstance(report.command, RecordVenueDone)
+    assert (report.kind, report.command.filled, report.command.text) == (ReportKind.DONE, Decimal(1), "halted")
 
 
 def test_every_answer_to_a_status_request_counts_though_its_exec_id_is_always_0() -> None:
