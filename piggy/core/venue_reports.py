@@ -37,7 +37,8 @@ def record_ack(*, command: RecordVenueAck, moment: Moment) -> Events:
     child = moment.state.children.get(command.cl_ord_id)
     if child is None:
         return _of_no_leg(command.venue, command.cl_ord_id, "acknowledged an order we never sent", moment)
-    if child.closed or (child.acknowledged and not child.in_doubt):
+    if child.closed or child.differs or (child.acknowledged and not child.in_doubt):
+        # Of a leg whose end was told and a fill of which is missing, that it began settles nothing.
         return []
     return [
         ev.ChildOrderAcknowledged(
@@ -94,7 +95,8 @@ def record_reject(*, command: RecordVenueReject, moment: Moment) -> Events:
     child = moment.state.children.get(command.cl_ord_id)
     if child is None:
         return _of_no_leg(command.venue, command.cl_ord_id, f"rejected: {command.text}", moment)
-    if child.closed:
+    if child.closed or child.differs:
+        # Nor does a refusal of what the venue says it has dealt: whether those lots live, nobody knows.
         return []
     closed = leg_closed(
         child=child,
