@@ -12,7 +12,14 @@ FORMAT = "1"
 PACKAGE = "piggy.core"
 FOLD = "piggy.core.folding"
 # Of these only their own text: the desk also decides, and that changes no snapshot.
-ALSO = ("piggy.core.desk", "piggy.core.shelf", "piggy.core.forgotten", "piggy.engine.snapshot")
+ALSO = (
+    "piggy.core.desk",
+    "piggy.core.shelf",
+    "piggy.core.forgotten",
+    "piggy.core.leaving",
+    "piggy.engine.snapshot",
+    "piggy.messaging.upcasting",
+)
 
 
 @cache

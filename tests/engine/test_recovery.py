@@ -123,6 +123,19 @@ async def test_a_snapshot_of_another_fold_is_ignored_and_then_removed(
     assert await ledger.found_at() == 0, "the old fold's snapshot is gone"
 
 
+@pytest.mark.parametrize("name", ["piggy.core.folding", "piggy.core.leaving", "piggy.messaging.upcasting"])
+def test_f_27_what_reads_an_event_differently_makes_another_fold(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of upcasting that is mended would else count only for what no snapshot holds yet."""
+    source, today = fold_version._source, fold_version.fold_version()
+    mended = tmp_path / "mended.py"
+    mended.write_bytes(source(name).read_bytes() + b"\n# mended\n")
+    monkeypatch.setattr(fold_version, "_source", lambda each: mended if each == name else source(each))
+    assert fold_version.fold_version.__wrapped__() != today
+    assert fold_version.fold_version() == today
+
+
 @pytest.mark.parametrize(
     "harm",
     [
