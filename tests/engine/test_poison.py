@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 import redis
-from psycopg import OperationalError
+from psycopg import OperationalError, sql
 
 from piggy.core import commands as cmd
 from piggy.core.desk import Desk
@@ -25,7 +27,7 @@ from piggy.engine.witness import Witness
 from piggy.messaging import codec, lanes
 from piggy.messaging.chain import Row
 from piggy.messaging.client import Client
-from tests.engine.conftest import buy, envelope, running_engine, until
+from tests.engine.conftest import buy, envelope, running, running_engine, until
 from tests.engine.ground import Ground
 from tests.engine.test_engine import ask, open_desk
 from tests.engine.test_journal import credited, pen, read_all
@@ -61,21 +63,21 @@ async def test_f_24_what_the_log_could_not_give_back_as_it_was_is_not_taken_up(
 ) -> None:
     """One of these in the log would halt its tenant, or end every term that reads it or tries to write it."""
     client = Client(redis_url=ground.services.redis_url)
-    good, replace = envelope(buy()), msgspec.structs.replace
+    good, changed = envelope(buy()), msgspec.structs.replace
     bad = [
-        replace(good, command_id=str(uuid.uuid4()).upper()),
-        replace(good, command_id=f"urn:uuid:{uuid.uuid4()}"),
-        replace(good, command_id=str(uuid.uuid4()), principal="an\x1fna"),
-        replace(good, command_id=str(uuid.uuid4()), request_hash="\0"),
+        changed(good, command_id=str(uuid.uuid4()).upper()),
+        changed(good, command_id=f"urn:uuid:{uuid.uuid4()}"),
+        changed(good, command_id=str(uuid.uuid4()), principal="an\x1fna"),
+        changed(good, command_id=str(uuid.uuid4()), request_hash="\0"),
         envelope(fill(2**63 - 1)),
         envelope(fill(-1)),
     ]
-    async with running_engine(ground, shard) as running:
+    async with running_engine(ground, shard) as engine:
         await open_desk(client, tenant)
-        token = running.status.token
+        token = engine.status.token
         client.tell_all(tenant=tenant, envelopes=[*bad, good])
         await until(lambda: waiting(ground, tenant) == 0)
-        assert (running.status.state, running.status.token) == ("ACTIVE", token)
+        assert (engine.status.state, engine.status.token) == ("ACTIVE", token)
     letters = ground.dead_letters(tenant=tenant)
     assert {codec.decode_envelope(bytes(payload)).command_id for payload, *_ in letters} == {
         each.command_id for each in bad
@@ -102,13 +104,36 @@ async def test_what_is_in_the_way_of_every_commit_counts_for_no_command(
             raise OperationalError("terminating connection due to administrator command")
         return await write(self, wanted)
 
-    async with running_engine(ground, shard) as running:
+    async with running_engine(ground, shard) as engine:
         await open_desk(client, tenant)
         monkeypatch.setattr(Pen, "write", write_or_break)
         client.tell(tenant=tenant, envelope=asked)
         await until(lambda: waiting(ground, tenant) == 0)
-        assert not running.status.storage.is_away
+        assert not engine.status.storage.is_away
     assert len(broken) == intake.DELIVERIES_MAX + 2
+    assert ground.dead_letters(tenant=tenant) == []
+    assert asked.command_id in in_log(ground, tenant)
+
+
+async def test_a_table_that_is_locked_for_long_buries_no_command(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-04: as by making an index. PostgreSQL itself ends each write that lasts longer than the lease (F-29)."""
+    monkeypatch.setattr(intake, "DELIVERIES_MAX", 2)
+    monkeypatch.setattr(intake, "PENDING_IDLE_MS", 50)
+    monkeypatch.setattr(term, "BACK_OFF_S", 0.05)
+    client, asked = Client(redis_url=ground.services.redis_url), envelope(buy())
+    config = replace(ground.config(shard=shard), lease_life_s=1)
+    monkeypatch.setattr(term, "RENEW_S", 0.3)
+    async with running(config) as engine:
+        await open_desk(client, tenant)
+        with psycopg.connect(ground.services.postgres.url(role="postgres")) as everything:
+            everything.execute(sql.SQL("LOCK TABLE {}.event_log IN SHARE MODE").format(sql.Identifier(tenant)))
+            client.tell(tenant=tenant, envelope=asked)
+            token = engine.status.token
+            await until(lambda: engine.status.token > token + intake.DELIVERIES_MAX + 1, seconds=40)
+            everything.rollback()
+        await until(lambda: waiting(ground, tenant) == 0)
     assert ground.dead_letters(tenant=tenant) == []
     assert asked.command_id in in_log(ground, tenant)
 
@@ -128,9 +153,9 @@ async def test_an_event_that_cannot_be_folded_halts_its_tenant_only(
         apply(desk, recorded=recorded)
 
     monkeypatch.setattr(Desk, "apply", apply_or_break)
-    async with running_engine(ground, shard, holder="next") as running:
-        assert "event 3" in running.status.halted[tenant]
-        assert set(running.status.halted) == {tenant}
+    async with running_engine(ground, shard, holder="next") as engine:
+        assert "event 3" in engine.status.halted[tenant]
+        assert set(engine.status.halted) == {tenant}
         await ask(client, other, envelope(buy()))
 
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from piggy.core.desk import Desk
 from piggy.core.market import VenueState, VenueStatus
+from piggy.messaging.chain import Row
 from piggy.messaging.identity import command_id_of
 from piggy.simulator.config import LpConfig
 from piggy.simulator.world.checks import RuleBroken, arrived_once, check
@@ -37,6 +38,7 @@ HEALED_S = 60.0
 # After healing too there are new orders for a while; of an hour's there would be more than a minute of them left.
 LAST_ORDERS_S = 20.0
 REST_S = 5.0
+OF_PRICES = ("MarginCalled", "MarginRestored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,11 @@ async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+def lasting(rows: list[Row]) -> int:
+    """Return how many events do not come of prices alone, which never rest, nor does an account at its call level."""
+    return sum(row.type not in OF_PRICES for row in rows)
 
 
 class _World:
@@ -217,7 +224,7 @@ class _World:
             for task in trading:
                 if task.done():
                     task.result()
-            events = len(self._store.rows.get(TENANT, []))
+            events = lasting(self._store.rows.get(TENANT, []))
             if events != before or not all(task.done() for task in trading) or not self._is_settled():
                 before, quiet_since = events, self._loop.time()
             elif self._loop.time() - quiet_since >= REST_S:
