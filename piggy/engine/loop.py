@@ -93,6 +93,7 @@ class Loop:
         tell: Callable[[list[Done]], None],
         figures: Figures | None = None,
         look_up: Callable[[Item], None] | None = None,
+        is_behind: Callable[[Item], bool] = lambda _: False,
         slice_s: float = SLICE_S,
         reels: Mapping[str, Reel] | None = None,
         storage: Storage | None = None,
@@ -106,7 +107,7 @@ class Loop:
         self._clock = clock
         self._batch_max = batch_max
         self._tell = tell
-        self._look_up = look_up
+        self._look_up, self._is_behind = look_up, is_behind
         self._slice_s = slice_s
         self._reels = reels if reels is not None else {}
         self._inbox: Lines[Item] = Lines()
@@ -137,7 +138,7 @@ class Loop:
     def submit(self, *, item: Item) -> None:
         """Queue a command for the next batch; one that cannot wait goes past all that can.
 
-        One whose answer only the log may still know is looked up there first.
+        One whose answer only the log may still know is looked up there first, and what may not overtake it follows.
         """
         if self._is_closed:
             if item.respond is not None:
@@ -145,7 +146,8 @@ class Loop:
             return
         if self._look_up is not None and not item.looked_up:
             desk = self.desks.get(item.tenant)
-            if desk is not None and desk.perhaps_forgotten(command_id=item.envelope.command_id):
+            known = desk is None or not desk.perhaps_forgotten(command_id=item.envelope.command_id)
+            if not known or self._is_behind(item):
                 self._look_up(item)
                 return
         if self._is_kept_out(item):

@@ -65,6 +65,14 @@ class Recall:
         self._waiting.append(item)
         self._wake.set()
 
+    def is_ahead(self, item: Item) -> bool:
+        """Whether a signal of the same strategy is looked up still: they are decided in the order in which they came.
+
+        It need not be a repeat: of some thousand new ids one looks as if it might be.
+        """
+        whose = item.tenant, item.envelope.principal
+        return item.make is not None and any((each.tenant, each.envelope.principal) == whose for each in self._waiting)
+
     async def run(self, *, loop: Loop, tell: Callable[[list[Done]], None]) -> None:
         """Answer what the log knows and give back to the loop what it does not; ends with psycopg.Error."""
         try:

@@ -195,6 +195,7 @@ class Term:
             tell=tell,
             figures=self.status.figures,
             look_up=recall.look_up,
+            is_behind=recall.is_ahead,
             reels=tape.reels,
             storage=self.status.storage,
             blameless=self._blameless,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
+import msgspec
 import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import desk as desk_module
+from piggy.core.desk import Desk
+from piggy.engine.loop import Item
 from piggy.messaging.client import Client
 from tests.core.forgetful import small_blocks
 from tests.engine.conftest import buy, envelope, running, running_engine, until
@@ -61,6 +65,27 @@ async def test_an_order_that_left_comes_back_for_whoever_needs_it_and_is_not_the
     assert granted.refused is None and repeated.duplicate
     kinds = [row[3] for row in ground.log_rows(tenant=tenant)]
     assert kinds[-3:] == ["OrderBroughtBack", "OverrideGranted", "OrdersLetGo"]
+
+
+async def test_no_signal_overtakes_one_of_its_strategy_that_is_looked_up_in_the_log(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alerts of one strategy are handled in order, also where an id that is new looks as if it were not."""
+    client, quantities = Client(redis_url=ground.services.redis_url), ("0.11", "0.12", "0.13", "0.14")
+    asked = {each: msgspec.structs.replace(envelope(buy(each)), principal="strategy:mean") for each in quantities}
+    asked["0.13"] = msgspec.structs.replace(asked["0.13"], principal="strategy:other")
+    async with running_engine(ground, shard) as term:
+        await open_desk(client, tenant)
+        assert term.loop is not None
+        told: list[str] = []
+        unsure = asked["0.11"].command_id
+        monkeypatch.setattr(Desk, "perhaps_forgotten", lambda _, *, command_id: command_id == unsure)
+        for each, named in asked.items():
+            made = named.command
+            heard = partial(lambda name, answer: told.append(name), each)
+            term.loop.submit(item=Item(tenant, named, heard, make=lambda desk, now_us, made=made: made))
+        await until(lambda: len(told) == len(quantities))
+    assert told == ["0.13", "0.11", "0.12", "0.14"], "another strategy waits for nobody"
 
 
 def override(order_id: str) -> cmd.GrantOverride:

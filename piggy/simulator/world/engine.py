@@ -113,6 +113,7 @@ class SimulatedEngine:
             tell=tell,
             slice_s=math.inf,
             look_up=recall.look_up,
+            is_behind=recall.is_ahead,
             storage=self._storage,
             blameless=self._blameless,
         )
