@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -38,9 +39,9 @@ def answered(answer: Answer | None) -> Response:
         "state": order.state,
         "symbol": order.terms.symbol,
         "side": order.terms.side,
-        "quantity": order.terms.quantity,
-        "filled": order.filled,
-        "average_price": order.average_price,
+        "quantity": _written(order.terms.quantity),
+        "filled": _written(order.filled),
+        "average_price": _written(order.average_price),
         "mode": order.routing.mode if order.routing else "",
         "reason": order.text,
         **repeat,
@@ -56,12 +57,17 @@ def _shadowed(shadow: OrderShadowed) -> dict[str, Any]:
         "state": "passed" if shadow.verdict.passed else "denied",
         "symbol": shadow.terms.symbol,
         "side": shadow.terms.side,
-        "quantity": shadow.terms.quantity,
-        "filled": shadow.filled,
-        "average_price": shadow.average_price,
+        "quantity": _written(shadow.terms.quantity),
+        "filled": _written(shadow.filled),
+        "average_price": _written(shadow.average_price),
         "mode": shadow.routing.mode if shadow.routing else "",
         "reasons": told_checks(checks=shadow.verdict.reasons),
     }
+
+
+def _written(number: Decimal) -> str:
+    """Return a number as we read them: a smallest part of a lot has no exponent either."""
+    return format(number, "f")
 
 
 def refusal(error: UnableToAcceptSignal) -> Response:

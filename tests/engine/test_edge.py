@@ -119,6 +119,11 @@ def test_a_signed_signal_is_answered_with_the_decision_and_all_reasons(door: Doo
     assert [reason["code"] for reason in told.json()["reasons"]]
 
 
+def test_a_number_is_told_as_it_may_be_asked_without_an_exponent(door: Door) -> None:
+    told = door.post(body_of(quantity="0.0000000001")).json()
+    assert (told["quantity"], told["filled"]) == ("0.0000000001", "0")
+
+
 def test_inv_24_a_repeat_hears_the_first_result_and_a_changed_body_is_a_conflict(door: Door) -> None:
     """F-25."""
     first = body_of()
