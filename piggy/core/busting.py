@@ -84,6 +84,7 @@ def _take_back(fill: FillOnRecord, execution: Execution, *, by: str, reason: str
         state=moment.state,
         client=fill,
         seq=fill.seq,
+        at_us=fill.at_us,
         position=position,
         life=execution.life(position_id=fill.position_id),
     )

@@ -85,7 +85,7 @@ def _restate_order(
     # What a guaranteed stop closed stays closed at its price; what the venue makes of its side is the house's.
     stays = order.guaranteed and order.state.final
     if given is not None and not stays:
-        execution.take_back(order=order, event=_taken_back(given, dealt.client_seq, bust.text, execution))
+        execution.take_back(order=order, event=_taken_back(dealt, given, bust.text, execution))
         # The house made good a loss that now never was.
         execution.write_off(account_id=given.account_id, amount=-given.written_off)
     if fill is not None:
@@ -119,14 +119,16 @@ def _restate_hedge(
     return events
 
 
-def _taken_back(given: ev.OrderFilled, seq: int, text: str, execution: Execution) -> OrderFillBusted:
+def _taken_back(dealt: Dealt, given: ev.OrderFilled, text: str, execution: Execution) -> OrderFillBusted:
     """Return the reversal of a client's fill, at the rate it was booked at; its margin is worked out later."""
     moment = execution.moment
     position = execution.position(given.position_id)
     life = moment.state.lives.get(given.position_id)
-    restated = taken_out(state=moment.state, client=given, seq=seq, position=position, life=life)
+    restated = taken_out(
+        state=moment.state, client=given, seq=dealt.client_seq, at_us=dealt.at_us, position=position, life=life
+    )
     return OrderFillBusted(
-        supersedes=seq,
+        supersedes=dealt.client_seq,
         order_id=given.order_id,
         account_id=given.account_id,
         fill_id=given.fill_id,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from piggy.core import events as ev
 from piggy.core.bust_commands import FillOnRecord
 from piggy.core.correction_events import OrderFillBusted
@@ -56,15 +58,17 @@ def restate_position(*, state: State, event: OrderFillBusted, client: Dealing) -
     """Take a fill out of the position that it named."""
     before = state.positions.get(event.position_id)
     life = state.lives.get(event.position_id)
-    restated = taken_out(state=state, client=client, seq=event.supersedes, position=before, life=life)
+    restated = taken_out(state=state, client=client, seq=event.supersedes, at_us=0, position=before, life=life)
     state.lives[event.position_id] = restated.life
     _hold(state, event, before, event.position, event.symbol_margin)
     _risk(state, event, before, event.position, ZERO)
 
 
-def taken_out(*, state: State, client: Dealing, seq: int, position: Position | None, life: Life | None) -> Restated:
-    """Return a client's `position` as it is without a fill of his, event `seq` of the log."""
-    return without(
+def taken_out(
+    *, state: State, client: Dealing, seq: int, at_us: int, position: Position | None, life: Life | None
+) -> Restated:
+    """Return a client's `position` as it is without a fill of his, event `seq` of the log at `at_us`."""
+    restated = without(
         life=life or Life(),
         gone=fill_of(event=client, at_us=0, seq=seq),
         position=position,
@@ -72,6 +76,12 @@ def taken_out(*, state: State, client: Dealing, seq: int, position: Position | N
         names=Names(client.account_id, client.symbol, client.position_id),
         currency=state.accounts[client.account_id].currency,
     )
+    held = restated.position
+    if held is None or held.opened_at_us:
+        return restated
+    # What is dealt back bears no time, but a client's days of grace begin when he had it.
+    held = msgspec.structs.replace(held, opened_at_us=position.opened_at_us if position else at_us)
+    return restated._replace(position=held)
 
 
 def fill_of(*, event: Dealing, at_us: int, seq: int) -> Fill:

@@ -13,8 +13,10 @@ from piggy.core import ledger
 from piggy.core.accounts import Account
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.orders import Side
-from tests.core.floor import CLEARED, Floor, only
+from piggy.core.swaps import SwapFree, SwapRates
+from tests.core.floor import CLEARED, SECOND_US, Floor, only
 from tests.core.test_busting import bust, money, on_record
+from tests.core.test_corrections import DAY_US
 from tests.core.test_corrections import bust as bust_at_venue
 
 D = Decimal
@@ -112,3 +114,29 @@ def test_lots_that_come_back_to_a_working_order_bind_once() -> None:
     order = floor.desk.state.orders[kept.order_id]
     assert not order.state.final and order.leaves == D("0.55")
     assert floor.desk.state.reserved["mixed1"] == order.margin_per_lot * order.leaves
+
+
+@pytest.mark.parametrize("by_venue", [True, False])
+def test_days_of_grace_begin_when_what_was_dealt_back_was_held(by_venue: bool) -> None:
+    """A swap-free position that a bust of its close reopens is not fifty years old, nor after a further bust."""
+    floor = Floor()
+    floor.do(cmd.ConfigureSwaps(rates=SwapRates(symbol="EURUSD", long=D(-7), short=D(2))))
+    free = SwapFree(grace_days=3, fee_per_lot=D(5))
+    floor.do(cmd.ConfigureSwapFree(group="a", terms=free))
+    floor.place("a1", Side.BUY, "1")
+    floor.fill(floor.children()[0], "1.10010", fill_id="E1")
+    floor.place("a1", Side.SELL, "1")
+    (leg,) = floor.children()
+    floor.fill(leg, "1.10000", fill_id="E2")
+    closed_at_us = floor.now_us
+    floor.now_us += 60 * SECOND_US
+    bust_at_venue(floor, leg, "E2") if by_venue else bust(floor, on_record(floor)[-1])
+    assert floor.desk.state.positions["a1:EURUSD"].opened_at_us == closed_at_us
+    floor.place("a1", Side.BUY, "1")
+    floor.fill(floor.children()[0], "1.10010", fill_id="E3")
+    bust(floor, on_record(floor)[-1])
+    assert floor.desk.state.positions["a1:EURUSD"].opened_at_us == closed_at_us
+    floor.now_us += DAY_US
+    assert only(floor.act(), ev.SwapCharged) == []
+    floor.now_us += 5 * DAY_US
+    assert [event.kind for event in only(floor.act(), ev.SwapCharged)] == ["admin_fee"]
