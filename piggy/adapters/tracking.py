@@ -6,9 +6,12 @@ Pure rules over a row that its keeper saves: the same for every venue, in the wo
 from __future__ import annotations
 
 import logging
+import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import structs
 
 from piggy.adapters.interface import NOT_KNOWN_TO_VENUE, ReportKind, VenueReport
 from piggy.core.commands import (
@@ -19,9 +22,13 @@ from piggy.core.commands import (
     RecordVenueFill,
     RecordVenueReject,
 )
+from piggy.core.rollover import DAY_US, business_date
 
 UNKNOWN_ORDER, WRONG_SYMBOL, WRONG_SIDE, OVERFILL = "unknown_order", "wrong_symbol", "wrong_side", "overfill"
 RESTATING = (ReportKind.BUST, ReportKind.CORRECTION)
+
+# What marks an id that an LP gave anew: the day (UTC) of the execution.
+_MARKED = re.compile(r"@day\d+\Z")
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +76,26 @@ def unmatched(*, order: Tracked | None, report: VenueReport) -> str:
     return OVERFILL if order.filled + fill.quantity > order.quantity else ""
 
 
+def of_another_day(*, report: VenueReport, first: RecordVenueFill) -> VenueReport | None:
+    """Return an execution under an id of its own, where its LP gave it that of another order's `first` of another day.
+
+    FIX asks for ids that are unique within a trading day, and some LPs begin anew with each. None where it is no such.
+    """
+    fill = report.command
+    if not isinstance(fill, RecordVenueFill) or _MARKED.search(fill.fill_id) or fill.cl_ord_id == first.cl_ord_id:
+        return None
+    if not _is_another_day(fill.occurred_at_us, first.occurred_at_us):
+        return None
+    mark = f"@day{fill.occurred_at_us // DAY_US}"
+    command = structs.replace(fill, fill_id=f"{fill.fill_id}{mark}")
+    return structs.replace(report, key=f"{report.key}{mark}", command=command)
+
+
+def reference(*, fill_id: str) -> str:
+    """Return the id of an execution as its LP gave it."""
+    return _MARKED.sub("", fill_id)
+
+
 def stray(*, report: VenueReport, venue: str, now_us: int) -> RecordVenueAck | None:
     """Return what the desk is told where a venue names an order at work that its worker never had: a person looks."""
     if report.kind is not ReportKind.STATUS or report.standing != "working":
@@ -100,6 +127,12 @@ def refuse(*, order: Tracked, text: str, now_us: int) -> RecordVenueReject:
     return RecordVenueReject(
         venue=order.venue, cl_ord_id=order.cl_ord_id, code="NOT_SENT", text=text, occurred_at_us=now_us
     )
+
+
+def _is_another_day(one_us: int, other_us: int) -> bool:
+    """By whatever clock the LP's day ends: UTC's, New York's at 17:00, or one that leaves half a day between them."""
+    apart = abs(one_us - other_us) >= DAY_US // 2 or one_us // DAY_US != other_us // DAY_US
+    return apart or business_date(at_us=one_us) != business_date(at_us=other_us)
 
 
 def _advance(order: Tracked, report: VenueReport) -> None:

@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
+from msgspec import structs
 
 from apps.liquidity import selectors
 from apps.liquidity.models import VenueOrder, VenueReport
@@ -22,7 +23,7 @@ from piggy.adapters import tracking
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.interface import ReportKind
 from piggy.adapters.interface import VenueReport as Report
-from piggy.core.commands import AnyCommand, Envelope, RecordVenueFill
+from piggy.core.commands import AnyCommand, Envelope, RecordVenueBust, RecordVenueCorrection, RecordVenueFill
 from piggy.core.money import plain
 from piggy.messaging import codec
 from piggy.messaging.client import Client, UnableToTell, command_id_of
@@ -52,6 +53,7 @@ update liquidity_venueorder set state = %s, filled = %s, doubts = %s, updated_at
 """
 
 log = structlog.get_logger(__name__)
+Fact = RecordVenueFill | RecordVenueBust | RecordVenueCorrection
 
 
 class Told(NamedTuple):
@@ -120,12 +122,16 @@ def record_copies(*, tenant: str, venue: str, heard: Sequence[Heard], now_us: in
 
 
 def _record(tenant: str, venue: str, report: Report, raw: str, now_us: int) -> Told:
+    report = _named_as_kept(venue, report)
     # All but answers to our own questions say by themselves what the desk is to be told.
     is_answer = report.kind is ReportKind.STATUS
     envelope = None if is_answer or report.command is None else _envelope(tenant, venue, report.key, report.command)
     row_id, order = _insert(venue=venue, report=report, raw=raw, envelope=envelope)
     if row_id is None:
-        _compare(venue, report, raw)
+        first = _first(venue, report)
+        if isinstance(first, RecordVenueFill) and (other := tracking.of_another_day(report=report, first=first)):
+            return _record(tenant, venue, other, raw, now_us)
+        _compare(venue, report, first, raw)
         return Told()
     if order is None and (found := tracking.stray(report=report, venue=venue, now_us=now_us)):
         # However often its status comes, it is told once.
@@ -142,21 +148,44 @@ def _record(tenant: str, venue: str, report: Report, raw: str, now_us: int) -> T
     return Told(envelope, report.cl_ord_id if asks else "", unmatched)
 
 
-def _compare(venue: str, report: Report, raw: str) -> None:
-    """Keep an execution that comes again and says something else, for a person; the first stands (F-35)."""
-    if not isinstance(report.command, RecordVenueFill):
-        return
+def _named_as_kept(venue: str, report: Report) -> Report:
+    """Return a restatement with the id under which the execution that it names was kept, if that is another."""
+    command = report.command
+    if not isinstance(command, RecordVenueBust | RecordVenueCorrection):
+        return report
+    rows = VenueReport.objects.filter(venue=venue, cl_ord_id=report.cl_ord_id, kind=ReportKind.FILL)
+    marked = f"{selectors.fill_key(fill_id=command.ref_fill_id)}@day"
+    key = rows.filter(key__startswith=marked).values_list("key", flat=True).first()
+    if key is None:
+        return report
+    fill_id = key.removeprefix(selectors.fill_key(fill_id=""))
+    return structs.replace(report, command=structs.replace(command, ref_fill_id=fill_id))
+
+
+def _first(venue: str, report: Report) -> Fact | None:
+    """Return what was kept of an execution, or of what restates one, when it came first."""
+    if not isinstance(report.command, Fact):
+        return None
     kept = VenueReport.objects.filter(venue=venue, key=report.key).values_list("envelope", flat=True)[0]
     first = codec.decode_envelope(bytes(kept)).command if kept else None
-    if not isinstance(first, RecordVenueFill) or _said(first) == _said(report.command):
+    return first if isinstance(first, Fact) else None
+
+
+def _compare(venue: str, report: Report, first: Fact | None, raw: str) -> None:
+    """Keep an execution that comes again and says something else, for a person; the first stands (F-35)."""
+    now = report.command
+    if first is None or not isinstance(now, Fact) or _said(first) == _said(now):
         return
-    park_report(venue=venue, raw=raw, error=f"execution {report.key} was {_said(first)}, now {_said(report.command)}")
+    park_report(venue=venue, raw=raw, error=f"execution {report.key} was {_said(first)}, now {_said(now)}")
 
 
-def _said(fill: RecordVenueFill) -> str:
-    """Return what an execution is, but for when it was."""
-    quantity, price = plain(fill.quantity), plain(fill.price)
-    return f"{fill.side.value} {quantity} {fill.symbol} at {price} of {fill.cl_ord_id}"
+def _said(fact: Fact) -> str:
+    """Return what an execution or a restatement is, but for when it was."""
+    if isinstance(fact, RecordVenueBust):
+        return f"the end of {fact.ref_fill_id} of {fact.cl_ord_id}"
+    quantity, price = plain(fact.quantity), plain(fact.price)
+    instead = "" if isinstance(fact, RecordVenueFill) else f" for {fact.ref_fill_id}"
+    return f"{fact.side.value} {quantity} {fact.symbol} at {price} of {fact.cl_ord_id}{instead}"
 
 
 def _insert(*, venue: str, report: Report, raw: str, envelope: Envelope | None) -> tuple[int | None, VenueOrder | None]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from apps.common.times import microseconds, moment
 from apps.reports.selectors.files import Log, exact
 from apps.reports.selectors.settings import Settings
+from piggy.adapters import tracking
 from piggy.core.money import round_money
 from piggy.core.orders import Side
 from piggy.core.reconciliation import Execution, Ours
@@ -74,7 +75,7 @@ def venue_executions(
         paid = instrument.notional(lots=lots, price=at) * fee / MILLION
         found.append(
             Execution(
-                reference=reference,
+                reference=tracking.reference(fill_id=reference),
                 symbol=symbol,
                 side=Side(side),
                 quantity=lots,

@@ -309,3 +309,12 @@ def test_staff_bring_a_statement_in_take_a_break_over_explain_and_close_it(
     assert desk_of(boss).get(page).status_code == 200
     assert desk_of(boss).post(page, {"owner": "", "decision": "close", "why": "no", **notes}).status_code == 403
     assert desk_of(boss).get(add).status_code == 403
+
+
+def test_an_execution_under_an_id_that_its_lp_used_before_is_found_by_that_id(floor: Logged, tmp_path: Path) -> None:
+    """INV-22: the mark that tells two days' executions apart is ours; the LP's statement knows nothing of it."""
+    floor.place("a1", Side.BUY, "1")
+    floor.fill(floor.children()[0], "1.10010", fill_id="E1@day19675")
+    more(floor)
+    *others, again = fills(floor)
+    assert seen(run(statement(*map(line, others), line(again, id="E1")), tmp_path)) == set()
