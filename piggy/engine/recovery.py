@@ -16,6 +16,7 @@ from piggy.engine import snapshot_store
 from piggy.engine.context import TenantContext
 from piggy.messaging import log_pages
 from piggy.messaging.chain import Row, Tip
+from piggy.messaging.fold_form import event_to_fold
 from piggy.messaging.log_pages import PAGE_ROWS
 from piggy.messaging.log_pages import UnableToRead as UnableToRead
 
@@ -75,7 +76,7 @@ async def catch_up(
 
 
 def _fold(*, tenant: str, desk: Desk, page: bytes, tip: Tip) -> None:
-    for row in log_pages.rows(tenant=tenant, page=page, tip=tip):
+    for row in log_pages.rows(tenant=tenant, page=page, tip=tip, decode=event_to_fold):
         try:
             desk.apply(recorded=row.recorded)
         except Exception as error:

@@ -13,7 +13,7 @@ from typing import LiteralString, NamedTuple
 
 from piggy.core.events import AnyEvent, Recorded
 from piggy.messaging.chain import NUMBERS, SEPARATOR, Row, Tip
-from piggy.messaging.upcasting import UnableToUpcast, event_of
+from piggy.messaging.upcasting import Decode, UnableToUpcast, event_of
 
 PAGE_ROWS = 2_048
 # A value of more than this many rows is memory that PostgreSQL asks of the system, and gives back, for each one: that
@@ -50,8 +50,8 @@ SHEETS: LiteralString = (
 
 LENGTH = struct.Struct(">I32s")
 TEXTS = 4
-_PREVIOUS_BYTES = 32
-_HEADER_BYTES = _PREVIOUS_BYTES + NUMBERS.size
+# The same with what follows it: the hash of the row before, and what the chain's header holds.
+_BEGINNING = struct.Struct(f"{LENGTH.format}32s{NUMBERS.format.removeprefix('>')}")
 # PostgreSQL counts microseconds from the year 2000.
 EPOCH_US = 946_684_800_000_000
 
@@ -81,32 +81,33 @@ class Entry(NamedTuple):
 
 def entries(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Entry]:
     """Yield the rows of a page that follows `tip`, moving it, every hash checked. Raises UnableToRead."""
-    at, sha256, pack = 0, hashlib.sha256, NUMBERS.pack
+    at, sha256, pack, beginning = 0, hashlib.sha256, NUMBERS.pack, _BEGINNING.unpack_from
     while at < len(page):
-        length, digest = LENGTH.unpack_from(page, at)
-        at += LENGTH.size
-        covered = page[at : at + length]
-        at += length
-        numbers = NUMBERS.unpack_from(covered, _PREVIOUS_BYTES)
-        seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, texts_bytes = numbers
+        numbers = beginning(page, at)
+        length, digest, prev_hash, seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, size = (
+            numbers
+        )
         if seq != tip.seq + 1:
             _complain_of_order(tenant, tip.seq + 1, seq)
         occurred_at_us, recorded_at_us = occurred_at_us + EPOCH_US, recorded_at_us + EPOCH_US
-        header = pack(seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, texts_bytes)
-        prev_hash, rest = covered[:_PREVIOUS_BYTES], covered[_HEADER_BYTES:]
-        if prev_hash != tip.hash or sha256(prev_hash + header + rest).digest() != digest:
+        header = pack(seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, size)
+        texts_at, at = at + _BEGINNING.size, at + LENGTH.size + length
+        texts, payload = page[texts_at : texts_at + size], page[texts_at + size : at]
+        if prev_hash != tip.hash or sha256(b"".join((prev_hash, header, texts, payload))).digest() != digest:
             raise UnableToRead(f"{tenant}: event {seq} is not what was written.", seq=seq)
         tip.seq, tip.hash = seq, digest
-        texts, payload = rest[:texts_bytes], rest[texts_bytes:]
         yield Entry(
             seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, texts, payload, prev_hash, digest
         )
 
 
-def rows(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Row]:
-    """Yield the rows of a page as `entries` does, each with its event, of whatever version. Raises UnableToRead."""
+def rows(*, tenant: str, page: bytes, tip: Tip, decode: Decode = event_of) -> Iterator[Row]:
+    """Yield the rows of a page as `entries` does, each with its event, of whatever version. Raises UnableToRead.
+
+    Whoever only folds them decodes as fold_form.py does.
+    """
     for entry in entries(tenant=tenant, page=page, tip=tip):
-        event = event_of_entry(tenant=tenant, entry=entry)
+        event = event_of_entry(tenant=tenant, entry=entry, decode=decode)
         texts = entry.texts.decode().split(SEPARATOR)
         if len(texts) != TEXTS:
             raise UnableToRead(f"{tenant}: event {entry.seq} does not tell who wrote it.", seq=entry.seq)
@@ -125,10 +126,10 @@ def rows(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Row]:
         yield Row(recorded, type_name, entry.version, entry.payload, entry.prev_hash, entry.hash)
 
 
-def event_of_entry(*, tenant: str, entry: Entry) -> AnyEvent:
+def event_of_entry(*, tenant: str, entry: Entry, decode: Decode = event_of) -> AnyEvent:
     """Return the event of a row, of whatever version. Raises UnableToRead."""
     try:
-        return event_of(payload=entry.payload, version=entry.version)
+        return decode(payload=entry.payload, version=entry.version)
     except UnableToUpcast as error:
         raise UnableToRead(f"{tenant}: event {entry.seq} {error}", seq=entry.seq) from error
 

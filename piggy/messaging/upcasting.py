@@ -7,7 +7,7 @@ A version counts for all types. Whoever changes an event in a way that its old p
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,6 +16,12 @@ from piggy.messaging import codec
 from piggy.messaging.chain import EVENT_VERSION
 
 Step = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Decode(Protocol):
+    """What makes the event of a row's payload. Raises UnableToUpcast."""
+
+    def __call__(self, *, payload: bytes, version: int) -> AnyEvent: ...
 
 
 class UnableToUpcast(Exception):

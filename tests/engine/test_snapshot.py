@@ -18,6 +18,9 @@ from piggy.core.events import Recorded
 from piggy.core.orders import Side
 from piggy.engine import snapshot
 from piggy.engine.snapshot import Held, UnableToRestore, digest, live_of, parts_of, restored
+from piggy.messaging.chain import EVENT_VERSION
+from piggy.messaging.codec import encode
+from piggy.messaging.fold_form import event_to_fold
 from tests.core.floor import Floor
 
 CUTS = int(os.environ.get("PIGGY_SNAPSHOT_CUTS", "12"))
@@ -90,6 +93,19 @@ def test_inv_08_a_snapshot_and_the_tail_are_the_desk_out_of_the_whole_log(seed: 
         shelves = Shelves()
         shelves.take(folded(log[:cut]), cut)
         assert digest(state=folded(log[cut:], into=shelves.restore()).state) == whole, f"cut after event {cut}"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_inv_08_events_as_a_fold_reads_them_make_the_same_desk(seed: int) -> None:
+    log = busy_floor(seed=seed).log
+    seen = [
+        msgspec.structs.replace(each, event=event_to_fold(payload=encode(each.event), version=EVENT_VERSION))
+        for each in log
+    ]
+    assert seen != log
+    desk, read = folded(log), folded(seen)
+    assert digest(state=read.state) == digest(state=desk.state)
+    assert read.memory(answers_max=1_000) == desk.memory(answers_max=1_000)
 
 
 def test_inv_08_snapshots_that_stand_on_each_other_lose_nothing() -> None:
