@@ -13,7 +13,7 @@ from piggy.core import events as ev
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.guarantees import stops_of
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderTerms, OrderType
+from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention
 from piggy.core.positions import Position
 from piggy.core.profiles import GuaranteedStops
 from piggy.core.risk import verdict_on
@@ -111,6 +111,7 @@ def _exit(
         guaranteed_stop=guarantee is not None,
         oco_group=f"{order.order_id}/{order.fills + execution.fill_count(order)}",
         position_id=position_id_of(account=account, order=order),
+        stp=SelfTradePrevention.CANCEL_OLDEST,
     )
     text = "take profit" if kind is OrderType.LIMIT else "stop loss" if guarantee is None else "guaranteed stop"
     order_id = execution.new_order_id()

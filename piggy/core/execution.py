@@ -35,7 +35,8 @@ class UnableToConvert(Exception):
 
 
 class Execution:
-    """What a command does so far: `events`, lots filled and sent out on top of the state, legs by venue (`sent_to`)."""
+    """What a command does so far: `events`, lots filled and sent out on top of the state, legs by venue (`sent_to`),
+    symbols that it `called` an auction of."""
 
     def __init__(self, *, moment: Moment) -> None:
         self.moment = moment
@@ -52,8 +53,7 @@ class Execution:
         self._balances: dict[str, Decimal] = {}
         self._charges: dict[str, Charge] = {}
         self._turnover: dict[str, Decimal] = {}
-        self.sent_to: dict[str, int] = {}
-        self._created = 0
+        self.sent_to, self.called, self._created = dict[str, int](), set[str](), 0
 
     def new_order_id(self) -> str:
         """Return the next order's id: a count per tenant, so that ids sort and replay gives the same ones."""

@@ -16,7 +16,7 @@ from piggy.core.execution import Execution
 from piggy.core.gatekeeping import Admission
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderTerms, TimeInForce
+from piggy.core.orders import OrderTerms, SelfTradePrevention, TimeInForce
 from piggy.core.oversight import kill_plan
 from piggy.core.placing import take_on
 from piggy.core.positions import Position
@@ -72,6 +72,7 @@ def _close(*, position: Position, command: cmd.FlattenPositions, execution: Exec
         time_in_force=TimeInForce.IOC,
         reduce_only=True,
         position_id=position.position_id,
+        stp=SelfTradePrevention.CANCEL_OLDEST,
         tag=FLATTEN,
     )
     text = f"closed by {command.by}: {command.reason}"

@@ -8,9 +8,11 @@ from piggy.core.events import PhaseChanged
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
 from piggy.core.orders import OrderTerms, OrderType, TimeInForce
-from piggy.core.standing import phase_of
+from piggy.core.retrying import may_rest
+from piggy.core.standing import FLATTEN, phase_of
 from piggy.core.state import Order
 
+FORCED = (FLATTEN, "stop_out")
 _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 
 
@@ -33,6 +35,14 @@ def interrupted(*, terms: OrderTerms, meeting: Meeting, moment: Moment) -> Aucti
     return rules if far else None
 
 
+def protects(*, order: Order) -> bool:
+    """Return whether the order closes what must not wait for an auction, and deals in the street with no client.
+
+    In a call more could be lost, and whoever wanted that could begin one: a stop-out, a flattening, a stop come alive.
+    """
+    return order.source in FORCED or (order.triggered and not may_rest(order))
+
+
 def call(*, rules: AuctionRules, moment: Moment) -> PhaseChanged:
     """Return the beginning of a volatility call."""
     return PhaseChanged(
@@ -49,6 +59,5 @@ def waits_for_auction(*, order: Order, execution: Execution) -> bool:
     terms, moment = order.terms, execution.moment
     if terms.type is not OrderType.MARKET or terms.time_in_force in _AT_ONCE:
         return False
-    begins = any(isinstance(event, PhaseChanged) and event.symbol == terms.symbol for event in execution.events)
-    in_call = phase_of(state=moment.state, symbol=terms.symbol) in CALLS
-    return (begins or in_call) and moment.group_of(terms.account_id).internal_cross
+    in_call = terms.symbol in execution.called or phase_of(state=moment.state, symbol=terms.symbol) in CALLS
+    return in_call and moment.group_of(terms.account_id).internal_cross

@@ -20,7 +20,7 @@ from piggy.core.margin_watch import safe_bands
 from piggy.core.margining import open_lot_value, positions_in, terms_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderTerms, TimeInForce
+from piggy.core.orders import OrderTerms, SelfTradePrevention, TimeInForce
 from piggy.core.placing import take_on
 from piggy.core.positions import Position, filled
 from piggy.core.pricing import commission_plan
@@ -237,6 +237,8 @@ def _closing_terms(*, position: Position, lots: Decimal) -> OrderTerms:
         time_in_force=TimeInForce.IOC,
         reduce_only=True,
         position_id=position.position_id,
+        # Else an order of his own that rests there would keep a client from being stopped out.
+        stp=SelfTradePrevention.CANCEL_OLDEST,
         tag=STOP_OUT,
     )
 

@@ -133,6 +133,8 @@ def trigger_stops(*, symbol: str, execution: Execution) -> None:
     # Guaranteed stops before all others, then the oldest first; what one step leaves comes in the next.
     for _, order_id, price in sorted(_come(symbol=symbol, moment=moment)):
         order = moment.state.orders[order_id]
+        if symbol in execution.called:
+            return  # In a call nothing deals.
         reached = is_reached(terms=order.terms, price=price)
         if (dealt if reached else moved) >= ORDERS_PER_STEP_MAX or not may_deal(order=order, execution=execution):
             continue
@@ -185,6 +187,8 @@ def _fill_touched(*, symbol: str, execution: Execution) -> None:
             nearest = nearest or _nearest(symbol=symbol, side=side, moment=moment)
             if worked >= ORDERS_PER_STEP_MAX or not _reachable(order=order, nearest=nearest):
                 break
+            if symbol in execution.called:
+                return
             group = state.accounts[order.terms.account_id].group
             if in_vain[group] >= ORDERS_PER_STEP_MAX or not _is_free(order=order, execution=execution):
                 continue

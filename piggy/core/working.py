@@ -8,6 +8,7 @@ from functools import partial
 
 import msgspec
 
+from piggy.core import venue_cancels
 from piggy.core.auctions import AuctionRules
 from piggy.core.bookbuild import BuiltSide
 from piggy.core.crossing import Meeting, meet
@@ -15,7 +16,7 @@ from piggy.core.entry import CLOSED
 from piggy.core.events import RoutingDecision
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.instruments import Instrument
-from piggy.core.interrupting import call, interrupted, waits_for_auction
+from piggy.core.interrupting import call, interrupted, protects, waits_for_auction
 from piggy.core.keeping import Keep, guaranteed_keep, keep_lots, keeps_of
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
@@ -100,7 +101,10 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     if treated.internal_cross:
         street = None if best is None or markup is None else client_price(raw=best, markup=markup, side=side)
         meeting = meet(terms=terms, quantity=quantity, street=street, execution=execution)
-        if rules := interrupted(terms=terms, meeting=meeting, moment=moment):
+        rules = interrupted(terms=terms, meeting=meeting, moment=moment)
+        if rules and protects(order=order):
+            meeting = NOBODY
+        elif rules:
             made = _nothing(order=order, moment=moment, text="clients would meet too far away: a call begins")
             return msgspec.structs.replace(made, interrupts=rules)
     met = meeting.lots
@@ -246,6 +250,7 @@ def treatment_of(*, terms: OrderTerms, moment: Moment) -> Treatment:
 def carry_out(*, order: Order, plan: Plan, execution: Execution) -> None:
     """Turn a plan into events, then rest or end what is left."""
     if plan.interrupts is not None:
+        execution.called.add(plan.interrupts.symbol)
         execution.events.append(call(rules=plan.interrupts, moment=execution.moment))
     if plan.meeting is not NOBODY:
         _meet(order=order, meeting=plan.meeting, execution=execution)
@@ -355,8 +360,8 @@ def _short(order: Order, made: Plan) -> str:
 def _meet(*, order: Order, meeting: Meeting, execution: Execution) -> None:
     """Fill clients against each other at the resting order's price, the house flat; keep owners from themselves."""
     orders = execution.moment.state.orders
-    for order_id in meeting.cancels:
-        execution.cancel(order=orders[order_id], outcome="cancelled", reason="self-trade prevention")
+    ended = (orders[order_id] for order_id in meeting.cancels)
+    venue_cancels.end(orders=ended, outcome="cancelled", reason="self-trade prevention", execution=execution)
     for order_id, lots in meeting.reductions:
         for mine in (orders[order_id], order):
             execution.reduce(order=mine, lots=lots, reason="self-trade prevention")
