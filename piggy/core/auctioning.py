@@ -109,10 +109,23 @@ def _leave(*, symbol: str, execution: Execution) -> None:
     """Hold the auction of a call that ends; market orders that found nobody end with it."""
     if phase_of(state=execution.moment.state, symbol=symbol) not in CALLS:
         return
-    collected = _without_own(_collected(symbol=symbol, execution=execution), execution)
+    waiting, found = _waiting_at_market(symbol, execution), _collected(symbol=symbol, execution=execution)
+    collected = _without_own(found, execution)
     _uncross(symbol=symbol, orders=collected, execution=execution)
-    left = [order for order in collected if order.terms.type is OrderType.MARKET and execution.leaves(order) > 0]
+    own = {order.order_id for order in found}.difference(order.order_id for order in collected)
+    left = [order for order in waiting if execution.leaves(order) > 0 and order.order_id not in own]
     venue_cancels.end(orders=left, outcome="cancelled", reason="the auction left it unfilled", execution=execution)
+
+
+def _waiting_at_market(symbol: str, execution: Execution) -> list[Order]:
+    """Return the market orders that wait for the auction; also those that may take no part in it, as of who is halted.
+
+    What insists on all of it, or on a minimum, is one: after the call nobody would look at it again.
+    """
+    state = execution.moment.state
+    orders = (state.orders[order_id] for order_ids in state.open_orders.values() for order_id in order_ids)
+    found = [each for each in orders if each.terms.symbol == symbol and _is_market(each, state)]
+    return sorted((each for each in found if execution.free(each) > 0), key=lambda order: (order.seq, order.order_id))
 
 
 def _collected(*, symbol: str, execution: Execution) -> list[Order]:
@@ -131,9 +144,13 @@ def _collected(*, symbol: str, execution: Execution) -> list[Order]:
 
 def _takes_part(order: Order, state: State, execution: Execution) -> bool:
     terms = order.terms
-    is_market = terms.type is OrderType.MARKET and order.order_id not in state.held
     whole = terms.all_or_none or terms.minimum_quantity is not None
-    return (order.rests or is_market) and not whole and execution.free(order) > 0 and not execution.waits(order)
+    deals = (order.rests or _is_market(order, state)) and not whole
+    return deals and execution.free(order) > 0 and not execution.waits(order)
+
+
+def _is_market(order: Order, state: State) -> bool:
+    return order.terms.type is OrderType.MARKET and order.order_id not in state.held
 
 
 def _without_own(orders: list[Order], execution: Execution) -> list[Order]:

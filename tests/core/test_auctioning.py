@@ -87,6 +87,25 @@ def test_whole_orders_halted_accounts_and_groups_that_do_not_cross_sit_it_out(fl
     assert names(phase(floor, CONTINUOUS)) == ["PhaseChanged"]
 
 
+@pytest.mark.parametrize("way", ["halted", "all or none", "minimum", "pair"])
+def test_a_market_order_that_may_take_no_part_ends_with_the_call_too(floor: Floor, way: str) -> None:
+    """Else it would work for ever: nothing looks at a market order that waits but an auction."""
+    more: dict[str, dict[str, Any]] = {
+        "all or none": {"all_or_none": True}, "minimum": {"minimum_quantity": D("0.5")}, "pair": {"oco_group": "one"},
+    }  # fmt: skip
+    if way == "pair":
+        phase(floor, CONTINUOUS)
+        floor.place("a1", Side.BUY, "1", limit_price="1.10020", oco_group="one")
+        phase(floor, OPENING)
+    floor.place("a1", Side.BUY, "1", **more.get(way, {}))
+    limit(floor, "b2", Side.SELL, "2", "1.10000")
+    if way == "halted":
+        floor.do(cmd.SetTradingState(scope="account", key="a1", state=TradingState.HALTED, reason="x", by="ann"))
+    events = phase(floor, CONTINUOUS)
+    ended = [(event.outcome, event.reason) for event in only(events, ev.OrderCancelled)]
+    assert ended == [("cancelled", "the auction left it unfilled")] and not only(events, ev.OrderFilled)
+
+
 @pytest.mark.parametrize("tif", [TimeInForce.IOC, TimeInForce.FOK])
 def test_what_cannot_wait_is_refused_in_a_call(floor: Floor, tif: TimeInForce) -> None:
     """P-05 on NEW; what can wait may be amended and cancelled."""
