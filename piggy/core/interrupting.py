@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from piggy.core.auctions import CALLS, AuctionPhase, AuctionRules, interrupts
-from piggy.core.crossing import Meeting
+from piggy.core.crossing import Meeting, meet
 from piggy.core.events import PhaseChanged
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
@@ -35,12 +37,18 @@ def interrupted(*, terms: OrderTerms, meeting: Meeting, moment: Moment) -> Aucti
     return rules if far else None
 
 
-def protects(*, order: Order) -> bool:
-    """Return whether the order closes what must not wait for an auction, and deals in the street with no client.
+def meeting_of(
+    *, order: Order, quantity: Decimal, street: Decimal | None, execution: Execution
+) -> tuple[Meeting, AuctionRules | None]:
+    """Return whom an order meets, and the rules of the call that must begin first, None for none.
 
-    In a call more could be lost, and whoever wanted that could begin one: a stop-out, a flattening, a stop come alive.
+    What closes because it must deals in the street with no client instead: in a call more could be lost, and whoever
+    wanted that could begin one. So do a stop-out, a flattening and a stop that has come alive.
     """
-    return order.source in FORCED or (order.triggered and not may_rest(order))
+    meeting = meet(terms=order.terms, quantity=quantity, street=street, execution=execution)
+    rules = interrupted(terms=order.terms, meeting=meeting, moment=execution.moment)
+    must = order.source in FORCED or (order.triggered and not may_rest(order))
+    return (Meeting(), None) if rules and must else (meeting, rules)
 
 
 def call(*, rules: AuctionRules, moment: Moment) -> PhaseChanged:

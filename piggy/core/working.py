@@ -11,12 +11,12 @@ import msgspec
 from piggy.core import venue_cancels
 from piggy.core.auctions import AuctionRules
 from piggy.core.bookbuild import BuiltSide
-from piggy.core.crossing import Meeting, meet
+from piggy.core.crossing import Meeting
 from piggy.core.entry import CLOSED
 from piggy.core.events import RoutingDecision
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.instruments import Instrument
-from piggy.core.interrupting import call, interrupted, protects, waits_for_auction
+from piggy.core.interrupting import call, meeting_of, waits_for_auction
 from piggy.core.keeping import Keep, guaranteed_keep, keep_lots, keeps_of
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
@@ -100,11 +100,8 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     meeting = NOBODY
     if treated.internal_cross:
         street = None if best is None or markup is None else client_price(raw=best, markup=markup, side=side)
-        meeting = meet(terms=terms, quantity=quantity, street=street, execution=execution)
-        rules = interrupted(terms=terms, meeting=meeting, moment=moment)
-        if rules and protects(order=order):
-            meeting = NOBODY
-        elif rules:
+        meeting, rules = meeting_of(order=order, quantity=quantity, street=street, execution=execution)
+        if rules:
             made = _nothing(order=order, moment=moment, text="clients would meet too far away: a call begins")
             return msgspec.structs.replace(made, interrupts=rules)
     met = meeting.lots
