@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
@@ -13,7 +14,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 from django.db import connection
-from django.db.utils import Error, InterfaceError, OperationalError
+from django.db.utils import DataError, Error, IntegrityError, InterfaceError, OperationalError
 from msgspec import structs
 
 from apps.liquidity import selectors, services
@@ -35,6 +36,9 @@ EXIT_UNSAVED = 75
 # How often the worker looks what it does not know: soon again while there is something, else for the next engine.
 COUNT_S, COUNT_AGAIN_S = 1.0, 0.1
 UNKNOWN = 1
+DELIVERIES_MAX = 5
+# What PostgreSQL says of a row, not of itself.
+OF_THE_ROW = (DataError, IntegrityError)
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -80,6 +84,7 @@ class Link(ABC):
             max_workers=1, thread_name_prefix=f"{self._tenant}-{self._venue}-reports", initializer=self._settle_in
         )
         self._left: list[str] = []
+        self._failures: Counter[bytes] = Counter()
         self._asked_all = False
         self._unreconciled = UNKNOWN
         self._count_at = 0.0
@@ -171,7 +176,7 @@ class Link(ABC):
                     self._look_after()
                 for delivery in self._orders.read(count=50, block_ms=100):
                     with in_tenant(self._tenant):
-                        self._handle(delivery)
+                        self._handle_alone(delivery)
                         self._turn()
                 self._mark_sent()
             except Error as error:
@@ -183,6 +188,35 @@ class Link(ABC):
                 log.exception("fix_link_failed", tenant=self._tenant, venue=self._venue)
                 time.sleep(RETRY_S)
         connection.close()
+
+    def _handle_alone(self, delivery: Delivery) -> None:
+        """Handle an entry; one that fails comes again by itself, and none behind it waits for that (F-24)."""
+        entry_id = delivery.entry_id
+        try:
+            self._handle(delivery)
+        except Exception as error:
+            if isinstance(error, Error) and not isinstance(error, OF_THE_ROW):
+                raise
+            log.exception("fix_order_failed", tenant=self._tenant, venue=self._venue)
+            self._failures[entry_id] += 1
+            if self._failures[entry_id] < DELIVERIES_MAX:
+                return
+            self._bury(delivery, repr(error))
+        self._failures.pop(entry_id, None)
+
+    def _bury(self, delivery: Delivery, text: str) -> None:
+        """Keep for a person what failed each time, and tell the engine of an order that surely never left."""
+        services.park_report(venue=self._venue, raw=repr(delivery.data), error=f"failed {DELIVERIES_MAX} times: {text}")
+        if isinstance(delivery.order, ChildOrderCreated):
+            try:
+                row, is_new = services.claim_order(child=delivery.order, client_id="")
+            except OF_THE_ROW:
+                # Nor does it ever leave: the desk holds it for doubtful until somebody settles it by hand.
+                log.exception("fix_order_not_kept", tenant=self._tenant, venue=self._venue)
+            else:
+                if is_new:
+                    self._refuse(row, text)
+        self._orders.ack(entry_id=delivery.entry_id)
 
     def _handle(self, delivery: Delivery) -> None:
         order = delivery.order
