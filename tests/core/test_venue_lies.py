@@ -334,3 +334,23 @@ class Liars:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_whatever_venues_say_the_desk_knows_what_stands_and_ends_flat_of_doubt(seed: int) -> None:
     Liars(seed).live()
+
+
+@pytest.mark.parametrize(("ticks", "told"), [(0, False), (1, True), (-1, False)])
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("account_id", ["a1", "b1"])
+def test_a_fill_beyond_what_its_venue_was_told_counts_and_a_person_sees_it(
+    account_id: str, side: Side, ticks: int, told: bool
+) -> None:
+    """The client is never worse than his own limit, so of his order it is the house's loss, as of a hedge."""
+    floor = House()
+    floor.place(account_id, side, "3.5")
+    floor.act()
+    leg = floor.children()[0]
+    assert leg.order_id.startswith("O" if account_id == "a1" else "H")
+    price = leg.limit_price + leg.side.sign * ticks * Decimal("0.00001")
+    events = floor.fill(leg, str(price), lots="0.5", fill_id="X1")
+    assert floor.desk.state.venue_nets[(leg.venue, "EURUSD")] == leg.side.sign * Decimal("0.5")
+    words = [each.text for each in events if isinstance(each, ev.VenueReportSuspended) and each.code == "beyond_limit"]
+    assert bool(words) is told and all(str(leg.limit_price) in text for text in words)
+    assert floor.fill(leg, str(price), lots="0.5", fill_id="X1") == []
