@@ -31,6 +31,7 @@ WAIT_S = 10.0
 STOP_S_MAX = 15.0
 UNSUPPORTED, NOT_AVAILABLE, NOT_AUTHORISED = "3", "4", "6"
 KNOWN_MAX = 10_000
+USED_BEFORE = "ClOrdID (11) was used before."
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,14 @@ class Reply(NamedTuple):
     kind: str
     body: str
     refuses: int | None = None
+
+
+class Known(NamedTuple):
+    """An order by a ClOrdID it has had, and what no replacement changes of it, by its tag."""
+
+    order_id: str
+    account_id: str
+    fixed: dict[str, str]
 
 
 class Requests:
@@ -66,7 +75,7 @@ class Requests:
         self._queue: SimpleQueue[tuple[int, dict[str, str]] | None] = SimpleQueue()
         self._taken = self._done = 0
         self._noted = client.incoming
-        self._known: dict[str, tuple[str, str]] = {}
+        self._known: dict[str, Known] = {}
         self._thread = threading.Thread(target=self._run, name=f"{tenant}-{client.comp_id}-requests", daemon=True)
 
     def start(self) -> None:
@@ -185,7 +194,8 @@ class Requests:
         elif answer.refused is not None:
             self._reply(Reply("8", self._refused(values, outbound.OTHER_REASON, answer.refused.text)))
         elif answer.order is not None:
-            self._remember(request.cl_ord_id, answer.order.order_id, request.terms.account_id)
+            fixed = {tag: values[tag] for tag in ("55", "54", "40")}
+            self._remember(request.cl_ord_id, Known(answer.order.order_id, request.terms.account_id, fixed))
             if answer.duplicate:
                 self._tell_status(request.cl_ord_id, values)
 
@@ -194,7 +204,12 @@ class Requests:
         if found is None:
             self._reply(Reply("9", outbound.cancel_refused(values=values, order_id="NONE", status="8", text="Unknown")))
             return
-        order_id, account_id = found
+        order_id, account_id, fixed = found
+        if other := [tag for tag, own in fixed.items() if values["35"] == "G" and values.get(tag, own) != own]:
+            # Its quantity was meant, and read, in lots of another symbol, or for the other way.
+            text = f"{other[0]}: the order's own is {fixed[other[0]]}; only its quantity and prices change."
+            self._refuse_change(values, order_id, outbound.NOT_CHANGED_HERE, text)
+            return
         kind, key = values["35"], self._key(request.cl_ord_id)
         name = trading.cancel_command_id if isinstance(request, inbound.Cancel) else trading.amend_command_id
         command_id = name(tenant=self._tenant, user=self._user, order_id=order_id, key=key)
@@ -202,12 +217,11 @@ class Requests:
             client=self._client, cl_ord_id=request.cl_ord_id, kind=kind, body=repr(request), command_id=command_id
         )
         if str(asked.row.command_id) != command_id:
-            text = "ClOrdID (11) was used before."
-            self._reply(Reply("9", outbound.cancel_refused(values=values, order_id=order_id, status="8", text=text)))
+            self._refuse_change(values, order_id, outbound.DUPLICATE, USED_BEFORE)
             return
         services.note_order(asked=asked.row, order_id=order_id)
         answer = self._ask_change(request, order_id, account_id, key)
-        self._remember(request.cl_ord_id, order_id, account_id)
+        self._remember(request.cl_ord_id, found)
         self._answer_change(answer, values, order_id)
 
     def _ask_change(
@@ -226,11 +240,19 @@ class Requests:
         """A change that is made is told by its event; only what is not made needs words."""
         if answer is None:
             self._doubt(values, "Not decided yet; ask for its status.")
-        elif answer.conflict or answer.refused is not None:
-            text = answer.refused.text if answer.refused else "ClOrdID (11) was used before."
-            copy = selectors.last_copies(order_ids=[order_id]).get(order_id)
-            status = copy.status if copy else "8"
-            self._reply(Reply("9", outbound.cancel_refused(values=values, order_id=order_id, status=status, text=text)))
+        elif answer.conflict:
+            self._refuse_change(values, order_id, outbound.DUPLICATE, USED_BEFORE)
+        elif answer.refused is not None:
+            self._refuse_change(values, order_id, outbound.TOO_LATE, answer.refused.text)
+        elif answer.duplicate:
+            self._tell_status(values["11"], values)
+
+    def _refuse_change(self, values: dict[str, str], order_id: str, reason: str, text: str) -> None:
+        """Refuse a change of an order that goes on as it is, and say how that is."""
+        copy = selectors.last_copies(order_ids=[order_id]).get(order_id)
+        status = copy.status if copy else outbound.NEW
+        body = outbound.cancel_refused(values=values, order_id=order_id, status=status, text=text, reason=reason)
+        self._reply(Reply("9", body))
 
     def _tell_status(self, cl_ord_id: str, values: dict[str, str]) -> None:
         copy = self._copy(cl_ord_id)
@@ -252,23 +274,23 @@ class Requests:
         if not copies:
             self._refuse(values, NOT_AVAILABLE, "No order is open.")
 
-    def _order(self, cl_ord_id: str) -> tuple[str, str] | None:
-        """Return an order and its account by any ClOrdID it has had."""
+    def _order(self, cl_ord_id: str) -> Known | None:
+        """Return an order by any ClOrdID it has had."""
         if cl_ord_id in self._known:
             return self._known[cl_ord_id]
         copy = self._copy(cl_ord_id)
-        return (copy.order_id, copy.account_id) if copy else None
+        return Known(copy.order_id, copy.account_id, outbound.fixed_of(copy)) if copy else None
 
     def _copy(self, cl_ord_id: str) -> Copy | None:
-        order_id = self._known.get(cl_ord_id, ("", ""))[0]
-        if order_id and (found := selectors.last_copies(order_ids=[order_id]).get(order_id)):
+        known = self._known.get(cl_ord_id)
+        if known and (found := selectors.last_copies(order_ids=[known.order_id]).get(known.order_id)):
             return found
         return selectors.copy_by_client_id(client=self._client, cl_ord_id=cl_ord_id)
 
-    def _remember(self, cl_ord_id: str, order_id: str, account_id: str) -> None:
+    def _remember(self, cl_ord_id: str, known: Known) -> None:
         if len(self._known) >= KNOWN_MAX:
             self._known.clear()
-        self._known[cl_ord_id] = (order_id, account_id)
+        self._known[cl_ord_id] = known
 
     def _key(self, cl_ord_id: str) -> str:
         return f"fix:{self._client.comp_id}:{cl_ord_id}"

@@ -36,6 +36,8 @@ _ENDS = {"cancelled": CANCELLED, "expired": EXPIRED, "rejected": REJECTED}
 _ENDED = (CANCELLED, REJECTED, EXPIRED)
 _PARTLY, _FILLED = "1", "2"
 UNKNOWN_ORDER, DUPLICATE_ORDER, OTHER_REASON = "5", "6", "99"
+# Of a change that is refused (102).
+TOO_LATE, UNKNOWN, NOT_CHANGED_HERE, DUPLICATE = "0", "1", "2", "6"
 _AVERAGE_DIGITS = Decimal("1e-8")
 _TEXT_MAX = 200
 
@@ -249,10 +251,15 @@ def refused(*, cl_ord_id: str, values: dict[str, str], reason: str, text: str, a
     return SOH.join(parts) + SOH
 
 
-def cancel_refused(*, values: dict[str, str], order_id: str, status: str, text: str) -> str:
-    """Return the body of an OrderCancelReject (35=9) to a cancel or replacement."""
+def fixed_of(copy: Copy) -> dict[str, str]:
+    """Return what no replacement changes of an order, by its tag: symbol, side and type."""
+    return {"55": copy.symbol, "54": _SIDES[copy.side], "40": _TYPES[copy.type]}
+
+
+def cancel_refused(*, values: dict[str, str], order_id: str, status: str, text: str, reason: str = TOO_LATE) -> str:
+    """Return the body of an OrderCancelReject (35=9) to a cancel or replacement; `status` is the order's own."""
     answers = "2" if values["35"] == "G" else "1"
-    reason = "1" if order_id == "NONE" else "0"
+    reason = UNKNOWN if order_id == "NONE" else reason
     parts = [f"37={order_id}", f"11={values['11']}", f"41={values.get('41', 'NONE')}", f"39={status}"]
     return SOH.join([*parts, f"434={answers}", f"102={reason}", f"58={clean(text)}"]) + SOH
 

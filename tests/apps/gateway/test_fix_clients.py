@@ -103,6 +103,16 @@ def _change(trader: Trader) -> None:
     assert (moved["41"], moved["38"], moved["44"], moved["39"]) == ("rests", "20000", "1.0996", "0")
     trader.say("H", t11="moved", t55="EURUSD", t54=1)
     assert trader.wait("moved", "5", "I")[-1]["151"] == "20000"
+    trader.say("G", t11="moved", t41="rests", t38=20_000, t40=2, t44="1.0996", **same)
+    assert trader.wait("moved", "5", "I", "I")[-1]["39"] == "0", "the same again is one change, told as it stands"
+    for tag, other in (("54", 2), ("40", 1)):
+        asked = {**same, "t40": 2, f"t{tag}": other}
+        trader.say("G", t11=f"other-{tag}", t41="moved", t38=10_000, t44="1.0", **asked)
+        (refused,) = trader.wait(f"other-{tag}", "9")
+        assert (refused["39"], refused["434"], refused["102"], refused["58"][:2]) == ("0", "2", "2", tag)
+    trader.say("F", t11="rests", t41="moved", **same)
+    (used,) = (each for each in trader.wait("rests", "0", "9") if each["35"] == "9")
+    assert (used["39"], used["102"]) == ("0", "6"), "the order works on, and that is what is told of it"
     trader.say("AF", t584="all", t585=7)
     wait(lambda: [each for each in trader.heard if each.get("584") == "all"])
     assert [(each["11"], each["911"], each["912"]) for each in trader.heard if each.get("584") == "all"] == [
