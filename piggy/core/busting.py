@@ -12,12 +12,14 @@ from decimal import Decimal
 from piggy.core import events as ev
 from piggy.core.aftermath import settled
 from piggy.core.bust_commands import BustFills, CorrectFill, FillOnRecord
+from piggy.core.commissions import Charge
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
 from piggy.core.position_folding import taken_out
 from piggy.core.positions import Fill
 from piggy.core.pricing import at_least_as_good
+from piggy.core.refunds import commission_back
 from piggy.core.state import Dealt, Order, State
 
 Events = list[ev.AnyEvent]
@@ -106,7 +108,12 @@ def _take_back(fill: FillOnRecord, execution: Execution, *, by: str, reason: str
         position=restated.position,
         realised=restated.realised,
         realised_quote=restated.realised_quote,
-        commission=fill.commission,
+        commission=commission_back(
+            order=moment.state.orders[fill.order_id],
+            lots=fill.quantity,
+            gone=Charge(fill.commission_accrued, fill.commission),
+            execution=execution,
+        ),
         commission_accrued=fill.commission_accrued,
         markup_revenue=fill.markup_revenue,
         premium=fill.premium,

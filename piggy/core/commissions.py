@@ -96,6 +96,21 @@ def charge(
     return Charge(fresh, round_money(amount=owed, currency=currency) - charged)
 
 
+def given_back(*, plan: Commission, before: Charge, gone: Charge, stands: bool, currency: str) -> Decimal:
+    """Return what goes back of what an order was charged `before` once the fill that added `gone` is taken back.
+
+    Where other fills stand (`stands`) they owe what they would have alone: what is fixed, and at least the minimum.
+    """
+    if not stands:
+        return before.due
+    if not before.accrued:
+        return gone.due  # Of a rate of nothing, or of before accruals were kept.
+    left = before.accrued - gone.accrued
+    if not left:  # What stands is of the kind that pays nothing, but a fixed charge is the whole order's.
+        return ZERO if plan.basis is CommissionBasis.FIXED else before.due
+    return max(ZERO, before.due - round_money(amount=max(left, plan.minimum or ZERO), currency=currency))
+
+
 def chargeable(*, plan: Commission, opened: Decimal, closed: Decimal) -> Decimal:
     """Return the lots of a fill that pay."""
     if plan.charged is Charged.BOTH:

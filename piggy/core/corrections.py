@@ -9,11 +9,13 @@ from __future__ import annotations
 from piggy.core import covering
 from piggy.core import events as ev
 from piggy.core.commands import RecordVenueBust, RecordVenueCorrection, RecordVenueFill
+from piggy.core.commissions import Charge
 from piggy.core.correction_events import OrderFillBusted, VenueFillBusted, VenueReportParked
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.position_folding import taken_out
+from piggy.core.refunds import commission_back
 from piggy.core.state import Child, Dealt, Hedge, State
 from piggy.core.venue_reports import child_filled, fill_client, is_dealable, leg_closed, suspended, work_on
 
@@ -145,7 +147,12 @@ def _taken_back(dealt: Dealt, given: ev.OrderFilled, text: str, execution: Execu
         position=restated.position,
         realised=restated.realised,
         realised_quote=restated.realised_quote,
-        commission=given.commission,
+        commission=commission_back(
+            order=moment.state.orders[given.order_id],
+            lots=given.quantity,
+            gone=Charge(given.commission_accrued, given.commission),
+            execution=execution,
+        ),
         commission_accrued=given.commission_accrued,
         markup_revenue=given.markup_revenue,
         premium=given.premium,

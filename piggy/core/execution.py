@@ -26,8 +26,7 @@ from piggy.core.pricing import commission_plan
 from piggy.core.routing import Leg
 from piggy.core.state import Order
 
-NO_TOUCH = (None, None, 0)
-FREE = Settlement(ZERO, ZERO)
+NO_TOUCH, FREE = (None, None, 0), Settlement(ZERO, ZERO)
 
 
 class UnableToConvert(Exception):
@@ -71,6 +70,10 @@ class Execution:
     def filled(self, order: Order) -> Decimal:
         """Return the lots of `order` that are filled after what has been decided."""
         return order.filled + self._filled.get(order.order_id, ZERO)
+
+    def charged(self, order: Order) -> Charge:
+        """Return what commission `order` has accrued and paid after what has been decided."""
+        return self._charges.get(order.order_id, Charge(order.commission_accrued, order.commission))
 
     def free(self, order: Order) -> Decimal:
         """Return the lots of `order` that are neither filled nor out at a venue."""
@@ -166,7 +169,7 @@ class Execution:
         exchange = self._exchange(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
         rate = exchange.rate
         number, leaves = self._fills.get(order.order_id, order.fills) + 1, self.leaves(order) - quantity
-        self._note(order=order, number=number, quantity=quantity, position_id=position_id, position=fold.position)
+        self._note(order=order, number=number, lots=quantity, position_id=position_id, position=fold.position)
         bound, per_lot = self.margin_of_symbol(account=account, symbol=terms.symbol, terms=margin, rate=rate)
         cost = self._charge(order=order, account=account, fold=fold, quantity=quantity, price=price, rate=rate)
         bid, ask, _ = moment.marks.get(terms.symbol, NO_TOUCH) if _is_deal(order) else NO_TOUCH
@@ -274,7 +277,7 @@ class Execution:
             profiles=moment.profiles(account_id=account_id, symbol=symbol) if profiled else (),
         )
         lots = chargeable(plan=plan, opened=fold.opened_lots, closed=fold.closed_lots) if _is_deal(order) else ZERO
-        before = self._charges.get(order.order_id, Charge(order.commission_accrued, order.commission))
+        before = self.charged(order)
         worth = instrument.notional(lots=ONE, price=price) * rate
         turned = self._turnover.get(account_id, ZERO)
         cost = charge(
@@ -290,12 +293,10 @@ class Execution:
         self._turnover[account_id] = turned + quantity * worth
         return cost
 
-    def _note(
-        self, *, order: Order, number: int, quantity: Decimal, position_id: str, position: Position | None
-    ) -> None:
+    def _note(self, *, order: Order, number: int, lots: Decimal, position_id: str, position: Position | None) -> None:
         self._orders[order.order_id] = order
         self._fills[order.order_id] = number
-        self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) + quantity
+        self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) + lots
         self._positions[position_id] = position
 
     def take_back(self, *, order: Order, event: OrderFillBusted, life: Life | None = None) -> None:
@@ -304,7 +305,7 @@ class Execution:
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) - event.quantity
         self._positions[event.position_id] = event.position
         self._lives[event.position_id] = life if event.position else None
-        before = self._charges.get(order.order_id, Charge(order.commission_accrued, order.commission))
+        before = self.charged(order)
         self._charges[order.order_id] = Charge(before.accrued - event.commission_accrued, before.due - event.commission)
         account, instrument = self.moment.account(event.account_id), self.moment.instrument(event.symbol)
         margin, _ = self.moment.margins.of(state=self.moment.state, account=account, instrument=instrument)
@@ -340,9 +341,8 @@ class Execution:
 
     def cancel(self, *, order: Order, outcome: str, reason: str) -> None:
         """End the order with what is unfilled; its legs at venues have ended before."""
-        self.events.append(
-            ev.OrderCancelled(order_id=order.order_id, outcome=outcome, leaves=self.leaves(order), reason=reason)
-        )
+        left = self.leaves(order)
+        self.events.append(ev.OrderCancelled(order_id=order.order_id, outcome=outcome, leaves=left, reason=reason))
         self._cancelled.add(order.order_id)
 
     def reduce(self, *, order: Order, lots: Decimal, reason: str) -> None:
