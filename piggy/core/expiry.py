@@ -14,13 +14,14 @@ from piggy.core import events as ev
 from piggy.core import venue_cancels
 from piggy.core.accounts import TradingState
 from piggy.core.auctions import CALLS
+from piggy.core.closing import closing_terms
 from piggy.core.execution import Execution
 from piggy.core.expiry_events import OptionExpired, VenueSettled
 from piggy.core.instruments import OptionKind, OptionTerms, has_expired
 from piggy.core.margining import positions_in
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import EXPIRY, OrderTerms, Side, TimeInForce
+from piggy.core.orders import EXPIRY, SelfTradePrevention, Side
 from piggy.core.positions import Position, close_split, floating
 from piggy.core.risk import verdict_on
 from piggy.core.routing import waiting
@@ -192,16 +193,8 @@ def _settle(position: Position, lots: Decimal, event: OptionExpired, execution: 
     assert price is not None, "what has no price yet waits"
     group, order_id = moment.group_of(position.account_id), execution.new_order_id()
     text = f"expired: settled at {price}, underlying {event.underlying_price}"
-    terms = OrderTerms(
-        account_id=position.account_id,
-        symbol=position.symbol,
-        side=position.side.contra,
-        quantity=lots,
-        time_in_force=TimeInForce.IOC,
-        reduce_only=True,
-        position_id=position.position_id,
-        tag=EXPIRY,
-    )
+    # What is settled meets nobody.
+    terms = closing_terms(position=position, lots=lots, tag=EXPIRY, stp=SelfTradePrevention.CANCEL_NEWEST)
     verdict = verdict_on(
         order_id=order_id,
         terms=terms,

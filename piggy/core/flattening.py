@@ -12,11 +12,11 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.aftermath import settled
+from piggy.core.closing import closing_terms
 from piggy.core.execution import Execution
 from piggy.core.gatekeeping import Admission
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderTerms, SelfTradePrevention, TimeInForce
 from piggy.core.oversight import kill_plan
 from piggy.core.placing import take_on
 from piggy.core.positions import Position
@@ -64,17 +64,7 @@ def _close(*, position: Position, command: cmd.FlattenPositions, execution: Exec
     lots = left.lots - execution.under_way(position=left) - owed if left else ZERO
     if lots <= 0:
         return False
-    terms = OrderTerms(
-        account_id=position.account_id,
-        symbol=symbol,
-        side=side,
-        quantity=lots,
-        time_in_force=TimeInForce.IOC,
-        reduce_only=True,
-        position_id=position.position_id,
-        stp=SelfTradePrevention.CANCEL_OLDEST,
-        tag=FLATTEN,
-    )
+    terms = closing_terms(position=position, lots=lots, tag=FLATTEN)
     text = f"closed by {command.by}: {command.reason}"
     order_id = execution.new_order_id()
     verdict = verdict_on(

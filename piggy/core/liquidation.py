@@ -13,6 +13,7 @@ import msgspec
 
 from piggy.core import events as ev
 from piggy.core.accounts import Group
+from piggy.core.closing import closing_terms
 from piggy.core.execution import Execution
 from piggy.core.funds import Funds, closing_price, stop_out_percent
 from piggy.core.gatekeeping import Admission
@@ -20,7 +21,6 @@ from piggy.core.margin_watch import safe_bands
 from piggy.core.margining import open_lot_value, positions_in, terms_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderTerms, SelfTradePrevention, TimeInForce
 from piggy.core.placing import take_on
 from piggy.core.positions import Position, filled
 from piggy.core.pricing import commission_plan
@@ -221,26 +221,11 @@ def _trusted(*, position: Position, moment: Moment, group: Group) -> bool:
 
 def _finds_taker(*, position: Position, group: Group, moment: Moment) -> bool:
     """Whether anybody would deal any of it now: where no venue may be asked, a close would end as it begins."""
-    terms = _closing_terms(position=position, lots=position.lots)
+    terms = closing_terms(position=position, lots=position.lots, tag=STOP_OUT)
     order = proposed_order(
         order_id="", terms=terms, source=STOP_OUT, group=group.name, at_us=moment.now_us, seq=moment.state.seq
     )
     return plan(order=order, quantity=terms.quantity, execution=Execution(moment=moment)).acts
-
-
-def _closing_terms(*, position: Position, lots: Decimal) -> OrderTerms:
-    return OrderTerms(
-        account_id=position.account_id,
-        symbol=position.symbol,
-        side=position.side.contra,
-        quantity=lots,
-        time_in_force=TimeInForce.IOC,
-        reduce_only=True,
-        position_id=position.position_id,
-        # Else an order of his own that rests there would keep a client from being stopped out.
-        stp=SelfTradePrevention.CANCEL_OLDEST,
-        tag=STOP_OUT,
-    )
 
 
 def _without(line: OpenLine, going: Decimal) -> tuple[OpenLine | None, Decimal]:
@@ -259,7 +244,8 @@ def _without(line: OpenLine, going: Decimal) -> tuple[OpenLine | None, Decimal]:
 
 
 def _close(*, rung: Rung, level: Decimal, execution: Execution) -> None:
-    terms = _closing_terms(position=execution.moment.state.positions[rung.position_id], lots=rung.quantity)
+    position = execution.moment.state.positions[rung.position_id]
+    terms = closing_terms(position=position, lots=rung.quantity, tag=STOP_OUT)
     # A stop-out is the desk's own close: it passes no gate, for a gate that refused it would make the loss larger.
     order_id = execution.new_order_id()
     verdict = verdict_on(

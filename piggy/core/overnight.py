@@ -11,7 +11,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.conversion import UNCHANGED, Conversion
 from piggy.core.moment import Moment
-from piggy.core.money import ZERO, round_money
+from piggy.core.money import round_money
 from piggy.core.orders import Side
 from piggy.core.positions import Position, held_since
 from piggy.core.rollover import ONE_DAY, business_date, rollover_at_us
@@ -121,29 +121,10 @@ def _swaps(
             occurred_at_us=at_us,
         )
         return [deferred]
-    events: Events = []
-    for lots, nights in held.items():
-        amount = round_money(amount=each * exchange.rate * nights * lots, currency=account.currency)
-        if not amount:
-            continue
-        charged = ev.SwapCharged(
-            account_id=account.account_id,
-            position_id=position.position_id,
-            symbol=position.symbol,
-            business_date=day,
-            kind=SWAP,
-            nights=nights,
-            lots=lots,
-            per_lot=each,
-            price=price,
-            conversion_rate=exchange.rate,
-            conversion=exchange.legs,
-            amount=amount,
-            currency=account.currency,
-            occurred_at_us=at_us,
-        )
-        events.append(charged)
-    return events
+    return _charges(
+        position=position, day=day, at_us=at_us, held=held, kind=SWAP, per_lot=each, price=price, exchange=exchange,
+        moment=moment,
+    )  # fmt: skip
 
 
 def _admin_fees(
@@ -151,25 +132,46 @@ def _admin_fees(
 ) -> Events:
     """Return what a swap-free account pays for `held` once its days of grace are over."""
     held_days = (day - business_date(at_us=position.opened_at_us)).days + 1
-    account = moment.account(position.account_id)
-    events: Events = []
-    for lots, nights in held.items() if held_days > free.grace_days else ():
-        fee = round_money(amount=free.fee_per_lot * nights * lots, currency=account.currency)
-        if not fee:
+    if held_days <= free.grace_days:
+        return []
+    return _charges(
+        position=position, day=day, at_us=at_us, held=held, kind=ADMIN_FEE, per_lot=-free.fee_per_lot, price=None,
+        exchange=UNCHANGED, moment=moment,
+    )  # fmt: skip
+
+
+def _charges(
+    *,
+    position: Position,
+    day: date,
+    at_us: int,
+    held: dict[Decimal, int],
+    kind: str,
+    per_lot: Decimal,
+    price: Decimal | None,
+    exchange: Conversion,
+    moment: Moment,
+) -> Events:
+    """Return a charge for each of `held` that comes to anything, at `per_lot` and night, over `exchange`."""
+    currency, events = moment.account(position.account_id).currency, list[ev.AnyEvent]()
+    for lots, nights in held.items():
+        amount = round_money(amount=per_lot * exchange.rate * nights * lots, currency=currency)
+        if not amount:
             continue
         charged = ev.SwapCharged(
-            account_id=account.account_id,
+            account_id=position.account_id,
             position_id=position.position_id,
             symbol=position.symbol,
             business_date=day,
-            kind=ADMIN_FEE,
+            kind=kind,
             nights=nights,
             lots=lots,
-            per_lot=-free.fee_per_lot,
-            price=None,
-            conversion_rate=Decimal(1),
-            amount=ZERO - fee,
-            currency=account.currency,
+            per_lot=per_lot,
+            price=price,
+            conversion_rate=exchange.rate,
+            conversion=exchange.legs,
+            amount=amount,
+            currency=currency,
             occurred_at_us=at_us,
         )
         events.append(charged)
