@@ -17,7 +17,7 @@ from piggy.core.pricing import worst_price
 from piggy.core.routing import rank_levels
 from piggy.core.routing_rules import CostModel, VenueScore
 from piggy.core.staging import canaries, is_its_turn, venues_for
-from piggy.core.verdicts import VenueConsidered, packed
+from piggy.core.verdicts import packed
 
 _BUY = Side.BUY
 # Of the configuration, of the scores that matter, and the venues that the order spares.
@@ -26,9 +26,8 @@ Version = tuple[int, int, tuple[str, ...]]
 
 @dataclass(slots=True, frozen=True)
 class Ranking:
-    """Every venue as it ranks now, the same as a decision carries it, and the levels to deal at, best first."""
+    """Every venue as it ranks now, as a decision carries it, and the levels to deal at, best first."""
 
-    considered: tuple[VenueConsidered, ...]
     venues: bytes
     reachable: tuple[AttributedLevel, ...]
 
@@ -83,7 +82,7 @@ class Rankings:
         held = self._held.get(key)
         if held is not None and held[0] is levels and held[1] == version and _alike(held[2], limit):
             return held[3]
-        considered, found = rank_levels(
+        rows, found = rank_levels(
             venues=venues_for(order_id=order_id, venues=venues),
             levels=levels,
             excluded=excluded,
@@ -92,7 +91,7 @@ class Rankings:
             side=side,
             limit=limit,
         )
-        ranking = Ranking(considered, packed(considered=considered), found)
+        ranking = Ranking(packed(considered=rows), found)
         if version is not None:
             self._held[key] = (levels, version, limit, ranking)
         return ranking

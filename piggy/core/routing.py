@@ -19,6 +19,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.positions import Position
 from piggy.core.routing_rules import CostModel, Treatment, VenueScore, venue_cost
+from piggy.core.verdicts import VenueRow
 
 HUNDRED = Decimal(100)
 UNSCORED = VenueScore()
@@ -26,7 +27,7 @@ FREE = CostModel()
 SHARE_STEP = Decimal("0.0001")
 _BUY = Side.BUY
 _A, _B = BookMode.A, BookMode.B
-Usable = tuple[Decimal, Decimal, Decimal, int, str, AttributedLevel, Decimal]
+Usable = tuple[Decimal, AttributedLevel, Decimal, Venue, Decimal]
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,8 +105,8 @@ def rank(
 
     `levels` are the live consolidated levels of the side that is taken, best first; a venue without one has no quote.
     """
-    considered, _ = _ranked(venues, levels, excluded, scores, cost_model, side, limit)
-    return considered
+    rows, _ = _ranked(venues, levels, excluded, scores, cost_model, side, limit)
+    return tuple([VenueConsidered(*row) for row in rows])
 
 
 def rank_levels(
@@ -117,13 +118,14 @@ def rank_levels(
     cost_model: CostModel,
     side: Side,
     limit: Decimal | None,
-) -> tuple[tuple[VenueConsidered, ...], tuple[AttributedLevel, ...]]:
-    """Return what `rank` says, and what `reachable` then says of the same levels and limit."""
-    considered, asked = _ranked(venues, levels, excluded, scores, cost_model, side, limit)
+) -> tuple[list[VenueRow], tuple[AttributedLevel, ...]]:
+    """Return what `rank` says, as rows, and what `reachable` then says of the same levels and limit."""
+    rows, asked = _ranked(venues, levels, excluded, scores, cost_model, side, limit)
     if len({level.venue for level in levels}) == len(levels):
         # One level each, as venues mostly quote: they are dealt at in the order of their ranks.
-        return considered, tuple(asked)
-    return considered, reachable(levels=levels, ranked=considered, side=side, limit=limit)
+        return rows, tuple(asked)
+    ranked = [VenueConsidered(*row) for row in rows]
+    return rows, reachable(levels=levels, ranked=ranked, side=side, limit=limit)
 
 
 def _ranked(
@@ -134,44 +136,56 @@ def _ranked(
     cost_model: CostModel,
     side: Side,
     limit: Decimal | None,
-) -> tuple[tuple[VenueConsidered, ...], list[AttributedLevel]]:
+) -> tuple[list[VenueRow], list[AttributedLevel]]:
     """Return every venue as `rank` does, and the best levels of those that are asked, in that order."""
+    buying, free = side is _BUY, cost_model == FREE
     # The last one wins, so that read backwards each venue's best level does.
     best = {level.venue: level for level in reversed(levels)}
-    buying, free = side is _BUY, cost_model == FREE
+    passed = [_passed_over(venue, None, scores, excluded) for venue in venues.values() if venue.name not in best]
     usable: list[Usable] = []
-    passed: list[VenueConsidered] = []
-    for name, venue in venues.items():
-        score = scores.get(name, UNSCORED)
-        found = best.get(name)
-        if found is None or not venue.enabled or name in excluded:
-            text = excluded.get(name) or _refusal(venue)
-            passed.append(_passed_over(venue, found, score.reject_rate, text))
+    last, in_order = None, True
+    for name, found in reversed(best.items()):
+        venue = venues.get(name)
+        if venue is None:
+            continue
+        if not venue.enabled or name in excluded:
+            passed.append(_passed_over(venue, found, scores, excluded))
             continue
         price, cost = found.price, ZERO
         if limit is not None and (price > limit if buying else price < limit):
-            text = f"quotes {price}, beyond the limit {limit}"
-            passed.append(_passed_over(venue, found, score.reject_rate, text))
+            passed.append(_row(venue, found, scores, f"quotes {price}, beyond the limit {limit}"))
             continue
+        score = scores.get(name, UNSCORED)
         if not free:
             cost = venue_cost(model=cost_model, price=price, fee_per_million=venue.commission_per_million, score=score)
             price = price + cost if buying else price - cost
-        usable.append((price if buying else -price, -found.size, score.reject_rate, venue.priority, name, found, cost))
-    usable.sort()
-    ranked: list[VenueConsidered] = []
+        # Levels come best first, so that mostly there is nothing left to sort.
+        if last is not None and not (price > last if buying else price < last):
+            in_order = False
+        last = price
+        usable.append((price if buying else -price, found, score.reject_rate, venue, cost))
+    if not in_order:
+        usable.sort(key=_worth)
+    rows: list[VenueRow] = []
     asked: list[AttributedLevel] = []
-    for _, _, reject_rate, priority, name, level, cost in usable:
+    for _, level, reject_rate, venue, cost in usable:
         place = len(asked) + 1
-        if venues[name].shadow:
+        if venue.shadow:
             # It is ranked and recorded as if it were asked, and never is.
             rank, text = 0, f"shadow: would be choice {place}"
         else:
             rank, text = place, f"choice {place}" if asked else "best price"
             asked.append(level)
-        at_us = level.received_at_us
-        ranked.append(VenueConsidered(name, level.price, level.size, at_us, reject_rate, priority, rank, cost, text))
-    passed.sort(key=_name)
-    return (*ranked, *passed), asked
+        at_us, priority = level.received_at_us, venue.priority
+        rows.append((venue.name, level.price, level.size, at_us, reject_rate, priority, rank, cost, text))
+    passed.sort()
+    return rows + passed, asked
+
+
+def _worth(usable: Usable) -> tuple[Decimal, Decimal, Decimal, int, str]:
+    """Return what venues are ranked by: price with what it costs, then size, reject rate, priority and name."""
+    price, level, reject_rate, venue, _ = usable
+    return price, -level.size, reject_rate, venue.priority, venue.name
 
 
 def legs(
@@ -312,17 +326,18 @@ def _nearest(share: Decimal, whole: Decimal, instrument: Instrument) -> Decimal:
     return min(steps * instrument.lot_step, on_step(lots=whole, instrument=instrument))
 
 
-def _refusal(venue: Venue) -> str:
-    return "no live quote" if venue.enabled else "switched off"
+def _passed_over(
+    venue: Venue, level: AttributedLevel | None, scores: Mapping[str, VenueScore], excluded: Mapping[str, str]
+) -> VenueRow:
+    text = "no live quote" if venue.enabled else "switched off"
+    return _row(venue, level, scores, excluded.get(venue.name) or text)
 
 
-def _passed_over(venue: Venue, level: AttributedLevel | None, reject_rate: Decimal, text: str) -> VenueConsidered:
+def _row(venue: Venue, level: AttributedLevel | None, scores: Mapping[str, VenueScore], text: str) -> VenueRow:
+    """Return the row of a venue that is passed over, which `text` says why."""
     price, size, at_us = (level.price, level.size, level.received_at_us) if level else (None, None, None)
-    return VenueConsidered(venue.name, price, size, at_us, reject_rate, venue.priority, 0, None, text)
-
-
-def _name(seen: VenueConsidered) -> str:
-    return seen.venue
+    reject_rate = scores.get(venue.name, UNSCORED).reject_rate
+    return venue.name, price, size, at_us, reject_rate, venue.priority, 0, None, text
 
 
 def _mode(*, a: Decimal, b: Decimal, cross: Decimal) -> str:

@@ -69,6 +69,10 @@ class VenueConsidered(msgspec.Struct, frozen=True, array_like=True, gc=False):
     text: str = ""
 
 
+# The same, field by field: of all venues that are ranked most are never looked at.
+VenueRow = tuple[str, Decimal | None, Decimal | None, int | None, Decimal, int, int, Decimal | None, str]
+
+
 class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Where an order goes and why, as data: rule and version, split in lots, every venue considered at `at_us`.
 
@@ -96,7 +100,7 @@ _encoder = msgspec.msgpack.Encoder()
 _venues = msgspec.msgpack.Decoder(tuple[VenueConsidered, ...])
 
 
-def packed(*, considered: Iterable[VenueConsidered]) -> bytes:
+def packed(*, considered: Iterable[VenueConsidered | VenueRow]) -> bytes:
     """Return venues as a decision carries them."""
     return _encoder.encode(tuple(considered))
 

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from piggy.core.accounts import BookMode, Venue
 from piggy.core.orders import Side
@@ -132,3 +134,35 @@ def test_what_a_venue_charges_makes_its_bid_worth_less_to_a_seller() -> None:
 def test_why_names_the_rule_without_what_it_says() -> None:
     _, _, why = split(treatment=KEPT, instrument=EURUSD, quantity=D(1), side=Side.BUY, position=None)
     assert why == "group is B: kept"
+
+
+def test_a_venue_is_passed_over_for_who_excluded_it_before_anything_else() -> None:
+    """Quoted or not, on or off: the text says what a person would have to mend first."""
+    venues = tuple(
+        Venue(name=name, enabled=name not in ("off", "off quoted")) for name in ("off", "off quoted", "mute")
+    )
+    quotes = (level("off quoted", "1.1"),)
+    found = {seen.venue: seen.text for seen in ranked(*quotes, venues=venues)}
+    assert found == {"off": "switched off", "off quoted": "switched off", "mute": "no live quote"}
+    excluded = dict.fromkeys(found, "refused this order")
+    assert {seen.text for seen in ranked(*quotes, venues=venues, excluded=excluded)} == {"refused this order"}
+
+
+def test_a_level_of_a_venue_that_the_order_may_not_use_ranks_nowhere() -> None:
+    quotes = (level("LP1", "1.1"), level("unheard of", "1.0"))
+    assert [(seen.venue, seen.rank) for seen in ranked(*quotes, venues=(Venue(name="LP1"),))] == [("LP1", 1)]
+
+
+@given(
+    st.permutations(["1.1", "1.10", "1.1001", "1.0999"]),
+    st.lists(st.integers(1, 2), min_size=4, max_size=4),
+    st.sampled_from(Side),
+)
+def test_venues_rank_by_their_worth_in_whatever_order_their_levels_come(
+    prices: list[str], sizes: list[int], side: Side
+) -> None:
+    venues = tuple(Venue(name=f"LP{at}", priority=at % 2) for at in range(4))
+    quotes = [level(venue.name, price, str(size)) for venue, price, size in zip(venues, prices, sizes, strict=True)]
+    priority = {venue.name: venue.priority for venue in venues}
+    wanted = sorted(quotes, key=lambda q: (side.sign * q.price, -q.size, priority[q.venue], q.venue))
+    assert [seen.venue for seen in ranked(*quotes, venues=venues, side=side)] == [quote.venue for quote in wanted]
