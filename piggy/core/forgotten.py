@@ -32,8 +32,9 @@ class Forgotten:
         self.count += 1
         self._room -= 1
         bits = self._filters[-1]
+        size = len(bits) << 3
         for place in _places(command_id):
-            place %= len(bits) << 3
+            place %= size
             bits[place >> 3] |= 1 << (place & 7)
 
     def perhaps(self, *, command_id: str) -> bool:

@@ -179,7 +179,8 @@ def holding_of(
 
 def symbol_margin(*, holding: Holding, terms: MarginTerms, lot_value: Decimal) -> Decimal:
     """Return the margin that one symbol binds, unrounded; working orders count as filled the dearer way (P-17)."""
-    return _dearest(holding, holding.buy_working, holding.sell_working, terms, lot_value)
+    held = _as_held(holding, terms, lot_value)
+    return _dearest(held, holding, holding.buy_working, holding.sell_working, terms, lot_value)
 
 
 def required_for(
@@ -196,7 +197,8 @@ def required_for(
     The order counts as working beside the others; `news_percent` is that of a window open now (0 without one).
     """
     after, buys, sells = holding, holding.buy_working, holding.sell_working
-    before = _dearest(holding, buys, sells, terms, lot_value)
+    held = _as_held(holding, terms, lot_value)
+    before = _dearest(held, holding, buys, sells, terms, lot_value)
     if side is _BUY:
         buys += quantity
     else:
@@ -207,7 +209,8 @@ def required_for(
         after = msgspec.structs.replace(
             holding, news_lots=holding.news_lots + lots, news_percent=max(holding.news_percent, news_percent)
         )
-    return max(ZERO, _dearest(after, buys, sells, terms, lot_value) - before)
+        held = _as_held(after, terms, lot_value)
+    return max(ZERO, _dearest(held, after, buys, sells, terms, lot_value) - before)
 
 
 def account_margin(
@@ -247,10 +250,16 @@ def reaches(*, margin: AccountMargin, level_percent: Decimal, inclusive: bool = 
     return equity <= bar if inclusive else equity < bar
 
 
-def _dearest(h: Holding, buys: Decimal, sells: Decimal, terms: MarginTerms, value: Decimal) -> Decimal:
-    """Return the margin of what is held, with so many lots working each way: as it is, or one way of them filled."""
-    long, long_weight, short, short_weight = h.long_lots, h.long_weight, h.short_lots, h.short_weight
-    most = _margin(long, long_weight, short, short_weight, h, terms, value) if long or short else ZERO
+def _as_held(h: Holding, terms: MarginTerms, value: Decimal) -> Decimal:
+    """Return the margin of what is held, with nothing working."""
+    if not (h.long_lots or h.short_lots):
+        return ZERO
+    return _margin(h.long_lots, h.long_weight, h.short_lots, h.short_weight, h, terms, value)
+
+
+def _dearest(held: Decimal, h: Holding, buys: Decimal, sells: Decimal, terms: MarginTerms, value: Decimal) -> Decimal:
+    """Return the margin of what is held, its own being `held`, or of it with all that works one way filled."""
+    most, long, long_weight, short, short_weight = held, h.long_lots, h.long_weight, h.short_lots, h.short_weight
     if buys:
         bought = long_weight + buys * terms.percent
         most = max(most, _margin(long + buys, bought, short, short_weight, h, terms, value))
