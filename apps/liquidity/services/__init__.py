@@ -34,7 +34,13 @@ from apps.liquidity.services.sessions import (
 )
 from apps.liquidity.services.settling import Settlement, settle_by_hand
 from apps.liquidity.services.terms import check_terms, put_terms
-from apps.liquidity.services.venue_orders import claim_cancel, claim_order, mark_sent, unclaim_cancel
+from apps.liquidity.services.venue_orders import (
+    claim_cancel,
+    claim_order,
+    forget_unanswered_cancels,
+    mark_sent,
+    unclaim_cancel,
+)
 
 __all__ = [
     "SECRET_CHARACTERS_MAX",
@@ -53,6 +59,7 @@ __all__ = [
     "denials",
     "drop_copy_numbers",
     "fix_numbers",
+    "forget_unanswered_cancels",
     "keep_messages",
     "keep_scorecards",
     "mark_sent",

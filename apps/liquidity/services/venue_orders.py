@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.db import connection
 
 from apps.liquidity.models import VenueOrder, VenueReport
 from apps.liquidity.services.sessions import unhurried
+from piggy.adapters import tracking
 from piggy.adapters.interface import ReportKind
 from piggy.core.events import ChildOrderCreated
 
@@ -70,6 +72,18 @@ def claim_cancel(*, venue: str, cl_ord_id: str) -> int | None:
 def unclaim_cancel(*, venue: str, cl_ord_id: str, attempt: int) -> None:
     """Note that the request did not leave."""
     VenueReport.objects.filter(venue=venue, key=_cancel_key(cl_ord_id, attempt)).delete()
+
+
+def forget_unanswered_cancels(*, venue: str) -> None:
+    """Let every open order's end be asked for anew: what left on another session, or just before the worker died, may
+    have come nowhere. The id is the same, so that an LP that has it after all sees one request and not two.
+    """
+    open_ = VenueOrder.objects.filter(venue=venue, state__in=tracking.OPEN).values_list("cl_ord_id", flat=True)
+    said = VenueReport.objects.filter(venue=venue, cl_ord_id__in=list(open_))
+    refusals = Counter(said.filter(kind=ReportKind.UNCANCEL).values_list("cl_ord_id", flat=True))
+    claims = said.filter(kind="cancel").values_list("pk", "key", "cl_ord_id")
+    lost = [pk for pk, key, cl_ord_id in claims if key == _cancel_key(cl_ord_id, refusals[cl_ord_id])]
+    VenueReport.objects.filter(pk__in=lost).delete()
 
 
 def _cancel_key(cl_ord_id: str, attempt: int) -> str:

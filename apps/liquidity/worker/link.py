@@ -300,6 +300,8 @@ class Link(ABC):
             self._act_on(state)
 
     def _act_on(self, state: VenueState) -> None:
+        if state is VenueState.READY:
+            services.forget_unanswered_cancels(venue=self._venue)
         for row in selectors.open_orders(venue=self._venue):
             self._doubt(row, "the session was lost" if state is VenueState.DOWN else "found open at logon")
             if state is VenueState.READY:

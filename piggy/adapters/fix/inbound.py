@@ -31,6 +31,8 @@ _RESTATING = frozenset("HG")  # Trade cancel and trade correct.
 _SIDES = {"1": Side.BUY, "2": Side.SELL}
 _DUPLICATE_ORDER, _UNKNOWN_ORDER = "6", "5"
 _ANSWERS_REPLACE = "2"
+# The order is being cancelled already, or this very request came twice.
+_CANCEL_UNDER_WAY = ("3", "6")
 _TEXT_MAX = 200
 UNITS_DIGITS_MAX = 24
 # 8, 9 and 35 come first, in this order.
@@ -201,6 +203,8 @@ def _cancel_reject(values: dict[str, str], config: SessionConfig) -> VenueReport
     cl_ord_id, key = order_id_of(cl_ord_id=values["41"]), f"9:{values['11']}:{values['34']}"
     if values.get("434") == _ANSWERS_REPLACE:  # The order works on as it was, and nobody asked for its end.
         return VenueReport(kind=ReportKind.IGNORED, key=key, cl_ord_id=cl_ord_id, standing=REPLACE_REFUSED, text=text)
+    if values.get("102") in _CANCEL_UNDER_WAY:  # The first request counts, and its answer is still to come.
+        return VenueReport(kind=ReportKind.IGNORED, key=key, cl_ord_id=cl_ord_id, text=text)
     command = RecordVenueCancelReject(
         venue=config.venue, cl_ord_id=cl_ord_id, text=text, occurred_at_us=at_us(values.get("60") or values["52"])
     )

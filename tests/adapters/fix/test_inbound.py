@@ -278,6 +278,14 @@ def test_a_fill_that_names_the_cancel_under_way_is_one_of_its_order(cancel: str)
     assert (ended.kind, ended.cl_ord_id) == (ReportKind.DONE, "o1-LP1-1"), "though it names no order at all"
 
 
+@pytest.mark.parametrize(("reason", "kind"), [("3", "ignored"), ("6", "ignored"), ("0", "uncancel"), ("", "uncancel")])
+def test_a_cancel_that_is_refused_because_one_is_under_way_is_no_refusal(reason: str, kind: str) -> None:
+    """Taken for one, the order would be worked on elsewhere as soon as the first request has ended it."""
+    refused = {"t35": "9", "t11": "o1-LP1-1-C", "t41": "o1-LP1-1", "t150": "", "t17": "", "t434": "1", "t102": reason}
+    report = read_report(text=execution(**refused), config=config())
+    assert (report.kind, report.cl_ord_id, report.command is None) == (kind, "o1-LP1-1", kind == "ignored")
+
+
 def test_a_reject_of_an_order_that_dealt_ends_it_with_what_it_dealt() -> None:
     """Else a fill that is on its way would come to a leg that is over, with its lots dealt elsewhere."""
     report = read_report(text=execution(t150="8", t39="8", t14="100000", t58="halted"), config=config())
