@@ -141,3 +141,32 @@ async def test_inv_12_what_a_stalled_group_has_read_or_not_read_is_never_deleted
     assert claimed[2] == [], "entries were deleted that nobody had acknowledged"
     firsts = [row[1] for row in ground.log_rows(tenant=tenant) if row[2] == 0]
     assert {each.command_id for each in asked} <= set(firsts) and len(firsts) == len(set(firsts))
+
+
+async def test_inv_13_a_redis_put_back_to_how_it_was_brings_every_command_again_and_none_is_done_twice(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of its own dump: of what was long answered half had been read then, and half had not."""
+    monkeypatch.setattr(intake, "PENDING_IDLE_MS", 200)
+    client, wire = Client(redis_url=ground.services.redis_url), redis.Redis.from_url(ground.services.redis_url)
+    asked = [envelope(buy()) for _ in range(20)]
+    key = lanes.key_of(tenant=tenant, command=asked[0].command)
+    async with running_engine(ground, shard):
+        await open_desk(client, tenant)
+    client.tell_all(tenant=tenant, envelopes=asked)
+    wire.xreadgroup(streams.ENGINE_GROUP, shard, {key: ">"}, count=len(asked) // 2)
+    copies = {name: wire.dump(name) for name in wire.keys(f"{{{tenant}}}:*") if wire.type(name) == b"stream"}
+    async with running_engine(ground, shard, holder="next") as term:
+        await until(lambda: wire.xlen(key) == 0)
+        firsts = [row[1] for row in ground.log_rows(tenant=tenant) if row[2] == 0]
+        assert {each.command_id for each in asked} <= set(firsts)
+        for name, body in copies.items():
+            wire.restore(name, 0, body, replace=True)
+        assert wire.xlen(key) == len(asked)
+        later = envelope(buy())
+        assert await asyncio.to_thread(client.ask, tenant=tenant, envelope=later, wait_s=10) is not None
+        await until(lambda: wire.xlen(key) == 0)
+        assert term.status.state == "ACTIVE"
+    again = [row[1] for row in ground.log_rows(tenant=tenant) if row[2] == 0]
+    assert len(again) == len(set(again)) and set(again) >= {*firsts, later.command_id}
+    assert ground.dead_letters(tenant=tenant) == []
