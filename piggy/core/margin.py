@@ -296,6 +296,8 @@ def _margin(
 def _tier_surcharge(net: Decimal, terms: MarginTerms, value: Decimal) -> Decimal:
     """Return the extra weight (lots times percent) of net lots that reach into dearer bands."""
     per_lot = value if terms.tier_basis == "notional" else Decimal(1)
+    if not per_lot:
+        return ZERO  # What is worth nothing, as an option settled at nothing, reaches into no band.
     extra = ZERO
     charged = terms.percent
     for tier in sorted(terms.tiers, key=lambda tier: tier.above):

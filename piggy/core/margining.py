@@ -154,6 +154,8 @@ def bind_anew(*, state: State, account_id: str, symbol: str, price: Decimal, now
         if not lots:
             continue
         mean = sum((order.leaves * worth[order.order_id] for order in mine), ZERO) / lots
+        if not mean:
+            continue  # An option that expired worthless: nothing binds nothing.
         margin = required_for(holding=held, terms=terms, lot_value=mean, side=side, quantity=lots)
         for order in mine:
             each = (margin / lots * worth[order.order_id] / mean).quantize(COST_STEP)
