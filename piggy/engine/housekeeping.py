@@ -81,4 +81,6 @@ class Housekeeping:
             "DATABASE_URL": self._config.database_url,
             "PIGGY_CONTEXT_KEY": self._config.context_key.hex(),
             "PIGGY_HOME": str(self._config.home),
+            # It reckons no curve: the threads that numpy would start for it are a third of its start.
+            "OPENBLAS_NUM_THREADS": "1",
         }
