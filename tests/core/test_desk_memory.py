@@ -60,6 +60,21 @@ def test_filters_grow_and_those_that_are_full_never_change(monkeypatch: pytest.M
     assert sum(again.perhaps(command_id=f"never {each}") for each in known) < 40
 
 
+@pytest.mark.parametrize("ids", [0, 1, 63, 64, 65, 99, 100, 101, 191, 192, 193, 700])
+def test_filters_are_the_same_however_many_ids_are_written_down_at_once(
+    monkeypatch: pytest.MonkeyPatch, ids: int
+) -> None:
+    monkeypatch.setattr(forgotten, "IDS_EACH", (64, 128, 256))
+    told, one_by_one = Forgotten(), Forgotten()
+    for number in range(ids):
+        for each in (told, one_by_one):
+            each.add(command_id=f"id {number}")
+            assert each.perhaps(command_id=f"id {number}"), "also while it waits to be written down"
+        one_by_one.dump()
+        assert told.count == one_by_one.count == number + 1
+    assert told.dump() == one_by_one.dump()
+
+
 def test_a_resumed_desk_knows_which_options_an_underlying_moves() -> None:
     floor = Floor()
     terms = OptionTerms(underlying="EURUSD", strike=D("1.1"), kind=OptionKind.CALL, expires_at_us=10**16)
