@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from operator import attrgetter
 
 from piggy.core import events as ev
 from piggy.core import venue_cancels
@@ -38,6 +39,7 @@ ORDERS_PER_STEP_MAX = 500
 ENDING = (TimeInForce.DAY, TimeInForce.GTD)
 NEVER_US, ASKED_AGAIN_US = 1 << 62, 1_000_000
 NONE = WaitingStops()
+_id = attrgetter("order_id")
 
 
 def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
@@ -63,10 +65,10 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
     execution = Execution(moment=moment)
     lost, reason = left_behind(state=state, now_us=now_us), "the client's connection was lost"
     venue_cancels.end(orders=lost, outcome="cancelled", reason=reason, execution=execution)
+    over = [order for each in state.expiring if _is_over(order=(order := state.orders[each]), now_us=now_us)]
     for force in ENDING:
-        expiring = (state.orders[order_id] for order_id in sorted(state.expiring))
-        over = (order for order in expiring if order.terms.time_in_force is force and execution.leaves(order) > 0)
-        ended = [order for order in over if _is_over(order=order, now_us=now_us)]
+        mine = (order for order in sorted(over, key=_id) if order.terms.time_in_force is force)
+        ended = [order for order in mine if execution.leaves(order) > 0]
         venue_cancels.end(orders=ended, outcome="expired", reason=f"{force.value} ended", execution=execution)
     expire(execution=execution)
     venue_cancels.give_up_waiting(execution=execution)
@@ -74,10 +76,9 @@ def act_on_time(*, command: ActOnTime, moment: Moment) -> Events:
     keep_sessions(execution=execution)
     end_calls(execution=execution)
     execution.events += [ev.LimitsReverted(group=group) for group in limits_due(state=state, now_us=now_us)]
-    for (account_id, symbol), until_us in sorted(state.news_until.items()):
-        if now_us >= until_us:
-            margin = margin_now(state=state, account_id=account_id, symbol=symbol, now_us=now_us)
-            execution.events.append(ev.SymbolMarginChanged(account_id=account_id, symbol=symbol, margin=margin))
+    for account_id, symbol in sorted(key for key, until_us in state.news_until.items() if now_us >= until_us):
+        margin = margin_now(state=state, account_id=account_id, symbol=symbol, now_us=now_us)
+        execution.events.append(ev.SymbolMarginChanged(account_id=account_id, symbol=symbol, margin=margin))
     return settled(execution=execution)
 
 
@@ -99,7 +100,7 @@ class Deadlines:
         """Return whether ActOnTime has something to do."""
         return (
             self._order_is_over(state, now_us)
-            or any(now_us >= until_us for until_us in state.news_until.values())
+            or bool(state.news_until and now_us >= min(state.news_until.values()))
             or bool(state.phases and calls_due(state=state, now_us=now_us))
             or is_overdue(state=state, now_us=now_us)
             or venue_cancels.is_overdue(state=state, now_us=now_us)
