@@ -6,7 +6,7 @@ import msgspec
 from django.db.models import Q
 
 from apps.accounts import selectors as accounts
-from apps.gateway.models import CopyCursor, FixClient, OrderCopy, SentMessage
+from apps.gateway.models import Asked, CopyCursor, FixClient, OrderCopy, SentMessage
 from apps.instruments import selectors as instruments
 from apps.tenants import selectors as tenants
 from piggy.adapters.fix_clients.config import Kind, Step, Terms
@@ -82,6 +82,11 @@ def open_copies(*, client: FixClient) -> list[Copy]:
     rows = OrderCopy.objects.filter(account_id__in=accounts_of(client=client) or ())
     copies = (copy_of(row) for row in rows.order_by("order_id", "-seq").distinct("order_id"))
     return [copy for copy in copies if copy.status not in _ENDED]
+
+
+def is_asked(*, client: FixClient, cl_ord_id: str) -> bool:
+    """Return whether the client used this ClOrdID before."""
+    return Asked.objects.filter(client=client, cl_ord_id=cl_ord_id).exists()
 
 
 def refused_numbers(*, client: FixClient) -> frozenset[int]:

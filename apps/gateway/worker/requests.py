@@ -22,7 +22,7 @@ from apps.gateway.models import FixClient
 from apps.trading import services as trading
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.fix_clients import inbound, outbound
-from piggy.adapters.fix_clients.config import REQUESTS_MAX, Kind, Terms
+from piggy.adapters.fix_clients.config import ORDER_AGE_S_MAX, REQUESTS_MAX, Kind, Terms
 from piggy.adapters.fix_clients.market import MARKET
 from piggy.adapters.fix_clients.outbound import Copy
 from piggy.core.answers import Answer
@@ -31,6 +31,7 @@ WAIT_S = 10.0
 STOP_S_MAX = 15.0
 UNSUPPORTED, NOT_AVAILABLE, NOT_AUTHORISED = "3", "4", "6"
 KNOWN_MAX = 10_000
+LATE = f"It was sent for the first time more than {ORDER_AGE_S_MAX} s ago (122)."
 USED_BEFORE = "ClOrdID (11) was used before."
 
 log = structlog.get_logger(__name__)
@@ -168,6 +169,10 @@ class Requests:
             self._change(request, values)
 
     def _place(self, request: inbound.NewOrder, values: dict[str, str]) -> None:
+        if self._is_late(values):
+            body = self._refused(values, outbound.LATE_ORDER, LATE)
+            self._reply(Reply("8", body, refuses=int(values["34"])))
+            return
         key = self._key(request.cl_ord_id)
         body = repr(request)
         asked = services.note_asked(
@@ -210,6 +215,9 @@ class Requests:
             text = f"{other[0]}: the order's own is {fixed[other[0]]}; only its quantity and prices change."
             self._refuse_change(values, order_id, outbound.NOT_CHANGED_HERE, text)
             return
+        if values["35"] == "G" and self._is_late(values):
+            self._refuse_change(values, order_id, outbound.TOO_LATE, LATE)
+            return
         kind, key = values["35"], self._key(request.cl_ord_id)
         name = trading.cancel_command_id if isinstance(request, inbound.Cancel) else trading.amend_command_id
         command_id = name(tenant=self._tenant, user=self._user, order_id=order_id, key=key)
@@ -246,6 +254,11 @@ class Requests:
             self._refuse_change(values, order_id, outbound.TOO_LATE, answer.refused.text)
         elif answer.duplicate:
             self._tell_status(values["11"], values)
+
+    def _is_late(self, values: dict[str, str]) -> bool:
+        """Whether it comes out of the client's store, long after it was meant, and is not one that was taken then."""
+        late = inbound.is_late(values=values, now_us=time.time_ns() // 1_000)
+        return late and not selectors.is_asked(client=self._client, cl_ord_id=values["11"])
 
     def _refuse_change(self, values: dict[str, str], order_id: str, reason: str, text: str) -> None:
         """Refuse a change of an order that goes on as it is, and say how that is."""

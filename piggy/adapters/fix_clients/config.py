@@ -17,6 +17,8 @@ REFUSED_S = 1.0
 REQUESTS_MAX, RESENDS_MAX = 1_000, 10
 HEARTBEAT_S_MIN, HEARTBEAT_S_MAX = 1, 120
 CLOCK_S_MAX = 120
+# What was sent for the first time longer ago was for another market; a client's own store sends it all the same (D8).
+ORDER_AGE_S_MAX = 10
 # A silent line is asked after one and a bit heartbeats and given up after two and a bit (F-07).
 ASK_AFTER, GIVE_UP_AFTER = 1.2, 2.4
 RESEND_MAX = 2_500

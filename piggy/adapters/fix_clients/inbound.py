@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 import msgspec
 
 from piggy.adapters.fix.messages import at_us
-from piggy.adapters.fix_clients.config import CL_ORD_ID_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, Terms
+from piggy.adapters.fix_clients.config import CL_ORD_ID_CHARACTERS_MAX, ORDER_AGE_S_MAX, TEXT_CHARACTERS_MAX, Terms
 from piggy.core.money import plain
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 
@@ -91,6 +91,11 @@ def read(*, values: dict[str, str], terms: Terms) -> Request:
             stop_price=_price(values, "99") if "99" in values else None,
         )
     return NewOrder(cl_ord_id=cl_ord_id, terms=_order(values, cl_ord_id, terms))
+
+
+def is_late(*, values: dict[str, str], now_us: int) -> bool:
+    """Whether a message that may have come before was sent for the first time longer ago than an order is good for."""
+    return values.get("43") == "Y" and now_us - at_us(values["122"]) > ORDER_AGE_S_MAX * 1_000_000
 
 
 def _order(values: dict[str, str], cl_ord_id: str, terms: Terms) -> OrderTerms:

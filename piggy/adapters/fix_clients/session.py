@@ -26,7 +26,7 @@ _ONCE = {
     "559", "584", "585",
 }  # fmt: skip
 ADMIN = ("0", "1", "2", "3", "4", "5", "A")
-TAG, REQUIRED, INCORRECT, COUNTERPARTY, CLOCK, TWICE = "0", "1", "5", "9", "10", "13"
+TAG, REQUIRED, INCORRECT, FORMAT, COUNTERPARTY, CLOCK, TWICE = "0", "1", "5", "6", "9", "10", "13"
 
 
 class UnableToFrame(Exception):
@@ -185,7 +185,7 @@ class Session:
         number, kind = count_of(values.get("34", "")), values.get("35", "")
         if number is None:
             return [Say("5", f"58=MsgSeqNum (34) is missing{SOH}"), Close("a message without number")]
-        unreadable = faults(text=text)
+        unreadable = faults(text=text) or (None if kind in ADMIN else _fault_of_repeat(values))
         if fault := [] if unreadable else self._fault(values, number, now_us):
             return fault
         if kind == "4" and values.get("123") != "Y" and not unreadable:
@@ -262,6 +262,18 @@ class Session:
         fresh = self.expected > self._asked_up_to
         self._asked_up_to = number
         return [Say("2", f"7={self.expected}{SOH}16=0{SOH}")] if fresh else []
+
+
+def _fault_of_repeat(values: dict[str, str]) -> Fault | None:
+    """Return what is wrong with a message that may have come before: it must say when it was sent first."""
+    if values.get("43") != "Y":
+        return None
+    if "122" not in values:
+        return Fault("122", REQUIRED, "OrigSendingTime (122) is missing")
+    try:
+        return Fault("122", CLOCK, "122: after 52") if at_us(values["122"]) > at_us(values.get("52", "")) else None
+    except ValueError:
+        return Fault("122", FORMAT, "122: a UTC time as yyyymmdd-HH:MM:SS")
 
 
 def _unreadable(number: int, kind: str, fault: Fault) -> Say:

@@ -51,10 +51,24 @@ def test_a_gap_is_asked_for_once_and_filled_in_order() -> None:
     one = session()
     assert hear(one, 5)[0] == Say("2", f"7=2{SOH}16=0{SOH}")
     assert hear(one, 6) == [], "what comes meanwhile is in the answer"
-    assert [act.number for act in hear(one, 2, t43="Y")] == [2]
+    assert [act.number for act in hear(one, 2, t43="Y", t122=stamp(NOW_US))] == [2]
     assert hear(one, 3, kind="4", body="123=Y|36=5|") == []
     assert [act.number for each in (5, 6, 7) for act in hear(one, each)] == [5, 6, 7]
     assert said(hear(one, 9)) == ["2"], "a later gap is asked for anew"
+
+
+@pytest.mark.parametrize(
+    ("first_sent", "reason"),
+    [({}, "1"), ({"t122": stamp(NOW_US + 1_000_000)}, "10"), ({"t122": "yesterday"}, "6"), ({"t122": ""}, "6")],
+)
+def test_what_may_have_come_before_says_when_it_was_sent_first(first_sent: dict[str, str], reason: str) -> None:
+    one = session()
+    (refused,) = hear(one, 2, t43="Y", **first_sent)
+    assert (refused.kind, refused.body.startswith(f"45=2{SOH}371=122{SOH}372=D{SOH}373={reason}{SOH}")) == ("3", True)
+    assert one.expected == 3
+    assert [type(act) for act in hear(one, 3, t43="N")] == [Take]
+    assert hear(one, 4, kind="4", body="123=Y|36=6|", t43="Y") == [], "of the session's own messages it is not asked"
+    assert one.expected == 6
 
 
 def test_a_resend_request_is_answered_also_across_a_gap_of_their_own() -> None:
