@@ -47,6 +47,11 @@ SELECT unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7), u
 # text, then arrays of: bigint, uuid, smallint, text, smallint, text twice, timestamptz twice, bigint,
 # bytea three times.
 INSERT_TYPES = (25, 1016, 2951, 1005, 1009, 1005, 1009, 1009, 1185, 1185, 1016, 1001, 1001, 1001)
+# For as long as the connection lasts, whatever is set meanwhile; what waits for a standby too is not made less.
+DURABLE = """
+SELECT set_config('synchronous_commit', CASE found WHEN 'off' THEN 'on' ELSE found END, false)
+  FROM current_setting('synchronous_commit') AS found
+"""
 BEGIN, COMMIT = Statement(b"begin", b"BEGIN", ()), Statement(b"commit", b"COMMIT", ())
 HOLD, LOOK = Statement(b"hold", HELD, (25, 20)), Statement(b"look", LOOKED, (25, 20))
 FIND_OURS, CONFIRM = Statement(b"ours", OURS, (25, 20, 1009)), Statement(b"confirm", STILL_OURS, (25,))
@@ -172,6 +177,11 @@ class Journal:
             text = sql.SQL(INSERT).format(**names).as_bytes(None)
             insert = hand.inserts[tenant] = Statement(f"append {tenant}".encode(), text, INSERT_TYPES)
         return insert, (hand.context.signed(tenant=tenant).encode(), *_columns(batch))
+
+
+async def make_durable(*, connection: psycopg.AsyncConnection[Any]) -> None:
+    """Have a commit of this connection mean that it is on the disk, whatever the server or the role is set to."""
+    await connection.execute(DURABLE)
 
 
 def _follow(before: asyncio.Future[bool] | None) -> None:

@@ -21,7 +21,7 @@ from piggy.engine.dead_letters import DeadLetters
 from piggy.engine.dispatch import Dispatch
 from piggy.engine.housekeeping import Housekeeping
 from piggy.engine.intake import Intake
-from piggy.engine.journal import Journal
+from piggy.engine.journal import Journal, make_durable
 from piggy.engine.lease import Lease, UnableToHoldLease, bound_writer
 from piggy.engine.link import Link
 from piggy.engine.loop import Done, Loop, Place
@@ -71,6 +71,8 @@ class Term:
         ):
             for writer in (second, third):
                 await bound_writer(connection=writer, life_s=self._config.lease_life_s)
+            for writer in (first, second, third):
+                await make_durable(connection=writer)
             lease = Lease(
                 connection=first, shard=self._config.shard, holder=self._config.holder, life_s=self._config.lease_life_s
             )

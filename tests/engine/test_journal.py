@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,8 @@ from piggy.engine import recovery
 from piggy.engine.journal import Journal, Tip, UnableToWrite
 from piggy.engine.lease import Lease, UnableToHoldLease, bound_writer
 from piggy.messaging import log_pages
+from piggy.messaging.client import Client
+from tests.engine.conftest import buy, envelope, running
 from tests.engine.ground import Ground
 
 
@@ -129,6 +132,27 @@ async def test_nothing_of_a_batch_is_kept_when_one_row_is_refused(
     with pytest.raises(UnableToWrite):
         await journal.append(rows={tenant: [good], other: [bad, bad]})
     assert ground.log_rows(tenant=tenant) == ground.log_rows(tenant=other) == []
+
+
+@pytest.mark.parametrize(("is_set", "counts"), [("off", "on"), ("on", "on"), ("remote_apply", "remote_apply")])
+async def test_inv_01_what_is_acknowledged_is_on_the_disk_whatever_the_server_is_set_to(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch, is_set: str, counts: str
+) -> None:
+    """Where the role or the server does not wait for its disk, a power cut would take back what clients were told."""
+    config, seen, append = ground.config(shard=shard), set[str](), Journal.append
+    config = replace(config, database_url=f"{config.database_url}?options=-csynchronous_commit%3D{is_set}")
+
+    async def look_and_append(self: Journal, *, rows: Any) -> set[str]:
+        for hand in () if seen else self._hands:
+            found = await (await hand.context._connection.execute("SHOW synchronous_commit")).fetchone()
+            seen.add(str(found and found[0]))
+        return await append(self, rows=rows)
+
+    monkeypatch.setattr(Journal, "append", look_and_append)
+    async with running(config):
+        client = Client(redis_url=ground.services.redis_url)
+        assert await asyncio.to_thread(client.ask, tenant=tenant, envelope=envelope(buy()), wait_s=5) is not None
+    assert seen == {counts}
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -40,6 +40,15 @@ def test_a_database_that_may_lose_what_it_committed_is_refused(services: LocalSe
         checks.durable(url=services.database_url)
 
 
+@pytest.mark.parametrize(("is_set", "asks"), [("off", True), ("local", True), ("on", False), ("remote_apply", False)])
+def test_inv_01_a_commit_that_waits_for_no_disk_is_refused_and_one_that_waits_for_more_is_not(
+    services: LocalServices, is_set: str, asks: bool
+) -> None:
+    with pytest.raises(checks.UnableToUseServer) as caught:
+        checks.durable(url=f"{services.database_url}?options=-csynchronous_commit%3D{is_set}")
+    assert ("synchronous_commit = on" in str(caught.value)) is asks
+
+
 def test_a_database_without_its_owner_is_half_an_answer() -> None:
     with pytest.raises(checks.UnableToUseServer, match="DATABASE_OWNER_URL is not"):
         checks.addresses(env={"DATABASE_URL": f"postgresql://{APP}@db/piggy"})
