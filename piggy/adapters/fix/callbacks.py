@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import wraps
 from typing import Protocol, TypeVar
@@ -19,15 +20,22 @@ S = TypeVar("S", bound=Parks)
 
 
 def caught(callback: Callable[..., None]) -> Callable[..., None]:
-    """Keep every exception but DoNotSend from QuickFIX, which would end the process; park the message instead."""
+    """Keep every exception but the two we mean from QuickFIX, which would end the process; park the message instead."""
 
     @wraps(callback)
     def guarded(self: S, *args: fix.Message) -> None:
         try:
             callback(self, *args)
-        except fix.DoNotSend:
+        except (fix.DoNotSend, fix.RejectLogon):
             raise
         except BaseException as error:  # noqa: BLE001
             self.park(text=args[0].toString() if len(args) > 1 else "", error=error)
 
     return guarded
+
+
+def later(seconds: float, work: Callable[[str], None], what: str) -> None:
+    """Call `work` with `what` after so many seconds, on a thread of its own."""
+    timer = threading.Timer(seconds, work, [what])
+    timer.daemon = True
+    timer.start()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from piggy.adapters.fix.messages import fields
+from piggy.adapters.fix.numbers import Next
+
 # A logon that lasted so long was one; so many in a row that did not are no coincidence.
 LASTED_S_MIN = 10.0
 FAILED_MAX = 3
@@ -19,6 +22,15 @@ class Logons:
         self._failed = 0
         self._since_s: float | None = None
         self._alarm = ""
+        self._before = Next()
+
+    def asks(self, *, numbers: Next) -> None:
+        """A Logon of ours leaves, with the numbers that are next."""
+        self._before = numbers._replace(outgoing=numbers.outgoing + 1)
+
+    def forgotten(self, *, text: str) -> Next | None:
+        """Return the numbers to go on with where the LP's Logon forgets them (141=Y), and with them what we missed."""
+        return self._before if self._before.incoming > 1 and fields(text).get("141") == "Y" else None
 
     def ready(self, *, now_s: float) -> None:
         """Orders may leave from now on."""

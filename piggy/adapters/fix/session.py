@@ -16,10 +16,10 @@ from typing import Protocol
 import quickfix as fix
 
 from piggy.adapters.fix import outbound
-from piggy.adapters.fix.callbacks import caught
+from piggy.adapters.fix.callbacks import caught, later
 from piggy.adapters.fix.config import DICTIONARY_NAME, LISTING_S_MAX, SessionConfig, settings_text
 from piggy.adapters.fix.dictionary import write_loose
-from piggy.adapters.fix.inbound import MarketDataBook
+from piggy.adapters.fix.inbound import FAULTS_TOLD_MAX, MarketDataBook
 from piggy.adapters.fix.logons import Logons
 from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
 from piggy.adapters.fix.messages import message as text_of
@@ -33,10 +33,7 @@ log = logging.getLogger(__name__)
 # QuickFIX's threads call into the session; one that is collected while they run takes the process down.
 _started: set[FixSession] = set()
 PROBE_S = 0.3
-# An LP whose quotes are nonsense sends thousands a second; a person needs to see a few.
-FAULTS_TOLD_MAX = 20
-MASS_QUOTE = "i"
-TOO_LOW = "MsgSeqNum too low"
+MASS_QUOTE, TOO_LOW = "i", "MsgSeqNum too low"
 SECURITY_LIST_REQUEST, MASS_STATUS_REQUEST = "x", "AF"
 _LOGON, _LOGOUT, _REJECT, _HEARTBEAT = "A", "5", "3", "0"
 
@@ -115,9 +112,7 @@ class FixSession(fix.Application):
         self._initiator = fix.SocketInitiator(self, self._store, self._settings)
         if self._numbers is not None:
             first = self._numbers.begin()
-            session = fix.Session.lookupSession(self._session_id)
-            session.setNextTargetMsgSeqNum(first.incoming)
-            session.setNextSenderMsgSeqNum(first.outgoing)
+            self._go_on_at(first)
             self._set_aside = first.outgoing
         self._initiator.start()
 
@@ -130,6 +125,11 @@ class FixSession(fix.Application):
         self._initiator = None
         self._log.close()
         _started.discard(self)
+
+    def _go_on_at(self, numbers: Next) -> None:
+        session = fix.Session.lookupSession(self._session_id)
+        session.setNextTargetMsgSeqNum(numbers.incoming)
+        session.setNextSenderMsgSeqNum(numbers.outgoing)
 
     def next_numbers(self) -> Next:
         """Return the numbers expected and used next; every message below the former was heard."""
@@ -210,14 +210,14 @@ class FixSession(fix.Application):
             fix.Session.sendToTarget(fix.Message(text_of("1", f"112={probe_id}\x01"), False), self._session_id)
         except fix.SessionNotFound:
             return
-        _later(PROBE_S, self._probe, probe_id)
+        later(PROBE_S, self._probe, probe_id)
 
     def _be_heard(self) -> None:
         """The LP hears us: ask what it trades, and be ready once that is known to be what we take it for."""
         request_id, self._probe_id = self._probe_id, ""
         question = "" if self.config.listens else self.tradables.ask(request_id=request_id)
         if question and self._say(question):
-            _later(LISTING_S_MAX, self._be_listed, request_id)
+            later(LISTING_S_MAX, self._be_listed, request_id)
         else:
             self._be_ready()
 
@@ -258,6 +258,8 @@ class FixSession(fix.Application):
     def toAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """A session message leaves; a Logon is given its credentials here and nowhere else."""
         self.set_numbers_aside(number=int(message.getHeader().getField(34)))
+        if message.getHeader().getField(35) == _LOGON:
+            self._logons.asks(numbers=self.next_numbers())
         if message.getHeader().getField(35) == _LOGON and self.config.password:
             message.setField(553, self.config.username or self.config.sender_comp_id)
             message.setField(554, self.config.password)
@@ -273,6 +275,10 @@ class FixSession(fix.Application):
         text = message.toString()
         self._log.write("IN ", text)
         kind = message.getHeader().getField(35)
+        if kind == _LOGON and (before := self._logons.forgotten(text=text)):
+            self._go_on_at(before)  # QuickFIX has followed it by now.
+            self._stand_apart("the LP begins its numbers anew")
+            raise fix.RejectLogon("sequence numbers are not reset intraday")
         if kind == _LOGOUT:
             reason = fields(text).get("58", "no reason given")
             self._logons.told(reason=reason)
@@ -392,9 +398,3 @@ _OF_SESSION: dict[str, Callable[[FixSession, str], None]] = {
     "y": FixSession._take_listing,
     "h": FixSession._take_session_status,
 }
-
-
-def _later(seconds: float, work: Callable[[str], None], what: str) -> None:
-    timer = threading.Timer(seconds, work, [what])
-    timer.daemon = True
-    timer.start()

@@ -1,4 +1,4 @@
-"""A line that is open and dead, and one that somebody else holds in our name (F-06, F-07, F-09)."""
+"""A line that is open and dead, one that somebody else holds in our name, one that forgets (F-06, F-07, F-09, F-10)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from msgspec import structs
 
 from piggy.adapters.fix.logons import FAILED_MAX, LASTED_S_MIN, Logons
+from piggy.adapters.fix.numbers import Next
 from piggy.adapters.fix.session import FixSession
 from piggy.core.market import VenueState
 from tests.adapters.fix.raw_lp import RawLp
@@ -127,3 +128,44 @@ def test_f_09_what_lps_say_of_another_holder(reason: str, alarms: bool) -> None:
     logons = Logons()
     logons.told(reason=reason)
     assert bool(logons.alarm(now_s=0)) == alarms
+
+
+def test_f_10_an_lp_that_forgets_all_numbers_at_logon_is_refused_until_it_goes_on(lp: RawLp, tmp_path: Path) -> None:
+    """141=Y: what it said and we did not hear would never come. Where nothing was said yet, nothing can be lost."""
+
+    def anew(raw: RawLp, logon: dict[str, str]) -> None:
+        raw.number = 0
+        raw.say("A", f"98=0|108={logon['108']}|141=Y|")
+
+    with begun(lp, tmp_path) as session:
+        wait(lambda: session.ready)
+        for _ in range(5):
+            lp.say("0")
+        heard = lp.number
+        wait(lambda: session.next_numbers().incoming > heard)
+        logons = len(lp.of("A"))
+        lp.at_logon = anew
+        lp.drop()
+        wait(lambda: "begins its numbers anew" in session.status().text)
+        lp.wait("5")
+        assert not session.ready and not say(session, child("after-reset"))
+        lp.wait("A", count=logons + 2)
+        assert session.next_numbers().incoming == heard + 1, "what comes next is remembered"
+        assert all("141" not in each for each in lp.of("A")), "nor is it answered in kind"
+
+        def on(raw: RawLp, logon: dict[str, str]) -> None:
+            raw.number = heard
+            raw._take(logon)
+
+        lp.at_logon = on
+        wait(lambda: session.ready)
+    assert lp.of("D") == []
+
+
+def test_an_lp_that_begins_its_numbers_at_the_first_logon_is_taken() -> None:
+    logons = Logons()
+    logons.asks(numbers=Next(1, 1))
+    assert logons.forgotten(text="35=A\x01141=Y\x01") is None
+    logons.asks(numbers=Next(2, 7))
+    assert logons.forgotten(text="35=A\x01141=N\x01") is None
+    assert logons.forgotten(text="35=A\x01141=Y\x01") == Next(2, 8)
