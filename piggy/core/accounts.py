@@ -118,6 +118,7 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
 
     Its secret is derived from the installation's signal key and `key_version`, so none is stored; the previous version
     stays valid while `previous_key_valid` is set, until `previous_key_until_us` at the latest, which the desk sets.
+    One signal opens at most `quantity_max` lots; what it closes is not counted, for a close is never too large.
     A signal that expects another position than there is waits `wait_ms_max` for it and is then refused. `loss_day_max`
     is in the account's currency. What a `shadow` strategy signals is decided and recorded, and never dealt.
     """

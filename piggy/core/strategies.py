@@ -91,12 +91,16 @@ def refusal(
         moving = "" if before != _way(net) else ", and what is under way may change that"
         text = f"The signal expects {before}, the account holds {net} lots{moving}."
         return _refused("POSITION_UNEXPECTED", "before", text)
-    left = abs(net) - terms.quantity
-    if net and (net > 0) is (terms.side.sign < 0) and left >= 0 and left >= _working(state, terms):
+    closes = max(abs(net) - _working(state, terms), ZERO) if net * terms.side.sign < 0 else ZERO
+    if terms.quantity <= closes:
         return None
     stopped = state.trading_states.get(("strategy", strategy.strategy_id), TradingState.ACTIVE)
     if stopped is not TradingState.ACTIVE:
         return _refused("STRATEGY_STOPPED", "strategy", f"The strategy is {stopped.value}.")
+    opens = terms.quantity - closes
+    if opens > strategy.quantity_max:
+        text = f"{opens} lots would be opened, {strategy.quantity_max} at once are the most."
+        return _refused("QUANTITY_MAX", "quantity", text)
     if strategy.position_lots_max is not None:
         after = abs(net + terms.side.sign * (terms.quantity + _working(state, terms)))
         if after > strategy.position_lots_max:

@@ -127,9 +127,6 @@ def command_maker(*, signal: Signal, strategy_id: str) -> CommandMaker:
         if not strategy.enabled:
             return CommandRefused(code="STRATEGY_DISABLED", field="strategy", text="The strategy is switched off.")
         asked = Decimal(signal.quantity) if signal.quantity else Decimal(0)
-        if asked > strategy.quantity_max:
-            text = f"{asked} lots are more than the strategy's {strategy.quantity_max}."
-            return CommandRefused(code="QUANTITY_MAX", field="quantity", text=text)
         if signal.action in ("buy", "sell"):
             wanted: PlaceOrder | CommandRefused = _place(
                 signal, strategy, Side(signal.action), asked, reduce_only=False

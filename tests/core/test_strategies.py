@@ -83,6 +83,21 @@ def test_a_position_grows_to_its_limit_with_what_still_works_counted(floor: Floo
     assert refusal(floor, strategy, terms(Side.SELL, "3.5")) == "POSITION_MAX", "it would be short of more"
 
 
+def test_one_signal_opens_so_many_lots_and_closes_all_there_are(floor: Floor) -> None:
+    strategy = configure(floor, quantity_max=Decimal(1))
+    assert refusal(floor, strategy, terms(lots="1")) == ""
+    assert refusal(floor, strategy, terms(lots="1.01")) == "QUANTITY_MAX"
+    floor.place("b1", Side.BUY, "1")
+    floor.place("b1", Side.BUY, "2")
+    assert refusal(floor, strategy, terms(Side.SELL, "3")) == "", "a close is never too large"
+    assert refusal(floor, strategy, terms(Side.SELL, "4")) == "", "as much is opened as may be"
+    assert refusal(floor, strategy, terms(Side.SELL, "4.01")) == "QUANTITY_MAX"
+    limit = terms(Side.SELL, type=OrderType.LIMIT, limit_price=Decimal("1.10100"), lots="1")
+    floor.do(cmd.PlaceOrder(terms=limit))
+    assert refusal(floor, strategy, terms(Side.SELL, "3")) == "", "one lot may be opened, as the other sale closes it"
+    assert refusal(floor, strategy, terms(Side.SELL, "3.01")) == "QUANTITY_MAX"
+
+
 def test_who_lost_enough_today_may_only_reduce(floor: Floor) -> None:
     strategy = configure(floor, loss_day_max=Decimal(100))
     floor.place("b1", Side.BUY, "1")

@@ -153,3 +153,19 @@ def test_what_is_under_way_is_not_turned_over_a_second_time() -> None:
     again = turn(floor.desk, floor.now_us)
     assert isinstance(again, CommandRefused)
     assert (again.code, again.field) == ("POSITION_MOVING", "action")
+
+
+def test_a_turn_opens_no_more_than_a_signal_may() -> None:
+    """Without a quantity as much is opened as was closed, and that may have grown signal by signal."""
+    floor = Floor()
+    floor.do(cmd.ConfigureStrategy(strategy=Strategy(strategy_id="mean", account_id="b1", quantity_max=Decimal(1))))
+    for lots in ("1", "0.5"):
+        floor.place("b1", Side.BUY, lots)
+
+    def made(**more: str) -> Any:
+        body = json.dumps({"id": "1", "symbol": "EURUSD", **more}).encode()
+        return signals.command_maker(signal=signals.parse(body=body), strategy_id="mean")(floor.desk, floor.now_us)
+
+    assert made(action="reverse").code == "QUANTITY_MAX"
+    assert made(action="reverse", quantity="1").terms.quantity == Decimal("2.5")
+    assert made(action="flat", quantity="9").terms.quantity == made(action="flat").terms.quantity == Decimal("1.5")
