@@ -28,13 +28,16 @@ from piggy.core.orders import Side
 
 _FILLS = frozenset("F12")
 _RESTATING = frozenset("HG")  # Trade cancel and trade correct.
+_ENDING, _OF_A_REQUEST = frozenset("348C"), frozenset("456CE")
+# Replaced, stopped, suspended, calculated, restated, triggered, and what is pending.
+_PASSING = frozenset("5679ABDEJKL")
+# What an order may be by 39; while its cancel or replacement is pending it works.
+_STANDINGS = dict.fromkeys("01A5679DE", "working") | {"2": "filled"} | dict.fromkeys("348BC", "ended")
 _SIDES = {"1": Side.BUY, "2": Side.SELL}
-_DUPLICATE_ORDER, _UNKNOWN_ORDER = "6", "5"
-_ANSWERS_REPLACE = "2"
+_DUPLICATE_ORDER, _UNKNOWN_ORDER, _ANSWERS_REPLACE = "6", "5", "2"
 # The order is being cancelled already, or this very request came twice.
 _CANCEL_UNDER_WAY = ("3", "6")
-_TEXT_MAX = 200
-UNITS_DIGITS_MAX = 24
+_TEXT_MAX, UNITS_DIGITS_MAX = 200, 24
 # 8, 9 and 35 come first, in this order.
 _MASS_QUOTE = "35=i"
 # Of a MassQuote's entry: side, where its price may be, where its size is.
@@ -73,7 +76,7 @@ def read_report(*, text: str, config: SessionConfig) -> VenueReport:
 
 def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
     exec_type = values["150"]
-    named = values["41"] if values.get("41") and exec_type in "456CE" else values.get("11", "")
+    named = values["41"] if values.get("41") and exec_type in _OF_A_REQUEST else values.get("11", "")
     # While a cancel is under way some name it even on a fill.
     cl_ord_id = order_id_of(cl_ord_id=cancelled_id(cancel_id=named))
     if exec_type in _FILLS:
@@ -106,12 +109,14 @@ def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
         command = RecordVenueReject(
             venue=config.venue, cl_ord_id=cl_ord_id, code=values.get("103", ""), text=text, occurred_at_us=happened_us
         )
-    elif exec_type in "348C":
+    elif exec_type in _ENDING:
         # A refusal of an order that had dealt ends it with what was dealt, heard of or not.
         kind = ReportKind.DONE
         command = RecordVenueDone(
             venue=config.venue, cl_ord_id=cl_ord_id, filled=filled, text=text, occurred_at_us=happened_us
         )
+    elif exec_type not in _PASSING:
+        raise UnableToReadReport(f"150={exec_type[:8]} is no ExecType.")
     standing = REPLACED if exec_type == "5" else ""
     return VenueReport(
         kind=kind, key=key, cl_ord_id=cl_ord_id, command=command, cumulative=filled, standing=standing, text=text
@@ -187,7 +192,7 @@ def _fill_id(values: dict[str, str], dialect: Dialect) -> str:
 
 def _status(values: dict[str, str], key: str, cl_ord_id: str, filled: Decimal) -> VenueReport:
     status = values["39"]
-    standing = {"0": "working", "1": "working", "A": "working", "2": "filled", "8": "ended"}.get(status, "ended")
+    standing = _STANDINGS[status]
     if status == "8" and (values.get("103") == _UNKNOWN_ORDER or values.get("37", "NONE") in ("NONE", "0")):
         standing = "unknown"
     return VenueReport(

@@ -108,9 +108,13 @@ def test_other_reports_become_their_commands():
 
 @pytest.mark.parametrize(
     ("status", "more", "standing"),
-    [("0", {}, "working"), ("2", {}, "filled"), ("4", {}, "ended"), ("8", {"t37": "NONE", "t103": "5"}, "unknown")],
-)
+    [
+        *((status, {}, "working") for status in "01A5679DE"), ("2", {}, "filled"),
+        *((status, {}, "ended") for status in "348BC"), ("8", {"t37": "NONE", "t103": "5"}, "unknown"),
+    ],
+)  # fmt: skip
 def test_a_status_answer_says_how_the_order_stands(status: str, more: dict[str, str], standing: str):
+    """One whose cancel is pending (6) lives: taken for ended, its lots were dealt elsewhere, and it may fill yet."""
     report = read_report(text=execution(t150="I", t39=status, **more), config=config())
     assert (report.kind, report.standing) == (ReportKind.STATUS, standing)
 
@@ -122,6 +126,7 @@ def test_a_status_answer_says_how_the_order_stands(status: str, more: dict[str, 
         {"t55": "GBPUSD"}, {"t60": "yesterday"}, {"t35": "j"}, {"t32": ""},
         {"t32": "Infinity"}, {"t32": "1E999999"}, {"t14": "NaN"}, {"t150": "4", "t14": "NaN"},
         {"t150": "4", "t14": "Infinity"}, {"t150": "I", "t14": "all"}, {"t31": "NaN"},
+        {"t150": "Z"}, {"t150": "34"}, {"t150": "I", "t39": "Z"}, {"t150": "I", "t39": ""},
     ],
 )  # fmt: skip
 def test_what_no_lp_may_say_is_refused_for_parking(changed: dict[str, str]):
@@ -284,6 +289,12 @@ def test_a_cancel_that_is_refused_because_one_is_under_way_is_no_refusal(reason:
     refused = {"t35": "9", "t11": "o1-LP1-1-C", "t41": "o1-LP1-1", "t150": "", "t17": "", "t434": "1", "t102": reason}
     report = read_report(text=execution(**refused), config=config())
     assert (report.kind, report.cl_ord_id, report.command is None) == (kind, "o1-LP1-1", kind == "ignored")
+
+
+@pytest.mark.parametrize("passing", "5679ABDEJKL")
+def test_what_passes_while_an_order_lives_changes_nothing(passing: str) -> None:
+    report = read_report(text=execution(t150=passing, t39="6"), config=config())
+    assert (report.kind, report.command) == (ReportKind.IGNORED, None)
 
 
 def test_a_reject_of_an_order_that_dealt_ends_it_with_what_it_dealt() -> None:
