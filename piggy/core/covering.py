@@ -63,7 +63,8 @@ def due(*, moment: Moment) -> Events:
     events: Events = []
     for hedge_id in sorted(state.open_hedges):
         hedge = state.hedges[hedge_id]
-        if not hedge.approved and not _still_needed(hedge=hedge, pending=pending, moment=moment):
+        needed = hedge.quantity if hedge.approved else _still_needed(hedge=hedge, pending=pending, moment=moment)
+        if needed == 0:  # Off price nobody knows, so that it waits on.
             pending[hedge.symbol] -= hedge.side.sign * hedge.quantity
             events.append(_closed(hedge, "withdrawn", "", "the risk is gone"))
     count = state.hedge_count
@@ -84,6 +85,8 @@ def approve_hedge(*, command: cmd.ApproveHedge, moment: Moment) -> Events:
     if hedge is None or hedge.state.final or hedge.approved:
         return [_refused("HEDGE_NOT_QUEUED", "hedge_id", "no such hedge waits for approval")]
     lots = _still_needed(hedge=hedge, pending=moment.state.hedge_pending, moment=moment)
+    if lots is None:
+        return [_refused("NO_PRICE", "hedge_id", f"what is open in {hedge.key} has no price now")]
     if not lots:
         return [_closed(hedge, "withdrawn", command.by, "the risk is gone")]
     if _is_stopped(hedge.symbol, moment):
@@ -289,13 +292,15 @@ def _units_per_lot(symbol: str, currency: str, moment: Moment) -> Decimal | None
     return None if mark is None else -instrument.contract_size * (mark.bid + mark.ask) / 2
 
 
-def _still_needed(*, hedge: Hedge, pending: Mapping[str, Decimal], moment: Moment) -> Decimal:
-    """Return how many of a queued hedge's lots the risk without it still calls for."""
+def _still_needed(*, hedge: Hedge, pending: Mapping[str, Decimal], moment: Moment) -> Decimal | None:
+    """Return how many of a queued hedge's lots the risk without it still calls for; None off price."""
     policy = moment.state.hedge_policies[hedge.key]
-    without = {**pending, hedge.symbol: pending[hedge.symbol] - hedge.side.sign * hedge.quantity}
-    measured = _measured(policy=policy, pending=without, moment=moment) if policy.enabled else None
-    if measured is None or has_expired(instrument=moment.instrument(hedge.symbol), now_us=moment.now_us):
+    if not policy.enabled or has_expired(instrument=moment.instrument(hedge.symbol), now_us=moment.now_us):
         return ZERO
+    without = {**pending, hedge.symbol: pending[hedge.symbol] - hedge.side.sign * hedge.quantity}
+    measured = _measured(policy=policy, pending=without, moment=moment)
+    if measured is None:
+        return None
     instrument = moment.instrument(hedge.symbol)
     signed = lots_to_target(policy=policy, instrument=instrument, risk=measured[0], per_lot=measured[1])
     return min(hedge.quantity, max(ZERO, hedge.side.sign * signed))
