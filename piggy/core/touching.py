@@ -6,7 +6,7 @@ Stops trigger, resting limits deal, margin is called, accounts are stopped out (
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from operator import attrgetter
 
@@ -25,7 +25,7 @@ from piggy.core.margining import margin_now
 from piggy.core.moment import Moment
 from piggy.core.orders import Side, TimeInForce
 from piggy.core.overseeing import limits_due
-from piggy.core.pricing import nearest_price
+from piggy.core.pricing import at_least_as_good, nearest_price
 from piggy.core.profiles import builds_of
 from piggy.core.standing import expires_at_us, is_group_stopped, may_deal
 from piggy.core.state import Order, State
@@ -132,6 +132,7 @@ def trigger_stops(*, symbol: str, execution: Execution) -> None:
     if best is None or best.bid is None or best.ask is None:
         return
     # Guaranteed stops before all others, then the oldest first; what one step leaves comes in the next.
+    rested = dict[Side, Decimal]()
     for _, order_id, price in sorted(_come(symbol=symbol, moment=moment)):
         order = moment.state.orders[order_id]
         if symbol in execution.called:
@@ -142,9 +143,21 @@ def trigger_stops(*, symbol: str, execution: Execution) -> None:
         if not reached:
             follow(order=order, price=price, execution=execution)
             moved += 1
-        elif not waits(order=order, execution=execution):
+        elif not _could_meet(order, price, rested) and not waits(order=order, execution=execution):
             trigger(order=order, best=best, execution=execution)
             dealt += 1
+            limit, side = order.terms.limit_price, order.terms.side
+            if limit is not None and execution.free(order) > 0:
+                rested[side] = max(limit, rested.get(side, limit), key=lambda each: side.sign * each)
+
+
+def _could_meet(order: Order, price: Decimal, rested: Mapping[Side, Decimal]) -> bool:
+    """Whether one that has come to rest in this step, at its side's best price, is better than the street's `price`.
+
+    It is in the book in the next step, in which the other comes.
+    """
+    found = rested.get(order.terms.side.contra)
+    return found is not None and at_least_as_good(price=found, limit=price, side=order.terms.side)
 
 
 def follow(*, order: Order, price: Decimal, execution: Execution) -> None:

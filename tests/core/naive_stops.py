@@ -28,7 +28,7 @@ def trigger_stops(*, symbol: str, execution: Execution) -> None:
     best = moment.market.best(symbol=symbol, now_us=moment.now_us)
     if best is None or best.bid is None or best.ask is None:
         return
-    stops = waiting(state=moment.state, symbol=symbol)
+    stops, rested = waiting(state=moment.state, symbol=symbol), list[tuple[int, Decimal]]()
     for order in sorted(stops, key=lambda each: (not each.guaranteed, each.order_id)):
         price = street_price(terms=order.terms, moment=moment)
         if price is None or not may_deal(order=order, execution=execution):
@@ -37,9 +37,14 @@ def trigger_stops(*, symbol: str, execution: Execution) -> None:
             touching.follow(order=order, price=price, execution=execution)
             moved += 1
         reached = is_reached(terms=order.terms, price=price) and dealt < touching.ORDERS_PER_STEP_MAX
-        if reached and not waits(order=order, execution=execution):
+        # Whom it could meet came to rest in this step, and is not in the book before the next one, in which it comes.
+        sign = order.terms.side.sign
+        met = any(sign * (price - limit) >= 0 for side_sign, limit in rested if side_sign != sign)
+        if reached and not met and not waits(order=order, execution=execution):
             trigger(order=order, best=best, execution=execution)
             dealt += 1
+            if order.terms.limit_price is not None and execution.free(order) > 0:
+                rested.append((sign, order.terms.limit_price))
 
 
 def _is_left_behind(order: Order, price: Decimal) -> bool:

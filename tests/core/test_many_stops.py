@@ -74,6 +74,23 @@ def test_trailing_stops_that_move_keep_no_other_from_being_reached() -> None:
     assert len(only(floor.act(), ev.OrderAmended)) == 1, "the third moves in the next step"
 
 
+def test_two_that_become_limits_at_one_price_meet_each_other() -> None:
+    """Neither is in the book before the step that triggers it is over."""
+    floor = Floor()
+    rise = {"type": OrderType.STOP_LIMIT, "stop_price": D("1.10060"), "limit_price": D("1.10050")}
+    fall = {"type": TOUCHED, "stop_price": D("1.10030"), "limit_price": D("1.10045")}
+    floor.place("b1", Side.BUY, "1", **rise)
+    floor.place("b2", Side.SELL, "0.4", **fall)
+    floor.place("mixed1", Side.SELL, "0.4", **fall)
+    floor.now_us += SILENCE_US
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.quote(venue, "1.10035", "1.10100")
+    fills = only(floor.act(), ev.OrderFilled)
+    assert {(fill.book, fill.price) for fill in fills} == {("CROSS", D("1.10050"))}
+    assert [fill.account_id for fill in fills if fill.side is Side.SELL] == ["b2", "mixed1"]
+    assert floor.order(1).leaves == D("0.2")
+
+
 def with_dear_group() -> Floor:
     """A floor with a second group, whose clients pay nine points a side."""
     floor = Floor()
