@@ -272,11 +272,21 @@ class Link(ABC):
     def _ask_status(self, row: VenueOrder) -> None:
         """Ask what became of an order."""
 
+    def _ask_about(self, row: VenueOrder) -> None:
+        """Ask what became of an order; one that cannot be asked about keeps nobody from asking about the others."""
+        try:
+            self._ask_status(row)
+        except Error:
+            raise
+        except Exception:
+            # As where its symbol is no longer mapped. It stays in doubt, which keeps its venue closed for entry.
+            log.exception("fix_order_not_asked_about", tenant=self._tenant, venue=self._venue, order=row.cl_ord_id)
+
     def _again(self, row: VenueOrder) -> None:
         """A second delivery: never a second order, only a question."""
         if row.state in selectors.OPEN_STATES:
             self._doubt(row, "delivered twice")
-            self._ask_status(row)
+            self._ask_about(row)
 
     def _cancel(self, order: CancelChild) -> bool:
         row = VenueOrder.objects.filter(venue=self._venue, cl_ord_id=order.cl_ord_id).first()
@@ -285,10 +295,15 @@ class Link(ABC):
         if not self.session.ready:
             return False
         attempt = services.claim_cancel(venue=self._venue, cl_ord_id=order.cl_ord_id)
-        if attempt is None or self._send_cancel(order, row, attempt):
+        if attempt is None:
             return True
-        services.unclaim_cancel(venue=self._venue, cl_ord_id=order.cl_ord_id, attempt=attempt)
-        return False
+        is_sent = False
+        try:
+            is_sent = self._send_cancel(order, row, attempt)
+        finally:
+            if not is_sent:
+                services.unclaim_cancel(venue=self._venue, cl_ord_id=order.cl_ord_id, attempt=attempt)
+        return is_sent
 
     def _turn(self) -> None:
         """Act on what became of the session since last time."""
@@ -305,7 +320,7 @@ class Link(ABC):
         for row in selectors.open_orders(venue=self._venue):
             self._doubt(row, "the session was lost" if state is VenueState.DOWN else "found open at logon")
             if state is VenueState.READY:
-                self._ask_status(row)
+                self._ask_about(row)
         self._unreconciled = UNKNOWN
         self._asked_all = state is VenueState.READY and self._turns.empty()
 
@@ -326,12 +341,12 @@ class Link(ABC):
         while not self._asks.empty():
             cl_ord_id = self._asks.get()
             for row in VenueOrder.objects.filter(venue=self._venue, cl_ord_id=cl_ord_id):
-                self._ask_status(row)
+                self._ask_about(row)
         if self.session.ready and time.monotonic() > self._ask_again_at:
             self._ask_again_at = time.monotonic() + ASK_AGAIN_S
             for row in selectors.unsettled_orders(venue=self._venue, silent_s=ASK_AGAIN_S):
                 self._doubt(row, "no report came")
-                self._ask_status(row)
+                self._ask_about(row)
 
     def _doubt(self, row: VenueOrder, text: str) -> None:
         services.tell(

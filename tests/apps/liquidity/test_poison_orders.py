@@ -16,11 +16,14 @@ from apps.liquidity import services
 from apps.liquidity.models import VenueOrder, VenueReport
 from apps.liquidity.worker import link
 from apps.liquidity.worker.link import DELIVERIES_MAX, Link
-from piggy.core.commands import RecordVenueReject
+from piggy.adapters.interface import UnableToTranslate
+from piggy.core.commands import RecordVenueDoubt, RecordVenueReject
+from piggy.core.market import VenueState, VenueStatus
 from piggy.messaging import streams, subscriber
 from tests.apps.liquidity.test_worker import Engine, engine  # noqa: F401
 
 BAD, SURELY_NEVER = "bad-LP1-1", Decimal("1e30")
+UNASKABLE = "a-LP1-1"
 
 
 class Clumsy(Link):
@@ -31,6 +34,7 @@ class Clumsy(Link):
         super().__init__(config=config, redis_url=redis_url)
         self.session: Any = SimpleNamespace(ready=True, start=lambda: None, stop=lambda: None)
         self.sent: dict[str, float] = {}
+        self.asked: list[str] = []
         self.tried, self.stumbles = 0, True
 
     def _client_id(self, cl_ord_id: str) -> str:
@@ -43,10 +47,15 @@ class Clumsy(Link):
         self.sent[child.cl_ord_id] = time.monotonic()
 
     def _send_cancel(self, order: Any, row: Any, attempt: int) -> bool:
-        raise AssertionError("nobody cancels")
+        if self.stumbles:
+            raise UnableToTranslate("LP1 has no symbol for EURUSD.")
+        self.sent[f"end of {order.cl_ord_id}"] = time.monotonic()
+        return True
 
     def _ask_status(self, row: Any) -> None:
-        """Nobody answers."""
+        if row.cl_ord_id == UNASKABLE:
+            raise UnableToTranslate("LP1 has no symbol for EURUSD.")
+        self.asked.append(row.cl_ord_id)
 
 
 @pytest.fixture
@@ -95,6 +104,33 @@ def test_f_24_the_orders_behind_it_leave_at_once_and_it_is_parked_after_five_del
     engine.order(BAD)
     engine.wait(lambda: redis_server.xlen(key) == 0)
     assert BAD not in clumsy.sent
+
+
+def test_f_02_an_order_that_cannot_be_asked_about_keeps_nobody_from_asking_about_the_others(
+    clumsy: Clumsy, engine: Engine
+) -> None:
+    """As where a symbol was taken off its LP with an order open: the venue would stay closed for entry for ever."""
+    orders = [UNASKABLE, "b-LP1-1", "c-LP1-1"]
+    for each in orders:
+        engine.order(each)
+    engine.wait(lambda: set(orders) <= set(clumsy.sent))
+    clumsy.on_state(status=VenueStatus(venue="LP1", state=VenueState.READY, text="", at_us=0))
+    engine.wait(lambda: set(clumsy.asked) >= set(orders[1:]))
+    engine.wait(lambda: clumsy._asked_all)
+    assert all(engine.of(each, RecordVenueDoubt) for each in orders)
+
+
+def test_a_cancel_that_cannot_be_made_was_never_asked_for_and_is_parked(
+    clumsy: Clumsy, engine: Engine, as_tenant: Any, redis_server: Any
+) -> None:
+    key = streams.venue_key(tenant="acorn", venue="LP1")
+    engine.order("d-LP1-1")
+    engine.cancel("d-LP1-1")
+    engine.wait(lambda: redis_server.xlen(key) == 0)
+    assert len(parked(as_tenant)) == 1 and "UnableToTranslate" in parked(as_tenant)[0]
+    clumsy.stumbles = False
+    engine.cancel("d-LP1-1")
+    engine.wait(lambda: "end of d-LP1-1" in clumsy.sent)
 
 
 def test_a_database_that_is_away_counts_for_no_order(
