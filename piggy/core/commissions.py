@@ -9,7 +9,6 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from itertools import pairwise
-from typing import NamedTuple
 
 import msgspec
 
@@ -60,7 +59,7 @@ class Commission(msgspec.Struct, frozen=True, kw_only=True):
     charged: Charged = Charged.BOTH
 
 
-class Charge(NamedTuple):
+class Charge(msgspec.Struct, frozen=True, gc=False):
     """What a fill adds: `accrued` exactly, and `due` now, at the currency's minor unit."""
 
     accrued: Decimal

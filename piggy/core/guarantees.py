@@ -8,7 +8,8 @@ stop is filled and not before: so do IG, and OANDA, whose API gives premium and 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple
+
+import msgspec
 
 from piggy.core.accounts import Account, PositionMode
 from piggy.core.auctions import AuctionPhase
@@ -26,7 +27,7 @@ _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 _DEALS_NOW = (OrderType.MARKET, OrderType.LIMIT)
 
 
-class Settlement(NamedTuple):
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """What a fill at a guaranteed stop moves beside its profit, in the account's currency.
 
     `premium` is the client's, `cost` what the house gives over the market's price; below nothing where that was better.

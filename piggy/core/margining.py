@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
+
+import msgspec
 
 from piggy.core.accounts import Account, PositionMode
 from piggy.core.funds import HOUSE_RULES, margin_percent_min, settings_of
@@ -31,7 +32,7 @@ from piggy.core.state import State
 _NETTING = PositionMode.NETTING
 
 
-class News(NamedTuple):
+class News(msgspec.Struct, frozen=True, gc=False):
     """What a fill owes to a news window: lots of new net volume, their percent, until when (0 lots: nothing)."""
 
     lots: Decimal = ZERO

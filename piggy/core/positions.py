@@ -78,7 +78,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.cross_lots if book == "CROSS" else self.b_lots
 
 
-class Fold(NamedTuple):
+class Fold(msgspec.Struct, frozen=True, gc=False):
     """What one fill did: the new position (None when flat), profit in the quote currency, lots closed and opened."""
 
     position: Position | None

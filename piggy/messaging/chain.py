@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
-from typing import NamedTuple
+
+import msgspec
 
 from piggy.core.events import Recorded
 
@@ -26,7 +27,7 @@ class Tip:
     hash: bytes = FIRST_HASH
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """An event with its place in the chain, as it is stored."""
 
     recorded: Recorded

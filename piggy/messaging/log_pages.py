@@ -1,6 +1,6 @@
 """The event log as it is read: pages of rows, each row already in the form that its hash covers.
 
-PostgreSQL joins a page into one value, so that a reader pays for the bytes and not for a million small columns; the
+PostgreSQL joins rows into one value, so that a reader pays for the bytes and not for a million small columns; the
 reader hashes every row anew and looks that each begins with the hash of the one before it.
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
-from typing import LiteralString, NamedTuple
+from typing import LiteralString
+
+import msgspec
 
 from piggy.core.events import AnyEvent, Recorded
 from piggy.messaging.chain import NUMBERS, SEPARATOR, Row, Tip
@@ -64,7 +66,7 @@ class UnableToRead(Exception):
         self.seq = seq
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A row whose hash is right, not decoded yet; `texts` are command id, type, principal and request hash."""
 
     seq: int

@@ -183,7 +183,7 @@ async def test_inv_02_a_command_is_in_the_log_once(ground: Ground, connect: Any,
     rows = [journal.chain(tenant=tenant, recorded=credited(seq)) for seq in (1, 2)]
     again = msgspec.structs.replace(rows[1].recorded, command_id=rows[0].recorded.command_id)
     with pytest.raises(UnableToWrite, match="unique"):
-        await journal.append(rows={tenant: [rows[0], rows[1]._replace(recorded=again)]})
+        await journal.append(rows={tenant: [rows[0], msgspec.structs.replace(rows[1], recorded=again)]})
     assert ground.log_rows(tenant=tenant) == []
 
 

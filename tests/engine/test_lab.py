@@ -224,7 +224,7 @@ def test_an_event_written_before_a_field_was_added_is_still_the_same() -> None:
     past = Past.of(tenant=TENANT, recorded=row)
     assert past.is_same(event=row.event)
     older = {**msgspec.msgpack.decode(past.payload), "supersedes": 0}
-    entry = past.entry._replace(payload=codec.encode(older))
+    entry = msgspec.structs.replace(past.entry, payload=codec.encode(older))
     longer = Past(tenant=TENANT, entry=entry)
     assert longer.payload != past.payload
     assert longer.is_same(event=row.event)

@@ -65,7 +65,7 @@ def test_an_account_whose_prices_call_it_to_and_fro_does_not_keep_a_world_from_r
     """Seed 7051 of 0.1 hours left one at its call level, and quotes never end."""
     kinds = ("OrderFilled", "MarginCalled", "MarginRestored", "MarginCalled", "ChildOrderFilled")
     blank = Row(recorded=None, type="", version=2, payload=b"", prev_hash=b"", hash=b"")  # type: ignore[arg-type]
-    assert lasting([blank._replace(type=kind) for kind in kinds]) == 2
+    assert lasting([msgspec.structs.replace(blank, type=kind) for kind in kinds]) == 2
 
 
 def test_inv_08_desks_come_from_snapshots_and_from_none_that_is_spoilt() -> None:
