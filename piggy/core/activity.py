@@ -16,6 +16,8 @@ SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 SECONDS_KEPT = 60
 DUPLICATES_KEPT = 64
+# So many are added up as fast as their sum is looked up.
+FEW_SECONDS = 16
 REJECT_WINDOW_S = 30
 REJECT_SAMPLE_MIN = 20
 
@@ -175,8 +177,11 @@ class Activity:
 
     def within(self, *, now_us: int, value_s: int, executions_s: int) -> tuple[Decimal, int]:
         """Return the value ordered in the last `value_s` seconds and the fills in the last `executions_s`, exactly."""
-        summed = _summed(reversed(self.seconds), now_us // SECOND_US, value_s, executions_s)
-        return _with_edges(*summed, now_us, value_s, executions_s)
+        sums = _summed(reversed(self.seconds), now_us // SECOND_US, value_s, executions_s)
+        value, executions, value_edge, executions_edge = sums
+        if value_edge is None and executions_edge is None:
+            return value, executions
+        return _with_edges(*sums, now_us, value_s, executions_s)
 
     def loss_today(self, *, now_us: int) -> Decimal:
         return -self.realised_today if self.realised_today < 0 and now_us // DAY_US == self.day else ZERO
@@ -220,12 +225,9 @@ class Windows:
     ) -> tuple[Decimal, int]:
         """Return what `activity.within` returns; `activity` is that of the account."""
         seconds = activity.seconds
-        if not seconds:
-            return ZERO, 0
+        if len(seconds) <= FEW_SECONDS:
+            return activity.within(now_us=now_us, value_s=value_s, executions_s=executions_s)
         last, number = seconds[-1], now_us // SECOND_US
-        ago_s = number - last.number
-        if ago_s > value_s and ago_s > executions_s:
-            return ZERO, 0
         key = (number, last.number, value_s, executions_s)
         over = self._over.get(account_id)
         if over is None or over.key != key or over.activity is not activity:

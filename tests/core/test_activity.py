@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from piggy.core.activity import (
+    FEW_SECONDS,
     REJECT_SAMPLE_MIN,
     REJECT_WINDOW_S,
     SECOND_US,
@@ -66,6 +68,32 @@ def test_windows_say_what_the_plain_sum_says(steps: list[tuple[int, str, int]], 
             account_id=f"c{who}", activity=activity, now_us=asked_us, value_s=value_s, executions_s=executions_s
         )
         assert told == activity.within(now_us=asked_us, value_s=value_s, executions_s=executions_s)
+
+
+@pytest.mark.parametrize("dealt_in_s", [FEW_SECONDS - 1, FEW_SECONDS, FEW_SECONDS + 1, SECONDS_KEPT])
+@pytest.mark.parametrize("windows", [(5, 5), (5, 60), (60, 5), (FEW_SECONDS, FEW_SECONDS + 1)])
+@pytest.mark.parametrize("asked_us", [0, 1, SECOND_US // 2, 5 * SECOND_US, 60 * SECOND_US, 90 * SECOND_US])
+def test_however_many_seconds_there_are_their_windows_are_the_same(
+    dealt_in_s: int, windows: tuple[int, int], asked_us: int
+) -> None:
+    """P-12, P-15: few are added up anew, of many the sum is kept; twice, for it is kept from the first time on."""
+    activity, kept, began_us = Activity(), Windows(), 1_700_000_000 * SECOND_US + 1
+    terms = OrderTerms(account_id="c", symbol="EURUSD", side=Side.BUY, quantity=Decimal(1))
+    for at in range(dealt_in_s):
+        now_us = began_us + at * SECOND_US
+        activity.message(at_us=now_us, seq=at, terms=terms, notional=Decimal(at) + Decimal("0.10"))
+        activity.execution(at_us=now_us, result=Decimal(0))
+    asked = {"now_us": now_us + asked_us, "value_s": windows[0], "executions_s": windows[1]}
+    for _ in range(2):
+        told = kept.within(account_id="c", activity=activity, **asked)
+        assert repr(told) == repr(activity.within(**asked)) == repr(_plainly(activity, **asked))
+
+
+def _plainly(activity: Activity, now_us: int, value_s: int, executions_s: int) -> tuple[Decimal, int]:
+    value_us, executions_us = now_us - value_s * SECOND_US, now_us - executions_s * SECOND_US
+    orders = [value for second in activity.seconds for at_us, value in second.orders or () if at_us > value_us]
+    fills = [at_us for second in activity.seconds for at_us in second.fills or () if at_us > executions_us]
+    return sum(orders, Decimal(0)), len(fills)
 
 
 def test_what_is_over_is_summed_once_a_second() -> None:
