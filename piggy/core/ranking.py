@@ -82,8 +82,9 @@ class Rankings:
         held = self._held.get(key)
         if held is not None and held[0] is levels and held[1] == version and _alike(held[2], limit):
             return held[3]
+        spares_none = version is not None and not version[2]
         rows, found = rank_levels(
-            venues=venues_for(order_id=order_id, venues=venues),
+            venues=venues if spares_none else venues_for(order_id=order_id, venues=venues),
             levels=levels,
             excluded=excluded,
             scores=scores,

@@ -78,11 +78,11 @@ def test_the_same_question_is_answered_with_the_same_ranking_and_another_is_not(
     rankings, levels = Rankings(), (level("LP1", "1.1001"), level("LP2", "1.1002"))
     asked: dict[str, Any] = {
         "order_id": "O1", "symbol": "EURUSD", "side": Side.BUY, "venues": {"LP1": Venue(name="LP1")}, "levels": levels,
-        "excluded": {}, "scores": {}, "cost_model": CostModel(), "limit": D("1.1"), "version": (1, 1),
+        "excluded": {}, "scores": {}, "cost_model": CostModel(), "limit": D("1.1"), "version": (1, 1, ()),
     }  # fmt: skip
     first = rankings.of(**asked)
     assert rankings.of(**asked) is first
-    for change in ({"limit": D("1.2")}, {"version": (1, 2)}, {"levels": (*levels, *levels)}):
+    for change in ({"limit": D("1.2")}, {"version": (1, 2, ())}, {"levels": (*levels, *levels)}):
         assert rankings.of(**(asked | change)) is not first
         assert rankings.of(**asked) is not first
         first = rankings.of(**asked)
