@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 
 import structlog
+from django.db.utils import Error
 from msgspec import structs
 
 from apps.liquidity import selectors
 from apps.liquidity.models import VenueOrder
-from apps.liquidity.worker.link import ASK_AGAIN_S, Link
+from apps.liquidity.worker.link import ASK_AGAIN_S, OF_THE_ROW, Link
 from piggy.adapters import telling
 from piggy.adapters.driver import Driver, wall_us
-from piggy.adapters.interface import Order, ReportKind, Said, VenueConfig, VenueReport
+from piggy.adapters.interface import Order, ReportKind, Said, UnableToTranslate, VenueConfig, VenueReport
 from piggy.adapters.registry import driver_of
 from piggy.core.commands import RecordVenueDone
 from piggy.core.events import ChildOrderCreated
@@ -38,7 +39,19 @@ class VenueLink(Link):
         self._caught_up = False
 
     def on_said(self, *, said: Said) -> None:
-        """Keep and tell a report under our own id of its order; missing fills go before the end of an order."""
+        """Keep and tell a report under our own id of its order; missing fills go before the end of an order.
+
+        One that cannot be kept is parked for a person, so that what the venue says after it is heard (F-24).
+        """
+        try:
+            self._keep_said(said)
+        except Exception as error:
+            if isinstance(error, Error) and not isinstance(error, OF_THE_ROW):
+                raise
+            log.exception("venue_report_parked", tenant=self._tenant, venue=self._venue)
+            self.on_parked(text=said.raw or repr(said.report), error=repr(error))
+
+    def _keep_said(self, said: Said) -> None:
         row = self._durably(lambda: selectors.order_by_client_id(venue=self._venue, client_id=said.report.cl_ord_id))
         if row is None:
             self._keep_report(said.report, said.raw)
@@ -53,7 +66,11 @@ class VenueLink(Link):
         self._keep_report(report, said.raw)
 
     def _settled_by_status(self, row: VenueOrder) -> bool:
-        self.session.ask_status(order=_order(row))
+        try:
+            self.session.ask_status(order=_order(row))
+        except UnableToTranslate:
+            # Its symbol is no longer mapped; that must not hide that the order has ended.
+            return False
         again = self._durably(lambda: selectors.order_by_client_id(venue=self._venue, client_id=row.client_id))
         return again is not None and again.state == VenueOrder.State.DONE
 

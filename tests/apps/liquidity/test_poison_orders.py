@@ -16,8 +16,11 @@ from apps.liquidity import services
 from apps.liquidity.models import VenueOrder, VenueReport
 from apps.liquidity.worker import link
 from apps.liquidity.worker.link import DELIVERIES_MAX, Link
+from apps.liquidity.worker.link import connection as link_connection
+from apps.liquidity.worker.venue_link import VenueLink
+from piggy.adapters import telling
 from piggy.adapters.interface import UnableToTranslate
-from piggy.core.commands import RecordVenueDoubt, RecordVenueReject
+from piggy.core.commands import RecordVenueDone, RecordVenueDoubt, RecordVenueReject
 from piggy.core.market import VenueState, VenueStatus
 from piggy.messaging import streams, subscriber
 from tests.apps.liquidity.test_worker import Engine, engine  # noqa: F401
@@ -131,6 +134,55 @@ def test_a_cancel_that_cannot_be_made_was_never_asked_for_and_is_parked(
     clumsy.stumbles = False
     engine.cancel("d-LP1-1")
     engine.wait(lambda: "end of d-LP1-1" in clumsy.sent)
+
+
+class Listening(VenueLink):
+    """A link to a venue without FIX, in whose place the test speaks."""
+
+    def __init__(self, *, redis_url: str) -> None:
+        config: Any = SimpleNamespace(order_age_ms_max=60_000, tenant="acorn", venue="LP1")
+        Link.__init__(self, config=config, redis_url=redis_url)
+        self.session: Any = SimpleNamespace(ready=True, ask_status=self.cannot_ask)
+        self.asked = 0
+
+    def cannot_ask(self, *, order: Any) -> bool:
+        self.asked += 1
+        raise UnableToTranslate("LP1 has no symbol for EURUSD.")
+
+
+@pytest.fixture
+def listening(acorn: Any, settings: Any) -> Iterator[Listening]:
+    link = Listening(redis_url=settings.REDIS_URL)
+    yield link
+    link._keeper.submit(link_connection.close)
+    link._keeper.shutdown()
+
+
+@pytest.mark.parametrize(("client_id", "raw"), [("x" * 101, "too long an id"), ("by-hand", "a \0 in it")])
+def test_f_24_a_report_that_cannot_be_kept_is_parked_and_the_next_one_heard(
+    listening: Listening, engine: Engine, as_tenant: Any, client_id: str, raw: str
+) -> None:
+    """A venue may say anything of an order that somebody made there by hand; each reconnection says it again."""
+    for each, text in ((client_id, raw), (client_id, raw), ("f-LP1-1", "fine")):
+        names = {"venue": "LP1", "client_id": each, "venue_order_id": "V1", "at_us": 1}
+        listening.on_said(said=telling.ack(raw=text, **names))  # type: ignore[arg-type]
+    assert len(parked(as_tenant)) == 1 and "DataError" in parked(as_tenant)[0]
+    with as_tenant("acorn"):
+        assert VenueReport.objects.get(cl_ord_id="f-LP1-1").raw == "fine"
+
+
+def test_an_order_whose_status_cannot_be_asked_for_ends_all_the_same(
+    listening: Listening, engine: Engine, as_tenant: Any
+) -> None:
+    with as_tenant("acorn"):
+        VenueOrder.objects.create(
+            venue="LP1", cl_ord_id="g-LP1-1", client_id="g-LP1-1", order_id="g", symbol="EURUSD", side="buy",
+            quantity=Decimal(4), limit_price=Decimal(1), time_in_force="gtc", state=VenueOrder.State.SENT,
+        )  # fmt: skip
+    ended = telling.done(venue="LP1", client_id="g-LP1-1", cumulative=Decimal(2), how="cancelled", at_us=1)
+    listening.on_said(said=ended)
+    assert listening.asked == 1 and parked(as_tenant) == []
+    engine.wait(lambda: bool(engine.of("g-LP1-1", RecordVenueDone)))
 
 
 def test_a_database_that_is_away_counts_for_no_order(
