@@ -85,10 +85,11 @@ def entries(*, tenant: str, page: bytes, tip: Tip) -> Iterator[Entry]:
     """Yield the rows of a page that follows `tip`, moving it, every hash checked. Raises UnableToRead."""
     at, sha256, pack, beginning = 0, hashlib.sha256, NUMBERS.pack, _BEGINNING.unpack_from
     while at < len(page):
-        numbers = beginning(page, at)
-        length, digest, prev_hash, seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, size = (
-            numbers
-        )
+        try:
+            head = beginning(page, at)
+        except struct.error as error:
+            raise UnableToRead(f"{tenant}: event {tip.seq + 1} is cut short.", seq=tip.seq + 1) from error
+        length, digest, prev_hash, seq, position, version, occurred_at_us, recorded_at_us, recorded_mono_ns, size = head
         if seq != tip.seq + 1:
             _complain_of_order(tenant, tip.seq + 1, seq)
         occurred_at_us, recorded_at_us = occurred_at_us + EPOCH_US, recorded_at_us + EPOCH_US

@@ -217,6 +217,17 @@ async def test_inv_09_a_reader_stops_at_the_first_row_that_was_touched(
     assert caught.value.seq == 5
 
 
+async def test_inv_09_a_reader_stops_at_a_last_row_that_is_too_short_to_be_one(
+    ground: Ground, connect: Any, shard: str, tenant: str
+) -> None:
+    journal = await pen(ground, connect, shard, tenant)
+    await journal.append(rows={tenant: [journal.chain(tenant=tenant, recorded=credited(seq)) for seq in range(1, 11)]})
+    emptied = "UPDATE {}.event_log SET hash = '', prev_hash = '', payload = '', principal = '' WHERE seq = 10"
+    ground.tamper(tenant=tenant, statement=emptied.format(tenant))
+    with pytest.raises(recovery.UnableToRead, match="event 10 is cut short"):
+        await read_all(ground, connect, tenant)
+
+
 @pytest.mark.parametrize("until", [1, 3, 4, 7, 8, 9, 19, 20, 2**63 - 1])
 async def test_a_log_is_read_whole_whatever_it_is_cut_into(
     ground: Ground, connect: Any, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch, until: int
