@@ -21,6 +21,8 @@ HOOKS = "/hooks/tradingview/"
 SOCKETS = "/signals/"
 HOLD_S_MAX = 4.0
 HOLD_STEP_S = 0.05
+# Nobody has proven anything yet who is held, and each of them is looked at again at every step.
+HELD_MAX = 1_000
 
 
 class Edge:
@@ -30,6 +32,7 @@ class Edge:
         self._term = term
         self._status = term.status
         self._door = Door(term=term, config=config)
+        self._held = 0
         self._connections = Connections()
         self._proxies = Proxies(trusted=config.edge_proxies)
 
@@ -50,7 +53,7 @@ class Edge:
     def handle(self, request: Request, respond: Respond, waited_s: float = 0) -> None:
         """Answer one request, at once or after the commit of what it asked.
 
-        While this engine takes over, a signal waits up to HOLD_S_MAX instead of being sent away.
+        While this engine takes over, a signal waits up to HOLD_S_MAX instead of being sent away, HELD_MAX at once.
         """
         try:
             if request.path.startswith(HOOKS):
@@ -58,15 +61,21 @@ class Edge:
             else:
                 respond(self._page(request))
         except UnableToAcceptSignal as error:
-            if error.code == "ENGINE_RECOVERING" and self._status.state != "DRAINING" and waited_s < HOLD_S_MAX:
+            may_wait = waited_s < HOLD_S_MAX and self._held < HELD_MAX
+            if error.code == "ENGINE_RECOVERING" and self._status.state != "DRAINING" and may_wait:
+                self._held += 1
                 again = (request, respond, waited_s + HOLD_STEP_S)
-                asyncio.get_running_loop().call_later(HOLD_STEP_S, self.handle, *again)
+                asyncio.get_running_loop().call_later(HOLD_STEP_S, self._handle_held, *again)
             else:
                 respond(refusal(error))
         except Exception:
             # The boundary of one request: the engine goes on, the client learns nothing of why.
             log.exception("request failed", extra={"path": request.path})
             respond(said(500, {"error": "INTERNAL"}))
+
+    def _handle_held(self, request: Request, respond: Respond, waited_s: float) -> None:
+        self._held -= 1
+        self.handle(request, respond, waited_s)
 
     def upgrade(self, request: Request) -> SignalSocket | Response:
         """Return the socket of a strategy that proves itself, or the refusal."""

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -21,6 +22,10 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core.accounts import Strategy
+from piggy.engine import edge as edge_module
+from piggy.engine.config import EngineConfig
+from piggy.engine.http import Request
+from piggy.engine.status import Status
 from piggy.messaging import signing
 from piggy.messaging.client import Client
 from tests.engine.conftest import envelope, opening_commands
@@ -291,6 +296,29 @@ def test_inv_26_past_its_rate_a_strategy_hears_429_and_so_does_who_guesses(narro
         guessed = [post(f"1.1.1.1, 6.6.6.{at}, 6.6.6.6", secret="wrong").status_code for at in range(6)]
         assert (guessed[0], guessed[-1]) == (401, 429), "names that he makes up help him nothing"
         assert post("6.6.6.6, 9.9.9.9").status_code == 422
+
+
+async def test_inv_26_so_many_wait_for_an_engine_that_takes_over_and_the_next_is_sent_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever waits there has proven nothing: a crowd of them would keep the engine from taking over."""
+    monkeypatch.setattr(edge_module, "HELD_MAX", 2)
+    monkeypatch.setattr(edge_module, "HOLD_S_MAX", 0.2)
+    config = EngineConfig(database_url="", redis_url="", context_key=b"", signal_key=b"")
+    edge = edge_module.Edge(term=SimpleNamespace(status=Status(), loop=None), config=config)  # type: ignore[arg-type]
+    asked = Request("POST", f"{edge_module.HOOKS}mean", {"host": "a"}, b"", "9.9.9.9")
+    answers: list[tuple[int, int]] = []
+
+    def ask(name: int) -> None:
+        edge.handle(asked, lambda response: answers.append((name, response.status)))
+
+    for name in (1, 2, 3):
+        ask(name)
+    assert answers == [(3, 503)]
+    await asyncio.sleep(0.5)
+    assert answers == [(3, 503), (1, 503), (2, 503)]
+    ask(4)
+    assert len(answers) == 3, "there is room again"
 
 
 def test_health_readiness_and_figures_are_told(door: Door) -> None:
