@@ -19,6 +19,7 @@ from django.db.utils import Error
 
 from apps.gateway import selectors, services
 from apps.gateway.models import FixClient
+from apps.tenants.services import patience
 from apps.trading import services as trading
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.fix_clients import inbound, outbound
@@ -29,6 +30,7 @@ from piggy.core.answers import Answer
 
 WAIT_S = 10.0
 STOP_S_MAX = 15.0
+DATABASE_S_MAX = 4.0
 UNSUPPORTED, NOT_AVAILABLE, NOT_AUTHORISED = "3", "4", "6"
 KNOWN_MAX = 10_000
 LATE = f"It was sent for the first time more than {ORDER_AGE_S_MAX} s ago (122)."
@@ -107,6 +109,11 @@ class Requests:
             self._noted = expected
 
     def _run(self) -> None:
+        # An order that waits for a database that says nothing would be dealt at a price that nobody asked for.
+        with patience(seconds=DATABASE_S_MAX):
+            self._carry_out_all()
+
+    def _carry_out_all(self) -> None:
         connection.set_schema(self._tenant)  # type: ignore[attr-defined]
         self._report_connection(connected=True)
         while (taken := self._queue.get()) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -52,3 +53,29 @@ def test_d8_an_order_out_of_a_clients_store_is_taken_while_it_is_fresh(
         assert sent("D", "kept", ago_s=fresh) == ["place_order"]
         assert sent("D", "kept", ago_s=late) == ["place_order"], "it was taken then: the desk knows what became of it"
         assert len(said) == 2
+
+
+def test_f_29_an_order_does_not_wait_for_a_database_that_says_nothing(
+    acorn: Any, as_tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.db import connection
+
+    from apps.gateway.models import FixClient
+    from apps.gateway.worker import requests
+
+    asked: list[str] = []
+    said: SimpleQueue[requests.Reply] = SimpleQueue()
+    monkeypatch.setattr(requests, "DATABASE_S_MAX", 0.3)
+    monkeypatch.setattr(requests.services, "note_asked", lambda **_: connection.cursor().execute("select pg_sleep(20)"))
+    monkeypatch.setattr(requests.trading, "place_order", lambda **_: asked.append("placed"))
+    values = {"11": "new", "55": "EURUSD", "54": "1", "38": "10000", "40": "1", "35": "D", "34": "7"}
+    values["60"] = stamp(time.time_ns() // 1_000)
+    terms = Terms(kind=Kind.ORDERS, accounts=("A1",), units={"EURUSD": Decimal(100_000)})
+    with as_tenant("acorn"):
+        client = FixClient.objects.create(comp_id="C1", kind=Kind.ORDERS, user=records.client())
+    one = requests.Requests(tenant="acorn", client=client, terms=terms, reply=said.put)
+    one.start()
+    one.take(7, values)
+    assert said.get(timeout=5).kind == "j", "nothing is known of it"
+    one.stop()
+    assert not asked
