@@ -38,3 +38,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     shadow: OrderShadowed | None = None
     duplicate: bool = False
     conflict: bool = False
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """What a desk knows of commands that were done: the latest answers (command id, request hash, answer, order id)
+    and, as filters, the ids of all before them."""
+
+    answers: list[tuple[str, str, Answer, str]]
+    filters: list[bytes]
+    forgotten: int

@@ -9,7 +9,7 @@ refuses nothing. State is what the events say; quotes are beside it and never ne
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,7 +20,7 @@ from piggy.core import commands as cmd
 from piggy.core import corrections, covering, leaving, liquidation, overnight, sessions, touching
 from piggy.core import events as ev
 from piggy.core.activity import Windows
-from piggy.core.answers import Answer
+from piggy.core.answers import Answer, Memory
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Conversion, Touch, currency_pairs
 from piggy.core.correction_events import OrderFillBusted
@@ -62,15 +62,6 @@ class _Answered:
     request_hash: str
     answer: Answer
     order_id: str = ""
-
-
-class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """What a desk knows of commands that were done: the latest answers (command id, request hash, answer, order id)
-    and, as filters, the ids of all before them."""
-
-    answers: list[tuple[str, str, Answer, str]]
-    filters: list[bytes]
-    forgotten: int
 
 
 class Desk:
@@ -306,6 +297,14 @@ class Desk:
             mark = model_mark(state=self.state, instrument=self.state.instruments[symbol], marks=self.marks)
             if mark is not None:
                 self._take_mark(symbol, mark)
+
+    def remember(self, *, marks: Mapping[str, Touch]) -> list[str]:
+        """Value by `marks`, which an engine before this one had, what nobody has quoted since; return its symbols."""
+        found = [symbol for symbol in marks if symbol in self.state.instruments and symbol not in self.marks]
+        for symbol in found:
+            self._take_mark(symbol, marks[symbol])
+        self._due.update(found)
+        return found
 
     def _take_mark(self, symbol: str, touch: Touch) -> None:
         if symbol in self.marks:

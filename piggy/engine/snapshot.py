@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from piggy.core.desk import Desk, Memory
+from piggy.core.answers import Memory
+from piggy.core.desk import Desk
 from piggy.core.leaving import parent_id
 from piggy.core.leaving_folding import order_ids_of
 from piggy.core.orders import Side

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from piggy.core import commands as cmd
 from piggy.core.commands import AnyCommand
+from piggy.core.conversion import Touch
 from piggy.core.desk import Desk
 from piggy.core.events import Recorded
 from piggy.engine.clock import Clock
@@ -72,6 +73,10 @@ class Reel:
     def marked(self, at_us: int) -> None:
         """The desk takes prices as marks."""
         self.entries.append(tape.Marked(at_us))
+
+    def remembered(self, marks: Mapping[str, Touch]) -> None:
+        """The desk took these of an engine before it."""
+        self.entries.append(tape.Remembered(tape.plain(marks=marks)))
 
     def looked(self, at_us: int) -> None:
         """The desk's own command led to nothing."""

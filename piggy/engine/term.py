@@ -22,6 +22,7 @@ from piggy.engine.dispatch import Dispatch
 from piggy.engine.housekeeping import Housekeeping
 from piggy.engine.intake import Intake
 from piggy.engine.journal import Journal, make_durable
+from piggy.engine.last_marks import LastMarks
 from piggy.engine.lease import Lease, UnableToHoldLease, bound_writer
 from piggy.engine.link import Link
 from piggy.engine.loop import Done, Loop, Place
@@ -178,6 +179,7 @@ class Term:
                 cards.run(),
                 ClientPrices(connection=wire, desks=loop.desks, clock=self._clock).run(),
                 entry.watch(every_s=RENEW_S),
+                LastMarks(connection=wire, desks=loop.desks, reels=tape.reels, clock=self._clock).run(),
                 self._keep_following(journal, loop, reader, warm, entry),
                 tape.run(connection=taper, desks=loop.desks),
             ):

@@ -67,6 +67,11 @@ def desk_snapshot_key(*, tenant: str, panel: str) -> str:
     return f"{{{tenant}}}:desk:snapshot:{panel}"
 
 
+def marks_key(*, tenant: str) -> str:
+    """Return the key that holds the prices which a desk values positions by, for the engine after this one."""
+    return f"{{{tenant}}}:marks"
+
+
 def scorecards_key(*, tenant: str) -> str:
     """Return the key that holds every venue's latest scorecard (JSON)."""
     return f"{{{tenant}}}:scorecards"

@@ -8,14 +8,15 @@ A chunk is a compressed list of entries; one that `starts` begins with all that 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
 
+from piggy.core.answers import Memory
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Touch
-from piggy.core.desk import Desk, Memory
+from piggy.core.desk import Desk
 from piggy.core.events import Recorded
 from piggy.core.market import VenueQuote, VenueStatus
 from piggy.core.quotefilter import Fault
@@ -89,7 +90,13 @@ class Begun(msgspec.Struct, frozen=True, array_like=True, tag=5):
     closed: list[str]
 
 
-Entry = Quoted | Marked | Looked | Decided | Begun
+class Remembered(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """The desk took the prices of an engine before it as marks of what nobody had quoted since."""
+
+    marks: dict[str, tuple[Decimal, Decimal, int]]
+
+
+Entry = Quoted | Marked | Looked | Decided | Begun | Remembered
 
 
 class Unasked(Desk):
@@ -125,9 +132,18 @@ def entries_of(*, body: bytes, version: int = TAPE_VERSION) -> list[Entry]:
 def begun(*, desk: Desk, seq: int, at_us: int, fresh: bool) -> Begun:
     """Return where the desk stands, which has applied the log up to `seq`; prices that changed are marked first."""
     desk.moment(now_us=at_us)
-    marks = {symbol: (touch.bid, touch.ask, touch.at_us) for symbol, touch in desk.marks.items()}
     statuses = list(desk.statuses.values())
-    return Begun(seq, at_us, fresh, list(_feeds(desk)), marks, statuses, sorted(desk.entry.closed))
+    return Begun(seq, at_us, fresh, list(_feeds(desk)), plain(marks=desk.marks), statuses, sorted(desk.entry.closed))
+
+
+def plain(*, marks: Mapping[str, Touch]) -> dict[str, tuple[Decimal, Decimal, int]]:
+    """Return marks as they are written: bid, ask and when the older of the two was received, by symbol."""
+    return {symbol: (touch.bid, touch.ask, touch.at_us) for symbol, touch in marks.items()}
+
+
+def touches(*, marks: Mapping[str, tuple[Decimal, Decimal, int]]) -> dict[str, Touch]:
+    """Return what `plain` was given."""
+    return {symbol: Touch(*touch) for symbol, touch in marks.items()}
 
 
 def desk_at(*, state: State, begun: Begun) -> Desk:
@@ -147,7 +163,7 @@ def desk_at(*, state: State, begun: Begun) -> Desk:
             believed=feed.believed,
         )
     desk.market.changed()
-    desk.marks.update({symbol: Touch(*touch) for symbol, touch in begun.marks.items()})
+    desk.marks.update(touches(marks=begun.marks))
     desk.statuses.update({status.venue: status for status in begun.statuses})
     desk.entry.closed = set(begun.closed)
     return desk

@@ -16,7 +16,7 @@ from piggy.core.events import AnyEvent
 from piggy.core.market import VenueQuote
 from piggy.engine.lab.past import History, Past
 from piggy.messaging import codec, tape
-from piggy.messaging.tape import Begun, Decided, Entry, Looked, Marked, Quoted
+from piggy.messaging.tape import Begun, Decided, Entry, Looked, Marked, Quoted, Remembered
 
 EXAMPLES_MAX = 20
 TOLD_MAX = 300
@@ -60,6 +60,8 @@ class Again:
                 self._decide(entry, log)
             elif type(entry) is Begun:
                 self._begin(entry, log)
+            elif type(entry) is Remembered:
+                self.desk.remember(marks=tape.touches(marks=entry.marks))
             else:
                 assert type(entry) is Looked, entry
 

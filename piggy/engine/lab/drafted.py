@@ -25,7 +25,7 @@ from piggy.engine.lab.again import hear
 from piggy.engine.lab.figures import COUNTED, Figures
 from piggy.engine.lab.past import History, Past
 from piggy.messaging import tape
-from piggy.messaging.tape import Begun, Decided, Entry, Looked, Marked, Quoted
+from piggy.messaging.tape import Begun, Decided, Entry, Looked, Marked, Quoted, Remembered
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,8 @@ class Drafted:
                 self._looked(entry.at_us)
             elif type(entry) is Begun:
                 self._begun(entry, log)
+            elif type(entry) is Remembered:
+                self.desk.remember(marks=tape.touches(marks=entry.marks))
 
     def _begun(self, entry: Begun, log: History) -> None:
         self._take_history(log.until(seq=entry.seq), entry.at_us)
