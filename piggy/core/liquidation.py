@@ -225,7 +225,8 @@ def _finds_taker(*, position: Position, group: Group, moment: Moment) -> bool:
     order = proposed_order(
         order_id="", terms=terms, source=STOP_OUT, group=group.name, at_us=moment.now_us, seq=moment.state.seq
     )
-    return plan(order=order, quantity=terms.quantity, execution=Execution(moment=moment)).acts
+    # Not whether it acts: to end an order of its owner's own takes nobody out.
+    return plan(order=order, quantity=terms.quantity, execution=Execution(moment=moment)).lots > 0
 
 
 def _without(line: OpenLine, going: Decimal) -> tuple[OpenLine | None, Decimal]:

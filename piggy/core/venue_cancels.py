@@ -26,30 +26,34 @@ def cancel(*, command: CancelOrder, moment: Moment) -> Events:
         return [_refused("ORDER_UNKNOWN", "no such order in this account")]
     if order.state.final:
         return [_refused("ORDER_NOT_OPEN", f"the order is {order.state.value}")]
-    if order.routed:
-        asked = _asked((order.order_id,), "cancelled", command.reason, moment)
-        return asked or [_refused("CANCEL_PENDING", f"{order.routed} lots are out at a venue that was asked already")]
     execution = Execution(moment=moment)
+    if order.routed:
+        asked = _asked((order.order_id,), "cancelled", command.reason, execution)
+        return asked or [_refused("CANCEL_PENDING", f"{order.routed} lots are out at a venue that was asked already")]
     execution.cancel(order=order, outcome="cancelled", reason=command.reason)
     return execution.events
 
 
 def end(*, orders: Iterable[Order], outcome: str, reason: str, execution: Execution) -> None:
-    """End orders that may not go on: at once, or where legs of them live at venues as soon as those have ended."""
-    routed: dict[str, Order] = {}
+    """End orders that may not go on: at once, or where legs of them live at venues as soon as those have ended.
+
+    So do legs that this very command has sent out.
+    """
+    routed = set[str]()
     for order in orders:
-        if order.routed:
-            routed[order.order_id] = order
+        if execution.sent(order) > 0:
+            routed.add(order.order_id)
         else:
             execution.cancel(order=order, outcome=outcome, reason=reason)
-    execution.events += _asked(routed, outcome, reason, execution.moment)
+    if routed:
+        execution.events += _asked(routed, outcome, reason, execution)
 
 
 def leave(*, venue: str, reason: str, moment: Moment, symbol: str = "") -> Events:
     """Return the cancels of every leg at a venue, of one symbol or all; their orders are worked on elsewhere."""
     there = (child for child in moment.state.open_children.values() if child.created.venue == venue)
     legs = (child for child in there if symbol in ("", child.created.symbol))
-    return [_ask(child, reason, keeps_order=True) for child in legs if child.cancel is None]
+    return [_ask(child.created, reason, keeps_order=True) for child in legs if child.cancel is None]
 
 
 def is_overdue(*, state: State, now_us: int) -> bool:
@@ -64,15 +68,15 @@ def give_up_waiting(*, execution: Execution) -> None:
     for venue, legs in sorted(state.awaited.items()):
         reason = f"no end within {state.venues[venue].answer_ms_max} ms"
         late = takewhile(lambda each: moment.now_us >= each[1], legs.items())
-        mine = (state.open_children[name] for name, _ in late if name not in asked)
-        execution.events += [_ask(child, reason, keeps_order=True) for child in mine]
+        mine = (state.open_children[name].created for name, _ in late if name not in asked)
+        execution.events += [_ask(leg, reason, keeps_order=True) for leg in mine]
 
 
 def recall_hedges(*, symbol: str, reason: str, moment: Moment) -> Events:
     """Return the cancels of the house's own legs in a symbol, '' in all; what they did not fill is not covered."""
     hedges, children = moment.state.hedges, moment.state.open_children.values()
     legs = (child for child in children if child.created.order_id in hedges and child.cancel is None)
-    return [_ask(child, reason, keeps_order=True) for child in legs if symbol in ("", child.created.symbol)]
+    return [_ask(child.created, reason, keeps_order=True) for child in legs if symbol in ("", child.created.symbol)]
 
 
 def is_asked(*, order: Order) -> bool:
@@ -122,9 +126,14 @@ def _over(order: Order, moment: Moment) -> tuple[str, str]:
     return "", ""
 
 
-def _asked(orders: Container[str], outcome: str, reason: str, moment: Moment) -> Events:
-    legs = (child for child in moment.state.open_children.values() if child.created.order_id in orders)
-    return [_ask(child, reason, outcome=outcome) for child in legs if _may_ask(child)]
+def _asked(orders: Container[str], outcome: str, reason: str, execution: Execution) -> Events:
+    """Return the cancels of all legs of `orders` that nobody, this command neither, asked for the end of its order."""
+    mine = (child for child in execution.moment.state.open_children.values() if child.created.order_id in orders)
+    legs = [child.created for child in mine if _may_ask(child)]
+    done = [each for each in execution.events if isinstance(each, ev.ChildOrderCreated | ev.ChildCancelRequested)]
+    legs += [each for each in done if isinstance(each, ev.ChildOrderCreated) and each.order_id in orders]
+    asked = {each.cl_ord_id for each in done if isinstance(each, ev.ChildCancelRequested) and not each.keeps_order}
+    return [_ask(leg, reason, outcome=outcome) for leg in legs if leg.cl_ord_id not in asked]
 
 
 def _may_ask(child: Child) -> bool:
@@ -133,9 +142,8 @@ def _may_ask(child: Child) -> bool:
 
 
 def _ask(
-    child: Child, reason: str, *, outcome: str = "cancelled", keeps_order: bool = False
+    leg: ev.ChildOrderCreated, reason: str, *, outcome: str = "cancelled", keeps_order: bool = False
 ) -> ev.ChildCancelRequested:
-    leg = child.created
     return ev.ChildCancelRequested(
         order_id=leg.order_id,
         cl_ord_id=leg.cl_ord_id,

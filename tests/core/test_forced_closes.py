@@ -160,3 +160,55 @@ def test_an_own_order_that_is_out_at_venues_ends_there_first_and_keeps_what_they
     ended = [event for leg in legs[1:] for event in floor.done(leg)]
     assert told(ended) == [("ended", "O000000001")]
     assert (floor.order(1).filled, floor.order(1).state) == (D(2), OrderState.CANCELLED)
+
+
+def test_an_own_order_that_went_out_to_venues_in_the_same_step_ends_there_first() -> None:
+    """The price that touches it stops its owner out: what venues fill of it was nobody's, and the house's to bear."""
+    floor = Floor()
+    floor.open_account("poor", group="b", amount=4_000)
+    own(floor, "twin", of="poor", group="a")
+    floor.place("poor", Side.BUY, "1")
+    street(floor, "-0.02000")
+    floor.place("twin", Side.BUY, "8", limit_price="1.07700")
+    floor.now_us += 120 * SECOND_US
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.quote(venue, "1.07600", "1.07650", "2")
+    assert told(floor.act()) == [("filled", "poor", "B")]
+    legs = floor.children()
+    assert len(legs) == 3 and all(child.cancel for child in floor.desk.state.open_children.values())
+    first = only(floor.fill(legs[0], "1.07650"), ev.OrderFilled)
+    assert [(fill.account_id, fill.quantity) for fill in first] == [("twin", D(2))]
+    assert told([event for leg in legs[1:] for event in floor.done(leg)]) == [("ended", "O000000002")]
+    assert floor.order(2).state is OrderState.CANCELLED
+
+
+def test_venues_are_asked_once_for_an_order_that_two_closes_of_one_command_meet() -> None:
+    floor = Floor()
+    floor.open_account("poor", group="a", hedging=True)
+    own(floor, "twin", of="poor", group="a")
+    for _ in range(2):
+        floor.place("poor", Side.BUY, "0.1")
+        floor.fill(floor.children()[0], "1.10010")
+    floor.place("twin", Side.BUY, "8", limit_price="1.10020")
+    street(floor, "0.00010")
+    floor.do(cmd.SetTradingState(scope="account", key="poor", state=TradingState.KILLED, reason="x", by="ann"))
+    flatten = cmd.FlattenPositions(scope="account", key="poor", reason="out", by="bob")
+    events = floor.do(flatten)
+    asked = [event.cl_ord_id for event in only(events, ev.ChildCancelRequested)]
+    assert len(only(events, ev.OrderAccepted)) == 2 and len(asked) == len(set(asked)) == 3
+
+
+def test_inv_17_an_own_order_in_the_way_is_no_taker() -> None:
+    """With every venue off a stop-out would end that order, close nothing, and tell its client that it had."""
+    floor = Floor()
+    floor.open_account("poor", group="a", amount=4_000)
+    own(floor, "twin", of="poor")
+    floor.place("poor", Side.BUY, "1")
+    floor.fill(floor.children()[0], "1.10010")
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.do(cmd.SetTradingState(scope="venue", key=venue, state=TradingState.HALTED, reason="x", by="ann"))
+    street(floor, "-0.02400")
+    bid_inside(floor, "twin", "1.07620")
+    assert names(floor.act()) == ["MarginCalled"]
+    bid_inside(floor, "b1", "1.07625", lots="0.4")
+    assert told(floor.act())[0] == ("filled", "poor", "CROSS")
