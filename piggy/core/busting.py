@@ -128,9 +128,9 @@ def _take_back(fill: FillOnRecord, execution: Execution, *, by: str, reason: str
         news_until_us=fill.news_until_us,
         filled_at_us=fill.at_us,
     )
-    execution.take_back(order=moment.state.orders[fill.order_id], event=event, life=restated.life)
-    # The house made good a loss that now never was.
+    # The house made good a loss that now never was; what is below nothing without that gift, it makes good anew.
     execution.write_off(account_id=fill.account_id, amount=-fill.written_off)
+    execution.take_back(order=moment.state.orders[fill.order_id], event=event, life=restated.life)
 
 
 def _end_exits(*, order: Order, fill: FillOnRecord, execution: Execution) -> None:

@@ -87,9 +87,9 @@ def _restate_order(
     # What a guaranteed stop closed stays closed at its price; what the venue makes of its side is the house's.
     stays = order.guaranteed and order.state.final
     if given is not None and not stays:
-        execution.take_back(order=order, event=_taken_back(dealt, given, bust.text, execution))
-        # The house made good a loss that now never was.
+        # The house made good a loss that now never was; what is below nothing without that gift, it makes good anew.
         execution.write_off(account_id=given.account_id, amount=-given.written_off)
+        execution.take_back(order=order, event=_taken_back(dealt, given, bust.text, execution))
     if fill is not None:
         execution.events.append(child_filled(command=fill, child=child))
         execution.release(order=order, lots=min(fill.quantity, open_lots))

@@ -378,9 +378,9 @@ class Execution:
     def write_off(self, *, account_id: str, amount: Decimal) -> None:
         """Give an account what it is short of, at the house's cost; below zero: take back what was given."""
         if amount:
-            currency = self.moment.account(account_id).currency
-            self.events.append(ev.NegativeBalanceWrittenOff(account_id=account_id, amount=amount, currency=currency))
-            self._balances[account_id] += amount
+            account, gift = self.moment.account(account_id), ev.NegativeBalanceWrittenOff
+            self.events.append(gift(account_id=account_id, amount=amount, currency=account.currency))
+            self._book_money(account=account, amount=amount)
 
     def _is_flat(self, account_id: str) -> bool:
         held = self.moment.state.positions_of.get(account_id, set())

@@ -140,3 +140,24 @@ def test_days_of_grace_begin_when_what_was_dealt_back_was_held(by_venue: bool) -
     assert only(floor.act(), ev.SwapCharged) == []
     floor.now_us += 5 * DAY_US
     assert [event.kind for event in only(floor.act(), ev.SwapCharged)] == ["admin_fee"]
+
+
+@pytest.mark.parametrize("by_venue", [True, False])
+def test_what_is_below_nothing_once_the_write_off_went_back_is_made_good_anew(by_venue: bool) -> None:
+    """G 11: without the first close the second one ended it all, at a loss that the house bears as well."""
+    floor = Floor(slippage_bps_max=D(10_000))
+    floor.open_account("poor", group="a", amount=1_000)
+    floor.place("poor", Side.BUY, "0.2")
+    floor.fill(floor.children()[0], "1.10010", fill_id="E1")
+    for _ in range(5):
+        floor.quotes("-0.1")
+    floor.act()
+    (closing,) = floor.children()
+    floor.fill(closing, "1.00000", fill_id="E2")
+    floor.do(cmd.CreditAccount(account_id="poor", amount=D(700), reference="more"))
+    first = on_record(floor)[-1]
+    floor.place("poor", Side.SELL, "0.2")
+    floor.fill(floor.children()[0], "0.99500", fill_id="E3")
+    events = bust_at_venue(floor, closing, "E2") if by_venue else bust(floor, first)
+    assert "poor:EURUSD" not in floor.desk.state.positions and money(floor, "poor") == 0
+    assert sum(event.amount for event in only(events, ev.NegativeBalanceWrittenOff)) == D("-600.00")
