@@ -78,6 +78,7 @@ class Link(ABC):
             redis_url=redis_url, tenant=self._tenant, venue=self._venue, consumer=f"fix-{self._venue}"
         )
         self._turns: SimpleQueue[VenueState] = SimpleQueue()
+        self._due: VenueState | None = None
         self._asks: SimpleQueue[str] = SimpleQueue()
         self._stopping = threading.Event()
         self._keeper = ThreadPoolExecutor(
@@ -309,10 +310,16 @@ class Link(ABC):
         """Act on what became of the session since last time."""
         while True:
             try:
-                state = self._turns.get_nowait()
+                state = self._due or self._turns.get_nowait()
             except Empty:
                 return
-            self._act_on(state)
+            self._due = None
+            try:
+                self._act_on(state)
+            except Error:
+                # Forgotten, it would leave the venue closed for entry until the next logon.
+                self._due = state
+                raise
 
     def _act_on(self, state: VenueState) -> None:
         if state is VenueState.READY:

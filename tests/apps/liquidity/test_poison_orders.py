@@ -123,6 +123,25 @@ def test_f_02_an_order_that_cannot_be_asked_about_keeps_nobody_from_asking_about
     assert all(engine.of(each, RecordVenueDoubt) for each in orders)
 
 
+def test_f_04_a_logon_while_the_database_is_away_is_acted_on_when_it_is_back(
+    clumsy: Clumsy, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-02: else nobody asks about the orders that were open, and the venue stays closed for entry."""
+    engine.order("e-LP1-1")
+    engine.wait(lambda: "e-LP1-1" in clumsy.sent)
+    forget, errors = services.forget_unanswered_cancels, iter([link.OperationalError("gone")] * 2)
+
+    def forget_or_fail(**asked: Any) -> None:
+        if error := next(errors, None):
+            raise error
+        forget(**asked)
+
+    monkeypatch.setattr(link.services, "forget_unanswered_cancels", forget_or_fail)
+    clumsy.on_state(status=VenueStatus(venue="LP1", state=VenueState.READY, text="", at_us=0))
+    engine.wait(lambda: clumsy._asked_all)
+    assert clumsy.asked == ["e-LP1-1"]
+
+
 def test_a_cancel_that_cannot_be_made_was_never_asked_for_and_is_parked(
     clumsy: Clumsy, engine: Engine, as_tenant: Any, redis_server: Any
 ) -> None:
