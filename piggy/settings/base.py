@@ -62,8 +62,10 @@ DATABASES = {
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
             "connect_timeout": 5,
-            # As start-up options, so that DISCARD ALL returns to them and not to the server's own defaults.
-            "options": "-c timezone=UTC -c statement_timeout=30000 -c search_path=public",
+            # As start-up options, so that DISCARD ALL returns to them and not to the server's own defaults. A statement
+            # ends with whoever gave its line up: who asks again would else add to what made the first one slow.
+            "options": "-c timezone=UTC -c statement_timeout=30000 -c client_connection_check_interval=1000"
+            " -c search_path=public",
             "pool": {
                 "min_size": 0,
                 "max_size": DATABASE_POOL_SIZE_MAX,

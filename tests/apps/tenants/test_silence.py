@@ -35,6 +35,18 @@ def test_f_29_who_waits_for_a_silent_database_is_let_go_in_time(acorn: Any) -> N
         assert not User.objects.exists()
 
 
+def test_what_nobody_waits_for_any_more_ends_at_the_server_too(acorn: Any) -> None:
+    """Callers are told to ask again in a second: what they gave up would pile up behind a server that is only slow."""
+    line = ask("SELECT pg_backend_pid()")
+    with pytest.raises(OperationalError, match="does not answer"), patience(seconds=0.3):
+        ask(SILENCE)
+    connection.close()
+    until_s = time.monotonic() + 5
+    while ask(f"SELECT 1 FROM pg_stat_activity WHERE pid = {line[0]}"):
+        assert time.monotonic() < until_s, "it goes on for as long as a statement may"
+        time.sleep(0.1)
+
+
 def test_patience_ends_with_its_block_and_a_statement_that_fails_keeps_its_line(acorn: Any) -> None:
     line = ask("SELECT pg_backend_pid()")
     with pytest.raises(OperationalError, match="statement timeout"), transaction.atomic():
