@@ -188,5 +188,5 @@ def _end_reducers(*, order: Order, execution: Execution) -> None:
         if not reducer.terms.reduce_only or (position is not None and reducer.terms.side is not position.side):
             continue
         same = position_id_of(account=account, order=reducer) == wanted
-        if same and not reducer.routed and execution.leaves(reducer) > 0:
+        if same and not execution.sent(reducer) and execution.leaves(reducer) > 0:
             execution.cancel(order=reducer, outcome="cancelled", reason="nothing left to reduce")

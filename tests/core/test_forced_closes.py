@@ -212,3 +212,35 @@ def test_inv_17_an_own_order_in_the_way_is_no_taker() -> None:
     assert names(floor.act()) == ["MarginCalled"]
     bid_inside(floor, "b1", "1.07625", lots="0.4")
     assert told(floor.act())[0] == ("filled", "poor", "CROSS")
+
+
+def test_what_may_only_reduce_and_went_out_in_the_same_step_does_not_end_before_its_leg() -> None:
+    """Another order turns the position in that step; what the venue deals of the first is its client's still."""
+    floor = Floor()
+    floor.place("a1", Side.BUY, "1")
+    floor.fill(floor.children()[0], "1.10010")
+    floor.place("a1", Side.SELL, "1", type=OrderType.STOP, stop_price=D("1.09950"), reduce_only=True)
+    floor.place("a1", Side.SELL, "2", type=OrderType.STOP, stop_price=D("1.09940"))
+    street(floor, "-0.00100")
+    terms = OrderTerms(
+        account_id="b1", symbol="EURUSD", side=Side.BUY, quantity=D(2), type=OrderType.LIMIT,
+        limit_price=D("1.09920"), all_or_none=True,
+    )  # fmt: skip
+    floor.do(cmd.PlaceOrder(terms=terms))
+    assert told(floor.act()) == [("filled", "a1", "CROSS"), ("filled", "b1", "CROSS")]
+    (leg,) = floor.children()
+    assert told(floor.fill(leg, "1.09900")) == [("filled", "a1", "A")]
+
+
+def test_what_may_only_reduce_ends_with_the_fill_of_a_venue_that_leaves_nothing_to_reduce() -> None:
+    """It was for more lots than there were left: what rested of it would have closed what its client buys next."""
+    floor = Floor()
+    floor.place("a1", Side.BUY, "2")
+    floor.fill(floor.children()[0], "1.10010")
+    floor.place("a1", Side.SELL, "2", limit_price="1.10050", reduce_only=True)
+    floor.place("a1", Side.SELL, "1")
+    floor.fill(floor.children()[0], "1.10000")
+    street(floor, "0.00100")
+    floor.act()
+    (leg,) = floor.children()
+    assert leg.quantity == 1 and told(floor.fill(leg, "1.10100")) == [("filled", "a1", "A"), ("ended", "O000000002")]
