@@ -21,7 +21,7 @@ def listing(request_id: str, entries: str = LISTED, *, last: str = "Y", result: 
 
 
 class RawLp:
-    """Answers Logon, TestRequest and the request for its symbols by itself; all else is the test's to say.
+    """Answers Logon, TestRequest, ResendRequest and the request for its symbols by itself; all else is the test's.
 
     While it is `mute` the line is half-open: it takes what comes and says nothing.
     """
@@ -32,6 +32,7 @@ class RawLp:
         self.number = 0
         self.mute = False
         self.at_logon: Callable[[RawLp, dict[str, str]], None] = lambda lp, asked: self._take(asked)
+        self.at_resend: Callable[[RawLp, dict[str, str]], None] = lambda lp, asked: self._pass_over(asked)
         self._names = {"sender": sender, "target": target}
         self._server = socket.create_server(("127.0.0.1", 0))
         self._server.settimeout(0.05)
@@ -45,12 +46,10 @@ class RawLp:
     def say(self, kind: str, body: str = "", *, number: int = 0, again: bool = False) -> int:
         """Say something under the next number, or under `number`; `|` between fields. Returns the number."""
         with self._lock:
-            if not number:
-                self.number += 1
-            sent = stamp(time.time_ns() // 1_000)
+            sent, said = stamp(time.time_ns() // 1_000), number or self.number + 1
             raw = frame(
                 kind=kind,
-                number=number or self.number,
+                number=said,
                 sent=sent,
                 first_sent=sent if again else "",
                 body=body.replace("|", SOH),
@@ -58,7 +57,9 @@ class RawLp:
             )
             assert self._line is not None
             self._line.sendall(raw)
-            return number or self.number
+            # What could not be said was not said: the next takes its number.
+            self.number = self.number if number else said
+            return said
 
     def of(self, kind: str) -> list[dict[str, str]]:
         """Return every message of a type that was heard."""
@@ -107,11 +108,17 @@ class RawLp:
     def _take(self, logon: dict[str, str]) -> None:
         self.say("A", f"98=0|108={logon['108']}|")
 
+    def _pass_over(self, asked: dict[str, str]) -> None:
+        """What was on a line as it was cut never arrived, and there is nothing of it to say again."""
+        self.say("4", f"123=Y|36={self.number + 1}|", number=int(asked["7"]), again=True)
+
     def _answer(self, values: dict[str, str]) -> None:
         if values["35"] == "A":
             self.at_logon(self, values)
         elif values["35"] == "1":
             self.say("0", f"112={values['112']}|")
+        elif values["35"] == "2":
+            self.at_resend(self, values)
         elif values["35"] == "5":
             self.say("5")
         elif values["35"] == "x":
