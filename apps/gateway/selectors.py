@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 from django.db.models import Q
@@ -8,6 +9,7 @@ from django.db.models import Q
 from apps.accounts import selectors as accounts
 from apps.gateway.models import Asked, CopyCursor, FixClient, OrderCopy, SentMessage
 from apps.instruments import selectors as instruments
+from apps.outbox.selectors import commands_in_log
 from apps.tenants import selectors as tenants
 from piggy.adapters.fix_clients.config import Kind, Step, Terms
 from piggy.adapters.fix_clients.outbound import Copy
@@ -84,9 +86,13 @@ def open_copies(*, client: FixClient) -> list[Copy]:
     return [copy for copy in copies if copy.status not in _ENDED]
 
 
-def is_asked(*, client: FixClient, cl_ord_id: str) -> bool:
-    """Return whether the client used this ClOrdID before."""
-    return Asked.objects.filter(client=client, cl_ord_id=cl_ord_id).exists()
+def was_told(*, client: FixClient, cl_ord_id: str, before: datetime) -> bool:
+    """Return whether the desk may know this ClOrdID: its log does, or it was asked later than `before`.
+
+    What was written down and never left, as the database stopped in between, it does not know.
+    """
+    row = Asked.objects.filter(client=client, cl_ord_id=cl_ord_id).first()
+    return row is not None and (row.asked_at > before or bool(commands_in_log(command_ids=[row.command_id])))
 
 
 def refused_numbers(*, client: FixClient) -> frozenset[int]:

@@ -10,6 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -31,6 +32,8 @@ from piggy.core.answers import Answer
 WAIT_S = 10.0
 STOP_S_MAX = 15.0
 DATABASE_S_MAX = 4.0
+# What an engine was told before it died the next one decides within this time, from the stream.
+STREAM_S_MAX = 60.0
 UNSUPPORTED, NOT_AVAILABLE, NOT_AUTHORISED = "3", "4", "6"
 KNOWN_MAX = 10_000
 LATE = f"It was sent for the first time more than {ORDER_AGE_S_MAX} s ago (122)."
@@ -264,8 +267,11 @@ class Requests:
 
     def _is_late(self, values: dict[str, str]) -> bool:
         """Whether it comes out of the client's store, long after it was meant, and is not one that was taken then."""
-        late = inbound.is_late(values=values, now_us=time.time_ns() // 1_000)
-        return late and not selectors.is_asked(client=self._client, cl_ord_id=values["11"])
+        now_us = time.time_ns() // 1_000
+        if not inbound.is_late(values=values, now_us=now_us):
+            return False
+        before = datetime.fromtimestamp(now_us / 1_000_000 - STREAM_S_MAX, UTC)
+        return not selectors.was_told(client=self._client, cl_ord_id=values["11"], before=before)
 
     def _refuse_change(self, values: dict[str, str], order_id: str, reason: str, text: str) -> None:
         """Refuse a change of an order that goes on as it is, and say how that is."""

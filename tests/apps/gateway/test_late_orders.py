@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from queue import SimpleQueue
 from typing import Any
@@ -19,7 +20,8 @@ def test_d8_an_order_out_of_a_clients_store_is_taken_while_it_is_fresh(
     acorn: Any, as_tenant: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D8, towards clients: their engine keeps what it is told while logged out, and sends it hours later."""
-    from apps.gateway.models import FixClient
+    from apps.gateway import selectors as gateway
+    from apps.gateway.models import Asked, FixClient
     from apps.gateway.worker import requests
 
     asked: list[str] = []
@@ -53,6 +55,12 @@ def test_d8_an_order_out_of_a_clients_store_is_taken_while_it_is_fresh(
         assert sent("D", "kept", ago_s=fresh) == ["place_order"]
         assert sent("D", "kept", ago_s=late) == ["place_order"], "it was taken then: the desk knows what became of it"
         assert len(said) == 2
+        # Written down a while ago, and the desk never heard of it: the database stopped in between.
+        Asked.objects.update(asked_at=datetime.now(UTC) - timedelta(seconds=requests.STREAM_S_MAX + 1))
+        assert sent("D", "kept", ago_s=late) == [] and fields(said[-1].body)["103"] == "4"
+        row = Asked.objects.get(cl_ord_id="kept")
+        monkeypatch.setattr(gateway, "commands_in_log", lambda *, command_ids: {row.command_id} & set(command_ids))
+        assert sent("D", "kept", ago_s=late) == ["place_order"], "the desk does know it"
 
 
 def test_f_29_an_order_does_not_wait_for_a_database_that_says_nothing(
