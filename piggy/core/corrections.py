@@ -17,7 +17,15 @@ from piggy.core.money import ZERO
 from piggy.core.position_folding import taken_out
 from piggy.core.refunds import commission_back
 from piggy.core.state import Child, Dealt, Hedge, State
-from piggy.core.venue_reports import child_filled, fill_client, is_dealable, leg_closed, suspended, work_on
+from piggy.core.venue_reports import (
+    beyond_limit,
+    child_filled,
+    fill_client,
+    is_dealable,
+    leg_closed,
+    suspended,
+    work_on,
+)
 
 Events = list[ev.AnyEvent]
 Report = RecordVenueBust | RecordVenueCorrection
@@ -91,7 +99,7 @@ def _restate_order(
         execution.write_off(account_id=given.account_id, amount=-given.written_off)
         execution.take_back(order=order, event=_taken_back(dealt, given, bust.text, execution))
     if fill is not None:
-        execution.events.append(child_filled(command=fill, child=child))
+        execution.events += [child_filled(command=fill, child=child), *beyond_limit(fill=fill, child=child)]
         execution.release(order=order, lots=min(fill.quantity, open_lots))
         execution.come_back(order=order, lots=min(fill.quantity, open_lots) - fill.quantity)
         open_lots -= min(fill.quantity, open_lots)
@@ -114,6 +122,7 @@ def _restate_hedge(
     if fill is not None:
         dealt = child_filled(command=fill, child=child)
         events += [dealt, covering.hedge_filled(hedge=hedge, fill=dealt, moment=moment, position=position)]
+        events += beyond_limit(fill=fill, child=child)
         lots += fill.quantity
     closing = _closing(child, bust, fill)
     if closing or child.filled + lots >= child.created.quantity:

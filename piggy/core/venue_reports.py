@@ -73,7 +73,7 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
         return _fill_hedge(hedge=hedge, child=child, command=command, moment=moment)
     order = state.orders[child.created.order_id]
     execution = Execution(moment=moment)
-    execution.events += [child_filled(command=command, child=child), *_beyond_limit(command, child)]
+    execution.events += [child_filled(command=command, child=child), *beyond_limit(fill=command, child=child)]
     execution.release(order=order, lots=min(command.quantity, child.leaves))
     lots = min(command.quantity, max(ZERO, execution.free(order)))
     fill_client(order=order, child=child, command=command, lots=lots, execution=execution)
@@ -214,19 +214,19 @@ def _given_back(order: Order, child: Child, *, refused: bool, moment: Moment) ->
 def _fill_hedge(*, hedge: Hedge, child: Child, command: RecordVenueFill, moment: Moment) -> Events:
     fill = child_filled(command=command, child=child)
     closing = _missing_fill_came(command, child)
-    events: Events = [fill, _house_filled(hedge, fill, moment), *_beyond_limit(command, child), *closing]
+    events: Events = [fill, _house_filled(hedge, fill, moment), *beyond_limit(fill=command, child=child), *closing]
     if closing or child.leaves <= command.quantity:
         events += covering.ended(hedge=hedge, child=child, lots=command.quantity, moment=moment)
     return events
 
 
-def _beyond_limit(command: RecordVenueFill, child: Child) -> Events:
+def beyond_limit(*, fill: RecordVenueFill, child: Child) -> Events:
     """Tell a person of an execution worse than what the venue was told: it counts, and the venue owes the rest."""
     limit = child.created.limit_price
-    if at_least_as_good(price=command.price, limit=limit, side=command.side):
+    if at_least_as_good(price=fill.price, limit=limit, side=fill.side):
         return []
-    text = f"{_described(command)} is beyond the limit of {limit}"
-    names = {"venue": command.venue, "cl_ord_id": command.cl_ord_id, "fill_id": f"{command.fill_id}/limit"}
+    text = f"{_described(fill)} is beyond the limit of {limit}"
+    names = {"venue": fill.venue, "cl_ord_id": fill.cl_ord_id, "fill_id": f"{fill.fill_id}/limit"}
     return [suspended(code="beyond_limit", text=text, **names)]
 
 

@@ -25,8 +25,9 @@ from piggy.core.desk import Desk
 from piggy.core.market import VenueState, VenueStatus
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, Side, TimeInForce
-from tests.core.floor import SECOND_US, canonical
+from tests.core.floor import SECOND_US, canonical, only
 from tests.core.hedging_floor import House
+from tests.core.test_corrections import correct
 
 SEEDS = int(os.environ.get("VENUE_LIES", "12"))
 STEPS = 120
@@ -354,3 +355,5 @@ def test_a_fill_beyond_what_its_venue_was_told_counts_and_a_person_sees_it(
     words = [each.text for each in events if isinstance(each, ev.VenueReportSuspended) and each.code == "beyond_limit"]
     assert bool(words) is told and all(str(leg.limit_price) in text for text in words)
     assert floor.fill(leg, str(price), lots="0.5", fill_id="X1") == []
+    restated = correct(floor, leg, "X1", quantity=Decimal("0.5"), price=price)
+    assert len([each for each in only(restated, ev.VenueReportSuspended) if each.code == "beyond_limit"]) == told
