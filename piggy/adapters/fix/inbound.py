@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 from piggy.adapters.fix.config import Dialect, FillRule, SessionConfig
-from piggy.adapters.fix.messages import SOH, at_us, fields, order_id_of
+from piggy.adapters.fix.messages import SOH, at_us, fields, happened_at_us, order_id_of
 from piggy.adapters.fix.refresh import Refresher
 from piggy.adapters.fix.refusals import REJECTS, REPLACE_REFUSED, REPLACED, cancelled_id, refused
 from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport, VenueReport
@@ -84,7 +84,7 @@ def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
     if exec_type in _RESTATING:
         return _restated(values, config, cl_ord_id)
     text = values.get("58", "")[:_TEXT_MAX]
-    happened_us = at_us(values.get("60") or values["52"])
+    happened_us = happened_at_us(values=values)
     key = f"{exec_type}:{cl_ord_id}:{values.get('17', values['34'])}"
     filled = _lots(values.get("14", "0"), config, values)
     if exec_type == "I":
@@ -135,7 +135,7 @@ def _fill(values: dict[str, str], config: SessionConfig, cl_ord_id: str) -> Venu
         side=_SIDES[values["54"]],
         quantity=quantity,
         price=price,
-        occurred_at_us=at_us(values.get("60") or values["52"]),
+        occurred_at_us=happened_at_us(values=values),
     )
     cumulative = _lots(values.get("14", "0"), config, values)
     return VenueReport(
@@ -160,7 +160,7 @@ def _restated(values: dict[str, str], config: SessionConfig, cl_ord_id: str) -> 
     if report_id == ref:  # Some repeat the old id; it must not look like a repeat of the fill.
         report_id = f"{report_id}/{exec_type}"
     named = {"venue": config.venue, "cl_ord_id": cl_ord_id, "report_id": report_id, "ref_fill_id": ref}
-    happened_us, text = at_us(values.get("60") or values["52"]), values.get("58", "")[:_TEXT_MAX]
+    happened_us, text = happened_at_us(values=values), values.get("58", "")[:_TEXT_MAX]
     command: AnyCommand
     if exec_type == "H":
         kind = ReportKind.BUST
@@ -213,7 +213,7 @@ def _cancel_reject(values: dict[str, str], config: SessionConfig) -> VenueReport
     if values.get("102") in _CANCEL_UNDER_WAY:  # The first request counts, and its answer is still to come.
         return VenueReport(kind=ReportKind.IGNORED, key=key, cl_ord_id=cl_ord_id, text=text)
     command = RecordVenueCancelReject(
-        venue=config.venue, cl_ord_id=cl_ord_id, text=text, occurred_at_us=at_us(values.get("60") or values["52"])
+        venue=config.venue, cl_ord_id=cl_ord_id, text=text, occurred_at_us=happened_at_us(values=values)
     )
     return VenueReport(kind=ReportKind.UNCANCEL, key=key, cl_ord_id=cl_ord_id, command=command, text=text)
 

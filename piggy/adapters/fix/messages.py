@@ -37,6 +37,14 @@ def at_us(stamp: str) -> int:
     return int(at.timestamp()) * 1_000_000 + int((fraction + "000000")[:6])
 
 
+def happened_at_us(*, values: dict[str, str]) -> int:
+    """Return when what a message tells happened (UTC microseconds), else when it was sent for the first time.
+
+    Raises ValueError, KeyError.
+    """
+    return at_us(values.get("60") or (values.get("43") == "Y" and values.get("122")) or values["52"])
+
+
 def stamp(at_us: int) -> str:
     """Return UTC microseconds as a FIX UTCTimestamp in milliseconds."""
     seconds, micros = divmod(at_us, 1_000_000)

@@ -82,6 +82,14 @@ def test_a_repeat_has_the_same_key_whatever_its_sequence_number_or_possdup():
     assert (first.key, first.command) == (again.key, again.command)
 
 
+@pytest.mark.parametrize("kind", [{}, {"t150": "G", "t19": "E0"}])
+def test_a_report_that_says_no_time_happened_when_it_was_sent_first(kind: dict[str, str]):
+    """INV-04: sent again a day later it would be taken for another execution of an LP that uses its ids again."""
+    first = read_report(text=execution(t60="", **kind), config=config())
+    days_later = {"t43": "Y", "t52": "20261124-10:00:00.000", "t122": "20261122-10:00:00.000"}
+    assert read_report(text=execution(t60="", **kind, **days_later), config=config()) == first
+
+
 def test_a_bridge_that_repeats_one_exec_id_keeps_its_fills_apart():
     centroid = config(dialect=DIALECTS["centroid"])
     partial = read_report(text=execution(t150="1"), config=centroid)
