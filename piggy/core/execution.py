@@ -35,7 +35,7 @@ class UnableToConvert(Exception):
 
 class Execution:
     """What a command does so far: `events`, lots filled and sent out on top of the state, legs by venue (`sent_to`),
-    symbols that it `called` an auction of."""
+    symbols that it `called` an auction of, orders that are `ending` once venues have answered."""
 
     def __init__(self, *, moment: Moment) -> None:
         self.moment = moment
@@ -52,7 +52,7 @@ class Execution:
         self._balances: dict[str, Decimal] = {}
         self._charges: dict[str, Charge] = {}
         self._turnover: dict[str, Decimal] = {}
-        self.sent_to, self.called, self._created = dict[str, int](), set[str](), 0
+        self.sent_to, self.called, self.ending, self._created = dict[str, int](), set[str](), set[str](), 0
 
     def new_order_id(self) -> str:
         """Return the next order's id: a count per tenant, so that ids sort and replay gives the same ones."""

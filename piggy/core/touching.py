@@ -216,8 +216,10 @@ def _fill_touched(*, symbol: str, execution: Execution) -> None:
 
 
 def _is_free(*, order: Order, execution: Execution) -> bool:
-    """Return whether a resting order has lots that it may deal now, and does not wait for anybody."""
-    return execution.free(order) > 0 and not execution.waits(order) and may_deal(order=order, execution=execution)
+    """Return whether a resting order that is not to end has lots that it may deal now, and waits for nobody."""
+    if order.order_id in execution.ending or execution.waits(order):
+        return False
+    return execution.free(order) > 0 and may_deal(order=order, execution=execution)
 
 
 def _reachable(*, order: Order, nearest: Decimal | None) -> bool:

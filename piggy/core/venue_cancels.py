@@ -46,6 +46,7 @@ def end(*, orders: Iterable[Order], outcome: str, reason: str, execution: Execut
         else:
             execution.cancel(order=order, outcome=outcome, reason=reason)
     if routed:
+        execution.ending |= routed
         execution.events += _asked(routed, outcome, reason, execution)
 
 

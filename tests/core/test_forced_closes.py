@@ -244,3 +244,18 @@ def test_what_may_only_reduce_ends_with_the_fill_of_a_venue_that_leaves_nothing_
     floor.act()
     (leg,) = floor.children()
     assert leg.quantity == 1 and told(floor.fill(leg, "1.10100")) == [("filled", "a1", "A"), ("ended", "O000000002")]
+
+
+def test_an_own_order_that_venues_are_asked_to_end_is_sent_nowhere_else_in_the_same_step() -> None:
+    floor = Floor()
+    own(floor, "twin", of="b1", group="a")
+    floor.place("b1", Side.BUY, "1", stop_loss=D("1.09960"))
+    floor.place("twin", Side.BUY, "8", limit_price="1.10020")
+    assert (floor.order(3).routed, len(floor.children())) == (6, 3)
+    floor.now_us += 2 * SECOND_US
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.quote(venue, "1.09900", "1.09950")
+    assert told(floor.act()) == [("filled", "b1", "B")]
+    assert (floor.order(3).routed, len(floor.children())) == (6, 3)
+    ended = [event for leg in floor.children() for event in floor.done(leg)]
+    assert told(ended) == [("ended", "O000000003")]
