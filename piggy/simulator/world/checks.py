@@ -14,6 +14,7 @@ from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent
 from piggy.core.money import ZERO
+from piggy.core.pricing import at_least_as_good
 from piggy.core.state import Order
 from piggy.engine.snapshot import digest
 from piggy.simulator.world.clients import Client
@@ -106,8 +107,24 @@ def _lps_and_log_agree(log: list[AnyEvent], lps: Iterable[SimulatedLp]) -> None:
             _require("INV-15 no order without its event", order.cl_ord_id in sent, order)
             made.update((lp.name, order.cl_ord_id, fill.exec_id, fill.quantity, fill.price) for fill in order.fills)
     _require("INV-04 each fill counts once", +recorded == made and not -recorded, (recorded - made) + (made - recorded))
-    suspended = [event for event in log if isinstance(event, ev.VenueReportSuspended)]
-    _require("F-14 nothing to suspend", not suspended, suspended)
+    suspended = Counter(
+        (event.venue, event.cl_ord_id, event.fill_id) for event in log if isinstance(event, ev.VenueReportSuspended)
+    )
+    beyond = _beyond_their_limits(log)
+    _require(
+        "F-14 only what is beyond its limit is suspended", suspended == beyond, (suspended - beyond, beyond - suspended)
+    )
+
+
+def _beyond_their_limits(log: list[AnyEvent]) -> Counter[tuple[str, str, str]]:
+    """Count the executions worse than what their venue was told; here an LP only ever corrects to such."""
+    limits = {event.cl_ord_id: event.limit_price for event in log if isinstance(event, ev.ChildOrderCreated)}
+    dealt = (event for event in log if isinstance(event, ev.ChildOrderFilled))
+    return Counter(
+        (fill.venue, fill.cl_ord_id, f"{fill.fill_id}/limit")
+        for fill in dealt
+        if not at_least_as_good(price=fill.price, limit=limits[fill.cl_ord_id], side=fill.side)
+    )
 
 
 def _workers_are_at_rest(workers: Iterable[SimulatedWorker]) -> None:
