@@ -58,11 +58,13 @@ class Recall:
         self._connection = connection
         self._context = TenantContext(connection=connection, key=context_key)
         self._waiting: list[Item] = []
+        self._whose: set[tuple[str, str]] = set()
         self._wake = asyncio.Event()
 
     def look_up(self, item: Item) -> None:
         """Queue a command."""
         self._waiting.append(item)
+        self._whose.add(_whose(item))
         self._wake.set()
 
     def is_ahead(self, item: Item) -> bool:
@@ -70,8 +72,7 @@ class Recall:
 
         It need not be a repeat: of some thousand new ids one looks as if it might be.
         """
-        whose = item.tenant, item.envelope.principal
-        return item.make is not None and any((each.tenant, each.envelope.principal) == whose for each in self._waiting)
+        return item.make is not None and _whose(item) in self._whose
 
     async def run(self, *, loop: Loop, tell: Callable[[list[Done]], None]) -> None:
         """Answer what the log knows and give back to the loop what it does not; ends with psycopg.Error."""
@@ -86,7 +87,9 @@ class Recall:
                     # An order that the command only changed is shown as it is now: let that be committed first.
                     await loop.settled()
                     left = await self._left(tenant, _wanted(items, known, loop.desks.get(tenant)), loop)
-                    self._waiting = [item for item in self._waiting if not any(item is each for each in items)]
+                    taken = set(map(id, items))
+                    self._waiting = [item for item in self._waiting if id(item) not in taken]
+                    self._whose = set(map(_whose, self._waiting))
                     for item in items:
                         self._settle(item, known.get(item.envelope.command_id), left, loop, tell)
         finally:
@@ -151,6 +154,10 @@ class Recall:
             loop.submit(item=_back(item.tenant, name, left[name]))
         item.looked_up = True
         loop.submit(item=item)
+
+
+def _whose(item: Item) -> tuple[str, str]:
+    return item.tenant, item.envelope.principal
 
 
 def _recorded(

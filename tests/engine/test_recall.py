@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from piggy.core import commands as cmd
 from piggy.core import desk as desk_module
 from piggy.core.desk import Desk
 from piggy.engine.loop import Item
+from piggy.engine.recall import Recall
 from piggy.messaging.client import Client
 from tests.core.forgetful import small_blocks
 from tests.engine.conftest import buy, envelope, running, running_engine, until
@@ -86,6 +88,21 @@ async def test_no_signal_overtakes_one_of_its_strategy_that_is_looked_up_in_the_
             term.loop.submit(item=Item(tenant, named, heard, make=lambda desk, now_us, made=made: made))
         await until(lambda: len(told) == len(quantities))
     assert told == ["0.13", "0.11", "0.12", "0.14"], "another strategy waits for nobody"
+
+
+def test_f_32_a_log_that_answers_slowly_makes_no_signal_dear() -> None:
+    """Of 5,000 signals a second, thousands may wait while PostgreSQL says nothing; each one that comes looks for its
+    own among them, and a strategy with none of them has no end of that."""
+    recall = Recall(connection=SimpleNamespace(), context_key=b"")  # type: ignore[arg-type]
+    named, many = envelope(buy()), 3_000
+    made = partial(Item, "acorn", make=lambda desk, now_us: buy())
+    for number in range(many):
+        recall.look_up(made(msgspec.structs.replace(named, principal=f"strategy:{number % 100}")))
+    mine = made(msgspec.structs.replace(named, principal="strategy:mine"))
+    began_s = time.process_time()
+    assert not any(recall.is_ahead(mine) for _ in range(many))
+    assert time.process_time() - began_s < 0.1
+    assert recall.is_ahead(made(msgspec.structs.replace(named, principal="strategy:7")))
 
 
 def override(order_id: str) -> cmd.GrantOverride:

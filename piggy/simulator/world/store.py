@@ -148,7 +148,7 @@ class SimulatedRecall(Recall):
     def __init__(self, *, store: Store) -> None:
         self.lookups = 0
         self._store = store
-        self._waiting = []
+        self._waiting, self._whose = [], set()
         self._wake = asyncio.Event()
 
     async def read(self, *, tenant: str, query: str, asked: dict[str, Any]) -> list[Recorded]:
