@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from piggy.local import checks, processes
-from piggy.local.postgres import kill_hard
+from piggy.local.postgres import buffers_mib, kill_hard
 from piggy.local.services import LocalServices
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +24,11 @@ OWNER = (
     "import sys, time; from pathlib import Path; from piggy.local.services import LocalServices\n"
     "LocalServices(Path(sys.argv[1]), fast=True).start(); print('up', flush=True); time.sleep(600)"
 )
+
+
+@pytest.mark.parametrize(("memory", "buffers"), [(512, 128), (4_096, 512), (24_576, 1_024), (2_000_000, 1_024)])
+def test_postgres_takes_an_eighth_of_the_memory_for_itself_and_no_more(memory: int, buffers: int) -> None:
+    assert buffers_mib(memory_mib=memory) == buffers
 
 
 def note(services: LocalServices, text: str) -> None:
