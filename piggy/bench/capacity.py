@@ -25,13 +25,11 @@ from psycopg import sql
 
 from piggy.bench.broker import Broker, busy_before, cpu_s, free_port, host_of
 from piggy.bench.callers import ANSWER_S_MAX, Tally, offer, requests
-from piggy.bench.opening import SYMBOLS, VENUES, market, opening
-from piggy.core.commands import Envelope
+from piggy.bench.opening import SYMBOLS, VENUES, market, open_desk, opening
 from piggy.core.market import Level, VenueQuote, VenueStatus
 from piggy.engine.figures import DECIDE_US
 from piggy.messaging import lanes
 from piggy.messaging.client import Client
-from piggy.messaging.identity import command_id_of
 
 ORDERS_PER_S, QUOTES_PER_S = 400, 10_000
 STRETCH_S, PACE_S, STATUS_S = 60.0, 0.01, 0.25
@@ -45,7 +43,7 @@ SELECT coalesce((SELECT max(seq) FROM {log}), 0) - coalesce((SELECT min(seq) FRO
 
 
 class UnableToMeasure(Exception):
-    """The engine did not take the opening commands, or answered nothing."""
+    """The accounts were not made, or nothing was answered."""
 
 
 class Stretch(NamedTuple):
@@ -75,7 +73,7 @@ def run(*, seconds: float, scale: float) -> dict[str, object]:
             broker.program("piggy.projector"),
         ):
             client = Client(redis_url=broker.services.redis_url)
-            _open(client, broker.tenant)
+            open_desk(client=client, tenant=broker.tenant, commands=opening(accounts=ACCOUNTS), wait_s=ANSWER_S_MAX)
             spent_s, began_s = cpu_s(pid=engine.pid), time.perf_counter()
             with _Quotes(client, broker.tenant, quotes_per_s) as quotes:
                 found = [
@@ -140,16 +138,6 @@ def _looked_at(broker: Broker, wire: Any, edge: str, pid: int, tally: Tally) -> 
         engine_mib=_resident_mib(pid),
         decided=tuple(int(value) for name, value in samples if name.startswith(DECIDED)),
     )
-
-
-def _open(client: Client, tenant: str) -> None:
-    commands = opening(accounts=ACCOUNTS)
-    for number, command in enumerate(commands):
-        envelope = Envelope(command_id=command_id_of("bench", tenant, str(number)), command=command, principal="bench")
-        if number < len(commands) - 1:
-            client.tell(tenant=tenant, envelope=envelope)
-        elif client.ask(tenant=tenant, envelope=envelope, wait_s=ANSWER_S_MAX) is None:
-            raise UnableToMeasure("The engine did not take the opening commands.")
 
 
 class _Quotes:

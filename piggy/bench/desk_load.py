@@ -13,7 +13,7 @@ import sys
 import time
 from decimal import Decimal
 
-from piggy.bench.opening import VENUES, market, opening
+from piggy.bench.opening import VENUES, UnableToOpenDesk, market, open_desk, opening
 from piggy.core.commands import Envelope, PlaceOrder
 from piggy.core.market import Level, VenueQuote
 from piggy.core.orders import OrderTerms, Side
@@ -36,12 +36,10 @@ def main(tenant: str, symbols: int, ticks_per_s: int, orders_per_s: int) -> None
     """Open the desk, then offer the load at its rate."""
     names, client = symbols_of(symbols), Client(redis_url=os.environ["REDIS_URL"])
     commands = opening(accounts=ACCOUNTS, symbols=names)
-    for number, command in enumerate(commands):
-        envelope = Envelope(command_id=command_id_of("bench", tenant, str(number)), command=command, principal="bench")
-        if number < len(commands) - 1:
-            client.tell(tenant=tenant, envelope=envelope)
-        elif client.ask(tenant=tenant, envelope=envelope, wait_s=ANSWER_S_MAX) is None:
-            raise SystemExit("The engine did not take the opening commands.")
+    try:
+        open_desk(client=client, tenant=tenant, commands=commands, wait_s=ANSWER_S_MAX)
+    except UnableToOpenDesk as error:
+        raise SystemExit(str(error)) from error
     client.publish_market_data(tenant=tenant, batch=market(now_us=time.time_ns() // 1_000, symbols=names))
     print("ready", flush=True)
     _offer(client, tenant, names, ticks_per_s, orders_per_s)

@@ -12,12 +12,14 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account, BookMode, Group, Strategy, Venue
 from piggy.core.clearance import Permissions
+from piggy.core.commands import Envelope
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, Recorded
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.market import Level, VenueQuote, VenueState, VenueStatus
 from piggy.core.orders import OrderTerms, Side
+from piggy.messaging.client import Client
 from piggy.messaging.identity import command_id_of
 
 GROUP = "bench"
@@ -61,6 +63,20 @@ def opening(*, accounts: int, mode: BookMode = BookMode.B, symbols: Sequence[str
         commands.append(cmd.ConfigureStrategy(strategy=Strategy(strategy_id=f"s{number}", account_id=f"c{number}")))
         commands.append(cmd.CreditAccount(account_id=f"c{number}", amount=Decimal(10_000_000), reference=f"r{number}"))
     return commands
+
+
+class UnableToOpenDesk(Exception):
+    """The engine did not take the opening commands."""
+
+
+def open_desk(*, client: Client, tenant: str, commands: Sequence[cmd.AnyCommand], wait_s: float) -> None:
+    """Tell a running engine the `opening` and wait for the last of it. Raises UnableToOpenDesk after `wait_s`."""
+    for number, command in enumerate(commands):
+        envelope = Envelope(command_id=command_id_of("bench", tenant, str(number)), command=command, principal="bench")
+        if number < len(commands) - 1:
+            client.tell(tenant=tenant, envelope=envelope)
+        elif client.ask(tenant=tenant, envelope=envelope, wait_s=wait_s) is None:
+            raise UnableToOpenDesk("The engine did not take the opening commands.")
 
 
 def market(*, now_us: int, symbols: Sequence[str] = SYMBOLS) -> list[VenueQuote | VenueStatus]:

@@ -28,10 +28,9 @@ from psycopg import sql
 from piggy.bench.broker import Broker, busy_before, cpu_s, family_cpu_s, free_port, host_of
 from piggy.bench.callers import ANSWER_S_MAX, Tally, offer, requests
 from piggy.bench.disk import DiskWatch, Stall, apart_from, stalled_percent
-from piggy.bench.opening import market, opening
-from piggy.core.commands import Envelope
+from piggy.bench.opening import market, open_desk, opening
 from piggy.messaging import streams
-from piggy.messaging.client import Client, command_id_of
+from piggy.messaging.client import Client
 
 ACCOUNTS = 200
 ACCOUNTS_MIN = 4
@@ -51,7 +50,7 @@ DECIDE = "piggy_engine_decide_seconds_bucket"
 
 
 class UnableToMeasure(Exception):
-    """The engine did not take the opening commands, or nothing was answered."""
+    """The accounts were not made, or nothing was answered."""
 
 
 def run(*, seconds: float, scale: float, tenants: int = 1) -> dict[str, object]:
@@ -70,7 +69,7 @@ def run(*, seconds: float, scale: float, tenants: int = 1) -> dict[str, object]:
     ):
         client = Client(redis_url=broker.services.redis_url)
         for tenant in broker.tenants:
-            _open(client, tenant, accounts)
+            open_desk(client=client, tenant=tenant, commands=opening(accounts=accounts), wait_s=ANSWER_S_MAX)
         load = _Load(broker, port, connections, accounts)
         with _Quotes(client, broker.tenants), DiskWatch(directory=broker.home, stall_ms=P99_MS_MAX) as disk:
             found = _search(load, disk, trial_s=min(TRIAL_S, seconds))
@@ -198,16 +197,6 @@ def _clients(broker: Broker, tenants: int, accounts: int) -> Iterator[None]:
                 raise UnableToMeasure(f"The accounts were not made, see {broker.home / 'log' / 'clients.log'}.")
         redis.Redis.from_url(broker.services.redis_url).delete(streams.commands_key(tenant=tenant))
     yield
-
-
-def _open(client: Client, tenant: str, accounts: int) -> None:
-    commands = opening(accounts=accounts)
-    for number, command in enumerate(commands):
-        envelope = Envelope(command_id=command_id_of("bench", tenant, str(number)), command=command, principal="bench")
-        if number < len(commands) - 1:
-            client.tell(tenant=tenant, envelope=envelope)
-        elif client.ask(tenant=tenant, envelope=envelope, wait_s=ANSWER_S_MAX) is None:
-            raise UnableToMeasure("The engine did not take the opening commands.")
 
 
 class _Quotes:
