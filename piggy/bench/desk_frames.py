@@ -88,7 +88,8 @@ class FrameMaker:
     def _frame(self, panel: str, rows: dict[str, Row], *, snapshot: bool) -> bytes:
         at_us = time.time_ns() // 1_000
         frame = {"panel": panel, "seq": self.seqs[panel], "snapshot": snapshot, "at_us": at_us, "rows": rows}
-        return msgspec.json.encode(frame)
+        others = {name: seq for name, seq in self.seqs.items() if name != panel}
+        return msgspec.json.encode(frame | {"seqs": others} if panel == "summary" and not snapshot else frame)
 
     def _requote(self, name: str) -> None:
         point = Decimal(self._markets[name][1])

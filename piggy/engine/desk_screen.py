@@ -50,11 +50,14 @@ class Panel:
         """Forget all but the latest `kept` rows; return the keys of the others."""
         return [self.rows.popitem(last=False)[0] for _ in range(len(self.rows) - kept)]
 
-    def frame(self, rows: Rows, *, snapshot: bool, at_us: int) -> bytes:
-        """Return a frame; a delta takes the next number, a snapshot has that of the last delta in it."""
+    def frame(self, rows: Rows, *, snapshot: bool, at_us: int, seqs: Mapping[str, int] | None = None) -> bytes:
+        """Return a frame; a delta takes the next number, a snapshot has that of the last delta in it.
+
+        `seqs` tells the numbers of other panels' last frames, so that who lost one learns it although none follows.
+        """
         self.seq += not snapshot
         frame = {"panel": self.name, "seq": self.seq, "snapshot": snapshot, "at_us": at_us, "rows": rows}
-        return msgspec.json.encode(frame)
+        return msgspec.json.encode(frame if seqs is None else frame | {"seqs": seqs})
 
 
 @dataclass(slots=True)
@@ -116,6 +119,13 @@ class Screen:
                 frames.append(orders.frame(dict.fromkeys(at_once), snapshot=False, at_us=at_us))
             orders.snapshot_due = True
         return frames
+
+    def summary_frame(self, *, rows: Rows, at_us: int) -> bytes:
+        """Return the last frame of a look: the summary, and how far every other panel has come."""
+        summary = self.panels["summary"]
+        summary.snapshot_due = True
+        seqs = {name: panel.seq for name, panel in self.panels.items() if panel is not summary}
+        return summary.frame(rows, snapshot=False, at_us=at_us, seqs=seqs)
 
     def _seen_of_crowd(self) -> list[str]:
         """Return of the crowd whoever is shown and stays so, then the latest of those who are not."""

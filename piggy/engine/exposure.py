@@ -6,6 +6,7 @@ time allows, a few symbols at a time, and what is news does not wait until all a
 whole is drawn once a second, for whoever opens a page next.
 The desk is ahead of the log by the commit under way; where that fails the next desk draws everything anew from its log.
 The snapshot key follows within a second: who reads it after subscribing reads again until it reaches what he heard.
+What was told in between he cannot hear, so the summary, which comes last and each second, says how far all panels are.
 """
 
 from __future__ import annotations
@@ -252,12 +253,16 @@ class Marks:
         now = self._small_rows(desk, screen) | (self._slow_rows(desk, screen) if is_second else {})
         changed = market | {name: screen.panels[name].change(rows) for name, rows in now.items()}
         frames, at_us = [], self._clock.now_us()
+        summary = changed.pop("summary")
         for name, rows in changed.items():
-            # The summary speaks every second also when nothing changed: silence means a dead engine.
-            if rows or (name == "summary" and is_second):
+            if rows:
                 frames.append(screen.panels[name].frame(rows, snapshot=False, at_us=at_us))
                 screen.panels[name].snapshot_due = True
-        return frames + screen.order_frames(desk=desk, at_us=at_us)
+        frames += screen.order_frames(desk=desk, at_us=at_us)
+        # The summary speaks every second also when nothing changed: silence means a dead engine.
+        if summary or is_second:
+            frames.append(screen.summary_frame(rows=summary, at_us=at_us))
+        return frames
 
     def _exposure_row(self, desk: Desk, screen: Screen, symbol: str, now_us: int) -> Row:
         if symbol not in screen.costs:

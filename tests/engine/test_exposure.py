@@ -107,6 +107,14 @@ async def test_who_opens_a_page_is_shown_what_happened_while_nobody_looked(groun
             if frame.get("panel") == "orders" and [*desk.state.orders][-1] in frame["rows"]:
                 break
         assert asyncio.get_running_loop().time() - began_s < 0.5
+        # Who comes between a frame and the next snapshot hears from the summary that there was one.
+        told_seq = frame["seq"]
+        while frame.get("panel") != "summary" or frame["seqs"]["orders"] < told_seq:
+            message = await channel.get_message(timeout=0.1)
+            frame = json.loads(message["data"]) if message else {}
+        assert frame["seqs"]["orders"] == told_seq
+        while json.loads(await wire.get(key))["seq"] < told_seq:
+            await asyncio.sleep(0.02)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await channel.aclose()

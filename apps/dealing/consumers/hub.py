@@ -128,6 +128,9 @@ class Hub:
             self._resync_all(frame.panel)
         elif taken is Taken.GAP:
             self._gap.set()
+        for name, seq in frame.seqs.items():
+            if name in self.panels and not self.panels[name].hear_of(seq=seq):
+                self._gap.set()
 
     async def _fill_gaps(self) -> None:
         while True:

@@ -18,6 +18,7 @@ class Frame(msgspec.Struct, kw_only=True):
     snapshot: bool
     at_us: int = 0
     rows: dict[str, msgspec.Raw]
+    seqs: dict[str, int] = {}
 
 
 class Taken(Enum):
@@ -50,6 +51,7 @@ class Panel:
         self.at_us = 0
         self._rows: dict[str, msgspec.Raw] = {}
         self._ahead: deque[Frame] = deque(maxlen=DELTAS_KEPT_MAX)
+        self._told_seq = 0
         self._text: str | None = None
 
     def take(self, *, frame: Frame) -> Taken:
@@ -70,9 +72,19 @@ class Panel:
         self._fold(frame)
         return Taken.FOLLOWS
 
+    def hear_of(self, *, seq: int) -> bool:
+        """Tell whether all up to `seq` is here, the engine's last; else wait for a snapshot that has it.
+
+        A frame told between the stored snapshot and the subscription is lost, and none may follow it for hours.
+        """
+        self._told_seq = seq
+        self.waiting = self.waiting or seq > self.seq
+        return not self.waiting
+
     def adopt(self, *, frame: Frame, whatever_its_seq: bool) -> bool:
         """Begin anew from a stored snapshot and what was kept after it; False where it does not reach that far yet."""
-        if not whatever_its_seq and self._ahead and frame.seq < self._ahead[0].seq - 1:
+        needed = self._ahead[0].seq - 1 if self._ahead else self._told_seq
+        if not whatever_its_seq and frame.seq < needed:
             return False
         ahead = [delta for delta in self._ahead if delta.seq > frame.seq]
         self._replace(frame)
@@ -89,7 +101,7 @@ class Panel:
 
     def _replace(self, frame: Frame) -> None:
         self._rows = {}
-        self.waiting = False
+        self.waiting, self._told_seq = False, 0
         self._fold(frame)
 
     def _fold(self, frame: Frame) -> None:

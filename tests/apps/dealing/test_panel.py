@@ -42,6 +42,26 @@ def test_a_snapshot_that_ends_before_the_gap_is_not_believed() -> None:
     assert not panel.waiting
 
 
+def test_what_the_engine_has_told_and_nobody_heard_is_waited_for() -> None:
+    panel = Panel(name="quotes")
+    panel.adopt(frame=frame(4, {"EURUSD": {"bid": "1.1"}}, snapshot=True), whatever_its_seq=True)
+    assert panel.hear_of(seq=4) and panel.hear_of(seq=3) and not panel.waiting
+    assert not panel.hear_of(seq=6) and panel.waiting
+    assert not panel.adopt(frame=frame(5, {}, snapshot=True), whatever_its_seq=False)
+    assert panel.take(frame=frame(7, {"EURUSD": {"bid": "7"}})) is Taken.GAP
+    assert panel.adopt(frame=frame(6, {"GBPUSD": {"bid": "6"}}, snapshot=True), whatever_its_seq=False)
+    assert rows_of(panel) == {"EURUSD": {"bid": "7"}, "GBPUSD": {"bid": "6"}}
+    assert panel.hear_of(seq=7)
+
+
+def test_the_last_engine_to_speak_says_how_far_it_has_come() -> None:
+    """Of two engines the elder, which has told more, is not waited for."""
+    panel = Panel(name="quotes")
+    assert not panel.hear_of(seq=900)
+    assert not panel.hear_of(seq=6)
+    assert panel.adopt(frame=frame(6, {"GBPUSD": {"bid": "6"}}, snapshot=True), whatever_its_seq=False)
+
+
 def test_a_restarted_engine_counts_anew() -> None:
     panel = Panel(name="quotes")
     panel.take(frame=frame(500, {"EURUSD": {"bid": "5"}}, snapshot=True))
@@ -59,7 +79,10 @@ def test_ten_percent_lost_ends_equal_a_hundred_times_out_of_a_hundred() -> None:
             truth = {key: row for key, row in (truth | change).items() if row is not None}
             if chance.random() > 0.1:
                 panel.take(frame=frame(seq, change))
+            if chance.random() < 0.2:
+                panel.hear_of(seq=seq)
             if panel.waiting and chance.random() < 0.3:
                 panel.adopt(frame=frame(seq, truth, snapshot=True), whatever_its_seq=False)
-        panel.adopt(frame=frame(199, truth, snapshot=True), whatever_its_seq=True)
+        if not panel.hear_of(seq=199):
+            panel.adopt(frame=frame(199, truth, snapshot=True), whatever_its_seq=False)
         assert rows_of(panel) == truth, seed

@@ -126,6 +126,25 @@ def test_a_lost_frame_is_made_good_from_the_snapshot(desk: Desk) -> None:
     asyncio.run(story())
 
 
+def test_what_was_told_just_before_the_page_came_is_not_missed_although_nothing_follows(desk: Desk) -> None:
+    """INV-25: the stored snapshot is a second old, and who subscribes after a frame was told never hears it."""
+
+    async def story() -> None:
+        desk.voice.say([desk.voice.maker.order()])
+        async with desk.line() as line:
+            known = (await whole(line))["orders"]
+            assert known["rows"] != desk.voice.maker.rows["orders"], "the stored snapshot was to be old"
+            desk.voice.say(desk.voice.maker.tick(symbols=1))
+            desk.voice.keep()
+            said: list[dict[str, Any]] = []
+            while not (orders := [each for each in said if each.get("panel") == "orders"]):
+                text = json.loads(await asyncio.wait_for(line.recv(), 3))
+                said = text if isinstance(text, list) else [text]
+            assert orders[0]["snapshot"] and orders[0]["rows"] == desk.voice.maker.rows["orders"]
+
+    asyncio.run(story())
+
+
 def test_what_a_dealer_looks_at_closely_is_told_to_the_engine_for_a_while(desk: Desk, redis_server: Any) -> None:
     async def story() -> None:
         async with desk.line() as line:
