@@ -12,11 +12,12 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.bookbuild import BuiltSide, Levels
-from piggy.core.execution import Execution
+from piggy.core.execution import Execution, position_id_of
 from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
+from piggy.core.positions import Position, filled
 from piggy.core.pricing import at_least_as_good, client_price
 from piggy.core.routing import on_step
 from piggy.core.state import Order
@@ -69,6 +70,29 @@ def keeps_of(
             keeps.append(Keep(quantity=lots, raw=level.price, venue=level.venue))
             left -= lots
     return tuple(keeps)
+
+
+def once_crossed(
+    *, order: Order, position: Position | None, lots: Decimal, execution: Execution
+) -> tuple[Position | None, Decimal]:
+    """Return what is left of the position that an order takes off once `lots` of it have met other clients, and the
+    clients' signed net lots in the symbol's B book then, with all that this command has dealt before.
+    """
+    moment, terms, rest = execution.moment, order.terms, position
+    if lots and position is not None and position.side is not terms.side:
+        price, size = position.average_price, moment.instrument(terms.symbol).contract_size
+        rest = filled(
+            position=position, side=terms.side, quantity=lots, price=price, contract_size=size, book="CROSS"
+        ).position
+    net = moment.state.exposure[terms.symbol].b_net + _kept_of(rest) - _kept_of(position)
+    mine = [dealt for dealt, _ in execution.fills() if dealt.terms.symbol == terms.symbol]
+    for position_id in {position_id_of(account=moment.account(one.terms.account_id), order=one) for one in mine}:
+        net += _kept_of(execution.position(position_id)) - _kept_of(moment.state.positions.get(position_id))
+    return rest, net
+
+
+def _kept_of(position: Position | None) -> Decimal:
+    return position.side.sign * position.b_lots if position else ZERO
 
 
 def _parted(*, levels: Levels, lots: Decimal) -> tuple[Levels, Levels]:

@@ -77,7 +77,8 @@ def split(
     if again:
         why = f"{why}; {again} came back from venues and stay A's"
     if treatment.b_net_max_lots is not None and opening > a_opening:
-        room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots)
+        # What is closed of the B book moves its net the same way as what is opened in it.
+        room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots - (closing - a_closing))
         overflow = (opening - a_opening) - on_step(lots=min(opening - a_opening, room), instrument=instrument)
         if overflow:
             a_opening += overflow
@@ -307,7 +308,8 @@ def _split_cross(
     opening = quantity - closing
     kept = opening if treatment.a_percent < HUNDRED else ZERO
     if treatment.b_net_max_lots is not None:
-        room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots)
+        closed = position.b_lots if position is not None and closing else ZERO
+        room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots - closed)
         kept = on_step(lots=min(kept, room), instrument=instrument)
     left = opening - kept
     says = f"{left} lots that may not be kept are not filled" if left else "all of it is kept"

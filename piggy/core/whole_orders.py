@@ -22,6 +22,7 @@ from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side, TimeInForce
+from piggy.core.positions import Position
 from piggy.core.routing import Leg, on_step
 from piggy.core.routing_rules import Treatment
 from piggy.core.standing import dealable_lots
@@ -46,12 +47,20 @@ def is_whole(*, terms: OrderTerms) -> bool:
 
 
 def ways(
-    *, terms: OrderTerms, quantity: Decimal, torn: Way, treated: Treatment, opening: Decimal, b_net_lots: Decimal
+    *,
+    terms: OrderTerms,
+    quantity: Decimal,
+    torn: Way,
+    treated: Treatment,
+    opening: Decimal,
+    b_net_lots: Decimal,
+    position: Position | None = None,
 ) -> tuple[Way, ...]:
     """Return how a whole order of `quantity` lots may be dealt, the best first, when its rule would have it `torn`.
 
     The larger part draws the smaller one to its side, A's at even parts. The house keeps a whole only where its rule
-    keeps a part, and only while the `opening` lots of it leave the B book, net `b_net_lots`, inside the rule's limit.
+    keeps a part, and only while the `opening` lots of it leave the B book, net `b_net_lots` before it closes what
+    is kept of `position`, inside the rule's limit.
     """
     meeting, met = torn.meeting, torn.meeting.lots
     if meeting.ends_incoming or meeting.reduced or not torn.a_lots or not (met or torn.b_lots):
@@ -64,8 +73,9 @@ def ways(
         b_lots=ZERO,
         why=f"{torn.why}; all or nothing: whole to A instead of {parts}",
     )
-    room = treated.b_net_max_lots
-    if not torn.b_lots or (room is not None and opening and opening > room - terms.side.sign * b_net_lots):
+    closing = position.b_lots if position is not None and position.side is not terms.side else ZERO
+    most, net = treated.b_net_max_lots, terms.side.sign * b_net_lots + closing
+    if not torn.b_lots or (most is not None and opening and opening > most - net):
         return (passed,)
     kept = Way(
         meeting=meeting,

@@ -17,7 +17,7 @@ from piggy.core.events import RoutingDecision
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.instruments import Instrument
 from piggy.core.interrupting import call, meeting_of, waits_for_auction
-from piggy.core.keeping import Keep, guaranteed_keep, keep_lots, keeps_of
+from piggy.core.keeping import Keep, guaranteed_keep, keep_lots, keeps_of, once_crossed
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
@@ -106,21 +106,18 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
             return msgspec.structs.replace(made, interrupts=rules)
     met = meeting.lots
     left = ZERO if meeting.ends_incoming else quantity - met - meeting.reduced
+    rest, b_net = once_crossed(order=order, position=position, lots=met, execution=execution)
     a_lots, b_lots, why = split(
-        treatment=treated,
-        instrument=instrument,
-        quantity=left,
-        side=side,
-        position=position,
-        b_net_lots=state.exposure[terms.symbol].b_net,
+        treatment=treated, instrument=instrument, quantity=left, side=side, position=rest, b_net_lots=b_net,
         came_back=ZERO if is_whole(terms=terms) else execution.came_back(order),
-    )
+    )  # fmt: skip
     way = Way(meeting=meeting, a_lots=a_lots, b_lots=b_lots, why=why if markup is not None else HIDDEN)
     opening = opening_lots(position=position, side=side, quantity=quantity)
     found: tuple[Way, ...] = (way,)
     if is_whole(terms=terms):
-        b_net = state.exposure[terms.symbol].b_net
-        found = ways(terms=terms, quantity=quantity, torn=way, treated=treated, opening=opening, b_net_lots=b_net)
+        found = ways(
+            terms=terms, quantity=quantity, torn=way, treated=treated, opening=opening, b_net_lots=b_net, position=rest
+        )
     for way in found:
         made = _made(
             order=order, way=way, treated=treated, limit=limit, levels=levels, front=front, markup=markup,
