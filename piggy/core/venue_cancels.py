@@ -88,7 +88,7 @@ def is_asked(*, order: Order) -> bool:
 def record_cancel_reject(*, command: RecordVenueCancelReject, moment: Moment) -> Events:
     """The venue keeps the leg; where it ended meanwhile, its end says so by itself."""
     child = moment.state.children.get(command.cl_ord_id)
-    if child is None or child.closed or child.cancel is None:
+    if child is None or child.closed or child.cancel is None or child.created.venue != command.venue:
         return []
     return [
         ev.ChildCancelRejected(

@@ -35,8 +35,8 @@ STOPPED = (TradingState.HALTED, TradingState.KILLED)
 def record_ack(*, command: RecordVenueAck, moment: Moment) -> Events:
     """The venue has the order."""
     child = moment.state.children.get(command.cl_ord_id)
-    if child is None:
-        return _of_no_leg(command.venue, command.cl_ord_id, "acknowledged an order we never sent", moment)
+    if child is None or child.created.venue != command.venue:
+        return _of_no_leg(child, command, "acknowledged an order we never sent", moment)
     if child.closed or child.differs or (child.acknowledged and not child.in_doubt):
         # Of a leg whose end was told and a fill of which is missing, that it began settles nothing.
         return []
@@ -93,8 +93,8 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
 def record_reject(*, command: RecordVenueReject, moment: Moment) -> Events:
     """The venue refused the leg: ask the next one."""
     child = moment.state.children.get(command.cl_ord_id)
-    if child is None:
-        return _of_no_leg(command.venue, command.cl_ord_id, f"rejected: {command.text}", moment)
+    if child is None or child.created.venue != command.venue:
+        return _of_no_leg(child, command, f"rejected: {command.text}", moment)
     if child.closed or child.differs:
         # Nor does a refusal of what the venue says it has dealt: whether those lots live, nobody knows.
         return []
@@ -112,8 +112,8 @@ def record_reject(*, command: RecordVenueReject, moment: Moment) -> Events:
 def record_done(*, command: RecordVenueDone, moment: Moment) -> Events:
     """The leg ended at the venue; what it did not fill is looked for elsewhere."""
     child = moment.state.children.get(command.cl_ord_id)
-    if child is None:
-        return _of_no_leg(command.venue, command.cl_ord_id, f"ended: {command.text}", moment)
+    if child is None or child.created.venue != command.venue:
+        return _of_no_leg(child, command, f"ended: {command.text}", moment)
     if child.closed:
         return []
     if command.filled not in (child.filled, child.filled_before_busts):
@@ -128,17 +128,23 @@ def record_done(*, command: RecordVenueDone, moment: Moment) -> Events:
 def record_doubt(*, command: RecordVenueDoubt, moment: Moment) -> Events:
     """Nobody knows what became of the leg: it counts as live, and nothing is sent again, until a status settles it."""
     child = moment.state.children.get(command.cl_ord_id)
-    if child is None or child.closed or child.filled_at_venue is not None:
+    if child is None or child.closed or child.created.venue != command.venue or child.filled_at_venue is not None:
         # What the venue said of its end outweighs a doubt that was told late: only a fill is missing.
         return []
     return _doubt(child, command.text, command.occurred_at_us)
 
 
-def _of_no_leg(venue: str, cl_ord_id: str, text: str, moment: Moment) -> Events:
-    """Set a report aside that no leg of ours fits; of what left every leg had ended, so there it says nothing new."""
-    if has_left(state=moment.state, order_id=parent_id(cl_ord_id=cl_ord_id)):
+def _of_no_leg(
+    child: Child | None, command: RecordVenueAck | RecordVenueReject | RecordVenueDone, text: str, moment: Moment
+) -> Events:
+    """Set a report aside that no leg of ours fits, or that speaks of another venue's leg, which only that one may end.
+
+    Of what left every leg had ended, so there it says nothing new.
+    """
+    if has_left(state=moment.state, order_id=parent_id(cl_ord_id=command.cl_ord_id)):
         return []
-    return [suspended(venue=venue, cl_ord_id=cl_ord_id, code="unknown_order", text=text)]
+    code = "unknown_order" if child is None else "wrong_venue"
+    return [suspended(venue=command.venue, cl_ord_id=command.cl_ord_id, code=code, text=text)]
 
 
 def _give_back(*, child: Child, closed: ev.ChildOrderClosed, moment: Moment) -> Events:

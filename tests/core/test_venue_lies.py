@@ -357,3 +357,25 @@ def test_a_fill_beyond_what_its_venue_was_told_counts_and_a_person_sees_it(
     assert floor.fill(leg, str(price), lots="0.5", fill_id="X1") == []
     restated = correct(floor, leg, "X1", quantity=Decimal("0.5"), price=price)
     assert len([each for each in only(restated, ev.VenueReportSuspended) if each.code == "beyond_limit"]) == told
+
+
+def test_no_venue_speaks_of_anothers_leg() -> None:
+    """F-14: refused or ended by a stranger, its lots would be dealt a second time while the first may still fill."""
+    floor = House()
+    floor.place("a1", Side.BUY, "1")
+    (leg,) = floor.children()
+    stranger = next(name for name in ("LP1", "LP2", "LP3") if name != leg.venue)
+    names: dict[str, Any] = {"venue": stranger, "cl_ord_id": leg.cl_ord_id, "occurred_at_us": floor.now_us}
+    done = cmd.RecordVenueDone(filled=Decimal(0), text="", **names)
+    for report in (
+        cmd.RecordVenueReject(code="1", text="", **names),
+        done,
+        cmd.RecordVenueAck(venue_order_id="V", **names),
+    ):
+        (kept,) = floor.do(report)
+        assert isinstance(kept, ev.VenueReportSuspended) and (kept.venue, kept.code) == (stranger, "wrong_venue")
+    assert floor.do(cmd.RecordVenueDoubt(text="", **names)) == []
+    floor.do(cmd.CancelOrder(order_id=leg.order_id, account_id="a1"))
+    assert floor.do(cmd.RecordVenueCancelReject(text="", **names)) == []
+    child = floor.desk.state.children[leg.cl_ord_id]
+    assert (child.closed, child.acknowledged, child.in_doubt, bool(child.cancel)) == (False, False, False, True)
