@@ -72,7 +72,7 @@ def _restate(command: Report, fill: RecordVenueFill | None, moment: Moment) -> E
         return _park(command, moment)
     child = state.children.get(command.cl_ord_id)
     dealt = child.dealt.get(_standing(child, command.ref_fill_id)) if child else None
-    wrong = _misfit(child, dealt, command, fill)
+    wrong = _misfit(child, dealt, command, fill, moment)
     if child is None or dealt is None or wrong:
         return [_kept(command, wrong)]
     hedge = state.hedges.get(dealt.venue.order_id)
@@ -198,7 +198,9 @@ def _bust(dealt: Dealt, command: Report, fill: RecordVenueFill | None) -> VenueF
     )
 
 
-def _misfit(child: Child | None, dealt: Dealt | None, command: Report, fill: RecordVenueFill | None) -> str:
+def _misfit(
+    child: Child | None, dealt: Dealt | None, command: Report, fill: RecordVenueFill | None, moment: Moment
+) -> str:
     """Return why a report cannot be carried out, '' where it can: a person decides about the rest."""
     if child is None or dealt is None or child.created.venue != command.venue:
         return "no_such_fill"
@@ -211,7 +213,7 @@ def _misfit(child: Child | None, dealt: Dealt | None, command: Report, fill: Rec
         return "outdated"
     if (fill.symbol, fill.side) != (was.symbol, was.side):
         return "wrong_order"
-    if not is_dealable(fill=fill):
+    if not is_dealable(fill=fill, instrument=moment.instrument(fill.symbol)):
         return "bad_numbers"
     return "overfill" if child.filled - was.quantity + fill.quantity > child.created.quantity else ""
 

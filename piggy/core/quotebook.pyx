@@ -11,12 +11,14 @@ from libc.stdint cimport int64_t
 
 from piggy.core.accounts import Venue
 from piggy.core.market import AttributedLevel, BestQuote
-from piggy.core.quotefilter import AHEAD_MS_MAX, Fault, QuoteFilter, completed, fault_of, is_back, is_spike
+from piggy.core.quotefilter import (
+    AHEAD_MS_MAX, PRICE_MAX, SIZE_MAX, Fault, QuoteFilter, completed, fault_of, is_back, is_spike
+)
 
 cdef int64_t NEVER_US = <int64_t>1 << 62
 cdef int64_t AHEAD_US = AHEAD_MS_MAX * 1000
 cdef object ZERO = Decimal(0)
-cdef object INFINITY = Decimal("Infinity")
+cdef object HIGHEST = PRICE_MAX, LARGEST = SIZE_MAX
 cdef object BAND_BPS = Decimal(30_000)
 cdef object SPIKE = Fault.SPIKE
 cdef object RECOVERING = Fault.RECOVERING
@@ -160,8 +162,8 @@ cdef class Feed:
 cdef bint is_plain(tuple bids, bid, bid_size, tuple asks, ask, ask_size):
     # The usual quote, good levels on both sides; whatever does not pass is looked at closely.
     try:
-        return ZERO < bid and bid <= ask and ask < INFINITY and (
-            ZERO < bid_size and bid_size < INFINITY and ZERO < ask_size and ask_size < INFINITY
+        return ZERO < bid and bid <= ask and ask <= HIGHEST and (
+            ZERO < bid_size and bid_size <= LARGEST and ZERO < ask_size and ask_size <= LARGEST
             and (len(bids) == 1 or falls_away(bids, bid, True)) and (len(asks) == 1 or falls_away(asks, ask, False))
         )
     except InvalidOperation:  # NaN does not compare.
@@ -174,7 +176,7 @@ cdef bint falls_away(tuple levels, before, bint is_bid):
     cdef object price, size
     for at in range(1, len(levels)):
         price, size = levels[at].price, levels[at].size
-        if not (ZERO < price and price < INFINITY and ZERO < size and size < INFINITY):
+        if not (ZERO < price and price <= HIGHEST and ZERO < size and size <= LARGEST):
             return False
         if not (price < before if is_bid else price > before):
             return False

@@ -1,4 +1,4 @@
-"""What a venue's quote must be before it counts: finite, positive, uncrossed, in order, and not a spike.
+"""What a venue's quote must be before it counts: of a size that markets have, uncrossed, in order, and not a spike.
 
 A quote that fails puts its venue's feed of that symbol in quarantine; it comes back after `good_ticks` good quotes in
 a row. While in quarantine a quote is good when it is near the one before it, so a real jump is believed after
@@ -16,7 +16,8 @@ import msgspec
 from piggy.core.market import Level, VenueQuote
 from piggy.core.money import ZERO
 
-INFINITY = Decimal("Infinity")
+# Beyond these a number is no market's, and exact arithmetic with it runs out of digits.
+PRICE_MAX, SIZE_MAX = Decimal(10) ** 12, Decimal(10) ** 18
 BPS = Decimal(10_000)
 DAY_US = 86_400_000_000
 # How far ahead of now a quote may be stamped; further, a clock was set back and its age is not known (INV-20).
@@ -96,7 +97,7 @@ def _jumped(now: tuple[Level, ...], before: tuple[Level, ...], share: Decimal) -
 
 
 def _are_prices(levels: tuple[Level, ...]) -> bool:
-    return all(ZERO < level.price < INFINITY and ZERO < level.size < INFINITY for level in levels)
+    return all(ZERO < level.price <= PRICE_MAX and ZERO < level.size <= SIZE_MAX for level in levels)
 
 
 def _descend(levels: tuple[Level, ...]) -> bool:

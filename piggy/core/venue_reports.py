@@ -14,11 +14,13 @@ from piggy.core.accounts import TradingState
 from piggy.core.aftermath import settled
 from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
 from piggy.core.execution import Execution
+from piggy.core.instruments import Instrument
 from piggy.core.leaving import has_left, parent_id
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.pricing import at_least_as_good, client_price
+from piggy.core.quotefilter import PRICE_MAX
 from piggy.core.retrying import ATTEMPTS_MAX, may_rest, told
 from piggy.core.routing import waiting
 from piggy.core.standing import VENUE_SYMBOL
@@ -30,6 +32,7 @@ from piggy.core.working import carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
 STOPPED = (TradingState.HALTED, TradingState.KILLED)
+DECIMALS_MAX, WORTH_MAX = 15, Decimal(10) ** 15  # Of one execution; its worth in its quote currency.
 
 
 def record_ack(*, command: RecordVenueAck, moment: Moment) -> Events:
@@ -56,7 +59,7 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
     if (command.venue, command.fill_id) in state.venue_fills:
         return []
     child = state.children.get(command.cl_ord_id)
-    wrong = _misfit(command, child)
+    wrong = _misfit(command, child, moment)
     if child is None or wrong:
         return [
             suspended(
@@ -292,21 +295,24 @@ def _deal(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal
     )
 
 
-def _misfit(command: RecordVenueFill, child: Child | None) -> str:
+def _misfit(command: RecordVenueFill, child: Child | None, moment: Moment) -> str:
     if child is None:
         return "unknown_order"
     if child.created.venue != command.venue:
         return "wrong_venue"
     if child.created.symbol != command.symbol or child.created.side is not command.side:
         return "wrong_order"
-    if not is_dealable(fill=command):
+    if not is_dealable(fill=command, instrument=moment.instrument(command.symbol)):
         return "bad_numbers"
     return "overfill" if child.filled + command.quantity > child.created.quantity else ""
 
 
-def is_dealable(*, fill: RecordVenueFill) -> bool:
-    """Return whether an execution can have these numbers."""
-    return all(number.is_finite() and number > 0 for number in (fill.quantity, fill.price))
+def is_dealable(*, fill: RecordVenueFill, instrument: Instrument) -> bool:
+    """Return whether an execution can have these numbers; with others, exact arithmetic would run out of digits."""
+    for number in (fill.quantity, fill.price):
+        if not (number.is_finite() and ZERO < number <= PRICE_MAX and number == round(number, DECIMALS_MAX)):
+            return False
+    return instrument.notional(lots=fill.quantity, price=fill.price) <= WORTH_MAX
 
 
 def _described(command: RecordVenueFill) -> str:

@@ -168,6 +168,8 @@ def test_a_disabled_or_withdrawn_venue_does_not_count() -> None:
         ("NaN", "1.1", "1", Fault.NOT_A_PRICE),
         ("1.1", "sNaN", "1", Fault.NOT_A_PRICE),
         ("1.1", "Infinity", "1", Fault.NOT_A_PRICE),
+        ("1.1", "1000000000001", "1", Fault.NOT_A_PRICE),
+        ("1.1", "1.2", "1E19", Fault.NOT_A_PRICE),
         ("1.1", "1.2", "0", Fault.NOT_A_PRICE),
         ("1.1", "1.2", "NaN", Fault.NOT_A_PRICE),
         ("1.2", "1.1", "1", Fault.CROSSED),
