@@ -60,6 +60,8 @@ class Intake:
         self._consumer = shard
         self._in_flight: set[tuple[str, bytes]] = set()
         self._alone: tuple[str, bytes] | None = None
+        self._claiming = asyncio.Lock()
+        self._caught_up: set[str] = set()
         self._due: set[str] = set()
         self._letting_go: set[str] = set()
 
@@ -73,32 +75,36 @@ class Intake:
                     self._alone = None
 
     async def read_commands(self) -> None:
-        """Feed new stream entries to the loop, for ever; survives a Redis that was away or emptied."""
+        """Feed new stream entries to the loop, for ever; survives a Redis that was away or emptied.
+
+        What was delivered before and never acknowledged goes first: of two settings, or of a halt and its end, the
+        later one must be the last word.
+        """
         while is_wanted():
             tenants = list(self._loop.desks)
-            if not tenants:
-                await pause(READ_BLOCK_MS / 1_000)
-                continue
             try:
-                await self._read(tenants)
+                await self._catch_up(tenants)
+                if readable := self._readable(tenants):
+                    await self._read(tenants, readable)
+                else:
+                    await pause(READ_BLOCK_MS / 1_000)
             except (RedisError, OSError) as error:
                 # Also one that refuses to write, and so to deliver: the fast door and the venues need no stream.
                 log.warning("commands unreadable", extra={"error": str(error)})
+                # What Redis delivered may not have arrived.
+                self._caught_up.clear()
                 await pause(RECONNECT_S)
 
     async def claim_pending(self) -> None:
         """Take again what was delivered and never acknowledged; after DELIVERIES_MAX deliveries it is a dead letter."""
-        idle_ms = 0
         while is_wanted():
+            await pause(PENDING_IDLE_MS / 1_000)
             try:
-                for tenant in list(self._loop.desks):
-                    for key in lanes.keys(tenant=tenant):
-                        await self._claim(key, idle_ms)
+                for key in _lanes(list(self._loop.desks)):
+                    async with self._claiming:
+                        await self._claim(key, PENDING_IDLE_MS)
             except (RedisError, OSError) as error:
                 log.warning("pending commands unreadable", extra={"error": str(error)})
-            # The lease says that nobody else works on this shard, so the first look need not wait for idleness.
-            idle_ms = PENDING_IDLE_MS
-            await pause(PENDING_IDLE_MS / 1_000)
 
     async def watch_timers(self) -> None:
         """Give each desk its own due commands, one round at a time."""
@@ -124,10 +130,21 @@ class Intake:
         envelope = Envelope(command_id=leaves or self._new_id(), command=command, principal="engine")
         self._loop.submit(item=Item(tenant, envelope, respond=lambda _: waits_for.discard(name)))
 
-    async def _read(self, tenants: list[str]) -> None:
+    async def _catch_up(self, tenants: list[str]) -> None:
+        """Take, of tenants that are new here, what another engine or term took and did not acknowledge."""
+        keys = _lanes(tenants)
+        self._caught_up.intersection_update(keys)
+        for key in keys:
+            if key not in self._caught_up:
+                # The lease says that nobody else works on this shard, so the first look need not wait for idleness.
+                async with self._claiming:
+                    if await self._claim(key, 0):
+                        self._caught_up.add(key)
+
+    async def _read(self, tenants: list[str], readable: dict[str, str]) -> None:
         try:
             found = await self._redis.xreadgroup(
-                streams.ENGINE_GROUP, self._consumer, self._readable(tenants), count=READ_MAX, block=READ_BLOCK_MS
+                streams.ENGINE_GROUP, self._consumer, readable, count=READ_MAX, block=READ_BLOCK_MS
             )
         except ResponseError as error:
             if "NOGROUP" not in str(error):
@@ -142,10 +159,14 @@ class Intake:
     def _readable(self, tenants: list[str]) -> dict[str, str]:
         """Return the streams to read: of a tenant that has too much waiting only the urgent one."""
         full = {tenant for tenant in tenants if self._loop.is_full(tenant=tenant, places=BACKLOG_MAX)}
-        return {key: ">" for tenant in tenants for key in lanes.keys(tenant=tenant)[: 1 if tenant in full else 2]}
+        keys = (key for tenant in tenants for key in lanes.keys(tenant=tenant)[: 1 if tenant in full else 2])
+        return {key: ">" for key in keys if key in self._caught_up}
 
-    async def _claim(self, key: str, idle_ms: int) -> None:
-        """Claim page after page, as long as there is room: what waits behind the first is as old, and not another's."""
+    async def _claim(self, key: str, idle_ms: int) -> bool:
+        """Claim page after page, as long as there is room: what waits behind the first is as old, and not another's.
+
+        Returns whether there was room for all of it.
+        """
         tenant, after = streams.tenant_of(key=key), "-"
         while True:
             try:
@@ -154,23 +175,30 @@ class Intake:
                 )
             except ResponseError as error:
                 log.info("no pending commands to claim", extra={"stream": key, "error": str(error)})
-                return
-            is_through = await self._claim_each(key, pending)
-            if not is_through or len(pending) < READ_MAX or self._loop.is_full(tenant=tenant, places=BACKLOG_MAX):
-                return
+                return True
+            is_through = await self._claim_each(key, pending, is_first=not idle_ms)
+            if not is_through or len(pending) < READ_MAX:
+                return True
+            if self._loop.is_full(tenant=tenant, places=BACKLOG_MAX):
+                return False
             after = f"({pending[-1]['message_id'].decode()}"
 
-    async def _claim_each(self, key: str, pending: list[dict[str, Any]]) -> bool:
-        """Take these again; returns False where one that was suspect is still under way."""
+    async def _claim_each(self, key: str, pending: list[dict[str, Any]], *, is_first: bool) -> bool:
+        """Take these again; returns False where one that was suspect is still under way.
+
+        A first look leaves the suspect to the next one: all that is new waits for it.
+        """
         for each in pending:
             entry_id, blameless = each["message_id"], self._loop.blameless
             # A delivery does not count that ended in a term's end for which it was not to blame.
             deliveries = each["times_delivered"] - ((key, entry_id) in blameless)
             is_suspect = SUSPECT_DELIVERIES <= deliveries < DELIVERIES_MAX
-            if (key, entry_id) in self._in_flight or (is_suspect and self._loop.is_holding):
+            if (key, entry_id) in self._in_flight or (is_suspect and (is_first or self._loop.is_holding)):
                 continue
             # While nothing can be written it is no fault of the command that it comes again.
             counted = deliveries + (not (self._loop.storage.is_full or self._loop.storage.is_away))
+            # It counts before it is carried out, which may end us; where Redis fails to bring it, it was not delivered.
+            blameless.add((key, entry_id))
             claimed = await self._redis.xclaim(
                 key, streams.ENGINE_GROUP, self._consumer, 0, [entry_id], retrycount=counted
             )
@@ -257,6 +285,10 @@ class Intake:
             except ResponseError as error:
                 if "BUSYGROUP" not in str(error):
                     raise
+
+
+def _lanes(tenants: list[str]) -> list[str]:
+    return [key for tenant in tenants for key in lanes.keys(tenant=tenant)]
 
 
 def _storable(envelope: Envelope) -> Envelope:
