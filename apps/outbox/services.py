@@ -107,11 +107,15 @@ def _ask_in_turn(*, tenant: str, rows: Sequence[OutboxCommand], now: datetime) -
     """Tell the rows again one by one; the first without an answer ends it, for the rest would wait behind it."""
     told = 0
     for row in rows:
-        envelope = codec.decode_envelope(bytes(row.payload))
-        answer = _client().ask(tenant=tenant, envelope=envelope, wait_s=ANSWER_WAIT_S)
-        row.told_count += 1
-        row.heard_at = now if answer is not None else None
-        row.save(update_fields=["told_count", "heard_at"])
+        # Held until it is on the stream: one that a newer row superseded since would be the last word there.
+        with transaction.atomic():
+            if not OutboxCommand.objects.select_for_update().filter(pk=row.pk, superseded=False).exists():
+                continue
+            envelope = codec.decode_envelope(bytes(row.payload))
+            answer = _client().ask(tenant=tenant, envelope=envelope, wait_s=ANSWER_WAIT_S)
+            row.told_count += 1
+            row.heard_at = now if answer is not None else None
+            row.save(update_fields=["told_count", "heard_at"])
         told += 1
         if answer is None:
             break

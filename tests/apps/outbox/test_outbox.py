@@ -108,6 +108,29 @@ def test_the_sweep_never_tells_an_older_version_after_a_newer(tenant: Any) -> No
     assert [envelope.command.group.version for envelope in _told(tenant)] == [2]
 
 
+def test_inv_10_what_is_superseded_while_the_sweep_tells_others_is_not_told(
+    tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would come after its successor, and the engine would hold what no record says."""
+    told: list[str] = []
+
+    class Engine:
+        def ask(self, *, envelope: Any, **_: Any) -> Answer:
+            told.append(envelope.command.group.name)
+            if told == ["first"]:
+                change({"a_book_percent": 25})
+            return Answer(command_id=envelope.command_id)
+
+        def tell(self, *, envelope: Any, **_: Any) -> None:
+            told.append(f"{envelope.command.group.name} {envelope.command.group.version}")
+
+    for name in ("first", "mixed"):
+        accounts.set_up_group(tenant="acorn", group=Group(name=name, book_mode="MIXED"), by="dealer")
+    monkeypatch.setattr(services, "_client", Engine)
+    assert services.sweep(tenant="acorn", now=timezone.now() + LATER) == 1
+    assert told == ["first", "mixed 2"]
+
+
 def test_inv_10_a_row_that_commits_after_a_later_one_is_told_too(tenant: Any) -> None:
     written, go = threading.Event(), threading.Event()
 
