@@ -134,6 +134,11 @@ class Screen:
         staying = islice(rows, max(0, len(rows) + len(new) - ORDERS_KEPT), None)
         return [*(order_id for order_id in staying if order_id in self.crowd), *new]
 
+    def all_snapshots_due(self) -> None:
+        """Redis was emptied: what does not change is kept again too, for who comes next."""
+        for panel in self.panels.values():
+            panel.snapshot_due = True
+
     def count_second(self) -> None:
         """Begin the next second's counts."""
         self.orders_per_s, self.orders_seen = self.orders_seen, 0

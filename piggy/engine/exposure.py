@@ -205,7 +205,10 @@ class Marks:
             pipe.zremrangebyscore(focus, "-inf", self._clock.now_us() // 1_000_000)
             pipe.zrange(focus, 0, desk_focus.NAMES_MAX - 1)
             pipe.hgetall(streams.troubles_key(tenant=tenant))
-            *_, names, troubles = await pipe.execute()
+            pipe.exists(*(streams.desk_snapshot_key(tenant=tenant, panel=name) for name in screen.panels))
+            *_, names, troubles, kept = await pipe.execute()
+        if kept < len(screen.panels):
+            screen.all_snapshots_due()
         screen.focus = [name.decode() for name in names]
         screen.troubles = {name.decode(): text.decode() for name, text in troubles.items()}
 

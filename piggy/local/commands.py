@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from piggy.local import checks, environment, processes, runtime, schema, supervisor, up
+from piggy.local import checks, environment, processes, runtime, schema, services, supervisor, up
 from piggy.local.postgres import UnableToStartPostgres
 from piggy.local.valkey import UnableToStartValkey
 
@@ -90,7 +90,7 @@ def _doctor(as_json: bool) -> int:
             "QuickFIX is compiled here; Debian: g++ python3-dev",
         ),
         "servers run as": (True, "yourself" if account.uid is None else f"uid {account.uid}, because you are root"),
-        "data are in": (True, str(runtime.seat(home=place, account=account))),
+        "data are in": (True, str(services.place_of(home=place))),
         "pango": (
             ctypes.util.find_library("pango-1.0") is not None,
             "PDFs need it; Debian: libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0",

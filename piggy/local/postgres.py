@@ -78,9 +78,7 @@ class Postgres:
 
     def is_up(self) -> bool:
         """Tell whether the cluster answers to our superuser."""
-        with contextlib.suppress(psycopg.OperationalError), self._connect("postgres"):
-            return True
-        return False
+        return self._silence() is None
 
     def start(self) -> None:
         """Make the cluster if there is none, run it, and see to the roles and the database."""
@@ -157,10 +155,23 @@ class Postgres:
     def _wait(self) -> None:
         assert self.child is not None
         until = time.monotonic() + START_S_MAX
-        while not self.is_up():
+        while (silence := self._silence()) is not None:
+            if "password authentication failed" in silence:
+                raise UnableToStartPostgres(
+                    f"The database in {self.data} was made under other passwords than this installation's: bring back"
+                    " the services.json that it was made with, or move the database away to begin anew."
+                )
             if self.child.poll() is not None or time.monotonic() > until:
                 raise UnableToStartPostgres(f"PostgreSQL did not start, see {self.log}:\n{self._last_words()}")
             time.sleep(0.05)
+
+    def _silence(self) -> str | None:
+        """Return why the cluster does not answer to our superuser; None where it does."""
+        try:
+            self._connect("postgres").close()
+        except psycopg.OperationalError as error:
+            return str(error)
+        return None
 
     def _last_words(self) -> str:
         return self.log.read_text(errors="replace")[-1_000:]

@@ -42,13 +42,17 @@ def identity() -> Identity:
     return Identity(uid=NOBODY, gid=NOBODY)
 
 
-def seat(*, home: Path, account: Identity) -> Path:
-    """Return a directory for data and binaries that `account` reaches: `home`, or one outside when it cannot.
+def seat_name(*, home: Path) -> str:
+    """Return what a seat outside was called by its home's path alone, before each home chose a name of its own."""
+    return hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
+
+
+def seat(*, home: Path, account: Identity, name: str) -> Path:
+    """Return a directory for data and binaries that `account` reaches: `home`, or one outside, `name`, when it cannot.
 
     A checkout under a 0700 home directory is out of reach for the unprivileged account, and its owner's directories
     are not ours to open.
     """
-    name = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
     elsewhere = [Path("/var/lib/piggy-broker") / name, Path(tempfile.gettempdir()) / f"piggy-broker-{name}"]
     tried = [home, *elsewhere] if account.uid is not None else [home]
     for place in tried:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,23 @@ from piggy.local.postgres import APP, OWNER, SUPERUSER, Postgres
 from piggy.local.valkey import Valkey
 
 VALKEY = "valkey"
+VALUES = "services.json"
+
+
+def place_of(*, home: Path) -> Path:
+    """Return where the servers of `home` have their data; where that is outside, its name is chosen once and kept.
+
+    A name made of the path alone would hand a new home on the same path the data of the one that was deleted, whose
+    passwords went with it.
+    """
+    values = keys.read(path=home / VALUES)
+    if "seat" not in values:
+        values["seat"] = runtime.seat_name(home=home) if values else secrets.token_hex(6)
+        keys.write(path=home / VALUES, values=values)
+    place = runtime.seat(home=home, account=runtime.identity(), name=values["seat"])
+    if place != home:
+        (place / "home").write_text(str(home))
+    return place
 
 
 class LocalServices:
@@ -119,12 +137,12 @@ class LocalServices:
 
     @property
     def _values_file(self) -> Path:
-        return self.home / "services.json"
+        return self.home / VALUES
 
     def _prepare(self) -> None:
         """Find the programs and a reachable place, and make the passwords on the first day."""
         account = runtime.identity()
-        place = runtime.seat(home=self.home, account=account)
+        place = place_of(home=self.home)
         values = keys.read(path=self._values_file)
         for name in (SUPERUSER, OWNER, APP, VALKEY):
             values.setdefault(name, keys.password())

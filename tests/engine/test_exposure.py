@@ -78,7 +78,7 @@ async def test_who_opens_a_page_is_shown_what_happened_while_nobody_looked(groun
     await loop.step(batch=[Item(tenant, envelope(command)) for command in opening_commands()])
     running = asyncio.create_task(marks.run())
     key = streams.desk_snapshot_key(tenant=tenant, panel="orders")
-    async with asyncio.timeout(9):
+    async with asyncio.timeout(20):
         while not await wire.exists(key):
             await asyncio.sleep(0.01)
         began_s = asyncio.get_running_loop().time()
@@ -114,6 +114,11 @@ async def test_who_opens_a_page_is_shown_what_happened_while_nobody_looked(groun
             frame = json.loads(message["data"]) if message else {}
         assert frame["seqs"]["orders"] == told_seq
         while json.loads(await wire.get(key))["seq"] < told_seq:
+            await asyncio.sleep(0.02)
+        # INV-13: emptied Redis has every panel again, also those in which nothing moves.
+        keys = [streams.desk_snapshot_key(tenant=tenant, panel=panel) for panel in streams.PANELS]
+        await wire.delete(*keys)
+        while await wire.exists(*keys) < len(keys):
             await asyncio.sleep(0.02)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

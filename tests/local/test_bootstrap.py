@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from piggy.local import bootstrap, browser, runtime, steps
 from piggy.local.processes import Identity
+from piggy.local.services import place_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,11 +72,29 @@ def test_root_takes_a_place_the_servers_account_can_enter(tmp_path: Path) -> Non
     assert account.uid not in (None, 0)
     tmp_path.chmod(0o700)
     home = tmp_path / "home"
-    place = runtime.seat(home=home, account=account)
+    place = runtime.seat(home=home, account=account, name="of-a-test")
     assert place != home
     assert account.may_enter(place)
-    assert runtime.seat(home=home, account=Identity()) == home
+    assert runtime.seat(home=home, account=Identity(), name="of-a-test") == home
     place.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands servers to another account")
+def test_a_new_home_on_the_path_of_a_deleted_one_has_a_place_of_its_own(tmp_path: Path) -> None:
+    """The data of the deleted one stay where they were; its passwords are gone."""
+    tmp_path.chmod(0o700)
+    home = tmp_path / "home"
+    first = place_of(home=home)
+    assert place_of(home=home) == first
+    shutil.rmtree(home)
+    second = place_of(home=home)
+    assert second != first and first.exists()
+    (home / "services.json").write_text('{"postgres": "a password of an installation of before"}')
+    before = place_of(home=home)
+    assert before.name == runtime.seat_name(home=home) and before != second
+    for place in (first, second, before):
+        assert (place / "home").read_text() == str(home)
+        shutil.rmtree(place)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands servers to another account")

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from piggy.local import checks, processes
-from piggy.local.postgres import buffers_mib, kill_hard
+from piggy.local.postgres import UnableToStartPostgres, buffers_mib, kill_hard
 from piggy.local.services import LocalServices
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,6 +164,17 @@ def test_passwords_are_private_and_made_once(home: Path) -> None:
     assert (home / "services.json").stat().st_mode & 0o777 == 0o600
     with LocalServices(home, fast=True) as services:
         assert services.database_url.split("@")[0] == first
+
+
+def test_data_of_other_passwords_are_left_alone_and_said_at_once(home: Path) -> None:
+    with LocalServices(home, fast=True, with_valkey=False):
+        pass
+    (home / "services.json").unlink()
+    began_s = time.monotonic()
+    with pytest.raises(UnableToStartPostgres, match="other passwords"):
+        LocalServices(home, fast=True, with_valkey=False).start()
+    assert time.monotonic() - began_s < 20
+    assert (home / "postgres" / "PG_VERSION").exists()
 
 
 def test_an_interrupted_initdb_is_made_again(home: Path) -> None:
