@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from queue import Empty, SimpleQueue
+from collections import deque
+from queue import SimpleQueue
 
 import structlog
 from django.db import connection
+from django.db.utils import Error
 
 from apps.gateway import selectors, services
 from apps.gateway.models import FixClient
-from apps.gateway.worker.requests import Reply, Requests, reject_body
+from apps.gateway.worker.requests import Done, Reply, Requests, reject_body
 from apps.gateway.worker.wire import Wire
 from apps.tenants.services import in_tenant
 from piggy.adapters.fix.messages import SOH, fields
@@ -49,7 +51,9 @@ class ClientLink:
             heartbeat_s=self._heartbeat_s,
             now_s=time.monotonic(),
         )
-        self._replies: SimpleQueue[Reply] = SimpleQueue()
+        self._replies: deque[Reply | Done] = deque()
+        self._done = 0
+        self._is_cut = False
         self._told = threading.Event()
         self._stopping = threading.Event()
         self._open = True
@@ -93,7 +97,7 @@ class ClientLink:
         for text in self._first[1:]:
             self._hear(text)
         while self._open:
-            data = self._wire.read(wait_s=0 if self._resends or not self._replies.empty() else WAIT_S)
+            data = self._wire.read(wait_s=0 if self._resends or self._replies else WAIT_S)
             if data is None:
                 return
             for text in self._frames.feed(data):
@@ -102,10 +106,22 @@ class ClientLink:
             self._look_after()
 
     def end(self) -> None:
-        """The line is gone: requests under way are finished, and the desk hears of it where that was agreed."""
+        """The line is gone: requests under way are finished, and the desk hears of it where that was agreed.
+
+        What there was to say of them is kept: the client misses its numbers when he is back.
+        """
         self._open = False
         self._wire.close()
         self._requests.stop()
+        connection.close_if_unusable_or_obsolete()
+        try:
+            while self._keep() is not None:
+                pass
+            self._note_done()
+        except (Error, services.LostSession) as error:
+            # Not noted either, so that the client is asked again for what this answered.
+            log.warning("fix_replies_not_kept", tenant=self._tenant, comp_id=self._client.comp_id, error=str(error))
+            connection.close()
         connection.set_schema_to_public()  # type: ignore[attr-defined]
         log.info("fix_client_logged_off", tenant=self._tenant, comp_id=self._client.comp_id)
 
@@ -121,7 +137,8 @@ class ClientLink:
             self._resend_some()
         self._tell_copies()
         self._tell_prices()
-        self._requests.note_incoming(self._session.expected)
+        if self._requests.is_idle and not self._replies:
+            self._requests.note_incoming(self._session.expected)
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_S
             if reason := selectors.reason_to_end(tenant=self._tenant, client_id=self._client.pk):
@@ -187,24 +204,45 @@ class ClientLink:
         self._wire.send(kind=kind, number=number, body=body)
         self._session.said(now_s=time.monotonic())
 
-    def _reply(self, reply: Reply) -> None:
+    def _reply(self, reply: Reply | Done) -> None:
         """Queue a message; requests are carried out no faster than the client hears what became of them."""
         if threading.current_thread() is not self.thread:
-            while self._open and self._replies.qsize() >= REPLIES_MAX:
+            while self._open and len(self._replies) >= REPLIES_MAX:
                 self._told.clear()
                 self._told.wait(WAIT_S)
-        self._replies.put(reply)
+        # To who is gone no more is said than that; he is asked again for what has no answer.
+        self._is_cut = self._is_cut or (not self._open and len(self._replies) >= REPLIES_MAX)
+        if not self._is_cut:
+            self._replies.append(reply)
         self._wire.ring()
 
     def _answer(self) -> None:
         for _ in range(REPLIES_MAX):  # And then the line is heard again.
-            try:
-                reply = self._replies.get_nowait()
-            except Empty:
+            kept = self._keep()
+            if kept is None:
                 break
-            number = services.number(client=self._client, kind=reply.kind, body=reply.body, refuses=reply.refuses)
+            number, reply = kept
             self._send(reply.kind, number, reply.body)
+        self._note_done()
         self._told.set()
+
+    def _keep(self) -> tuple[int, Reply] | None:
+        """Give the next reply its number and keep it under that, None where there is none; till then it is the next."""
+        while self._replies:
+            reply = self._replies[0]
+            if isinstance(reply, Reply):
+                number = services.number(client=self._client, kind=reply.kind, body=reply.body, refuses=reply.refuses)
+                self._replies.popleft()
+                return number, reply
+            self._replies.popleft()
+            self._done = reply.number
+        return None
+
+    def _note_done(self) -> None:
+        """Note up to where every message of the client is carried out, and all that there is to say of it is kept."""
+        if self._done:
+            services.note_incoming(client=self._client, incoming=self._done + 1)
+            self._done = 0
 
     def _tell_copies(self) -> None:
         while numbered := services.number_copies(client=self._client, rows_max=COPIES_MAX):

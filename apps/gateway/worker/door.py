@@ -5,6 +5,7 @@ One worker of a shard listens: it holds a lock in PostgreSQL, and the others wai
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -35,6 +36,8 @@ POLL_S = 0.5
 RETRY_S = 1.0
 ASK_S = 1.0
 STOP_S_MAX = 8.0
+# Of one line, or of a moment: the door itself is as it was.
+CROWDED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED)
 LOCK = "select pg_try_advisory_lock(hashtext('fix-clients'), hashtext(%s))"
 
 log = structlog.get_logger(__name__)
@@ -85,6 +88,10 @@ class Door:
             except (Error, OSError) as error:
                 log.warning("fix_door_waits", error=str(error))
                 connection.close()
+            except Exception:
+                # As no thread for one more line: a door that fell shut would stay so.
+                log.exception("fix_door_failed")
+                connection.close()
             self._stopping.wait(RETRY_S)
         connection.close()
 
@@ -96,6 +103,13 @@ class Door:
                 try:
                     line, address = server.accept()
                 except TimeoutError:
+                    continue
+                except OSError as error:
+                    if error.errno not in CROWDED:
+                        raise
+                    # To close the door would hang up on those who wait before it, and make no room.
+                    log.warning("fix_door_is_crowded", error=str(error))
+                    self._stopping.wait(RETRY_S)
                     continue
                 threading.Thread(target=self._serve, args=(line, address[0]), name="fix-client", daemon=True).start()
 

@@ -1,7 +1,7 @@
 """What one client asks, carried out one after another in the order it came, so that a cancel never overtakes its order.
 
-The number expected next is written only once a request was answered: what a crash leaves unanswered is asked for again,
-and the same ClOrdID has one effect.
+The number expected next is written only once all replies to a request are kept: what a crash leaves unanswered is asked
+for again, and the same ClOrdID has one effect.
 """
 
 from __future__ import annotations
@@ -50,6 +50,12 @@ class Reply(NamedTuple):
     refuses: int | None = None
 
 
+class Done(NamedTuple):
+    """Stands behind all replies to the client's message of that number."""
+
+    number: int
+
+
 class Known(NamedTuple):
     """An order by a ClOrdID it has had, and what no replacement changes of it, by its tag."""
 
@@ -71,7 +77,7 @@ class Requests:
         tenant: str,
         client: FixClient,
         terms: Terms,
-        reply: Callable[[Reply], None],
+        reply: Callable[[Reply | Done], None],
         refused: frozenset[int] = frozenset(),
     ) -> None:
         self._tenant, self._client, self._terms = tenant, client, terms
@@ -105,9 +111,14 @@ class Requests:
         self._taken += 1
         self._queue.put((number, values))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request waits; then all that is to be said of them was said."""
+        return self._taken == self._done
+
     def note_incoming(self, expected: int) -> None:
         """Note how far the session is, while no request waits; called by the session's thread."""
-        if self._taken == self._done and expected > self._noted:
+        if self.is_idle and expected > self._noted:
             services.note_incoming(client=self._client, incoming=expected)
             self._noted = expected
 
@@ -123,9 +134,9 @@ class Requests:
             number, values = taken
             try:
                 self._carry_out(values)
-                services.note_incoming(client=self._client, incoming=number + 1)
+                self._reply(Done(number))
             except Error as error:
-                # Not answered and not noted: the client is asked for it again at its next Logon.
+                # Not noted either: where the database stays away the client is asked for it again at its next Logon.
                 log.warning("fix_request_not_done", tenant=self._tenant, error=str(error))
                 connection.close()
                 self._doubt(values, "Nothing is known of it yet; ask for its status.")

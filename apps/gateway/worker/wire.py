@@ -21,6 +21,10 @@ class Wire:
         self._line, self._client, self._us = line, client, us
         self._bell, self._rope = socket.socketpair()
         self._rope.setblocking(False)
+        # Not `select`, which cannot wait for a file past the thousandth.
+        self._poll = select.poll()
+        for each in (line, self._bell):
+            self._poll.register(each, select.POLLIN)
         line.settimeout(SEND_S_MAX)
 
     def ring(self) -> None:
@@ -34,10 +38,10 @@ class Wire:
         """Return what came, b'' where nothing did in time or the bell rang, None at the end of the line."""
         if tls.holds_more(line=self._line):
             wait_s = 0
-        ready, _, _ = select.select([self._line, self._bell], [], [], wait_s)
-        if self._bell in ready:
+        ready = {number for number, _ in self._poll.poll(wait_s * 1_000)}
+        if self._bell.fileno() in ready:
             self._bell.recv(4_096)
-        if self._line not in ready and not tls.holds_more(line=self._line):
+        if self._line.fileno() not in ready and not tls.holds_more(line=self._line):
             return b""
         return tls.receive(line=self._line, bytes_max=READ_BYTES, send_s_max=SEND_S_MAX)
 

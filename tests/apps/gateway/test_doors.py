@@ -6,10 +6,10 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -268,13 +268,14 @@ def test_a_request_that_thousands_of_messages_answer_waits_for_who_hears_them(mo
     monkeypatch.setattr(client_link, "REPLIES_MAX", 3)
     monkeypatch.setattr(client_link.services, "number", lambda **_: 1)
     link: Any = object.__new__(client_link.ClientLink)
-    link._replies, link._told, link._open, link._client = SimpleQueue(), threading.Event(), True, None
+    link._replies, link._told, link._open, link._client = deque(), threading.Event(), True, None
+    link._done, link._is_cut = 0, False
     link._wire, link._send = SimpleNamespace(ring=lambda: None), lambda *_: None
     link.thread = threading.current_thread()
     teller = threading.Thread(target=lambda: [link._reply(Reply("8", "")) for _ in range(10)], daemon=True)
     teller.start()
     teller.join(0.3)
-    assert link._replies.qsize() == 3
+    assert len(link._replies) == 3
     link._reply(Reply("j", "")), link._answer(), link._answer()
     link._open = False
     teller.join(5)
