@@ -22,6 +22,8 @@ ORDER_AGE_S_MAX = 10
 # A silent line is asked after one and a bit heartbeats and given up after two and a bit (F-07).
 ASK_AFTER, GIVE_UP_AFTER = 1.2, 2.4
 RESEND_MAX = 2_500
+# How long an answer to our own question for what is missing may bring nothing, until it is asked again.
+ASK_AGAIN_S = 10.0
 CL_ORD_ID_CHARACTERS_MAX = 64
 TEXT_CHARACTERS_MAX = 200
 # Of one session, all its subscriptions together; each symbol is told at most as often as prices are made for it.

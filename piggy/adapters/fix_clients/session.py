@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from piggy.adapters.fix.messages import SOH, at_us, fields
-from piggy.adapters.fix_clients.config import ASK_AFTER, CLOCK_S_MAX, GIVE_UP_AFTER, MESSAGE_BYTES_MAX
+from piggy.adapters.fix_clients.config import ASK_AFTER, ASK_AGAIN_S, CLOCK_S_MAX, GIVE_UP_AFTER, MESSAGE_BYTES_MAX
 
 _HEAD = b"8=FIX.4.4\x019="
 _TRAILER_BYTES = 7
@@ -87,7 +87,11 @@ def faults(*, text: str) -> Fault | None:
             return Fault(tag, TWICE, f"{tag} stands twice")
         if tag in _ONCE:
             seen.add(tag)
-    return None if "35" in seen else Fault("35", REQUIRED, "MsgType (35) is missing")
+    if "35" not in seen:
+        return Fault("35", REQUIRED, "MsgType (35) is missing")
+    # One of prices asks for many symbols; of an order each reader would take another.
+    is_twice = text.count(f"{SOH}55=") > 1 and f"{SOH}35=V{SOH}" not in text
+    return Fault("55", TWICE, "55 stands twice") if is_twice else None
 
 
 def count_of(text: str) -> int | None:
@@ -148,6 +152,7 @@ class Session:
         self._heartbeat_s = heartbeat_s
         self._heard_at = self._said_at = now_s
         self._asked_up_to = 0
+        self._stuck_at, self._stuck_since_s = expected, now_s
         self._tests = 0
         self._test_out = False
 
@@ -226,7 +231,7 @@ class Session:
 
     def _admin(self, kind: str, values: dict[str, str]) -> list[Act]:
         if kind == "1":
-            return [Say("0", f"112={values.get('112', '')}{SOH}")]
+            return [_heartbeat(values)]
         if kind == "2":
             return self._resend(values)
         if kind == "5":
@@ -256,12 +261,26 @@ class Session:
         return [Say("5", f"58={text}{SOH}"), Close(text)]
 
     def _ask_again(self, number: int) -> list[Act]:
-        """Ask for what is missing, once: all that comes meanwhile is in the answer."""
-        if number <= self._asked_up_to:
+        """Ask for what is missing, once: all that comes meanwhile is in the answer.
+
+        Again where that has come to nothing: of an answer that was garbled the rest is heard as one more gap.
+        """
+        if self.expected != self._stuck_at:
+            self._stuck_at, self._stuck_since_s = self.expected, self._heard_at
+        is_stuck = self._heard_at - self._stuck_since_s > ASK_AGAIN_S
+        fresh = self.expected > self._asked_up_to or is_stuck
+        self._asked_up_to = max(self._asked_up_to, number)
+        if not fresh:
             return []
-        fresh = self.expected > self._asked_up_to
-        self._asked_up_to = number
-        return [Say("2", f"7={self.expected}{SOH}16=0{SOH}")] if fresh else []
+        self._stuck_since_s = self._heard_at
+        return [Say("2", f"7={self.expected}{SOH}16=0{SOH}")]
+
+
+def _heartbeat(values: dict[str, str]) -> Say:
+    """Answer a TestRequest by its id; a field without a value would be none."""
+    if asked := values.get("112"):
+        return Say("0", f"112={asked}{SOH}")
+    return reject(number=int(values["34"]), tag="112", kind="1", reason=REQUIRED, text="TestReqID (112) is missing")
 
 
 def _fault_of_repeat(values: dict[str, str]) -> Fault | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from piggy.adapters.fix.messages import SOH, stamp
-from piggy.adapters.fix_clients.config import MESSAGE_BYTES_MAX
+from piggy.adapters.fix_clients.config import ASK_AGAIN_S, MESSAGE_BYTES_MAX
 from piggy.adapters.fix_clients.session import Close, Frames, Resend, Say, Session, Take, UnableToFrame, frame
 
 NOW_US = 1_767_225_600_000_000
@@ -55,6 +55,34 @@ def test_a_gap_is_asked_for_once_and_filled_in_order() -> None:
     assert hear(one, 3, kind="4", body="123=Y|36=5|") == []
     assert [act.number for each in (5, 6, 7) for act in hear(one, each)] == [5, 6, 7]
     assert said(hear(one, 9)) == ["2"], "a later gap is asked for anew"
+
+
+def test_a_gap_that_no_answer_fills_is_asked_for_again() -> None:
+    """Of the answer to our question one message was garbled and dropped: nobody would ever be heard again."""
+    one = session()
+    assert said(hear(one, 5)) == ["2"]
+    again = {"t43": "Y", "t122": stamp(NOW_US), "now_s": 3}
+    assert [act.number for act in hear(one, 2, **again)] == [2]
+    assert hear(one, 4, **again) == hear(one, 6, now_s=4) == [], "3 is missing, and may be on its way"
+    assert hear(one, 7, now_s=3 + ASK_AGAIN_S) == []
+    assert hear(one, 8, now_s=4 + ASK_AGAIN_S) == [Say("2", f"7=3{SOH}16=0{SOH}")]
+    assert hear(one, 9, now_s=5 + ASK_AGAIN_S) == [], "once more, and not at every message"
+    assert [act.number for each in range(3, 10) for act in hear(one, each, **again)] == [*range(3, 10)]
+
+
+def test_a_symbol_stands_once_but_where_prices_of_many_are_asked_for() -> None:
+    one = session()
+    (refused,) = hear(one, 2, body="11=a|55=EURUSD|55=USDJPY|")
+    assert (refused.kind, f"371=55{SOH}372=D{SOH}373=13{SOH}" in refused.body) == ("3", True)
+    assert [type(act) for act in hear(one, 3, kind="V", body="262=a|55=EURUSD|55=USDJPY|")] == [Take]
+
+
+def test_a_test_request_is_answered_by_its_id_and_refused_without() -> None:
+    one = session()
+    assert hear(one, 2, kind="1", body="112=are you there|") == [Say("0", f"112=are you there{SOH}")]
+    for number, body in ((3, ""), (4, "112=|")):
+        (refused,) = hear(one, number, kind="1", body=body)
+        assert (refused.kind, f"371=112{SOH}372=1{SOH}373=1{SOH}" in refused.body) == ("3", True)
 
 
 @pytest.mark.parametrize(
