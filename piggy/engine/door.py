@@ -15,7 +15,7 @@ from piggy.engine.addresses import crowd_of
 from piggy.engine.config import EngineConfig
 from piggy.engine.http import Request
 from piggy.engine.loop import Item, Loop
-from piggy.engine.proofs import Proofs, unauthorised
+from piggy.engine.proofs import Proofs, require_fresh, unauthorised
 from piggy.engine.rates import Rates
 from piggy.engine.signals import Signal, UnableToAcceptSignal
 from piggy.engine.storage import TEXT
@@ -124,6 +124,7 @@ class Door:
         item = Item(tenant, envelope, told, signals.command_maker(signal=signal, strategy_id=strategy_id))
         if strategy.wait_ms_max and not self._is_due(item, strategy, signal):
             self.waiting.hold(
+                tenant=tenant,
                 wait_ms=strategy.wait_ms_max,
                 is_due=lambda: self._is_due(item, strategy, signal),
                 go=lambda: self._go(item),
@@ -145,24 +146,27 @@ class Door:
             item.respond(None)
 
     def _read(self, request: Request, tenant: str, strategy: Strategy | None, mac: str) -> Signal:
-        """Return a signal whose proof holds; that of a capability is about what is in it."""
+        """Return a signal whose proof holds; nothing is read of one that has none."""
         if not mac:
             self._prove_signed(request, tenant, strategy)
+            return signals.parse(body=request.body)
+        self._prove_capability(request, tenant, strategy, mac)
         signal = signals.parse(body=request.body)
-        if mac:
-            self._prove_capability(request, tenant, strategy, signal, mac)
+        require_fresh(signal=signal, now_s=int(time.time()))
         return signal
 
     def _unguessed(self, request: Request, prove: Callable[[], Proven]) -> Proven:
-        """Return what a proof gives, counting those from an address that fail; past the limit none is looked at."""
-        now_ns, crowd = time.monotonic_ns(), crowd_of(address=request.address)
-        if self._failures.is_spent(name=crowd, now_ns=now_ns):
-            raise _too_many("Too many proofs from this address were not valid.")
+        """Return what a proof gives, counting those from an address that fail; past the limit they hear that.
+
+        One that holds counts for itself: a chart service sends everybody's alerts from the same few addresses, and does
+        not send them again.
+        """
         try:
             return prove()
         except UnableToAcceptSignal as error:
-            if error.status == 401:
-                self._failures.take(name=crowd, now_ns=now_ns)
+            now_ns, crowd = time.monotonic_ns(), crowd_of(address=request.address)
+            if error.status == 401 and not self._failures.take(name=crowd, now_ns=now_ns):
+                raise _too_many("Too many proofs from this address were not valid.") from error
             raise
 
     def _prove_signed(self, request: Request, tenant: str, strategy: Strategy | None) -> int:
@@ -177,13 +181,11 @@ class Door:
             now_s=int(time.time()),
         )
 
-    def _prove_capability(
-        self, request: Request, tenant: str, strategy: Strategy | None, signal: Signal, mac: str
-    ) -> None:
+    def _prove_capability(self, request: Request, tenant: str, strategy: Strategy | None, mac: str) -> None:
         if strategy is None:
             raise unauthorised()
         self._proofs.capability(
-            mac=mac, signal=signal, strategy=strategy, tenant=tenant, address=request.address, now_s=int(time.time())
+            mac=mac, strategy=strategy, tenant=tenant, address=request.address, now_s=int(time.time())
         )
 
     def _strategy(self, tenant: str, strategy_id: str) -> Strategy | None:

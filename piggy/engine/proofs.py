@@ -49,10 +49,11 @@ class Proofs:
                 return version
         raise unauthorised()
 
-    def capability(
-        self, *, mac: str, signal: Signal, strategy: Strategy, tenant: str, address: str, now_s: int
-    ) -> None:
-        """Check a capability URL's MAC, where the request comes from, and that the alert is fresh. Raises as above."""
+    def capability(self, *, mac: str, strategy: Strategy, tenant: str, address: str, now_s: int) -> None:
+        """Check a capability URL's MAC and where the request comes from, before anything of it is read.
+
+        Raises as above.
+        """
         known = False
         for version in key_versions(strategy=strategy, now_us=now_s * 1_000_000):
             expected = signing.capability_mac(
@@ -64,7 +65,7 @@ class Proofs:
                 key_version=version,
             )
             known = signing.same(mac, expected) or known
-        if not known or not _is_allowed(address, strategy.sources) or abs(now_s - _seconds(signal.time)) > WINDOW_S:
+        if not known or not _is_allowed(address, strategy.sources):
             raise unauthorised()
 
     def _signer(self, tenant: str, strategy_id: str, version: int) -> Signer:
@@ -76,6 +77,12 @@ class Proofs:
             secret = signing.strategy_secret(key=self._key, tenant=tenant, strategy=strategy_id, key_version=version)
             signer = self._signers[name] = Signer(secret=secret)
         return signer
+
+
+def require_fresh(*, signal: Signal, now_s: int) -> None:
+    """Check that an alert which nobody signed was made just now. Raises UnableToAcceptSignal 401."""
+    if abs(now_s - _seconds(signal.time)) > WINDOW_S:
+        raise unauthorised()
 
 
 def unauthorised() -> UnableToAcceptSignal:

@@ -26,7 +26,3 @@ class Rates:
             self._next_ns = {known: next_ns for known, next_ns in self._next_ns.items() if next_ns > now_ns}
         self._next_ns[name] = at_ns + self._each_ns
         return True
-
-    def is_spent(self, *, name: str, now_ns: int) -> bool:
-        """Return whether `name` would be refused, without counting."""
-        return bool(self._each_ns) and self._next_ns.get(name, 0) - now_ns > 1_000_000_000 - self._each_ns

@@ -236,6 +236,8 @@ def test_a_native_alert_needs_its_capability_and_a_fresh_time(door: Door) -> Non
     assert httpx.post(door.url + path, content=fresh, headers=host).status_code == 422
     assert httpx.post(door.url + path, content=stale, headers=host).status_code == 401
     assert httpx.post(door.url + path[:-1] + "0f", content=fresh, headers=host).status_code == 401
+    told = [httpx.post(door.url + each, content=b"[" * 100, headers=host) for each in (path, path + "0")]
+    assert [each.status_code for each in told] == [400, 401], "of what nobody proved nothing is read"
 
 
 def test_a_capability_with_an_address_list_believes_the_proxy_and_nobody_before_it(door: Door) -> None:
@@ -291,11 +293,12 @@ def test_inv_26_past_its_rate_a_strategy_hears_429_and_so_does_who_guesses(narro
         assert (late.json()["error"], late.headers["Retry-After"]) == ("TOO_MANY", "1")
         guessed = [post(secret="wrong").status_code for _ in range(6)]
         assert guessed[0] == 401
-        assert guessed[-1] == 429, "whoever guesses is not even looked at"
+        assert guessed[-1] == 429, "whoever guesses hears no more than that"
         time.sleep(1)
         guessed = [post(f"1.1.1.1, 6.6.6.{at}, 6.6.6.6", secret="wrong").status_code for at in range(6)]
         assert (guessed[0], guessed[-1]) == (401, 429), "names that he makes up help him nothing"
         assert post("6.6.6.6, 9.9.9.9").status_code == 422
+        assert post("6.6.6.6").status_code == 422, "a chart service sends everybody's alerts from the same addresses"
 
 
 async def test_inv_26_so_many_wait_for_an_engine_that_takes_over_and_the_next_is_sent_away(

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from piggy.core.accounts import Strategy
-from piggy.engine.proofs import Proofs
+from piggy.engine.proofs import Proofs, require_fresh
 from piggy.engine.signals import Signal, UnableToAcceptSignal
 from piggy.messaging import signing
 
@@ -91,17 +91,22 @@ def test_an_address_list_lets_in_who_is_on_it(address: str, sources: tuple[str, 
     ],
 )
 def test_an_alert_needs_a_fresh_time_with_a_zone(time: str, holds: bool) -> None:
-    assert capability(time=time) is holds
+    signal = msgspec.structs.replace(SIGNAL, time=time)
+    if holds:
+        require_fresh(signal=signal, now_s=NOW_S)
+        return
+    with pytest.raises(UnableToAcceptSignal) as refused:
+        require_fresh(signal=signal, now_s=NOW_S)
+    assert refused.value.status == 401
 
 
-def capability(*, time: str = str(NOW_S), mac: str = "", tenant: str = "acorn", account_id: str = "b1") -> bool:
+def capability(*, mac: str = "", tenant: str = "acorn", account_id: str = "b1") -> bool:
     given = mac or signing.capability_mac(
         key=KEY, tenant="acorn", strategy="s1", account_id="b1", scope="trade", key_version=1
     )
     strategy = msgspec.structs.replace(STRATEGY, account_id=account_id)
-    signal = msgspec.structs.replace(SIGNAL, time=time)
     try:
-        Proofs(key=KEY).capability(mac=given, signal=signal, strategy=strategy, tenant=tenant, address="", now_s=NOW_S)
+        Proofs(key=KEY).capability(mac=given, strategy=strategy, tenant=tenant, address="", now_s=NOW_S)
     except UnableToAcceptSignal:
         return False
     return True
