@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -15,15 +14,15 @@ from django.db import models
 from piggy.core.reconciliation import BreakKind
 
 ZERO = Decimal(0)
-COLUMNS_NEEDED = ("reference", "symbol", "side", "quantity", "price", "traded_at")
+COLUMNS_NEEDED = ("reference", "symbol", "quantity", "price", "traded_at")
 # `order`: our id of the order. `kind`: what the line is, an execution unless it is one of the words below.
-COLUMNS_ALSO = ("fee", "order", "kind")
+COLUMNS_ALSO = ("side", "fee", "order", "kind")
 KINDS = [(kind.value, kind.value.replace("_", " ")) for kind in BreakKind]
 
 
 def _columns() -> dict[str, str]:
     # Every column that is named has to be in the file, so what may be missing is left to whoever knows the LP.
-    return {name: name for name in COLUMNS_NEEDED}
+    return {name: name for name in ("reference", "symbol", "side", "quantity", "price", "traded_at")}
 
 
 def _buys() -> list[str]:
@@ -42,6 +41,10 @@ def _balances() -> list[str]:
     return ["balance"]
 
 
+def _cancels() -> list[str]:
+    return ["cancel", "cancelled", "canceled", "bust", "busted"]
+
+
 def _money() -> list[str]:
     return ["swap", "rollover", "financing", "interest"]
 
@@ -52,7 +55,8 @@ class StatementFormat(models.Model):
     venue = models.CharField(max_length=20, unique=True, help_text="The LP's name, as under Liquidity providers.")
     columns = models.JSONField(
         default=_columns,
-        help_text="What each of our fields is called in the first line; fee, order and kind may be left out.",
+        help_text="What each of our fields is called in the first line; fee, order and kind may be left out, and side "
+        "where the sign of the quantity says it.",
     )
     delimiter = models.CharField(max_length=1, default=",")
     encoding = models.CharField(max_length=20, default="utf-8-sig")
@@ -74,6 +78,10 @@ class StatementFormat(models.Model):
         default=_money,
         help_text="Kinds of lines with what moved a balance beside the deals: currency under symbol, amount with its "
         "sign under quantity. Taken as the LP says it, for only the LP knows.",
+    )
+    cancel_words = models.JSONField(
+        default=_cancels,
+        help_text="Kinds of lines that take the execution of their reference back, wherever it stands in the file.",
     )
     in_units = models.BooleanField(default=False, help_text="Quantities are units of the LP's symbol, not lots.")
     price_tolerance = models.DecimalField(
@@ -97,16 +105,19 @@ class StatementFormat(models.Model):
             faults["columns"] = f"Needs a column for {', '.join(missing)}."
         elif strange := [name for name in columns if name not in (*COLUMNS_NEEDED, *COLUMNS_ALSO)]:
             faults["columns"] = f"There is no field {', '.join(strange)}."
-        for field in ("buy_words", "sell_words", "position_words", "balance_words", "money_words"):
+        for field in ("buy_words", "sell_words", "position_words", "balance_words", "money_words", "cancel_words"):
             words: Any = getattr(self, field)
             if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
                 faults[field] = 'A list of words: ["Buy", "B"].'
         if self.time_zone not in available_timezones():
             faults["time_zone"] = "A name as Europe/London."
         try:
-            codecs.lookup(self.encoding)
-        except LookupError:
+            # Python has codecs that make no text, and "undefined".
+            "Aa1".encode(self.encoding).decode(self.encoding)
+        except (LookupError, UnicodeError):
             faults["encoding"] = "A name as utf-8 or cp1252."
+        if self.delimiter in ('"', "\r", "\n"):
+            faults["delimiter"] = "A comma, a semicolon, a bar or a tab."
         if faults:
             raise ValidationError(faults)
 

@@ -94,17 +94,21 @@ def breaks(
 ) -> tuple[Break, ...]:
     """Return every difference between our executions and a statement of the same days, in the statement's order.
 
-    Of a reference that the statement has twice the first line counts, the others are duplicates.
+    Of a reference that the statement has twice the first line counts, the others are duplicates, unless we have it as
+    often: some venues begin anew with each day.
     """
-    known = {each.reference: each for each in ours}
-    seen: set[str] = set()
+    known: dict[str, list[Execution]] = {}
+    for each in ours:
+        known.setdefault(each.reference, []).append(each)
+    seen: dict[str, str] = {}
     found: list[Break] = []
     for line in theirs:
-        mine = known.get(line.reference)
-        if line.reference in seen:
-            found.append(_break(BreakKind.DUPLICATE, line, told(line=mine) if mine else "", told(line=line)))
+        is_again = line.reference in seen
+        mine = _taken(line, known.get(line.reference, []), is_again)
+        if is_again and mine is None:
+            found.append(_break(BreakKind.DUPLICATE, line, seen[line.reference], told(line=line)))
             continue
-        seen.add(line.reference)
+        seen[line.reference] = told(line=mine) if mine else ""
         if mine is None:
             found.append(_break(_lacking(line, known_as), line, "", told(line=line)))
         elif (mine.symbol, mine.side) != (line.symbol, line.side):
@@ -112,11 +116,7 @@ def breaks(
             found.append(_break(BreakKind.MISSING_THERE, mine, told(line=mine), ""))
         else:
             found += _compared(mine, line, tolerance)
-    found += [
-        _break(BreakKind.MISSING_THERE, mine, told(line=mine), "")
-        for reference, mine in known.items()
-        if reference not in seen
-    ]
+    found += [_break(BreakKind.MISSING_THERE, mine, told(line=mine), "") for left in known.values() for mine in left]
     return tuple(found)
 
 
@@ -189,6 +189,18 @@ def cash_moved(
 def told(*, line: Execution) -> str:
     """Return an execution as people read it."""
     return f"{line.side.value} {plain(line.quantity)} {line.symbol} at {plain(line.price)} on {line.traded_on}"
+
+
+def _taken(line: Execution, left: list[Execution], is_again: bool) -> Execution | None:
+    """Take the execution that a line is of from those that are left: its own day's, before any of that reference."""
+    same = [each for each in left if (each.symbol, each.side) == (line.symbol, line.side)]
+    of_day = [each for each in same if each.traded_on == line.traded_on]
+    fitting = of_day if is_again else of_day or same or left
+    if not fitting:
+        return None
+    mine = fitting[0]
+    left.remove(mine)
+    return mine
 
 
 def _lacking(line: Execution, known_as: Ours) -> BreakKind:

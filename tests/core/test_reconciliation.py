@@ -201,6 +201,17 @@ def test_a_line_may_have_several_breaks_and_one_of_another_side_is_no_match() ->
     assert there.kind is BreakKind.MISSING_THERE and there.ours.startswith(mine.side.value)
 
 
+def test_inv_22_a_reference_that_a_venue_gave_anew_each_day_is_matched_by_day_and_is_no_duplicate() -> None:
+    (first,) = executions(1)
+    later = replace(first, traded_on=first.traded_on + timedelta(days=1), price=first.price * 2)
+    assert found([first, later], [later, first]) == found([first, later], [first, later]) == []
+    assert found([first, later], [first, first, later]) == [(BreakKind.DUPLICATE, first.reference)]
+    assert found([first, later], [later]) == [(BreakKind.MISSING_THERE, first.reference)]
+    third = replace(first, traded_on=first.traded_on + timedelta(days=2))
+    assert found([first], [first, third]) == [(BreakKind.DUPLICATE, first.reference)]
+    assert found([later], [first]) == [(BreakKind.PRICE, first.reference), (BreakKind.DATE, first.reference)]
+
+
 def test_a_duplicate_of_what_we_never_heard_of_is_one_too() -> None:
     (stranger,) = executions(1)
     assert [kind for kind, _ in found([], [stranger, stranger])] == [BreakKind.MISSING_HERE, BreakKind.DUPLICATE]

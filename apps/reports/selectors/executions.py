@@ -11,14 +11,14 @@ from apps.common.times import microseconds, moment
 from apps.reports.selectors.files import Log, exact
 from apps.reports.selectors.settings import Settings
 from piggy.adapters import tracking
-from piggy.core.money import round_money
+from piggy.core.money import ZERO, round_money
 from piggy.core.orders import Side
 from piggy.core.reconciliation import Execution, Ours
 
 MILLION = Decimal(1_000_000)
 STANDING = """
-SELECT fill_id, symbol, side, quantity, price, epoch_us(occurred_at) AS at_us
-FROM log WHERE type = 'ChildOrderFilled' AND venue = $venue
+SELECT coalesce(fill_id, ''), symbol, side, quantity, price, epoch_us(occurred_at) AS at_us
+FROM log WHERE type IN ('ChildOrderFilled', 'VenueSettled') AND venue = $venue
   AND seq NOT IN (SELECT supersedes FROM log WHERE type = 'VenueFillBusted')
   AND (epoch_us(occurred_at) >= $from_us AND epoch_us(occurred_at) < $to_us
        OR fill_id IN (SELECT unnest($also::VARCHAR[])))
@@ -26,7 +26,8 @@ ORDER BY seq
 """
 
 
-FIRST_DAY = date(1970, 1, 2)
+# No statement is of a day outside of these, and in every zone both are times.
+FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2999, 12, 31)
 OURS = """
 SELECT cl_ord_id FROM log WHERE type = 'ChildOrderCreated' AND venue = $venue
   AND cl_ord_id IN (SELECT unnest($orders::VARCHAR[]))
@@ -60,7 +61,8 @@ def venue_executions(
 ) -> list[Execution]:
     """Return an LP's standing executions of these days in its zone, and those whose references are in `also`.
 
-    A date may differ, hence `also`; `fee` is what the LP takes for a million of the quote currency.
+    A date may differ, hence `also`; `fee` is what the LP takes for a million of the quote currency. An option that the
+    LP settled is in between without a reference and a fee: it was no deal, but is held no more.
     """
     state = Settings(log=log, tenant=tenant).move_to(date.max)
     asked = {
@@ -81,7 +83,7 @@ def venue_executions(
                 quantity=lots,
                 price=at,
                 traded_on=moment(at_us).astimezone(zone).date(),
-                fee=round_money(amount=paid, currency=instrument.quote),
+                fee=round_money(amount=paid, currency=instrument.quote) if reference else ZERO,
             )
         )
     return found

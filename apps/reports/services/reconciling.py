@@ -19,7 +19,7 @@ from django.db import connection, transaction
 
 from apps.liquidity import selectors as liquidity
 from apps.reports.models import Break, BreakNote, Reconciliation, StatementFormat
-from apps.reports.selectors.executions import FIRST_DAY, known_of, terms_of, venue_executions
+from apps.reports.selectors.executions import FIRST_DAY, LAST_DAY, known_of, terms_of, venue_executions
 from apps.reports.selectors.files import opened
 from apps.reports.services.exporting import export
 from apps.reports.services.statements import Statement, UnableToReadStatement, read
@@ -66,14 +66,11 @@ def reconcile(
     named = StatementFormat.objects.filter(venue=venue).first() or StatementFormat(venue=venue)
     said = read(content=content, written=named, terms=terms)
     theirs = said.executions
-    first, last = (since, until) if since and until else said.days()
-    outside = [line for line in theirs if not first <= line.traded_on <= last]
-    if outside:
-        raise UnableToReadStatement(f"line {outside[0].line}: {outside[0].traded_on} is not in {first} to {last}")
+    first, last = _days(said, since, until)
     holds = said.positions or said.balances
     export(tenant=tenant, folder=folder)
     with opened(folder=folder, tenant=tenant) as log:
-        also = {line.reference for line in theirs}
+        also = {*(line.reference for line in theirs), *(line.name for line in said.taken_back)}
         every = venue_executions(
             log=log,
             tenant=tenant,
@@ -86,7 +83,10 @@ def reconcile(
         )
         known_as = known_of(log=log, venue=venue, executions=theirs)
         symbols, seq = terms_of(log=log, tenant=tenant), log.seq
-    ours = [line for line in every if first <= line.traded_on <= last or line.reference in also]
+    ours = [line for line in every if line.reference and first <= line.traded_on <= last]
+    # Of another day is what the statement dates otherwise, the last of a reference, not what had it before.
+    away = {line.reference: line for line in every if line.reference in also}
+    ours += [away[name] for name in sorted(away.keys() - {line.reference for line in ours})]
     tolerance = core.Tolerance(price=named.price_tolerance, fee=named.fee_tolerance)
     found = [
         *core.breaks(ours=ours, theirs=theirs, tolerance=tolerance, known_as=known_as),
@@ -96,9 +96,34 @@ def reconcile(
         venue=venue, file_name=file_name[:200], sha256=hashlib.sha256(content).hexdigest(), since=first, until=last,
         lines=len(theirs), ours=len(ours), seq=seq, by=by, at=at,
     )  # fmt: skip
-    outcome = _write(run, found)
+    outcome = _write(run, found, _compared(said))
     _alert(venue=venue)
     return outcome
+
+
+def _days(said: Statement, since: date | None, until: date | None) -> tuple[date, date]:
+    """Return the days that a statement is of: those given, else its own. Raises UnableToReadStatement."""
+    first, last = (since, until) if since and until else said.days()
+    first, last = since or first, until or last
+    for day in (first, last):
+        if not FIRST_DAY <= day <= LAST_DAY:
+            raise UnableToReadStatement(f"{day} is not between {FIRST_DAY} and {LAST_DAY}")
+    if first > last:
+        raise UnableToReadStatement(f"its first day, {first}, is after its last, {last}")
+    outside = next((line for line in said.executions if not first <= line.traded_on <= last), None)
+    if outside:
+        raise UnableToReadStatement(f"line {outside.line}: {outside.traded_on} is not in {first} to {last}")
+    return first, last
+
+
+def _compared(said: Statement) -> set[str]:
+    """Return the kinds of breaks that a statement can say the end of: what it leaves out may differ still."""
+    unsaid = {
+        core.BreakKind.POSITION: not said.positions,
+        core.BreakKind.CASH: not said.balances,
+        core.BreakKind.FEE: bool(said.executions) and all(line.fee is None for line in said.executions),
+    }
+    return {kind.value for kind in core.BreakKind if not unsaid.get(kind)}
 
 
 def _held(
@@ -129,7 +154,7 @@ def _held(
 
 
 @transaction.atomic
-def _write(run: Reconciliation, found: Iterable[core.Break]) -> Outcome:
+def _write(run: Reconciliation, found: Iterable[core.Break], compared: set[str]) -> Outcome:
     now = _numbered(found)
     with connection.cursor() as cursor:
         # Two runs of one LP take turns, else both would open the same breaks.
@@ -137,7 +162,8 @@ def _write(run: Reconciliation, found: Iterable[core.Break]) -> Outcome:
     mine = Break.objects.select_for_update().filter(venue=run.venue).exclude(state=State.CLOSED)
     # A break of a day out of this statement is another statement's, unless this one names it again.
     known = {_key(each): each for each in mine if run.since <= each.traded_on <= run.until or _key(each) in now}
-    fresh, gone = now.keys() - known.keys(), known.keys() - now.keys()
+    fresh = now.keys() - known.keys()
+    gone = [key for key, each in known.items() if key not in now and each.kind in compared]
     run.breaks_new, run.breaks_known, run.breaks_gone = len(fresh), len(now) - len(fresh), len(gone)
     run.save()
     made = [_opened(run, now[key], key[-1]) for key in now if key in fresh]

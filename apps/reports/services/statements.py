@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -13,6 +14,8 @@ from msgspec import structs
 
 from apps.liquidity.selectors import VenueTerms
 from apps.reports.models import COLUMNS_NEEDED, StatementFormat
+from apps.reports.selectors.executions import FIRST_DAY, LAST_DAY
+from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.reconciliation import Execution, Holding
 
@@ -22,6 +25,13 @@ CELL_CHARACTERS_MAX = 120
 NUMBER_DIGITS_MAX = 28
 # As the tables keep them: more would be rounded on the way in.
 DECIMALS_MAX = 10
+WHOLE_DIGITS_MAX = NUMBER_DIGITS_MAX - DECIMALS_MAX
+CURRENCY_CHARACTERS_MAX = 10
+GROUP_DIGITS = 3
+# By the decimal mark: what stands between thousands, and how a number is written.
+THOUSANDS = {mark: re.compile(f"[{other} \u00a0\u202f'\u2019]") for mark, other in ((".", ","), (",", "."))}
+EXAMPLES = {".": "1,000.5", ",": "1.000,5"}
+PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 class UnableToReadStatement(Exception):
@@ -31,13 +41,14 @@ class UnableToReadStatement(Exception):
 class Statement(NamedTuple):
     """What was done, what is held at the end, and the balances of the account, each in the order of the file.
 
-    `money` is what moved the balances besides, as swaps.
+    `money` is what moved the balances besides, as swaps; `taken_back` the references of executions that stand no more.
     """
 
     executions: list[Execution]
     positions: list[Holding]
     balances: list[Holding]
     money: list[Holding]
+    taken_back: list[Holding]
 
     def moved(self) -> list[Holding]:
         """Return by how much each currency's balance moved from its first to its last line."""
@@ -48,7 +59,7 @@ class Statement(NamedTuple):
     def days(self) -> tuple[date, date]:
         """Return the first and the last day that it speaks of. Raises UnableToReadStatement where it has no line."""
         days = [line.traded_on for line in self.executions]
-        days += [line.stated_on for line in (*self.positions, *self.balances, *self.money)]
+        days += [line.stated_on for line in (*self.positions, *self.balances, *self.money, *self.taken_back)]
         if not days:
             raise UnableToReadStatement(
                 "line 2: there is no line; name the days that it is of with --since and --until"
@@ -67,7 +78,7 @@ def read(*, content: bytes, written: StatementFormat, terms: VenueTerms) -> Stat
     if len(content) > FILE_BYTES_MAX:
         raise UnableToReadStatement(f"the file has too many bytes, at most {FILE_BYTES_MAX} are read")
     try:
-        text = content.decode(written.encoding)
+        text = content.decode(written.encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UnableToReadStatement(f"line {line}: byte {error.start} is no {written.encoding}") from error
@@ -75,16 +86,25 @@ def read(*, content: bytes, written: StatementFormat, terms: VenueTerms) -> Stat
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UnableToReadStatement(f"line {line}: it holds a zero byte")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=written.delimiter, strict=True)
-    places = _places(_next(lines), written)
-    found, lines_read = Statement([], [], [], []), 0
+    heads = _next(lines)
+    places, width = _places(heads, written), len(heads or [])
+    found, lines_read = Statement([], [], [], [], []), 0
     while (cells := _next(lines)) is not None:
         if not any(cell.strip() for cell in cells):
             continue
         if lines_read >= LINES_MAX:
             raise UnableToReadStatement(f"line {lines.line_num}: a statement has at most {LINES_MAX} lines")
         lines_read += 1
+        if any(cell.strip() for cell in cells[width:]):
+            # As where a number holds the delimiter: every cell after it would be taken for another.
+            raise UnableToReadStatement(f"line {lines.line_num}: it has {len(cells)} cells, the first line {width}")
         _Line(lines.line_num, cells, places, written).join(found, terms)
-    return found
+    gone = {each.name for each in found.taken_back}
+    for each in found.executions:
+        if each.reference in gone:
+            held = Holding(name=each.reference, amount=ZERO, stated_on=each.traded_on, line=each.line)
+            found.taken_back.append(held)
+    return found._replace(executions=[each for each in found.executions if each.reference not in gone])
 
 
 def _next(lines: Any) -> list[str] | None:
@@ -124,6 +144,9 @@ class _Line:
             found.balances.append(self._balance())
         elif kind in (word.casefold() for word in self._written.money_words):
             found.money.append(self._balance())
+        elif kind and kind in (word.casefold() for word in self._written.cancel_words):
+            reference = self._text("reference")
+            found.taken_back.append(Holding(name=reference, amount=ZERO, stated_on=self._day(), line=self._number))
         elif kind and not self._text("reference", may_be_empty=True):
             raise self._bad("kind", f"{kind!r} is none of the kinds that the format names, and no execution either")
         else:
@@ -132,14 +155,16 @@ class _Line:
     def _position(self, terms: VenueTerms) -> Holding:
         known = self._symbol(self._text("symbol"), terms)
         lots = self._amount("quantity", self._text("quantity"))
-        if said := self._text("side", may_be_empty=True):
-            lots *= self._side(said).sign
+        if said := self._text("side", may_be_empty=True) if "side" in self._places else "":
+            lots = self._side(said).sign * self._sized(lots, self._side(said))
         lots = lots / known.units_per_lot if self._written.in_units else lots
         return Holding(name=known.symbol, amount=lots, stated_on=self._day(), line=self._number)
 
     def _balance(self) -> Holding:
-        amount = self._amount("quantity", self._text("quantity"))
-        return Holding(name=self._text("symbol").upper(), amount=amount, stated_on=self._day(), line=self._number)
+        amount, name = self._amount("quantity", self._text("quantity")), self._text("symbol").upper()
+        if len(name) > CURRENCY_CHARACTERS_MAX:
+            raise self._bad("symbol", f"{name!r} is no currency, it has at most {CURRENCY_CHARACTERS_MAX} characters")
+        return Holding(name=name, amount=amount, stated_on=self._day(), line=self._number)
 
     def _day(self) -> date:
         return self._date(self._text("traded_at"))
@@ -152,17 +177,21 @@ class _Line:
 
     def _execution(self, terms: VenueTerms) -> Execution:
         fields = {name: self._text(name) for name in COLUMNS_NEEDED}
+        fields |= {name: self._text(name) for name in ("side",) if name in self._places}
         fields |= {name: self._text(name, may_be_empty=True) for name in ("fee", "order") if name in self._places}
         known = self._symbol(fields["symbol"], terms)
         quantity = self._amount("quantity", fields["quantity"])
         price = self._amount("price", fields["price"])
+        by_sign = Side.SELL if quantity < 0 else Side.BUY
+        side = self._side(fields["side"]) if "side" in fields else by_sign
+        quantity = self._sized(quantity, side)
         for name, number in (("quantity", quantity), ("price", price)):
             if number <= 0:
                 raise self._bad(name, f"{fields[name]!r} is not above zero")
         return Execution(
             reference=fields["reference"],
             symbol=known.symbol,
-            side=self._side(fields["side"]),
+            side=side,
             quantity=quantity / known.units_per_lot if self._written.in_units else quantity,
             price=price,
             traded_on=self._date(fields["traded_at"]),
@@ -182,21 +211,30 @@ class _Line:
             raise self._bad(field, "it is empty")
         return text
 
+    @staticmethod
+    def _sized(quantity: Decimal, side: Side) -> Decimal:
+        """Return a quantity without the sign that some put before what is sold, beside the side."""
+        return -quantity if quantity < 0 and side is Side.SELL else quantity
+
     def _amount(self, field: str, text: str) -> Decimal:
-        thousands = "," if self._written.decimal_mark == "." else "."
-        plain = text.replace(thousands, "").replace(self._written.decimal_mark, ".")
+        mark = self._written.decimal_mark
+        whole, _, behind = text.partition(mark)
+        first, *groups = THOUSANDS[mark].split(whole)
+        # What parts no thousands is a decimal mark: without it the number would be another.
+        is_parted = 0 < len(first.lstrip("+-")) <= GROUP_DIGITS and {len(group) for group in groups} == {GROUP_DIGITS}
+        plain = "".join((first, *groups)) + (f".{behind}" if behind else "")
         try:
             # Python reads other scripts' digits and underscores too.
-            number = Decimal(plain if plain.isascii() and "_" not in plain else "")
+            number = Decimal(plain if (is_parted or not groups) and PLAIN.fullmatch(plain) else "")
         except InvalidOperation as error:
-            raise self._bad(field, f"{text!r} is no number") from error
-        if not number.is_finite():
-            raise self._bad(field, f"{text!r} is no number")
+            raise self._bad(field, f"{text!r} is no number, written as {EXAMPLES[mark]}") from error
         _, digits, exponent = number.as_tuple()
         if len(digits) > NUMBER_DIGITS_MAX or abs(int(exponent)) > DECIMALS_MAX:
             raise self._bad(
                 field, f"{text!r} has more than {NUMBER_DIGITS_MAX} digits or {DECIMALS_MAX} behind the point"
             )
+        if number.adjusted() >= WHOLE_DIGITS_MAX:
+            raise self._bad(field, f"{text!r} has more than {WHOLE_DIGITS_MAX} digits before the point")
         return number
 
     def _side(self, text: str) -> Side:
@@ -210,9 +248,12 @@ class _Line:
         try:
             # Without a zone of its own a time is in the statement's, and so is its date.
             at = datetime.strptime(text, self._written.time_format)  # noqa: DTZ007
-            return at.astimezone(self._written.zone).date() if at.tzinfo else at.date()
+            day = at.astimezone(self._written.zone).date() if at.tzinfo else at.date()
         except (ValueError, OverflowError) as error:
             raise self._bad("traded_at", f"{text!r} is not written as {self._written.time_format}") from error
+        if not FIRST_DAY <= day <= LAST_DAY:
+            raise self._bad("traded_at", f"{text!r} is not between {FIRST_DAY} and {LAST_DAY}")
+        return day
 
     def _bad(self, field: str, what: str) -> UnableToReadStatement:
         return UnableToReadStatement(f"line {self._number}, column {self._written.columns[field]}: {what}")

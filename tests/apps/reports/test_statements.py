@@ -1,0 +1,197 @@
+"""Statements in the shapes that other brokers give them, and what none of them may do (INV-22)."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from msgspec.structs import replace
+
+from apps.reports import services
+from apps.reports.models import Break, Reconciliation, StatementFormat
+from piggy.core import events as ev
+from piggy.core.expiry_events import VenueSettled
+from piggy.core.orders import Side
+from tests.apps.reports.test_exporting import COMMANDS, Logged, more
+from tests.apps.reports.test_reconciling import COLUMNS, HEAD, fills, floor, line, run, seen, statement
+
+__all__ = ["floor"]
+
+DAY = "14.11.2023 23:13"
+KINDS = HEAD + ";Order;What"
+
+
+def kinds() -> None:
+    StatementFormat.objects.update(columns=COLUMNS | {"order": "Order", "kind": "What"})
+
+
+def told(*lines: str) -> bytes:
+    return "\r\n".join([KINDS, *lines]).encode()
+
+
+def of(fill: ev.ChildOrderFilled, what: str = "deal", **changes: str) -> str:
+    return f"{line(fill, **changes)};{fill.cl_ord_id};{what}"
+
+
+def refused(content: bytes, folder: Path, **asked: Any) -> str:
+    with pytest.raises(services.UnableToReadStatement) as error:
+        services.reconcile(
+            tenant="acorn", venue="LP1", content=content, file_name="x.csv", folder=folder, by="tina",
+            at=timezone.now(), **asked,
+        )  # fmt: skip
+    assert not Reconciliation.objects.exists() and not Break.objects.exists()
+    return str(error.value)
+
+
+def test_numbers_are_read_as_written_or_not_at_all(floor: Logged, tmp_path: Path) -> None:
+    """A mark that parts no thousands is a decimal mark: left out, it would make another number of it."""
+    one, *rest = fills(floor)
+    others = [line(each) for each in rest]
+    for amount in ("10.000", "10 000", "10\u00a0000,00", "10'000", "1e4", "+10000"):
+        assert seen(run(statement(line(one, amount="@").replace("@", amount), *others), tmp_path)) == set(), amount
+    for amount in (
+        "1.1000.0",
+        "1.10010",
+        ".100",
+        "10000.000",
+        "1,000,5",
+        "1.000.00",
+        "",
+        "1_0",
+        "١",
+        "0x1",
+        "-",
+        "NaN",
+    ):
+        with pytest.raises(services.UnableToReadStatement) as error:
+            run(statement(line(one, amount="@").replace("@", amount)), tmp_path)
+        wanted = f"{amount!r} is no number, written as 1.000,5" if amount else "it is empty"
+        assert str(error.value) == f"line 2, column Amount: {wanted}"
+    with pytest.raises(services.UnableToReadStatement, match="more than 18 digits before the point"):
+        run(statement(line(one, amount="9" * 19)), tmp_path)
+
+
+def test_a_line_of_more_cells_than_there_are_columns_is_refused(floor: Logged, tmp_path: Path) -> None:
+    one, *rest = fills(floor)
+    assert refused(statement(line(one) + ";x"), tmp_path) == "line 2: it has 8 cells, the first line 7"
+    assert seen(run(statement(line(one) + ";;", *map(line, rest)), tmp_path)) == set()
+
+
+def test_a_mark_of_byte_order_is_no_part_of_a_column_whatever_the_encoding(floor: Logged, tmp_path: Path) -> None:
+    content = statement(*map(line, fills(floor)))
+    for encoding, marked in (
+        ("utf-8", b"\xef\xbb\xbf" + content),
+        ("utf-16-le", b"\xff\xfe" + content.decode().encode("utf-16-le")),
+    ):
+        StatementFormat.objects.update(encoding=encoding)
+        assert seen(run(marked, tmp_path)) == set()
+
+
+def test_a_sign_before_what_is_sold_says_no_more_than_the_side_and_the_side_where_there_is_no_column(
+    floor: Logged, tmp_path: Path
+) -> None:
+    floor.deal("a1", "EURUSD", Side.SELL, 20)
+    more(floor)
+    *bought, sold = fills(floor)
+    lines = [*map(line, bought), line(sold, side="V", amount="-20000")]
+    assert seen(run(statement(*lines), tmp_path)) == set()
+    with pytest.raises(services.UnableToReadStatement, match="'-10000' is not above zero"):
+        run(statement(line(bought[0], amount="-10000")), tmp_path)
+    StatementFormat.objects.update(columns={name: head for name, head in COLUMNS.items() if name != "side"})
+    assert seen(run(statement(*lines), tmp_path)) == set()
+    with pytest.raises(services.UnableToReadStatement, match="'0' is not above zero"):
+        run(statement(line(bought[0], amount="0")), tmp_path)
+
+
+def test_what_an_lp_lists_and_takes_back_in_one_file_is_no_execution(floor: Logged, tmp_path: Path) -> None:
+    """Neither a duplicate nor missing here; where we still have it, we have what the LP has not, on whatever day."""
+    kinds()
+    one, *rest = fills(floor)
+    others = [of(each) for each in rest]
+    stranger = [of(one, id="S1"), of(one, "Cancelled", id="S1", time="15.11.2023 10:00")]
+    assert seen(run(told(of(one), *others, *stranger), tmp_path)) == set()
+    later = told(of(one, "BUST", time="16.11.2023 10:00"))
+    assert seen(run(later, tmp_path)) == {("missing_there", one.fill_id)}
+    floor.restate(0, 0, 1)
+    more(floor)
+    after = run(later, tmp_path)
+    assert (seen(after), after.run.since) == (set(), date(2023, 11, 16))
+    assert seen(run(told(*stranger[::-1]), tmp_path)) == {("missing_there", each.fill_id) for each in rest}
+
+
+def test_a_file_ends_no_break_of_a_kind_that_it_says_nothing_of(floor: Logged, tmp_path: Path) -> None:
+    """Deals come in one file, what is held in another: the deals of a day agree, and the position differs still."""
+    kinds()
+    deals = [of(fill) for fill in fills(floor)]
+    held = [";EUR/USD;;1;;14.11.2023 23:59;;;position", ";USD;;5;;14.11.2023 23:59;;;balance"]
+    first = ";USD;;0;;14.11.2023 00:00;;;balance"
+    dear = of(fills(floor)[0], fee="9,99")
+    broken = {("position", "position:EURUSD"), ("cash", "cash:USD"), ("fee", fills(floor)[0].fill_id)}
+    assert seen(run(told(first, dear, *deals[1:], *held), tmp_path)) == broken
+    feeless = [";".join([*text.split(";")[:6], "", *text.split(";")[7:]]) for text in deals]
+    silent = run(told(*feeless), tmp_path)
+    assert (silent.run.breaks_gone, Break.objects.exclude(state="closed").count()) == (0, 3)
+    assert run(told(*deals), tmp_path).run.breaks_gone == 1
+    assert set(Break.objects.exclude(state="closed").values_list("kind", flat=True)) == {"position", "cash"}
+
+
+def test_days_are_those_that_are_given_each_by_itself_and_no_others(floor: Logged, tmp_path: Path) -> None:
+    content = statement(*map(line, fills(floor)))
+    day = date(2023, 11, 14)
+    late = refused(content, tmp_path, since=date(2023, 11, 15))
+    assert late == "its first day, 2023-11-15, is after its last, 2023-11-14"
+    assert refused(content, tmp_path, since=date(2023, 11, 15), until=date.max).endswith("1970-01-02 and 2999-12-31")
+    assert "1900" in refused(statement(line(fills(floor)[0], time="14.11.1900 00:00")), tmp_path)
+    assert "2999-12-31" in refused(statement(line(fills(floor)[0], time="31.12.9999 00:00")), tmp_path)
+    assert "there is no line" in refused(statement(), tmp_path, since=day)
+    outside = "line 2: 2023-11-14 is not in 2023-11-15 to 2023-11-16"
+    assert refused(content, tmp_path, since=date(2023, 11, 15), until=date(2023, 11, 16)) == outside
+    wide = {"since": date(2023, 11, 1)}
+    made = services.reconcile(
+        tenant="acorn", venue="LP1", content=content, file_name="x", folder=tmp_path, by="t", at=timezone.now(), **wide
+    )
+    assert (made.run.since, made.run.until, made.breaks) == (date(2023, 11, 1), day, [])
+
+
+def test_a_balance_of_no_currency_or_beyond_any_is_refused_by_its_line(floor: Logged, tmp_path: Path) -> None:
+    kinds()
+    for cells, says in (
+        (f";{'X' * 60};;1;;{DAY};;;balance", "at most 10 characters"),
+        (f";USD;;{'9' * 28};;{DAY};;;swap", "more than 18 digits before the point"),
+    ):
+        assert says in refused(told(of(fills(floor)[0]), cells), tmp_path)
+
+
+def test_an_option_that_the_lp_settled_is_held_no_more(floor: Logged, tmp_path: Path) -> None:
+    """INV-22: what we hold there is flat, and the cash of it came; the settlement itself is no line to look for."""
+    kinds()
+    deals = fills(floor)
+    lots = sum(fill.quantity for fill in deals)
+    fees = sum(round(fill.quantity * 100_000 * fill.price * 3 / 1_000_000, 2) for fill in deals)
+    made = sum(fill.quantity * (Decimal("1.2") - fill.price) for fill in deals) * 100_000
+    settled = VenueSettled(
+        venue="LP1", symbol="EURUSD", side=Side.SELL, quantity=lots, price=Decimal("1.2"), realised=Decimal(0),
+        currency="USD", occurred_at_us=floor.now_us,
+    )  # fmt: skip
+    last = floor.log[-1]
+    floor.log.append(replace(last, seq=last.seq + 1, command_id=f"{COMMANDS}{last.seq + 1:012d}", event=settled))
+    more(floor)
+    cash = f"{round(made - fees, 2)}".replace(".", ",")
+    stated = [f";USD;;0;;{DAY};;;balance", f";EUR/USD;;0;;{DAY};;;position", f";USD;;{cash};;{DAY};;;balance"]
+    assert seen(run(told(*map(of, deals), *stated), tmp_path)) == set()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("encoding", "rot13"), ("encoding", "hex"), ("encoding", "undefined"), ("delimiter", '"'), ("cancel_words", [])],
+)
+def test_a_format_by_which_no_file_can_be_read_is_refused(field: str, value: Any) -> None:
+    written = StatementFormat(venue="LP1", **{field: value})
+    with pytest.raises(ValidationError) as error:
+        written.clean()
+    assert set(error.value.message_dict) == {field}
