@@ -72,7 +72,7 @@ class StatementForm(forms.ModelForm):
                     by=self.by,  # type: ignore[attr-defined]
                     at=timezone.now(),
                 )
-            except (services.UnableToReadStatement, services.UnableToExport, selectors.UnableToReadFiles) as error:
+            except (services.UnableToReadStatement, *services.CAUSES) as error:
                 self.add_error("statement", str(error))
         return values
 

@@ -54,8 +54,8 @@ def _made(tenant: str, name: str, since: date, until: date) -> Document:
     if name == selectors.BEST_EXECUTION:
         try:
             reports.export(tenant=tenant, folder=default_folder())
-        except reports.UnableToExport as error:
-            # Another process is at it: what it has written by now is shown.
+        except reports.CAUSES as error:
+            # Another process is at it, or it is spoilt: what it has written by now is shown, or why not.
             log.warning("export_waits", tenant=tenant, reason=str(error))
     try:
         return selectors.report(tenant=tenant, name=name, since=since, until=until)

@@ -31,7 +31,11 @@ class Piece(NamedTuple):
 
 
 class UnableToReadFiles(Exception):
-    """Files are missing or overlap: figures made of them would be wrong and look right."""
+    """Files are missing, overlap or are spoilt: figures made of them would be wrong and look right."""
+
+
+class NothingThere(UnableToReadFiles):
+    """An export has been and found no event, for the broker is new: there is nothing to tell of it yet."""
 
 
 def default_folder() -> Path:
@@ -65,7 +69,9 @@ def opened(*, folder: Path, tenant: str, as_of: int = NO_END) -> Iterator[Log]:
     """Open a tenant's exported log up to event `as_of`; what came later is not seen. Raises UnableToReadFiles."""
     wanted = [piece for piece in pieces(folder=folder, tenant=tenant) if piece.first <= as_of]
     if not wanted:
-        raise UnableToReadFiles(f"{tenant}: nothing is exported yet; run `manage.py pnl export`")
+        if as_of > 0 and folder_of(folder=folder, tenant=tenant).exists():
+            raise NothingThere("its log had no event when it was exported last")
+        raise UnableToReadFiles("nothing is exported yet; run `manage.py pnl export`")
     # Its import takes a quarter of a second, which no other request should pay.
     import duckdb
 
@@ -73,7 +79,10 @@ def opened(*, folder: Path, tenant: str, as_of: int = NO_END) -> Iterator[Log]:
     try:
         connection.execute("SET autoinstall_known_extensions = false")
         paths = [str(piece.path) for piece in wanted]
-        files = connection.read_parquet(paths, hive_partitioning=False, union_by_name=True)
+        try:
+            files = connection.read_parquet(paths, hive_partitioning=False, union_by_name=True)
+        except duckdb.Error as error:
+            raise UnableToReadFiles(f"a file is spoilt, take it and those after it away and export: {error}") from error
         # Files of before have fewer columns; who asks finds nothing in them.
         for name in sorted({*LATER} - {*files.columns}):
             files = files.project(f"*, NULL::DECIMAL(38, 18) AS {name}")

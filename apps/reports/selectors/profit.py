@@ -46,7 +46,7 @@ FROM moves WHERE day <= $until::DATE GROUP BY ALL ORDER BY ALL
 """
 QUOTES = """
 SELECT business_date, symbol, max(seq) AS latest, arg_max(coalesce(benchmark_bid, arrival_bid, bid), seq),
-       arg_max(coalesce(benchmark_ask, arrival_ask, ask), seq)
+       arg_max(coalesce(benchmark_ask, arrival_ask, ask), seq), arg_max(epoch_us(recorded_at), seq)
 FROM log WHERE business_date <= $until::DATE AND symbol IS NOT NULL
   AND coalesce(benchmark_bid, arrival_bid, bid) IS NOT NULL AND coalesce(benchmark_ask, arrival_ask, ask) IS NOT NULL
 GROUP BY ALL ORDER BY latest
@@ -189,7 +189,8 @@ class _Quotes:
 
     def at(self, day: date) -> Marks:
         while self._at < len(self._rows) and self._rows[self._at][0] <= day:
-            _, symbol, _, bid, ask = self._rows[self._at]
-            self._marks[symbol] = Touch(exact(bid), exact(ask), 0)
+            _, symbol, _, bid, ask, at_us = self._rows[self._at]
+            # What is put on top may be another by night.
+            self._marks[symbol] = Touch(exact(bid), exact(ask), at_us)
             self._at += 1
         return self._marks

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from apps.audit import selectors as audit
-from apps.reports.selectors.files import Piece, folder_of, pieces
-from apps.reports.services.columns import table
+from apps.reports.selectors.files import Piece, UnableToReadFiles, folder_of, pieces
+from apps.reports.services.columns import UnableToTabulate, table
 from piggy.core.rollover import business_date
 from piggy.messaging.chain import Row
+from piggy.messaging.log_pages import UnableToRead
 
 FILE_ROWS_MAX = 100_000
 UNFINISHED = ".part"
@@ -29,6 +30,10 @@ TIP = b"piggy.hash"
 
 class UnableToExport(Exception):
     """Nothing was added: the files are not of this log, or somebody else is exporting it."""
+
+
+# All that keeps one broker's log from being exported, and says nothing of another's.
+CAUSES = (UnableToExport, UnableToReadFiles, UnableToTabulate, UnableToRead, OSError)
 
 
 class Exported(NamedTuple):
@@ -109,7 +114,10 @@ def _must_continue(tenant: str, last: Piece) -> None:
     """The last exported event has to be the log's own, else these files belong to another log."""
     import pyarrow.parquet as pq
 
-    kept = pq.read_schema(last.path).metadata[TIP].decode()
+    try:
+        kept = (pq.read_schema(last.path).metadata or {}).get(TIP, b"").decode()
+    except (ValueError, OSError) as error:
+        raise UnableToExport(f"{last.path} is spoilt, take it away and export again: {error}") from error
     row = next(audit.events(tenant=tenant, after=last.last - 1, until=last.last), None)
     if row is None or row.hash.hex() != kept:
         raise UnableToExport(f"{last.path.name} is not of this log: event {last.last} has another hash there")

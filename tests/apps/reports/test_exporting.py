@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 
 from apps.common.times import moment
-from apps.reports import selectors, services
+from apps.reports import selectors, services, tasks
 from piggy.core.orders import Side
 from piggy.messaging.chain import Row
 from tests.apps.reports.trading_days import Days, rows
@@ -129,6 +129,53 @@ def test_files_with_a_hole_or_of_another_log_are_refused(
     spoil(tmp_path, selectors.pieces(folder=tmp_path, tenant="acorn"))
     with pytest.raises(CommandError, match=says):
         call_command("pnl", "export", tenant="acorn", folder=tmp_path)
+
+
+def spoiled_bytes(folder: Path, path: Path) -> None:
+    path.chmod(0o600)
+    path.write_bytes(b"PAR1 and nothing of it PAR1")
+
+
+def test_a_broker_whose_files_are_spoilt_keeps_no_other_from_being_exported_or_shown(
+    logged: Days, birch: Any, as_tenant: Any, tmp_path: Path, settings: Any
+) -> None:
+    """By the command and by the chore; a broker of no events yet is said to be one, and is no fault."""
+    settings.PIGGY_HOME = tmp_path
+    folder = selectors.default_folder()
+    services.export(tenant="acorn", folder=folder)
+    out, said = StringIO(), StringIO()
+    with pytest.raises(CommandError, match="^birch: nothing is exported yet"):
+        call_command("pnl", "show", stdout=out, stderr=said)
+    assert "acorn: profit" in out.getvalue() and not said.getvalue()
+    assert tasks.export_logs() == 0
+    call_command("pnl", "show", stdout=StringIO(), stderr=said)
+    assert said.getvalue() == "birch: its log had no event when it was exported last\n"
+    with as_tenant("birch"):
+        append(rows(logged))
+    spoiled_bytes(folder, selectors.pieces(folder=folder, tenant="acorn")[-1].path)
+    assert tasks.export_logs() == len(logged.log)
+    for verb, out in (("export", StringIO()), ("show", StringIO())):
+        with pytest.raises(CommandError, match="^acorn: .*spoilt") as refused:
+            call_command("pnl", verb, stdout=out)
+        assert "birch: " in out.getvalue() and refused.value.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (("--as-of", "0"), "argument --as-of: '0' is not a whole number from 1 to 9223372036854775807"),
+        (("--as-of", "9" * 30), "is not a whole number from 1 to"),
+        (("--since", "2026-13-01"), "argument --since: '2026-13-01' is no date as 2026-11-20"),
+        (("--until", "0001-01-01"), "argument --until: '0001-01-01' is not from 1970-01-02 to 2999-12-31"),
+        (("--since", "2026-11-02", "--until", "2026-11-01"), "--since 2026-11-02 is after --until 2026-11-01"),
+    ],
+)
+def test_a_date_or_an_event_that_cannot_be_asked_for_is_named_with_its_limits(
+    acorn: Any, asked: tuple[str, ...], says: str
+) -> None:
+    with pytest.raises(CommandError) as refused:
+        call_command("pnl", "show", *asked)
+    assert says in str(refused.value)
 
 
 def test_two_exports_at_once_take_turns_and_people_get_a_table(logged: Days, tmp_path: Path) -> None:

@@ -16,10 +16,12 @@ from pyarrow import parquet
 from apps.reports import selectors
 from apps.reports.selectors.files import LATER, folder_of
 from apps.reports.services.exporting import write
+from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.money import ZERO, round_money
 from piggy.core.orders import Side
+from piggy.core.profiles import MarkupBand, PriceProfile, PriceSchedule, WeekWindow
 from piggy.core.rollover import business_date
 from tests.apps.reports.trading_days import Days, rows
 
@@ -124,6 +126,26 @@ def test_files_of_before_there_were_premiums_are_read_like_any() -> None:
         with selectors.opened(folder=Path(folder), tenant="acorn") as log:
             (found,) = selectors.profits(log=log, tenant="acorn", since=min(day), until=max(day))
     assert (found.premium, found.commission) == (ZERO, Decimal("7.13"))
+
+
+def test_what_is_open_is_valued_with_the_markup_of_that_time_of_the_day() -> None:
+    """INV-22: 50 points are put on in the hour after midnight, and it is evening."""
+    floor = Days()
+    band = MarkupBand(bid=Decimal(50), ask=Decimal(50))
+    nights = PriceSchedule(
+        windows=(WeekWindow(weekdays=tuple(range(7)), start_minute=0, end_minute=60),), bands=(band,)
+    )
+    profile = PriceProfile(bands=(MarkupBand(bid=Decimal(1), ask=Decimal(1)),), schedules=(nights,))
+    floor.do(cmd.ConfigurePricing(group="b", symbol="EURUSD", profile=profile))
+    floor.deal("b1", "EURUSD", Side.BUY, 100)
+    floor.note()
+    ((day, end),) = floor.ends.items()
+    with tempfile.TemporaryDirectory() as folder:
+        exported(floor, Path(folder))
+        with selectors.opened(folder=Path(folder), tenant="acorn") as log:
+            (found,) = selectors.profits(log=log, tenant="acorn", since=day, until=day)
+    # Bought a point over a spread of 12, sold a point under it.
+    assert found.floating == end.floating["b1", "EURUSD"] == Decimal(-14)
 
 
 def must_agree(floor: Days) -> None:

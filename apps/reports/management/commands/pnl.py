@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import getpass
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -22,7 +22,6 @@ from apps.reports import selectors, services
 from apps.tenants.selectors import active_schemas
 from apps.tenants.services import in_tenant
 from piggy.core.money import plain, round_money
-from piggy.messaging.log_pages import UnableToRead
 
 Row = tuple[str, ...]
 PROFIT_HEADS = (
@@ -33,6 +32,7 @@ SLIPPAGE_HEADS = ("Date", "Account", "Symbol", "In", "Fills", "Lots", "Spread", 
 BREAK_HEADS = ("Class", "Reference", "Symbol", "Ours", "Theirs", "Trade date", "Line", "State", "Owner", "Age")
 DAYS_BACK = 7
 DIFFERS = 3
+SEQ_DIGITS_MAX = 19
 # Columns of words; figures stand to the right.
 WORDS = {"Date", "Account", "Group", "Symbol", "In", *BREAK_HEADS} - {"Line", "Age"}
 WIDTH_PLAIN = 200
@@ -48,15 +48,15 @@ class Command(BaseCommand):
         verbs.add_parser("export", help="Add to the files what the event log holds beyond them; safe to repeat.")
         show = verbs.add_parser("show", help="Print profit and loss, or slippage, by date, account and symbol.")
         show.add_argument("what", nargs="?", choices=("profit", "slippage"), default="profit")
-        show.add_argument("--since", type=date.fromisoformat, default=None, help="A business date; a week back.")
-        show.add_argument("--until", type=date.fromisoformat, default=date.max)
-        show.add_argument("--as-of", type=int, default=selectors.NO_END, help="As it was when the log ended there.")
+        show.add_argument("--since", type=_day, default=None, help="A business date; a week back.")
+        show.add_argument("--until", type=_day, default=date.max)
+        show.add_argument("--as-of", type=_seq, default=selectors.NO_END, help="As it was when the log ended there.")
         show.add_argument("--csv", action="store_true")
         held = verbs.add_parser("reconcile", help="Hold an LP's statement against the log; exit 3 where they differ.")
         held.add_argument("statement", type=Path)
         held.add_argument("--venue", required=True)
-        held.add_argument("--since", type=date.fromisoformat, default=None, help="Its first trade date, if not told.")
-        held.add_argument("--until", type=date.fromisoformat, default=None)
+        held.add_argument("--since", type=_day, default=None, help="Its first trade date, if not told.")
+        held.add_argument("--until", type=_day, default=None, help="Its last, if not told.")
         for verb in verbs.choices.values():
             verb.add_argument("--tenant", default="", required=verb is held)
             verb.add_argument("--folder", type=Path, default=None, help="Where the files are; $PIGGY_HOME/pnl.")
@@ -67,18 +67,19 @@ class Command(BaseCommand):
         if options["tenant"] and options["tenant"] not in known:
             raise CommandError(f"There is no broker {options['tenant']!r}.", returncode=2)
         options["folder"] = options["folder"] or selectors.default_folder()
+        if options.get("since") and options.get("until") and options["since"] > options["until"]:
+            raise CommandError(f"--since {options['since']} is after --until {options['until']}.", returncode=2)
+        failed = []
         for tenant in [options["tenant"]] if options["tenant"] else known:
             try:
                 getattr(self, f"_{options['verb']}")(tenant, options)
-            except (
-                services.UnableToExport,
-                services.UnableToReadStatement,
-                services.UnableToTabulate,
-                selectors.UnableToReadFiles,
-                UnableToRead,
-                OSError,
-            ) as error:
-                raise CommandError(f"{tenant}: {error}", returncode=1) from error
+            except selectors.NothingThere as error:
+                self.stderr.write(f"{tenant}: {error}")
+            except (*services.CAUSES, services.UnableToReadStatement) as error:
+                failed.append(f"{tenant}: {error}")
+        # One at the end, so that one broker's log keeps no other's from being looked at.
+        if failed:
+            raise CommandError("\n".join(failed), returncode=1)
 
     def _export(self, tenant: str, options: dict[str, Any]) -> None:
         made = services.export(tenant=tenant, folder=options["folder"])
@@ -133,6 +134,24 @@ class Command(BaseCommand):
         out = StringIO()
         Console(file=out, width=None if sys.stdout.isatty() else WIDTH_PLAIN).print(shown)
         self.stdout.write(out.getvalue())
+
+
+def _day(text: str) -> date:
+    """Return a date that may be asked for, for the parser. Raises ArgumentTypeError."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no date as 2026-11-20") from error
+    if not selectors.FIRST_DAY <= day <= selectors.LAST_DAY:
+        raise ArgumentTypeError(f"{text!r} is not from {selectors.FIRST_DAY} to {selectors.LAST_DAY}")
+    return day
+
+
+def _seq(text: str) -> int:
+    """Return the number of an event, for the parser. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= SEQ_DIGITS_MAX and 0 < int(text) <= selectors.NO_END):
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {selectors.NO_END}")
+    return int(text)
 
 
 def _break(row: Any) -> Row:
