@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from piggy.core import events as ev
+from piggy.core import venue_cancels
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.guarantees import stops_of
 from piggy.core.money import ZERO
@@ -60,12 +61,14 @@ def _shrink_siblings(*, order: Order, lots: Decimal, execution: Execution) -> No
     state, group = execution.moment.state, order.terms.oco_group
     for order_id in sorted(state.oco.get((order.terms.account_id, group or ""), set()) - {order.order_id}):
         sibling = state.orders[order_id]
-        if sibling.routed:
+        if order.source == BRACKET and sibling.routed:
             continue
         if order.source == BRACKET:
             execution.reduce(order=sibling, lots=lots, reason=f"order {order.order_id} filled")
         elif execution.leaves(sibling) > 0:
-            execution.cancel(order=sibling, outcome="cancelled", reason=f"order {order.order_id} filled")
+            # What is out at a venue cannot be called back; what it gives back is not worked again.
+            reason = f"order {order.order_id} filled"
+            venue_cancels.end(orders=(sibling,), outcome="cancelled", reason=reason, execution=execution)
 
 
 def _protect(*, order: Order, lots: Decimal, execution: Execution) -> None:

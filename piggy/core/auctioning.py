@@ -145,7 +145,7 @@ def _collected(*, symbol: str, execution: Execution) -> list[Order]:
 def _takes_part(order: Order, state: State, execution: Execution) -> bool:
     terms = order.terms
     whole = terms.all_or_none or terms.minimum_quantity is not None
-    deals = (order.rests or _is_market(order, state)) and not whole
+    deals = (order.rests or _is_market(order, state)) and not whole and not order.cancelling
     return deals and execution.free(order) > 0 and not execution.waits(order)
 
 

@@ -26,7 +26,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention
 from piggy.core.pricing import at_least_as_good
 from piggy.core.standing import dealable_lots, may_deal
-from piggy.core.state import Order, State
+from piggy.core.state import Order
 
 _price = itemgetter(1)
 _PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
@@ -113,7 +113,9 @@ def _meet_level(
         resting = state.orders[order_id]
         account, free = state.accounts[resting.terms.account_id], execution.free(resting)
         open_ = free if not resting.terms.reduce_only else _reducible(resting, free, meeting, execution)
-        if open_ <= 0 or not state.groups[account.group].internal_cross or _other_deals(resting, meeting, state):
+        if open_ <= 0 or not state.groups[account.group].internal_cross:
+            continue
+        if order_id in execution.ending or _other_deals(resting, meeting, execution):
             continue
         if not may_deal(order=resting, execution=execution):
             continue
@@ -140,13 +142,13 @@ def _meet_level(
     return left
 
 
-def _other_deals(resting: Order, meeting: Meeting, state: State) -> bool:
-    """Return whether the other of an either-or pair deals already: then this one does not."""
+def _other_deals(resting: Order, meeting: Meeting, execution: Execution) -> bool:
+    """Return whether the other of an either-or pair deals already, or is out at a venue: then this one does not."""
     pair = (resting.terms.account_id, resting.terms.oco_group)
     if pair[1] is None:
         return False
-    met = (state.orders[cross.order_id].terms for cross in meeting.crosses)
-    return any((terms.account_id, terms.oco_group) == pair for terms in met)
+    met = (execution.moment.state.orders[cross.order_id].terms for cross in meeting.crosses)
+    return any((terms.account_id, terms.oco_group) == pair for terms in met) or execution.waits(resting)
 
 
 def _reducible(resting: Order, free: Decimal, meeting: Meeting, execution: Execution) -> Decimal:

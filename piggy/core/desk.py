@@ -191,13 +191,8 @@ class Desk:
         """Return the desk's own commands that are due: prices moved where somebody cares, or time ran out."""
         self._mark(now_us)
         state = self.state
-        touched = tuple(
-            sorted(
-                symbol
-                for symbol in self._due
-                if state.holders.get(symbol) or state.stops.get(symbol) or state.resting.get(symbol)
-            )
-        )
+        held = (state.holders, state.stops, state.resting)
+        touched = tuple(sorted(symbol for symbol in self._due if any(each.get(symbol) for each in held)))
         self._due.clear()
         late = self._deadlines.time_is_up(state=state, now_us=now_us) or self._session_changes(now_us)
         late = late or bool(self._options and self._expiry.is_due(of=self._options, moment=self.moment(now_us=now_us)))
@@ -354,8 +349,12 @@ class Desk:
         held = self.state.positions_of.get(event.account_id, ())
         self._due.update([self.state.positions[position_id].symbol for position_id in held])
 
-    def _charged(self, event: ev.SwapCharged) -> None:
+    def _concerned(self, event: ev.SwapCharged | ev.PhaseChanged) -> None:
         self._due.add(event.symbol)
+
+    def _stopped_or_opened(self, _: ev.TradingStateChanged) -> None:
+        """What was reached meanwhile does not wait for another price."""
+        self._due.update(self.state.stops, self.state.resting)
 
     def _remember(self, recorded: Recorded) -> None:
         """Keep the answer as the command's own events leave it, so that a repeat hears the first result."""
@@ -395,5 +394,7 @@ _FOLLOWS: dict[type, Callable[[Desk, Any], None]] = {
     ev.OrderTriggered: Desk._amended,
     ev.OrderFilled: Desk._filled,
     OrderFillBusted: Desk._dealt,
-    ev.SwapCharged: Desk._charged,
+    ev.SwapCharged: Desk._concerned,
+    ev.PhaseChanged: Desk._concerned,
+    ev.TradingStateChanged: Desk._stopped_or_opened,
 }

@@ -221,7 +221,8 @@ def _triggered(state: State, event: ev.OrderTriggered, recorded: Recorded) -> No
     order.triggered = True
     _wait_no_more(state, order)
     if order.rests:
-        state.resting[order.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=recorded.seq)
+        order.seq = recorded.seq  # From now on it stands where it came into the book, also once it is made smaller.
+        state.resting[order.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=order.seq)
 
 
 def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
@@ -229,7 +230,9 @@ def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
     before = order.leaves
     state.overrides.pop(order.order_id, None)
     book = state.resting[order.terms.symbol]
-    if order.rests:
+    # One whose venues were asked to end it has left the book, and does not come back by being made smaller.
+    stood = order.order_id in book
+    if stood:
         book.remove(order_id=order.order_id)
     order.terms = msgspec.structs.replace(
         order.terms, quantity=event.quantity, limit_price=event.limit_price, stop_price=event.stop_price
@@ -241,7 +244,7 @@ def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
     if event.verdict is not None:  # Somebody asked for it.
         _count_message(state, order.terms, recorded, event.notional)
         state.activity[order.terms.account_id].accept()
-    if order.rests:
+    if stood:
         book.add(order_id=order.order_id, terms=order.terms, seq=order.seq)
     elif order.order_id in state.stops.get(order.terms.symbol, ()):
         file_stop(state=state, order=order)

@@ -155,7 +155,7 @@ def _entered_anew(
         denied = ev.AmendmentDenied(order_id=order.order_id, account_id=terms.account_id, terms=terms, verdict=verdict)
         return [_refused("POST_ONLY", "limit_price", "it would take liquidity"), denied]
     execution.events.append(amended)
-    if made.acts:
+    if made.acts and not execution.waits(order):
         execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
         carry_out(order=changed, plan=made, execution=execution)
     return settled(execution=execution)

@@ -60,5 +60,8 @@ class RestingOrders:
     def __repr__(self) -> str:
         return f"RestingOrders({self._sides})"
 
+    def __contains__(self, order_id: str) -> bool:
+        return order_id in self._keys
+
     def __len__(self) -> int:
         return len(self._keys)

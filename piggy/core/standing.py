@@ -96,6 +96,13 @@ def may_deal(*, order: Order, execution: Execution) -> bool:
     return position is not None and position.side is not terms.side and execution.free(order) <= position.lots
 
 
+def reduces(*, order: Order, execution: Execution) -> bool:
+    """Return whether the account holds what the order would make smaller."""
+    account = execution.moment.account(order.terms.account_id)
+    position = execution.position(position_id_of(account=account, order=order))
+    return position is not None and position.side is not order.terms.side
+
+
 def dealable_lots(*, order: Order, quantity: Decimal, position: Position | None, execution: Execution) -> Decimal:
     """Return how many of `quantity` lots the order may deal: all, or for one that only reduces what there is to."""
     if not order.terms.reduce_only:

@@ -82,8 +82,8 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
     fill_client(order=order, child=child, command=command, lots=lots, execution=execution)
     closing = _missing_fill_came(command, child)
     if not closing:
-        if not end_if_asked(order=order, execution=execution) and not may_rest(order):
-            # It was sent for all that was shown: what was beyond that is not waited for.
+        if not end_if_asked(order=order, execution=execution):
+            # It was sent for all that was shown: what was beyond that waits only where it is a limit.
             end_if_nothing_works(order=order, execution=execution)
         return settled(execution=execution)
     left = child.leaves - command.quantity

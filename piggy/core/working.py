@@ -28,7 +28,7 @@ from piggy.core.ranking import Ranking
 from piggy.core.retrying import ATTEMPTS_MAX, may_rest, passed_over
 from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
-from piggy.core.standing import dealable_lots, may_deal, switched_off
+from piggy.core.standing import dealable_lots, may_deal, reduces, switched_off
 from piggy.core.state import Order
 from piggy.core.venue_room import full_venues
 from piggy.core.whole_orders import Way, is_whole, ways, whole_leg
@@ -262,9 +262,10 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
     """Cancel an order that may not rest once no leg of it lives anywhere."""
     if execution.sent(order) > 0 or execution.leaves(order) <= 0:
         return
-    if waits_for_auction(order=order, execution=execution):
+    if order.terms.reduce_only and not reduces(order=order, execution=execution):
+        execution.cancel(order=order, outcome="cancelled", reason="nothing left to reduce")
         return
-    if may_rest(order):
+    if waits_for_auction(order=order, execution=execution) or may_rest(order):
         return
     if order.refused_by and not execution.filled(order):
         execution.cancel(order=order, outcome="rejected", reason="refused by " + ", ".join(sorted(order.refused_by)))
