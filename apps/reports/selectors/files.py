@@ -70,7 +70,7 @@ def opened(*, folder: Path, tenant: str, as_of: int = NO_END) -> Iterator[Log]:
     wanted = [piece for piece in pieces(folder=folder, tenant=tenant) if piece.first <= as_of]
     if not wanted:
         if as_of > 0 and folder_of(folder=folder, tenant=tenant).exists():
-            raise NothingThere("its log had no event when it was exported last")
+            raise NothingThere("no event was in its log when it was exported last")
         raise UnableToReadFiles("nothing is exported yet; run `manage.py pnl export`")
     # Its import takes a quarter of a second, which no other request should pay.
     import duckdb

@@ -113,13 +113,13 @@ def test_the_report_is_a_page_and_three_kinds_of_file(
         assert dora.http.get(f"/desk/reports/{name}.html").status_code == 200
 
 
-def test_where_nothing_is_exported_the_page_says_so(
+def test_where_there_is_no_event_yet_the_page_says_so(
     acorn: Any, redis_server: Any, settings: Any, tmp_path: Path
 ) -> None:
     settings.PIGGY_HOME = tmp_path
     with in_tenant("acorn"):
         dora = Dealer()
-    assert "nothing is exported yet" in dora.http.get("/desk/reports/best-execution.html").content.decode()
+    assert "no event was in its log" in dora.http.get("/desk/reports/best-execution.html").content.decode()
 
 
 def test_bars_keep_their_side_of_zero_and_say_what_they_show() -> None:

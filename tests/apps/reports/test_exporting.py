@@ -149,7 +149,7 @@ def test_a_broker_whose_files_are_spoilt_keeps_no_other_from_being_exported_or_s
     assert "acorn: profit" in out.getvalue() and not said.getvalue()
     assert tasks.export_logs() == 0
     call_command("pnl", "show", stdout=StringIO(), stderr=said)
-    assert said.getvalue() == "birch: its log had no event when it was exported last\n"
+    assert said.getvalue() == "birch: no event was in its log when it was exported last\n"
     with as_tenant("birch"):
         append(rows(logged))
     spoiled_bytes(folder, selectors.pieces(folder=folder, tenant="acorn")[-1].path)
