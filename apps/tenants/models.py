@@ -19,6 +19,7 @@ class Tenant(TenantMixin):
     name = models.CharField(max_length=80)
     shard = models.CharField(max_length=40, default="main", help_text="The engine process that runs its desk.")
     is_active = models.BooleanField(default=True)
+    setup_error = models.TextField(blank=True, default="", help_text="Why it is off until set-up succeeds (F-27).")
     suspended_at = models.DateTimeField(null=True, blank=True, help_text="Since then nothing but closing is allowed.")
     logo_text = models.CharField(max_length=24, blank=True)
     colour_primary = models.CharField(max_length=7, default="#0ecb81", validators=[COLOUR])

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django_tenants.clone import CloneSchema
 from django_tenants.utils import schema_exists
 
@@ -16,6 +17,8 @@ from apps.tenants.backend import setup, shards, wall
 from apps.tenants.backend.pool import patience as patience
 from apps.tenants.backend.roles import become_owner as become_owner
 from apps.tenants.models import Domain, Tenant
+
+log = structlog.get_logger(__name__)
 
 
 class UnableToCreateTenant(Exception):
@@ -121,25 +124,46 @@ def mark_suspended(*, schema: str, at: datetime | None) -> None:
     selectors.forget_hosts()
 
 
-def set_up_database(*, verbosity: int = 1) -> list[str]:
+def set_up_database(*, verbosity: int = 1) -> tuple[list[str], dict[str, str]]:
     """Bring public, the template and every broker to this code's shape; returns the schemas, [] if all was so already.
 
-    Needs the owner's connection. Safe to run from several processes at once.
+    A broker whose schema cannot be migrated is off from then on, until it can, and the others run (F-27); those are
+    returned with the reason. Needs the owner's connection. Safe to run from several processes at once.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [setup.SETUP_LOCK])
     wanted = setup.fingerprint()
     if setup.stored_fingerprint() == wanted:
-        return []
+        return [], {}
     setup.migrate_shared(verbosity=verbosity)
     template = settings.TENANT_TEMPLATE_SCHEMA
     Tenant.objects.get_or_create(schema_name=template, defaults={"name": "Template", "is_active": False})
-    schemas = list(Tenant.objects.order_by("created_at").values_list("schema_name", flat=True))
-    for schema in schemas:
-        setup.migrate_schema(schema=schema, verbosity=verbosity)
-    setup.store_fingerprint(wanted)
+    setup.migrate_schema(schema=template, verbosity=verbosity)
+    brokers = Tenant.objects.exclude(schema_name=template).order_by("created_at")
+    schemas = list(brokers.values_list("schema_name", flat=True))
+    failed = {schema: why for schema in schemas if (why := _set_up(schema, verbosity))}
+    if not failed:
+        setup.store_fingerprint(wanted)
     connection.close()
-    return ["public", *schemas]
+    return ["public", template, *schemas], failed
+
+
+def _set_up(schema: str, verbosity: int) -> str:
+    """Migrate one broker and switch it on again if it was off for that; else switch it off and return why."""
+    try:
+        setup.migrate_schema(schema=schema, verbosity=verbosity)
+    except OperationalError:
+        # A lock, the disk, the server: no fault of this broker, and nothing to switch it off for.
+        raise
+    except Exception as error:
+        # The boundary of one broker.
+        log.exception("broker_not_migrated", tenant=schema)
+        connection.set_schema_to_public()
+        why = f"{type(error).__name__}: {str(error).strip()}"
+        Tenant.objects.filter(schema_name=schema, is_active=True).update(is_active=False, setup_error=why)
+        return why
+    Tenant.objects.filter(schema_name=schema).exclude(setup_error="").update(is_active=True, setup_error="")
+    return ""
 
 
 def _clone(*, source: str, target: str) -> None:

@@ -1,0 +1,69 @@
+"""A broker whose schema cannot be migrated is off until it can, and the others run (F-27)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.tenants import selectors
+
+ROOT = Path(__file__).resolve().parents[3]
+LAST = "select app, name from acorn.django_migrations where app = 'outbox' order by id desc limit 1"
+OFF = "select is_active, setup_error from public.tenants_tenant where schema_name = 'acorn'"
+
+
+@pytest.fixture
+def half_done(acorn: Any, owner_sql: Callable[..., list[Any]]) -> Iterator[Callable[[], None]]:
+    """Acorn has a table that its list of migrations does not know; returns what puts the list right again."""
+    owner_sql("alter table acorn.django_migrations no force row level security")
+    ((app, name),) = owner_sql(LAST)
+    owner_sql("delete from acorn.django_migrations where app = %s and name = %s", [app, name])
+    owner_sql("update guard.setup set fingerprint = 'of another program'")
+
+    def put_right() -> None:
+        # Set-up binds the owner again.
+        owner_sql("alter table acorn.django_migrations no force row level security")
+        if owner_sql(LAST) != [(app, name)]:
+            owner_sql("insert into acorn.django_migrations (app, name, applied) values (%s, %s, now())", [app, name])
+
+    yield put_right
+    put_right()
+    set_up()
+    owner_sql("alter table acorn.django_migrations force row level security")
+
+
+def set_up() -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "manage.py", "setup_database"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_f_27_a_broker_that_cannot_be_migrated_is_off_and_the_others_run(
+    half_done: Callable[[], None], birch: Any, owner_sql: Callable[..., list[Any]]
+) -> None:
+    done = set_up()
+    assert done.returncode == 0, done.stderr
+    assert "acorn IS OFF" in done.stderr
+    assert "birch" not in done.stderr
+    ((is_active, why),) = owner_sql(OFF)
+    assert not is_active
+    assert "already exists" in why
+    selectors.forget_hosts()
+    assert selectors.active_schemas() == ["birch"]
+    assert selectors.tenant_of_host(raw="acorn.localhost") is None
+    assert selectors.tenant_of_host(raw="birch.localhost") == birch
+    # The next set-up tries again, and switches on whom it had switched off, nobody else.
+    owner_sql("update public.tenants_tenant set is_active = false where schema_name = 'birch'")
+    half_done()
+    try:
+        done = set_up()
+        assert (done.returncode, done.stderr) == (0, "")
+        assert owner_sql(OFF) == [(True, "")]
+        assert selectors.active_schemas() == ["acorn"]
+    finally:
+        owner_sql("update public.tenants_tenant set is_active = true where schema_name = 'birch'")
+        selectors.forget_hosts()
