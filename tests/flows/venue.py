@@ -27,6 +27,7 @@ from psycopg import sql
 from piggy.core.events import AnyEvent, told_decision
 from piggy.local import keys, processes
 from piggy.messaging import codec
+from piggy.projector import projections
 from piggy.simulator import truth
 from piggy.simulator.config import LpConfig
 from tests.simulator.lp_range import free_ports
@@ -235,7 +236,10 @@ class RunningVenue:
             " union all select 'at the desk', cl_ord_id, state, filled from trading_childorder"
             " where state in ('sent', 'working', 'partially_filled', 'in_doubt')"
             " union all select 'not projected', name, '', c.seq from projection_cursor c"
-            " where c.seq < (select max(seq) from event_log)",
+            " where c.seq < (select max(seq) from event_log)"
+            # One that has projected nothing yet has no row.
+            " union all select 'projections begun', count(*)::text, '', 0 from projection_cursor"
+            f" having count(*) < {len(projections())}",
             tenant,
         )
 
