@@ -29,6 +29,9 @@ POLL_S = 0.5
 # 500 events an order costs half as much again as of 1,000, for every round loads and writes whose balance changed.
 ROUND_S, BUSY_ROUND_S = 0.05, 0.5
 BUSY_EVENTS = 200
+# A batch of one broker costs as much before its first event as for a hundred. So of many that grow each rests a while
+# after his, and his next is worth it: all of them together take one part in so many of the time, rests not too long.
+REST_SHARE, REST_S_MAX = 10, 2.0
 # Where there are more tasks than processors an order goes first; what people look at may be a moment late.
 NICE = 5
 RECONNECT_S = 1.0
@@ -107,13 +110,36 @@ def catch_up(*, tenant: str, name: str = "", rows_max: int = BATCH_ROWS_MAX) -> 
 
 
 def _catch_up(*, tenant: str, name: str, rows_max: int) -> int:
-    from django.db import transaction
-
-    from apps.common import bulk
     from apps.tenants.services import in_tenant
 
     wanted = {key: value for key, value in projections().items() if name in ("", key)}
-    with _no_collection(), in_tenant(tenant), transaction.atomic():
+    with _no_collection(), in_tenant(tenant):
+        # Most looks find nothing, and taking the cursors to see that writes more than it reads.
+        if not _has_news(wanted):
+            return 0
+        return _project(wanted, tenant, rows_max)
+
+
+def _has_news(wanted: dict[str, Projection]) -> bool:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select count(*), min(seq), (select coalesce(max(seq), 0) from event_log)"
+            " from projection_cursor where name = any(%s)",
+            [list(wanted)],
+        )
+        count, first, last = cursor.fetchone()
+    # A log that ends before its cursor lost its end, which whoever reads it says.
+    return bool(count < len(wanted) or first != last)
+
+
+def _project(wanted: dict[str, Projection], tenant: str, rows_max: int) -> int:
+    from django.db import transaction
+
+    from apps.common import bulk
+
+    with transaction.atomic():
         _wait_for_no_disk()
         cursors = _cursors(wanted)
         first = min(cursors.values())
@@ -232,6 +258,7 @@ class Follower:
         self._woken: set[str] = set()
         self._polled_s = -POLL_S
         self._subscriber: Any = None
+        self._rests_until_s: dict[str, float] = {}
         self._halted_until_s: dict[str, float] = {}
         self._halted: dict[str, str] = {}
         self._troubles = Troubles(redis_url=redis_url, name="projector")
@@ -254,6 +281,7 @@ class Follower:
                     self._look_for_tenants()
                     looked_at_s = time.monotonic()
                 found = {tenant: self._catch_up(tenant) for tenant in self._due()}
+                self._rest(found, began_s)
             except (OperationalError, InterfaceError) as error:
                 log.warning("projector_waits_for_database", error=str(error))
                 # Django keeps a connection that broke between transactions, and never asks for another by itself.
@@ -261,10 +289,10 @@ class Follower:
                 self._polled_s = -POLL_S
                 time.sleep(RECONNECT_S)
                 continue
-            self._woken = {tenant for tenant, count in found.items() if count == BATCH_ROWS_MAX}
-            if not self._woken:
-                round_s = BUSY_ROUND_S if sum(found.values()) >= BUSY_EVENTS else ROUND_S
-                time.sleep(max(0.0, began_s + round_s - time.monotonic()))
+            behind = {tenant for tenant, count in found.items() if count == BATCH_ROWS_MAX}
+            self._woken |= behind
+            if not behind:
+                time.sleep(max(0.0, began_s + ROUND_S - time.monotonic()))
                 self._sleep()
 
     def _catch_up(self, tenant: str) -> int:
@@ -298,12 +326,25 @@ class Follower:
         return 0
 
     def _due(self) -> list[str]:
-        """Return whose logs to look at: of those that woke us, and twice a second all of them."""
+        """Return whose logs to look at: of those that woke us, and twice a second all of them, but who rests."""
         now_s = time.monotonic()
         if now_s - self._polled_s >= POLL_S:
             self._polled_s = now_s
-            return self._tenants
-        return [tenant for tenant in self._tenants if tenant in self._woken]
+            self._woken.update(self._tenants)
+        self._rests_until_s = {tenant: at_s for tenant, at_s in self._rests_until_s.items() if at_s > now_s}
+        due = [tenant for tenant in self._tenants if tenant in self._woken and tenant not in self._rests_until_s]
+        self._woken.difference_update(due)
+        return due
+
+    def _rest(self, found: dict[str, int], began_s: float) -> None:
+        """Let those who had a batch, and are through with their log, rest the longer the more others have some too."""
+        rested = [tenant for tenant, count in found.items() if 0 < count < BATCH_ROWS_MAX]
+        if not rested:
+            return
+        others, each_s = len(self._rests_until_s.keys() | rested) - 1, (time.monotonic() - began_s) / len(rested)
+        busy_s = BUSY_ROUND_S if sum(found.values()) >= BUSY_EVENTS else 0.0
+        rest_s = max(busy_s, min(REST_S_MAX, REST_SHARE * others * each_s))
+        self._rests_until_s |= dict.fromkeys(rested, began_s + rest_s)
 
     def _look_for_tenants(self) -> None:
         from apps.tenants.selectors import active_schemas
@@ -323,7 +364,8 @@ class Follower:
         """Return when a tenant's log has grown, which is then in `_woken`, or all are to be looked at."""
         from piggy.messaging import streams
 
-        left_s = max(0.0, self._polled_s + POLL_S - time.monotonic())
+        rests = [at_s for tenant, at_s in self._rests_until_s.items() if tenant in self._woken]
+        left_s = max(0.0, min([self._polled_s + POLL_S, *rests]) - time.monotonic())
         if self._subscriber is None:
             time.sleep(left_s)
             return

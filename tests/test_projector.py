@@ -154,3 +154,82 @@ def test_a_log_that_was_longer_than_a_batch_is_looked_at_again_at_once(
 
     monkeypatch.setattr(projector, "catch_up", catch_up)
     assert follow(looked, Wire([]), 1) == [[*TENANTS, "birch", "birch"]]
+
+
+class Clock:
+    """Time that passes only while somebody sleeps, or a batch is made."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(projector, "time", clock)
+    return clock
+
+
+def rounds(clock: Clock, counts: dict[str, int], *, seconds: float, batch_s: float = 0.01) -> list[tuple[str, float]]:
+    """Return who was projected, and when (ms from the beginning), where a look finds so many events of each broker."""
+    follower = projector.Follower(redis_url="")
+    follower._tenants, follower._look_for_tenants = [*counts], lambda: None  # type: ignore[method-assign]
+    done: list[tuple[str, float]] = []
+
+    def catch_up(tenant: str) -> int:
+        if clock.now_s > 100 + seconds:
+            follower.stop()
+        if counts[tenant]:
+            done.append((tenant, round((clock.now_s - 100) * 1_000)))
+            clock.sleep(batch_s)
+            # What it has committed meanwhile says so.
+            follower._woken.add(tenant)
+        return counts[tenant]
+
+    follower._catch_up = catch_up  # type: ignore[method-assign]
+    follower.run()
+    return done
+
+
+def test_a_broker_alone_rests_only_while_there_is_much(clock: Clock) -> None:
+    assert rounds(clock, {"acorn": 1, "birch": 0}, seconds=0.12)[:3] == [("acorn", 0), ("acorn", 50), ("acorn", 100)]
+    clock.now_s = 100
+    much = {"acorn": projector.BUSY_EVENTS, "birch": 0}
+    assert [at for _, at in rounds(clock, much, seconds=1.1)][:3] == [0, 500, 1_000]
+
+
+def test_of_many_that_grow_each_rests_the_longer_the_more_there_are(clock: Clock) -> None:
+    few = rounds(clock, dict.fromkeys("abc", 1), seconds=1.0)
+    assert few[:6] == [("a", 0), ("b", 10), ("c", 20), ("a", 200), ("b", 210), ("c", 220)]
+    clock.now_s = 100
+    many = rounds(clock, dict.fromkeys("abcdefghij", 1), seconds=1.0)
+    assert [at for who, at in many if who == "a"][:2] == [0, 900]
+
+
+def test_nobody_rests_longer_than_he_may(clock: Clock) -> None:
+    slow = rounds(clock, dict.fromkeys("abc", 1), seconds=4.5, batch_s=0.5)
+    assert [at for who, at in slow if who == "a"][:3] == [0, 2_000, 4_000]
+
+
+def test_who_is_not_through_with_his_log_does_not_rest(clock: Clock) -> None:
+    counts = {"acorn": projector.BATCH_ROWS_MAX, "birch": 1}
+    assert rounds(clock, counts, seconds=0.04)[:4] == [("acorn", 0), ("birch", 10), ("acorn", 20), ("acorn", 30)]
+
+
+def test_who_was_still_is_looked_at_while_others_rest(clock: Clock) -> None:
+    """His wake-up is told at once; what woke who rests is kept until he is through."""
+    follower = projector.Follower(redis_url="")
+    follower._tenants, follower._polled_s = ["acorn", "birch", "cedar"], clock.now_s
+    clock.sleep(0.01)
+    follower._rest({"acorn": 1, "birch": 1}, clock.now_s - 0.02)
+    follower._woken |= {"acorn", "cedar"}
+    assert follower._due() == ["cedar"] and follower._due() == []
+    follower._sleep()
+    assert clock.now_s == pytest.approx(100.09), "slept until a rest was over, not until all are looked at"
+    assert follower._due() == ["acorn"]

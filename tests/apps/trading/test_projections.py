@@ -35,6 +35,26 @@ def books(acorn: Any, as_tenant: Any) -> Any:
         yield acorn
 
 
+def test_a_look_that_finds_nothing_takes_no_cursor(books: Any) -> None:
+    """Nothing is locked, and so nothing written; a projection that is new begins all the same."""
+    records.write(records.credited())
+    assert projector.catch_up(tenant="acorn") == 1
+
+    def cursors() -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute("select name, seq, xmin::text, xmax::text from projection_cursor order by name")
+            return list(cursor.fetchall())
+
+    before = cursors()
+    assert projector.catch_up(tenant="acorn") == 0 and cursors() == before and len(before) == 4
+    with connection.cursor() as cursor:
+        cursor.execute("update projection_cursor set seq = 0 where name = 'risk'")
+    assert projector.catch_up(tenant="acorn") == 1 and {seq for _, seq, *_ in cursors()} == {1}
+    with connection.cursor() as cursor:
+        cursor.execute("delete from projection_cursor where name = 'liquidity'")
+    assert projector.catch_up(tenant="acorn") == 1 and {seq for _, seq, *_ in cursors()} == {1}
+
+
 def test_a_fill_shows_as_order_fill_position_and_balance(books: Any) -> None:
     bought = records.filled(quantity=Decimal("0.4"), leaves=Decimal("0.6"), commission=Decimal(2))
     records.write(records.credited(), records.accepted(), bought)
