@@ -34,15 +34,25 @@ class Housekeeping:
         self._process: asyncio.subprocess.Process | None = None
         self._running = ("", 0)
 
-    async def look(self, *, connection: psycopg.AsyncConnection[Any], tips: Mapping[str, Tip]) -> None:
-        """Start a keeper for the tenant whose log has grown most since its last snapshot, if it is due."""
+    async def look(
+        self, *, connection: psycopg.AsyncConnection[Any], tips: Mapping[str, Tip], follows: bool = False
+    ) -> None:
+        """Start a keeper for the tenant whose log has grown most since its last snapshot, if it is due.
+
+        Who only `follows` starts one where its program has no snapshot at all, as while it is deployed: the engines
+        that come after it would read the log from its first event.
+        """
         if not self._is_free():
             return
         for tenant in tips.keys() - self._kept.keys():
             self._kept[tenant] = await self._newest(connection, tenant)
-        grown = {tenant: tip.seq - self._kept[tenant] for tenant, tip in tips.items()}
+        looked_at = [tenant for tenant in tips if not (follows and self._kept[tenant])]
+        grown = {tenant: tips[tenant].seq - self._kept[tenant] for tenant in looked_at}
         tenant = max(grown, key=lambda each: grown[each], default="")
         if tenant and grown[tenant] >= self._config.snapshot_events:
+            if follows and (kept := await self._newest(connection, tenant)):
+                self._kept[tenant] = kept
+                return
             self._running = tenant, tips[tenant].seq
             # In a session of its own, or it would share the engine's part of the processors (priority.py).
             self._process = await asyncio.create_subprocess_exec(

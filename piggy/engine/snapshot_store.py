@@ -37,14 +37,16 @@ INSERT: LiteralString = """
 INSERT INTO {schema}.engine_snapshot (fold, seq, part, body, mac, created_at)
 VALUES (%(fold)s, %(seq)s, %(part)s, %(body)s, %(mac)s, clock_timestamp()) ON CONFLICT DO NOTHING
 """
-# Segments that a kept live part may stand on stay; those of another fold, or that neither names, go.
+# Segments that a kept live part may stand on stay; those that neither names go. Those of another fold stay for a day:
+# while a deploy is under way engines of two programs serve, and it may be taken back.
 PRUNE: LiteralString = """
 DELETE FROM {schema}.engine_snapshot
- WHERE fold <> %(fold)s OR (part > 0 AND seq < %(seq)s AND NOT EXISTS (
+ WHERE CASE WHEN fold <> %(fold)s THEN created_at < clock_timestamp() - interval '1 day' ELSE
+       (part > 0 AND seq < %(seq)s AND NOT EXISTS (
          SELECT FROM unnest(%(seqs)s::bigint[], %(parts)s::int[]) AS named (its_seq, its_part)
           WHERE its_seq = seq AND its_part = part))
     OR (part = 0 AND seq < (SELECT min(seq) FROM (SELECT seq FROM {schema}.engine_snapshot
-         WHERE part = 0 AND fold = %(fold)s ORDER BY seq DESC LIMIT %(kept)s) AS latest))
+         WHERE part = 0 AND fold = %(fold)s ORDER BY seq DESC LIMIT %(kept)s) AS latest)) END
 """
 
 

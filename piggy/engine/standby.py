@@ -32,7 +32,7 @@ SELECT domain.domain, tenant.schema_name, tenant.shard = %s FROM public.tenants_
 
 
 class Warm:
-    """Desks by tenant, each with where it stands in its log; what cannot be read is `halted` in the status.
+    """Desks by tenant, each with where it stands in its log (`tips`); what cannot be read is `halted` in the status.
 
     Of those `untrusted` may be asked for again. What was lost of an `accepted` one its desk is told first of all.
     """
@@ -41,7 +41,7 @@ class Warm:
         self.desks: dict[str, Desk] = {}
         self.accepted: dict[str, tuple[Acceptance, Seen]] = {}
         self.untrusted: set[str] = set()
-        self._tips: dict[str, Tip] = {}
+        self.tips: dict[str, Tip] = {}
         self._config = config
         self._status = status
         self._witness = witness
@@ -59,7 +59,7 @@ class Warm:
         """Bring every desk of the shard to the end of its log."""
         tenants = await self.tenants(connection=connection)
         for tenant in self.desks.keys() - tenants:
-            del self.desks[tenant], self._tips[tenant]
+            del self.desks[tenant], self.tips[tenant]
         for tenant in sorted(tenants):
             await self._bring_up(connection, tenant)
 
@@ -76,7 +76,7 @@ class Warm:
         await self._bring_up(connection, tenant, asks=True)
         if tenant in self.desks:
             await recovery.last_seq(connection=connection, context_key=self._config.context_key, tenant=tenant)
-        desk, tip = self.desks.pop(tenant, None), self._tips.pop(tenant, None)
+        desk, tip = self.desks.pop(tenant, None), self.tips.pop(tenant, None)
         return None if desk is None or tip is None else (desk, tip)
 
     async def _bring_up(self, connection: psycopg.AsyncConnection[Any], tenant: str, *, asks: bool = False) -> None:
@@ -92,9 +92,9 @@ class Warm:
                 self._status.goals[tenant] = await recovery.last_seq(connection=connection, **_where(place))
                 await self._ask_the_witness(connection, tenant)
             if tenant in self.desks:
-                await recovery.catch_up(desk=self.desks[tenant], tip=self._tips[tenant], **place)
+                await recovery.catch_up(desk=self.desks[tenant], tip=self.tips[tenant], **place)
             else:
-                self.desks[tenant], self._tips[tenant] = await recovery.recover(**place)
+                self.desks[tenant], self.tips[tenant] = await recovery.recover(**place)
             self._status.halted.pop(tenant, None)
         except recovery.UnableToRead as error:
             if self._status.halted.get(tenant) != str(error):
@@ -111,7 +111,7 @@ class Warm:
             self._forget(tenant)
             raise
         else:
-            tip = self._tips[tenant]
+            tip = self.tips[tenant]
             self._status.progress[tenant] = tip.seq
             # Of what was accepted nothing is said before its desk skips the numbers that are lost: it may yet crash.
             if tenant not in self.accepted:
@@ -128,7 +128,7 @@ class Warm:
 
     def _forget(self, tenant: str) -> None:
         self.desks.pop(tenant, None)
-        self._tips.pop(tenant, None)
+        self.tips.pop(tenant, None)
 
 
 def _where(place: dict[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Term:
         self._config = config
         self._clock = clock
         self._witness = Witness(home=config.home)
+        self._housekeeping = Housekeeping(config=config)
         self._dispatch: Dispatch | None = None
         self._blameless: set[Place] = set()
 
@@ -78,6 +79,7 @@ class Term:
                 connection=first, shard=self._config.shard, holder=self._config.holder, life_s=self._config.lease_life_s
             )
             warm = Warm(config=self._config, status=self.status, witness=self._witness)
+            self._housekeeping = Housekeeping(config=self._config)
             try:
                 await self._win(lease, warm, reader, redis_client)
                 recall = Recall(connection=finder, context_key=self._config.context_key)
@@ -88,6 +90,7 @@ class Term:
                 await redis_client.aclose()
                 if lease.token:
                     await _release(lease)
+                await self._housekeeping.stop()
 
     async def drain(self) -> None:
         """Finish what was taken and take nothing more, so that giving the lease back leaves nothing half done."""
@@ -118,6 +121,7 @@ class Term:
                     self.status.token = await lease.acquire()
                 except UnableToHoldLease:
                     await warm.follow(connection=reader)
+                    await self._housekeeping.look(connection=reader, tips=warm.tips, follows=True)
                     # From now on a deploy may end the other engine.
                     if warm.has_prices() or time.monotonic() > cold_until_s:
                         self.status.state = "STANDBY"
@@ -241,14 +245,10 @@ class Term:
     async def _keep_following(
         self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm, entry: Reconciliation
     ) -> None:
-        housekeeping = Housekeeping(config=self._config)
-        try:
-            while True:
-                await asyncio.sleep(TENANTS_S)
-                await self._follow_tenants(journal, loop, reader, warm, entry)
-                await housekeeping.look(connection=reader, tips=journal.tips)
-        finally:
-            await housekeeping.stop()
+        while True:
+            await asyncio.sleep(TENANTS_S)
+            await self._follow_tenants(journal, loop, reader, warm, entry)
+            await self._housekeeping.look(connection=reader, tips=journal.tips)
 
     async def _follow_tenants(
         self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm, entry: Reconciliation

@@ -13,13 +13,16 @@ import pytest
 from psycopg import sql
 
 from piggy.engine import fold_version, keeper, recovery, snapshot, snapshot_store
+from piggy.engine.clock import Clock
 from piggy.engine.journal import Journal, Tip
 from piggy.engine.lease import Lease
+from piggy.engine.status import Status
+from piggy.engine.term import STANDBY_S, Term, serve
 from piggy.messaging import tree_heads
 from piggy.messaging.client import Client
 from piggy.messaging.identity import command_id_of
 from piggy.messaging.merkle import root_of
-from tests.engine.conftest import running
+from tests.engine.conftest import buy, envelope, running
 from tests.engine.ground import Ground
 from tests.engine.test_engine import open_desk
 from tests.engine.test_snapshot import busy_floor
@@ -108,19 +111,33 @@ async def test_a_head_that_was_written_over_is_not_grown_into_one_that_we_sign(l
     assert root is not None and root[0] == root_of(entries=[row[0] for row in rows])
 
 
-async def test_a_snapshot_of_another_fold_is_ignored_and_then_removed(
+async def test_f_27_snapshots_of_two_programs_stand_side_by_side_while_one_follows_the_other(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await ledger.write(until=100)
+    """Neither reads the other's, and neither takes it away before a day is over: a deploy may be taken back."""
+    monkeypatch.setattr(snapshot, "FINAL_KEPT", 3)
+    for until in (60, 100):
+        await ledger.write(until=until)
+        await ledger.keep()
+    with monkeypatch.context() as changed:
+        for module in (snapshot_store, fold_version):
+            changed.setattr(module, "fold_version", lambda: "changed")
+        assert await ledger.found_at() == 0
+        for until in (150, 200, 230):
+            await ledger.write(until=until)
+            await ledger.keep()
+        assert await ledger.found_at() == 230
+    assert await ledger.found_at() == 100, "whoever takes the deploy back need not begin at the first event"
+    with_snapshot, from_zero = await ledger.digests()
+    assert with_snapshot == from_zero
+    ledger.change(
+        "UPDATE {schema}.engine_snapshot SET created_at = created_at - interval '25 h' WHERE fold = 'changed'"
+    )
     await ledger.keep()
-    for module in (snapshot_store, fold_version):
-        monkeypatch.setattr(module, "fold_version", lambda: "changed")
-    assert await ledger.found_at() == 0
-    await ledger.write(until=150)
-    await ledger.keep()
-    assert await ledger.found_at() == 150
-    monkeypatch.undo()
-    assert await ledger.found_at() == 0, "the old fold's snapshot is gone"
+    with monkeypatch.context() as changed:
+        for module in (snapshot_store, fold_version):
+            changed.setattr(module, "fold_version", lambda: "changed")
+        assert await ledger.found_at() == 0
 
 
 @pytest.mark.parametrize("name", ["piggy.core.folding", "piggy.core.leaving", "piggy.messaging.upcasting"])
@@ -218,3 +235,32 @@ async def test_an_engine_has_its_log_kept_when_it_has_grown_enough(
                 await asyncio.sleep(0.2)
     await reader.close()
     assert found.tip.seq >= 5
+
+
+async def test_who_follows_has_the_first_snapshot_of_its_own_program_made_and_no_other(
+    ground: Ground, shard: str, tenant: str, tmp_path: Path
+) -> None:
+    """F-27: before a deploy's new engine takes over, or whoever starts after it would read the log from zero."""
+    client = Client(redis_url=ground.services.redis_url)
+    keeps_none = replace(ground.config(shard=shard), snapshot_events=10**9, home=tmp_path)
+    follows = Term(config=replace(keeps_none, snapshot_events=5, holder="next"), clock=Clock(), status=Status())
+    reader = await psycopg.AsyncConnection.connect(ground.services.database_url, autocommit=True)
+    place = {"connection": reader, "context_key": ground.context_key, "tenant": tenant}
+    async with running(keeps_none):
+        await open_desk(client, tenant)
+        following = asyncio.create_task(serve(term=follows))
+        async with asyncio.timeout(30):
+            while (found := await snapshot_store.newest(**place)) is None:
+                await asyncio.sleep(0.2)
+        assert found.tip.seq >= 5
+        assert follows.loop is None
+        while not follows._housekeeping._is_free():
+            await asyncio.sleep(0.05)
+        for _ in range(6):
+            await asyncio.to_thread(client.ask, tenant=tenant, envelope=envelope(buy("0.01")), wait_s=5)
+        await asyncio.sleep(3 * STANDBY_S)
+        assert follows.status.progress[tenant] > found.tip.seq + 5
+        assert follows._housekeeping._process is None, "that is the business of who holds the lease"
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+    await reader.close()
