@@ -17,7 +17,7 @@ from piggy.core.conversion import ONE, Conversion
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.guarantees import Settlement, settlement
 from piggy.core.margin import MarginTerms
-from piggy.core.margining import News, margin_of, news_of, positions_in, window_of
+from piggy.core.margining import News, latest_rate, margin_of, news_of, positions_in, window_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
 from piggy.core.orders import EXPIRY, OrderTerms
@@ -309,9 +309,9 @@ class Execution:
         self._charges[order.order_id] = Charge(before.accrued - event.commission_accrued, before.due - event.commission)
         account, instrument = self.moment.account(event.account_id), self.moment.instrument(event.symbol)
         margin, _ = self.moment.margins.of(state=self.moment.state, account=account, instrument=instrument)
-        bound, per_lot = self.margin_of_symbol(
-            account=account, symbol=event.symbol, terms=margin, rate=event.conversion_rate
-        )
+        lives = (self.life(position_id=each.position_id) for each in self._held(account, event.symbol))
+        rate = latest_rate(lives=lives) or event.conversion_rate
+        bound, per_lot = self.margin_of_symbol(account=account, symbol=event.symbol, terms=margin, rate=rate)
         self.events.append(msgspec.structs.replace(event, symbol_margin=bound, margin_per_lot=per_lot))
         short = self._book_money(account=account, amount=event.realised + event.commission + event.premium)
         self.write_off(account_id=account.account_id, amount=short)

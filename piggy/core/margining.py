@@ -5,7 +5,7 @@ Margin stands at the open prices, as the percents do: a change of settings, grou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -26,7 +26,7 @@ from piggy.core.margin import (
 )
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side
-from piggy.core.positions import COST_STEP, Position, netted_id
+from piggy.core.positions import COST_STEP, Life, Position, netted_id
 from piggy.core.state import State
 
 _NETTING = PositionMode.NETTING
@@ -184,14 +184,23 @@ def margin_of(
 def margin_now(*, state: State, account_id: str, symbol: str, now_us: int) -> Decimal:
     """Return what an account's holding of a symbol binds at its last fill's rate, once news windows are over."""
     account, instrument = state.accounts[account_id], state.instruments[symbol]
+    held = positions_in(state=state, account_id=account_id, symbol=symbol)
+    rate = latest_rate(lives=(state.lives.get(position.position_id) for position in held))
     return margin_of(
-        positions=positions_in(state=state, account_id=account_id, symbol=symbol),
+        positions=held,
         terms=terms_of(state=state, account=account, instrument=instrument),
         instrument=instrument,
         account=account,
-        rate=state.rates[(instrument.quote, account.currency)],
+        rate=rate or state.rates[(instrument.quote, account.currency)],
         now_us=now_us,
     ).quantize(COST_STEP)
+
+
+def latest_rate(*, lives: Iterable[Life | None]) -> Decimal | None:
+    """Return the rate of the latest fill that stands in these lives, as if what was taken back never was."""
+    fills = (fill for life in lives if life for fill in life.fills)
+    latest = max(fills, key=lambda fill: fill.seq, default=None)
+    return latest.rate if latest else None
 
 
 def open_lot_value(

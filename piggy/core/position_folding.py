@@ -191,8 +191,6 @@ def _bind(state: State, event: ev.OrderFilled | OrderFillBusted, margin: Decimal
     )
     if margin:
         state.margins[key] = margin
-    else:
-        state.news_until.pop(key, None)
 
 
 def _forget_position(state: State, event: ev.OrderFilled | OrderFillBusted) -> None:
@@ -204,6 +202,7 @@ def _forget_position(state: State, event: ev.OrderFilled | OrderFillBusted) -> N
     mine.discard(event.position_id)
     if not any(state.positions[held].symbol == event.symbol for held in mine):
         state.holders.get(event.symbol, set()).discard(event.account_id)
+        state.news_until.pop((event.account_id, event.symbol), None)
 
 
 def _count_exposure(exposure: Exposure, position: Position | None, sign: int) -> None:
