@@ -14,14 +14,13 @@ from piggy.core import venue_cancels
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.guarantees import stops_of
 from piggy.core.money import ZERO
+from piggy.core.orders import BRACKET as BRACKET
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention
 from piggy.core.positions import Position
 from piggy.core.profiles import GuaranteedStops
 from piggy.core.risk import verdict_on
 from piggy.core.routing import waiting
 from piggy.core.state import Order
-
-BRACKET = "bracket"
 
 
 def settled(*, execution: Execution) -> list[ev.AnyEvent]:

@@ -21,6 +21,7 @@ from piggy.core.margin_watch import safe_bands
 from piggy.core.margining import open_lot_value, positions_in, terms_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
+from piggy.core.orders import STOP_OUT as STOP_OUT
 from piggy.core.placing import take_on
 from piggy.core.positions import Position, filled
 from piggy.core.pricing import commission_plan
@@ -31,22 +32,27 @@ from piggy.core.stopout import Ladder, OpenLine, Rung, ladder, line_floating
 from piggy.core.triggering import keep_guarantees
 from piggy.core.working import plan
 
-STOP_OUT = "stop_out"
+HUNDRED = Decimal(100)
+RESTORED_PERCENT = Decimal(105)
 
 
 def watch_margin(*, account_id: str, execution: Execution) -> None:
     """Call margin once until it is restored, and stop the account out where its level says so.
 
-    Margin is called at the group's level, and at the maintenance margin where that is higher.
+    Margin is called at the group's level, and at the maintenance margin where that is higher. It is restored only once
+    the account is RESTORED_PERCENT of both, or nothing is bound any more: an account that hovers at its level would be
+    called and restored with every other tick. A stop-out waits for no notice.
     """
     moment = execution.moment
     if execution.deals_for(account_id=account_id):
         return  # The account is looked at again once these fills are in its state.
     funds, group = moment.funds(account_id), moment.group_of(account_id)
     level = _level(account_id=account_id, funds=funds, moment=moment)
-    if not funds.priced or level is None:
-        return
     called = account_id in moment.state.margin_called
+    if not funds.priced or level is None:
+        if funds.priced and called:
+            execution.events.append(ev.MarginRestored(account_id=account_id))
+        return
     is_low = level <= group.margin_call_percent or funds.equity <= funds.maintenance
     if is_low and not called:
         execution.events.append(
@@ -58,7 +64,7 @@ def watch_margin(*, account_id: str, execution: Execution) -> None:
                 maintenance=funds.maintenance,
             )
         )
-    elif not is_low and called:
+    elif called and _is_restored(level=level, funds=funds, group=group):
         execution.events.append(ev.MarginRestored(account_id=account_id, level_percent=level))
     elif not called and not _holds_options(account_id=account_id, moment=moment):
         bands = safe_bands(
@@ -69,6 +75,13 @@ def watch_margin(*, account_id: str, execution: Execution) -> None:
     bar = stop_out_percent(account=moment.account(account_id), group=group)
     if level <= bar if group.stop_out_inclusive else level < bar:
         _stop_out(account_id=account_id, funds=funds, level=level, execution=execution)
+
+
+def _is_restored(*, level: Decimal, funds: Funds, group: Group) -> bool:
+    """Return whether a called account is far enough above its group's level, and above its maintenance margin."""
+    bar, least = group.margin_call_percent * RESTORED_PERCENT, funds.maintenance * RESTORED_PERCENT
+    above = level > group.margin_call_percent and funds.equity > funds.maintenance
+    return above and level * HUNDRED >= bar and funds.equity * HUNDRED >= least
 
 
 def _level(*, account_id: str, funds: Funds, moment: Moment) -> Decimal | None:

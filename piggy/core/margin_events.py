@@ -19,7 +19,7 @@ class MarginCalled(Event, frozen=True, kw_only=True):
 
 
 class MarginRestored(Event, frozen=True, kw_only=True):
-    """The account is above its levels again; without a `level_percent` it holds nothing any more."""
+    """The account is well above its levels again; without a `level_percent` it binds nothing any more."""
 
     account_id: str
     level_percent: Decimal | None = None

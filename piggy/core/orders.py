@@ -7,7 +7,11 @@ from enum import StrEnum
 
 import msgspec
 
-EXPIRY = "expiry"  # The source of an order by which the desk settles an option.
+# Sources of the desk's own orders: what settles an option, closes for a person, stops an account out, and the exits of
+# an entry. Nobody sent them, so they are nobody's messages (P-14).
+EXPIRY, FLATTEN, STOP_OUT, BRACKET = "expiry", "flatten", "stop_out", "bracket"
+FORCED = frozenset({EXPIRY, FLATTEN, STOP_OUT})
+OF_THE_DESK = FORCED | {BRACKET}
 
 
 class Side(StrEnum):

@@ -14,12 +14,12 @@ from piggy.core.auctions import AuctionPhase
 from piggy.core.controls_order import STRICTNESS
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.guarantees import may_enter
+from piggy.core.orders import FLATTEN as FLATTEN
 from piggy.core.orders import TimeInForce
 from piggy.core.positions import Position, opening_lots
 from piggy.core.rollover import next_rollover_at_us
 from piggy.core.state import Order, State
 
-FLATTEN = "flatten"
 # The scope of one symbol at one venue; its key is VENUE/SYMBOL.
 VENUE_SYMBOL = "venue_symbol"
 _CONTINUOUS = AuctionPhase.CONTINUOUS

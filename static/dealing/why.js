@@ -117,7 +117,7 @@ const doubts = (row) => [
 export const OF_STRIP = {
   floating: (row) => [{ name: "Floating", value: money(row.floating), how: "Clients' open profit of every symbol, at the live mid of its currency against USD.", inputs: [["Log seq", row.seq]] }],
   realised: (row) => [{ name: "Realised today", value: money(row.realised), how: "What clients' closed lots made, every symbol at the live mid of its currency against USD.", inputs: [["Log seq", row.seq]] }],
-  "margin-calls": (row) => [{ name: "Margin calls", value: String(row.margin_calls), how: "Accounts whose margin level fell below their group's call level and has not come back.", inputs: [] }],
+  "margin-calls": (row) => [{ name: "Margin calls", value: String(row.margin_calls), how: "Accounts whose margin level fell to their group's call level and has not been 5 % above it since.", inputs: [] }],
   "orders-per-s": (row) => [{ name: "Orders/s", value: String(row.orders_per_s), how: "Orders that changed in the last whole second.", inputs: [] }],
 };
 
