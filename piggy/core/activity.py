@@ -193,6 +193,24 @@ class Activity:
         return self.seconds[-1]
 
 
+@dataclass(slots=True)
+class DayResults:
+    """What all accounts together brought and cost today, each in its own currency (P-20)."""
+
+    day: int = 0
+    sums: dict[str, Decimal] = field(default_factory=dict)
+
+    def add(self, *, at_us: int, currency: str, amount: Decimal) -> None:
+        """Count what an account of this `currency` was brought, or cost, below nothing."""
+        if at_us // DAY_US != self.day:
+            self.day, self.sums = at_us // DAY_US, {}
+        self.sums[currency] = self.sums.get(currency, ZERO) + amount
+
+    def today(self, *, now_us: int) -> dict[str, Decimal]:
+        """Return the sums of the day that `now_us` is in, by currency."""
+        return self.sums if now_us // DAY_US == self.day else {}
+
+
 def _younger(times: Iterable[int] | None, since_us: int) -> int:
     return sum([at_us > since_us for at_us in times or ()])
 

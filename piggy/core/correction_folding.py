@@ -46,7 +46,8 @@ def _order_fill_busted(state: State, event: OrderFillBusted, recorded: Recorded)
     result = event.realised + event.commission + event.premium
     state.balances[account_id] += result
     state.activity[account_id].result(at_us=recorded.recorded_at_us, amount=result)
-    state.tenant_activity.result(at_us=recorded.recorded_at_us, amount=result)
+    currency = state.accounts[account_id].currency
+    state.results_today.add(at_us=recorded.recorded_at_us, currency=currency, amount=result)
     _uncount_turnover(state, client, at_us)
     restate_position(state=state, event=event, client=client)
     if order.state is OrderState.FILLED:

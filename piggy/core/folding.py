@@ -23,7 +23,7 @@ from piggy.core.leaving_folding import ID_OF, LEAVING_HANDLERS, follow
 from piggy.core.margining import bind_anew
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
-from piggy.core.orders import OrderState, OrderTerms, OrderType, Side, TimeInForce
+from piggy.core.orders import FORCED, OF_THE_DESK, OrderState, OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.position_folding import bind, count_turnover, move_position, reserve, work
 from piggy.core.positions import netted_id
 from piggy.core.resting import RestingOrders
@@ -151,8 +151,9 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
     order = accepted_order(event=event, at_us=recorded.recorded_at_us, seq=recorded.seq)
     account_id = event.terms.account_id
     state.orders[order.order_id] = order
-    _count_message(state, event.terms, recorded, event.notional)
-    state.activity[account_id].accept()
+    if event.source not in OF_THE_DESK:
+        _count_message(state, event.terms, recorded, event.notional)
+        state.activity[account_id].accept()
     state.overrides.pop(event.verdict.terms_hash, None)
     state.open_orders.setdefault(account_id, set()).add(order.order_id)
     state.reserved[account_id] = state.reserved.get(account_id, ZERO) + event.margin_reserved
@@ -276,9 +277,13 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
         bind(state=state, order=order, lots=-event.quantity)
     result = event.realised - event.commission - event.premium
     state.balances[account_id] = state.balances.get(account_id, ZERO) + result
-    activity_of(state=state, account_id=account_id).execution(at_us=recorded.recorded_at_us, result=result)
-    state.tenant_activity.result(at_us=recorded.recorded_at_us, amount=result)
-    state.rates[(state.instruments[event.symbol].quote, state.accounts[account_id].currency)] = event.conversion_rate
+    activity, currency = activity_of(state=state, account_id=account_id), state.accounts[account_id].currency
+    if order.source in FORCED:
+        activity.result(at_us=recorded.recorded_at_us, amount=result)
+    else:
+        activity.execution(at_us=recorded.recorded_at_us, result=result)
+    state.results_today.add(at_us=recorded.recorded_at_us, currency=currency, amount=result)
+    state.rates[(state.instruments[event.symbol].quote, currency)] = event.conversion_rate
     held = state.positions.get(event.position_id)
     worked = event.quantity if works and not order.terms.reduce_only else ZERO
     move_position(state=state, event=event, at_us=recorded.occurred_at_us, seq=recorded.seq, worked=worked)

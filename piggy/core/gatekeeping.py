@@ -207,7 +207,7 @@ def _heed_activity(*, context: GateContext, replaces: Order | None, moment: Mome
     """Put in what the account and the tenant did lately."""
     state = moment.state
     now_us, limits, account_id = context.now_us, context.limits, context.account.account_id
-    activity, tenant = state.activity.get(account_id, NEVER_ACTIVE), state.tenant_activity
+    activity = state.activity.get(account_id, NEVER_ACTIVE)
     context.window_notional, context.executions = moment.lately(account_id=account_id, activity=activity, limits=limits)
     if context.sane:
         context.duplicate_at_us = repeated_at_us(context=context, activity=activity, replaces=replaces, state=state)
@@ -220,7 +220,7 @@ def _heed_activity(*, context: GateContext, replaces: Order | None, moment: Mome
         context.rejects_consecutive = activity.rejects_consecutive(now_us=now_us)
         context.rejects_percent = activity.rejects_percent(now_us=now_us)
     context.loss_today_account = activity.loss_today(now_us=now_us)
-    context.loss_today_tenant = tenant.loss_today(now_us=now_us)
+    context.loss_today_tenant = moment.loss_today_of_all(into=context.account.currency)
 
 
 def _least_sent(*, state: State, limits: Limits, now_us: int) -> int:

@@ -195,6 +195,16 @@ class Moment(msgspec.Struct, frozen=True):
             return funds.free_margin if funds.priced else None
         return free_margin_of(state=self.state, account_id=account_id, marks=self.marks, pairs=self.pairs)
 
+    def loss_today_of_all(self, *, into: str) -> Decimal | None:
+        """Return what all accounts together lost today, in the currency `into`; None where a rate is missing (P-20)."""
+        total = ZERO
+        for currency, amount in self.state.results_today.today(now_us=self.now_us).items():
+            rate = self.rate(source=currency, target=into, gain=amount > 0) if amount else ZERO
+            if rate is None:
+                return None
+            total += amount * rate
+        return max(ZERO, -total)
+
     def is_protected(self, account_id: str) -> bool:
         """Return whether the house bears what an account falls below nothing."""
         return is_protected(account=self.account(account_id), group=self.group_of(account_id))

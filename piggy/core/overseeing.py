@@ -152,8 +152,8 @@ def _uses(*, account_id: str, limits: Limits, moment: Moment) -> Iterator[Use]:
         yield "P-18", net, limits.position_net_max_lots, f"net lots of {symbol}"
         yield "P-18", gross, limits.position_gross_max_lots, f"gross lots of {symbol}"
     yield "P-20", activity.loss_today(now_us=now_us), limits.loss_daily_account_max, "the account's loss of the day"
-    tenant = state.tenant_activity.loss_today(now_us=now_us)
-    yield "P-20", tenant, limits.loss_daily_tenant_max, "the tenant's loss of the day"
+    if (lost := moment.loss_today_of_all(into=moment.account(account_id).currency)) is not None:
+        yield "P-20", lost, limits.loss_daily_tenant_max, "the tenant's loss of the day"
 
 
 def _exposures_used(*, groups: Iterable[tuple[str, str]], moment: Moment) -> Events:

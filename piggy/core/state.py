@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from piggy.core import events as ev
 from piggy.core.accounts import Account, Group, Strategy, TradingState, Venue
-from piggy.core.activity import Activity, LastSecond
+from piggy.core.activity import Activity, DayResults, LastSecond
 from piggy.core.answers import OrderView
 from piggy.core.auctions import AuctionRules, CrossedAt, SymbolPhase
 from piggy.core.clearance import Calendar, Locate, Override, Permissions
@@ -35,6 +35,7 @@ _WORKING = OrderState.WORKING
 _LIMIT = OrderType.LIMIT
 # What becomes a limit order once its price triggered it, where it names a limit.
 _BECOMES_LIMIT = (OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
+SUSPENDED_KEPT = 500  # Of the reports that fit no order; the log has those before.
 ANSWERS_KEPT = 500  # Of a venue, to tell a reject storm by.
 TRAIL_BYTES = 5  # Of a seq, in the trail of an order.
 OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
@@ -278,7 +279,7 @@ class State:
     profiles: dict[tuple[str, str], PriceProfile] = field(default_factory=dict)
     turnover: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
     activity: dict[str, Activity] = field(default_factory=dict)
-    tenant_activity: Activity = field(default_factory=Activity)
+    results_today: DayResults = field(default_factory=DayResults)
     messages: LastSecond = field(default_factory=LastSecond)
     venue_messages: LastSecond = field(default_factory=LastSecond)
     trading_states: dict[tuple[str, str], TradingState] = field(default_factory=dict)
@@ -353,6 +354,7 @@ class State:
     rolled: set[str] = field(default_factory=set)
     swap_owed: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     suspended: list[ev.VenueReportSuspended] = field(default_factory=list)
+    suspended_before: int = 0
 
 
 def parent_of(*, state: State, order_id: str) -> Order | Hedge:

@@ -28,7 +28,7 @@ from tests.core.leaving_twin import ACCOUNTS, Pair, act, of
 D = Decimal
 # What a desk that lets go holds otherwise: what it let go, where events are in its own log, and how it keeps count.
 KEEPS = {"orders", "hedges", "children", "venue_fills", "busted", "stragglers", "ended_late", "blocks_gone", "seq"}
-KEEPS |= {"grown_at_seq", "activity", "tenant_activity", "resting"}
+KEEPS |= {"grown_at_seq", "activity", "resting"}
 OWN = {"seq", "trail", "touched_at_us", "times_gone", "client_seq", "dealt"}
 
 
