@@ -17,7 +17,7 @@ from piggy.core.orders import OrderState, Side
 from piggy.core.position_folding import risk_of
 from piggy.core.routing import FREE, UNSCORED, share
 from piggy.core.routing_rules import VenueScore
-from piggy.core.state import Child, Dealt, Order, State, parent_of, record_of
+from piggy.core.state import SUSPENDED_KEPT, Child, Dealt, Order, State, parent_of, record_of
 from piggy.core.storms import NOT_SENT
 
 
@@ -149,6 +149,9 @@ def _child_in_doubt(state: State, event: ev.ChildOrderInDoubt, recorded: Recorde
 
 def _suspended(state: State, event: ev.VenueReportSuspended, recorded: Recorded) -> None:
     state.suspended.append(event)
+    if len(state.suspended) > SUSPENDED_KEPT:
+        del state.suspended[0]
+        state.suspended_before += 1
     state.parked.pop((event.venue, event.fill_id), None)
     state.venue_fills.add((event.venue, event.fill_id))
 

@@ -144,22 +144,32 @@ def doubt_rows(*, desk: Desk) -> Rows:
             "at": child.created_at_us,
             "text": "counts worst-case until the venue says what became of it",
         }
-    for at, report in enumerate(desk.state.suspended):
-        rows[f"suspended:{at}"] = {
-            "kind": "report",
-            "cl_ord_id": report.cl_ord_id,
-            "order_id": "",
-            "whose": "",
-            "venue": report.venue,
-            "symbol": "",
-            "side": "",
-            "quantity": None,
-            "filled": None,
-            "leaves": None,
-            "at": None,
-            "text": f"{report.code}: {report.text}",
-        }
+    gone = desk.state.suspended_before
+    if gone:
+        text = f"{gone} reports before these: manage.py log show --type VenueReportSuspended has them all"
+        rows["suspended:before"] = _report_row(cl_ord_id="", venue="", text=text)
+    for at, report in enumerate(desk.state.suspended, gone):
+        rows[f"suspended:{at}"] = _report_row(
+            cl_ord_id=report.cl_ord_id, venue=report.venue, text=f"{report.code}: {report.text}"
+        )
     return rows
+
+
+def _report_row(*, cl_ord_id: str, venue: str, text: str) -> Row:
+    return {
+        "kind": "report",
+        "cl_ord_id": cl_ord_id,
+        "order_id": "",
+        "whose": "",
+        "venue": venue,
+        "symbol": "",
+        "side": "",
+        "quantity": None,
+        "filled": None,
+        "leaves": None,
+        "at": None,
+        "text": text,
+    }
 
 
 def state_rows(*, desk: Desk) -> Rows:
@@ -180,7 +190,13 @@ def alert_rows(
     `troubles` says by its name what is wrong with a part of the machine itself; it comes first.
     """
     found: Rows = {}
-    of_desk = [*_venue_alerts(desk), *_request_alerts(desk), *_panel_alerts(panels), *_limit_alerts(desk)]
+    of_desk = [
+        *_venue_alerts(desk),
+        *_request_alerts(desk),
+        *_panel_alerts(panels),
+        *_limit_alerts(desk),
+        *_report_alerts(desk),
+    ]
     known = [*_troubles(troubles), *of_desk]
     for key, alert in known[:ALERTS_MAX]:
         found[key] = alert | {"key": key, "since": before[key]["since"] if key in before else now_us}
@@ -226,8 +242,17 @@ def _request_alerts(desk: Desk) -> Iterable[tuple[str, Row]]:
         yield f"request:{order_id}", _alert(RAISED, "request", f"Request {order_id}", text)
 
 
+def _report_alerts(desk: Desk) -> Iterable[tuple[str, Row]]:
+    """One alert for all reports that fit no order, so that they leave room for everything else."""
+    if reports := desk.state.suspended:
+        count, latest = desk.state.suspended_before + len(reports), reports[-1]
+        text = f"{count} so far, the latest of {latest.venue}: {latest.code}: {latest.text}"
+        yield "reports", _alert(LOUD, "doubt", "Venues reported what fits no order", text)
+
+
 def _panel_alerts(panels: Mapping[str, Rows]) -> Iterable[tuple[str, Row]]:
-    for key, row in panels["doubts"].items():
+    legs = ((key, row) for key, row in panels["doubts"].items() if row["kind"] == "leg")
+    for key, row in legs:
         yield f"doubt:{key}", _alert(LOUD, "doubt", f"{row['venue']} in doubt", f"{key}: {row['text']}")
     for key, row in panels["margin"].items():
         level, stop_out = row["level_percent"], row["stop_out_percent"]

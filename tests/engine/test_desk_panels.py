@@ -74,6 +74,44 @@ def test_a_leg_in_doubt_is_shown_with_what_it_may_still_become() -> None:
     assert alerts(floor)[f"doubt:{leg.cl_ord_id}"]["tone"] == "serious"
 
 
+def misreport(floor: Floor, count: int) -> None:
+    """LP1 acknowledges orders that it was never sent."""
+    for number in range(count):
+        never = cmd.RecordVenueAck(venue="LP1", cl_ord_id=f"N{number}", venue_order_id="", occurred_at_us=floor.now_us)
+        assert only(floor.do(never), ev.VenueReportSuspended)
+
+
+def test_f_14_reports_that_fit_no_order_leave_room_for_everything_else() -> None:
+    """F-14: hundreds of them are one alert, and what a dealer must see is not cut off behind them."""
+    floor = Floor()
+    misreport(floor, 150)
+    floor.do(cmd.SetTradingState(scope="group", key="b", state=TradingState.HALTED, reason="news", by="dora"))
+    shown = alerts(floor)
+    assert "state:group:b" in shown and [key for key in shown if key.startswith("doubt:")] == []
+    assert (
+        shown["reports"]["tone"] == "serious" and "150 so far, the latest of LP1: unknown" in shown["reports"]["text"]
+    )
+    assert [key for key in alerts(Floor()) if key == "reports"] == []
+    assert len(panels(floor)["doubts"]) == 150
+
+
+def test_f_14_the_latest_reports_are_kept_and_the_log_is_named_for_those_before(monkeypatch: Any) -> None:
+    """F-14: a venue that never ends misreporting does not make the desk larger and larger; no report is lost."""
+    monkeypatch.setattr("piggy.core.venue_folding.SUSPENDED_KEPT", 3)
+    floor = Floor()
+    misreport(floor, 3)
+    assert [*panels(floor)["doubts"]] == ["suspended:0", "suspended:1", "suspended:2"]
+    misreport(floor, 2)
+    rows = panels(floor)["doubts"]
+    assert [*rows] == ["suspended:before", "suspended:2", "suspended:3", "suspended:4"], "no row becomes another one"
+    assert (
+        rows["suspended:before"]["text"].startswith("2 reports before these") and rows["suspended:4"]["venue"] == "LP1"
+    )
+    assert "5 so far" in alerts(floor)["reports"]["text"]
+    told = [each.event for each in floor.log if isinstance(each.event, ev.VenueReportSuspended)]
+    assert len(told) == 5 and floor.desk.state.suspended == told[2:]
+
+
 def test_a_stopped_scope_is_shown_with_whoever_stopped_it() -> None:
     floor = Floor()
     floor.do(cmd.SetTradingState(scope="group", key="b", state=TradingState.HALTED, reason="news", by="dora"))
