@@ -127,7 +127,7 @@ def _exit(
                 order_id=order_id,
                 terms=exit_terms,
                 at_us=execution.moment.now_us,
-                config_version=group.version,
+                config_version=execution.moment.state.config_version,
                 checks=(ev.Check(code="BRACKET", passed=True, text=f"{text} of order {order.order_id}"),),
             ),
             routing=waiting(group=group, text=f"{text} of order {order.order_id}: waits for its price"),

@@ -119,28 +119,19 @@ def position_caps(*, context: GateContext) -> Check:
 
 
 def exposure_caps(*, context: GateContext) -> Check:
-    """P-19 (15c3-5 c1i): exposure of account, tenant, venue and firm with this order."""
+    """P-19 (15c3-5 c1i): what account, tenant, venue and firm would have open with this order."""
     if context.reduces:
         return _REDUCES["P-19"]
     if context.notional is None:
         return yes(code="P-19", passed=False, text=unpriced(context=context))
     limits = context.limits
-    added = _added(context)
-    firm = _sum(context.exposure_firm, added)
-    # All that one desk knows of its firm is this tenant.
-    tenant = firm if context.exposure_tenant is context.exposure_firm else _sum(context.exposure_tenant, added)
     return all_at_most(
         code="P-19",
         pairs=(
-            (firm, limits.exposure_firm_max, "the firm's exposure is too large"),
-            (tenant, limits.exposure_tenant_max, "the tenant's exposure is too large"),
-            # What an amendment gives back is at no venue.
-            (
-                _sum(context.exposure_venue, context.notional),
-                limits.exposure_venue_max,
-                "the venue's exposure is too large",
-            ),
-            (_sum(context.exposure_account, added), limits.exposure_account_max, "the account's exposure is too large"),
+            (context.exposure_firm, limits.exposure_firm_max, "the firm's exposure is too large"),
+            (context.exposure_tenant, limits.exposure_tenant_max, "the tenant's exposure is too large"),
+            (context.exposure_venue, limits.exposure_venue_max, "the venue's exposure is too large"),
+            (context.exposure_account, limits.exposure_account_max, "the account's exposure is too large"),
         ),
     )
 

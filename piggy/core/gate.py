@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+import msgspec
+
 from piggy.core.accounts import Account, Group, TradingState
 from piggy.core.clearance import Override as Override
 from piggy.core.clearance import Permissions as Permissions
@@ -35,8 +37,9 @@ class Request(StrEnum):
 class GateContext:
     """One order before the gate. Lots and prices as in the terms; money and exposures in the account's currency.
 
-    `position_net` is signed and `position_gross` unsigned, of this account in this symbol, before the order, as are the
-    exposures; where longs and shorts stand side by side (hedging), working orders of the other side count as gross.
+    `position_net` is signed and `position_gross` unsigned, of this account in this symbol, before the order; exposures
+    are what would be open with it. Where longs and shorts stand side by side (hedging), working orders of the other
+    side count as gross.
     `working_lots` are those of the account's other working orders on the order's side of the symbol.
     `closable` are the signed lots that the order could close where those are not `position_net` (hedging accounts).
     `filled` is what a REPLACE's order has dealt already: it is in the position, so only `open_lots` can still deal.
@@ -93,6 +96,7 @@ class GateContext:
     override: Override | None = None
     order_id: str = ""
     review_due_at_us: int | None = None
+    config_version: int = 0
     sane: bool = field(init=False, default=False)
     open_lots: Decimal = field(init=False, default=ZERO)
     reduces: bool = field(init=False, default=False)
@@ -107,7 +111,9 @@ class GateContext:
                 opposite = (held > 0) is (terms.side is _SELL)
                 self.reduces = opposite and open_lots + self.working_lots <= abs(held)
         if self.quote_at_us is not None and self.bid is not None and self.ask is not None:
-            self.age_ms = (self.now_us - self.quote_at_us) // 1_000
+            age_us = self.now_us - self.quote_at_us
+            # A part of a millisecond counts as one, so that nothing past a limit is at it.
+            self.age_ms = -(-age_us // 1_000) if age_us > 0 else age_us // 1_000
 
 
 def numbers_are_sane(*, terms: OrderTerms) -> bool:
@@ -147,11 +153,15 @@ def unpriced(*, context: GateContext) -> str:
 def all_at_most(*, code: str, pairs: tuple[tuple[Decimal | int | None, Decimal | int | None, str], ...]) -> Check:
     """Return one check for several (value, limit, text): the first that fails, else the last, which passed.
 
-    The values are compared before any text is made, for the gate stands in the way of every order.
+    All that fail are in the text. The values are compared before any is made, for the gate stands in the way of every
+    order.
     """
     for value, limit, text in pairs:
         if value is None or limit is None or value > limit:
-            return at_most(code=code, value=value, limit=limit, text=text)
+            failed = [at_most(code=code, value=each, limit=most, text=why) for each, most, why in pairs]
+            texts = [check.text for check in failed if not check.passed]
+            first = at_most(code=code, value=value, limit=limit, text=text)
+            return msgspec.structs.replace(first, text="; ".join(texts))
     return Check(code=code, passed=True, value=str(value), limit=str(limit))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -23,7 +22,6 @@ from piggy.core.margining import names_its_own, opposite_lots, positions_in, win
 from piggy.core.market import touch_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
-from piggy.core.open_risk import OpenRisk
 from piggy.core.option_margin import option_margin
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
@@ -32,6 +30,7 @@ from piggy.core.repeats import repeated_at_us
 from piggy.core.routing import only_passed_on
 from piggy.core.standing import phase_of
 from piggy.core.state import Order, State
+from piggy.core.venue_room import opened_by
 from piggy.core.working import street_price, treatment_of
 
 NEVER_ACTIVE = Activity()
@@ -127,6 +126,7 @@ def context_of(
         replaces.filled if replaces else ZERO,
     )
     context.request = _REPLACE if replaces else _NEW
+    context.config_version = state.config_version
     context.states = states = (
         _states(state=state, account=account, terms=terms) if state.trading_states else _ACTIVE_ONLY
     )
@@ -153,54 +153,24 @@ def _value(
     context.margin_free = _free_margin(moment=moment, account=account, replaces=replaces)
     context.conversion_rate = rate = moment.rate(source=instrument.quote, target=account.currency, gain=False)
     if replaces is not None:
-        context.replaced_notional = _replaced_notional(replaces=replaces, instrument=instrument, rate=rate)
+        context.replaced_notional = _replaced_notional(
+            replaces=replaces, instrument=instrument, rate=rate, currency=account.currency
+        )
     price = _reference_price(context=context, moment=moment) if context.sane else None
     if price is None or rate is None:
         return
-    unit = instrument.contract_size * price * rate
+    unit = lot_value(instrument=instrument, price=price, rate=rate, account_currency=account.currency)
     context.notional = terms.quantity * unit
     context.margin_required = _margin_required(
         context=context, margin=margin, price=price, rate=rate, held=held, others=others, replaces=replaces,
         moment=moment,
     )  # fmt: skip
-    _expose(context=context, unit=unit, moment=moment)
-
-
-def _expose(*, context: GateContext, unit: Decimal, moment: Moment) -> None:
-    """Put in what account, house and venues have open in all symbols (P-19), a lot of this one being worth `unit`.
-
-    The house is all that one desk knows of its firm. Routing keeps an order from a venue that has no room.
-    """
-    state, currency, instrument = moment.state, context.account.currency, context.instrument
-
-    def rate(source: str) -> Decimal | None:
-        return moment.rate(source=source, target=currency, gain=False)
-
-    def worth(risk: OpenRisk | None) -> Decimal | None:
-        return ZERO if risk is None else risk.worth(into=currency, rate=rate, instrument=instrument, unit=unit)
-
-    context.exposure_account = worth(state.account_risks.get(context.account.account_id))
-    context.exposure_tenant = context.exposure_firm = worth(state.house_risk)
-    context.exposure_venue = _least_exposed(context=context, state=state, worth=worth)
-
-
-def _least_exposed(
-    *, context: GateContext, state: State, worth: Callable[[OpenRisk | None], Decimal | None]
-) -> Decimal | None:
-    """Return what is open at the venue that has most room; one that the order fits is room enough."""
-    limit, least = context.limits.exposure_venue_max, None
-    unknown = False
-    for name, venue in state.venues.items():
-        if not venue.enabled or venue.shadow:
-            continue
-        found = worth(state.venue_risks.get(name))
-        if found is None:
-            unknown = True
-            continue
-        if limit is not None and context.notional is not None and found + context.notional <= limit:
-            return found
-        least = found if least is None else min(least, found)
-    return least if unknown or least is not None else ZERO
+    opened = opened_by(
+        terms=terms, lots=context.open_lots, before=replaces.leaves if replaces else ZERO, unit=unit,
+        currency=account.currency, moment=moment,
+    )  # fmt: skip
+    context.exposure_account, context.exposure_venue = opened.account, opened.venue
+    context.exposure_tenant = context.exposure_firm = opened.house
 
 
 def _heed_activity(*, context: GateContext, replaces: Order | None, moment: Moment) -> None:
@@ -362,12 +332,14 @@ def _option_margin_required(*, terms: OrderTerms, quantity: Decimal, moment: Mom
     return None if before is None or after is None else max(ZERO, after - before)
 
 
-def _replaced_notional(*, replaces: Order | None, instrument: Instrument, rate: Decimal | None) -> Decimal:
+def _replaced_notional(*, replaces: Order, instrument: Instrument, rate: Decimal | None, currency: str) -> Decimal:
     """Return the value that an amendment takes back: what it replaces, at its own price."""
-    if replaces is None or rate is None:
+    if rate is None:
         return ZERO
     price = replaces.terms.limit_price if replaces.terms.limit_price is not None else replaces.terms.stop_price
-    return ZERO if price is None else instrument.notional(lots=replaces.quantity, price=price) * rate
+    if price is None:
+        return ZERO
+    return replaces.quantity * lot_value(instrument=instrument, price=price, rate=rate, account_currency=currency)
 
 
 def _restricted(*, state: State, owner_id: str) -> frozenset[str]:

@@ -29,7 +29,7 @@ class UnableToSetLimit(ValueError):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Every limit that an order is held against; `version` is recorded in each verdict."""
+    """Every limit that an order is held against; `version` is that of the group's settings."""
 
     version: int = 1
     order_value_max: Decimal | None = None

@@ -68,6 +68,13 @@ class OpenRisk:
         if not (most or least or risk.buys):
             del self.symbols[instrument.symbol]
 
+    def lots_with(self, *, symbol: str, buys: Decimal = ZERO, sells: Decimal = ZERO) -> Decimal:
+        """Return the most lots, unsigned, that a symbol can come to with so many more to buy or to sell."""
+        known = self.symbols.get(symbol)
+        if known is None:
+            return max(buys, sells)
+        return max(abs(known.net + known.buys + buys), abs(known.net - known.sells - sells))
+
     def worth(
         self,
         *,

@@ -72,9 +72,12 @@ def assess(*, context: GateContext, order_id: str = "") -> Verdict:
         checks = (*[check(context=context) for check in PLAIN_CHECKS], *_UNJUDGED)
     if context.override is not None:
         checks = _overridden(checks, context)
-    version = context.limits.version
     return verdict_on(
-        order_id=order_id, terms=context.terms, at_us=context.now_us, config_version=version, checks=checks
+        order_id=order_id,
+        terms=context.terms,
+        at_us=context.now_us,
+        config_version=context.config_version,
+        checks=checks,
     )
 
 

@@ -1,12 +1,17 @@
-"""Venue room: which legs would take a venue past the exposure that is allowed there (P-19), or past its rate (P-14)."""
+"""Room: what account, house and venues have open with an order (P-19), and which legs a venue has no room for.
+
+That is for its exposure (P-19) or for its message rate (P-14).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 from piggy.core.accounts import Venue
 from piggy.core.limits import Limits
+from piggy.core.margin import lot_value
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.open_risk import OpenRisk
@@ -16,6 +21,52 @@ from piggy.core.routing import Leg
 FULL = "its exposure limit is reached"
 BUSY = "its message rate is used up"
 NOTHING = OpenRisk()
+
+
+class Opened(NamedTuple):
+    """What would be open with an order, in its account's currency, all that works counted as dealt; None: not known.
+
+    The house is all that one desk knows of its firm. `venue` is that which would have least, one where it fits if any.
+    """
+
+    account: Decimal | None
+    house: Decimal | None
+    venue: Decimal | None
+
+
+def opened_by(
+    *, terms: OrderTerms, lots: Decimal, before: Decimal, unit: Decimal, currency: str, moment: Moment
+) -> Opened:
+    """Return what so many `lots` of an order would leave open, each worth `unit`; `before` of them work already.
+
+    What it closes, or works the other way, is set off as a fill would set it off.
+    """
+    state, instrument = moment.state, moment.state.instruments[terms.symbol]
+    limit = state.effective_limits[state.accounts[terms.account_id].group].exposure_venue_max
+    more = ZERO if terms.reduce_only else lots - before
+
+    def rate(source: str) -> Decimal | None:
+        return moment.rate(source=source, target=currency, gain=False)
+
+    def worth(risk: OpenRisk | None, added: Decimal) -> Decimal | None:
+        risk = risk or NOTHING
+        together = _lots_with(risk, terms, added)
+        return risk.worth(into=currency, rate=rate, instrument=instrument, unit=unit, lots=together)
+
+    account, house = worth(state.account_risks.get(terms.account_id), more), worth(state.house_risk, more)
+    least, unknown = None, False
+    for name, venue in state.venues.items():
+        if not venue.enabled or venue.shadow:
+            continue
+        # What an amendment gives back is at no venue.
+        found = worth(state.venue_risks.get(name), lots)
+        if found is None:
+            unknown = True
+        elif limit is not None and found <= limit:
+            return Opened(account, house, found)
+        else:
+            least = found if least is None else min(least, found)
+    return Opened(account, house, least if unknown or least is not None else ZERO)
 
 
 def full_venues(
@@ -54,19 +105,24 @@ def _rate_used_up(name: str, limits: Limits, sending: Mapping[str, int], moment:
     return sent + ours >= most
 
 
+def _lots_with(risk: OpenRisk, terms: OrderTerms, lots: Decimal) -> Decimal:
+    if terms.side is Side.BUY:
+        return risk.lots_with(symbol=terms.symbol, buys=lots)
+    return risk.lots_with(symbol=terms.symbol, sells=lots)
+
+
 def _fits(leg: Leg, terms: OrderTerms, limit: Decimal, currency: str, moment: Moment) -> bool:
     risk, instrument = moment.state.venue_risks.get(leg.venue, NOTHING), moment.state.instruments[terms.symbol]
-    known = risk.symbols.get(terms.symbol)
-    net, buys, sells = (known.net, known.buys, known.sells) if known else (ZERO, ZERO, ZERO)
-    before = known.lots if known else ZERO
-    lots = abs(net + buys + leg.quantity) if terms.side is Side.BUY else abs(net - sells - leg.quantity)
-    if lots <= before:
+    lots = _lots_with(risk, terms, leg.quantity)
+    if lots <= risk.lots_with(symbol=terms.symbol):
         return True
 
     def rate(source: str) -> Decimal | None:
         return moment.rate(source=source, target=currency, gain=False)
 
     here = rate(instrument.quote)
-    unit = None if here is None else instrument.contract_size * leg.limit_price * here
+    unit = None
+    if here is not None:
+        unit = lot_value(instrument=instrument, price=leg.limit_price, rate=here, account_currency=currency)
     worth = None if unit is None else risk.worth(into=currency, rate=rate, instrument=instrument, unit=unit, lots=lots)
     return worth is not None and worth <= limit

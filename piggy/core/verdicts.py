@@ -36,7 +36,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the gate said of exactly these order fields (`terms_hash` is SHA-256 hex of them), when, and which gate.
 
-    `build` names the rules, `config_version` the limits that they held the order to; `at_us` is UTC microseconds.
+    `build` names the rules, `config_version` how often the desk had been configured by then; `at_us` is UTC
+    microseconds.
     """
 
     terms_hash: str

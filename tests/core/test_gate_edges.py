@@ -170,20 +170,23 @@ def test_a_leg_that_leaves_a_venue_as_much_the_other_way_fits(floor: Floor) -> N
 
 @pytest.mark.parametrize("spread", [0, 1])
 def test_a_venues_room_is_reckoned_at_the_dearer_rate(floor: Floor, spread: int) -> None:
-    """P-19: a lot of yen at 160, and one that is open there, are 200,000 dollars, and more where dollars cost more."""
+    """P-19: 16,000,000 yen that are open there are 100,000 dollars at 160, and more where dollars cost more.
+
+    Beside them a lot of gold's tenth is 20,000; a lot more of what is counted in dollars is a lot, whatever yen cost.
+    """
     order(floor, "USDJPY", Side.BUY, "1", account_id="a1")
     floor.fill(floor.children()[0], "160.000")
     for venue in ("LP1", "LP2", "LP3"):
         floor.quote(venue, str(160 - spread), str(160 + spread), "50", "USDJPY")
         floor.quote(venue, "2000.00", "2000.00", "50", "XAUUSD")
-    limit = {"USDJPY": D(200_001), "XAUUSD": D(120_001)}
+    limit = {"USDJPY": D(200_000), "XAUUSD": D(120_001)}
     for symbol, lots, price in (("USDJPY", D(1), D(160)), ("XAUUSD", D("0.1"), D(2_000))):
         allowed(floor, "a", exposure_venue_max=limit[symbol])
         terms = OrderTerms(account_id="a1", symbol=symbol, side=Side.BUY, quantity=lots)
         leg = Leg(venue="LP1", quantity=lots, limit_price=price)
         moment = floor.desk.moment(now_us=floor.now_us)
         full = full_venues(legs=[leg], terms=terms, opens=True, sending={}, moment=moment)
-        assert full == ({"LP1": FULL} if spread else {})
+        assert full == ({"LP1": FULL} if spread and symbol == "XAUUSD" else {})
 
 
 @pytest.mark.parametrize(("lots", "refused_by"), [("1.4", ""), ("1.6", "P-12")])

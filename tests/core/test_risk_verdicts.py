@@ -62,6 +62,7 @@ def test_all_reasons_are_returned_and_not_only_the_first():
         margin_percent=D(1),
         position_net=D(100),
         loss_today_account=D(10**6),
+        exposure_account=D(10**9),
         margin_required=D(10**6),
         quote_at_us=None,
     )
@@ -78,7 +79,7 @@ def test_the_order_of_the_controls_is_fixed_and_each_answers_once():
 
 
 def test_the_record_holds_the_hash_of_the_terms_and_value_and_limit_of_a_check():
-    verdict = assess(context=context(version=7), order_id="O1")
+    verdict = assess(context=context(config_version=7), order_id="O1")
     assert verdict.passed
     assert (verdict.order_id, verdict.at_us, verdict.build) == ("O1", NOW_US, GATE_BUILD)
     assert verdict.config_version == 7
@@ -257,8 +258,8 @@ def test_a_number_at_its_limit_does_not_hide_another_above_its_own():
     assert refused(venue_messages=199, tenant_messages=199, account_messages=10) == ["P-14"]
     assert refused(rejects_percent=D(50), rejects_consecutive=21) == ["P-16"]
     assert refused(orders_open=199, position_gross=D(38), position_net=D("18.01")) == ["P-18"]
-    at_limit = {"exposure_firm": D(4_780_000), "exposure_tenant": D(4_780_000), "exposure_venue": D(4_780_000)}
-    assert refused(**at_limit, exposure_account=D("4780000.01")) == ["P-19"]
+    at_limit = dict.fromkeys(("exposure_firm", "exposure_tenant", "exposure_venue"), D(5_000_000))
+    assert refused(**at_limit, exposure_account=D("5000000.01")) == ["P-19"]
     assert refused(loss_today_tenant=D(50_000), loss_today_account=D("1000.01")) == ["P-20"]
 
 
