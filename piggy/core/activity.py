@@ -206,7 +206,7 @@ class DayResults:
             self.day, self.sums = at_us // DAY_US, {}
         self.sums[currency] = self.sums.get(currency, ZERO) + amount
 
-    def today(self, *, now_us: int) -> dict[str, Decimal]:
+    def of_day(self, *, now_us: int) -> dict[str, Decimal]:
         """Return the sums of the day that `now_us` is in, by currency."""
         return self.sums if now_us // DAY_US == self.day else {}
 

@@ -198,7 +198,7 @@ class Moment(msgspec.Struct, frozen=True):
     def loss_today_of_all(self, *, into: str) -> Decimal | None:
         """Return what all accounts together lost today, in the currency `into`; None where a rate is missing (P-20)."""
         total = ZERO
-        for currency, amount in self.state.results_today.today(now_us=self.now_us).items():
+        for currency, amount in self.state.results_today.of_day(now_us=self.now_us).items():
             rate = self.rate(source=currency, target=into, gain=amount > 0) if amount else ZERO
             if rate is None:
                 return None

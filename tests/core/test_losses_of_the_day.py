@@ -119,4 +119,4 @@ def test_p_20_a_bust_takes_the_loss_back_and_a_new_day_forgets_it() -> None:
     floor.now_us += 86_400 * SECOND_US
     yen_at(floor, "150.000")
     assert refused(floor) == []
-    assert floor.desk.state.results_today.today(now_us=floor.now_us + 86_400 * SECOND_US) == {}
+    assert floor.desk.state.results_today.of_day(now_us=floor.now_us + 86_400 * SECOND_US) == {}
