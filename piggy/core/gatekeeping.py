@@ -334,10 +334,8 @@ def _option_margin_required(*, terms: OrderTerms, quantity: Decimal, moment: Mom
 
 def _replaced_notional(*, replaces: Order, instrument: Instrument, rate: Decimal | None, currency: str) -> Decimal:
     """Return the value that an amendment takes back: what it replaces, at its own price."""
-    if rate is None:
-        return ZERO
     price = replaces.terms.limit_price if replaces.terms.limit_price is not None else replaces.terms.stop_price
-    if price is None:
+    if rate is None or price is None:
         return ZERO
     return replaces.quantity * lot_value(instrument=instrument, price=price, rate=rate, account_currency=currency)
 

@@ -120,9 +120,8 @@ def _fits(leg: Leg, terms: OrderTerms, limit: Decimal, currency: str, moment: Mo
     def rate(source: str) -> Decimal | None:
         return moment.rate(source=source, target=currency, gain=False)
 
-    here = rate(instrument.quote)
-    unit = None
-    if here is not None:
-        unit = lot_value(instrument=instrument, price=leg.limit_price, rate=here, account_currency=currency)
-    worth = None if unit is None else risk.worth(into=currency, rate=rate, instrument=instrument, unit=unit, lots=lots)
+    if (here := rate(instrument.quote)) is None:
+        return False
+    unit = lot_value(instrument=instrument, price=leg.limit_price, rate=here, account_currency=currency)
+    worth = risk.worth(into=currency, rate=rate, instrument=instrument, unit=unit, lots=lots)
     return worth is not None and worth <= limit

@@ -11,11 +11,14 @@ import pytest
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account, Venue
+from piggy.core.gatekeeping import admit
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.open_risk import OpenRisk
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.core.quotefilter import AHEAD_MS_MAX
 from piggy.core.risk import assess
+from piggy.core.routing import Leg
+from piggy.core.venue_room import FULL, full_venues
 from tests.core.floor import CLEARED, EURUSD, SECOND_US, Floor, only
 from tests.core.gate_cases import NOW_US, REQUESTS, context, refused
 from tests.core.test_desk_stopout import floor_of
@@ -134,6 +137,26 @@ def test_p_07_in_the_accounts_own_base_currency_a_lot_is_a_lot_at_any_price(lots
         found = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="euros", quantity=D(amended)))[0]
         assert (found.code if isinstance(found, ev.CommandRefused) else "") == code
     assert floor.desk.state.activity["euros"].within(now_us=floor.now_us, value_s=60, executions_s=60)[0] == 250_000
+
+
+def test_a_leg_whose_worth_nobody_knows_fits_nowhere(floor: Floor) -> None:
+    """P-19: without a rate into the account's currency there is no telling."""
+    krone = msgspec.structs.replace(EURUSD, symbol="EURNOK", quote="NOK")
+    floor.do(cmd.ConfigureInstrument(instrument=krone))
+    terms = OrderTerms(account_id="a1", symbol="EURNOK", side=Side.BUY, quantity=D(1))
+    legs = [Leg(venue="LP1", quantity=D(1), limit_price=D(11))]
+    moment = floor.desk.moment(now_us=floor.now_us)
+    assert full_venues(legs=legs, terms=terms, opens=True, sending={}, moment=moment) == {"LP1": FULL}
+
+
+def test_an_amendment_of_what_has_no_value_gives_nothing_back(floor: Floor) -> None:
+    """P-12: a trailing stop that came without a market has no price yet, and what it is worth now is all new."""
+    ask(floor, "b1", Side.BUY, "1")
+    order = floor.order(1)
+    order.terms = msgspec.structs.replace(order.terms, limit_price=None)
+    terms = msgspec.structs.replace(order.terms, limit_price=D(AT), quantity=D(2))
+    admission = admit(order_id="O000000001", terms=terms, moment=floor.desk.moment(now_us=floor.now_us), replaces=order)
+    assert admission.notional_added == admission.notional == 220_000
 
 
 @pytest.mark.parametrize(("late_us", "codes"), [(0, []), (1, ["P-11", "P-09"]), (1_000, ["P-11", "P-09"])])
