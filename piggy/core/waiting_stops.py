@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 from piggy.core.orders import OrderTerms, OrderType, Side
 
-TRAILING_STEPS = 10  # A trailing stop follows in steps of no less than this part of its distance.
+# A trailing stop follows every tick, as on other platforms. So small a part of its distance further than it stands
+# is the price that moves it: one that it stands behind already would move it nowhere, again and again.
+TRAILING_PARTS = 1_000_000
 AT_ONCE = Decimal("-Infinity")  # Any price has come to whoever waits for this one.
 _BUY, _TOUCHED, _TRAILING = Side.BUY, OrderType.MARKET_IF_TOUCHED, OrderType.TRAILING_STOP
 
@@ -118,7 +120,7 @@ def _reaches(terms: OrderTerms) -> tuple[Decimal | None, Decimal | None]:
     deals = None if stop is None else stop if rising else -stop
     follows = None
     if terms.type is _TRAILING and distance is not None:
-        # The price is this much past where it was when the stop was put behind it. One that has no stop yet gets it.
-        ahead = distance + distance / TRAILING_STEPS
+        # The price is past where it was when the stop was put behind it. One that has no stop yet gets it.
+        ahead = distance + distance / TRAILING_PARTS
         follows = AT_ONCE if stop is None else ahead - stop if rising else ahead + stop
     return (deals, follows) if rising else (follows, deals)

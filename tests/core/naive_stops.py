@@ -48,10 +48,9 @@ def trigger_stops(*, symbol: str, execution: Execution) -> None:
 
 
 def _is_left_behind(order: Order, price: Decimal) -> bool:
-    """Whether a trailing stop is a tenth of its distance, or more, further from the price than it is to be."""
+    """Whether a trailing stop is further from the price than it is to be."""
     terms = order.terms
     assert terms.trailing_distance is not None, order
     if terms.stop_price is None:
         return True
-    away = terms.side.sign * (terms.stop_price - price)
-    return (away - terms.trailing_distance) * 10 >= terms.trailing_distance
+    return terms.side.sign * (terms.stop_price - price) > terms.trailing_distance

@@ -341,13 +341,15 @@ def test_a_trailing_stop_of_no_price_yet_gets_it_with_the_first() -> None:
 
 
 @pytest.mark.parametrize("side", list(Side))
-def test_a_trailing_stop_follows_at_a_tenth_of_its_distance_and_not_a_point_before(floor: Floor, side: Side) -> None:
+def test_a_trailing_stop_follows_every_tick_and_stands_where_the_price_stands(floor: Floor, side: Side) -> None:
+    """As a client of any other platform has it: its distance behind the best price there was, to the tick."""
     floor.place("b1", side, "0.1", type=TRAILING, trailing_distance=D("0.00500"))
     ahead = -side.sign
-    assert not jump(floor, str(ahead * D("0.00049")))
-    (moved,) = only(jump(floor, str(ahead * D("0.00050"))), ev.OrderAmended)
     street = D("1.10013") if side is Side.BUY else D("1.09999")
-    assert moved.stop_price == street + ahead * D("0.00050") + side.sign * D("0.00500")
+    for points in ("0.00001", "0.00002", "0.00050"):
+        (moved,) = only(jump(floor, str(ahead * D(points))), ev.OrderAmended)
+        assert moved.stop_price == street + ahead * D(points) + side.sign * D("0.00500")
+        assert not jump(floor, str(ahead * D(points)))
     assert not jump(floor, "0"), "it never goes back"
     assert triggered(jump(floor, str(side.sign * D("0.00450")))) == ["O000000001"]
 
