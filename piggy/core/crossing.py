@@ -1,8 +1,9 @@
 """Crossing: which resting client orders an incoming one would meet in the internal book, in price-time order.
 
 An iceberg shows one slice at a time and goes to the back of its price when the slice is gone. An order that is all or
-none, or has a minimum, is passed over by who cannot fill that. Orders of the same beneficial owner never trade with
-each other; the incoming order's self-trade prevention says what happens instead.
+none, or has a minimum, is passed over by who cannot fill that; once several together can, it deals (rematching.py).
+Orders of the same beneficial owner never trade with each other; the incoming order's self-trade prevention says what
+happens instead.
 
 These are the rules of the compiled book (book.pyx), and a property test holds both to the same fills, queues and
 reductions on random commands. The desk does not drive that book: it decides on top of what one command has decided so
@@ -121,7 +122,7 @@ def _meet_level(
             continue
         meeting.touched = True
         offered = _offered(resting, open_)
-        if _needs(resting, free) > min(left, offered):
+        if needs(resting=resting, open_=free) > min(left, offered):
             continue
         if account.owner_id == owner:
             left -= _prevent(stp=stp, resting=resting, lots=min(left, open_), meeting=meeting)
@@ -175,8 +176,8 @@ def _offered(resting: Order, open_: Decimal) -> Decimal:
     return open_ if resting.terms.display_quantity is None else min(open_, resting.shown)
 
 
-def _needs(resting: Order, open_: Decimal) -> Decimal:
-    """Return the least lots that the resting order may be filled with at once."""
+def needs(*, resting: Order, open_: Decimal) -> Decimal:
+    """Return the least lots that a resting order, of which `open_` may deal, may be filled with at once."""
     if resting.terms.all_or_none:
         return open_
     minimum = resting.terms.minimum_quantity

@@ -27,6 +27,7 @@ from piggy.core.orders import Side, TimeInForce
 from piggy.core.overseeing import limits_due
 from piggy.core.pricing import at_least_as_good, nearest_price
 from piggy.core.profiles import builds_of
+from piggy.core.rematching import rematch
 from piggy.core.standing import expires_at_us, is_group_stopped, may_deal
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
@@ -48,6 +49,7 @@ def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
     for symbol in command.symbols:
         trigger_stops(symbol=symbol, execution=execution)
         _fill_touched(symbol=symbol, execution=execution)
+        rematch(symbol=symbol, execution=execution)
     accounts = command.accounts
     if accounts is None:
         accounts = tuple(sorted(moment.watch.unsafe_holders(symbols=command.symbols, holders=state.holders)))
