@@ -77,8 +77,8 @@ def test_tenants_who_all_wait_take_turns_of_several_each_for_a_tenant_costs_a_co
 
 def test_f_32_who_comes_again_and_again_waits_for_one_turn_of_a_flood_and_never_makes_it_wait_for_two() -> None:
     lines, taken = Lines[Thing](), ""
-    lines.extend(Thing("f", number) for number in range(100))
-    for number in range(60):
+    lines.extend(Thing("f", number) for number in range(10 * TURN))
+    for number in range(3 * (TURN + 1) + 9):
         if not lines.waiting(tenant="o"):
             lines.append(Thing("o", number))
         taken += lines.popleft().tenant
