@@ -10,6 +10,7 @@ from piggy.adapters.fix.config import Dialect, FillRule, SessionConfig
 from piggy.adapters.fix.messages import SOH, at_us, fields, happened_at_us, order_id_of
 from piggy.adapters.fix.refresh import Refresher
 from piggy.adapters.fix.refusals import REJECTS, REPLACE_REFUSED, REPLACED, cancelled_id, refused
+from piggy.adapters.fix.sense import ENDING, FILLS, check, size_of
 from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport, VenueReport
 from piggy.core.commands import (
     AnyCommand,
@@ -26,9 +27,8 @@ from piggy.core.market import Level, VenueQuote
 from piggy.core.money import plain
 from piggy.core.orders import Side
 
-_FILLS = frozenset("F12")
 _RESTATING = frozenset("HG")  # Trade cancel and trade correct.
-_ENDING, _OF_A_REQUEST = frozenset("348C"), frozenset("456CE")
+_OF_A_REQUEST = frozenset("456CE")
 # Replaced, stopped, suspended, calculated, restated, triggered, and what is pending.
 _PASSING = frozenset("5679ABDEJKL")
 # What an order may be by 39; while its cancel or replacement is pending it works.
@@ -37,7 +37,7 @@ _SIDES = {"1": Side.BUY, "2": Side.SELL}
 _DUPLICATE_ORDER, _UNKNOWN_ORDER, _ANSWERS_REPLACE = "6", "5", "2"
 # The order is being cancelled already, or this very request came twice.
 _CANCEL_UNDER_WAY = ("3", "6")
-_TEXT_MAX, UNITS_DIGITS_MAX = 200, 24
+_TEXT_MAX = 200
 # 8, 9 and 35 come first, in this order.
 _MASS_QUOTE = "35=i"
 # Of a MassQuote's entry: side, where its price may be, where its size is.
@@ -75,11 +75,12 @@ def read_report(*, text: str, config: SessionConfig) -> VenueReport:
 
 
 def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
+    check(values=values, dialect=config.dialect)
     exec_type = values["150"]
     named = values["41"] if values.get("41") and exec_type in _OF_A_REQUEST else values.get("11", "")
     # While a cancel is under way some name it even on a fill.
     cl_ord_id = order_id_of(cl_ord_id=cancelled_id(cancel_id=named))
-    if exec_type in _FILLS:
+    if exec_type in FILLS:
         return _fill(values, config, cl_ord_id)
     if exec_type in _RESTATING:
         return _restated(values, config, cl_ord_id)
@@ -109,7 +110,7 @@ def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
         command = RecordVenueReject(
             venue=config.venue, cl_ord_id=cl_ord_id, code=values.get("103", ""), text=text, occurred_at_us=happened_us
         )
-    elif exec_type in _ENDING:
+    elif exec_type in ENDING:
         # A refusal of an order that had dealt ends it with what was dealt, heard of or not.
         kind = ReportKind.DONE
         command = RecordVenueDone(
@@ -146,7 +147,7 @@ def _fill(values: dict[str, str], config: SessionConfig, cl_ord_id: str) -> Venu
 def _dealt(values: dict[str, str], config: SessionConfig) -> tuple[Decimal, Decimal]:
     """Return lots and price of an execution."""
     quantity = _lots(values["32"], config, values)
-    price = Decimal(next((values[tag] for tag in config.dialect.fill_price_tags if values.get(tag)), "0"))
+    price = size_of(next((values[tag] for tag in config.dialect.fill_price_tags if values.get(tag)), "0"))
     if quantity <= 0 or price <= 0:
         raise UnableToReadReport(f"A fill of {quantity} lots at {price} cannot be.")
     return quantity, price
@@ -227,10 +228,7 @@ def _mapping(values: dict[str, str], config: SessionConfig) -> SymbolMapping:
 
 
 def _lots(units: str, config: SessionConfig, values: dict[str, str]) -> Decimal:
-    number = Decimal(units)
-    if not (number.is_finite() and number >= 0) or number.adjusted() > UNITS_DIGITS_MAX:
-        raise UnableToReadReport(f"{units[:40]} is no number of units.")
-    return _plain_lots(units, _mapping(values, config)) if Decimal(units) else Decimal(0)
+    return _plain_lots(units, _mapping(values, config)) if size_of(units) else Decimal(0)
 
 
 def _plain_lots(units: str, mapping: SymbolMapping) -> Decimal:

@@ -34,7 +34,7 @@ def heard(**changed: str) -> Any:
     """The worker keeps one report; return what it would tell the engine."""
     from apps.liquidity.services import reports
 
-    raw = execution(**changed)
+    raw = execution(**{"t52": changed.get("t60", MONDAY)} | changed)
     report = read_report(text=raw, config=config())
     told = reports.record_report(tenant="acorn", venue="LP1", report=report, raw=raw, now_us=1)
     return told.envelope.command if told.envelope else None

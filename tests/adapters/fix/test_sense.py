@@ -1,0 +1,80 @@
+"""A report that contradicts itself, or says too little to tell it apart, is parked whole and settles nothing (2.c)."""
+
+from __future__ import annotations
+
+import pytest
+
+from piggy.adapters.fix.config import DIALECTS
+from piggy.adapters.fix.inbound import read_report
+from piggy.adapters.interface import ReportKind, UnableToReadReport
+from tests.adapters.fix.test_inbound import config, execution
+
+SOUND = {"0": "0A6E", "F": "1246E", "1": "1", "2": "2", "3": "3", "4": "46", "8": "8", "C": "C", "5": "0", "A": "A0"}
+
+AGAIN = {"t60": "20261122-10:00:05.000", "t43": "Y", "t52": "20261122-11:00:00.000"}
+
+
+@pytest.mark.parametrize(
+    ("exec_type", "status"),
+    [
+        ("0", "8"), ("0", "2"), ("0", "4"), ("0", "C"), ("F", "8"), ("F", "0"), ("F", "A"), ("1", "0"), ("2", "8"),
+        ("4", "2"), ("4", "1"), ("4", "0"), ("C", "2"), ("C", "6"), ("3", "1"), ("8", "2"), ("8", "0"), ("8", "6"),
+    ],
+)  # fmt: skip
+def test_what_happened_and_how_the_order_stands_must_agree(exec_type: str, status: str) -> None:
+    """Refused by 150 and filled by 39: believed, its lots would be dealt elsewhere once more."""
+    with pytest.raises(UnableToReadReport, match=f"150={exec_type} cannot be with 39={status}"):
+        read_report(text=execution(t150=exec_type, t39=status), config=config())
+
+
+def test_what_lps_do_say_together_is_read() -> None:
+    for exec_type, statuses in SOUND.items():
+        for status in statuses:
+            assert read_report(text=execution(t150=exec_type, t39=status), config=config()).cl_ord_id == "o1-LP1-1"
+
+
+@pytest.mark.parametrize(
+    ("missing", "more", "name"),
+    [
+        ("37", {}, "OrderID"), ("17", {}, "ExecID"), ("39", {}, "OrdStatus"),
+        ("37", {"t150": "0", "t39": "0"}, "OrderID"),
+        ("14", {"t150": "4", "t39": "4"}, "CumQty"), ("14", {"t150": "C", "t39": "C"}, "CumQty"),
+        ("14", {"t150": "3", "t39": "3"}, "CumQty"), ("14", {"t150": "I"}, "CumQty"),
+    ],
+)  # fmt: skip
+def test_what_tells_a_report_apart_must_be_there(missing: str, more: dict[str, str], name: str) -> None:
+    """An end without CumQty would count as one with nothing filled."""
+    with pytest.raises(UnableToReadReport, match=name):
+        read_report(text=execution(**more, **{f"t{missing}": ""}), config=config())
+
+
+def test_a_refusal_may_leave_out_what_it_filled_and_ctrader_its_exec_ids() -> None:
+    refused = read_report(text=execution(t150="8", t39="8", t14=""), config=config())
+    assert (refused.kind, refused.cumulative) == (ReportKind.REJECT, 0)
+    ctrader = config(dialect=DIALECTS["ctrader"])
+    assert read_report(text=execution(t17="", t31="", t6="1.1"), config=ctrader).kind is ReportKind.FILL
+
+
+@pytest.mark.parametrize(
+    ("more", "ahead"),
+    [
+        ({"t60": "20261122-10:00:01.001"}, True), ({"t60": "20261122-10:00:01.000"}, False),
+        ({"t60": "20991231-10:00:00", "t150": "4", "t39": "4"}, True),
+        ({"t60": "20991231-10:00:00", "t150": "A", "t39": "A"}, False),
+        (AGAIN | {"t122": "20261122-10:00:00"}, True), (AGAIN, False),
+    ],
+)  # fmt: skip
+def test_nothing_happened_later_than_it_was_told_of(more: dict[str, str], ahead: bool) -> None:
+    if not ahead:
+        assert read_report(text=execution(**more), config=config()).cl_ord_id
+        return
+    with pytest.raises(UnableToReadReport, match="later than it was sent"):
+        read_report(text=execution(**more), config=config())
+
+
+@pytest.mark.parametrize("number", ["1_000", " 100000", "１００", "1E400", "1E-400", "Infinity", "+", "-1", "9" * 30])
+@pytest.mark.parametrize("tag", ["31", "32", "14"])
+def test_only_what_fix_calls_a_number_is_one(tag: str, number: str) -> None:
+    """Python reads 1_000 as 1000, and digits of any script."""
+    with pytest.raises(UnableToReadReport):
+        read_report(text=execution(**{f"t{tag}": number}), config=config())
