@@ -27,6 +27,9 @@ from piggy.core.rollover import DAY_US, business_date
 UNKNOWN_ORDER, WRONG_SYMBOL, WRONG_SIDE, OVERFILL = "unknown_order", "wrong_symbol", "wrong_side", "overfill"
 RESTATING = (ReportKind.BUST, ReportKind.CORRECTION)
 
+# An order that is nowhere to be found is looked for once more, no sooner than this.
+UNKNOWN_AGAIN_US, UNKNOWN_MAX = 3_000_000, 10_000
+
 # What marks an id that an LP gave anew: the day (UTC) of the execution.
 _MARKED = re.compile(r"@day\d+\Z")
 
@@ -60,6 +63,31 @@ class Tracked(Protocol):
 
     @property
     def side(self) -> str: ...
+
+
+class Unknowns:
+    """The orders that an LP says it does not know: its order may still be on the way inside, or the LP just back up."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, int] = {}
+
+    def heard(self, *, report: VenueReport, now_us: int) -> VenueReport:
+        """Return a report as it counts: the first word that an order is unknown settles nothing, for what is taken for
+        never there is dealt elsewhere. It stays in doubt, and what is said to the next question is believed.
+
+        `now_us` may be of any steady clock.
+        """
+        if report.kind is not ReportKind.STATUS:
+            return report
+        if report.standing != "unknown":
+            self._since.pop(report.cl_ord_id, None)
+            return report
+        if len(self._since) >= UNKNOWN_MAX:
+            self._since.clear()
+        if now_us - self._since.setdefault(report.cl_ord_id, now_us) < UNKNOWN_AGAIN_US:
+            return structs.replace(report, kind=ReportKind.IGNORED)
+        del self._since[report.cl_ord_id]
+        return report
 
 
 def unmatched(*, order: Tracked | None, report: VenueReport) -> str:

@@ -31,6 +31,7 @@ from piggy.adapters.fix.messages import fields
 from piggy.adapters.fix.numbers import Next, of_file_store
 from piggy.adapters.fix.session import FixSession, wall_us
 from piggy.adapters.interface import UnableToReadReport, UnableToSend
+from piggy.adapters.tracking import Unknowns
 from piggy.core.events import ChildOrderCreated
 from piggy.core.market import VenueState
 from piggy.core.orders import Side
@@ -54,6 +55,7 @@ class FixLink(Link):
         self._room = threading.Semaphore(UNKEPT_MAX)
         self._heard = self._kept = 0
         self._denies = False
+        self._unknowns = Unknowns()
         self._clerk = threading.Thread(
             target=self._write_all, name=f"{config.tenant}-{config.venue}-notes", daemon=True
         )
@@ -79,7 +81,9 @@ class FixLink(Link):
         """Read what the LP said and have it kept; blocks while too much waits for that."""
         number = int(fields(text)["34"])
         try:
-            heard = services.Heard(number, text, read_report(text=text, config=self.config))
+            report = read_report(text=text, config=self.config)
+            report = self._unknowns.heard(report=report, now_us=time.monotonic_ns() // 1_000)
+            heard = services.Heard(number, text, report)
         except UnableToReadReport as error:
             unmatched = outbound.UNKNOWN_SYMBOL if isinstance(error, UnknownSymbol) else ""
             heard = services.Heard(number, text, None, str(error), unmatched)

@@ -88,10 +88,12 @@ class SimulatedWorker:
         self._loop, self._luck = loop, luck
         self._key = streams.venue_key(tenant=tenant, venue=lp.name)
         self._running: asyncio.Task[None] | None = None
+        self._unknowns = tracking.Unknowns()
 
     def start(self) -> None:
         """Connect and work until killed."""
         assert self._running is None
+        self._unknowns = tracking.Unknowns()
         self._running = asyncio.get_running_loop().create_task(self._serve())
 
     def raise_failure(self) -> None:
@@ -245,6 +247,7 @@ class SimulatedWorker:
         """Keep a report and count it as received, in one transaction; a repeat only counts."""
         self.kept.next_in = max(self.kept.next_in, number + 1)
         report = read_report(text=text, config=self._lp.session)
+        report = self._unknowns.heard(report=report, now_us=self._loop.now_us)
         if report.key in self.kept.reports:
             self.kept.repeats += 1
             return

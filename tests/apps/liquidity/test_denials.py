@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from piggy.adapters import tracking
 from piggy.adapters.fix.config import SessionConfig
-from piggy.core.commands import RecordVenueAck, RecordVenueFill
+from piggy.core.commands import RecordVenueAck, RecordVenueFill, RecordVenueReject
 from piggy.messaging import codec, streams
 from tests.adapters.fix.raw_lp import LISTED, RawLp, listing
 from tests.apps.liquidity.test_reports import child
@@ -104,3 +105,26 @@ def commands(client: Any) -> list[Any]:
         envelope = codec.decode_envelope(entry[streams.FIELD])
         found[envelope.command_id] = envelope.command
     return list(found.values())
+
+
+def test_an_order_that_the_lp_does_not_know_at_first_is_asked_about_again(
+    lp: RawLp, redis_server: Any, as_tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """INV-03: an LP just back up may not have its orders yet; what fills meanwhile is dealt nowhere else."""
+    from apps.liquidity.models import VenueOrder, VenueReport
+
+    def answers() -> int:
+        with as_tenant("acorn"):
+            return VenueReport.objects.filter(cl_ord_id="O1-LP1-1", kind="ignored").count()
+
+    monkeypatch.setattr(tracking, "UNKNOWN_AGAIN_US", 1)
+    answer = "37=NONE|11=O1-LP1-1|17=0|150=I|39=8|103=5|55=EURUSD|54=1|38=0|14=0|151=0|6=0|"
+    lp.wait("H")
+    lp.say("8", answer)
+    wait(lambda: answers() == 1)
+    with as_tenant("acorn"):
+        assert VenueOrder.objects.get().state == VenueOrder.State.DOUBT
+    assert not [each for each in commands(redis_server) if isinstance(each, RecordVenueReject)]
+    lp.wait("H", count=2)
+    lp.say("8", answer)
+    wait(lambda: any(isinstance(each, RecordVenueReject) for each in commands(redis_server)))
