@@ -57,6 +57,7 @@ DIALECTS = {
     "ctrader": Dialect(
         name="ctrader",
         fill_rule=FillRule.ORDER_AND_CUMULATIVE,
+        # AvgPx is the price of each deal, and the average only of IOC and GTD orders: ours are GTC there.
         fill_price_tags=("31", "6"),
         time_in_force=False,
         target_sub_id="TRADE",

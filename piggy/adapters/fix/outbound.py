@@ -29,6 +29,9 @@ _TIMES_IN_FORCE = {"gtc": "1", "ioc": "3", "fok": "4", "day": "0", "gtd": "1"}
 
 def new_order(*, child: ChildOrderCreated, config: SessionConfig, at_us: int, terms: Symbol | None = None) -> str:
     """Return a limit NewOrderSingle (35=D) within the LP's own `terms`, where known. Raises UnableToTranslate."""
+    if child.time_in_force == "fok" and not config.dialect.time_in_force:
+        # It would rest there and fill in parts, which its client has been promised it will not.
+        raise UnableToTranslate(f"{config.venue} takes no time in force, and so no order that is all or nothing.")
     units = units_of(lots=child.quantity, mapping=_mapping(config, child.symbol), terms=terms)
     price = price_of(price=child.limit_price, side=child.side, terms=terms)
     force = f"59={_TIMES_IN_FORCE[child.time_in_force]}{SOH}" if config.dialect.time_in_force else ""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 import quickfix as fix
+from msgspec import structs
 
 from piggy.adapters.fix import outbound
-from piggy.adapters.fix.config import SessionConfig
+from piggy.adapters.fix.config import DIALECTS, SessionConfig
 from piggy.adapters.fix.messages import SOH, fields, order_id_of
 from piggy.adapters.fix_clients.session import frame
-from piggy.adapters.interface import SymbolMapping
+from piggy.adapters.interface import SymbolMapping, UnableToTranslate
 from piggy.core.events import ChildOrderCreated
 from piggy.core.orders import Side
 from tests.adapters.fix_clients.test_outbound import standard
@@ -81,3 +83,13 @@ def test_each_change_names_the_one_before_it_that_was_taken() -> None:
     assert (second["41"], second["11"]) == ("O1-LP1-1-R1", "O1-LP1-1-R3"), "its second change was refused"
     assert {order_id_of(cl_ord_id=each) for each in (second["41"], second["11"], "O1-LP1-1")} == {"O1-LP1-1"}
     assert order_id_of(cl_ord_id="O1-R2D2-1") == "O1-R2D2-1"
+
+
+def test_no_order_that_is_all_or_nothing_goes_where_it_would_rest() -> None:
+    """cTrader ignores 59: it would work such an order until it is cancelled, and fill it in parts."""
+    ctrader = structs.replace(CONFIG, dialect=DIALECTS["ctrader"])
+    whole = structs.replace(CHILD, time_in_force="fok")
+    with pytest.raises(UnableToTranslate, match="all or nothing"):
+        outbound.new_order(child=whole, config=ctrader, at_us=AT_US)
+    assert "59" not in fields(outbound.new_order(child=CHILD, config=ctrader, at_us=AT_US))
+    assert fields(outbound.new_order(child=whole, config=CONFIG, at_us=AT_US))["59"] == "4"
