@@ -33,6 +33,9 @@ def number_of(value: object, *, what: str, field: str) -> Decimal:
     """Return a number written as text or as a JSON number, however it spells it. Raises UnableToReadReport."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal) or _is_long(value):
         unreadable(what, field, value)
+    # Decimal also reads 1_000 and digits of any script, which no venue writes.
+    if isinstance(value, str) and (not value.isascii() or "_" in value):
+        unreadable(what, field, value)
     try:
         number = Decimal(value)
     except InvalidOperation:

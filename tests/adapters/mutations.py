@@ -24,7 +24,7 @@ from tests.adapters.recorded import play
 T = TypeVar("T")
 GONE = object()
 # What cannot be read whatever field it stands in, and what is a number but no price, size or time of any market.
-BROKEN: tuple[Any, ...] = (GONE, None, "", "?", "NaN", [], {}, "1E+400", "9" * 500, "\ud800")
+BROKEN: tuple[Any, ...] = (GONE, None, "", "?", "NaN", "1_1", "١", [], {}, "1E+400", "9" * 500, "\ud800")
 ODD: tuple[Any, ...] = (*BROKEN, True, "-1", 0, "1e-5", 10**90, 1e300)
 # An error shorter than that names nothing.
 TEXT_MIN = 5
