@@ -382,6 +382,8 @@ def _entries(parts: Iterable[str], first_tag: str) -> list[dict[str, str]]:
             entries.append(entry)
         if tag == "10" or not tag:
             break
+        if not entries:
+            raise ValueError(f"a group that begins with {tag[:8]} in place of {first_tag}")
         entry[tag] = value
     return entries
 

@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 
 from piggy.adapters.fix.config import SessionConfig
 from piggy.adapters.fix.messages import SOH
+from piggy.adapters.fix.sense import DIGITS_MAX, size_of
 from piggy.adapters.interface import Symbol, UnableToReadReport
 
 VALID = "0"
@@ -37,14 +38,20 @@ class Listing:
 
     def _symbol(self, entry: dict[str, str]) -> Symbol:
         digits = entry.get("1008", "")
-        tick = Decimal(entry["969"]) if entry.get("969") else Decimal(1).scaleb(-int(digits)) if digits else _NONE
+        tick = size_of(entry["969"]) if entry.get("969") else Decimal(1).scaleb(-_digits(digits)) if digits else _NONE
         return Symbol(
             venue_symbol=entry[self._tag],
             tick_size=tick,
-            unit_step=Decimal(entry.get("561") or 0),
-            units_min=Decimal(entry.get("562") or 0),
-            units_max=Decimal(entry.get("1140") or 0),
+            unit_step=size_of(entry.get("561") or "0"),
+            units_min=size_of(entry.get("562") or "0"),
+            units_max=size_of(entry.get("1140") or "0"),
         )
+
+
+def _digits(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= DIGITS_MAX):
+        raise ValueError(f"{text[:40]} digits")
+    return int(text)
 
 
 def _parts(text: str) -> tuple[dict[str, str], list[dict[str, str]]]:

@@ -5,7 +5,6 @@ Only what an order would be settled by is looked at: what passes while it lives 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from piggy.adapters.fix.config import Dialect, FillRule
@@ -23,7 +22,7 @@ _CUMULATIVE = frozenset("34CI")
 _NAMES = {"37": "OrderID", "17": "ExecID", "39": "OrdStatus", "14": "CumQty"}
 
 
-def check(*, values: Mapping[str, str], dialect: Dialect) -> None:
+def check(*, values: dict[str, str], dialect: Dialect) -> None:
     """Raises UnableToReadReport for a report without what tells it apart, or which contradicts itself.
 
     Raises KeyError, ValueError where it says no type or no time.
@@ -58,5 +57,5 @@ def _contradicts(exec_type: str, status: str) -> bool:
     return exec_type == "0" and status in _NOT_OF_ACKS
 
 
-def _sent_at_us(values: Mapping[str, str]) -> int:
+def _sent_at_us(values: dict[str, str]) -> int:
     return at_us((values.get("43") == "Y" and values.get("122")) or values["52"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from piggy.adapters.fix.config import DIALECTS
-from piggy.adapters.fix.inbound import read_report
+from piggy.adapters.fix.inbound import MarketDataBook, read_report
+from piggy.adapters.fix.listing import Listing
 from piggy.adapters.interface import ReportKind, UnableToReadReport
-from tests.adapters.fix.test_inbound import config, execution
+from tests.adapters.fix.test_inbound import config, execution, text
 
 SOUND = {"0": "0A6E", "F": "1246E", "1": "1", "2": "2", "3": "3", "4": "46", "8": "8", "C": "C", "5": "0", "A": "A0"}
 
@@ -78,3 +79,28 @@ def test_only_what_fix_calls_a_number_is_one(tag: str, number: str) -> None:
     """Python reads 1_000 as 1000, and digits of any script."""
     with pytest.raises(UnableToReadReport):
         read_report(text=execution(**{f"t{tag}": number}), config=config())
+
+
+def test_a_group_that_begins_with_another_field_is_no_book() -> None:
+    shown = text("8=FIX.4.4|9=0|35=W|34=2|52=20261122-10:00:00|55=EURUSD|268=1|278=a|269=0|270=1.1|271=100000|10=000|")
+    with pytest.raises(UnableToReadReport, match="begins with 278 in place of 269"):
+        MarketDataBook(config=config()).apply(shown)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("561", "1E-400"),
+        ("561", "sNaN"),
+        ("562", "-1"),
+        ("1140", "Infinity"),
+        ("969", "1_0"),
+        ("1008", "400"),
+        ("1008", "-5"),
+    ],
+)
+def test_a_list_with_terms_that_are_no_numbers_is_no_list(tag: str, value: str) -> None:
+    """Checked against them, our own steps would raise, and the symbol be traded unchecked."""
+    listed = text(f"8=FIX.4.4|9=0|35=y|34=2|320=r|322=1|560=0|893=Y|146=1|55=EURUSD|{tag}={value}|10=000|")
+    with pytest.raises(UnableToReadReport):
+        Listing(config=config(), request_id="r").take(listed)
