@@ -159,7 +159,7 @@ def _write(run: Reconciliation, found: Iterable[core.Break], compared: set[str])
     with connection.cursor() as cursor:
         # Two runs of one LP take turns, else both would open the same breaks.
         cursor.execute("select pg_advisory_xact_lock(hashtext(current_schema() || %s))", [f":break:{run.venue}"])
-    mine = Break.objects.select_for_update().filter(venue=run.venue).exclude(state=State.CLOSED)
+    mine = Break.objects.select_for_update().filter(venue=run.venue).exclude(state=State.CLOSED).order_by("id")
     # A break of a day out of this statement is another statement's, unless this one names it again.
     known = {_key(each): each for each in mine if run.since <= each.traded_on <= run.until or _key(each) in now}
     fresh = now.keys() - known.keys()

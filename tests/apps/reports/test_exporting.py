@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -158,6 +159,23 @@ def test_a_broker_whose_files_are_spoilt_keeps_no_other_from_being_exported_or_s
         with pytest.raises(CommandError, match="^acorn: .*spoilt") as refused:
             call_command("pnl", verb, stdout=out)
         assert "birch: " in out.getvalue() and refused.value.returncode == 1
+
+
+def test_a_file_of_every_broker_says_whose_each_row_is_and_its_figures_are_plain(
+    logged: Days, birch: Any, as_tenant: Any, tmp_path: Path
+) -> None:
+    logged.move("EURUSD", -100_000 // 50)
+    logged.deal("a1", "EURUSD", Side.SELL, 100)
+    more(logged)
+    with as_tenant("birch"):
+        append(rows(logged))
+    out = StringIO()
+    call_command("pnl", "export", folder=tmp_path, stdout=StringIO())
+    call_command("pnl", "show", folder=tmp_path, csv=True, stdout=out)
+    heads, *told = csv.reader(out.getvalue().splitlines())
+    assert (heads[:2], [row[:3:2] for row in told]) == (["Broker", "Date"], [["acorn", "a1"], ["birch", "a1"]])
+    lost = [row.recorded.event.realised for row in rows(logged) if row.type == "OrderFilled"][-1]
+    assert lost < -1_000 and {row[heads.index("Realised")] for row in told} == {f"{lost:.2f}"}
 
 
 @pytest.mark.parametrize(

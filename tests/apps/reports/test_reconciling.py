@@ -247,6 +247,28 @@ def test_the_command_lists_breaks_with_owner_and_age_and_says_by_its_code_that_t
         call_command("pnl", "reconcile", path, **options | {"venue": "LP9"})
 
 
+def test_a_table_holds_so_many_breaks_and_a_file_all_as_their_lp_writes_them(
+    floor: Logged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lp1.csv"
+    strange = [line(fills(floor)[0], id=name) for name in ("[/b]", ":cat: =1+1", "=1+1")]
+    path.write_bytes(statement(*map(line, fills(floor)), *strange))
+
+    def told(**more: Any) -> str:
+        out = StringIO()
+        options: dict[str, Any] = {"venue": "LP1", "tenant": "acorn", "folder": tmp_path / "pnl", "stdout": out}
+        with pytest.raises(CommandError, match="3 breaks stand"):
+            call_command("pnl", "reconcile", path, **options, **more)
+        return out.getvalue()
+
+    assert all(f" {name} " in told() for name in ("[/b]", ":cat: =1+1", "=1+1"))
+    monkeypatch.setattr("apps.reports.management.commands.pnl.ROWS_SHOWN_MAX", 1)
+    assert "[/b]" in told() and "=1+1" not in told() and "and 2 more; --csv prints all" in told()
+    heads, *rows = told(csv=True).splitlines()
+    assert heads.startswith("Class,Reference,Symbol")
+    assert [row.split(",")[1] for row in rows] == ["[/b]", ":cat: =1+1", "'=1+1"]
+
+
 @pytest.fixture
 def tina(floor: Logged) -> Client:
     return desk_of(create_staff(username="tina", password="long enough for a test", role="treasury"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 # Apps know nothing of the range; the command only starts it, as `bench` does.
 WORLD = "piggy.simulator.world"
+SEEDS_MAX, HOURS_MAX = 1_000_000, 1_000.0
 
 
 class Command(BaseCommand):
@@ -20,8 +21,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The first seed, how many, and how long trouble lasts in simulated hours."""
         parser.add_argument("--seed", type=int, default=1)
-        parser.add_argument("--seeds", type=int, default=1)
-        parser.add_argument("--hours", type=float, default=None)
+        parser.add_argument("--seeds", type=_seeds, default=1)
+        parser.add_argument("--hours", type=_hours, default=None)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """One line a seed; broken ones are named together at the end."""
@@ -45,3 +46,21 @@ class Command(BaseCommand):
             )
         if broken:
             raise CommandError(f"Rules were broken by seeds {broken}; put them into tests/simulator/broken_seeds.txt.")
+
+
+def _seeds(text: str) -> int:
+    """Return how many seeds, for the parser: none would prove nothing and look like it. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(SEEDS_MAX)) and 0 < int(text) <= SEEDS_MAX):
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {SEEDS_MAX}")
+    return int(text)
+
+
+def _hours(text: str) -> float:
+    """Return hours of trouble, for the parser. Raises ArgumentTypeError."""
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= HOURS_MAX:
+        raise ArgumentTypeError(f"{text!r} is not a number above 0 and at most {HOURS_MAX:g}")
+    return hours

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
+from apps.common.documents import safe_cell
 from apps.reports import selectors, services
 from apps.tenants.selectors import active_schemas
 from apps.tenants.services import in_tenant
@@ -36,11 +38,14 @@ SEQ_DIGITS_MAX = 19
 # Columns of words; figures stand to the right.
 WORDS = {"Date", "Account", "Group", "Symbol", "In", *BREAK_HEADS} - {"Line", "Age"}
 WIDTH_PLAIN = 200
+# A table is laid out as a whole, which of 200,000 rows takes minutes.
+ROWS_SHOWN_MAX = 1_000
 
 
 class Command(BaseCommand):
     help = "pnl export | show | reconcile STATEMENT.csv --venue LP, of one broker (--tenant) or of all."
     requires_system_checks: list[str] = []
+    _begun = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The verbs and what they take."""
@@ -51,12 +56,13 @@ class Command(BaseCommand):
         show.add_argument("--since", type=_day, default=None, help="A business date; a week back.")
         show.add_argument("--until", type=_day, default=date.max)
         show.add_argument("--as-of", type=_seq, default=selectors.NO_END, help="As it was when the log ended there.")
-        show.add_argument("--csv", action="store_true")
         held = verbs.add_parser("reconcile", help="Hold an LP's statement against the log; exit 3 where they differ.")
         held.add_argument("statement", type=Path)
         held.add_argument("--venue", required=True)
         held.add_argument("--since", type=_day, default=None, help="Its first trade date, if not told.")
         held.add_argument("--until", type=_day, default=None, help="Its last, if not told.")
+        for verb in (show, held):
+            verb.add_argument("--csv", action="store_true", help=f"All of it; a table has {ROWS_SHOWN_MAX} rows.")
         for verb in verbs.choices.values():
             verb.add_argument("--tenant", default="", required=verb is held)
             verb.add_argument("--folder", type=Path, default=None, help="Where the files are; $PIGGY_HOME/pnl.")
@@ -104,7 +110,7 @@ class Command(BaseCommand):
             f"{tenant}: {run.venue} {run.since} to {run.until}, {run.lines} lines against {run.ours} executions: "
             f"{run.breaks_new} new breaks, {run.breaks_known} known, {run.breaks_gone} gone"
         )
-        self._print(title, BREAK_HEADS, rows, {"csv": False})
+        self._print(tenant, title, BREAK_HEADS, rows, options)
         if rows:
             raise CommandError(f"{len(rows)} breaks stand.", returncode=DIFFERS)
 
@@ -115,25 +121,35 @@ class Command(BaseCommand):
             asked = {"since": options["since"] or until - timedelta(days=DAYS_BACK), "until": until}
             if options["what"] == "profit":
                 found = map(_profit, selectors.profits(log=log, tenant=tenant, **asked))
-                self._print(f"{tenant}: profit and loss as of event {log.seq}", PROFIT_HEADS, found, options)
+                self._print(tenant, f"{tenant}: profit and loss as of event {log.seq}", PROFIT_HEADS, found, options)
             else:
                 lost = map(_slippage, selectors.slippages(log=log, tenant=tenant, **asked))
                 title = f"{tenant}: slippage against the arrival mid, above zero worse for the client"
-                self._print(title, SLIPPAGE_HEADS, lost, options)
+                self._print(tenant, title, SLIPPAGE_HEADS, lost, options)
 
-    def _print(self, title: str, heads: Row, rows: Iterable[Row], options: dict[str, Any]) -> None:
+    def _print(self, tenant: str, title: str, heads: Row, rows: Iterable[Row], options: dict[str, Any]) -> None:
         if options["csv"]:
+            # Of several brokers each row says whose it is: their accounts may be called the same.
+            whose = () if options["tenant"] else (tenant,)
             writer = csv.writer(self.stdout)
-            writer.writerows([heads, *rows])
+            if not self._begun:
+                writer.writerow([*("Broker" for _ in whose), *heads])
+            self._begun = True
+            writer.writerows([*whose, *map(_cell, heads, row)] for row in rows)
             return
         shown = Table(title=title, title_justify="left", row_styles=("", "dim"))
         for head in heads:
             shown.add_column(head, justify="left" if head in WORDS else "right", no_wrap=True)
-        for row in rows:
+        every = iter(rows)
+        for row in islice(every, ROWS_SHOWN_MAX):
             shown.add_row(*row)
         out = StringIO()
-        Console(file=out, width=None if sys.stdout.isatty() else WIDTH_PLAIN).print(shown)
+        # What an LP writes is text: a bracket in it is no mark-up of ours.
+        width = None if sys.stdout.isatty() else WIDTH_PLAIN
+        Console(file=out, width=width, markup=False, emoji=False, highlight=False).print(shown)
         self.stdout.write(out.getvalue())
+        if more := sum(1 for _ in every):
+            self.stdout.write(f"and {more} more; --csv prints all")
 
 
 def _day(text: str) -> date:
@@ -178,6 +194,11 @@ def _slippage(row: selectors.Slippage) -> Row:
         row.day.isoformat(), row.account_id, row.symbol, row.currency, fills, plain(row.lots),
         *(_money(amount, row.currency) for amount in amounts),
     )  # fmt: skip
+
+
+def _cell(head: str, text: str) -> str:
+    """Return a cell of CSV: figures without marks between thousands, words that no spreadsheet takes for a formula."""
+    return safe_cell(text=text) if head in WORDS else text.replace(",", "")
 
 
 def _money(amount: Decimal | None, currency: str) -> str:
