@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 from django.conf import settings
@@ -13,7 +14,7 @@ from django_tenants.clone import CloneSchema
 from django_tenants.utils import schema_exists
 
 from apps.tenants import selectors
-from apps.tenants.backend import setup, shards, wall
+from apps.tenants.backend import removal, setup, shards, wall
 from apps.tenants.backend.pool import patience as patience
 from apps.tenants.backend.roles import become_owner as become_owner
 from apps.tenants.models import Domain, Tenant
@@ -27,6 +28,14 @@ class UnableToCreateTenant(Exception):
 
 class UnableToMoveTenant(Exception):
     """The broker stays where it is; the message says why."""
+
+
+class UnableToRenameTenant(Exception):
+    """Name and domains stay as they are; the message says why."""
+
+
+class UnableToRemoveTenant(Exception):
+    """Nothing of the broker is removed; the message says why."""
 
 
 class UnableToSuspendTenant(Exception):
@@ -107,6 +116,85 @@ def move_tenant(*, schema: str, shard: str, may_wait: bool = False) -> str:
         if not shards.move(cursor=cursor, schema=schema, source=found, target=shard):
             raise UnableToMoveTenant(f"{schema} left shard {found} meanwhile.")
     return str(found)
+
+
+def rename_tenant(*, schema: str, name: str = "", domains: Sequence[str] = ()) -> None:
+    """Change what a broker is called, and put these domains, the first of them primary, in the place of its own.
+
+    Its schema stays: logs, signatures and addresses of signals name it. A domain that it gives up is nobody's within
+    seconds. Needs the owner's connection. Raises UnableToRenameTenant.
+    """
+    wanted = [selectors.clean_host(raw=domain) for domain in domains]
+    if not all(wanted):
+        raise UnableToRenameTenant(f"Not a host name: {domains[wanted.index('')]!r}.")
+    with transaction.atomic():
+        connection.set_schema_to_public()
+        known = Tenant.objects.select_for_update().exclude(schema_name=settings.TENANT_TEMPLATE_SCHEMA)
+        tenant = known.filter(schema_name=schema).first()
+        if tenant is None:
+            raise UnableToRenameTenant(f"No broker is called {schema}.")
+        if taken := Domain.objects.filter(domain__in=wanted).exclude(tenant=tenant).values_list("domain", flat=True):
+            raise UnableToRenameTenant(f"{', '.join(taken)} belongs to another broker.")
+        if name:
+            tenant.name = name
+            tenant.full_clean()
+            tenant.save(update_fields=["name"])
+        if wanted:
+            Domain.objects.filter(tenant=tenant).exclude(domain__in=wanted).delete()
+        for at, domain in enumerate(wanted):
+            Domain.objects.update_or_create(domain=domain, defaults={"tenant": tenant, "is_primary": at == 0})
+    selectors.forget_hosts()
+
+
+def require_suspended(*, schema: str) -> None:
+    """Raise UnableToRemoveTenant where there is no such broker, or it is not suspended."""
+    connection.set_schema_to_public()
+    tenant = Tenant.objects.exclude(schema_name=settings.TENANT_TEMPLATE_SCHEMA).filter(schema_name=schema).first()
+    if tenant is None:
+        raise UnableToRemoveTenant(f"No broker is called {schema}.")
+    if tenant.suspended_at is None:
+        raise UnableToRemoveTenant(f"{schema} is not suspended: suspend it first, and let its clients close.")
+
+
+def switch_off(*, schema: str) -> None:
+    """Let nothing be written to a suspended broker's log from here on, and nobody in; the first step of removing it.
+
+    Every process that served it has let go of it within seconds. May be repeated. Needs the owner's connection.
+    Raises UnableToRemoveTenant.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        require_suspended(schema=schema)
+        shard = Tenant.objects.values_list("shard", flat=True).get(schema_name=schema)
+        # As a move does: it waits for what is being written, and no later write takes a row.
+        if shard != shards.NOBODYS and not shards.move(
+            cursor=cursor, schema=schema, source=shard, target=shards.NOBODYS
+        ):
+            raise UnableToRemoveTenant(f"{schema} left shard {shard} meanwhile.")
+        Tenant.objects.filter(schema_name=schema).update(is_active=False)
+    selectors.forget_hosts()
+
+
+def archive_tenant(*, schema: str, folder: Path) -> dict[str, str]:
+    """Write every table of a broker into `folder`; returns the SHA-256 of each. Needs the owner. Raises OSError."""
+    return removal.archive(schema=schema, folder=folder)
+
+
+def remove_tenant(*, schema: str) -> None:
+    """Drop the schema of a broker that was switched off, with its domains. Needs the owner.
+
+    Raises UnableToRemoveTenant.
+    """
+    with transaction.atomic():
+        connection.set_schema_to_public()
+        tenant = (
+            Tenant.objects.select_for_update().filter(schema_name=schema, shard=shards.NOBODYS, is_active=False).first()
+        )
+        if tenant is None:
+            raise UnableToRemoveTenant(f"{schema} is not switched off.")
+        removal.drop(schema=schema)
+        Domain.objects.filter(tenant=tenant).delete()
+        Tenant.objects.filter(pk=tenant.pk).delete()
+    selectors.forget_hosts()
 
 
 def mark_suspended(*, schema: str, at: datetime | None) -> None:

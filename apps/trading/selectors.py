@@ -142,6 +142,11 @@ def open_positions(*, account_ids: Iterable[str]) -> QuerySet[Position]:
     return Position.objects.filter(account_id__any_of=list(account_ids)).exclude(quantity=0).order_by("position_id")
 
 
+def is_flat() -> bool:
+    """Return whether no account holds a position, as far as the projections have come."""
+    return not Position.objects.exclude(quantity=0).exists()
+
+
 def booked_since(*, at: datetime) -> dict[str, Decimal]:
     """Return what each account that dealt since `at` made by its fills after what they cost it, in its currency."""
     sums = (

@@ -248,7 +248,8 @@ class Term:
         while True:
             await asyncio.sleep(TENANTS_S)
             await self._follow_tenants(journal, loop, reader, warm, entry)
-            await self._housekeeping.look(connection=reader, tips=journal.tips)
+            tips = {tenant: journal.tips[tenant] for tenant in loop.desks}
+            await self._housekeeping.look(connection=reader, tips=tips)
 
     async def _follow_tenants(
         self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm, entry: Reconciliation

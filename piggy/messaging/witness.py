@@ -73,6 +73,12 @@ def tell(*, home: Path, said: Seen | Acceptance) -> None:
         os.close(folder)
 
 
+def forget(*, home: Path, tenant: str) -> None:
+    """Take away what is said of a tenant that is no more."""
+    for path in (path_of(home=home, tenant=tenant), _accepted(home, tenant)):
+        path.unlink(missing_ok=True)
+
+
 def path_of(*, home: Path, tenant: str) -> Path:
     """Return where a tenant's witness lies."""
     return home / FOLDER / f"{tenant}.json"

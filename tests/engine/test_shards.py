@@ -9,8 +9,10 @@ import pytest
 
 from apps.tenants.backend import shards
 from piggy.engine import term
+from piggy.engine.door import Door
 from piggy.engine.journal import Journal
 from piggy.engine.lease import Lease
+from piggy.engine.signals import UnableToAcceptSignal
 from piggy.messaging.chain import Tip
 from piggy.messaging.client import Client
 from tests.engine.conftest import buy, envelope, opening_commands, running_engine, until
@@ -82,3 +84,46 @@ async def test_an_engine_writes_nothing_for_a_tenant_that_was_moved_away(
     assert await journal.append(rows=rows) == {tenant}
     assert ground.log_rows(tenant=tenant) == []
     assert len(ground.log_rows(tenant=stays)) == 1
+
+
+async def test_t_22_a_broker_that_is_removed_under_flow_is_let_go_of_and_nobody_else_notices(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(term, "TENANTS_S", 0.3)
+    stays = ground.add_tenant(shard=shard)
+    client, answered, stopped = Client(redis_url=ground.services.redis_url), {tenant: [], stays: []}, asyncio.Event()
+
+    async def trade(name: str) -> None:
+        while not stopped.is_set():
+            asked = envelope(buy("0.01"))
+            answer = await asyncio.to_thread(client.ask, tenant=name, envelope=asked, wait_s=1)
+            assert answer is not None or name == tenant
+            answered[name] += [asked.command_id] if answer is not None else []
+
+    async with running_engine(ground, shard) as running:
+        door = Door(term=running, config=ground.config(shard=shard))
+        for name in (tenant, stays):
+            for command in opening_commands():
+                assert await asyncio.to_thread(client.ask, tenant=name, envelope=envelope(command), wait_s=10)
+        token, traders = running.status.token, [asyncio.create_task(trade(name)) for name in (tenant, stays)]
+        await asyncio.sleep(0.3)
+        assert await asyncio.to_thread(move, ground, schema=tenant, source=shard, target=shards.NOBODYS)
+        with ground.as_owner() as owner:
+            owner.execute("UPDATE tenants_tenant SET is_active = false WHERE schema_name = %s", (tenant,))
+        rows = ground.log_rows(tenant=tenant)
+        await until(lambda: tenant not in running.loop.desks and f"{tenant}.localhost" not in running.status.domains)
+        with pytest.raises(UnableToAcceptSignal, match="No such") as caught:
+            door.tenant_of(host=f"{tenant}.localhost")
+        assert caught.value.status == 404
+        await asyncio.sleep(0.3)
+        assert ground.log_rows(tenant=tenant) == rows, "from its last step on nothing is written"
+        assert set(answered[tenant]) <= {row[1] for row in rows}
+        with ground.as_owner() as owner:
+            owner.execute(f"DROP SCHEMA {tenant} CASCADE")
+            owner.execute("DELETE FROM tenants_domain WHERE domain = %s", (f"{tenant}.localhost",))
+            owner.execute("DELETE FROM tenants_tenant WHERE schema_name = %s", (tenant,))
+        before = len(answered[stays])
+        await until(lambda: len(answered[stays]) > before + 20)
+        stopped.set()
+        await asyncio.gather(*traders)
+        assert running.status.token == token, "no term ended"

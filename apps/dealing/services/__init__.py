@@ -22,6 +22,7 @@ from apps.dealing.services.engine import (
     set_trading_state,
 )
 from apps.dealing.services.layouts import save_layout
+from apps.dealing.services.removing import LETTING_GO_S, remove
 from apps.dealing.services.requests import claim_request, fill_request, pass_request, reject_request, requote_request
 from apps.dealing.services.settling import ask_settlement, settle_doubt
 from apps.dealing.services.suspending import lift_suspension, suspend
@@ -35,6 +36,7 @@ from apps.dealing.services.terms import (
 )
 
 __all__ = [
+    "LETTING_GO_S",
     "ROWS_MAX",
     "Outcome",
     "UnableToAct",
@@ -65,6 +67,7 @@ __all__ = [
     "record_volumes",
     "reject_request",
     "release_throttle",
+    "remove",
     "requote_request",
     "revert_due",
     "save_layout",

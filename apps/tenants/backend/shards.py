@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+# The shard of brokers that no engine may write for any more.
+NOBODYS = "-"
 LOCK = "SELECT 1 FROM public.engine_lease WHERE shard = %s FOR UPDATE"
 SERVED = "SELECT 1 FROM public.engine_lease WHERE shard = %s AND expires_at > clock_timestamp()"
 MOVE = "UPDATE public.tenants_tenant SET shard = %s WHERE schema_name = %s AND shard = %s"

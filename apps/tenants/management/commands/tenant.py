@@ -13,7 +13,7 @@ from apps.tenants.backend.roles import become_owner
 
 
 class Command(BaseCommand):
-    help = "tenant create <schema> --domain HOST [--name N] ... | tenant move <schema> --to SHARD | tenant list"
+    help = "tenant create <schema> --domain HOST ... | rename <schema> ... | move <schema> --to SHARD | list"
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,6 +32,10 @@ class Command(BaseCommand):
         move.add_argument("schema")
         move.add_argument("--to", required=True, dest="target", help="The shard whose engine is to run its desk.")
         move.add_argument("--unserved", action="store_true", help="Also to a shard that no engine runs yet.")
+        rename = verbs.add_parser("rename")
+        rename.add_argument("schema")
+        rename.add_argument("--name", default="")
+        rename.add_argument("--domain", action="append", default=[], dest="domains", help="In the place of all it has.")
         verbs.add_parser("list")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,6 +48,9 @@ class Command(BaseCommand):
         if options["verb"] == "move":
             self._move(options["schema"], options["target"], may_wait=options["unserved"])
             return
+        if options["verb"] == "rename":
+            self._rename(options["schema"], options["name"], options["domains"])
+            return
         if options["if_absent"] and options["schema"] in selectors.active_schemas():
             self.stdout.write(f"{options['schema']} exists")
             return
@@ -54,6 +61,13 @@ class Command(BaseCommand):
         except services.UnableToCreateTenant as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{options['schema']} created ({time.perf_counter() - started_s:.1f} s)")
+
+    def _rename(self, schema: str, name: str, domains: list[str]) -> None:
+        try:
+            services.rename_tenant(schema=schema, name=name, domains=domains)
+        except services.UnableToRenameTenant as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{schema} renamed; within seconds every door knows it")
 
     def _move(self, schema: str, target: str, *, may_wait: bool) -> None:
         try:

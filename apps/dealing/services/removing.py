@@ -1,0 +1,57 @@
+"""A broker leaves the installation: what must be kept goes into a folder, and nothing else of it stays (T-22)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from apps.tenants import services as tenants
+from apps.tenants.services import UnableToRemoveTenant, in_tenant
+from apps.trading import selectors as trading
+from piggy.messaging import witness
+from piggy.messaging.forgetting import forget
+
+# Longer than any process takes to see that it has no such broker any more (engine, projector, FIX, web).
+LETTING_GO_S = 8.0
+TOLD = "removed.json"
+
+
+def remove(*, schema: str, folder: Path, by: str, reason: str, at: datetime, wait_s: float = LETTING_GO_S) -> int:
+    """Remove a suspended broker that holds no position; returns how many tables `folder` has of it.
+
+    The folder is new, and is what the law may ask for: every table but what is made of others, with the event log and
+    its signed heads, and the broker's files. Only then keys, files and schema go. What fails may be asked for again,
+    with another folder. Needs the owner's connection. Raises UnableToRemoveTenant, OSError, redis.RedisError.
+    """
+    tenants.require_suspended(schema=schema)
+    with in_tenant(schema):
+        if not trading.is_flat():
+            raise UnableToRemoveTenant(f"{schema} holds positions: let them be closed first.")
+    folder.mkdir(parents=True, mode=0o700)
+    tenants.switch_off(schema=schema)
+    time.sleep(wait_s)
+    tables = tenants.archive_tenant(schema=schema, folder=folder)
+    home = Path(settings.PIGGY_HOME)
+    media = Path(settings.MEDIA_ROOT) / schema
+    if media.exists():
+        shutil.copytree(media, folder / "files")
+    _tell(folder / TOLD, schema=schema, by=by, reason=reason, at=at.isoformat(), tables=tables)
+    forget(redis_url=settings.REDIS_URL, tenant=schema)
+    for gone in (media, home / "fix" / schema, home / "pnl" / f"tenant={schema}"):
+        shutil.rmtree(gone, ignore_errors=True)
+    witness.forget(home=home, tenant=schema)
+    tenants.remove_tenant(schema=schema)
+    return len(tables)
+
+
+def _tell(path: Path, **told: object) -> None:
+    with path.open("x", encoding="utf-8") as file:
+        json.dump(told, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())

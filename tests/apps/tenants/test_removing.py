@@ -1,0 +1,150 @@
+"""A broker is renamed, or leaves for good: what must be kept is kept, nothing else of it stays (T-22)."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+
+from apps.tenants import selectors
+from apps.tenants.backend.shards import NOBODYS
+from apps.tenants.services import in_tenant
+from piggy.messaging import streams, witness
+from piggy.messaging.witness import Seen
+from tests.apps import records
+
+ROOT = Path(__file__).resolve().parents[3]
+SCHEMAS = "select count(*) from pg_namespace where nspname = 'elm'"
+ROWS = "select count(*) from public.tenants_tenant where schema_name = 'elm'"
+DOMAINS = "select domain from public.tenants_domain order by domain"
+POSITION = """
+insert into elm.trading_position select (jsonb_populate_record(null::elm.trading_position, %s::jsonb)).*
+"""
+LONG = dict.fromkeys(("cost", "a_lots", "cross_lots", "b_lots", "realised", "margin", "last_seq"), 0) | {
+    "position_id": "A1:EURUSD", "account_id": "A1", "symbol": "EURUSD", "quantity": 1,
+    "opened_at": "2030-01-01T00:00:00Z", "updated_at": "2030-01-01T00:00:00Z",
+}  # fmt: skip
+
+
+def manage(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def elm(acorn: Any, owner_sql: Callable[..., list[Any]]) -> Iterator[redis.Redis]:
+    """A third broker with a log of three events, a key, a file, and a witness; its Redis."""
+    made = manage("tenant", "create", "elm", "--name", "Elm", "--domain", "elm.localhost")
+    assert made.returncode == 0, made.stderr
+    selectors.forget_hosts()
+    with in_tenant("elm"):
+        records.write(records.credited("1000"), records.credited("2000"), records.accepted())
+    wire = redis.Redis.from_url(settings.REDIS_URL)
+    for tenant in ("elm", "acorn"):
+        wire.xadd(streams.commands_key(tenant=tenant), {"e": "x"})
+        wire.set(f":cache:{{{tenant}}}:1:throttle", "1")
+    home = Path(settings.PIGGY_HOME)
+    witness.tell(home=home, said=Seen(tenant="elm", seq=3, hash=b"x", orders=1, hedges=0, seen_at_us=1))
+    for path in (Path(settings.MEDIA_ROOT) / "elm" / "kyc" / "a", home / "fix" / "elm" / "LP1" / "store"):
+        path.parent.mkdir(parents=True)
+        path.write_text("a passport")
+    yield wire
+    wire.delete(streams.commands_key(tenant="acorn"), ":cache:{acorn}:1:throttle")
+    wire.close()
+    owner_sql("drop schema if exists elm cascade")
+    owner_sql("delete from public.tenants_domain where domain = 'elm.localhost'")
+    owner_sql("delete from public.tenants_tenant where schema_name = 'elm'")
+    selectors.forget_hosts()
+
+
+def test_t_22_of_a_broker_that_is_removed_only_its_records_stay(
+    elm: redis.Redis, owner_sql: Callable[..., list[Any]], tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    remove = ("remove", "elm", "--by", "ann", "--reason", "left us", "--folder", str(kept), "--at-once")
+    refused = manage(*remove)
+    assert (refused.returncode, kept.exists()) == (1, False)
+    assert "suspend it first" in refused.stderr
+    owner_sql("update public.tenants_tenant set suspended_at = now() where schema_name = 'elm'")
+    owner_sql("alter table elm.trading_position no force row level security")
+    owner_sql(POSITION, [json.dumps(LONG)])
+    refused = manage(*remove)
+    assert (refused.returncode, kept.exists()) == (1, False)
+    assert "holds positions" in refused.stderr
+    owner_sql("update elm.trading_position set quantity = 0")
+    owner_sql("alter table elm.trading_position force row level security")
+
+    done = manage(*remove)
+    assert done.returncode == 0, done.stderr
+    assert owner_sql(SCHEMAS) == owner_sql(ROWS) == [(0,)]
+    assert "elm.localhost" not in {domain for (domain,) in owner_sql(DOMAINS)}
+    assert not list(elm.scan_iter("*elm*"))
+    assert not list(Path(settings.PIGGY_HOME).rglob("*elm*"))
+    selectors.forget_hosts()
+    assert selectors.tenant_of_host(raw="elm.localhost") is None
+    # The records, each as its digest says; and nothing of anybody else was touched.
+    told = json.loads((kept / "removed.json").read_text())
+    assert (told["by"], told["reason"], told["schema"]) == ("ann", "left us", "elm")
+    for name, digest in told["tables"].items():
+        assert hashlib.sha256(gzip.decompress((kept / f"{name}.csv.gz").read_bytes())).hexdigest() == digest
+    rows = list(csv.DictReader(gzip.decompress((kept / "event_log.csv.gz").read_bytes()).decode().splitlines()))
+    assert [row["seq"] for row in rows] == ["1", "2", "3"]
+    assert (kept / "files" / "kyc" / "a").read_text() == "a passport"
+    assert {"trading_position", "event_log", "log_checkpoint", "users_user"} <= told["tables"].keys()
+    assert len(list(elm.scan_iter("*{acorn}*"))) == 2
+    assert "acorn" in selectors.active_schemas()
+    again = manage(*remove)
+    assert (again.returncode, "No broker is called elm" in again.stderr) == (1, True)
+
+
+def test_t_22_one_that_could_not_be_archived_is_off_and_whole(
+    elm: redis.Redis, owner_sql: Callable[..., list[Any]], tmp_path: Path
+) -> None:
+    """A folder that is there is never written to; what was begun goes on with another."""
+    owner_sql("update public.tenants_tenant set suspended_at = now() where schema_name = 'elm'")
+    remove = ("remove", "elm", "--by", "ann", "--reason", "left us", "--at-once", "--folder")
+    refused = manage(*remove, str(tmp_path))
+    assert refused.returncode == 1
+    assert owner_sql("select shard, is_active from public.tenants_tenant where schema_name = 'elm'") == [("main", True)]
+    owner_sql(f"update public.tenants_tenant set shard = '{NOBODYS}', is_active = false where schema_name = 'elm'")
+    assert manage(*remove, str(tmp_path / "new")).returncode == 0
+    assert owner_sql(SCHEMAS) == [(0,)]
+
+
+def test_t_22_a_renamed_broker_is_found_under_its_new_names_only(
+    acorn: Any, birch: Any, owner_sql: Callable[..., list[Any]]
+) -> None:
+    before = owner_sql(DOMAINS)
+    try:
+        for wrong, why in (("birch.localhost", "another broker"), ("a b", "Not a host name")):
+            refused = manage("tenant", "rename", "acorn", "--name", "Oak", "--domain", wrong)
+            assert (refused.returncode, why in refused.stderr, owner_sql(DOMAINS) == before) == (1, True, True)
+        new = ("--domain", "Trade.Oak.example", "--domain", "oak.localhost")
+        done = manage("tenant", "rename", "acorn", "--name", "Oak Markets", *new)
+        assert done.returncode == 0, done.stderr
+        selectors.forget_hosts()
+        assert selectors.tenant_of_host(raw="acorn.localhost") is None
+        for host in ("trade.oak.example", "oak.localhost:8000"):
+            found = selectors.tenant_of_host(raw=host)
+            assert found is not None
+            assert (found.schema_name, found.name) == ("acorn", "Oak Markets")
+        primary = owner_sql("select domain from public.tenants_domain where is_primary and domain like '%%oak%%'", [])
+        assert primary == [("trade.oak.example",)]
+        refused = manage("tenant", "rename", "template", "--name", "x")
+        assert "No broker" in refused.stderr
+    finally:
+        done = manage("tenant", "rename", "acorn", "--name", "Acorn Markets", "--domain", "acorn.localhost")
+        assert done.returncode == 0, done.stderr
+        selectors.forget_hosts()
+    assert owner_sql(DOMAINS) == before
