@@ -15,7 +15,7 @@ from piggy.core.orders import OrderTerms
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 SECONDS_KEPT = 60
-DUPLICATES_KEPT = 64
+DUPLICATES_KEPT, DUPLICATES_MAX = 64, 10_000
 # So many are added up as fast as their sum is looked up.
 FEW_SECONDS = 16
 REJECT_WINDOW_S = 30
@@ -106,10 +106,13 @@ class Activity:
     rejects_in_a_row: int = 0
     rejected_at_us: int = 0
 
-    def message(self, *, at_us: int, terms: OrderTerms, notional: Decimal, seq: int, held: Decimal = ZERO) -> None:
+    def message(
+        self, *, at_us: int, terms: OrderTerms, notional: Decimal, seq: int, held: Decimal = ZERO, window_us: int = 0
+    ) -> None:
         """Count an order that came in, accepted or not; only an accepted one has a notional and a fingerprint.
 
-        `held` are the signed lots that it could close then.
+        `held` are the signed lots that it could close then. Of fingerprints the latest are kept, and all that came
+        within `window_us` as far as there is room, however fast an account may send.
         """
         second = self._second(at_us)
         second.messages += 1
@@ -127,7 +130,10 @@ class Activity:
             self.latest.pop(key, None)
             self.latest[key] = (at_us, seq, held)
             while len(self.latest) > DUPLICATES_KEPT:
-                del self.latest[next(iter(self.latest))]
+                oldest = next(iter(self.latest))
+                if at_us - self.latest[oldest][0] < window_us and len(self.latest) <= DUPLICATES_MAX:
+                    break
+                del self.latest[oldest]
 
     def reject(self, *, at_us: int) -> None:
         """Count an order that the gate refused; a storm is over once it was quiet for half a minute."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from piggy.core import events as ev
-from piggy.core.accounts import PositionMode, TradingState
+from piggy.core.accounts import TradingState
 from piggy.core.auctions import CrossedAt
 from piggy.core.control_folding import CONTROL_HANDLERS, set_limits
 from piggy.core.correction_folding import CORRECTION_HANDLERS
@@ -20,12 +20,12 @@ from piggy.core.dealer_folding import DEALER_HANDLERS
 from piggy.core.events import Recorded
 from piggy.core.expiry_folding import EXPIRY_HANDLERS
 from piggy.core.leaving_folding import ID_OF, LEAVING_HANDLERS, follow
+from piggy.core.limits import UNSET_LIMITS
 from piggy.core.margining import bind_anew
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
 from piggy.core.orders import FORCED, OF_THE_DESK, OrderState, OrderTerms, OrderType, Side, TimeInForce
-from piggy.core.position_folding import bind, count_turnover, move_position, reserve, work
-from piggy.core.positions import netted_id
+from piggy.core.position_folding import bind, closable, count_turnover, move_position, reserve, work
 from piggy.core.resting import RestingOrders
 from piggy.core.rollover import ONE_DAY, business_date
 from piggy.core.state import Exposure, Order, State, accepted_order, activity_of, record_of
@@ -198,17 +198,15 @@ def _count_reject(state: State, account_id: str, reasons: tuple[Check, ...], rec
 
 def _count_message(state: State, terms: OrderTerms, recorded: Recorded, notional: Decimal) -> None:
     activity = state.activity.get(terms.account_id) or activity_of(state=state, account_id=terms.account_id)
-    held = _closable(state, terms) if notional else ZERO
-    activity.message(at_us=recorded.recorded_at_us, terms=terms, notional=notional, seq=recorded.seq, held=held)
+    held, window_us = ZERO, 0
+    if notional:
+        held = closable(state=state, terms=terms)
+        limits = state.effective_limits.get(state.accounts[terms.account_id].group, UNSET_LIMITS)
+        window_us = 1_000 * (limits.duplicate_window_ms or 0)
+    activity.message(
+        at_us=recorded.recorded_at_us, terms=terms, notional=notional, seq=recorded.seq, held=held, window_us=window_us
+    )
     state.messages.message(at_us=recorded.recorded_at_us, who=terms.account_id)
-
-
-def _closable(state: State, terms: OrderTerms) -> Decimal:
-    """Return the signed lots that an order with these terms could close now."""
-    netting = state.accounts[terms.account_id].position_mode is PositionMode.NETTING
-    named = netted_id(account_id=terms.account_id, symbol=terms.symbol) if netting else terms.position_id or ""
-    position = state.positions.get(named)
-    return position.quantity if position else ZERO
 
 
 def _rerouted(state: State, event: ev.OrderRerouted, recorded: Recorded) -> None:

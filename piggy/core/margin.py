@@ -240,13 +240,18 @@ def account_margin(
 
 
 def reaches(*, margin: AccountMargin, level_percent: Decimal, inclusive: bool = False) -> bool:
-    """Return whether the margin level fell below `level_percent` (at it too, where `inclusive`); compared undivided.
+    """Return whether the margin level fell below `level_percent` (at it too, where `inclusive`)."""
+    return below(equity=margin.equity, used=margin.used, level_percent=level_percent, inclusive=inclusive)
+
+
+def below(*, equity: Decimal, used: Decimal, level_percent: Decimal, inclusive: bool = False) -> bool:
+    """Return whether the equity is below so many percent of the used margin (at it too, where `inclusive`); undivided.
 
     What is hedged in full may bind nothing: then the account is below every level once nothing is left of it.
     """
-    if not margin.used:
-        return margin.equity < 0
-    equity, bar = margin.equity * HUNDRED, margin.used * level_percent
+    if not used:
+        return equity < 0
+    equity, bar = equity * HUNDRED, used * level_percent
     return equity <= bar if inclusive else equity < bar
 
 

@@ -7,12 +7,13 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core import events as ev
+from piggy.core.accounts import PositionMode
 from piggy.core.bust_commands import FillOnRecord
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.money import ZERO
 from piggy.core.open_risk import OpenRisk
-from piggy.core.orders import Side
-from piggy.core.positions import Fill, Life, Names, Position, Restated, filled, without
+from piggy.core.orders import OrderTerms, Side
+from piggy.core.positions import Fill, Life, Names, Position, Restated, filled, netted_id, without
 from piggy.core.rollover import month_of
 from piggy.core.state import Exposure, Order, State
 
@@ -82,6 +83,14 @@ def taken_out(
     # What is dealt back bears no time, but a client's days of grace begin when he had it.
     held = msgspec.structs.replace(held, opened_at_us=position.opened_at_us if position else at_us)
     return restated._replace(position=held)
+
+
+def closable(*, state: State, terms: OrderTerms) -> Decimal:
+    """Return the signed lots that an order with these terms could close now."""
+    netting = state.accounts[terms.account_id].position_mode is PositionMode.NETTING
+    named = netted_id(account_id=terms.account_id, symbol=terms.symbol) if netting else terms.position_id or ""
+    position = state.positions.get(named)
+    return position.quantity if position else ZERO
 
 
 def fill_of(*, event: Dealing, at_us: int, seq: int) -> Fill:

@@ -15,7 +15,7 @@ import msgspec
 
 from piggy.core.accounts import StopOutMode as StopOutMode
 from piggy.core.commissions import Commission, charge, chargeable
-from piggy.core.margin import AccountMargin, MarginTerms, account_margin, holding_of, reaches, symbol_margin
+from piggy.core.margin import AccountMargin, MarginTerms, account_margin, below, holding_of, symbol_margin
 from piggy.core.money import ZERO, round_money
 from piggy.core.orders import Side
 from piggy.core.positions import Position, filled, floating
@@ -82,14 +82,21 @@ class Book(msgspec.Struct, kw_only=True):
 
     def margin(self) -> AccountMargin:
         """Return the account's margin with what is still open."""
-        lines = list(self.lines.values())
+        floating_, used = self._sums()
         return account_margin(
-            balance=self.balance,
-            credit=self.credit,
-            floating=sum((line_floating(line=line) for line in lines), ZERO),
-            used=used_margin(lines=lines, now_us=self.now_us, bound=self.bound),
-            currency=self.currency,
+            balance=self.balance, credit=self.credit, floating=floating_, used=used, currency=self.currency
         )
+
+    def is_low(self, *, level_percent: Decimal, inclusive: bool = False) -> bool:
+        """Return whether the account is below its level, by sums that nobody rounded: as it is watched."""
+        floating_, used = self._sums()
+        equity = self.balance + self.credit + floating_
+        return below(equity=equity, used=used, level_percent=level_percent, inclusive=inclusive)
+
+    def _sums(self) -> tuple[Decimal, Decimal]:
+        lines = list(self.lines.values())
+        total = sum((line_floating(line=line) for line in lines), ZERO)
+        return total, used_margin(lines=lines, now_us=self.now_us, bound=self.bound)
 
 
 def line_floating(*, line: OpenLine) -> Decimal:
@@ -149,7 +156,7 @@ def ladder(
         bound=dict(bound),
     )
     before = book.margin()
-    if not reaches(margin=before, level_percent=level_percent, inclusive=inclusive):
+    if not book.is_low(level_percent=level_percent, inclusive=inclusive):
         return Ladder(before=before, after=before)
     queued = tuple(sorted(line.position.position_id for line in lines if not line.trusted))
     if mode is StopOutMode.FAIR:
@@ -157,7 +164,7 @@ def ladder(
     else:
         rungs = _smart(book, level_percent, inclusive, partial)
     after = book.margin()
-    waiting = queued if reaches(margin=after, level_percent=level_percent, inclusive=inclusive) else ()
+    waiting = queued if book.is_low(level_percent=level_percent, inclusive=inclusive) else ()
     return Ladder(before=before, after=after, rungs=tuple(rungs), queued=waiting)
 
 
@@ -185,7 +192,7 @@ def stop_out_price(
         moved = [_moved(line, start + step * count) if line.position.symbol == symbol else line for line in lines]
         held = {line.position.position_id: line for line in moved}
         book = Book(lines=held, balance=balance, credit=credit, currency=currency, now_us=now_us)
-        return reaches(margin=book.margin(), level_percent=level_percent)
+        return book.is_low(level_percent=level_percent)
 
     low, high = 0, abs(ticks)
     if reached(low):
@@ -213,7 +220,7 @@ def _smart(book: Book, level: Decimal, inclusive: bool, partial: bool) -> list[R
     losers = sorted(trusted, key=lambda line: (line_floating(line=line), line.position.position_id))
     rungs: list[Rung] = []
     for line in losers:
-        if not reaches(margin=book.margin(), level_percent=level, inclusive=inclusive):
+        if not book.is_low(level_percent=level, inclusive=inclusive):
             break
         lots = line.position.lots
         if partial:
@@ -230,7 +237,7 @@ def _fair(book: Book, level: Decimal, inclusive: bool) -> list[Rung]:
         trial = book.trial()
         for line in trusted:
             _close(trial, line, _share(line, percent))
-        return not reaches(margin=trial.margin(), level_percent=level, inclusive=inclusive)
+        return not trial.is_low(level_percent=level, inclusive=inclusive)
 
     low, high = 0, 100
     while high - low > 1:
@@ -251,7 +258,7 @@ def _fewest_lots(book: Book, line: OpenLine, level: Decimal, inclusive: bool) ->
     def enough(lots: Decimal) -> bool:
         trial = book.trial()
         _close(trial, line, lots)
-        return not reaches(margin=trial.margin(), level_percent=level, inclusive=inclusive)
+        return not trial.is_low(level_percent=level, inclusive=inclusive)
 
     if not enough(whole):
         return whole

@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal as D
 from typing import Any
 
+import msgspec
 import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.orders import OrderTerms, Side
+from piggy.core.limits import HOUSE_LIMITS
+from piggy.core.orders import OrderTerms, OrderType, Side
 from tests.core.floor import Floor
 
 
@@ -92,3 +94,34 @@ def test_opening_another_position_makes_no_second_close_of_the_first(floor: Floo
     (first,) = floor.desk.state.positions
     assert ask(floor, Side.SELL, "0.5", position_id=first, **mine) == "" and ask(floor, Side.BUY, "0.7", **mine) == ""
     assert ask(floor, Side.SELL, "0.5", position_id=first, **mine) == "P-13" and net(floor) == D("2.2")
+
+
+def fast(floor: Floor, **changes: Any) -> None:
+    free = {"account_messages_per_s_max": 10**6, "tenant_messages_per_s_max": 10**6, "window_value_max": D(10**12)}
+    limits = msgspec.structs.replace(HOUSE_LIMITS, executions_max=10**6, **(free | changes))
+    floor.do(cmd.ConfigureLimits(group="b", limits=limits))
+    floor.do(cmd.CreditAccount(account_id="b1", amount=D(10**9), reference="much"))
+
+
+@pytest.mark.parametrize(("later_us", "code"), [(1_999_999 - 100 * 10, "P-13"), (2_000_000 - 100 * 10, "")])
+def test_p_13_holds_for_the_whole_window_however_many_others_came_since(later_us: int, code: str) -> None:
+    """A hundred others in a millisecond, from who may send so fast, let no order be sent twice."""
+    floor = Floor()
+    fast(floor, duplicate_window_ms=2_000)
+    far = {"type": OrderType.LIMIT, "limit_price": D("1.09000")}
+    assert ask(floor, Side.BUY, **far) == ""
+    for number in range(100):
+        assert ask(floor, Side.BUY, str(D(number + 1) / 100 + 2), later_us=10, **far) == ""
+    assert ask(floor, Side.BUY, later_us=later_us, **far) == code
+
+
+def test_p_13_keeps_no_more_than_it_has_room_for_and_forgets_what_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("piggy.core.activity.DUPLICATES_MAX", 80)
+    floor = Floor()
+    fast(floor, duplicate_window_ms=2_000)
+    far = {"type": OrderType.LIMIT, "limit_price": D("1.09000")}
+    for number in range(100):
+        assert ask(floor, Side.BUY, str(D(number + 1) / 100), later_us=10, **far) == ""
+    assert len(floor.desk.state.activity["b1"].latest) == 80
+    assert ask(floor, Side.BUY, "2", later_us=2_000_000, **far) == ""
+    assert len(floor.desk.state.activity["b1"].latest) == 64

@@ -62,6 +62,16 @@ def test_nothing_is_closed_above_the_level():
     assert (steps.rungs, steps.before) == ((), steps.after)
 
 
+@pytest.mark.parametrize(("balance", "closes"), [("50.00", True), ("50.01", False)])
+@pytest.mark.parametrize("mode", StopOutMode)
+def test_g08_half_is_half_of_what_is_bound_and_not_of_what_that_is_rounded_to(
+    mode: StopOutMode, balance: str, closes: bool
+) -> None:
+    """100.0049 are bound, of which half is 50.00245: 50.00 is below it, as the watch over the account knows too."""
+    steps = run(line("A", lot_value="200.0098"), balance=balance, mode=mode)
+    assert (steps.before.used, bool(steps.rungs)) == (D("100.00"), closes)
+
+
 def test_a_close_pays_its_commission_in_the_accounts_currency() -> None:
     """10 lots at 90 are 450.00 where a unit is worth a half: 1 % is 4.50, of what 50.00 of loss leave of 60.00."""
     plan = Commission(basis=CommissionBasis.BPS, rate=D(100))
