@@ -199,7 +199,10 @@ class Moment(msgspec.Struct, frozen=True):
         """Return what all accounts together lost today, in the currency `into`; None where a rate is missing (P-20)."""
         total = ZERO
         for currency, amount in self.state.results_today.of_day(now_us=self.now_us).items():
-            rate = self.rate(source=currency, target=into, gain=amount > 0) if amount else ZERO
+            if currency == into or not amount:
+                total += amount
+                continue
+            rate = self.rate(source=currency, target=into, gain=amount > 0)
             if rate is None:
                 return None
             total += amount * rate

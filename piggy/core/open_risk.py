@@ -72,8 +72,9 @@ class OpenRisk:
         """Return the most lots, unsigned, that a symbol can come to with so many more to buy or to sell."""
         known = self.symbols.get(symbol)
         if known is None:
-            return max(buys, sells)
-        return max(abs(known.net + known.buys + buys), abs(known.net - known.sells - sells))
+            return buys if buys >= sells else sells
+        most, least = known.net + known.buys + buys, known.net - known.sells - sells
+        return most if most + least >= 0 else -least
 
     def worth(
         self,
