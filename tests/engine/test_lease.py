@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from piggy.engine.config import EngineConfig
-from piggy.engine.journal import Journal
-from piggy.engine.lease import Lease, UnableToHoldLease
+from piggy.engine.journal import Journal, UnableToWrite
+from piggy.engine.lease import ACQUIRE, Lease, UnableToHoldLease
 from piggy.messaging.chain import Tip
 from tests.engine.ground import Ground
 from tests.engine.test_journal import TAKEN, credited
@@ -76,6 +76,30 @@ async def test_inv_27_a_successor_waits_for_what_is_being_written(
         assert not taking.done()
     assert await taking == 2
     assert len(ground.log_rows(tenant=tenant)) == 1
+
+
+async def test_inv_27_a_successor_of_before_that_waits_for_nothing_costs_a_term_and_no_event(
+    ground: Ground, connect: Any, shard: str, tenant: str
+) -> None:
+    """While a deploy mixes versions: it begins from a log that still grows, and its first write finds no place."""
+    lease, late = await held(connect, shard), await connect()
+    token = await lease.acquire()
+    asked = {"shard": shard, "holder": "second", "life_s": LIFE_S, "dead_token": None, "dead_until": None}
+    async with being_written(ground, connect, shard, tenant, token):
+        put(ground, shard, "-1 s")
+        async with asyncio.timeout(2):
+            ((taken,),) = await (await late.execute(ACQUIRE, asked)).fetchall()
+        assert taken == token + 1
+        journal = Journal(connection=await connect(), context_key=ground.context_key, shard=shard, token=taken)
+        journal.tips[tenant] = Tip()
+        row = journal.chain(tenant=tenant, recorded=credited(1))
+        writing = asyncio.create_task(journal.append(rows={tenant: [row]}))
+        await asyncio.wait([writing], timeout=0.3)
+        assert not writing.done()
+    with pytest.raises(UnableToWrite):
+        await writing
+    (written,) = ground.log_rows(tenant=tenant)
+    assert written[1] != row.recorded.command_id
 
 
 async def test_inv_20_a_clock_put_back_keeps_no_shard_from_its_successor(
