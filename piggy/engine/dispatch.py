@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 RECONNECT_S = 0.5
 # Whoever follows the log hears of its end this often, however many batches there are.
 TIPS_S = 0.02
+# Of many brokers that often would be thousands a second, for those who take what is new a few times a second.
+TIP_EACH_S = 0.002
 DRAINED_S = 0.002
 PUT_AGAIN_S = 1.0
 GRACE_S = 2.5
@@ -57,6 +59,7 @@ class Dispatch:
         self._outbound = Outbound()
         self._wake = asyncio.Event()
         self._later: asyncio.TimerHandle | None = None
+        self._tips_told = 0
         self._sending = asyncio.Lock()
         self._entries: dict[tuple[str, str], bytes] = {}
         self._gone_since_s: dict[tuple[str, str], float] = {}
@@ -78,7 +81,8 @@ class Dispatch:
         if outbound.children or outbound.settled:
             self._wake.set()
         elif outbound.tips and self._later is None:
-            self._later = asyncio.get_running_loop().call_later(TIPS_S, self._wake.set)
+            later_s = max(TIPS_S, self._tips_told * TIP_EACH_S)
+            self._later = asyncio.get_running_loop().call_later(later_s, self._wake.set)
 
     async def run(self) -> None:
         """Send as batches come; while Redis is away what was queued is dropped, as the module says."""
@@ -87,6 +91,7 @@ class Dispatch:
             async with self._sending:
                 self._wake.clear()
                 outbound, self._outbound = self._outbound, Outbound()
+                self._tips_told = len(outbound.tips)
                 if self._later is not None:
                     self._later.cancel()
                     self._later = None

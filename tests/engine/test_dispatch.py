@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,3 +71,54 @@ async def test_inv_13_a_venue_that_is_away_keeps_no_others_orders_from_being_put
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await wire.aclose()
+
+
+class Told:
+    """Stands for Redis: which channels were told, in each sending."""
+
+    def __init__(self) -> None:
+        self.sendings: list[list[str]] = []
+        self.at_s: list[float] = []
+
+    def pipeline(self, **_: Any) -> Told:
+        return self
+
+    async def __aenter__(self) -> Told:
+        self.sendings.append([])
+        self.at_s.append(asyncio.get_running_loop().time())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def publish(self, channel: str, _: str) -> None:
+        self.sendings[-1].append(channel)
+
+    async def execute(self, **_: Any) -> list[Any]:
+        return []
+
+
+def grown(tenant: str) -> Any:
+    """A command from a strategy: nobody waits for what it did but those who follow the log."""
+    item = SimpleNamespace(tenant=tenant, entry_id=None, envelope=SimpleNamespace(reply_to=""))
+    return SimpleNamespace(item=item, answer=None, recorded=[SimpleNamespace(seq=7, event=None)])
+
+
+@pytest.mark.parametrize(("brokers", "apart_s"), [(1, dispatch.TIPS_S), (50, 50 * dispatch.TIP_EACH_S)])
+async def test_the_ends_of_many_logs_are_told_as_often_altogether_as_those_of_a_few(
+    brokers: int, apart_s: float
+) -> None:
+    told: Any = Told()
+    sender = Dispatch(connection=told, desks={}, settled=nothing)
+    running = asyncio.create_task(sender.run())
+    names = [f"broker{number}" for number in range(brokers)]
+    async with asyncio.timeout(10):
+        while len(told.sendings) < 4:
+            sender.tell([grown(name) for name in names])
+            await asyncio.sleep(0.005)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert {len(set(each)) for each in told.sendings} == {brokers} == {len(each) for each in told.sendings}
+    between = [after - before for before, after in zip(told.at_s[1:], told.at_s[2:], strict=False)]
+    # A timer of the loop may be early by its own resolution.
+    assert min(between) >= apart_s * 0.9
