@@ -117,7 +117,10 @@ def _is_no_value(error: Exception) -> bool:
     """Whether it says that a text is no number, key or day that there could be."""
     if isinstance(error, ValidationError):
         return getattr(error, "code", None) == "invalid"
-    return isinstance(error, OverflowError) or (isinstance(error, ValueError) and str(error).startswith(NO_VALUE))
+    if isinstance(error, OverflowError | RecursionError):
+        # Django's own field for JSON reads what nests without end until there is no room for more.
+        return True
+    return isinstance(error, ValueError) and str(error).startswith(NO_VALUE)
 
 
 class RequestLog:

@@ -115,7 +115,7 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return 4429
         try:
             message = _decode(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
             return 4400
         if isinstance(message, Resync):
             if message.panel not in PANELS:

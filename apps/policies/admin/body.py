@@ -91,7 +91,7 @@ class BodyField(forms.Field):
             return value
         try:
             made = msgspec.json.decode(value or "{}")
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
             raise ValidationError(f"This is no JSON: {error}") from error
         if not isinstance(made, dict):
             raise ValidationError("Write an object: {…}.")

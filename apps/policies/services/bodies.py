@@ -39,7 +39,7 @@ def read_body(*, text: Any) -> dict[str, Any]:
         return text
     try:
         made = msgspec.json.decode(text or "{}")
-    except (msgspec.DecodeError, TypeError):
+    except (msgspec.DecodeError, RecursionError, UnicodeError, TypeError):
         return {}
     return made if isinstance(made, dict) else {}
 

@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db.models import UUIDField
+from django.forms import JSONField
 from django.http import HttpResponse
 from django.test import RequestFactory
 
 from apps.common.bodies import BODY_BYTES_MAX, BoundedBodies
 from apps.common.middleware import AdminPolicy
 
-# A key, two days, and a fault of our own.
+# A key, two days, what nests without end, and a fault of our own.
 MAKERS: tuple[Callable[[], Any], ...] = (
     lambda: UUIDField().to_python("x"),
     lambda: datetime(10**40, 1, 1),
     lambda: datetime(999_999_999, 1, 1),
+    lambda: JSONField().to_python("[" * 100_000),
     lambda: uuid.UUID(int=2**200),
 )
 CHUNK = b"x" * (BODY_BYTES_MAX // 4)
@@ -72,9 +74,11 @@ def test_a_key_or_a_day_that_cannot_be_is_the_askers_fault_in_the_back_office() 
     policy, asked = AdminPolicy(lambda _: HttpResponse()), RequestFactory().post("/admin/liquidity/credentialchange/")
     faults: list[Exception] = []
     for make in MAKERS:
-        with pytest.raises((ValidationError, OverflowError, ValueError)) as caught:
+        with pytest.raises((ValidationError, OverflowError, RecursionError, ValueError)) as caught:
             make()
         faults.append(caught.value)
     answers = [policy.process_exception(asked, fault) for fault in faults]
-    assert [answer and answer.status_code for answer in answers] == [400, 400, 400, None], "what is ours stays ours"
+    assert [answer and answer.status_code for answer in answers] == [400, 400, 400, 400, None], (
+        "what is ours stays ours"
+    )
     assert policy.process_exception(RequestFactory().get("/desk/"), faults[0]) is None

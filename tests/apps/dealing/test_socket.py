@@ -189,6 +189,7 @@ def test_bad_messages_close_the_line_with_their_code(desk: Desk) -> None:
         assert await code_after(b"binary") in (1003, 1011)
         assert await code_after('{"action":"fly"}') == 4400
         assert await code_after("no json") == 4400
+        assert await code_after('{"action":"pong","at_us":1,"x":' + "[" * 30_000) == 4400
         assert await code_after('{"action":"resync","panel":"secrets"}') == 4400
         assert await code_after('{"action":"watch","names":["orders:*"]}') == 4400
         assert await code_after(json.dumps({"action": "watch", "names": ["depth:EURUSD"] * 9})) == 4400

@@ -18,7 +18,7 @@ from apps.liquidity import services as liquidity
 from apps.outbox.models import OutboxCommand
 from apps.outbox.services import SET_UP
 from apps.policies import selectors, services
-from apps.policies.admin.body import gathered, nodes_of
+from apps.policies.admin.body import BodyField, gathered, nodes_of, read_body
 from apps.policies.models import STRUCTS, Kind, Policy
 from apps.tenants.services import in_tenant
 from piggy.bench.desk_ground import seat_staff
@@ -391,3 +391,10 @@ def test_a_form_is_sent_input_by_input_and_a_bad_one_is_named(broker: None) -> N
         made = Policy.objects.get()
     conditions = {"groups": ["b-book", "other"]}
     assert made.body == {"rules": [{"name": "vip", "priority": 1, "book_mode": "A", "conditions": conditions}]}
+
+
+def test_a_pasted_body_that_nests_without_end_is_no_json() -> None:
+    for text in ("[" * 100_000, '{"a": "\\ud800A"}'):
+        assert read_body(text=text) == {}
+        with pytest.raises(ValidationError):
+            BodyField(struct=STRUCTS[Kind.ROUTING]).to_python(text)
