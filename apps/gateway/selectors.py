@@ -11,6 +11,7 @@ from apps.gateway.models import Asked, CopyCursor, FixClient, OrderCopy, SentMes
 from apps.instruments import selectors as instruments
 from apps.outbox.selectors import commands_in_log
 from apps.tenants import selectors as tenants
+from apps.trading import selectors as trading
 from piggy.adapters.fix_clients.config import Kind, Step, Terms
 from piggy.adapters.fix_clients.outbound import Copy
 
@@ -68,7 +69,7 @@ def copied_seq() -> int:
 
 def last_copies(*, order_ids: Sequence[str]) -> dict[str, Copy]:
     """Return the latest copy of each order that has one."""
-    rows = OrderCopy.objects.filter(order_id__in=order_ids).order_by("order_id", "-seq").distinct("order_id")
+    rows = OrderCopy.objects.filter(order_id__any_of=list(order_ids)).order_by("order_id", "-seq").distinct("order_id")
     return {row.order_id: copy_of(row) for row in rows}
 
 
@@ -80,9 +81,14 @@ def copy_by_client_id(*, client: FixClient, cl_ord_id: str) -> Copy | None:
 
 
 def open_copies(*, client: FixClient) -> list[Copy]:
-    """Return the latest copy of every order of the session's accounts that has not ended."""
-    rows = OrderCopy.objects.filter(account_id__in=accounts_of(client=client) or ())
-    copies = (copy_of(row) for row in rows.order_by("order_id", "-seq").distinct("order_id"))
+    """Return the latest copy of every order of the session's accounts that has not ended.
+
+    Which may be open is asked of the orders: an account's copies of years would each have to be read.
+    """
+    mine = accounts_of(client=client) or ()
+    order_ids, shown = trading.open_order_ids(account_ids=mine)
+    new = OrderCopy.objects.filter(account_id__in=mine, seq__gt=shown).values_list("order_id", flat=True)
+    copies = last_copies(order_ids=sorted({*order_ids, *new})).values()
     return [copy for copy in copies if copy.status not in _ENDED]
 
 

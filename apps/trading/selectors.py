@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from django.db import connection
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Max, QuerySet, Sum
 
 from apps.accounts import selectors as accounts
 from apps.audit import selectors as audit
@@ -23,6 +23,8 @@ select seq, command_id::text as command_id, position, type, version, principal, 
        (extract(epoch from recorded_at) * 1000000)::bigint as recorded_at_us, recorded_mono_ns, payload, prev_hash, hash
   from event_log where seq between %s and %s and position(%s::bytea in payload) > 0 order by seq
 """
+
+ENDED = [state.value for state in OrderState if state.final]
 
 # What each control of the gate looks at, in words.
 CONTROLS = {
@@ -161,6 +163,13 @@ def used_margin_of(*, account_ids: Iterable[str]) -> dict[str, Decimal]:
     """Return the margin that the open positions of each account hold, in its currency."""
     held = Position.objects.filter(account_id__in=list(account_ids)).exclude(quantity=0)
     return dict(held.values("account_id").annotate(used=Sum("margin")).values_list("account_id", "used"))
+
+
+def open_order_ids(*, account_ids: Iterable[str]) -> tuple[list[str], int]:
+    """Return the orders of these accounts that have not ended, as far as they are shown, and the last event shown."""
+    shown = Order.objects.aggregate(last=Max("seq"))["last"] or 0
+    rows = Order.objects.filter(account_id__any_of=list(account_ids)).exclude(state__in=ENDED)
+    return list(rows.values_list("order_id", flat=True)), shown
 
 
 def legs_of(*, order_id: str) -> QuerySet[ChildOrder]:
