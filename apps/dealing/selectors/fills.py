@@ -27,12 +27,13 @@ CENT = Decimal("0.01")
 STANDING = """f.quantity > 0 and not exists (
   select from trading_fill b where b.order_id = f.order_id and b.fill_id = f.fill_id and b.quantity < 0
 )"""
-LATEST = f"""
-select f.seq, f.fill_id, f.order_id, f.account_id, f.symbol, f.side, f.quantity, f.price, f.raw_price, f.book,
-       f.counterparty, f.realised, f.commission, f.markup_revenue, f.premium, f.guarantee_cost,
-       f.reason, f.filled_at, {STANDING} as stands
-from trading_fill f order by f.seq desc limit %s
+LATEST = """
+select seq, fill_id, order_id, account_id, symbol, side, quantity, price, raw_price, book, counterparty, realised,
+       commission, markup_revenue, premium, guarantee_cost, reason, filled_at
+from trading_fill order by seq desc limit %s
 """
+# Asked of those orders only: beside LATEST the planner keeps ready all that was ever taken back, and reads every fill.
+TAKEN_BACK = "select order_id, fill_id from trading_fill where order_id = any(%s) and quantity < 0"
 IN_WINDOW = f"""
 select f.seq from trading_fill f
 where f.symbol = %(symbol)s and f.filled_at between %(since)s and %(until)s
@@ -88,7 +89,13 @@ def deals() -> list[dict[str, Any]]:
         cursor.execute(LATEST, [DEALS_MAX])
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return [_told(row) | {"key": str(row["seq"])} for row in rows]
+        cursor.execute(TAKEN_BACK, [[row["order_id"] for row in rows]])
+        gone = set(cursor.fetchall())
+    return [_told(row) | {"key": str(row["seq"]), "stands": _stands(row, gone)} for row in rows]
+
+
+def _stands(row: dict[str, Any], gone: set[tuple[Any, ...]]) -> bool:
+    return row["quantity"] > 0 and (row["order_id"], row["fill_id"]) not in gone
 
 
 def fills_in(*, window: Window) -> list[FillOnRecord]:
