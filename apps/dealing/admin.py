@@ -97,6 +97,7 @@ AREAS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Authenticators", "otp_totp.totpdevice", "phonelink_lock"),
             ("Authenticators removed", "users.factorremoval", "phonelink_erase"),
             ("API tokens", "knox.authtoken", "key"),
+            ("History", "admin.logentry", "history"),
         ),
     ),
     ("System", (("Commands to the engine", "outbox.outboxcommand", "outbox"),)),

@@ -16,7 +16,7 @@ from channels.testing import WebsocketCommunicator
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.db import models
+from django.db import DatabaseError, connection, models, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -122,6 +122,7 @@ SCREENS: dict[str, str] = {
     "otp_totp.totpdevice": "alone admin:va",
     "outbox.outboxcommand": "alone admin:v",
     "knox.authtoken": "alone admin:vad",
+    "admin.logentry": "alone admin:v auditor:v",
 }
 LETTERS = {"v": "view", "a": "add", "c": "change", "d": "delete"}
 LOGINS = {"login", "alogin", "force_login", "aforce_login"}
@@ -292,3 +293,10 @@ def test_t_25_a_token_is_given_out_under_ones_own_name_and_never_turned_to_anoth
     with in_tenant("acorn"):
         assert get_token_model().objects.get().user == client
         assert User.objects.filter(username="bob").exists()
+    assert web.post(f"/admin/knox/authtoken/{token.pk}/delete/", {"post": "yes"}).status_code == 302
+    shown = staff("auditor").get("/admin/admin/logentry/")
+    assert shown.status_code == 200 and shown.content.decode().count(str(token)) == 2, "given out, and taken back"
+    with in_tenant("acorn"):
+        for change in ("update {} set user_id = 0", "delete from {}", "truncate {}"):
+            with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(change.format("django_admin_log"))
