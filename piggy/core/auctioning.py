@@ -238,17 +238,18 @@ def _in_ticks(order: Order, instrument: Instrument) -> int | None:
 
 
 def _dealable(orders: dict[int, Order], execution: Execution) -> dict[int, Decimal]:
-    """Return the lots that each may deal: what may only reduce one position shares it, the keenest first."""
+    """Return the lots that each may deal: what only reduces gets what keener ones leave of its position."""
     lots: dict[int, Decimal] = {}
-    shared: dict[str, Decimal] = {}
+    shared: dict[tuple[str, Side], Decimal] = {}
     for number, order in sorted(orders.items(), key=lambda pair: _keenness(pair[1])):
-        free = execution.free(order)
+        free, account = execution.free(order), execution.moment.account(order.terms.account_id)
+        position_id = position_id_of(account=account, order=order)
+        gone = shared.get((position_id, order.terms.side), ZERO)
         if order.terms.reduce_only:
-            position_id = position_id_of(account=execution.moment.account(order.terms.account_id), order=order)
-            gone, position = shared.get(position_id, ZERO), execution.position(position_id)
+            position = execution.position(position_id)
             most = dealable_lots(order=order, quantity=free + gone, position=position, execution=execution)
-            free = min(free, most - gone)
-            shared[position_id] = gone + max(ZERO, free)
+            free = max(ZERO, min(free, most - gone))
+        shared[position_id, order.terms.side] = gone + free
         lots[number] = free
     return lots
 

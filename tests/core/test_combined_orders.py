@@ -142,6 +142,20 @@ def test_an_order_whose_cancel_is_under_way_takes_no_part_in_an_auction(floor: F
     assert names(floor.do(cmd.ChangePhase(phase=AuctionPhase.CONTINUOUS, **call))) == ["PhaseChanged"]
 
 
+def test_what_may_only_reduce_leaves_the_position_to_a_keener_order_of_its_client_in_an_auction(floor: Floor) -> None:
+    """The auction dealt both: a position that was to be closed was turned round."""
+    floor.place("b1", Side.BUY, "1")
+    call = {"symbol": "EURUSD", "reason": "drill", "by": "ann"}
+    floor.do(cmd.ChangePhase(phase=AuctionPhase.OPENING_CALL, **call))
+    floor.place("b1", Side.SELL, "1", limit_price="1.10006", reduce_only=True)
+    floor.place("b1", Side.SELL, "0.4", limit_price="1.10004")
+    floor.place("b2", Side.BUY, "3", limit_price="1.10008")
+    events = floor.do(cmd.ChangePhase(phase=AuctionPhase.CONTINUOUS, **call))
+    sold = {fill.order_id: fill.quantity for fill in only(events, ev.OrderFilled) if fill.account_id == "b1"}
+    assert sold == {"O000000003": D("0.4"), "O000000002": D("0.6")}
+    assert not [each for each in floor.desk.state.positions.values() if each.account_id == "b1"]
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_what_may_only_reduce_and_comes_back_from_a_venue_to_nothing_ends(floor: Floor, first: int) -> None:
     """Another order closed the position meanwhile: resting on, it would have closed what its client buys next."""
