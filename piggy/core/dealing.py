@@ -292,7 +292,9 @@ def _decided(
 
 
 def _is_stopped(order: Order, moment: Moment) -> bool:
-    return is_stopped(state=moment.state, account_id=order.terms.account_id, symbol=order.terms.symbol)
+    symbol = order.terms.symbol
+    stopped = is_stopped(state=moment.state, account_id=order.terms.account_id, symbol=symbol)
+    return stopped or not moment.in_session(symbol=symbol)
 
 
 def _bearable(price: Decimal, held: Held, order: Order, moment: Moment) -> bool:

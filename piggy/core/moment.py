@@ -34,7 +34,8 @@ _BUY = Side.BUY
 class Moment(msgspec.Struct, frozen=True):
     """`marks` are the last best bid and ask of every symbol, kept when stale too, to value what is held.
 
-    `closed` are the venues that take no new risk yet. `rates` are those found off these marks so far.
+    `closed` are the venues that take no new risk yet. `rates` are those found off these marks so far, `sessions` which
+    symbols were found to be in theirs.
     """
 
     state: State
@@ -48,6 +49,7 @@ class Moment(msgspec.Struct, frozen=True):
     windows: Windows
     closed: Set[str] = frozenset()
     rates: dict[tuple[str, str, bool], Conversion] = msgspec.field(default_factory=dict)
+    sessions: dict[str, bool] = msgspec.field(default_factory=dict)
 
     def account(self, account_id: str) -> Account:
         return self.state.accounts[account_id]
@@ -63,6 +65,15 @@ class Moment(msgspec.Struct, frozen=True):
 
     def instrument(self, symbol: str) -> Instrument:
         return self.state.instruments[symbol]
+
+    def in_session(self, *, symbol: str) -> bool:
+        """Return whether a symbol is dealt in at all now: switched on, and in a session of its calendar (P-05)."""
+        known = self.sessions.get(symbol)
+        if known is None:
+            calendar = self.state.calendars.get(symbol)
+            known = self.state.instruments[symbol].tradable
+            known = self.sessions[symbol] = known and (calendar is None or calendar.is_open(at_us=self.now_us))
+        return known
 
     def lately(self, *, account_id: str, activity: Activity, limits: Limits) -> tuple[Decimal, int]:
         """Return the value that the account ordered, and its fills, within the windows of its limits (P-12, P-15)."""

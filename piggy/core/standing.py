@@ -1,8 +1,9 @@
 """Standing: whether an order that works already may deal now. The gate asks when it comes; markets stop later too.
 
-A halt or a kill stops what rests, what a price would trigger, what a venue gave back and what a dealer holds; while a
-scope only reduces, what waits deals only as far as it makes its position smaller. In a call, or closed, a symbol deals
-nothing until its auction. An entry whose stop is to be guaranteed waits until that is far enough from the market.
+A halt, a kill or the end of a session stops what rests, what a price would trigger, what a venue gave back and what a
+dealer holds; while a scope only reduces, what waits deals only as far as it makes its position smaller. In a call, or
+closed, a symbol deals nothing until its auction. An entry whose stop is to be guaranteed waits until that is far enough
+from the market.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ def may_deal(*, order: Order, execution: Execution) -> bool:
         return False
     if order.source == FLATTEN:
         return True
+    if not execution.moment.in_session(symbol=terms.symbol):
+        return False
     if terms.guaranteed_stop and not may_enter(order=order, moment=execution.moment):
         return False
     if state.phases and phase_of(state=state, symbol=terms.symbol) is not _CONTINUOUS:

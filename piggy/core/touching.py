@@ -46,7 +46,7 @@ _id = attrgetter("order_id")
 def act_on_prices(*, command: ActOnPrices, moment: Moment) -> Events:
     """Do what the prices of `symbols` now call for; asking again with the same prices does nothing more."""
     execution, state = Execution(moment=moment), moment.state
-    for symbol in command.symbols:
+    for symbol in filter(lambda each: moment.in_session(symbol=each), command.symbols):
         trigger_stops(symbol=symbol, execution=execution)
         _fill_touched(symbol=symbol, execution=execution)
         rematch(symbol=symbol, execution=execution)
