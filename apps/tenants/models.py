@@ -9,6 +9,8 @@ from django_tenants.models import DomainMixin, TenantMixin
 COLOUR = RegexValidator(r"^#[0-9a-f]{6}\Z", "A colour is written #rrggbb, in lower case.")
 SCHEMA_NAME = RegexValidator(r"^[a-z][a-z0-9_]{1,30}\Z", "2 to 31 characters: lower case letters, digits and _.")
 
+SHARD_NAME = RegexValidator(r"^[A-Za-z0-9._-]{1,40}\Z", "1 to 40 characters: letters, digits, dots, _ and -.")
+
 
 class Tenant(TenantMixin):
     """One broker. Its schema is made by apps.tenants.services.create_tenant, never by saving a row."""

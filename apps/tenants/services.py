@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
 from django_tenants.clone import CloneSchema
 from django_tenants.utils import schema_exists
@@ -17,7 +19,7 @@ from apps.tenants import selectors
 from apps.tenants.backend import removal, setup, shards, wall
 from apps.tenants.backend.pool import patience as patience
 from apps.tenants.backend.roles import become_owner as become_owner
-from apps.tenants.models import Domain, Tenant
+from apps.tenants.models import SCHEMA_NAME, SHARD_NAME, Domain, Tenant
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,10 @@ class UnableToRenameTenant(Exception):
 
 class UnableToRemoveTenant(Exception):
     """Nothing of the broker is removed; the message says why."""
+
+
+class NoSuchTenant(Exception):
+    """No broker that trades is called so; the message says it."""
 
 
 class UnableToSuspendTenant(Exception):
@@ -62,6 +68,17 @@ def in_tenant(schema: str) -> Iterator[None]:
         connection.set_tenant(before, included)
 
 
+def named_tenants(*, schema: str = "", shard: str | None = None) -> list[str]:
+    """Return the broker that is named, else all active ones. Raises NoSuchTenant.
+
+    A schema that is none has no tables: whoever goes on regardless ends in the middle of what it does.
+    """
+    known = selectors.active_schemas(shard=None if schema else shard)
+    if schema and schema not in known:
+        raise NoSuchTenant(f"There is no broker {schema!r}.")
+    return [schema] if schema else known
+
+
 def create_tenant(
     *,
     schema: str,
@@ -75,9 +92,16 @@ def create_tenant(
     """Make a broker by cloning the template schema (about a second) and protect it. Needs the owner's connection."""
     if schema in settings.TENANT_NAMES_RESERVED:
         raise UnableToCreateTenant(f"{schema} is a reserved name.")
+    if not re.match(SCHEMA_NAME.regex, schema):
+        raise UnableToCreateTenant(f"schema {schema!r}: {SCHEMA_NAME.message}")
+    _check_shard(shard, UnableToCreateTenant)
+    # As a browser's Host header is looked up; what never matches one would make a broker whom nobody reaches.
+    hosts = {domain: selectors.clean_host(raw=domain) for domain in domains}
+    if unknown := [domain for domain, host in hosts.items() if not host]:
+        raise UnableToCreateTenant(f"domain {unknown[0]!r} is no host name.")
     with transaction.atomic():
         connection.set_schema_to_public()
-        taken = Domain.objects.filter(domain__in=domains).values_list("domain", flat=True)
+        taken = Domain.objects.filter(domain__in=hosts.values()).values_list("domain", flat=True)
         if taken:
             raise UnableToCreateTenant(f"{', '.join(taken)} belongs to another broker.")
         if schema_exists(schema, case_sensitive=False):
@@ -90,13 +114,26 @@ def create_tenant(
             colour_accent=colour_accent,
             logo_text=logo_text,
         )
-        tenant.full_clean()
+        _check(tenant)
         tenant.save()
-        for at, domain in enumerate(domains):
-            Domain.objects.create(domain=selectors.clean_host(raw=domain), tenant=tenant, is_primary=at == 0)
+        for at, host in enumerate(dict.fromkeys(hosts.values())):
+            Domain.objects.create(domain=host, tenant=tenant, is_primary=at == 0)
         _clone(source=settings.TENANT_TEMPLATE_SCHEMA, target=schema)
     selectors.forget_hosts()
     return tenant
+
+
+def _check_shard(shard: str, refused: type[Exception]) -> None:
+    if not re.match(SHARD_NAME.regex, shard):
+        raise refused(f"shard {shard!r}: {SHARD_NAME.message}")
+
+
+def _check(tenant: Tenant) -> None:
+    try:
+        tenant.full_clean()
+    except ValidationError as error:
+        told = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in error.message_dict.items())
+        raise UnableToCreateTenant(told) from error
 
 
 def move_tenant(*, schema: str, shard: str, may_wait: bool = False) -> str:
@@ -111,6 +148,7 @@ def move_tenant(*, schema: str, shard: str, may_wait: bool = False) -> str:
             raise UnableToMoveTenant(f"No broker is called {schema}.")
         if found == shard:
             raise UnableToMoveTenant(f"{schema} is in shard {shard} already.")
+        _check_shard(shard, UnableToMoveTenant)
         if not may_wait and not shards.is_served(cursor=cursor, shard=shard):
             raise UnableToMoveTenant(f"No engine runs shard {shard}: {schema} would stand still until one does.")
         if not shards.move(cursor=cursor, schema=schema, source=found, target=shard):

@@ -7,11 +7,12 @@ from datetime import datetime
 from django.db import transaction
 
 from apps.outbox.services import tell_engine
-from apps.tenants.services import in_tenant, mark_suspended
+from apps.tenants.services import UnableToSuspendTenant, in_tenant, mark_suspended
 from piggy.core.accounts import TradingState
 from piggy.core.commands import SetTradingState
 
 PLATFORM = "platform"
+REASON_CHARACTERS_MAX = 500
 
 
 def suspend(*, schema: str, reason: str, at: datetime, keeps_orders: bool = False) -> None:
@@ -38,6 +39,8 @@ def _tell(
     suspends: bool = False,
     cancel_working: bool = False,
 ) -> None:
+    if not reason.strip() or len(reason) > REASON_CHARACTERS_MAX:
+        raise UnableToSuspendTenant(f"The reason has {len(reason)} characters, it needs 1 to {REASON_CHARACTERS_MAX}.")
     command = SetTradingState(
         scope="firm", key="", state=state, reason=reason, by=PLATFORM, cancel_working=cancel_working, suspends=suspends
     )

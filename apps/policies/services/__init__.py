@@ -9,11 +9,13 @@ from apps.policies.services.drafts import (
     sync_engine,
     withdraw,
 )
+from apps.policies.services.lab import HOURS_MAX as LAB_HOURS_MAX
 from apps.policies.services.lab import TASK as LAB_TASK
 from apps.policies.services.lab import UnableToRunLab, as_csv, ask_run, cancel_run, check_run, replay, run_lab
 from apps.policies.services.tables import Brought, UnableToImport, as_table, bring
 
 __all__ = [
+    "LAB_HOURS_MAX",
     "LAB_TASK",
     "Brought",
     "UnableToDecidePolicy",

@@ -6,15 +6,14 @@ import uuid
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from apps.accounts import services as accounts
 from apps.instruments import services as instruments
 from apps.liquidity import services as liquidity
 from apps.policies import services as policies
 from apps.risk import services as risk
-from apps.tenants.selectors import active_schemas
-from apps.tenants.services import in_tenant
+from apps.tenants.services import NoSuchTenant, in_tenant, named_tenants
 from apps.trading import services as trading
 
 
@@ -29,7 +28,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the commands to each tenant's outbox."""
         mark = f"-{uuid.uuid4().hex[:8]}"
-        for tenant in [options["tenant"]] if options["tenant"] else active_schemas():
+        try:
+            tenants = named_tenants(schema=options["tenant"])
+        except NoSuchTenant as error:
+            raise CommandError(str(error), returncode=2) from error
+        for tenant in tenants:
             with in_tenant(tenant):
                 told = sum(
                     app.sync_engine(tenant=tenant, by="sync_engine", mark=mark)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.conf import settings
@@ -8,10 +9,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.common import sealing
 from apps.liquidity import services
-from apps.tenants.selectors import active_schemas
-from apps.tenants.services import in_tenant
+from apps.tenants.services import NoSuchTenant, in_tenant, named_tenants
 
 FOUND_DIFFERENCES = 3
+ROWS_MAX = 10_000
 
 
 class Command(BaseCommand):
@@ -19,10 +20,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", help="one broker only; otherwise all of this shard")
-        parser.add_argument("--rows", type=int, default=500, help="rows of one transaction")
+        parser.add_argument("--rows", type=_rows, default=500, help="rows of one transaction")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        tenants = [options["tenant"]] if options["tenant"] else list(active_schemas(shard=settings.PIGGY_SHARD))
+        try:
+            tenants = named_tenants(schema=options["tenant"] or "", shard=settings.PIGGY_SHARD)
+        except NoSuchTenant as error:
+            raise CommandError(str(error), returncode=2) from error
         shut = 0
         for tenant in tenants:
             done = 0
@@ -37,3 +41,10 @@ class Command(BaseCommand):
         if shut:
             self.stderr.write(f"{shut} records do not open; the key that sealed them is missing or they were altered.")
             sys.exit(FOUND_DIFFERENCES)
+
+
+def _rows(text: str) -> int:
+    """Return how many rows, for the parser. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(ROWS_MAX)) and 0 < int(text) <= ROWS_MAX):
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {ROWS_MAX}")
+    return int(text)

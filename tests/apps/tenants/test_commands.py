@@ -1,0 +1,57 @@
+"""What operators get wrong on the command line: said by name and limit, in a line, with nothing half made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from apps.tenants import services
+from apps.tenants.models import Domain, Tenant
+
+NEW = ("tenant", "create")
+
+
+@pytest.mark.parametrize(
+    ("asked", "says", "code"),
+    [
+        ((*NEW, "Bad-Name", "--domain", "x.localhost"), "schema 'Bad-Name': 2 to 31 characters: lower case letters", 1),
+        ((*NEW, "pg_x", "--domain", "x.localhost"), "schema_name: ", 1),
+        ((*NEW, "third", "--domain", "not a host"), "domain 'not a host' is no host name", 1),
+        ((*NEW, "third", "--domain", ""), "domain '' is no host name", 1),
+        ((*NEW, "third", "--domain", "ACORN.localhost:80"), "acorn.localhost belongs to another broker", 1),
+        ((*NEW, "third", "--domain", "x.localhost", "--shard", "a,b"), "shard 'a,b': 1 to 40 characters", 1),
+        ((*NEW, "third", "--domain", "x.localhost", "--colour-primary", "red"), "colour_primary: A colour is", 1),
+        ((*NEW, "third", "--domain", "x.localhost", "--name", "n" * 81), "name: Ensure this value has at most 80", 1),
+        (("tenant", "move", "acorn", "--to", "*", "--unserved"), "shard '*': 1 to 40 characters", 1),
+        (("suspend", "acorn", "--reason", " "), "The reason has 1 characters, it needs 1 to 500.", 1),
+        (("suspend", "acorn", "--reason", "x" * 501), "The reason has 501 characters, it needs 1 to 500.", 1),
+        (("sync_engine", "--tenant", "nobody"), "There is no broker 'nobody'.", 2),
+        (("sync_engine", "--tenant", "public"), "There is no broker 'public'.", 2),
+        (("rotate_keys", "--tenant", "nobody"), "There is no broker 'nobody'.", 2),
+        (("rotate_keys", "--rows", "-1"), "--rows: '-1' is not a whole number from 1 to 10000", 1),
+        (("lab", "nobody", "2026-11-20"), "There is no broker 'nobody'.", 2),
+        (("lab", "acorn", "soon"), "day: Invalid isoformat string: 'soon'", 2),
+        (("lab", "acorn", "9999-12-31T23:59"), "day: date value out of range", 2),
+        (("lab", "acorn", "2023-11-14", "--hours", "25"), "--hours: '25' is not a whole number from 1 to 24", 1),
+        (("lab", "acorn", "2999-12-31"), "begins_at: Only what is over can be replayed.", 1),
+    ],
+)
+def test_it_is_refused_by_name_and_limit_and_nothing_is_made(
+    acorn: Any, owner_sql: Callable[..., list[Any]], asked: tuple[str, ...], says: str, code: int
+) -> None:
+    schemas = "select nspname from pg_namespace order by 1"
+    before = owner_sql(schemas), Tenant.objects.count(), Domain.objects.count()
+    with pytest.raises(CommandError) as refused:
+        call_command(*asked, stdout=StringIO())
+    assert says in str(refused.value) and refused.value.returncode == code
+    assert (owner_sql(schemas), Tenant.objects.count(), Domain.objects.count()) == before
+
+
+def test_the_broker_that_is_named_is_the_only_one_whatever_its_shard(acorn: Any) -> None:
+    assert services.named_tenants(schema="acorn", shard="elsewhere") == ["acorn"]
+    assert services.named_tenants() == ["acorn", "birch"] and services.named_tenants(shard="elsewhere") == []
