@@ -53,6 +53,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Settings that a set of accounts shares; `version` grows with every change and is recorded on each order.
 
     Nobody is stopped out of a symbol unless `stop_out_quorum` venues agree on its price within `stop_out_band_bps`.
+    Margin is called at `margin_call_percent` and restored at 105 % of it (liquidation.py).
     """
 
     name: str

@@ -19,8 +19,8 @@ from piggy.core.orders import OrderTerms, Side
 
 UNSET = "the limit is not set"
 UNKNOWN = "the value is not known"
-# Beyond this no price or quantity means anything, and exact arithmetic runs out of digits: 1E+999999 is no crash.
-NUMBER_MAX = Decimal(1_000_000_000_000)
+# Beyond these no price or quantity means anything, and exact arithmetic runs out of digits: 1E+999999 is no crash.
+NUMBER_MAX, NUMBER_MIN = Decimal(1_000_000_000_000), Decimal("1E-18")
 # Looking a member up in its enum class costs more than a comparison does, and the gate makes many.
 _SELL = Side.SELL
 
@@ -171,4 +171,4 @@ def yes(*, code: str, passed: bool, text: str, value: str = "", limit: str = "")
 
 
 def _unusable(number: Decimal) -> bool:
-    return not number.is_finite() or number <= 0 or number > NUMBER_MAX
+    return not number.is_finite() or number < NUMBER_MIN or number > NUMBER_MAX

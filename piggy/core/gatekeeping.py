@@ -84,9 +84,11 @@ def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order |
     if terms.guaranteed_stop and context.sane:
         check, guarantee = judged(context=context, moment=moment, replaces=replaces)
         verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
+    # What was refused binds nothing, and may be more than has cents.
+    bound = context.margin_required if verdict.passed else None
     return Admission(
         verdict=verdict,
-        margin_required=round_money(amount=context.margin_required or ZERO, currency=account.currency),
+        margin_required=round_money(amount=bound or ZERO, currency=account.currency),
         notional=context.notional or ZERO,
         notional_added=max(ZERO, (context.notional or ZERO) - context.replaced_notional),
         conversion_rate=context.conversion_rate,

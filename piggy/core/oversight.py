@@ -49,7 +49,8 @@ def override_holds(*, override: Override, order_id: str, now_us: int) -> bool:
 
 def alert_level(*, value: Decimal, limit: Decimal, levels: tuple[Decimal, ...]) -> Decimal:
     """P-27: return the highest of `levels` (percent) that the use of a limit has reached, 0 below them all."""
-    reached = [level for level in levels if value > 0 and value * HUNDRED >= limit * level]
+    # The level divides, as a limit may be so large that nothing multiplies it.
+    reached = [level for level in levels if value > 0 and value * HUNDRED / level >= limit]
     return max(reached, default=ZERO)
 
 

@@ -39,7 +39,7 @@ def test_a_kill_cancels_at_once_and_flattens_only_when_asked():
 @pytest.mark.parametrize(
     ("value", "limit", "level"),
     [("0", "0", 0), ("1", "0", 100), ("49.99", "100", 0), ("50", "100", 50), ("79.99", "100", 50), ("80", "100", 80),
-     ("99.99", "100", 80), ("100", "100", 100), ("101", "100", 100)],
+     ("99.99", "100", 80), ("100", "100", 100), ("101", "100", 100), ("1000000", "1E+999999", 0)],
 )  # fmt: skip
 def test_an_alert_level_is_reached_at_its_percent(value, limit, level):
     """P-27."""

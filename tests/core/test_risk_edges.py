@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal as D
 
+import msgspec
 import pytest
 
 from piggy.core.accounts import TradingState
@@ -59,6 +60,8 @@ def test_the_largest_number_that_means_anything_is_one() -> None:
     """P-06: a million million."""
     largest = OrderTerms(account_id="a1", symbol="EURUSD", side=Side.BUY, quantity=D(10) ** 12, type=OrderType.MARKET)
     assert numbers_are_sane(terms=largest)
+    for number, sane in (("1E-18", True), ("9.99E-19", False)):
+        assert numbers_are_sane(terms=msgspec.structs.replace(largest, limit_price=D(number))) is sane
 
 
 def test_what_set_up_gives_a_new_group_is_written_down() -> None:
