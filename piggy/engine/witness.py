@@ -110,18 +110,30 @@ class Witness:
         await asyncio.to_thread(self.write)
 
     def write(self) -> None:
-        """Write what is new; what another engine of the same folder saw since then stays."""
+        """Write what is new; what another engine of the same folder saw since then stays.
+
+        The folder waits for the disk once for all of them, for commits wait for the same disk.
+        """
+        put: dict[str, Seen] = {}
         for tenant, mine in list(self._seen.items()):
             if mine == self._written.get(tenant):
                 continue
             try:
                 there = witness.seen(home=self._home, tenant=tenant)
                 if there is None or there.seq <= mine.seq or there == self._given_up.get(tenant):
-                    witness.tell(home=self._home, said=mine)
+                    witness.put(home=self._home, said=mine)
             except (OSError, witness.UnableToReadWitness) as error:
                 log.warning("witness not written", extra={"tenant": tenant, "error": str(error)})
             else:
-                self._written[tenant] = mine
+                put[tenant] = mine
+        if not put:
+            return
+        try:
+            witness.settle(home=self._home)
+        except OSError as error:
+            log.warning("witness not settled", extra={"tenants": len(put), "error": str(error)})
+        else:
+            self._written |= put
 
     def _known(self, tenant: str) -> Seen | None:
         there = [self._seen.get(tenant), witness.seen(home=self._home, tenant=tenant)]

@@ -57,6 +57,12 @@ def acceptance(*, home: Path, tenant: str) -> Acceptance | None:
 
 def tell(*, home: Path, said: Seen | Acceptance) -> None:
     """Write it, so that it outlives a power cut. Raises OSError."""
+    put(home=home, said=said)
+    settle(home=home)
+
+
+def put(*, home: Path, said: Seen | Acceptance) -> None:
+    """Write it; until `settle` a power cut may leave what was there before. Raises OSError."""
     is_seen = isinstance(said, Seen)
     path = path_of(home=home, tenant=said.tenant) if is_seen else _accepted(home, said.tenant)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +72,11 @@ def tell(*, home: Path, said: Seen | Acceptance) -> None:
         file.flush()
         os.fsync(file.fileno())
     made.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def settle(*, home: Path) -> None:
+    """Let all that was put outlive a power cut. Raises OSError."""
+    folder = os.open(home / FOLDER, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

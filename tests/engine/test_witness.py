@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from piggy.core.answers import Answer
+from piggy.core.desk import Desk
 from piggy.engine import keeper
 from piggy.engine import witness as witnesses
 from piggy.engine.standby import Warm
@@ -129,6 +130,38 @@ async def test_f_34_who_ends_cleanly_leaves_a_witness_of_its_last_second_too(
         await term.drain()
         seen = witness.seen(home=broker.config.home, tenant=broker.tenant)
     assert seen is not None and (seen.seq, seen.orders) == (broker.end(), 1)
+
+
+def test_f_34_of_all_brokers_the_folder_waits_for_the_disk_once_and_what_it_did_not_take_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    put, settle, full = witness.put, witness.settle, [OSError("no space left on device")]
+
+    def puts(**asked: Any) -> None:
+        put(**asked)
+        done.append(asked["said"].tenant)
+
+    def settles(**asked: Any) -> None:
+        done.append("disk")
+        if full:
+            raise full.pop()
+        settle(**asked)
+
+    monkeypatch.setattr(witness, "put", puts)
+    monkeypatch.setattr(witness, "settle", settles)
+    mine = Witness(home=tmp_path)
+    for name in ("elm", "fir", "oak"):
+        mine.saw(tenant=name, seq=7, digest=b"x", desk=Desk(tenant=name))
+    mine.write()
+    mine.write()
+    mine.write()
+    assert done == ["elm", "fir", "oak", "disk"] * 2, "nothing is written that is there"
+    mine.saw(tenant="fir", seq=8, digest=b"y", desk=Desk(tenant="fir"))
+    mine.write()
+    assert done[8:] == ["fir", "disk"]
+    found = [witness.seen(home=tmp_path, tenant=name) for name in ("elm", "fir", "oak")]
+    assert [each and each.seq for each in found] == [7, 8, 7]
 
 
 def accept(broker: Restored, *, kept: int, lost: witness.Seen, home: Path | None = None) -> None:
