@@ -146,7 +146,7 @@ def _meet_level(
 def _other_deals(resting: Order, meeting: Meeting, execution: Execution) -> bool:
     """Return whether the other of an either-or pair deals already, or is out at a venue: then this one does not."""
     pair = (resting.terms.account_id, resting.terms.oco_group)
-    if pair[1] is None:
+    if not pair[1]:
         return False
     met = (execution.moment.state.orders[cross.order_id].terms for cross in meeting.crosses)
     return any((terms.account_id, terms.oco_group) == pair for terms in met) or execution.waits(resting)

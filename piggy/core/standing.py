@@ -81,6 +81,8 @@ def may_deal(*, order: Order, execution: Execution) -> bool:
     state, terms = execution.moment.state, order.terms
     if state.expired and terms.symbol in state.expired:
         return False
+    if order.order_id in state.expiring and execution.moment.now_us >= expires_at_us(order=order):
+        return False  # Its time is up, and what says so comes in a moment.
     if order.source == FLATTEN:
         return True
     if not execution.moment.in_session(symbol=terms.symbol):

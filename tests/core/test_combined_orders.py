@@ -10,7 +10,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account, TradingState
 from piggy.core.auctions import AuctionPhase
-from piggy.core.orders import OrderState, OrderType, Side
+from piggy.core.orders import OrderState, OrderType, Side, TimeInForce
 from tests.core.floor import CLEARED, SECOND_US, Floor, names, only
 from tests.core.test_busting import bust, on_record
 
@@ -112,6 +112,27 @@ def test_an_exit_out_at_a_venue_stays_as_it_is_when_more_is_told_of_the_other_s_
     numbers = {"quantity": D("0.5"), "price": D("1.10121"), "occurred_at_us": floor.now_us}
     events = floor.do(cmd.RecordVenueCorrection(symbol="EURUSD", side=Side.SELL, **named, **numbers))
     assert told(events) == [("filled", "a1", "A")] and floor.order(3).quantity == D("0.6")
+
+
+def test_two_that_name_no_group_are_no_pair(floor: Floor) -> None:
+    for _ in range(2):
+        floor.place("b2", Side.BUY, "1", limit_price="1.10008", oco_group="")
+    floor.place("b1", Side.SELL, "2", limit_price="1.10008")
+    assert [floor.order(number).filled for number in (1, 2)] == [1, 1]
+
+
+@pytest.mark.parametrize("force", [TimeInForce.GTD, TimeInForce.DAY])
+def test_nobody_meets_an_order_whose_time_was_up_a_moment_ago(floor: Floor, force: TimeInForce) -> None:
+    """The command that comes in the same instant may be decided before the one that ends it."""
+    floor.now_us -= floor.now_us % (24 * 3_600 * SECOND_US) - 21 * 3_600 * SECOND_US
+    over_us = floor.now_us + 3_600 * SECOND_US  # 17:00 in New York.
+    timed = {"expires_at_us": over_us} if force is TimeInForce.GTD else {}
+    floor.place("b2", Side.BUY, "1", limit_price="1.10008", time_in_force=force, **timed)
+    floor.place("mixed1", Side.BUY, "1", limit_price="1.10007")
+    floor.now_us = over_us - 2 * SECOND_US
+    fills = only(floor.place("b1", Side.SELL, "0.5", limit_price="1.10006"), ev.OrderFilled)
+    assert {fill.account_id for fill in fills} == {"b1", "mixed1"}
+    assert floor.act() and floor.order(1).state is OrderState.EXPIRED
 
 
 def own(floor: Floor, account_id: str, of: str) -> None:
