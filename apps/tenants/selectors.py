@@ -44,6 +44,12 @@ def active_schemas(*, shard: str | None = None) -> list[str]:
     return [tenant.schema_name for tenant in active_tenants(shard=shard)]
 
 
+def switched_off() -> list[Tenant]:
+    """Return the brokers that nobody serves; `setup_error` says why, '' of one that is being removed."""
+    with schema_context("public"):
+        return list(Tenant.objects.filter(is_active=False).exclude(schema_name=settings.TENANT_TEMPLATE_SCHEMA))
+
+
 def is_suspended(*, schema: str) -> bool:
     """May this broker's clients do nothing but close?"""
     with schema_context("public"):

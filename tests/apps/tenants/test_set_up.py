@@ -54,6 +54,7 @@ def test_f_27_a_broker_that_cannot_be_migrated_is_off_and_the_others_run(
     assert "already exists" in why
     selectors.forget_hosts()
     assert selectors.active_schemas() == ["birch"]
+    assert [(tenant.schema_name, tenant.setup_error) for tenant in selectors.switched_off()] == [("acorn", why)]
     assert selectors.tenant_of_host(raw="acorn.localhost") is None
     assert selectors.tenant_of_host(raw="birch.localhost") == birch
     # The next set-up tries again, and switches on whom it had switched off, nobody else.
