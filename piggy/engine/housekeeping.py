@@ -44,6 +44,8 @@ class Housekeeping:
         """
         if not self._is_free():
             return
+        for tenant in self._kept.keys() - tips.keys():
+            del self._kept[tenant]
         for tenant in tips.keys() - self._kept.keys():
             self._kept[tenant] = await self._newest(connection, tenant)
         looked_at = [tenant for tenant in tips if not (follows and self._kept[tenant])]

@@ -21,8 +21,8 @@ from piggy.messaging.witness import Acceptance, Seen
 log = logging.getLogger(__name__)
 
 TENANTS = """
-SELECT schema_name, suspended_at IS NOT NULL FROM public.tenants_tenant
- WHERE shard = %s AND is_active AND schema_name <> 'public'
+SELECT schema_name, suspended_at IS NOT NULL, shard = %s AND is_active FROM public.tenants_tenant
+ WHERE schema_name <> 'public'
 """
 DOMAINS = """
 SELECT domain.domain, tenant.schema_name, tenant.shard = %s FROM public.tenants_domain AS domain
@@ -52,8 +52,10 @@ class Warm:
         domains = await (await connection.execute(DOMAINS, (self._config.shard,))).fetchall()
         self._status.domains = {domain: tenant for domain, tenant, is_ours in domains if is_ours}
         self._status.elsewhere = {domain for domain, _, is_ours in domains if not is_ours}
-        self._status.suspended = {tenant for tenant, is_suspended in rows if is_suspended}
-        return {row[0] for row in rows}
+        self._status.suspended = {tenant for tenant, is_suspended, is_ours in rows if is_ours and is_suspended}
+        # Of one that was removed: another may have its name.
+        self._witness.keep_only(tenants={row[0] for row in rows})
+        return {tenant for tenant, _, is_ours in rows if is_ours}
 
     async def follow(self, *, connection: psycopg.AsyncConnection[Any]) -> None:
         """Bring every desk of the shard to the end of its log."""

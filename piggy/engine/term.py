@@ -269,6 +269,8 @@ class Term:
                 entry.begin(tenant=tenant)
         for tenant in set(loop.desks) - tenants:
             loop.drop(tenant=tenant)
+        for tenant in journal.committed.keys() - tenants:
+            del journal.committed[tenant]
         entry.keep(tenants=set(loop.desks))
 
     async def _connect(self, purpose: str) -> psycopg.AsyncConnection[Any]:

@@ -63,6 +63,12 @@ class Witness:
             at_us = time.time_ns() // 1_000
             self._seen[tenant] = Seen(tenant=tenant, seq=seq, hash=digest, seen_at_us=at_us, **counts)
 
+    def keep_only(self, *, tenants: set[str]) -> None:
+        """Forget those that are no more."""
+        for told in (self._seen, self._written, self._given_up):
+            for tenant in told.keys() - tenants:
+                del told[tenant]
+
     async def accepted(
         self, *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str
     ) -> tuple[Acceptance, Seen] | None:

@@ -62,9 +62,9 @@ class Ground:
             owner.execute(guard.SET_KEY, pads)
             run(owner, guard.GRANT_SHARED)
 
-    def add_tenant(self, *, shard: str) -> str:
+    def add_tenant(self, *, shard: str, name: str = "") -> str:
         """Make a protected tenant with an empty log; returns its schema, which is its host name too."""
-        tenant = f"t{secrets.token_hex(6)}"
+        tenant = name or f"t{secrets.token_hex(6)}"
         with self.as_owner() as owner:
             run(owner, EVENT_LOG, tenant)
             run(owner, guard.PROTECT, tenant)

@@ -13,8 +13,10 @@ from piggy.engine.door import Door
 from piggy.engine.journal import Journal
 from piggy.engine.lease import Lease
 from piggy.engine.signals import UnableToAcceptSignal
+from piggy.messaging import witness
 from piggy.messaging.chain import Tip
 from piggy.messaging.client import Client
+from piggy.messaging.forgetting import forget
 from tests.engine.conftest import buy, envelope, opening_commands, running_engine, until
 from tests.engine.ground import Ground
 from tests.engine.test_journal import credited
@@ -107,6 +109,7 @@ async def test_t_22_a_broker_that_is_removed_under_flow_is_let_go_of_and_nobody_
                 assert await asyncio.to_thread(client.ask, tenant=name, envelope=envelope(command), wait_s=10)
         token, traders = running.status.token, [asyncio.create_task(trade(name)) for name in (tenant, stays)]
         await asyncio.sleep(0.3)
+        await running._witness.catch_up()
         assert await asyncio.to_thread(move, ground, schema=tenant, source=shard, target=shards.NOBODYS)
         with ground.as_owner() as owner:
             owner.execute("UPDATE tenants_tenant SET is_active = false WHERE schema_name = %s", (tenant,))
@@ -126,4 +129,17 @@ async def test_t_22_a_broker_that_is_removed_under_flow_is_let_go_of_and_nobody_
         await until(lambda: len(answered[stays]) > before + 20)
         stopped.set()
         await asyncio.gather(*traders)
+        # Whoever comes later under its name is another broker, of which nothing was ever acknowledged.
+        forget(redis_url=ground.services.redis_url, tenant=tenant)
+        witness.forget(home=ground.home, tenant=tenant)
+        assert ground.add_tenant(shard=shard, name=tenant) == tenant
+        await until(lambda: tenant in running.loop.desks)
+        await running._witness.catch_up()
+        first = envelope(opening_commands()[0])
+        assert await asyncio.to_thread(client.ask, tenant=tenant, envelope=first, wait_s=10)
+        assert [row[:2] for row in ground.log_rows(tenant=tenant)] == [(1, first.command_id)]
+        await running._witness.catch_up()
+        seen = witness.seen(home=ground.home, tenant=tenant)
+        assert seen is not None
+        assert seen.seq == 1
         assert running.status.token == token, "no term ended"
