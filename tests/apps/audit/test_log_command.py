@@ -15,6 +15,7 @@ from django.db import OperationalError
 
 from apps.audit import selectors
 from piggy.messaging import tree_heads, witness
+from piggy.messaging.log_pages import UnableToRead
 from piggy.messaging.witness import Seen
 from tests.apps.audit.test_log import Book, book, trades  # noqa: F401
 
@@ -68,6 +69,23 @@ def test_what_goes_wrong_outside_is_said_in_a_line_with_a_code(
     with pytest.raises(CommandError, match=says) as refused:
         call_command("log", "verify", "--tenant", "acorn")
     assert refused.value.returncode == code
+
+
+def test_a_log_that_cannot_be_read_to_its_end_leaves_no_file_of_its_beginning(
+    book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.write(*trades(2))
+    told = selectors.plain
+
+    def broken(*, row: Any) -> dict[str, Any]:
+        if row.recorded.seq > 1:
+            raise UnableToRead("event 2 is altered", seq=2)
+        return told(row=row)
+
+    monkeypatch.setattr(selectors, "plain", broken)
+    with pytest.raises(CommandError, match="event 2 is altered"):
+        call_command("log", "export", "--tenant", "acorn", "--output", str(tmp_path / "log.jsonl"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_brokers_are_exported_into_one_file(book: Book, birch: Any, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import sys
+import tempfile
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import UTC, datetime
@@ -38,7 +40,7 @@ EXPECTED = (UnableToRead, selectors.UnableToProve, *BROKEN, OSError, Error, psyc
 class Command(BaseCommand):
     help = "log verify | show | export | balance | heads | prove | dead | rebuild | accept, of one broker or of all."
     requires_system_checks: list[str] = []
-    _begun = False
+    _part: Path | None = None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The verbs and what they take."""
@@ -85,6 +87,10 @@ class Command(BaseCommand):
             # A list, so that one bad log does not keep the others from being looked at.
             bad = [tenant for tenant in ([options["tenant"]] if options["tenant"] else known) if verb(tenant, options)]
             sys.stdout.flush()
+            if self._part:
+                # No file that came meanwhile is replaced, or added to, which would hold the same events twice.
+                Path(options["output"]).open("x").close()
+                self._part.replace(options["output"])
         except BrokenPipeError as error:
             # What is still to be flushed at the end must not be complained of a second time.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -93,6 +99,9 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=USAGE) from error
         except EXPECTED as error:
             raise CommandError(str(error).strip() or repr(error), returncode=BAD) from error
+        finally:
+            if self._part:
+                self._part.unlink(missing_ok=True)
         if bad:
             raise CommandError(f"not whole: {', '.join(bad)}", returncode=BAD)
 
@@ -132,9 +141,8 @@ class Command(BaseCommand):
             for told in _wanted(tenant, options):
                 sys.stdout.write(json.dumps({"tenant": tenant, **told}, default=str) + "\n")
             return
-        # A file that is there is never added to: it would hold the same events twice.
-        mode, self._begun = "a" if self._begun else "x", True
-        with Path(options["output"]).open(mode, encoding="utf-8") as file:
+        self._part = self._part or _beside(Path(options["output"]))
+        with self._part.open("a", encoding="utf-8") as file:
             for told in _wanted(tenant, options):
                 file.write(json.dumps({"tenant": tenant, **told}, default=str) + "\n")
 
@@ -170,6 +178,15 @@ class Command(BaseCommand):
         except projector.UnableToProject as error:
             raise CommandError(str(error), returncode=BAD) from error
         self.stdout.write(f"{tenant}: rebuilt from {read} events in {time.perf_counter() - began_s:.1f} s")
+
+
+def _beside(path: Path) -> Path:
+    """Return a new file beside `path`, to become it once all is written. Raises OSError where there is one."""
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
+    os.close(handle)
+    return Path(name)
 
 
 def _told_lost(gone: witness.Seen) -> str:
