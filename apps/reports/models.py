@@ -17,6 +17,8 @@ ZERO = Decimal(0)
 COLUMNS_NEEDED = ("reference", "symbol", "quantity", "price", "traded_at")
 # `order`: our id of the order. `kind`: what the line is, an execution unless it is one of the words below.
 COLUMNS_ALSO = ("side", "fee", "order", "kind")
+# A choice, for who types a tab into a form goes on to its next field.
+DELIMITERS = [(",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar")]
 KINDS = [(kind.value, kind.value.replace("_", " ")) for kind in BreakKind]
 
 
@@ -58,7 +60,7 @@ class StatementFormat(models.Model):
         help_text="What each of our fields is called in the first line; fee, order and kind may be left out, and side "
         "where the sign of the quantity says it.",
     )
-    delimiter = models.CharField(max_length=1, default=",")
+    delimiter = models.CharField(max_length=1, default=",", choices=DELIMITERS)
     encoding = models.CharField(max_length=20, default="utf-8-sig")
     decimal_mark = models.CharField(max_length=1, default=".", choices=[(".", "1,000.5"), (",", "1.000,5")])
     time_format = models.CharField(max_length=60, default="%Y-%m-%d %H:%M:%S", help_text="As Python's strptime.")
@@ -116,8 +118,6 @@ class StatementFormat(models.Model):
             "Aa1".encode(self.encoding).decode(self.encoding)
         except (LookupError, UnicodeError):
             faults["encoding"] = "A name as utf-8 or cp1252."
-        if self.delimiter in ('"', "\r", "\n"):
-            faults["delimiter"] = "A comma, a semicolon, a bar or a tab."
         if faults:
             raise ValidationError(faults)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.test import Client
 from django.utils import timezone
 from msgspec.structs import replace
 
@@ -18,9 +19,9 @@ from piggy.core import events as ev
 from piggy.core.expiry_events import VenueSettled
 from piggy.core.orders import Side
 from tests.apps.reports.test_exporting import COMMANDS, Logged, more
-from tests.apps.reports.test_reconciling import COLUMNS, HEAD, fills, floor, line, run, seen, statement
+from tests.apps.reports.test_reconciling import COLUMNS, HEAD, fills, floor, line, run, seen, statement, tina
 
-__all__ = ["floor"]
+__all__ = ["floor", "tina"]
 
 DAY = "14.11.2023 23:13"
 KINDS = HEAD + ";Order;What"
@@ -90,6 +91,23 @@ def test_a_mark_of_byte_order_is_no_part_of_a_column_whatever_the_encoding(floor
     ):
         StatementFormat.objects.update(encoding=encoding)
         assert seen(run(marked, tmp_path)) == set()
+
+
+def test_a_file_of_tabs_is_read_by_a_format_that_staff_wrote(
+    floor: Logged, tina: Client, as_tenant: Any, tmp_path: Path
+) -> None:
+    with as_tenant("acorn"):
+        written = StatementFormat.objects.get()
+    page = f"/admin/reports/statementformat/{written.pk}/change/"
+    form = tina.get(page).context["adminform"].form
+    asked = {name: form[name].value() for name in form.fields}
+    tina.post(page, asked | {"delimiter": '"'})
+    answer = tina.post(page, asked | {"delimiter": "\t"})
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    with as_tenant("acorn"):
+        assert StatementFormat.objects.get().delimiter == "\t"
+        content = statement(*map(line, fills(floor))).replace(b";", b"\t")
+        assert seen(run(content, tmp_path)) == set()
 
 
 def test_a_sign_before_what_is_sold_says_no_more_than_the_side_and_the_side_where_there_is_no_column(
@@ -187,8 +205,7 @@ def test_an_option_that_the_lp_settled_is_held_no_more(floor: Logged, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [("encoding", "rot13"), ("encoding", "hex"), ("encoding", "undefined"), ("delimiter", '"'), ("cancel_words", [])],
+    ("field", "value"), [("encoding", "rot13"), ("encoding", "hex"), ("encoding", "undefined"), ("cancel_words", [])]
 )
 def test_a_format_by_which_no_file_can_be_read_is_refused(field: str, value: Any) -> None:
     written = StatementFormat(venue="LP1", **{field: value})
