@@ -9,7 +9,7 @@ from piggy.core import events as ev
 from piggy.core.auctions import CrossedAt, SymbolPhase
 from piggy.core.control_events import ExposureUseChanged
 from piggy.core.events import Recorded
-from piggy.core.limits import UNSET_LIMITS
+from piggy.core.limits import UNSET_LIMITS, Limits
 from piggy.core.money import ZERO
 from piggy.core.state import State
 
@@ -133,11 +133,17 @@ def _uncrossed(state: State, event: ev.AuctionUncrossed, recorded: Recorded) -> 
     state.crossed_at[event.symbol] = CrossedAt(last=event.price, static=event.price)
 
 
+def own_limits(*, state: State, group: str) -> Limits:
+    """Return what a group's orders are held against unless its limits are changed for the day."""
+    return state.limits.get(group, UNSET_LIMITS).for_group(group=state.groups[group])
+
+
 def set_limits(*, state: State, group: str) -> None:
     """Work out once what a group's orders are held against: its limits of today, with what the group itself sets."""
     if group in state.groups:
-        limits = state.limit_changes.get(group) or state.limits.get(group, UNSET_LIMITS)
-        state.effective_limits[group] = limits.for_group(group=state.groups[group])
+        change = state.limit_changes.get(group)
+        own = own_limits(state=state, group=group)
+        state.effective_limits[group] = change.for_group(group=state.groups[group]) if change else own
 
 
 CONTROL_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {

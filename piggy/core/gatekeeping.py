@@ -116,7 +116,7 @@ def context_of(
         instrument,
         account,
         state.groups[account.group],
-        state.effective_limits[account.group],
+        moment.limits(group=account.group),
         now_us,
         state.permissions.get(account.account_id, UNCLEARED),
         bid,

@@ -11,6 +11,7 @@ from piggy.core.accounts import Account, Group
 from piggy.core.activity import Activity, Windows
 from piggy.core.bookbuild import BuiltSide, PriceBuild, ThinBook, built_side
 from piggy.core.building import DeepTouch, bases, built_quote
+from piggy.core.control_folding import own_limits
 from piggy.core.conversion import UNCHANGED, Conversion, Pairs, Touch, conversion
 from piggy.core.funds import AS_EVER, HUNDRED, ONE, Funds, free_margin_of, funds_of, is_protected
 from piggy.core.instruments import Instrument
@@ -57,9 +58,19 @@ class Moment(msgspec.Struct, frozen=True):
     def group_of(self, account_id: str) -> Group:
         return self.state.groups[self.state.accounts[account_id].group]
 
+    def limits(self, *, group: str) -> Limits:
+        """Return what a group's orders are held against now: a change for the day counts until its end, to the us.
+
+        The event that ends it follows when the desk next looks at the time (P-28).
+        """
+        change = self.state.limit_changes.get(group) if self.state.limit_changes else None
+        if change is not None and self.now_us >= change.reverts_at_us:
+            return own_limits(state=self.state, group=group)
+        return self.state.effective_limits[group]
+
     def slippage_bps(self, *, group: str) -> Decimal:
         """Return how far a market order of a group may slip now (P-10)."""
-        bps = self.state.effective_limits[group].slippage_bps_max
+        bps = self.limits(group=group).slippage_bps_max
         assert bps is not None, "every group says it"
         return bps
 

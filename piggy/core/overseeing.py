@@ -114,7 +114,7 @@ def act_on_limits(*, command: cmd.ActOnLimits, moment: Moment) -> Events:
         account = moment.state.accounts.get(account_id)
         if account is None or account.group not in moment.state.groups:
             continue
-        limits = moment.state.effective_limits[account.group]
+        limits = moment.limits(group=account.group)
         known = moment.state.alert_levels.get(account_id, {})
         for code, value, limit, text in _most_used(list(_uses(account_id=account_id, limits=limits, moment=moment))):
             assert limit is not None, "an unset limit has no use"
@@ -160,7 +160,7 @@ def _exposures_used(*, groups: Iterable[tuple[str, str]], moment: Moment) -> Eve
     events: Events = []
     state, open_ = moment.state, dict[str, dict[tuple[str, str], Decimal | None]]()
     for group, currency in groups:
-        limits = state.effective_limits[group]
+        limits = moment.limits(group=group)
         limit_of = {
             "tenant": limits.exposure_tenant_max,
             "firm": limits.exposure_firm_max,

@@ -42,7 +42,7 @@ def opened_by(
     What it closes, or works the other way, is set off as a fill would set it off.
     """
     state, instrument = moment.state, moment.state.instruments[terms.symbol]
-    limit = state.effective_limits[state.accounts[terms.account_id].group].exposure_venue_max
+    limit = moment.limits(group=state.accounts[terms.account_id].group).exposure_venue_max
     more = ZERO if terms.reduce_only else lots - before
 
     def rate(source: str) -> Decimal | None:
@@ -77,7 +77,7 @@ def full_venues(
     `sending` are the legs of each venue that this command sends already. A close waits for no rate: it only reduces.
     """
     account = moment.account(terms.account_id)
-    limits = moment.state.effective_limits[account.group]
+    limits = moment.limits(group=account.group)
     limit, found = limits.exposure_venue_max, {}
     for leg in legs:
         if opens and _rate_used_up(leg.venue, limits, sending, moment):

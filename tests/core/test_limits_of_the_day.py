@@ -55,6 +55,27 @@ def test_an_intraday_change_of_limits_falls_back_at_the_end_of_the_day(floor: Fl
     assert codes(floor.place("b1", Side.BUY, "2.01")) == [] and only(floor.act(), ev.LimitsReverted) == []
 
 
+@pytest.mark.parametrize(("later_us", "code"), [(-1, ["P-08"]), (0, []), (1, [])])
+def test_a_change_ends_at_its_time_for_an_order_that_comes_before_the_desk_looks(
+    floor: Floor, later_us: int, code: list[str]
+) -> None:
+    """P-28 on NEW and REPLACE: the gate goes by the time, as it does for locates, overrides and reviews."""
+    floor.place("b1", Side.BUY, "1", limit_price="1.09900")
+    (changed,) = change(floor)
+    assert isinstance(changed, ev.LimitsChanged)
+    floor.now_us = changed.change.reverts_at_us + later_us - 2 * SECOND_US
+    assert codes(floor.place("b1", Side.BUY, "2.01", limit_price="1.09900")) == code
+    amend = cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=D("2.02"))
+    assert codes(floor.do(amend)) == code and "b" in floor.desk.state.limit_changes
+
+
+def test_how_far_a_market_order_may_slip_ends_with_the_change(floor: Floor) -> None:
+    (changed,) = change(floor, limits=msgspec.structs.replace(HOUSE_LIMITS, slippage_bps_max=D(7)))
+    assert isinstance(changed, ev.LimitsChanged)
+    ends_us = changed.change.reverts_at_us
+    assert [floor.desk.moment(now_us=at_us).slippage_bps(group="b") for at_us in (ends_us - 1, ends_us)] == [7, 50]
+
+
 @pytest.mark.parametrize(("lots", "code"), [("4.5", []), ("5", []), ("5.01", ["P-08"])])
 def test_a_change_for_the_day_leaves_what_the_group_allows(floor: Floor, lots: str, code: list[str]) -> None:
     """P-07, P-28: the group takes orders of ten million; the retail default of 250,000 is not slipped in."""
