@@ -100,10 +100,13 @@ def is_reached(*, terms: OrderTerms, price: Decimal | None) -> bool:
 
 
 def work(*, order: Order, execution: Execution, enters: bool = False) -> None:
-    """Deal what can be dealt; what `enters` the book now and may not wait there, or not take, ends."""
+    """Deal what can be dealt; what `enters` the book now and may not wait there, or not take, ends.
+
+    Of an owner's own orders that it would meet it makes what its self-trade prevention says, as one that comes would.
+    """
     made = plan(order=order, quantity=execution.free(order), execution=execution)
     if enters and order.terms.post_only and made.takes:
         execution.cancel(order=order, outcome="cancelled", reason="post only: it would have taken liquidity")
-    elif made.lots > 0 or made.interrupts or not may_rest(order):
+    elif made.lots > 0 or made.interrupts or not may_rest(order) or (enters and made.acts):
         execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
         carry_out(order=order, plan=made, execution=execution)

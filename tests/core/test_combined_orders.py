@@ -10,7 +10,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account, TradingState
 from piggy.core.auctions import AuctionPhase
-from piggy.core.orders import OrderState, OrderType, Side, TimeInForce
+from piggy.core.orders import OrderState, OrderType, SelfTradePrevention, Side, TimeInForce
 from tests.core.floor import CLEARED, SECOND_US, Floor, names, only
 from tests.core.test_busting import bust, on_record
 
@@ -152,6 +152,31 @@ def test_nobody_meets_an_order_that_the_same_step_has_asked_venues_to_end(floor:
     for venue in ("LP1", "LP2", "LP3"):
         floor.quote(venue, "1.09900", "1.09950")
     assert told(floor.act()) == [("filled", "b1", "B"), ("filled", "b2", "B")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "events"),
+    [
+        (SelfTradePrevention.CANCEL_NEWEST, [("ended", "O000000002")]),
+        (SelfTradePrevention.CANCEL_BOTH, [("ended", "O000000001"), ("ended", "O000000002")]),
+        (SelfTradePrevention.DECREMENT, [("ended", "O000000001"), ("filled", "b1")]),
+        (SelfTradePrevention.CANCEL_OLDEST, [("ended", "O000000001"), ("filled", "b1")]),
+    ],
+)
+@pytest.mark.parametrize("quoted", ["2", "0.001"])
+def test_a_stop_limit_that_comes_to_its_owner_s_own_order_does_as_one_that_was_just_placed(
+    floor: Floor, mode: SelfTradePrevention, events: list[tuple[str, str]], quoted: str
+) -> None:
+    """It stayed across from the other one, and never dealt with the street at whatever price."""
+    stop = {"type": OrderType.STOP_LIMIT, "stop_price": D("1.09950"), "limit_price": "1.09900"}
+    floor.place("b1", Side.BUY, "1", limit_price="1.09945")
+    floor.place("b1", Side.SELL, "1.5", stp=mode, **stop)
+    floor.now_us += 120 * SECOND_US
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.quote(venue, "1.09940", "1.09955", quoted)
+    street = quoted == "2"
+    made = [each[:2] for each in told(floor.act())]
+    assert sorted(made) == [each for each in events if street or each[0] == "ended"]
 
 
 def test_an_order_whose_cancel_is_under_way_takes_no_part_in_an_auction(floor: Floor) -> None:
