@@ -10,9 +10,10 @@ from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 import piggy.celery  # noqa: F401  Without it a page would send its tasks to no broker of ours.
+from apps.common.described import Described
 
 SAFE = ["get", "head"]
 handler404 = "apps.common.api.not_found"
@@ -27,7 +28,7 @@ def _of_our_apps() -> list[URLPattern | URLResolver]:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
-    path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/schema", Described.as_view(), name="schema"),
     # A page: what it could be asked for in JSON has no template.
     path("api/v1/docs", SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=SAFE), name="docs"),
     path("api/docs/", RedirectView.as_view(pattern_name="docs")),
