@@ -5,6 +5,7 @@ Sync on purpose: one thread, one tenant.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import uuid
@@ -12,11 +13,13 @@ from collections.abc import Callable
 
 import structlog
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 
 from apps.common import probes
+from apps.common.throttles import Logins
 from apps.tenants import selectors, services
 
 Respond = Callable[[HttpRequest], HttpResponse]
@@ -121,6 +124,24 @@ def _is_no_value(error: Exception) -> bool:
         # Django's own field for JSON reads what nests without end until there is no room for more.
         return True
     return isinstance(error, ValueError) and str(error).startswith(NO_VALUE)
+
+
+class LoginPace:
+    """Keep who makes names up from having passwords looked at without end: each takes long on purpose."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path != settings.LOGIN_URL or request.method != "POST":
+            return self.respond(request)
+        pace = Logins()
+        if pace.allow_request(request, None):  # type: ignore[arg-type]
+            return self.respond(request)
+        log.warning("logins_too_many", address=request.META.get("REMOTE_ADDR", ""))
+        wait_s = math.ceil(pace.wait() or 1)
+        said = "Too many logins from your address; try again in a minute."
+        return HttpResponse(said, status=429, content_type="text/plain", headers={"Retry-After": str(wait_s)})
 
 
 class RequestLog:

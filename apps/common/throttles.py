@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 from rest_framework.request import Request
-from rest_framework.throttling import ScopedRateThrottle, SimpleRateThrottle
+from rest_framework.throttling import SimpleRateThrottle
 
 from apps.common.names import tenant_key
 
@@ -37,10 +37,11 @@ class PerUser(OpenWithoutRedis):
         return tenant_key(tenant=request.tenant.schema_name, name=f"throttle:{self.scope}:{who}")  # type: ignore[attr-defined]
 
 
-class PerScope(ScopedRateThrottle, OpenWithoutRedis):
-    """Requests per user within a view's `throttle_scope`."""
+class Logins(OpenWithoutRedis):
+    """Logins from an address, whoever it says it is: looking at a password is meant to take long."""
 
-    def get_cache_key(self, request: Request, view: Any) -> str:
+    scope = "login"
+
+    def get_cache_key(self, request: Any, view: Any) -> str:
         """Return the counter's name."""
-        who = request.user.pk if request.user and request.user.is_authenticated else self.get_ident(request)
-        return tenant_key(tenant=request.tenant.schema_name, name=f"throttle:{self.scope}:{who}")  # type: ignore[attr-defined]
+        return tenant_key(tenant=request.tenant.schema_name, name=f"throttle:{self.scope}:{self.get_ident(request)}")

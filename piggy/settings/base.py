@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "apps.common.middleware.TenantByHost",
     "csp.middleware.CSPMiddleware",
     "apps.common.middleware.AdminPolicy",
+    "apps.common.middleware.LoginPace",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -198,7 +199,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["apps.common.throttles.PerUser"],
     # The server in front of Django believes our proxy alone; nobody else may say whom to count.
     "NUM_PROXIES": 0,
-    "DEFAULT_THROTTLE_RATES": {"user": "6000/min", "login": "20/min"},
+    "DEFAULT_THROTTLE_RATES": {"user": "6000/min", "login": "60/min"},
     "COERCE_DECIMAL_TO_STRING": True,
     "ALLOWED_VERSIONS": ("1",),  # Or the schema's file is named after whatever somebody asks for.
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

@@ -1,0 +1,43 @@
+"""INV-26: to look at a password takes long on purpose, so nobody has that done without end by making names up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.backends import ModelBackend
+from django.core.cache import cache
+from django.test import Client
+from redis.exceptions import ConnectionError as RedisAway
+
+from apps.common.throttles import Logins
+
+
+def test_past_so_many_logins_of_an_address_no_password_is_looked_at(
+    acorn: Any, birch: Any, redis_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+    look = ModelBackend.authenticate
+
+    def counted(self: Any, request: Any, username: Any = None, **given: Any) -> Any:
+        looked_at.append(username)
+        return look(self, request, username, **given)
+
+    def log_in(name: str, *, at: str = "acorn", address: str = "9.9.9.9", **headers: str) -> bool:
+        web = Client(headers={"host": f"{at}.localhost"} | headers, REMOTE_ADDR=address)
+        answer = web.post("/admin/login/", {"username": name, "password": "a guess"})
+        assert answer.status_code == 200 or (answer.status_code, 1 <= int(answer["Retry-After"]) <= 60) == (429, True)
+        return answer.status_code == 200
+
+    monkeypatch.setattr(Logins, "THROTTLE_RATES", {"login": "2/min"})
+    monkeypatch.setattr(ModelBackend, "authenticate", counted)
+    assert [log_in(name) for name in ("a", "b", "c")] == [True, True, False]
+    assert not log_in("d", **{"x-forwarded-for": "8.8.8.8"}), "what he says of where he is does not count"
+    assert looked_at == ["a", "b"]
+    assert log_in("e", address="9.9.9.8") and log_in("f", at="birch"), "nobody else waits"
+
+    def away(*_: Any) -> None:
+        raise RedisAway
+
+    monkeypatch.setattr(cache, "get", away)
+    assert log_in("g"), "and nobody is kept out by a Redis that is away"
