@@ -18,8 +18,8 @@ from django.utils.safestring import SafeString
 
 from apps.common.charts import Chart, grouped, svg
 
-# A spreadsheet takes these for the start of a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes these for the start of a formula, some of them in their wide form too.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 NUMBER = re.compile(r"^[+-]?\d+(\.\d+)?$")
 FIGURE = re.compile(r"^[+-]?[\d, ]*\.?\d+ ?%?\*?( \(\d+\))?$")
 SHEET_NAME_MAX = 31
