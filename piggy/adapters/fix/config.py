@@ -116,7 +116,8 @@ def settings_text(*, config: SessionConfig) -> str:
     """Return QuickFIX settings of one initiator.
 
     PersistMessages=N keeps sequence numbers but no message: a resend request is answered with a gap fill, so that no
-    stale order is ever repeated, and the Logon with its password is never on disk.
+    stale order is ever repeated, and the Logon with its password is never on disk. An empty field is no reason to
+    refuse a fill, which QuickFIX would, before we hear of it.
     """
     rows = {
         "ConnectionType": "initiator",
@@ -138,6 +139,7 @@ def settings_text(*, config: SessionConfig) -> str:
         "UseDataDictionary": "Y",
         "DataDictionary": config.home / DICTIONARY_NAME,
         "ValidateUserDefinedFields": "N",
+        "ValidateFieldsHaveValues": "N",
         "ValidateFieldsOutOfOrder": "N",
         "AllowUnknownMsgFields": "Y",
         "FileStorePath": config.home / "store",

@@ -1,4 +1,5 @@
-"""What an LP's engine would not take: a message of ours that it rejected (35=3, 35=j) came to nothing.
+"""What an LP's engine would not take: a message of ours that it rejected (35=3, 35=j) came to nothing. And what ours
+would not take of an LP.
 
 Neither names an order of itself. Whoever sent the message knows which one it spoke of, and puts its type (372) and its
 ClOrdID (379) in where the LP left them out.
@@ -14,6 +15,7 @@ from piggy.core.commands import RecordVenueCancelReject, RecordVenueReject
 
 SESSION_REJECT, BUSINESS_REJECT = "3", "j"
 REJECTS = (SESSION_REJECT, BUSINESS_REJECT)
+REPORTS = ("8", "9")
 REPLACED, REPLACE_REFUSED = "replaced", "replace_refused"
 ORDER, CANCEL, REPLACE = "D", "F", "G"
 ASKED_MAX = 1_000
@@ -59,6 +61,18 @@ def refused(*, values: dict[str, str], venue: str) -> VenueReport:
     cl_ord_id = order_id_of(cl_ord_id=cancelled_id(cancel_id=named))
     kept = RecordVenueCancelReject(venue=venue, cl_ord_id=cl_ord_id, text=text, occurred_at_us=happened_us)
     return VenueReport(kind=ReportKind.UNCANCEL, key=key, cl_ord_id=cl_ord_id, command=kept, text=text)
+
+
+def unheard(*, text: str) -> str:
+    """Return which message of the LP nobody hears, as QuickFIX answers it with this Reject; '' for another text.
+
+    What it refuses counts as received and is not sent again: a fill may be in it.
+    """
+    values = fields(text)
+    if values.get("35") != SESSION_REJECT or values.get("372", "") not in REPORTS:
+        return ""
+    where = f" (tag {values['371']})" if values.get("371") else ""
+    return f"message {values.get('45', '?')} of the LP was refused unread: {values.get('58', '')}{where}"
 
 
 def cancelled_id(*, cancel_id: str) -> str:

@@ -24,7 +24,7 @@ from piggy.adapters.fix.logons import Logons
 from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
 from piggy.adapters.fix.messages import message as text_of
 from piggy.adapters.fix.numbers import SET_ASIDE, Next, Numbers
-from piggy.adapters.fix.refusals import BUSINESS_REJECT, Asked
+from piggy.adapters.fix.refusals import BUSINESS_REJECT, Asked, unheard
 from piggy.adapters.fix.tradables import Tradables
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
 
@@ -263,17 +263,17 @@ class FixSession(fix.Application):
         if message.getHeader().getField(35) == _LOGON and self.config.password:
             message.setField(553, self.config.username or self.config.sender_comp_id)
             message.setField(554, self.config.password)
-        text = message.toString()
-        self._log.write("OUT", text)
+        self._log.write("OUT", text := message.toString())
         if message.getHeader().getField(35) == _LOGOUT and TOO_LOW in text:
             self._stand_apart(f"the LP's numbers are behind ours: {fields(text).get('58', '')}")
+        elif why := unheard(text=text):
+            self._listener.on_parked(text=text, error=why)
 
     @caught
     def fromAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """A session message came; a Logout or Reject tells why."""
         self._heard_at = time.monotonic()
-        text = message.toString()
-        self._log.write("IN ", text)
+        self._log.write("IN ", text := message.toString())
         kind = message.getHeader().getField(35)
         if kind == _LOGON and (before := self._logons.forgotten(text=text)):
             self._go_on_at(before)  # QuickFIX has followed it by now.
