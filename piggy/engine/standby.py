@@ -21,7 +21,7 @@ from piggy.messaging.witness import Acceptance, Seen
 log = logging.getLogger(__name__)
 
 TENANTS = """
-SELECT schema_name, suspended_at IS NOT NULL, shard = %s AND is_active FROM public.tenants_tenant
+SELECT schema_name, suspended_at IS NOT NULL, shard = %s AND is_active, xmin::text FROM public.tenants_tenant
  WHERE schema_name <> 'public'
 """
 DOMAINS = """
@@ -35,6 +35,7 @@ class Warm:
     """Desks by tenant, each with where it stands in its log (`tips`); what cannot be read is `halted` in the status.
 
     Of those `untrusted` may be asked for again. What was lost of an `accepted` one its desk is told first of all.
+    `changes` of a tenant is another text once anything of it was changed, such as its shard.
     """
 
     def __init__(self, *, config: EngineConfig, status: Status, witness: Witness) -> None:
@@ -42,6 +43,7 @@ class Warm:
         self.accepted: dict[str, tuple[Acceptance, Seen]] = {}
         self.untrusted: set[str] = set()
         self.tips: dict[str, Tip] = {}
+        self.changes: dict[str, str] = {}
         self._config = config
         self._status = status
         self._witness = witness
@@ -52,10 +54,11 @@ class Warm:
         domains = await (await connection.execute(DOMAINS, (self._config.shard,))).fetchall()
         self._status.domains = {domain: tenant for domain, tenant, is_ours in domains if is_ours}
         self._status.elsewhere = {domain for domain, _, is_ours in domains if not is_ours}
-        self._status.suspended = {tenant for tenant, is_suspended, is_ours in rows if is_ours and is_suspended}
+        self._status.suspended = {tenant for tenant, is_suspended, is_ours, _ in rows if is_ours and is_suspended}
         # Of one that was removed: another may have its name.
         self._witness.keep_only(tenants={row[0] for row in rows})
-        return {tenant for tenant, _, is_ours in rows if is_ours}
+        self.changes = {tenant: change for tenant, _, is_ours, change in rows if is_ours}
+        return set(self.changes)
 
     async def follow(self, *, connection: psycopg.AsyncConnection[Any]) -> None:
         """Bring every desk of the shard to the end of its log."""

@@ -13,7 +13,7 @@ import psycopg
 import redis.asyncio
 
 from piggy.core.leaving import Keeping
-from piggy.engine import exposure, scorecards
+from piggy.engine import exposure, recovery, scorecards
 from piggy.engine.client_prices import ClientPrices
 from piggy.engine.clock import Clock
 from piggy.engine.config import EngineConfig
@@ -58,6 +58,7 @@ class Term:
         self._housekeeping = Housekeeping(config=config)
         self._dispatch: Dispatch | None = None
         self._blameless: set[Place] = set()
+        self._changes: dict[str, str] = {}
 
     async def run(self) -> None:
         """Serve until the lease, PostgreSQL or a desk is lost; raises an ExceptionGroup of what it was."""
@@ -256,6 +257,7 @@ class Term:
     ) -> None:
         """Take desks of new tenants, drop those of tenants that left the shard."""
         tenants = await warm.tenants(connection=reader)
+        await self._drop_overtaken(journal, loop, reader, warm)
         for tenant in sorted(tenants - set(loop.desks) - (set(self.status.halted) - warm.untrusted)):
             found = await warm.take(connection=reader, tenant=tenant)
             if found is not None:
@@ -272,6 +274,17 @@ class Term:
         for tenant in journal.committed.keys() - tenants:
             del journal.committed[tenant]
         entry.keep(tenants=set(loop.desks))
+
+    async def _drop_overtaken(
+        self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm
+    ) -> None:
+        """Drop a desk that another engine wrote for since: its tenant was moved there and back between two looks."""
+        for tenant in sorted(loop.desks.keys() & warm.changes.keys()):
+            if self._changes.get(tenant, "") != warm.changes[tenant]:
+                end = await recovery.last_seq(connection=reader, context_key=self._config.context_key, tenant=tenant)
+                if end > journal.tips[tenant].seq:
+                    loop.drop(tenant=tenant)
+        self._changes = dict(warm.changes)
 
     async def _connect(self, purpose: str) -> psycopg.AsyncConnection[Any]:
         return await Link.connect(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apps.tenants.backend import shards
-from piggy.engine import term
+from piggy.engine import recovery, term
 from piggy.engine.door import Door
 from piggy.engine.journal import Journal
 from piggy.engine.lease import Lease
@@ -86,6 +86,34 @@ async def test_an_engine_writes_nothing_for_a_tenant_that_was_moved_away(
     assert await journal.append(rows=rows) == {tenant}
     assert ground.log_rows(tenant=tenant) == []
     assert len(ground.log_rows(tenant=stays)) == 1
+
+
+async def test_inv_27_a_desk_that_another_engine_wrote_for_between_two_looks_is_made_anew(
+    ground: Ground, shard: str, tenant: str, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There and back before the first engine has looked: what it holds is no longer what the log says."""
+    monkeypatch.setattr(term, "TENANTS_S", 0.5)
+    client, other = Client(redis_url=ground.services.redis_url), f"{shard}-2"
+    lease = Lease(connection=await connect(), shard=other, holder="there", life_s=60)
+    async with running_engine(ground, shard) as running:
+        for command in opening_commands():
+            assert await asyncio.to_thread(client.ask, tenant=tenant, envelope=envelope(command), wait_s=10)
+        link = await connect()
+        journal = Journal(connection=link, context_key=ground.context_key, shard=other, token=await lease.acquire())
+        _, journal.tips[tenant] = await recovery.recover(
+            connection=await connect(), context_key=ground.context_key, tenant=tenant
+        )
+        before, token = running.loop.desks[tenant], running.status.token
+        assert move(ground, schema=tenant, source=shard, target=other)
+        row = journal.chain(tenant=tenant, recorded=credited(journal.tips[tenant].seq + 1))
+        assert await journal.append(rows={tenant: [row]}) == set()
+        assert move(ground, schema=tenant, source=other, target=shard)
+        assert running.loop.desks[tenant] is before
+        await until(lambda: running.loop.desks.get(tenant) not in (before, None))
+        answer = await asyncio.to_thread(client.ask, tenant=tenant, envelope=envelope(buy("0.01")), wait_s=5)
+        assert answer is not None
+        assert running.status.token == token, "no term ended"
+    assert [each[0] for each in ground.log_rows(tenant=tenant)] == list(range(1, row.recorded.seq + 1 + 1))
 
 
 async def test_t_22_a_broker_that_is_removed_under_flow_is_let_go_of_and_nobody_else_notices(
