@@ -159,9 +159,10 @@ def _write(run: Reconciliation, found: Iterable[core.Break], compared: set[str])
     with connection.cursor() as cursor:
         # Two runs of one LP take turns, else both would open the same breaks.
         cursor.execute("select pg_advisory_xact_lock(hashtext(current_schema() || %s))", [f":break:{run.venue}"])
-    mine = Break.objects.select_for_update().filter(venue=run.venue).exclude(state=State.CLOSED).order_by("id")
+    every = Break.objects.select_for_update(of=("self",)).select_related("found_in")
+    mine = every.filter(venue=run.venue).exclude(state=State.CLOSED).order_by("id")
     # A break of a day out of this statement is another statement's, unless this one names it again.
-    known = {_key(each): each for each in mine if run.since <= each.traded_on <= run.until or _key(each) in now}
+    known = {_key(each): each for each in mine if _is_of(each, run) or _key(each) in now}
     fresh = now.keys() - known.keys()
     gone = [key for key, each in known.items() if key not in now and each.kind in compared]
     run.breaks_new, run.breaks_known, run.breaks_gone = len(fresh), len(now) - len(fresh), len(gone)
@@ -173,6 +174,14 @@ def _write(run: Reconciliation, found: Iterable[core.Break], compared: set[str])
     Break.objects.filter(pk__in=[each.pk for each in over]).update(state=State.CLOSED, closed_at=run.at)
     _note(over, Act.GONE, f"no longer differs in {run.file_name}, event {run.seq}", AUTOMATIC, run.at)
     return Outcome(run, [*(each for key, each in known.items() if key in now), *made])
+
+
+def _is_of(each: Break, run: Reconciliation) -> bool:
+    """Can a run tell whether a break still stands? What an LP dates otherwise stands in its own day's statement."""
+    home = each.found_in
+    if home.since <= each.traded_on <= home.until:
+        return run.since <= each.traded_on <= run.until
+    return run.since <= home.since and home.until <= run.until
 
 
 def assign(*, break_id: int, owner: Any, by: Any, at: datetime) -> Break:

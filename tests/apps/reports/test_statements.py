@@ -138,7 +138,7 @@ def test_what_an_lp_lists_and_takes_back_in_one_file_is_no_execution(floor: Logg
     floor.restate(0, 0, 1)
     more(floor)
     after = run(later, tmp_path)
-    assert (seen(after), after.run.since) == (set(), date(2023, 11, 16))
+    assert (seen(after), after.run.since, after.run.breaks_gone) == (set(), date(2023, 11, 16), 1)
     assert seen(run(told(*stranger[::-1]), tmp_path)) == {("missing_there", each.fill_id) for each in rest}
 
 
@@ -156,6 +156,22 @@ def test_a_file_ends_no_break_of_a_kind_that_it_says_nothing_of(floor: Logged, t
     assert (silent.run.breaks_gone, Break.objects.exclude(state="closed").count()) == (0, 3)
     assert run(told(*deals), tmp_path).run.breaks_gone == 1
     assert set(Break.objects.exclude(state="closed").values_list("kind", flat=True)) == {"position", "cash"}
+
+
+def test_what_an_lp_dates_otherwise_is_ended_by_that_days_statement_and_by_no_other(
+    floor: Logged, tmp_path: Path
+) -> None:
+    one, *rest = fills(floor)
+    first, second = statement(*map(line, rest)), statement(line(one, time="15.11.2023 12:00"))
+    missing, other_day = ("missing_there", one.fill_id), ("date", one.fill_id)
+    assert (seen(run(first, tmp_path)), seen(run(second, tmp_path))) == ({missing}, {other_day})
+    again = run(first, tmp_path)
+    assert (seen(again), again.run.breaks_gone) == ({missing}, 0)
+    whole = run(statement(*map(line, fills(floor))), tmp_path)
+    assert (seen(whole), whole.run.breaks_gone) == (set(), 1)
+    StatementFormat.objects.update(time_zone="Asia/Tokyo")
+    healed = run(second, tmp_path)
+    assert (seen(healed), healed.run.breaks_gone) == ({("missing_there", each.fill_id) for each in rest}, 1)
 
 
 def test_days_are_those_that_are_given_each_by_itself_and_no_others(floor: Logged, tmp_path: Path) -> None:
