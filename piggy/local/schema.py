@@ -38,6 +38,15 @@ def state(*, owner_url: str) -> str:
     return str(row[0]) if row and row[0] else ""
 
 
+def switched_off(*, owner_url: str) -> list[str]:
+    """Return the brokers whose schema could not be migrated, each with the reason."""
+    with psycopg.connect(owner_url, connect_timeout=10) as connection:
+        rows = connection.execute(
+            "SELECT schema_name, setup_error FROM public.tenants_tenant WHERE setup_error <> '' ORDER BY schema_name"
+        ).fetchall()
+    return [f"{name} IS OFF, its schema could not be migrated: {why}" for name, why in rows]
+
+
 def put_state(*, owner_url: str, text: str) -> None:
     """Write `text` on the database."""
     with psycopg.connect(owner_url, connect_timeout=10, autocommit=True) as connection:

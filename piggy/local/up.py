@@ -140,6 +140,11 @@ def prepare(*, env: Mapping[str, str], place: Path) -> None:
             # An engine's log from before this version may lack what this one asks for, as who is cleared to trade.
             say("telling the engine what the tables say")
             schema.manage("sync_engine", env=env, python=PYTHON, log=log)
+        if off := schema.switched_off(owner_url=owner):
+            # The others run; the next start tries these again.
+            for each in off:
+                say(each)
+            return
         schema.put_state(owner_url=owner, text=wanted[0])
     if wanted != done or not (place / "logins.txt").exists():
         say("seeding the demo tenants acorn and birch")

@@ -80,6 +80,21 @@ def test_an_older_database_is_migrated_and_its_engine_told_what_it_may_lack(
     monkeypatch.setattr(up.schema, "state", lambda **_: states[-1])
     monkeypatch.setattr(up.schema, "put_state", lambda text, **_: states.append(text))
     monkeypatch.setattr(up.schema, "manage", lambda name, **_: ran.append(name))
+    monkeypatch.setattr(up.schema, "switched_off", lambda **_: [])
     (home / "logins.txt").touch()
     up.prepare(env={"DATABASE_OWNER_URL": ""}, place=home)
     assert (ran, states[-1]) == (asked, "schema now; demo now")
+
+
+def test_f_27_while_a_broker_is_off_every_start_tries_it_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran, said = [], []
+    monkeypatch.setattr(up.schema, "digest", lambda **_: "now")
+    monkeypatch.setattr(up.schema, "state", lambda **_: "schema of-before; demo of-before")
+    monkeypatch.setattr(up.schema, "put_state", lambda text, **_: said.append(text))
+    monkeypatch.setattr(up.schema, "manage", lambda name, **_: ran.append(name))
+    monkeypatch.setattr(up.schema, "switched_off", lambda **_: ["elm IS OFF"])
+    up.prepare(env={"DATABASE_OWNER_URL": ""}, place=home)
+    assert (ran, said) == (["setup_database", "sync_engine"], [])
+    assert "elm IS OFF" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from apps.tenants import selectors
+from piggy.local import schema
 
 ROOT = Path(__file__).resolve().parents[3]
 LAST = "select app, name from acorn.django_migrations where app = 'outbox' order by id desc limit 1"
@@ -52,6 +54,8 @@ def test_f_27_a_broker_that_cannot_be_migrated_is_off_and_the_others_run(
     ((is_active, why),) = owner_sql(OFF)
     assert not is_active
     assert "already exists" in why
+    (off,) = schema.switched_off(owner_url=os.environ["DATABASE_OWNER_URL"])
+    assert off.startswith("acorn IS OFF")
     selectors.forget_hosts()
     assert selectors.active_schemas() == ["birch"]
     assert [(tenant.schema_name, tenant.setup_error) for tenant in selectors.switched_off()] == [("acorn", why)]
