@@ -102,7 +102,7 @@ def _busted(rows: Rows, event: OrderFillBusted, recorded: Recorded) -> None:
         row.premiums -= event.premium
 
 
-def _swap_charged(rows: Rows, event: ev.SwapCharged, recorded: Recorded) -> None:
+def _swap_charged(rows: Rows, event: ev.SwapCharged | ev.SwapRestated, recorded: Recorded) -> None:
     if (row := rows.account(event.account_id, recorded)) is not None:
         row.balance += event.amount
         row.swaps += event.amount
@@ -146,6 +146,7 @@ EVENT_HANDLERS: dict[type, Callable[[Rows, Any, Recorded], None]] = {
     ev.OrderFilled: _filled,
     OrderFillBusted: _busted,
     ev.SwapCharged: _swap_charged,
+    ev.SwapRestated: _swap_charged,
     ev.NegativeBalanceWrittenOff: _written_off,
     ev.MarginCalled: _called,
     ev.MarginRestored: _restored,

@@ -9,7 +9,7 @@ from django.db.models import QuerySet, Sum
 
 from apps.treasury.models import Deposit, Posting, Withdrawal
 from piggy.core import ledger
-from piggy.core.house_events import SwapCharged
+from piggy.core.house_events import SwapCharged, SwapRestated
 
 ZERO = Decimal(0)
 
@@ -22,8 +22,9 @@ def client_balance(*, account_id: str) -> Decimal:
 
 def swaps_since(*, at: datetime) -> dict[str, Decimal]:
     """Return what the nights booked since `at` paid each account, below zero where it was charged, in its currency."""
+    nights = [SwapCharged.__name__, SwapRestated.__name__]
     booked = Posting.objects.filter(
-        gl_account_id=ledger.CLIENT_MONEY, entry__event_type=SwapCharged.__name__, entry__booked_at__gte=at
+        gl_account_id=ledger.CLIENT_MONEY, entry__event_type__in=nights, entry__booked_at__gte=at
     )
     sums = booked.values("owner").annotate(sum=Sum("amount")).values_list("owner", "sum")
     return {account_id: -amount for account_id, amount in sums}

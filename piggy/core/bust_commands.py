@@ -14,7 +14,8 @@ from piggy.core.orders import Side
 class FillOnRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A client's fill as the log has it: event `seq`, recorded `at_us`. Whoever asks reads it there.
 
-    `written_off` is what the house gave the account in the same command because the fill left it below zero.
+    `written_off` is what the house gave the account in the same command because the fill left it below zero. A fill
+    that was dealt anew stands in the place of event `place_seq` of `place_at_us`, else in its own.
     """
 
     seq: int
@@ -43,6 +44,10 @@ class FillOnRecord(msgspec.Struct, frozen=True, kw_only=True):
     written_off: Decimal = ZERO
     premium: Decimal = ZERO
     guarantee_cost: Decimal = ZERO
+    realised: Decimal | None = None
+    realised_quote: Decimal | None = None
+    place_seq: int = 0
+    place_at_us: int = 0
 
 
 class BustFills(Command, frozen=True, kw_only=True):

@@ -16,11 +16,13 @@ from piggy.core.commissions import Charge
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
-from piggy.core.position_folding import taken_out
+from piggy.core.money import ZERO
+from piggy.core.position_folding import own_of, taken_out
 from piggy.core.positions import Fill
 from piggy.core.pricing import at_least_as_good
 from piggy.core.refunds import commission_back
 from piggy.core.state import Dealt, Order, State
+from piggy.core.undoing import make_good, undo
 
 Events = list[ev.AnyEvent]
 FILLS_MAX = 500
@@ -43,6 +45,7 @@ def bust_fills(*, command: BustFills, moment: Moment) -> Events:
         _end_exits(order=order, fill=fill, execution=execution)
         if not order.state.final:
             execution.reduce(order=order, lots=fill.quantity, reason=command.reason)
+    make_good(execution=execution)
     return settled(execution=execution)
 
 
@@ -66,7 +69,7 @@ def correct_fill(*, command: CorrectFill, moment: Moment) -> Events:
     if limit is not None and not at_least_as_good(price=command.price, limit=limit, side=fill.side):
         return [_refused("WORSE_THAN_LIMIT", "price", f"the client's limit is {limit}")]
     execution = Execution(moment=moment)
-    _take_back(fill, execution, by=command.by, reason=command.reason, batch="")
+    _take_back(fill, execution, by=command.by, reason=command.reason, batch="", replaced=fill.quantity)
     execution.fill(
         order=order,
         quantity=fill.quantity,
@@ -75,20 +78,31 @@ def correct_fill(*, command: CorrectFill, moment: Moment) -> Events:
         book=fill.book,
         counterparty=fill.counterparty,
         reason=f"{fill.fill_id} corrected by {command.by}: {command.reason}",
+        place=_place(fill),
     )
+    make_good(execution=execution)
     return settled(execution=execution)
 
 
-def _take_back(fill: FillOnRecord, execution: Execution, *, by: str, reason: str, batch: str) -> None:
+def _place(fill: FillOnRecord) -> tuple[int, int]:
+    return fill.place_seq or fill.seq, fill.place_at_us or fill.at_us
+
+
+def _take_back(
+    fill: FillOnRecord, execution: Execution, *, by: str, reason: str, batch: str, replaced: Decimal = ZERO
+) -> None:
     moment = execution.moment
+    place_seq, place_at_us = _place(fill)
     position = execution.position(fill.position_id)
     restated = taken_out(
         state=moment.state,
         client=fill,
         seq=fill.seq,
         at_us=fill.at_us,
+        now_us=moment.now_us,
         position=position,
         life=execution.life(position_id=fill.position_id),
+        own=own_of(fill.realised, fill.realised_quote),
     )
     event = OrderFillBusted(
         supersedes=fill.seq,
@@ -102,8 +116,7 @@ def _take_back(fill: FillOnRecord, execution: Execution, *, by: str, reason: str
         raw_price=fill.raw_price,
         book=fill.book,
         counterparty=fill.counterparty,
-        cl_ord_id=fill.cl_ord_id,
-        venue_fill_id=fill.venue_fill_id,
+        cl_ord_id=fill.cl_ord_id, venue_fill_id=fill.venue_fill_id,
         position_id=fill.position_id,
         position=restated.position,
         realised=restated.realised,
@@ -123,14 +136,13 @@ def _take_back(fill: FillOnRecord, execution: Execution, *, by: str, reason: str
         by=by,
         batch=batch,
         margin_percent=fill.margin_percent,
-        news_lots=fill.news_lots,
-        news_percent=fill.news_percent,
-        news_until_us=fill.news_until_us,
+        news_lots=fill.news_lots, news_percent=fill.news_percent, news_until_us=fill.news_until_us,
         filled_at_us=fill.at_us,
-    )
-    # The house made good a loss that now never was; what is below nothing without that gift, it makes good anew.
-    execution.write_off(account_id=fill.account_id, amount=-fill.written_off)
-    execution.take_back(order=moment.state.orders[fill.order_id], event=event, life=restated.life)
+        own_realised=fill.realised, own_realised_quote=fill.realised_quote,
+        place_seq=place_seq, place_at_us=place_at_us, replaced=replaced,
+    )  # fmt: skip
+    order = moment.state.orders[fill.order_id]
+    undo(order=order, event=event, life=restated.life, execution=execution)
 
 
 def _end_exits(*, order: Order, fill: FillOnRecord, execution: Execution) -> None:

@@ -34,7 +34,9 @@ class OrderFillBusted(Event, frozen=True, kw_only=True):
     `side`, `quantity` and prices are the fill's. `realised` and `realised_quote` are added to what was booked,
     `commission` and `premium` are given back, `markup_revenue` and `guarantee_cost` undone, all at the rate of the
     fill. `by` is whoever took it back, '' where a venue did; then margin and news fields and `filled_at_us` are the
-    fill's own, and `batch` links busts.
+    fill's own, and `batch` links busts. The fill had booked `own_realised` and stood in the place of event `place_seq`
+    of `place_at_us`, its own or that of the first it corrects; `replaced` lots are dealt anew there. None and 0 in
+    events of before these were told: such a bust moved no swaps.
     """
 
     order_id: str
@@ -69,6 +71,17 @@ class OrderFillBusted(Event, frozen=True, kw_only=True):
     filled_at_us: int = 0
     premium: Decimal = ZERO
     guarantee_cost: Decimal = ZERO
+    own_realised: Decimal | None = None
+    own_realised_quote: Decimal | None = None
+    place_seq: int = 0
+    place_at_us: int = 0
+    replaced: Decimal = ZERO
+
+    @property
+    def undone(self) -> Decimal:
+        """What the fill itself had brought its account, taken back; `realised` also restates those that stand."""
+        realised = self.realised if self.own_realised is None else -self.own_realised
+        return realised + self.commission + self.premium
 
 
 class HedgeFillBusted(Event, frozen=True, kw_only=True):

@@ -49,7 +49,7 @@ def _order_fill_busted(state: State, event: OrderFillBusted, recorded: Recorded)
     currency = state.accounts[account_id].currency
     state.results_today.add(at_us=recorded.recorded_at_us, currency=currency, amount=result)
     _uncount_turnover(state, client, at_us)
-    restate_position(state=state, event=event, client=client)
+    restate_position(state=state, event=event, client=client, now_us=recorded.recorded_at_us)
     if order.state is OrderState.FILLED:
         # It is over all the same: what a venue takes back later is not asked for again.
         order.state, order.text = OrderState.CANCELLED, event.reason

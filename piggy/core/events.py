@@ -60,6 +60,7 @@ from piggy.core.house_events import RolledOver as RolledOver
 from piggy.core.house_events import SwapCharged as SwapCharged
 from piggy.core.house_events import SwapDeferred as SwapDeferred
 from piggy.core.house_events import SwapFreeConfigured as SwapFreeConfigured
+from piggy.core.house_events import SwapRestated as SwapRestated
 from piggy.core.house_events import SwapsConfigured as SwapsConfigured
 from piggy.core.instruments import Instrument
 from piggy.core.leaving_events import LeavingEvent
@@ -208,6 +209,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     `realised` is in the account's currency at `conversion_rate` per unit of quote currency, of the quotes `conversion`.
     At a guaranteed stop the client pays `premium`, and the house gives `guarantee_cost` over the market's price.
     `written_off` is what the house makes good right after it, as it leaves the account flat and below zero.
+    One that is dealt anew stands in the place of event `place_seq`, of `place_at_us`, as if it had been dealt then.
     """
 
     order_id: str
@@ -244,6 +246,8 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     premium: Decimal = ZERO
     guarantee_cost: Decimal = ZERO
     written_off: Decimal = ZERO
+    place_seq: int = 0
+    place_at_us: int = 0
 
 
 class OrderAmended(Event, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from piggy.core.margin import MarginTerms
 from piggy.core.margining import News, latest_rate, margin_of, news_of, positions_in, window_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
+from piggy.core.nights import Nights
 from piggy.core.orders import EXPIRY, OrderTerms
 from piggy.core.positions import COST_STEP, Fold, Life, Position, filled, netted_id
 from piggy.core.pricing import commission_plan
@@ -35,7 +36,8 @@ class UnableToConvert(Exception):
 
 class Execution:
     """What a command does so far: `events`, lots filled and sent out on top of the state, legs by venue (`sent_to`),
-    symbols that it `called` an auction of, orders that are `ending` once venues have answered."""
+    symbols that it `called` an auction of, orders that are `ending` once venues have answered; `nights` of positions
+    without fills that it takes back."""
 
     def __init__(self, *, moment: Moment) -> None:
         self.moment = moment
@@ -53,6 +55,7 @@ class Execution:
         self._charges: dict[str, Charge] = {}
         self._turnover: dict[str, Decimal] = {}
         self.sent_to, self.called, self.ending, self._created = dict[str, int](), set[str](), set[str](), 0
+        self.nights = dict[str, Nights]()
 
     def new_order_id(self) -> str:
         """Return the next order's id: a count per tenant, so that ids sort and replay gives the same ones."""
@@ -153,10 +156,12 @@ class Execution:
         dealt: tuple[str, str] = ("", ""),
         maker: bool = False,
         market: Decimal | None = None,
+        place: tuple[int, int] = (0, 0),
     ) -> None:
         """Fill lots of an order at `price`, `raw` before markup; `dealt`: leg and execution; `maker`: it had rested.
 
-        A guaranteed stop says what its client would have dealt at otherwise, the `market`.
+        A guaranteed stop says what its client would have dealt at otherwise, the `market`. `place`: the event, and its
+        time, in whose place the fill is dealt anew.
         """
         moment, terms = self.moment, order.terms
         account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
@@ -164,8 +169,9 @@ class Execution:
         margin, _ = moment.margins.of(state=moment.state, account=account, instrument=instrument)
         news = self._news(account=account, terms=terms, quantity=quantity)
         fold = self._folded(
-            position_id=position_id, terms=terms, quantity=quantity, price=price, book=book, margin=margin, news=news
-        )
+            position_id=position_id, terms=terms, quantity=quantity, price=price, book=book, margin=margin, news=news,
+            at_us=place[1] or moment.now_us,
+        )  # fmt: skip
         exchange = self._exchange(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
         rate = exchange.rate
         number, leaves = self._fills.get(order.order_id, order.fills) + 1, self.leaves(order) - quantity
@@ -179,23 +185,20 @@ class Execution:
         given = FREE if not order.guaranteed else settlement(
             order=order, instrument=instrument, lots=quantity, price=price, market=shown, rate=rate, account=account
         )  # fmt: skip
-        short = self._book_money(account=account, amount=realised - cost.due - given.premium)
+        below = self.book_money(account=account, amount=realised - cost.due - given.premium)
+        short = ZERO if place[0] else below  # What was made good after its place is restated.
         self.events.append(ev.OrderFilled(
-            order_id=order.order_id,
-            account_id=account.account_id,
-            fill_id=f"{order.order_id}-{number}",
+            order_id=order.order_id, account_id=account.account_id, fill_id=f"{order.order_id}-{number}",
             symbol=terms.symbol, side=terms.side, quantity=quantity, price=price, raw_price=raw,
-            book=book, counterparty=counterparty, reason=reason,
-            leaves=max(ZERO, leaves),
+            book=book, counterparty=counterparty, reason=reason, leaves=max(ZERO, leaves),
             realised=realised, realised_quote=fold.realised_quote,
             commission=cost.due, commission_accrued=cost.accrued,
-            conversion_rate=rate, conversion=exchange.legs,
-            position_id=position_id,
+            conversion_rate=rate, conversion=exchange.legs, position_id=position_id,
             benchmark_bid=bid, benchmark_ask=ask,
             markup_revenue=round_money(amount=over, currency=account.currency),
             symbol_margin=bound, margin_per_lot=per_lot, margin_percent=margin.percent,
             news_lots=news.lots, news_percent=news.percent, news_until_us=news.until_us,
-            cl_ord_id=dealt[0], venue_fill_id=dealt[1], maker=maker,
+            cl_ord_id=dealt[0], venue_fill_id=dealt[1], maker=maker, place_seq=place[0], place_at_us=place[1],
             premium=given.premium, guarantee_cost=given.cost, written_off=short,
         ))  # fmt: skip
         self.write_off(account_id=account.account_id, amount=short)
@@ -210,6 +213,7 @@ class Execution:
         book: str,
         margin: MarginTerms,
         news: News,
+        at_us: int,
     ) -> Fold:
         """Return what a fill does to its position."""
         return filled(
@@ -222,12 +226,10 @@ class Execution:
             symbol=terms.symbol,
             position_id=position_id,
             book=book,
-            at_us=self.moment.now_us,
+            at_us=at_us,
             margin_percent=margin.percent,
-            news_lots=news.lots,
-            news_percent=news.percent,
-            news_until_us=news.until_us,
-        )
+            news_lots=news.lots, news_percent=news.percent, news_until_us=news.until_us,
+        )  # fmt: skip
 
     def _news(self, *, account: Account, terms: OrderTerms, quantity: Decimal) -> News:
         window = window_of(state=self.moment.state, group=account.group, symbol=terms.symbol, now_us=self.moment.now_us)
@@ -299,12 +301,12 @@ class Execution:
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) + lots
         self._positions[position_id] = position
 
-    def take_back(self, *, order: Order, event: OrderFillBusted, life: Life | None = None) -> None:
+    def take_back(self, *, order: Order, event: OrderFillBusted, life: Life) -> None:
         """Undo a client's fill: what it did to lots, position (whose `life` it leaves) and money is undone after."""
         self._orders[order.order_id] = order
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) - event.quantity
         self._positions[event.position_id] = event.position
-        self._lives[event.position_id] = life if event.position else None
+        self._lives[event.position_id] = life
         before = self.charged(order)
         self._charges[order.order_id] = Charge(before.accrued - event.commission_accrued, before.due - event.commission)
         account, instrument = self.moment.account(event.account_id), self.moment.instrument(event.symbol)
@@ -313,27 +315,19 @@ class Execution:
         rate = latest_rate(lives=lives) or event.conversion_rate
         bound, per_lot = self.margin_of_symbol(account=account, symbol=event.symbol, terms=margin, rate=rate)
         self.events.append(msgspec.structs.replace(event, symbol_margin=bound, margin_per_lot=per_lot))
-        short = self._book_money(account=account, amount=event.realised + event.commission + event.premium)
-        self.write_off(account_id=account.account_id, amount=short)
+        self.book_money(account=account, amount=event.realised + event.commission + event.premium)
 
     def send(self, *, order: Order, legs: tuple[Leg, ...], time_in_force: str, markup: Decimal) -> None:
         """Create one child order per leg; ids follow from order, venue and attempt, so a retry can never differ."""
         attempt = order.attempts + 1
         for leg in legs:
-            self.events.append(
-                ev.ChildOrderCreated(
-                    order_id=order.order_id,
-                    cl_ord_id=f"{order.order_id}-{leg.venue}-{attempt}",
-                    venue=leg.venue,
-                    symbol=order.terms.symbol,
-                    side=order.terms.side,
-                    quantity=leg.quantity,
-                    limit_price=leg.limit_price,
-                    time_in_force=time_in_force,
-                    attempt=attempt,
-                    markup=markup,
-                )
-            )
+            self.events.append(ev.ChildOrderCreated(
+                order_id=order.order_id,
+                cl_ord_id=f"{order.order_id}-{leg.venue}-{attempt}",
+                venue=leg.venue, symbol=order.terms.symbol, side=order.terms.side,
+                quantity=leg.quantity, limit_price=leg.limit_price, time_in_force=time_in_force,
+                attempt=attempt, markup=markup,
+            ))  # fmt: skip
             self._routed[order.order_id] = self._routed.get(order.order_id, ZERO) + leg.quantity
             if self.came_back(order):
                 self.come_back(order=order, lots=-leg.quantity)
@@ -351,15 +345,11 @@ class Execution:
             self.cancel(order=order, outcome="cancelled", reason=reason)
             return
         self._reduced[order.order_id] = self._reduced.get(order.order_id, ZERO) + lots
-        self.events.append(
-            ev.OrderAmended(
-                order_id=order.order_id,
-                quantity=order.quantity - self._reduced[order.order_id],
-                limit_price=order.terms.limit_price,
-                stop_price=order.terms.stop_price,
-                keeps_priority=True,
-            )
-        )
+        quantity = order.quantity - self._reduced[order.order_id]
+        self.events.append(ev.OrderAmended(
+            order_id=order.order_id, quantity=quantity, limit_price=order.terms.limit_price,
+            stop_price=order.terms.stop_price, keeps_priority=True,
+        ))  # fmt: skip
 
     def _exchange(self, *, source: str, account: Account, gain: bool) -> Conversion:
         found = self.moment.exchange(source=source, target=account.currency, gain=gain)
@@ -367,7 +357,7 @@ class Execution:
             raise UnableToConvert(f"{source} to {account.currency} for account {account.account_id}")
         return found
 
-    def _book_money(self, *, account: Account, amount: Decimal) -> Decimal:
+    def book_money(self, *, account: Account, amount: Decimal) -> Decimal:
         """Move the balance; return what the house makes good of a negative one once nothing is open any more."""
         state, account_id = self.moment.state, account.account_id
         balance = self._balances.get(account_id, state.balances.get(account_id, ZERO)) + amount
@@ -375,12 +365,14 @@ class Execution:
         protects = balance < 0 and self.moment.is_protected(account_id) and self._is_flat(account_id)
         return -balance if protects else ZERO
 
-    def write_off(self, *, account_id: str, amount: Decimal) -> None:
-        """Give an account what it is short of, at the house's cost; below zero: take back what was given."""
+    def write_off(self, *, account_id: str, amount: Decimal, gift_seq: int = 0) -> None:
+        """Give an account what it is short of, at the house's cost; below zero: take back of the gift `gift_seq`."""
         if amount:
             account, gift = self.moment.account(account_id), ev.NegativeBalanceWrittenOff
-            self.events.append(gift(account_id=account_id, amount=amount, currency=account.currency))
-            self._book_money(account=account, amount=amount)
+            self.events.append(gift(
+                account_id=account_id, amount=amount, currency=account.currency, supersedes=gift_seq
+            ))  # fmt: skip
+            self.book_money(account=account, amount=amount)
 
     def _is_flat(self, account_id: str) -> bool:
         held = self.moment.state.positions_of.get(account_id, set())

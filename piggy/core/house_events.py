@@ -29,7 +29,7 @@ class SwapCharged(Event, frozen=True, kw_only=True):
     """A position settled its nights; `amount` above zero is paid to the client. `kind` is swap or admin_fee.
 
     `per_lot` and night, in the account's currency over `conversion_rate`, which the quotes `conversion` made.
-    `occurred_at_us` is the rollover.
+    `occurred_at_us` is the rollover, `since_us` the first one of the nights where it is another.
     """
 
     account_id: str
@@ -46,6 +46,23 @@ class SwapCharged(Event, frozen=True, kw_only=True):
     currency: str
     occurred_at_us: int
     conversion: tuple[ConversionLeg, ...] = ()
+    since_us: int = 0
+
+
+class SwapRestated(Event, frozen=True, kw_only=True):
+    """What nights come to without a fill that is taken back: `amount` is given back, below zero: taken back.
+
+    `kind` is swap or admin_fee; `place_seq` is the event in whose place the fill stood.
+    """
+
+    account_id: str
+    position_id: str
+    symbol: str
+    fill_id: str
+    kind: str
+    amount: Decimal
+    currency: str
+    place_seq: int
 
 
 class SwapDeferred(Event, frozen=True, kw_only=True):
@@ -133,5 +150,6 @@ HouseEvent = (
     | SwapCharged
     | SwapDeferred
     | SwapFreeConfigured
+    | SwapRestated
     | SwapsConfigured
 )

@@ -22,6 +22,7 @@ from piggy.core.events import (
     NegativeBalanceWrittenOff,
     OrderFilled,
     SwapCharged,
+    SwapRestated,
     VenueSettled,
 )
 from piggy.core.money import ZERO
@@ -139,7 +140,7 @@ def _written_off(event: NegativeBalanceWrittenOff, currency: str) -> tuple[Posti
     return _move(event.amount, event.currency, debit=(NEGATIVE_BALANCES, ""), credit=(CLIENT_MONEY, event.account_id))
 
 
-def _swap_charged(event: SwapCharged, currency: str) -> tuple[Posting, ...]:
+def _swap_charged(event: SwapCharged | SwapRestated, currency: str) -> tuple[Posting, ...]:
     income = SWAP_INCOME if event.kind == "swap" else ADMIN_FEE_INCOME
     return _move(event.amount, event.currency, debit=(income, ""), credit=(CLIENT_MONEY, event.account_id))
 
@@ -164,6 +165,7 @@ RULES: dict[type, Callable[[Any, str], tuple[Posting, ...]]] = {
     OrderFilled: _filled,
     NegativeBalanceWrittenOff: _written_off,
     SwapCharged: _swap_charged,
+    SwapRestated: _swap_charged,
     HedgeFilled: _hedge_filled,
     OrderFillBusted: _bust,
     HedgeFillBusted: _hedge_filled,

@@ -36,6 +36,8 @@ class StoppedOut(Event, frozen=True, kw_only=True):
 
 
 class NegativeBalanceWrittenOff(Event, frozen=True, kw_only=True):
+    """What the house gives an account that is below nothing; one that `supersedes` another restates it by `amount`."""
+
     account_id: str
     amount: Decimal
     currency: str

@@ -8,7 +8,9 @@ from typing import Any
 
 from piggy.core import events as ev
 from piggy.core.events import Recorded
+from piggy.core.gifts import GIFTS_MAX, Gift, Move, after_moves, given
 from piggy.core.money import ZERO
+from piggy.core.nights import Night, with_night
 from piggy.core.orders import OrderState
 from piggy.core.positions import filled
 from piggy.core.protection import CREDIT, credit_left
@@ -38,7 +40,16 @@ def _debited(state: State, event: ev.AccountDebited, recorded: Recorded) -> None
 
 
 def _written_off(state: State, event: ev.NegativeBalanceWrittenOff, recorded: Recorded) -> None:
-    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) + event.amount
+    balance, known = state.balances.get(event.account_id, ZERO), state.gifts.get(event.account_id, ())
+    state.balances[event.account_id] = balance + event.amount
+    if event.supersedes:
+        state.gifts[event.account_id] = given(gifts=known, seq=event.supersedes, amount=event.amount)
+    elif event.amount > 0:
+        gift = Gift(seq=recorded.seq, balance=balance, given=event.amount)
+        state.gifts[event.account_id] = (*known, gift)[-GIFTS_MAX:]
+    elif mine := [gift.seq for gift in known if gift.given >= -event.amount]:
+        # Of before it said which one: what a fill had brought about went back with it.
+        state.gifts[event.account_id] = given(gifts=known, seq=mine[-1], amount=event.amount)
 
 
 def _swaps(state: State, event: ev.SwapsConfigured, recorded: Recorded) -> None:
@@ -58,6 +69,31 @@ def _swap_charged(state: State, event: ev.SwapCharged, recorded: Recorded) -> No
     state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) + event.amount
     state.rolled.add(event.position_id)
     state.swap_owed.pop(event.position_id, None)
+    _count_night(state, event)
+
+
+def _count_night(state: State, event: ev.SwapCharged) -> None:
+    position, life = state.positions[event.position_id], state.lives.get(event.position_id)
+    night = Night(
+        since_us=event.since_us or event.occurred_at_us,
+        until_us=event.occurred_at_us,
+        side=position.side,
+        lots=event.lots,
+        held=event.lots,
+        amount=event.amount,
+        kind=event.kind,
+    )
+    state.nights[event.position_id] = with_night(
+        nights=state.nights.get(event.position_id, ()),
+        night=night,
+        dealt_at_us=max((fill.at_us for fill in life.fills), default=0) if life else 0,
+    )
+
+
+def _swap_restated(state: State, event: ev.SwapRestated, recorded: Recorded) -> None:
+    state.balances[event.account_id] = state.balances.get(event.account_id, ZERO) + event.amount
+    if gifts := state.gifts.get(event.account_id):
+        state.gifts[event.account_id] = after_moves(gifts=gifts, moves=[Move(event.place_seq, event.amount)])
 
 
 def _swap_deferred(state: State, event: ev.SwapDeferred, recorded: Recorded) -> None:
@@ -138,6 +174,7 @@ MONEY_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.SwapFreeConfigured: _swap_free,
     ev.SwapCharged: _swap_charged,
     ev.SwapDeferred: _swap_deferred,
+    ev.SwapRestated: _swap_restated,
     ev.RolledOver: _rolled_over,
     ev.HedgingConfigured: _hedging,
     ev.HedgeProposed: _hedge_proposed,

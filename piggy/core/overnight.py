@@ -19,6 +19,7 @@ from piggy.core.state import State
 from piggy.core.swaps import RATE_MAX, SwapFree, SwapRates, SwapUnit, nights_settled, rates_fault, swap_per_lot
 
 Events = list[ev.AnyEvent]
+Held = dict[Decimal, tuple[int, int]]  # Lots, with the nights that they were held and the first one's rollover.
 CHARGES_PER_STEP_MAX = 5_000  # A large desk rolls over in several commands, so that orders are never kept waiting.
 SWAP = "swap"
 ADMIN_FEE = "admin_fee"
@@ -83,11 +84,12 @@ def _settled(*, position: Position, day: date, at_us: int, moment: Moment) -> Ev
         return []
     nights, life = nights_settled(rates=rates, business_date=day), state.lives.get(position.position_id)
     nights += state.swap_owed.get(position.position_id, ())
-    held: dict[Decimal, int] = {}
+    held: Held = {}
     owed: list[tuple[int, int]] = []
     for number, since_us in nights:
         if lots := held_since(position=position, life=life, at_us=since_us):
-            held[lots] = held.get(lots, 0) + number
+            known, first_us = held.get(lots, (0, since_us))
+            held[lots] = (known + number, min(first_us, since_us))
             owed.append((number, since_us))
     free = state.swap_free.get(state.accounts[position.account_id].group)
     if not held:
@@ -99,10 +101,8 @@ def _settled(*, position: Position, day: date, at_us: int, moment: Moment) -> Ev
     return _admin_fees(position=position, day=day, at_us=at_us, held=held, free=free, moment=moment)
 
 
-def _swaps(
-    *, position: Position, day: date, at_us: int, held: dict[Decimal, int], rates: SwapRates, moment: Moment
-) -> Events:
-    """Return what `held` (lots, with the nights that they were held) pays or brings."""
+def _swaps(*, position: Position, day: date, at_us: int, held: Held, rates: SwapRates, moment: Moment) -> Events:
+    """Return what `held` pays or brings."""
     instrument, account = moment.instrument(position.symbol), moment.account(position.account_id)
     mark = moment.marks.get(position.symbol)
     price = None if mark is None else (mark.bid if position.side is Side.BUY else mark.ask)
@@ -116,7 +116,7 @@ def _swaps(
             position_id=position.position_id,
             symbol=position.symbol,
             business_date=day,
-            nights=sum(held.values()),
+            nights=sum(nights for nights, _ in held.values()),
             text="no price" if each is None else f"no rate from {instrument.quote} to {account.currency}",
             occurred_at_us=at_us,
         )
@@ -127,9 +127,7 @@ def _swaps(
     )  # fmt: skip
 
 
-def _admin_fees(
-    *, position: Position, day: date, at_us: int, held: dict[Decimal, int], free: SwapFree, moment: Moment
-) -> Events:
+def _admin_fees(*, position: Position, day: date, at_us: int, held: Held, free: SwapFree, moment: Moment) -> Events:
     """Return what a swap-free account pays for `held` once its days of grace are over."""
     held_days = (day - business_date(at_us=position.opened_at_us)).days + 1
     if held_days <= free.grace_days:
@@ -145,7 +143,7 @@ def _charges(
     position: Position,
     day: date,
     at_us: int,
-    held: dict[Decimal, int],
+    held: Held,
     kind: str,
     per_lot: Decimal,
     price: Decimal | None,
@@ -154,7 +152,7 @@ def _charges(
 ) -> Events:
     """Return a charge for each of `held` that comes to anything, at `per_lot` and night, over `exchange`."""
     currency, events = moment.account(position.account_id).currency, list[ev.AnyEvent]()
-    for lots, nights in held.items():
+    for lots, (nights, since_us) in held.items():
         amount = round_money(amount=per_lot * exchange.rate * nights * lots, currency=currency)
         if not amount:
             continue
@@ -173,6 +171,7 @@ def _charges(
             amount=amount,
             currency=currency,
             occurred_at_us=at_us,
+            since_us=since_us if since_us != at_us else 0,
         )
         events.append(charged)
     return events

@@ -87,6 +87,16 @@ class Fold(msgspec.Struct, frozen=True, gc=False):
     opened_lots: Decimal
 
 
+class Booked(NamedTuple):
+    """Profit as it was booked: in the account's currency, and in the quote currency that it was converted from."""
+
+    money: Decimal
+    quote: Decimal
+
+
+NOTHING = Booked(ZERO, ZERO)
+
+
 class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One fill as a history keeps it, so that a bust or a correction can be folded anew.
 
@@ -117,10 +127,14 @@ class Names(NamedTuple):
 
 @dataclass(slots=True)
 class Life:
-    """The fills of a position since it was last flat or turned; of a long life the first ones are summed in `base`."""
+    """The fills of a position since it was last flat or turned; of a long life the first ones are summed in `base`.
+
+    `loose` is what busts of the position booked beyond what the fills themselves had booked, flat or not.
+    """
 
     base: Position | None = None
     fills: list[Fill] = field(default_factory=list)
+    loose: Booked = NOTHING
 
     def take(self, *, fill: Fill, before: Position | None, after: Position | None, contract_size: Decimal) -> None:
         """Go on with a fill that made `after` of `before`."""
@@ -133,17 +147,7 @@ class Life:
         self.fills.append(fill)
         if len(self.fills) > LIFE_FILLS_MAX:
             names = Names(after.account_id, after.symbol, after.position_id)
-            self.base = _step(self.base, self.fills.pop(0), contract_size, names).position
-
-
-class Restated(NamedTuple):
-    """A position without a fill it had (None: flat), its life now, and the profit to add: in the quote currency, and
-    in the account's as it was booked."""
-
-    position: Position | None
-    realised_quote: Decimal
-    life: Life
-    realised: Decimal
+            self.base = stepped(self.base, self.fills.pop(0), contract_size, names).position
 
 
 def filled(
@@ -201,53 +205,17 @@ def folded(
     position: Position | None = None
     realised = closed = opened = ZERO
     for fill in fills:
-        step = _step(position, fill, contract_size, Names(account_id, symbol, position_id))
+        step = stepped(position, fill, contract_size, Names(account_id, symbol, position_id))
         position = step.position
         realised, closed, opened = realised + step.realised_quote, closed + step.closed_lots, opened + step.opened_lots
     return Fold(position, realised, closed, opened)
-
-
-def without(
-    *, life: Life, gone: Fill, position: Position | None, contract_size: Decimal, names: Names, currency: str
-) -> Restated:
-    """Return the position as it is once `gone` never was, from the fills of its present life.
-
-    What of `gone` belongs to an earlier life, or to its base, is dealt back at its price: that comes to the same money.
-    In the account's `currency` each fill that stands counts at its own rate, as what it closed was booked; what is
-    dealt back at that of the latest, for what it closes was booked when that was dealt.
-    """
-    mine = sum((fill.quantity for fill in life.fills if fill.fill_id == gone.fill_id), ZERO)
-    fills = busted(fills=life.fills, fill_id=gone.fill_id)
-    if gone.quantity > mine:
-        latest = max((gone, *fills), key=lambda fill: fill.seq)
-        back = msgspec.structs.replace(
-            gone,
-            fill_id=f"{gone.fill_id}/bust",
-            side=gone.side.contra,
-            quantity=gone.quantity - mine,
-            news_lots=ZERO,
-            rate=latest.rate,
-            seq=latest.seq,
-        )
-        fills = (*fills, back)
-    now, present, realised = life.base, Life(base=life.base), ZERO
-    for fill in fills:
-        step = _step(now, fill, contract_size, names)
-        present.take(fill=fill, before=now, after=step.position, contract_size=contract_size)
-        now, realised = step.position, realised + step.realised_quote
-    was = (position.realised_quote if position else ZERO) - (life.base.realised_quote if life.base else ZERO)
-    sums = (
-        booked(base=life.base, fills=each, contract_size=contract_size, currency=currency)
-        for each in (fills, life.fills)
-    )
-    return Restated(now, realised - was, present, next(sums) - next(sums))
 
 
 def booked(*, fills: Iterable[Fill], contract_size: Decimal, currency: str, base: Position | None = None) -> Decimal:
     """Return the profit that `fills` bring after what `base` holds, in `currency`, each at its own rate and rounded."""
     position, money = base, ZERO
     for fill in fills:
-        step = _step(position, fill, contract_size, Names())
+        step = stepped(position, fill, contract_size, Names())
         position = step.position
         money += round_money(amount=step.realised_quote * fill.rate, currency=currency)
     return money
@@ -277,7 +245,7 @@ def held_since(*, position: Position, life: Life | None, at_us: int) -> Decimal:
     if position.opened_at_us >= at_us:
         return ZERO
     lots = fewest = position.lots
-    # Venues' clocks differ, so fills are not all in order; what a bust dealt back bears no time, and is none of these.
+    # Venues' clocks differ, so fills are not all in order; what a bust dealt back was not there before it.
     later = (fill for fill in reversed(life.fills if life else ()) if fill.at_us >= at_us)
     for fill in later:
         lots += -fill.quantity if fill.side is position.side else fill.quantity
@@ -304,7 +272,8 @@ def opening_lots(*, position: Position | None, side: Side, quantity: Decimal) ->
     return max(ZERO, quantity - position.lots)
 
 
-def _step(position: Position | None, fill: Fill, contract_size: Decimal, names: Names) -> Fold:
+def stepped(position: Position | None, fill: Fill, contract_size: Decimal, names: Names) -> Fold:
+    """Return the position after a fill of its history."""
     return filled(
         position=position,
         side=fill.side,

@@ -16,11 +16,13 @@ from piggy.core.clearance import Calendar, Locate, Override, Permissions
 from piggy.core.correction_events import VenueReportParked
 from piggy.core.events import Check, RoutingDecision
 from piggy.core.expiry_events import OptionExpired
+from piggy.core.gifts import Gift
 from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import Instrument
 from piggy.core.limits import LimitChange, Limits
 from piggy.core.margin import MarginSettings
 from piggy.core.money import ZERO
+from piggy.core.nights import Night
 from piggy.core.open_risk import OpenRisk
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
 from piggy.core.positions import Life, Position
@@ -33,8 +35,7 @@ from piggy.core.waiting_stops import WaitingStops
 
 _WORKING = OrderState.WORKING
 _LIMIT = OrderType.LIMIT
-# What becomes a limit order once its price triggered it, where it names a limit.
-_BECOMES_LIMIT = (OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
+_BECOMES_LIMIT = (OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)  # Once touched, where it names a limit.
 SUSPENDED_KEPT = 500  # Of the reports that fit no order; the log has those before.
 ANSWERS_KEPT = 500  # Of a venue, to tell a reject storm by.
 TRAIL_BYTES = 5  # Of a seq, in the trail of an order.
@@ -353,6 +354,9 @@ class State:
     last_rollover: date | None = None
     rolled: set[str] = field(default_factory=set)
     swap_owed: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    nights: dict[str, tuple[Night, ...]] = field(default_factory=dict)
+    nights_of_flat: dict[str, int] = field(default_factory=dict)
+    gifts: dict[str, tuple[Gift, ...]] = field(default_factory=dict)
     suspended: list[ev.VenueReportSuspended] = field(default_factory=list)
     suspended_before: int = 0
 
@@ -385,8 +389,7 @@ def accepted_order(*, event: ev.OrderAccepted, at_us: int, seq: int) -> Order:
         event.order_id, terms, event.source, event.group, routing, _WORKING, terms.quantity, at_us, seq,
         event.margin_reserved / terms.quantity,
     )  # fmt: skip
-    order.shown, order.text = terms.display_quantity or ZERO, routing.text
-    order.guarantee = event.guarantee
+    order.shown, order.text, order.guarantee = terms.display_quantity or ZERO, routing.text, event.guarantee
     return order
 
 

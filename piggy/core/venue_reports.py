@@ -252,10 +252,21 @@ def _missing_fill_came(command: RecordVenueFill, child: Child) -> Events:
     return [leg_closed(child=child, filled=known, text="ended at the venue", at_us=command.occurred_at_us)]
 
 
-def fill_client(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution) -> None:
-    """Give the client `lots` of an execution at its price and markup; more than those is the house's."""
+def fill_client(
+    *,
+    order: Order,
+    child: Child,
+    command: RecordVenueFill,
+    lots: Decimal,
+    execution: Execution,
+    place: tuple[int, int] = (0, 0),
+) -> None:
+    """Give the client `lots` of an execution at its price and markup, in the `place` of one that it corrects.
+
+    More than those is the house's.
+    """
     if lots > 0:
-        _deal(order=order, child=child, command=command, lots=lots, execution=execution)
+        _deal(order=order, child=child, command=command, lots=lots, execution=execution, place=place)
     if lots < command.quantity:
         # The client has what he asked for; the rest is the house's until a dealer decides.
         text = f"{command.quantity - lots} lots of {_described(command)} belong to no client"
@@ -269,7 +280,9 @@ def fill_client(*, order: Order, child: Child, command: RecordVenueFill, lots: D
         execution.events.append(house)
 
 
-def _deal(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution) -> None:
+def _deal(
+    *, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution, place: tuple[int, int]
+) -> None:
     terms, markup = order.terms, child.created.markup
     if markup is None:
         markup = execution.moment.markup(
@@ -292,6 +305,7 @@ def _deal(*, order: Order, child: Child, command: RecordVenueFill, lots: Decimal
         reason=f"filled by {command.venue}",
         dealt=(child.created.cl_ord_id, command.fill_id),
         market=market if order.guaranteed else None,
+        place=place,
     )
 
 

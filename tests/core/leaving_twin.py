@@ -185,4 +185,5 @@ def is_leaving(command: object) -> bool:
 
 def told(events: list[ev.AnyEvent]) -> list[ev.AnyEvent]:
     """Events without where in the log what they correct is."""
-    return [msgspec.structs.replace(event, supersedes=None) for event in events]
+    bare = (msgspec.structs.replace(event, supersedes=0) for event in events)
+    return [msgspec.structs.replace(event, place_seq=0) if hasattr(event, "place_seq") else event for event in bare]

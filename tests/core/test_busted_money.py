@@ -161,3 +161,30 @@ def test_what_is_below_nothing_once_the_write_off_went_back_is_made_good_anew(by
     events = bust_at_venue(floor, closing, "E2") if by_venue else bust(floor, first)
     assert "poor:EURUSD" not in floor.desk.state.positions and money(floor, "poor") == 0
     assert sum(event.amount for event in only(events, ev.NegativeBalanceWrittenOff)) == D("-600.00")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_a_round_trip_closed_at_several_rates_leaves_nothing_whichever_goes_first(order: tuple[int, ...]) -> None:
+    """G 20: bought at two prices, sold at two rates, long over: each booking goes back as it was booked."""
+    floor = floor_in_euros()
+    dealt = ((Side.BUY, "1", "0"), (Side.BUY, "2", "0.07"), (Side.SELL, "1.3", "-0.05"), (Side.SELL, "1.7", "0.21"))
+    for side, lots, shift in dealt:
+        deal(floor, side, lots, shift)
+    assert floor.desk.state.positions == {} and floor.desk.state.lives == {}
+    fills = on_record(floor)
+    for place in order:
+        bust(floor, fills[place])
+    assert floor.desk.state.positions == {} and (money(floor, EUROS), owed(floor)) == (100_000, 100_000)
+    assert floor.desk.state.lives == {}, "nothing is left over that anybody must know of"
+
+
+def test_a_close_that_never_was_reopens_its_lots_at_what_they_had_cost() -> None:
+    """The client sees his position again as it was, and what its close had booked is gone to the last digit."""
+    floor = floor_in_euros()
+    deal(floor, Side.BUY, "0.03", "0")
+    deal(floor, Side.SELL, "0.03", "0.1")
+    bought, sold = on_record(floor)
+    (event,) = only(bust(floor, sold), OrderFillBusted)
+    assert (event.realised, event.realised_quote) == (-(sold.realised or 0), -(sold.realised_quote or 0))
+    held = floor.desk.state.positions[f"{EUROS}:EURUSD"]
+    assert (held.quantity, held.cost) == (D("0.03"), D("0.03") * bought.price)

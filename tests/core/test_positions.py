@@ -27,8 +27,8 @@ from piggy.core.positions import (
     floating,
     folded,
     opening_lots,
-    without,
 )
+from piggy.core.restating import without
 
 SIZE = D(100_000)
 lots = st.integers(1, 5_000).map(lambda n: D(n) / 100)

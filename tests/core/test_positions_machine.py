@@ -15,19 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from piggy.core.orders import Side
-from piggy.core.positions import (
-    BOOKS,
-    Fill,
-    Life,
-    Names,
-    Position,
-    busted,
-    close_split,
-    filled,
-    floating,
-    folded,
-    without,
-)
+from piggy.core.positions import BOOKS, Fill, Life, Names, Position, busted, close_split, filled, floating, folded
+from piggy.core.restating import without
 
 SIZE = Decimal(100_000)
 NAMES = Names("a1", "EURUSD", "a1:EURUSD")

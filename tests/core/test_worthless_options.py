@@ -38,11 +38,13 @@ def test_a_settlement_at_nothing_is_taken_back_and_settled_again_whatever_the_ti
     floor.do(cmd.ConfigureMargin(group="b", symbol="*", settings=MarginSettings(tiers=tiers, tier_basis=basis)))
     before = floor.desk.state.balances["b1"]
     floor.trade("b1", SELL, "1")
+    sold, bound = floor.desk.state.positions["b1:C"], floor.desk.state.used_margin["b1"]
     assert len(settled(floor.expire(WORTHLESS))["b1"]) == 1
     won = floor.desk.state.balances["b1"]
     assert won == before + 2_150 - 7
     bust(floor, on_record(floor)[-1])
     held = floor.desk.state.positions["b1:C"]
-    assert (held.quantity, held.cost, floor.desk.state.used_margin["b1"]) == (-1, 0, 0)
+    assert (held.quantity, held.cost, floor.desk.state.used_margin["b1"]) == (-1, sold.cost, bound)
+    assert floor.desk.state.balances["b1"] == before - 7, "what it was sold for is not won yet"
     assert len(settled(floor.later(WORTHLESS))["b1"]) == 1
     assert is_flat(floor) and floor.desk.state.balances["b1"] == won

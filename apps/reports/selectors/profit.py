@@ -35,7 +35,7 @@ SELECT business_date, account_id, symbol, position_id, price,
 FROM log WHERE type = 'OrderFillBusted'
 UNION ALL
 SELECT business_date, account_id, symbol, position_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, amount
-FROM log WHERE type = 'SwapCharged'
+FROM log WHERE type IN ('SwapCharged', 'SwapRestated')
 """
 # Everything before the first day asked for comes as one row a position, of the day before.
 SUMS = """

@@ -259,7 +259,7 @@ def _cancelled(figures: Figures, event: ev.OrderCancelled, at_us: int) -> None:
         fate.text = f"{fate.text}; {event.outcome}: {event.reason}" if event.reason else fate.text
 
 
-def _swap(figures: Figures, event: ev.SwapCharged, at_us: int) -> None:
+def _swap(figures: Figures, event: ev.SwapCharged | ev.SwapRestated, at_us: int) -> None:
     figures.charge(
         what="swap", account_id=event.account_id, symbol=event.symbol, amount=-event.amount, currency=event.currency
     )
@@ -294,6 +294,7 @@ COUNTED: dict[type, Callable[..., None]] = {
     ev.ChildOrderClosed: _child_closed,
     ev.OrderCancelled: _cancelled,
     ev.SwapCharged: _swap,
+    ev.SwapRestated: _swap,
     ev.NegativeBalanceWrittenOff: _written_off,
     ev.MarginCalled: _called,
     ev.StoppedOut: _stopped,

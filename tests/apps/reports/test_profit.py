@@ -41,11 +41,11 @@ def booked(floor: Days) -> dict[Key, dict[str, Decimal]]:
     sums: dict[Key, dict[str, Decimal]] = {}
     for recorded in floor.log:
         event: Any = recorded.event
-        if not isinstance(event, ev.OrderFilled | OrderFillBusted | ev.SwapCharged):
+        if not isinstance(event, ev.OrderFilled | OrderFillBusted | ev.SwapCharged | ev.SwapRestated):
             continue
         key = (business_date(at_us=recorded.recorded_at_us), event.account_id, event.symbol)
         mine = sums.setdefault(key, dict.fromkeys(TAKEN, ZERO))
-        if isinstance(event, ev.SwapCharged):
+        if isinstance(event, ev.SwapCharged | ev.SwapRestated):
             mine["swap"] += event.amount
             continue
         way = 1 if isinstance(event, ev.OrderFilled) else -1
@@ -105,7 +105,7 @@ def test_a_long_stream_of_everything_agrees_too() -> None:
     floor.live([(chance.randrange(9), *(chance.randrange(10_000) for _ in range(3))) for _ in range(250)])
     must_agree(floor)
     happened = {type(recorded.event).__name__ for recorded in floor.log}
-    assert {"SwapCharged", "OrderFillBusted", "VenueFillBusted", "RolledOver"} <= happened
+    assert {"SwapCharged", "SwapRestated", "OrderFillBusted", "VenueFillBusted", "RolledOver"} <= happened
     busts = [recorded for recorded in floor.log if isinstance(recorded.event, OrderFillBusted)]
     days = {recorded.seq: business_date(at_us=recorded.recorded_at_us) for recorded in floor.log}
     assert any(days[bust.event.supersedes] < days[bust.seq] for bust in busts)

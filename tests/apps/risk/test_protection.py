@@ -22,9 +22,10 @@ from apps.risk import selectors, services
 from apps.risk.models import AccountMargin, DepreciationNotice, LossShare
 from apps.risk.tasks import protect_clients
 from apps.tenants.services import in_tenant
+from apps.treasury import selectors as treasury
 from apps.users.services import create_staff, issue_token, sync_roles
 from piggy import projector
-from piggy.core.events import SwapCharged
+from piggy.core.events import SwapCharged, SwapRestated
 from piggy.messaging import codec, streams
 from tests.apps import records
 from tests.apps.dealing.desk_floor import symbol
@@ -167,6 +168,15 @@ def test_the_share_of_losing_accounts_counts_fills_nights_and_open_profit(alice:
     projector.catch_up(tenant="acorn")
     margin = AccountMargin.objects.get(account_id="B1")
     assert (margin.balance, margin.swaps) == (Decimal(999), Decimal(-5)), "nights are money of the account"
+    back = SwapRestated(
+        account_id="B1", position_id="B1:EURUSD", symbol="EURUSD", fill_id="O2-1", kind="swap", amount=Decimal("0.5"),
+        currency="USD", place_seq=1,
+    )  # fmt: skip
+    records.write(back)
+    projector.catch_up(tenant="acorn")
+    margin.refresh_from_db()
+    assert (margin.balance, margin.swaps) == (Decimal("999.5"), Decimal("-4.5")), "and so is what goes back of them"
+    assert treasury.swaps_since(at=NOON - timedelta(days=365 * 9))["B1"] == Decimal("-4.5")
     since = NOON - timedelta(days=365)
     quote("1.2")
     assert selectors.losing_accounts(tenant="acorn", since=since, at=NOON) == (2, 1)
