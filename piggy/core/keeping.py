@@ -73,11 +73,15 @@ def keeps_of(
 
 
 def once_crossed(
-    *, order: Order, position: Position | None, lots: Decimal, execution: Execution
+    *, order: Order, position: Position | None, lots: Decimal, bounded: bool, execution: Execution
 ) -> tuple[Position | None, Decimal]:
     """Return what is left of the position that an order takes off once `lots` of it have met other clients, and the
     clients' signed net lots in the symbol's B book then, with all that this command has dealt before.
+
+    Where no rule has `bounded` the B book, nobody asks for its net, and it is 0.
     """
+    if not (lots or bounded):
+        return position, ZERO
     moment, terms, rest = execution.moment, order.terms, position
     if lots and position is not None and position.side is not terms.side:
         price, size = position.average_price, moment.instrument(terms.symbol).contract_size

@@ -106,7 +106,8 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
             return msgspec.structs.replace(made, interrupts=rules)
     met = meeting.lots
     left = ZERO if meeting.ends_incoming else quantity - met - meeting.reduced
-    rest, b_net = once_crossed(order=order, position=position, lots=met, execution=execution)
+    bounded = treated.b_net_max_lots is not None
+    rest, b_net = once_crossed(order=order, position=position, lots=met, bounded=bounded, execution=execution)
     a_lots, b_lots, why = split(
         treatment=treated, instrument=instrument, quantity=left, side=side, position=rest, b_net_lots=b_net,
         came_back=ZERO if is_whole(terms=terms) else execution.came_back(order),
