@@ -23,7 +23,7 @@ const whatMoves = ({ fills, accounts }) => [
     caption: "Fills that would be taken back", heads: ["At UTC", "Fill", "Account", "Side", "Lots", "Price", "With"], figures: [4, 5],
     rows: fills.map((fill) => [clock(fill.at), fill.fill_id, fill.account_id, fill.side, number(padded(fill.quantity)), number(fill.price), fill.counterparty || fill.book || NONE]),
   }),
-  el("p", "muted", "Cash at the recorded rates; what stays open moves with the market."),
+  el("p", "muted", "Cash at the recorded rates, before the nights that go back too; what stays open moves with the market."),
 ];
 
 export class ActionDialog {
