@@ -23,6 +23,7 @@ from piggy.core.expiry import expire
 from piggy.core.liquidation import watch_margin
 from piggy.core.margining import margin_now
 from piggy.core.moment import Moment
+from piggy.core.money import ZERO
 from piggy.core.orders import Side, TimeInForce
 from piggy.core.overseeing import limits_due
 from piggy.core.pricing import at_least_as_good, nearest_price
@@ -32,11 +33,12 @@ from piggy.core.standing import expires_at_us, is_group_stopped, may_deal
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
 from piggy.core.triggering import is_reached, trigger, waits, work
-from piggy.core.waiting_stops import WaitingStops
+from piggy.core.waiting_stops import AT_ONCE, WaitingStops
 from piggy.core.working import marketable, street_price
 
 Events = list[ev.AnyEvent]
-ORDERS_PER_STEP_MAX = 500
+# The second is of trailing stops that only follow: they can wait a few steps, and orders wait behind each step.
+ORDERS_PER_STEP_MAX, FOLLOWED_PER_STEP_MAX = 500, 200
 ENDING = (TimeInForce.DAY, TimeInForce.GTD)
 NEVER_US, ASKED_AGAIN_US = 1 << 62, 1_000_000
 NONE = WaitingStops()
@@ -129,28 +131,49 @@ def _is_over(*, order: Order, now_us: int) -> bool:
 
 def trigger_stops(*, symbol: str, execution: Execution) -> None:
     """Let stops deal whose price has come, and trailing ones follow the market; none but these is looked at."""
-    moment, moved, dealt = execution.moment, 0, 0
+    moment, dealt = execution.moment, 0
     best = moment.market.best(symbol=symbol, now_us=moment.now_us)
     if best is None or best.bid is None or best.ask is None:
         return
+    reached, ahead = list[tuple[Order, Decimal]](), list[tuple[Order, Decimal]]()
+    for order, price in _come(symbol=symbol, moment=moment):
+        (reached if is_reached(terms=order.terms, price=price) else ahead).append((order, price))
     # Guaranteed stops before all others, then the oldest first; what one step leaves comes in the next.
     rested = dict[Side, Decimal]()
-    for _, order_id, price in sorted(_come(symbol=symbol, moment=moment)):
-        order = moment.state.orders[order_id]
+    for order, price in sorted(reached, key=lambda each: (not each[0].guaranteed, each[0].order_id)):
         if symbol in execution.called:
             return  # In a call nothing deals.
-        reached = is_reached(terms=order.terms, price=price)
-        if (dealt if reached else moved) >= ORDERS_PER_STEP_MAX or not may_deal(order=order, execution=execution):
+        if dealt >= ORDERS_PER_STEP_MAX or not may_deal(order=order, execution=execution):
             continue
-        if not reached:
-            follow(order=order, price=price, execution=execution)
-            moved += 1
-        elif not _could_meet(order, price, rested) and not waits(order=order, execution=execution):
+        if not _could_meet(order, price, rested) and not waits(order=order, execution=execution):
             trigger(order=order, best=best, execution=execution)
             dealt += 1
             limit, side = order.terms.limit_price, order.terms.side
             if limit is not None and execution.free(order) > 0:
                 rested[side] = max(limit, rested.get(side, limit), key=lambda each: side.sign * each)
+    if ahead and symbol not in execution.called:
+        _follow_all(ahead, execution)
+
+
+def _follow_all(ahead: list[tuple[Order, Decimal]], execution: Execution) -> None:
+    """Let trailing stops follow, at most so many: the furthest behind first, so that each has its turn in a long run.
+
+    Were it the oldest, every tick would move them again, and never those beyond the bound.
+    """
+    moved = 0
+    for order, price in sorted(ahead, key=_room):
+        if moved >= FOLLOWED_PER_STEP_MAX:
+            return
+        if may_deal(order=order, execution=execution):
+            follow(order=order, price=price, execution=execution)
+            moved += 1
+
+
+def _room(each: tuple[Order, Decimal]) -> tuple[Decimal, str]:
+    """Return how much of its distance a trailing stop has left, the less the further it is behind, and its id."""
+    order, price = each
+    stop, distance = order.terms.stop_price, order.terms.trailing_distance or ZERO
+    return AT_ONCE if stop is None else distance - abs(price - stop), order.order_id
 
 
 def _could_meet(order: Order, price: Decimal, rested: Mapping[Side, Decimal]) -> bool:
@@ -177,8 +200,8 @@ def follow(*, order: Order, price: Decimal, execution: Execution) -> None:
     )
 
 
-def _come(*, symbol: str, moment: Moment) -> Iterator[tuple[bool, str, Decimal]]:
-    """Yield the stops whose price has come, after the guaranteed ones, each with the price its client deals at."""
+def _come(*, symbol: str, moment: Moment) -> Iterator[tuple[Order, Decimal]]:
+    """Yield the stops whose price has come, each with the price that its client deals at."""
     state, stops = moment.state, moment.state.stops.get(symbol, NONE)
     for price_class, front in stops.fronts():
         if is_group_stopped(state=state, group=price_class.group, symbol=symbol):
@@ -186,7 +209,7 @@ def _come(*, symbol: str, moment: Moment) -> Iterator[tuple[bool, str, Decimal]]
         price = street_price(terms=state.orders[front].terms, moment=moment)
         if price is not None:
             for order_id in stops.come(price_class=price_class, price=price):
-                yield not state.orders[order_id].guaranteed, order_id, price
+                yield state.orders[order_id], price
 
 
 def _fill_touched(*, symbol: str, execution: Execution) -> None:

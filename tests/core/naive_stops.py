@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from piggy.core import touching
 from piggy.core.execution import Execution
+from piggy.core.moment import Moment
+from piggy.core.money import ZERO
 from piggy.core.orders import OrderType
 from piggy.core.standing import may_deal
 from piggy.core.state import Order, State
@@ -23,8 +25,10 @@ def waiting(*, state: State, symbol: str) -> list[Order]:
 
 
 def trigger_stops(*, symbol: str, execution: Execution) -> None:
-    """Do what prices call for, guaranteed stops first, then the oldest: as touching.py, one order after the other."""
-    moment, moved, dealt = execution.moment, 0, 0
+    """Do what prices call for, as touching.py: stops deal, guaranteed ones first, then the oldest; then others follow,
+    the furthest behind first.
+    """
+    moment, dealt = execution.moment, 0
     best = moment.market.best(symbol=symbol, now_us=moment.now_us)
     if best is None or best.bid is None or best.ask is None:
         return
@@ -33,9 +37,6 @@ def trigger_stops(*, symbol: str, execution: Execution) -> None:
         price = street_price(terms=order.terms, moment=moment)
         if price is None or not may_deal(order=order, execution=execution):
             continue
-        if order.terms.type is TRAILING and moved < touching.ORDERS_PER_STEP_MAX and _is_left_behind(order, price):
-            touching.follow(order=order, price=price, execution=execution)
-            moved += 1
         reached = is_reached(terms=order.terms, price=price) and dealt < touching.ORDERS_PER_STEP_MAX
         # Whom it could meet came to rest in this step, and is not in the book before the next one, in which it comes.
         sign = order.terms.side.sign
@@ -45,12 +46,21 @@ def trigger_stops(*, symbol: str, execution: Execution) -> None:
             dealt += 1
             if order.terms.limit_price is not None and execution.free(order) > 0:
                 rested.append((sign, order.terms.limit_price))
+    trailing = [order for order in stops if order.terms.type is TRAILING and may_deal(order=order, execution=execution)]
+    left = sorted((-by, order.order_id) for order in trailing if (by := _behind(order, moment)) > 0)
+    for _, order_id in left[: touching.FOLLOWED_PER_STEP_MAX]:
+        order = moment.state.orders[order_id]
+        price = street_price(terms=order.terms, moment=moment)
+        assert price is not None, order
+        touching.follow(order=order, price=price, execution=execution)
 
 
-def _is_left_behind(order: Order, price: Decimal) -> bool:
-    """Whether a trailing stop is further from the price than it is to be."""
-    terms = order.terms
+def _behind(order: Order, moment: Moment) -> Decimal:
+    """Return how much further from the price than it is to be a trailing stop is; all there is where it has no stop."""
+    terms, price = order.terms, street_price(terms=order.terms, moment=moment)
     assert terms.trailing_distance is not None, order
+    if price is None:
+        return ZERO
     if terms.stop_price is None:
-        return True
-    return terms.side.sign * (terms.stop_price - price) > terms.trailing_distance
+        return Decimal("Infinity")
+    return terms.side.sign * (terms.stop_price - price) - terms.trailing_distance

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import touching
-from piggy.core.accounts import BookMode, Group
+from piggy.core.accounts import BookMode, Group, TradingState
 from piggy.core.orders import OrderType, Side
 from tests.core.floor import SECOND_US, Floor, only
 
@@ -35,7 +35,8 @@ def stops(floor: Floor, *prices: str) -> None:
 
 @pytest.fixture
 def two_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(touching, "ORDERS_PER_STEP_MAX", 2)
+    for bound in ("ORDERS_PER_STEP_MAX", "FOLLOWED_PER_STEP_MAX"):
+        monkeypatch.setattr(touching, bound, 2)
 
 
 @pytest.mark.usefixtures("two_a_step")
@@ -72,6 +73,32 @@ def test_trailing_stops_that_move_keep_no_other_from_being_reached() -> None:
     first = [event for command in due for event in floor.do(command)]
     assert len(only(first, ev.OrderAmended)) == 2 and len(only(first, ev.OrderTriggered)) == 1
     assert len(only(floor.act(), ev.OrderAmended)) == 1, "the third moves in the next step"
+
+
+@pytest.mark.usefixtures("two_a_step")
+def test_in_a_run_that_is_faster_than_its_steps_every_trailing_stop_follows() -> None:
+    """Not the oldest with every tick and the others never: the furthest behind comes first."""
+    floor = Floor()
+    for _ in range(5):
+        floor.place("b1", Side.SELL, "0.1", type=TRAILING, trailing_distance=D("0.00500"))
+        floor.now_us += SECOND_US
+    moved = []
+    for tick in range(1, 7):
+        floor.now_us += SILENCE_US
+        floor.quotes(str(tick * D("0.00001")))
+        due = floor.desk.due(now_us=floor.now_us)
+        moved.append([event.order_id[-1] for each in due for event in only(floor.do(each), ev.OrderAmended)])
+    assert moved == [["1", "2"], ["3", "4"], ["5", "1"], ["2", "3"], ["4", "1"], ["5", "2"]]
+
+
+@pytest.mark.usefixtures("two_a_step")
+def test_trailing_stops_of_who_is_halted_stay_behind_and_keep_no_others_there() -> None:
+    floor = Floor()
+    for account_id in ("b1", "b1", "b2"):
+        floor.place(account_id, Side.SELL, "0.1", type=TRAILING, trailing_distance=D("0.00500"))
+        floor.now_us += SECOND_US
+    floor.do(cmd.SetTradingState(scope="account", key="b1", state=TradingState.HALTED, reason="drill", by="ann"))
+    assert [event.order_id for event in only(jump(floor, "0.001"), ev.OrderAmended)] == ["O000000003"]
 
 
 def test_two_that_become_limits_at_one_price_meet_each_other() -> None:

@@ -124,7 +124,8 @@ class StopsMachine(RuleBasedStateMachine):
         super().__init__()
         self.patch = pytest.MonkeyPatch()
         small_blocks(self.patch)
-        self.patch.setattr(touching, "ORDERS_PER_STEP_MAX", 3)
+        for bound in ("ORDERS_PER_STEP_MAX", "FOLLOWED_PER_STEP_MAX"):
+            self.patch.setattr(touching, bound, 3)
         self.floor = ForgetfulFloor(internal_cross=False)
         dear = Group(name="dear", book_mode=BookMode.B, bid_markup_points=9, ask_markup_points=9)
         self.floor.do(cmd.ConfigureGroup(group=dear))
