@@ -72,7 +72,10 @@ def _with_back(life: Life, gone: Fill, contract_size: Decimal, own: Booked | Non
     if lots <= 0:
         return fills, back
     if own is not None:
-        price, back = price + _cut(own.quote / contract_size / (gone.side.sign * lots), PRICE_STEP), own
+        signed = gone.side.sign * lots
+        beyond = _cut(own.quote / contract_size / signed, PRICE_STEP)
+        # What the cut leaves over stays booked, else it would be neither in the position nor in the profit.
+        price, back = price + beyond, Booked(own.money, beyond * signed * contract_size)
     latest = max((gone, *fills), key=lambda fill: fill.seq)
     leg = msgspec.structs.replace(
         gone,

@@ -188,3 +188,17 @@ def test_a_close_that_never_was_reopens_its_lots_at_what_they_had_cost() -> None
     assert (event.realised, event.realised_quote) == (-(sold.realised or 0), -(sold.realised_quote or 0))
     held = floor.desk.state.positions[f"{EUROS}:EURUSD"]
     assert (held.quantity, held.cost) == (D("0.03"), D("0.03") * bought.price)
+
+
+def test_what_a_quotient_of_lots_leaves_over_stays_booked() -> None:
+    """A sale of lots of two prices reopens them at their mean, which no number of digits holds."""
+    floor = Floor(bid_markup_points=0, ask_markup_points=0)
+    for side, lots, shift in ((Side.BUY, "0.07", "0"), (Side.BUY, "0.05", "0.00001"), (Side.SELL, "0.12", "0.0001")):
+        floor.quotes(shift)
+        floor.place("b1", side, lots)
+    *bought, sold = on_record(floor)
+    bust(floor, sold)
+    held, profit = floor.desk.state.positions["b1:EURUSD"], floor.desk.state.exposure["EURUSD"].realised
+    paid = sum((fill.quantity * fill.price for fill in bought), D(0))
+    assert held.cost != paid, "the mean was to be one that is cut"
+    assert profit - held.cost * 100_000 == -paid * 100_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from decimal import Decimal
 from itertools import permutations
 
@@ -11,6 +12,7 @@ import pytest
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core import gifts
+from piggy.core.correction_events import OrderFillBusted
 from piggy.core.gifts import Gift, Held, Move, after_moves, given, owed
 from piggy.core.orders import Side
 from piggy.core.swaps import SwapRates, SwapUnit
@@ -95,6 +97,20 @@ def test_gifts_of_before_they_were_named_are_known_by_their_amount() -> None:
     assert gift.given == 0 and money(floor, "poor") == -sold.written_off
     record(floor, ev.NegativeBalanceWrittenOff(account_id="poor", amount=D(-1), currency="USD"))
     assert floor.desk.state.gifts["poor"] == (gift,), "of none that is known"
+
+
+def test_a_bust_of_before_fills_told_their_own_bookings_moves_the_gift_by_what_it_restated() -> None:
+    floor = poor()
+    lose(floor)
+    bought, _ = on_record(floor)
+    (told,) = only(bust(copy.deepcopy(floor), bought), OrderFillBusted)
+    (before,) = floor.desk.state.gifts["poor"]
+    old = msgspec.structs.replace(told, own_realised=None, own_realised_quote=None, place_seq=0, place_at_us=0)
+    record(floor, old)
+    (gift,) = floor.desk.state.gifts["poor"]
+    held = Held(-bought.quantity, D(0), bought.conversion_rate)
+    assert old.undone == old.realised + old.commission
+    assert gift.balance == before.balance + old.undone and gift.held == {"poor:EURUSD": held}
 
 
 def test_only_the_latest_gifts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

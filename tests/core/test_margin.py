@@ -92,6 +92,8 @@ def test_tiers_charge_only_what_reaches_into_them():
     assert margin(long("3"), by_lots) == D(200)
     cheaper = MarginTerms(percent=D(5), tiers=(MarginTier(above=D(1), percent=D(4)),))
     assert margin(long("3"), cheaper) == D(150), "a tier below the base takes nothing away"
+    of_nothing = symbol_margin(holding=long("3"), terms=terms, lot_value=D(0))
+    assert of_nothing == 0, "what is worth nothing reaches into no band"
 
 
 def test_a_news_window_taxes_only_new_net_volume():

@@ -398,3 +398,14 @@ def test_an_execution_that_no_arithmetic_can_hold_is_kept_for_a_person(price: st
     ] == [("bad_numbers", True)]
     assert not only(events, ev.OrderFilled)
     assert floor.desk.state.children[leg.cl_ord_id].filled == (Decimal("0.5") if restated else 0)
+
+
+def test_f_14_of_reports_that_fit_no_order_the_latest_are_kept_and_those_before_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("piggy.core.venue_folding.SUSPENDED_KEPT", 2)
+    floor = House()
+    for number in range(3):
+        floor.do(cmd.RecordVenueAck(venue="LP1", cl_ord_id=f"N{number}", venue_order_id="", occurred_at_us=1))
+    assert [report.cl_ord_id for report in floor.desk.state.suspended] == ["N1", "N2"]
+    assert floor.desk.state.suspended_before == 1
