@@ -180,9 +180,10 @@ def score_venue(state: State, venue: str) -> None:
         latency_ms=share(values=record.delays_ms),
         markout_bps=state.markouts.get(venue, ZERO),
     )
-    # Delays change with every answer; where nothing weighs them, venues rank as before.
+    # Delays change with every answer; where nothing weighs them, venues rank as before. Decisions name what is known
+    # to the digit: a first 0.0000 is not the 0 of a venue that never answered.
     weighed = state.policy is not None and state.policy.cost_model != FREE
-    if score.reject_rate != before.reject_rate or (weighed and score != before):
+    if str(score.reject_rate) != str(before.reject_rate) or (weighed and repr(score) != repr(before)):
         state.scores_version += 1
 
 

@@ -167,6 +167,21 @@ def test_a_delay_ranks_venues_anew_where_the_cost_model_weighs_it() -> None:
             assert (_seen(floor)[leg.venue].cost != before) is (weight > 0)
 
 
+def test_a_record_s_digits_are_those_of_what_is_known_now() -> None:
+    """Of venues whose quotes stay the same: one that was never asked rejected 0, one that filled its first 0.0000."""
+    floor = Floor()
+    _, leg = floor.place("a1", Side.BUY, "1")
+    assert str(_seen(floor)[leg.venue].reject_rate) == "0"
+    floor.fill(leg, "1.10010")
+    assert str(_seen(floor)[leg.venue].reject_rate) == "0.0000"
+    floor.do(cmd.ConfigureRouting(policy=RoutingPolicy(version=1, cost_model=CostModel(markout=Decimal(1)))))
+    before = _seen(floor)
+    floor.do(cmd.ScoreVenue(venue=leg.venue, markout_bps=Decimal("0.0000000")))
+    found = _seen(floor)
+    floor.requote()
+    assert repr(found) == repr(_seen(floor)) != repr(before), "what is remembered is what ranking anew says"
+
+
 def _seen(floor: Floor) -> dict[str, VenueConsidered]:
     """What the next order would find of each venue, without a new quote."""
     terms = OrderTerms(account_id="a1", symbol="EURUSD", side=Side.BUY, quantity=Decimal("0.5"))
