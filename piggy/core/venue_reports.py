@@ -6,7 +6,7 @@ A report that fits no order of ours is suspended for a person to look at: kept i
 from __future__ import annotations
 
 import copy
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from piggy.core import covering
 from piggy.core import events as ev
@@ -32,7 +32,9 @@ from piggy.core.working import carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
 STOPPED = (TradingState.HALTED, TradingState.KILLED)
-DECIMALS_MAX, WORTH_MAX = 15, Decimal(10) ** 15  # Of one execution; its worth in its quote currency.
+# Of one execution: venues write doubles to their last digit, as 1.1000000000000001. Its worth in its quote currency.
+FINEST, WORTH_MAX = Decimal("1E-20"), Decimal(10) ** 15
+WIDE = Context(prec=40)
 
 
 def record_ack(*, command: RecordVenueAck, moment: Moment) -> Events:
@@ -324,7 +326,7 @@ def _misfit(command: RecordVenueFill, child: Child | None, moment: Moment) -> st
 def is_dealable(*, fill: RecordVenueFill, instrument: Instrument) -> bool:
     """Return whether an execution can have these numbers; with others, exact arithmetic would run out of digits."""
     for number in (fill.quantity, fill.price):
-        if not (number.is_finite() and ZERO < number <= PRICE_MAX and number == round(number, DECIMALS_MAX)):
+        if not (number.is_finite() and ZERO < number <= PRICE_MAX and number == number.quantize(FINEST, context=WIDE)):
             return False
     return instrument.notional(lots=fill.quantity, price=fill.price) <= WORTH_MAX
 
