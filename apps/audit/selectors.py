@@ -33,6 +33,10 @@ SELECT coalesce(
   (SELECT max(seq) FROM {schema}.event_log), 0)
 """
 END: LiteralString = "SELECT coalesce(max(seq), 0) FROM {schema}.event_log"
+BEHIND: LiteralString = """
+SELECT (SELECT coalesce(max(seq), 0) FROM {schema}.event_log)
+     - coalesce((SELECT seq FROM {schema}.projection_cursor WHERE name = %(name)s), 0)
+"""
 HASH: LiteralString = "SELECT hash FROM {schema}.event_log WHERE seq = %(seq)s"
 HASHES: LiteralString = "SELECT hash FROM {schema}.event_log WHERE seq <= %(until)s ORDER BY seq"
 
@@ -98,6 +102,11 @@ def seq_at(*, tenant: str, at_us: int) -> int:
 def seq_end(*, tenant: str) -> int:
     """Return where the log ends now."""
     return int(_rows(tenant, END, {})[0][0])
+
+
+def not_projected(*, tenant: str, name: str) -> int:
+    """Return how many events one projection, `trading` or another, has not shown yet."""
+    return int(_rows(tenant, BEHIND, {"name": name})[0][0])
 
 
 def trial_balance(*, tenant: str, seq: int) -> list[dict[str, str]]:

@@ -114,7 +114,7 @@ def create_tenant(
             colour_accent=colour_accent,
             logo_text=logo_text,
         )
-        _check(tenant)
+        _check(tenant, UnableToCreateTenant)
         tenant.save()
         for at, host in enumerate(dict.fromkeys(hosts.values())):
             Domain.objects.create(domain=host, tenant=tenant, is_primary=at == 0)
@@ -124,16 +124,18 @@ def create_tenant(
 
 
 def _check_shard(shard: str, refused: type[Exception]) -> None:
+    if shard == shards.NOBODYS:
+        raise refused(f"shard {shard!r} is of brokers that are being removed.")
     if not re.match(SHARD_NAME.regex, shard):
         raise refused(f"shard {shard!r}: {SHARD_NAME.message}")
 
 
-def _check(tenant: Tenant) -> None:
+def _check(tenant: Tenant, refused: type[Exception]) -> None:
     try:
         tenant.full_clean()
     except ValidationError as error:
         told = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in error.message_dict.items())
-        raise UnableToCreateTenant(told) from error
+        raise refused(told) from error
 
 
 def move_tenant(*, schema: str, shard: str, may_wait: bool = False) -> str:
@@ -162,6 +164,8 @@ def rename_tenant(*, schema: str, name: str = "", domains: Sequence[str] = ()) -
     Its schema stays: logs, signatures and addresses of signals name it. A domain that it gives up is nobody's within
     seconds. Needs the owner's connection. Raises UnableToRenameTenant.
     """
+    if not (name or domains):
+        raise UnableToRenameTenant("Say a name, a domain, or both.")
     wanted = [selectors.clean_host(raw=domain) for domain in domains]
     if not all(wanted):
         raise UnableToRenameTenant(f"Not a host name: {domains[wanted.index('')]!r}.")
@@ -175,7 +179,7 @@ def rename_tenant(*, schema: str, name: str = "", domains: Sequence[str] = ()) -
             raise UnableToRenameTenant(f"{', '.join(taken)} belongs to another broker.")
         if name:
             tenant.name = name
-            tenant.full_clean()
+            _check(tenant, UnableToRenameTenant)
             tenant.save(update_fields=["name"])
         if wanted:
             Domain.objects.filter(tenant=tenant).exclude(domain__in=wanted).delete()
@@ -194,6 +198,11 @@ def require_suspended(*, schema: str) -> None:
         raise UnableToRemoveTenant(f"{schema} is not suspended: suspend it first, and let its clients close.")
 
 
+def is_being_removed(*, schema: str) -> bool:
+    """Return whether a broker was switched off to be removed; nothing is written to its log any more."""
+    return Tenant.objects.filter(schema_name=schema, shard=shards.NOBODYS).exists()
+
+
 def switch_off(*, schema: str) -> None:
     """Let nothing be written to a suspended broker's log from here on, and nobody in; the first step of removing it.
 
@@ -208,7 +217,8 @@ def switch_off(*, schema: str) -> None:
             cursor=cursor, schema=schema, source=shard, target=shards.NOBODYS
         ):
             raise UnableToRemoveTenant(f"{schema} left shard {shard} meanwhile.")
-        Tenant.objects.filter(schema_name=schema).update(is_active=False)
+        # Set-up switches on again whom it had switched off.
+        Tenant.objects.filter(schema_name=schema).update(is_active=False, setup_error="")
     selectors.forget_hosts()
 
 
@@ -286,7 +296,9 @@ def _set_up(schema: str, verbosity: int) -> str:
         log.exception("broker_not_migrated", tenant=schema)
         connection.set_schema_to_public()
         why = f"{type(error).__name__}: {str(error).strip()}"
-        Tenant.objects.filter(schema_name=schema, is_active=True).update(is_active=False, setup_error=why)
+        # Whoever is off for something else stays so, whatever set-up finds later.
+        ours = Tenant.objects.filter(schema_name=schema).exclude(is_active=False, setup_error="")
+        ours.update(is_active=False, setup_error=why)
         return why
     Tenant.objects.filter(schema_name=schema).exclude(setup_error="").update(is_active=True, setup_error="")
     return ""

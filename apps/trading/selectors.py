@@ -144,9 +144,13 @@ def open_positions(*, account_ids: Iterable[str]) -> QuerySet[Position]:
     return Position.objects.filter(account_id__any_of=list(account_ids)).exclude(quantity=0).order_by("position_id")
 
 
-def is_flat() -> bool:
-    """Return whether no account holds a position, as far as the projections have come."""
-    return not Position.objects.exclude(quantity=0).exists()
+def left_open(*, tenant: str) -> str:
+    """Return what of a broker is not over yet, '' where all is: positions, orders, or a log that no table shows yet."""
+    if behind := audit.not_projected(tenant=tenant, name="trading"):
+        return f"{behind} events that its tables do not show yet"
+    if Position.objects.exclude(quantity=0).exists():
+        return "positions"
+    return "orders that work" if Order.objects.exclude(state__in=ENDED).exists() else ""
 
 
 def booked_since(*, at: datetime) -> dict[str, Decimal]:

@@ -28,6 +28,7 @@ NEW = ("tenant", "create")
         ((*NEW, "third", "--domain", "x.localhost", "--colour-primary", "red"), "colour_primary: A colour is", 1),
         ((*NEW, "third", "--domain", "x.localhost", "--name", "n" * 81), "name: Ensure this value has at most 80", 1),
         (("tenant", "move", "acorn", "--to", "*", "--unserved"), "shard '*': 1 to 40 characters", 1),
+        (("tenant", "move", "acorn", "--to=-", "--unserved"), "shard '-' is of brokers that are being removed", 1),
         (("suspend", "acorn", "--reason", " "), "The reason has 1 characters, it needs 1 to 500.", 1),
         (("suspend", "acorn", "--reason", "x" * 501), "The reason has 501 characters, it needs 1 to 500.", 1),
         (("sync_engine", "--tenant", "nobody"), "There is no broker 'nobody'.", 2),

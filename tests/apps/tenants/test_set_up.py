@@ -61,6 +61,10 @@ def test_f_27_a_broker_that_cannot_be_migrated_is_off_and_the_others_run(
     assert [(tenant.schema_name, tenant.setup_error) for tenant in selectors.switched_off()] == [("acorn", why)]
     assert selectors.tenant_of_host(raw="acorn.localhost") is None
     assert selectors.tenant_of_host(raw="birch.localhost") == birch
+    # The reason is always the latest.
+    owner_sql("update public.tenants_tenant set setup_error = 'something else' where schema_name = 'acorn'")
+    assert set_up().returncode == 0
+    assert owner_sql(OFF) == [(False, why)]
     # The next set-up tries again, and switches on whom it had switched off, nobody else.
     owner_sql("update public.tenants_tenant set is_active = false where schema_name = 'birch'")
     half_done()
