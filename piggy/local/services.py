@@ -21,16 +21,27 @@ def place_of(*, home: Path) -> Path:
     """Return where the servers of `home` have their data; where that is outside, its name is chosen once and kept.
 
     A name made of the path alone would hand a new home on the same path the data of the one that was deleted, whose
-    passwords went with it.
+    passwords went with it. A copy of a home begins anew: it would end the servers of the one it is copied from.
     """
     values = keys.read(path=home / VALUES)
     if "seat" not in values:
         values["seat"] = runtime.seat_name(home=home) if values else secrets.token_hex(6)
         keys.write(path=home / VALUES, values=values)
     place = runtime.seat(home=home, account=runtime.identity(), name=values["seat"])
-    if place != home:
-        (place / "home").write_text(str(home))
+    if place == home:
+        return place
+    if _is_anothers(place, home, values["seat"]):
+        (home / VALUES).unlink()
+        return place_of(home=home)
+    (place / "home").write_text(str(home))
     return place
+
+
+def _is_anothers(place: Path, home: Path, seat: str) -> bool:
+    """Whether the home that a seat was made for is still there, and is not this one under another path."""
+    note = place / "home"
+    of = Path(note.read_text()) if note.exists() else home
+    return of.exists() and not of.samefile(home) and keys.read(path=of / VALUES).get("seat") == seat
 
 
 class LocalServices:

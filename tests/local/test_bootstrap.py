@@ -98,6 +98,23 @@ def test_a_new_home_on_the_path_of_a_deleted_one_has_a_place_of_its_own(tmp_path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands servers to another account")
+def test_a_home_that_was_moved_keeps_its_place_and_a_copy_has_another(tmp_path: Path) -> None:
+    """Whoever starts ends what still runs in its place: a copy would end the servers it was copied from."""
+    tmp_path.chmod(0o700)
+    home, moved, copy, link = (tmp_path / name for name in ("home", "moved", "copy", "link"))
+    first = place_of(home=home)
+    home.rename(moved)
+    assert place_of(home=moved) == first
+    shutil.copytree(moved, copy)
+    link.symlink_to(moved)
+    second = place_of(home=copy)
+    assert second != first and place_of(home=copy) == second
+    assert place_of(home=moved) == place_of(home=link) == first
+    for place in (first, second):
+        shutil.rmtree(place)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands servers to another account")
 def test_servers_out_of_reach_are_copied_with_their_libraries(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
