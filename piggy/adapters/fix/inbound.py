@@ -59,9 +59,9 @@ class UnknownSymbol(UnableToReadReport):
 def read_report(*, text: str, config: SessionConfig) -> VenueReport:
     """Return what an ExecutionReport, an OrderCancelReject or the reject of a request of ours says.
 
-    Raises UnableToReadReport; UnknownSymbol for one of a symbol that is not mapped.
+    An empty field is one left out. Raises UnableToReadReport; UnknownSymbol for one of a symbol that is not mapped.
     """
-    values = fields(text)
+    values = {tag: value for tag, value in fields(text).items() if value}
     try:
         if values["35"] == "8":
             return _execution(values, config)

@@ -28,8 +28,9 @@ def check(*, values: dict[str, str], dialect: Dialect) -> None:
     Raises KeyError, ValueError where it says no type or no time.
     """
     exec_type = values["150"]
-    needed = ["37", "39"]
-    needed += ["17"] if dialect.fill_rule is not FillRule.ORDER_AND_CUMULATIVE else []
+    needed = ["39"]
+    if exec_type != "I":  # Which is no execution; and an order that the LP does not know has no id there.
+        needed += ["37"] if dialect.fill_rule is FillRule.ORDER_AND_CUMULATIVE else ["37", "17"]
     needed += ["14"] if exec_type in _CUMULATIVE else []
     if missing := [f"{_NAMES[tag]} ({tag})" for tag in needed if not values.get(tag)]:
         raise UnableToReadReport(f"150={exec_type[:8]} without {', '.join(missing)}")

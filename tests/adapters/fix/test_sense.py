@@ -49,6 +49,28 @@ def test_what_tells_a_report_apart_must_be_there(missing: str, more: dict[str, s
         read_report(text=execution(**more, **{f"t{missing}": ""}), config=config())
 
 
+@pytest.mark.parametrize("left_out", ["37", "17", "58"])
+def test_an_answer_about_an_order_that_is_not_there_need_not_name_it(left_out: str) -> None:
+    """INV-03: parked, each answer would be asked for again, for ever, and the order's lots stay in doubt."""
+    answer = execution(t150="I", t39="8", t103="5", t14="0", **{f"t{left_out}": ""})
+    report = read_report(text=answer, config=config())
+    assert (report.kind, report.standing) == (ReportKind.STATUS, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("empty", "told", "kind"),
+    [
+        ("14", {}, ReportKind.FILL), ("14", {"t150": "0", "t39": "0"}, ReportKind.ACK), ("41", {}, ReportKind.FILL),
+        ("14", {"t150": "8", "t39": "8"}, ReportKind.REJECT), ("60", {}, ReportKind.FILL),
+        ("37", {"t150": "I", "t39": "8", "t14": "0"}, ReportKind.STATUS),
+    ],
+)  # fmt: skip
+def test_a_field_without_a_value_is_one_that_is_left_out(empty: str, told: dict[str, str], kind: ReportKind) -> None:
+    left_out = execution(**told, **{f"t{empty}": ""})
+    read = [read_report(text=each, config=config()) for each in (left_out, left_out + text(f"{empty}=|"))]
+    assert read[0] == read[1] and read[0].kind is kind
+
+
 def test_a_refusal_may_leave_out_what_it_filled_and_ctrader_its_exec_ids() -> None:
     refused = read_report(text=execution(t150="8", t39="8", t14=""), config=config())
     assert (refused.kind, refused.cumulative) == (ReportKind.REJECT, 0)
