@@ -258,8 +258,10 @@ async def test_who_follows_has_the_first_snapshot_of_its_own_program_made_and_no
             await asyncio.sleep(0.05)
         for _ in range(6):
             await asyncio.to_thread(client.ask, tenant=tenant, envelope=envelope(buy("0.01")), wait_s=5)
-        await asyncio.sleep(3 * STANDBY_S)
-        assert follows.status.progress[tenant] > found.tip.seq + 5
+        async with asyncio.timeout(20):
+            while follows.status.progress[tenant] <= found.tip.seq + 5:
+                await asyncio.sleep(STANDBY_S)
+        await asyncio.sleep(2 * STANDBY_S)
         assert follows._housekeeping._process is None, "that is the business of who holds the lease"
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

@@ -126,7 +126,8 @@ async def test_t_22_a_broker_that_is_removed_under_flow_is_let_go_of_and_nobody_
     async def trade(name: str) -> None:
         while not stopped.is_set():
             asked = envelope(buy("0.01"))
-            answer = await asyncio.to_thread(client.ask, tenant=name, envelope=asked, wait_s=1)
+            wait_s = 1 if name == tenant else 10
+            answer = await asyncio.to_thread(client.ask, tenant=name, envelope=asked, wait_s=wait_s)
             assert answer is not None or name == tenant
             answered[name] += [asked.command_id] if answer is not None else []
 
