@@ -381,25 +381,6 @@ def test_no_venue_speaks_of_anothers_leg() -> None:
     assert (child.closed, child.acknowledged, child.in_doubt, bool(child.cancel)) == (False, False, False, True)
 
 
-@pytest.mark.parametrize("price", ["1E400", "1E30", "1E13", "30000000000", "1.100000000000000000001"])
-@pytest.mark.parametrize("restated", [False, True])
-def test_an_execution_that_no_arithmetic_can_hold_is_kept_for_a_person(price: str, restated: bool) -> None:
-    """F-14: taken, it would leave the desk no digits for the margin of what it opens, and so no answer at all."""
-    floor = House()
-    floor.place("a1", Side.BUY, "1")
-    (leg,) = floor.children()
-    if restated:
-        floor.fill(leg, "1.1", lots="0.5", fill_id="X1")
-        events = correct(floor, leg, "X1", quantity=Decimal("0.5"), price=Decimal(price))
-    else:
-        events = floor.fill(leg, price, lots="0.5")
-    assert [
-        (kept.code, str(Decimal(price)) in kept.text or restated) for kept in only(events, ev.VenueReportSuspended)
-    ] == [("bad_numbers", True)]
-    assert not only(events, ev.OrderFilled)
-    assert floor.desk.state.children[leg.cl_ord_id].filled == (Decimal("0.5") if restated else 0)
-
-
 def test_f_14_of_reports_that_fit_no_order_the_latest_are_kept_and_those_before_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -409,12 +390,3 @@ def test_f_14_of_reports_that_fit_no_order_the_latest_are_kept_and_those_before_
         floor.do(cmd.RecordVenueAck(venue="LP1", cl_ord_id=f"N{number}", venue_order_id="", occurred_at_us=1))
     assert [report.cl_ord_id for report in floor.desk.state.suspended] == ["N1", "N2"]
     assert floor.desk.state.suspended_before == 1
-
-
-@pytest.mark.parametrize("price", ["1.1000000000000001", "1.10000000000000000000000000000", "0.00012345678901234567"])
-def test_a_fill_told_to_the_last_digit_of_a_double_is_a_fill(price: str) -> None:
-    floor = House()
-    floor.place("a1", Side.BUY, "1")
-    (leg,) = floor.children()
-    events = floor.fill(leg, price)
-    assert only(events, ev.OrderFilled) and not only(events, ev.VenueReportSuspended)
