@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from apps.common.names import tenant_key
+from piggy.messaging.addresses import crowd_of
 
 log = structlog.get_logger("piggy.api")
 
@@ -44,4 +45,5 @@ class Logins(OpenWithoutRedis):
 
     def get_cache_key(self, request: Any, view: Any) -> str:
         """Return the counter's name."""
-        return tenant_key(tenant=request.tenant.schema_name, name=f"throttle:{self.scope}:{self.get_ident(request)}")
+        crowd = crowd_of(address=self.get_ident(request) or "")
+        return tenant_key(tenant=request.tenant.schema_name, name=f"throttle:{self.scope}:{crowd}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from piggy.engine.addresses import LOCAL, Proxies
+from piggy.messaging.addresses import LOCAL, Proxies
 
 CONTEXT_KEY_BYTES_MIN = 32
 

@@ -11,7 +11,6 @@ from piggy.core.answers import STORAGE_FULL, Answer
 from piggy.core.commands import ActOnTime, Envelope
 from piggy.core.strategies import key_versions
 from piggy.engine import signals
-from piggy.engine.addresses import crowd_of
 from piggy.engine.config import EngineConfig
 from piggy.engine.http import Request
 from piggy.engine.loop import Item, Loop
@@ -21,6 +20,7 @@ from piggy.engine.signals import Signal, UnableToAcceptSignal
 from piggy.engine.storage import TEXT
 from piggy.engine.term import Term
 from piggy.engine.waiting import Waiting
+from piggy.messaging.addresses import crowd_of
 from piggy.messaging.identity import command_id_of
 
 RETRY_S = 1

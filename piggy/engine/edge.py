@@ -6,7 +6,6 @@ import asyncio
 import logging
 
 from piggy.engine import metrics, signals
-from piggy.engine.addresses import Proxies
 from piggy.engine.config import EngineConfig
 from piggy.engine.door import Door
 from piggy.engine.http import Connection, Connections, Request, Respond, Response
@@ -14,6 +13,7 @@ from piggy.engine.replies import answered, refusal, said
 from piggy.engine.signals import UnableToAcceptSignal
 from piggy.engine.sockets import SignalSocket
 from piggy.engine.term import Term
+from piggy.messaging.addresses import Proxies
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, cast
 
 import httptools
 
-from piggy.engine.addresses import Proxies, crowd_of
+from piggy.messaging.addresses import Proxies, crowd_of
 
 BODY_BYTES_MAX = 256 * 1024
 HEADER_BYTES_MAX = 16 * 1024

@@ -12,9 +12,8 @@ from datetime import datetime
 
 from piggy.core.accounts import Strategy
 from piggy.core.strategies import key_versions
-from piggy.engine import addresses
 from piggy.engine.signals import Signal, UnableToAcceptSignal
-from piggy.messaging import signing
+from piggy.messaging import addresses, signing
 from piggy.messaging.signing import Signer
 
 WINDOW_S = 300

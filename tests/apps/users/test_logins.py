@@ -34,7 +34,10 @@ def test_past_so_many_logins_of_an_address_no_password_is_looked_at(
     assert [log_in(name) for name in ("a", "b", "c")] == [True, True, False]
     assert not log_in("d", **{"x-forwarded-for": "8.8.8.8"}), "what he says of where he is does not count"
     assert looked_at == ["a", "b"]
-    assert log_in("e", address="9.9.9.8") and log_in("f", at="birch"), "nobody else waits"
+    many = [log_in(name, address=f"2001:db8::{name}") for name in ("a", "b", "c")]
+    assert many == [True, True, False], "whoever has one of these has all of its network"
+    assert log_in("e", address="2001:db8:0:1::a") and log_in("e", address="9.9.9.8"), "nobody else waits"
+    assert log_in("f", at="birch")
 
     def away(*_: Any) -> None:
         raise RedisAway

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from piggy.engine.addresses import Proxies, crowd_of
 from piggy.engine.config import EngineConfig, UnableToReadConfig
+from piggy.messaging.addresses import Proxies, crowd_of
 
 NEEDED = {"DATABASE_URL": "d", "REDIS_URL": "r", "PIGGY_CONTEXT_KEY": "00" * 32, "PIGGY_SIGNAL_KEY": "00" * 32}
 
