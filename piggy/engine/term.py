@@ -262,6 +262,8 @@ class Term:
             found = await warm.take(connection=reader, tenant=tenant)
             if found is not None:
                 desk, journal.tips[tenant] = found
+                # What was ours before may be less: the witness is not to forget what it was just told.
+                journal.committed.pop(tenant, None)
                 desk.keeping = Keeping(
                     ended_us=self._config.ended_kept_s * 1_000_000, orders_max=self._config.ended_kept_max
                 )

@@ -110,7 +110,10 @@ async def test_inv_27_a_desk_that_another_engine_wrote_for_between_two_looks_is_
         assert move(ground, schema=tenant, source=other, target=shard)
         assert running.loop.desks[tenant] is before
         await until(lambda: running.loop.desks.get(tenant) not in (before, None))
-        answer = await asyncio.to_thread(client.ask, tenant=tenant, envelope=envelope(buy("0.01")), wait_s=5)
+        await running._witness.catch_up()
+        seen = witness.seen(home=ground.home, tenant=tenant)
+        assert seen is not None and seen.seq == row.recorded.seq, "also what another engine was acknowledged"
+        answer = await asyncio.to_thread(client.ask, tenant=tenant, envelope=envelope(buy("0.01")), wait_s=10)
         assert answer is not None
         assert running.status.token == token, "no term ended"
     assert [each[0] for each in ground.log_rows(tenant=tenant)] == list(range(1, row.recorded.seq + 1 + 1))
