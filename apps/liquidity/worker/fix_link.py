@@ -184,6 +184,9 @@ class FixLink(Link):
                 self._denies = True
 
     def _act_on(self, state: VenueState) -> None:
+        if state is VenueState.READY:
+            # What an LP did not find before it was away says nothing of what it finds now that it is just back.
+            self._unknowns = Unknowns()
         super()._act_on(state)
         if state is VenueState.READY:
             self._denies = True
