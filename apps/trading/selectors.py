@@ -25,6 +25,7 @@ select seq, command_id::text as command_id, position, type, version, principal, 
 """
 
 ENDED = [state.value for state in OrderState if state.final]
+AT_VENUES = ("sent", "working", "partially_filled", "in_doubt")
 
 # What each control of the gate looks at, in words.
 CONTROLS = {
@@ -150,7 +151,10 @@ def left_open(*, tenant: str) -> str:
         return f"{behind} events that its tables do not show yet"
     if Position.objects.exclude(quantity=0).exists():
         return "positions"
-    return "orders that work" if Order.objects.exclude(state__in=ENDED).exists() else ""
+    if Order.objects.exclude(state__in=ENDED).exists():
+        return "orders that work"
+    # As a hedge's, which is of no client.
+    return "orders at venues" if ChildOrder.objects.filter(state__in=AT_VENUES).exists() else ""
 
 
 def booked_since(*, at: datetime) -> dict[str, Decimal]:

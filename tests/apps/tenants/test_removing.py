@@ -19,6 +19,7 @@ from django.conf import settings
 from apps.tenants import selectors
 from apps.tenants.backend.shards import NOBODYS
 from apps.tenants.services import in_tenant
+from apps.trading.models import ChildOrder
 from piggy import projector
 from piggy.messaging import streams, witness
 from piggy.messaging.witness import Seen
@@ -90,6 +91,13 @@ def test_t_22_of_a_broker_that_is_removed_only_its_records_stay(
     owner_sql(POSITION, [json.dumps(LONG)])
     assert is_refused_for("elm has positions")
     owner_sql("update elm.trading_position set quantity = 0")
+    with in_tenant("elm"):
+        terms = {"symbol": "EURUSD", "side": "buy", "quantity": 1, "limit_price": 1, "time_in_force": "ioc"}
+        told = {"last_seq": 3, "created_at": records.AT, "updated_at": records.AT}
+        leg = ChildOrder.objects.create(order_id="H1", venue="LP1", attempt=1, state="in_doubt", **terms, **told)
+        assert is_refused_for("elm has orders at venues"), "a hedge's leg is of no client"
+        leg.state = "cancelled"
+        leg.save()
     for table in ("order", "position"):
         owner_sql(f"alter table elm.trading_{table} force row level security")
     remove = (*remove[:5], " ", *remove[6:])
