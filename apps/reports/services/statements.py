@@ -28,6 +28,7 @@ DECIMALS_MAX = 10
 WHOLE_DIGITS_MAX = NUMBER_DIGITS_MAX - DECIMALS_MAX
 CURRENCY_CHARACTERS_MAX = 10
 GROUP_DIGITS = 3
+LEADING = re.compile(r"[+-]?[1-9]\d{0,2}", re.ASCII)
 # By the decimal mark: what stands between thousands, and how a number is written.
 THOUSANDS = {mark: re.compile(f"[{other} \u00a0\u202f'\u2019]") for mark, other in ((".", ","), (",", "."))}
 EXAMPLES = {".": "1,000.5", ",": "1.000,5"}
@@ -220,8 +221,8 @@ class _Line:
         mark = self._written.decimal_mark
         whole, _, behind = text.partition(mark)
         first, *groups = THOUSANDS[mark].split(whole)
-        # What parts no thousands is a decimal mark: without it the number would be another.
-        is_parted = 0 < len(first.lstrip("+-")) <= GROUP_DIGITS and {len(group) for group in groups} == {GROUP_DIGITS}
+        # What parts no thousands is a decimal mark, as behind a nought: without it the number would be another.
+        is_parted = bool(LEADING.fullmatch(first)) and {len(group) for group in groups} == {GROUP_DIGITS}
         plain = "".join((first, *groups)) + (f".{behind}" if behind else "")
         try:
             # Python reads other scripts' digits and underscores too.

@@ -56,6 +56,8 @@ def test_numbers_are_read_as_written_or_not_at_all(floor: Logged, tmp_path: Path
     for amount in ("10.000", "10 000", "10\u00a0000,00", "10'000", "1e4", "+10000"):
         assert seen(run(statement(line(one, amount="@").replace("@", amount), *others), tmp_path)) == set(), amount
     for amount in (
+        "0.100",
+        "-0.100",
         "1.1000.0",
         "1.10010",
         ".100",
