@@ -48,6 +48,10 @@ class UnableToSuspendTenant(Exception):
     """Nothing was changed; the message says why."""
 
 
+class UnableToSetUp(Exception):
+    """No broker's schema could be migrated, so none was switched off; the message says why of each."""
+
+
 @contextmanager
 def in_tenant(schema: str) -> Iterator[None]:
     """Run a block in one broker's schema; afterwards the connection is back where it was, also after an error.
@@ -264,7 +268,8 @@ def set_up_database(*, verbosity: int = 1) -> tuple[list[str], dict[str, str]]:
     """Bring public, the template and every broker to this code's shape; returns the schemas, [] if all was so already.
 
     A broker whose schema cannot be migrated is off from then on, until it can, and the others run (F-27); those are
-    returned with the reason. Needs the owner's connection. Safe to run from several processes at once.
+    returned with the reason. Where none can be it is this program's fault: they are left to the one that runs. Needs
+    the owner's connection. Safe to run from several processes at once. Raises UnableToSetUp.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [setup.SETUP_LOCK])
@@ -278,6 +283,13 @@ def set_up_database(*, verbosity: int = 1) -> tuple[list[str], dict[str, str]]:
     brokers = Tenant.objects.exclude(schema_name=template).order_by("created_at")
     schemas = list(brokers.values_list("schema_name", flat=True))
     failed = {schema: why for schema in schemas if (why := _set_up(schema, verbosity))}
+    if failed and len(failed) == len(schemas):
+        raise UnableToSetUp("; ".join(f"{schema}: {why}" for schema, why in failed.items()))
+    for schema, why in failed.items():
+        # Whoever is off for something else stays so, whatever set-up finds later.
+        brokers.filter(schema_name=schema).exclude(is_active=False, setup_error="").update(
+            is_active=False, setup_error=why
+        )
     if not failed:
         setup.store_fingerprint(wanted)
     connection.close()
@@ -285,7 +297,7 @@ def set_up_database(*, verbosity: int = 1) -> tuple[list[str], dict[str, str]]:
 
 
 def _set_up(schema: str, verbosity: int) -> str:
-    """Migrate one broker and switch it on again if it was off for that; else switch it off and return why."""
+    """Migrate one broker and switch it on again if it was off for that; return why not, else ''."""
     try:
         setup.migrate_schema(schema=schema, verbosity=verbosity)
     except OperationalError:
@@ -295,11 +307,7 @@ def _set_up(schema: str, verbosity: int) -> str:
         # The boundary of one broker.
         log.exception("broker_not_migrated", tenant=schema)
         connection.set_schema_to_public()
-        why = f"{type(error).__name__}: {str(error).strip()}"
-        # Whoever is off for something else stays so, whatever set-up finds later.
-        ours = Tenant.objects.filter(schema_name=schema).exclude(is_active=False, setup_error="")
-        ours.update(is_active=False, setup_error=why)
-        return why
+        return f"{type(error).__name__}: {str(error).strip()}"
     Tenant.objects.filter(schema_name=schema).exclude(setup_error="").update(is_active=True, setup_error="")
     return ""
 

@@ -76,3 +76,24 @@ def test_f_27_a_broker_that_cannot_be_migrated_is_off_and_the_others_run(
     finally:
         owner_sql("update public.tenants_tenant set is_active = true where schema_name = 'birch'")
         selectors.forget_hosts()
+
+
+def test_f_27_where_no_broker_can_be_migrated_it_is_the_programs_fault_and_nobody_is_off(
+    half_done: Callable[[], None], birch: Any, owner_sql: Callable[..., list[Any]]
+) -> None:
+    """What runs goes on, and the deploy ends here."""
+    owner_sql("alter table birch.django_migrations no force row level security")
+    ((app, name),) = owner_sql(LAST.replace("acorn", "birch"))
+    owner_sql("delete from birch.django_migrations where app = %s and name = %s", [app, name])
+    try:
+        done = set_up()
+        assert done.returncode == 1
+        assert "No broker could be migrated" in done.stderr
+        assert "acorn: ProgrammingError" in done.stderr and "birch: ProgrammingError" in done.stderr
+        selectors.forget_hosts()
+        assert selectors.active_schemas() == ["acorn", "birch"]
+        assert owner_sql(OFF) == [(True, "")]
+    finally:
+        owner_sql("alter table birch.django_migrations no force row level security")
+        owner_sql("insert into birch.django_migrations (app, name, applied) values (%s, %s, now())", [app, name])
+        owner_sql("alter table birch.django_migrations force row level security")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from apps.tenants import services
 from apps.tenants.backend.roles import become_owner
@@ -19,7 +19,10 @@ class Command(BaseCommand):
         """Run services.set_up_database as the owner and say how long it took."""
         started_s = time.perf_counter()
         become_owner()
-        changed, failed = services.set_up_database(verbosity=options["verbosity"])
+        try:
+            changed, failed = services.set_up_database(verbosity=options["verbosity"])
+        except services.UnableToSetUp as error:
+            raise CommandError(f"No broker could be migrated, and none is switched off: {error}") from error
         took_s = time.perf_counter() - started_s
         what = f"{len(changed)} schemas set up" if changed else "the database is up to date"
         for schema, why in failed.items():
