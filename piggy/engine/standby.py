@@ -58,6 +58,11 @@ class Warm:
         # Of one that was removed: another may have its name.
         self._witness.keep_only(tenants={row[0] for row in rows})
         self.changes = {tenant: change for tenant, _, is_ours, change in rows if is_ours}
+        # Nor is one that comes back, or another of its name, halted for what was wrong when it left.
+        for of_ours in (self._status.halted, self._status.progress, self._status.goals):
+            for tenant in of_ours.keys() - self.changes.keys():
+                del of_ours[tenant]
+        self.untrusted &= self.changes.keys()
         return set(self.changes)
 
     async def follow(self, *, connection: psycopg.AsyncConnection[Any]) -> None:

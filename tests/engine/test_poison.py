@@ -31,6 +31,7 @@ from tests.engine.conftest import buy, envelope, running, running_engine, until
 from tests.engine.ground import Ground
 from tests.engine.test_engine import ask, open_desk
 from tests.engine.test_journal import credited, pen, read_all
+from tests.engine.test_shards import move
 
 apply = Desk.apply
 
@@ -141,7 +142,8 @@ async def test_a_table_that_is_locked_for_long_buries_no_command(
 async def test_an_event_that_cannot_be_folded_halts_its_tenant_only(
     ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F-27: as after a change of the program that forgot what an old log may hold."""
+    """F-27: as after a change of the program that forgot what an old log may hold; until it comes back and is whole."""
+    monkeypatch.setattr(term, "TENANTS_S", 0.3)
     other, client = ground.add_tenant(shard=shard), Client(redis_url=ground.services.redis_url)
     async with running_engine(ground, shard):
         await open_desk(client, tenant)
@@ -157,6 +159,12 @@ async def test_an_event_that_cannot_be_folded_halts_its_tenant_only(
         assert "event 3" in engine.status.halted[tenant]
         assert set(engine.status.halted) == {tenant}
         await ask(client, other, envelope(buy()))
+        shown = (engine.status.halted, engine.status.progress, engine.status.goals)
+        assert move(ground, schema=tenant, source=shard, target=f"{shard}-2")
+        await until(lambda: not any(tenant in each for each in shown))
+        monkeypatch.setattr(Desk, "apply", apply)
+        assert move(ground, schema=tenant, source=f"{shard}-2", target=shard)
+        await ask(client, tenant, envelope(buy()))
 
 
 async def test_an_event_of_which_nobody_can_tell_who_wrote_it_halts_its_tenant_only(
