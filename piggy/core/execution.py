@@ -22,7 +22,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
 from piggy.core.nights import Nights
 from piggy.core.orders import EXPIRY, OrderTerms
-from piggy.core.positions import COST_STEP, Fold, Life, Position, filled, netted_id
+from piggy.core.positions import COST_STEP, Fold, Life, Position, filled, kept_lots, netted_id
 from piggy.core.pricing import commission_plan
 from piggy.core.routing import Leg
 from piggy.core.state import Order
@@ -37,7 +37,7 @@ class UnableToConvert(Exception):
 class Execution:
     """What a command does so far: `events`, lots filled and sent out on top of the state, legs by venue (`sent_to`),
     symbols that it `called` an auction of, orders that are `ending` once venues have answered; `nights` of positions
-    without fills that it takes back."""
+    without fills that it takes back; signed lots by which it moved the B book (`kept`)."""
 
     def __init__(self, *, moment: Moment) -> None:
         self.moment = moment
@@ -55,7 +55,7 @@ class Execution:
         self._charges: dict[str, Charge] = {}
         self._turnover: dict[str, Decimal] = {}
         self.sent_to, self.called, self.ending, self._created = dict[str, int](), set[str](), set[str](), 0
-        self.nights = dict[str, Nights]()
+        self.nights, self.kept = dict[str, Nights](), dict[str, Decimal]()
 
     def new_order_id(self) -> str:
         """Return the next order's id: a count per tenant, so that ids sort and replay gives the same ones."""
@@ -299,13 +299,18 @@ class Execution:
         self._orders[order.order_id] = order
         self._fills[order.order_id] = number
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) + lots
+        self._hold(position_id, order.terms.symbol, position)
+
+    def _hold(self, position_id: str, symbol: str, position: Position | None) -> None:
+        more = kept_lots(position=position) - kept_lots(position=self.position(position_id))
+        self.kept[symbol] = self.kept.get(symbol, ZERO) + more
         self._positions[position_id] = position
 
     def take_back(self, *, order: Order, event: OrderFillBusted, life: Life) -> None:
         """Undo a client's fill: what it did to lots, position (whose `life` it leaves) and money is undone after."""
         self._orders[order.order_id] = order
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) - event.quantity
-        self._positions[event.position_id] = event.position
+        self._hold(event.position_id, event.symbol, event.position)
         self._lives[event.position_id] = life
         before = self.charged(order)
         self._charges[order.order_id] = Charge(before.accrued - event.commission_accrued, before.due - event.commission)

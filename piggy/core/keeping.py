@@ -12,12 +12,12 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.bookbuild import BuiltSide, Levels
-from piggy.core.execution import Execution, position_id_of
+from piggy.core.execution import Execution
 from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
-from piggy.core.positions import Position, filled
+from piggy.core.positions import Position, filled, kept_lots
 from piggy.core.pricing import at_least_as_good, client_price
 from piggy.core.routing import on_step
 from piggy.core.state import Order
@@ -88,15 +88,8 @@ def once_crossed(
         rest = filled(
             position=position, side=terms.side, quantity=lots, price=price, contract_size=size, book="CROSS"
         ).position
-    net = moment.state.exposure[terms.symbol].b_net + _kept_of(rest) - _kept_of(position)
-    mine = [dealt for dealt, _ in execution.fills() if dealt.terms.symbol == terms.symbol]
-    for position_id in {position_id_of(account=moment.account(one.terms.account_id), order=one) for one in mine}:
-        net += _kept_of(execution.position(position_id)) - _kept_of(moment.state.positions.get(position_id))
-    return rest, net
-
-
-def _kept_of(position: Position | None) -> Decimal:
-    return position.side.sign * position.b_lots if position else ZERO
+    net = moment.state.exposure[terms.symbol].b_net + execution.kept.get(terms.symbol, ZERO)
+    return rest, net + kept_lots(position=rest) - kept_lots(position=position)
 
 
 def _parted(*, levels: Levels, lots: Decimal) -> tuple[Levels, Levels]:

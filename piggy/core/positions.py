@@ -265,6 +265,11 @@ def close_split(*, position: Position, quantity: Decimal) -> dict[str, Decimal]:
     return split
 
 
+def kept_lots(*, position: Position | None) -> Decimal:
+    """Return the signed lots of a position that the house keeps, in its B book."""
+    return position.side.sign * position.b_lots if position else ZERO
+
+
 def opening_lots(*, position: Position | None, side: Side, quantity: Decimal) -> Decimal:
     """Return how many of `quantity` lots would open rather than close."""
     if position is None or position.side is side:

@@ -10,8 +10,10 @@ import pytest
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import BookMode
+from piggy.core.execution import Execution
 from piggy.core.orders import OrderType, Side, TimeInForce
 from piggy.core.routing_rules import RoutingPolicy, RoutingRule
+from piggy.core.touching import trigger_stops
 from tests.core.floor import SECOND_US, Floor, only
 from tests.core.test_crosses import Desked
 
@@ -64,6 +66,21 @@ def test_orders_that_come_alive_in_one_step_see_what_those_before_them_kept() ->
     floor.quotes(shift="0.00050")
     floor.act()
     assert (kept(floor), passed(floor)) == (D(1), D("0.8"))
+
+
+def test_no_order_of_a_step_looks_at_all_that_those_before_it_dealt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five hundred stops in one step took five times as long."""
+    floor = floor_of(most="1", internal_cross=False)
+    floor.place("b2", Side.SELL, "0.5")
+    for account in ("b1", "b2", "mixed1"):
+        floor.place(account, Side.BUY, "0.6", type=OrderType.STOP, stop_price=D("1.10050"))
+    floor.now_us += SECOND_US
+    floor.quotes(shift="0.00050")
+    execution, before = Execution(moment=floor.desk.moment(now_us=floor.now_us)), kept(floor)
+    monkeypatch.setattr(execution, "fills", None)
+    trigger_stops(symbol="EURUSD", execution=execution)
+    floor.act()
+    assert before == D("-0.5") and execution.kept == {"EURUSD": kept(floor) - before}
 
 
 @pytest.mark.parametrize(("mode", "left", "sent"), [(BookMode.B, "-1", "1"), (BookMode.A, "0", "2")])
