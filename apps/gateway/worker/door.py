@@ -133,10 +133,18 @@ class Door:
             log.exception("fix_client_failed", address=address)
         finally:
             if link is not None:
-                link.end()
-                with self._lock:
-                    self._links.pop(link.name, None)
+                self._let_go(link)
             connection.close()
+
+    def _let_go(self, link: ClientLink) -> None:
+        """Whatever fails of its end, as where it never had a thread for its requests, the client may come again."""
+        try:
+            link.end()
+        except Exception:
+            log.exception("fix_client_not_ended", tenant=link.name[0], comp_id=link.name[1])
+        finally:
+            with self._lock:
+                self._links.pop(link.name, None)
 
     def _log_on(self, line: socket.socket, address: str) -> ClientLink | None:
         """Read a Logon and let it in; who is not let in hears nothing that would help to guess."""

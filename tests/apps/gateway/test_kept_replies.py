@@ -195,5 +195,26 @@ def test_a_door_with_no_file_for_one_more_line_stays_open(monkeypatch: pytest.Mo
         each.close()
 
 
+def test_whose_session_found_no_thread_for_its_requests_may_log_on_again(
+    link: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from apps.gateway.worker import door as module
+    from apps.gateway.worker.requests import Requests
+
+    def full(_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    link.name = ("acorn", "C1")
+    terms = Terms(kind=Kind.DROP_COPY, accounts=(), units={})
+    link._requests = Requests(tenant="acorn", client=link._client, terms=terms, reply=link._reply)
+    door = module.Door(host="127.0.0.1", port=0)
+    door._links[link.name] = link
+    monkeypatch.setattr(door, "_log_on", lambda *_: link)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        door._serve(server.accept()[0], "9.9.9.9")
+    assert not door._links
+
+
 def _refuse(**_: Any) -> int:
     raise OperationalError("the database is away")
