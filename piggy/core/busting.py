@@ -20,6 +20,7 @@ from piggy.core.money import ZERO
 from piggy.core.position_folding import own_of, taken_out
 from piggy.core.positions import Fill
 from piggy.core.pricing import at_least_as_good
+from piggy.core.quotefilter import PRICE_MAX
 from piggy.core.refunds import commission_back
 from piggy.core.state import Dealt, Order, State
 from piggy.core.undoing import make_good, undo
@@ -59,7 +60,7 @@ def correct_fill(*, command: CorrectFill, moment: Moment) -> Events:
     if fill.book == "CROSS":
         return [_refused("CROSSED", "fill", "two clients met at this price: bust both sides instead")]
     order, tick = state.orders[fill.order_id], moment.instrument(fill.symbol).tick_size
-    if not (command.price.is_finite() and command.price > 0) or command.price % tick:
+    if not (command.price.is_finite() and ZERO < command.price <= PRICE_MAX) or command.price % tick:
         return [_refused("PRICE_INVALID", "price", f"a price above nothing, in steps of {tick}")]
     if command.price == fill.price:
         return [_refused("PRICE_INVALID", "price", "that is the price it has")]

@@ -25,6 +25,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, OrderType
 from piggy.core.pricing import at_least_as_good, worst_price
+from piggy.core.quotefilter import PRICE_MAX
 from piggy.core.routing_rules import Treatment
 from piggy.core.standing import FLATTEN, dealable_lots, is_stopped
 from piggy.core.state import Held, Order, State
@@ -212,7 +213,7 @@ def _requote_fault(
     command: cmd.RequoteOrder, held: Held, order: Order, market: Decimal | None, moment: Moment
 ) -> ev.CommandRefused | None:
     price, tick = command.price, moment.instrument(order.terms.symbol).tick_size
-    if not (price.is_finite() and price > 0) or price % tick:
+    if not (price.is_finite() and ZERO < price <= PRICE_MAX) or price % tick:
         return _refused("PRICE_INVALID", "price", f"a price above nothing, a multiple of {tick}")
     if not command.reason:
         return _refused("REASON_MISSING", "reason", "why is recorded")

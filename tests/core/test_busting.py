@@ -214,7 +214,7 @@ def test_a_correction_deals_the_same_lots_at_the_other_price() -> None:
     assert names(bust(floor, again)) == ["OrderFillBusted"]
 
 
-@pytest.mark.parametrize("price", ["1.10013", "1.100001", "0", "-1", "NaN"])
+@pytest.mark.parametrize("price", ["1.10013", "1.100001", "0", "-1", "NaN", "1E+40"])
 def test_a_correction_to_no_price_or_to_the_same_is_refused(price: str) -> None:
     floor = Floor()
     floor.place("b1", Side.BUY, "1")

@@ -193,6 +193,7 @@ def test_a_requote_not_answered_in_time_ends_the_order(waiting: Floor) -> None:
         ({"price": D("1.10034")}, "REQUOTE_UNFAIR"),
         ({"price": D("1.100335")}, "PRICE_INVALID"),
         ({"price": D("NaN")}, "PRICE_INVALID"),
+        ({"price": D("1E+40")}, "PRICE_INVALID"),
         ({"price": D(0)}, "PRICE_INVALID"),
         ({"reason": ""}, "REASON_MISSING"),
         ({"valid_ms": 999}, "VALID_INVALID"),
