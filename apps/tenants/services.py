@@ -98,6 +98,8 @@ def create_tenant(
         raise UnableToCreateTenant(f"{schema} is a reserved name.")
     if not re.match(SCHEMA_NAME.regex, schema):
         raise UnableToCreateTenant(f"schema {schema!r}: {SCHEMA_NAME.message}")
+    if removal.was_dropped(schema=schema):
+        raise UnableToCreateTenant(f"{schema} was removed: secrets that its clients have would be the new one's too.")
     _check_shard(shard, UnableToCreateTenant)
     # As a browser's Host header is looked up; what never matches one would make a broker whom nobody reaches.
     hosts = {domain: selectors.clean_host(raw=domain) for domain in domains}
@@ -205,6 +207,11 @@ def require_suspended(*, schema: str) -> None:
 def is_being_removed(*, schema: str) -> bool:
     """Return whether a broker was switched off to be removed; nothing is written to its log any more."""
     return Tenant.objects.filter(schema_name=schema, shard=shards.NOBODYS).exists()
+
+
+def is_gone(*, schema: str) -> bool:
+    """Return whether a broker of that name was removed, or is being removed. Needs the owner's connection."""
+    return removal.was_dropped(schema=schema) or is_being_removed(schema=schema)
 
 
 def switch_off(*, schema: str) -> None:

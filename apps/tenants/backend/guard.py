@@ -19,6 +19,11 @@ CREATE TABLE IF NOT EXISTS guard.setup (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     fingerprint text NOT NULL
 );
+-- Secrets and signed heads are made of a broker's name, so nobody else is ever called as one that was removed.
+CREATE TABLE IF NOT EXISTS guard.removed_broker (
+    schema_name text PRIMARY KEY,
+    removed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
 REVOKE ALL ON ALL TABLES IN SCHEMA guard FROM PUBLIC, {app};
 
 -- HMAC-SHA256 from the core sha256(), because pgcrypto is not on every server. PARALLEL RESTRICTED: a parallel worker

@@ -19,6 +19,7 @@ SELECT relname FROM pg_class
  WHERE relnamespace = %s::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> ALL(%s)
  ORDER BY relname
 """
+NOTED = "SELECT EXISTS (SELECT FROM guard.removed_broker WHERE schema_name = %s)"
 
 
 def archive(*, schema: str, folder: Path) -> dict[str, str]:
@@ -34,9 +35,17 @@ def archive(*, schema: str, folder: Path) -> dict[str, str]:
 
 
 def drop(*, schema: str) -> None:
-    """Drop a schema with all in it, within the transaction that is open. Needs the owner's connection."""
+    """Drop a schema with all in it, for good, within the transaction that is open. Needs the owner's connection."""
     with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO guard.removed_broker (schema_name) VALUES (%s)", [schema])
         cursor.execute(f"DROP SCHEMA {connection.ops.quote_name(schema)} CASCADE")
+
+
+def was_dropped(*, schema: str) -> bool:
+    """Return whether a broker of that name was dropped. Needs the owner's connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(NOTED, [schema])
+        return bool(cursor.fetchone()[0])
 
 
 def _write(schema: str, name: str, path: Path) -> str:

@@ -67,6 +67,7 @@ def elm(acorn: Any, owner_sql: Callable[..., list[Any]]) -> Iterator[redis.Redis
     owner_sql("drop schema if exists elm cascade")
     owner_sql("delete from public.tenants_domain where domain = 'elm.localhost'")
     owner_sql("delete from public.tenants_tenant where schema_name = 'elm'")
+    owner_sql("delete from guard.removed_broker where schema_name = 'elm'")
     selectors.forget_hosts()
 
 
@@ -125,6 +126,9 @@ def test_t_22_of_a_broker_that_is_removed_only_its_records_stay(
     assert "acorn" in selectors.active_schemas()
     again = manage(*remove)
     assert (again.returncode, "No broker is called elm" in again.stderr) == (1, True)
+    # What signs a strategy's signals is made of the broker's name, and so are the heads of its log.
+    again = manage("tenant", "create", "elm", "--domain", "elm.localhost")
+    assert (again.returncode, "elm was removed: secrets" in again.stderr, owner_sql(SCHEMAS)) == (1, True, [(0,)])
 
 
 def test_t_22_one_that_could_not_be_archived_is_off_and_whole(

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from apps.demo.services import catalogue, people, seeding
-from apps.tenants.services import in_tenant
+from apps.tenants.services import become_owner, in_tenant, is_gone
 
 CURL = """
 # An order by curl:
@@ -28,16 +28,20 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make what is missing, leave what is there, write the logins."""
+        """Make what is missing but what was removed, leave what is there, write the logins."""
+        become_owner()
         known = people.read_logins()
         lp_port = int(os.environ.get("PIGGY_LP_PORT_BASE") or LP_PORT_BASE)
         logins = {}
-        for broker in catalogue.BROKERS:
+        brokers = [broker for broker in catalogue.BROKERS if not is_gone(schema=broker.schema)]
+        for broker in brokers:
             self._create(broker)
             with in_tenant(broker.schema):
                 made = seeding.seed(broker=broker, known=known, now=timezone.now(), lp_port=lp_port)
             logins.update({(login.broker, login.login): login for login in made})
-        broker = catalogue.BROKERS[0]
+        if not brokers:
+            return
+        broker = brokers[0]
         first = logins[(broker.schema, f"{catalogue.CLIENTS[0][0]}@{broker.schema}")]
         example = CURL.format(
             schema=broker.schema,
