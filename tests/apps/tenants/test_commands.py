@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connection
 
 from apps.tenants import services
 from apps.tenants.models import Domain, Tenant
 
 NEW = ("tenant", "create")
-
-
-@pytest.fixture(autouse=True)
-def not_owner_for_good(acorn: Any) -> Iterator[None]:
-    """Such a command makes its whole process the owner, whom the wall does not bind; other tests run in this one."""
-    kept = {**connection.settings_dict, "OPTIONS": dict(connection.settings_dict["OPTIONS"])}
-    yield
-    connection.close()
-    connection.settings_dict.update(kept)
 
 
 @pytest.mark.parametrize(
