@@ -17,38 +17,23 @@ from piggy.core.accounts import TradingState
 from piggy.core.correction_events import HedgeFillBusted, VenueFillBusted
 from piggy.core.entry import CLOSED
 from piggy.core.gate import NUMBER_MAX
-from piggy.core.hedging import HedgePolicy, HedgeScope, hedge_lots, lots_to_target, policy_fault
+from piggy.core.hedging import HedgePolicy, HedgeScope, hedge_lots, lots_to_target
 from piggy.core.instruments import has_expired
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import Side, TimeInForce
+from piggy.core.orders import OrderState, Side, TimeInForce
 from piggy.core.positions import Fold, Position, filled
 from piggy.core.pricing import worst_price
 from piggy.core.routing import FREE, Leg, legs, rank
 from piggy.core.staging import proven
 from piggy.core.standing import switched_off
-from piggy.core.state import Child, Hedge
+from piggy.core.state import Child, Hedge, State
 
 Events = list[ev.AnyEvent]
 HOUSE = "house"
 BY_HAND = "by hand"
 STOPPED = (TradingState.HALTED, TradingState.KILLED)
-
-
-def configure_hedging(*, command: cmd.ConfigureHedging, moment: Moment) -> Events:
-    """Take a policy; what is under way under the old one goes on."""
-    policy, state = command.policy, moment.state
-    instrument = state.instruments.get(policy.symbol)
-    if instrument is None:
-        return [_refused("SYMBOL_UNKNOWN", "symbol", f"no symbol is called {policy.symbol}")]
-    if policy.scope is HedgeScope.CURRENCY and policy.key not in (instrument.base, instrument.quote):
-        return [_refused("POLICY_UNUSABLE", "symbol", f"{policy.symbol} is not dealt in {policy.key}")]
-    if instrument.cross is not None:
-        return [_refused("POLICY_UNUSABLE", "symbol", f"no venue deals {policy.symbol}, a cross: hedge in its legs")]
-    if fault := policy_fault(policy=policy):
-        return [_refused("POLICY_UNUSABLE", "policy", fault)]
-    return [] if state.hedge_policies.get(policy.key) == policy else [ev.HedgingConfigured(policy=policy)]
 
 
 def act_on_exposure(*, command: cmd.ActOnExposure, moment: Moment) -> Events:
@@ -59,7 +44,7 @@ def act_on_exposure(*, command: cmd.ActOnExposure, moment: Moment) -> Events:
 def due(*, moment: Moment) -> Events:
     """Return what hedging would do now: usually nothing, and cheaply."""
     state = moment.state
-    pending = dict(state.hedge_pending)
+    pending = under_way(state=state)
     events: Events = []
     for hedge_id in sorted(state.open_hedges):
         hedge = state.hedges[hedge_id]
@@ -84,7 +69,7 @@ def approve_hedge(*, command: cmd.ApproveHedge, moment: Moment) -> Events:
     hedge = moment.state.hedges.get(command.hedge_id)
     if hedge is None or hedge.state.final or hedge.approved:
         return [_refused("HEDGE_NOT_QUEUED", "hedge_id", "no such hedge waits for approval")]
-    lots = _still_needed(hedge=hedge, pending=moment.state.hedge_pending, moment=moment)
+    lots = _still_needed(hedge=hedge, pending=under_way(state=moment.state), moment=moment)
     if lots is None:
         return [_refused("NO_PRICE", "hedge_id", f"what is open in {hedge.key} has no price now")]
     if not lots:
@@ -118,7 +103,7 @@ def cover_by_hand(*, command: cmd.CoverByHand, moment: Moment) -> Events:
     policy = moment.state.hedge_policies.get(symbol) or HedgePolicy(
         key=symbol, symbol=symbol, threshold=ZERO, version=0
     )
-    risk = _open_lots(symbol, moment.state.hedge_pending, moment)
+    risk = _open_lots(symbol, under_way(state=moment.state), moment)
     wanted = _by_hand(command, policy, risk, moment)
     if isinstance(wanted, ev.CommandRefused):
         return [wanted]
@@ -229,8 +214,21 @@ def _house_fold(
 
 def open_risk(*, policy: HedgePolicy, moment: Moment) -> Decimal | None:
     """Return the risk that a policy looks at, in its unit, once all that is pending is done; None off price."""
-    measured = _measured(policy=policy, pending=moment.state.hedge_pending, moment=moment)
+    measured = _measured(policy=policy, pending=under_way(state=moment.state), moment=moment)
     return measured[0] if measured else None
+
+
+def under_way(*, state: State) -> dict[str, Decimal]:
+    """Return the signed lots that hedges have yet to deal by symbol: proposed, on their way or in doubt.
+
+    While a leg of a hedge is in doubt, those of its lots that no venue has any more are nobody's, and dealt anew.
+    """
+    pending = dict(state.hedge_pending)
+    for hedge_id in state.open_hedges:
+        hedge = state.hedges[hedge_id]
+        if hedge.state is OrderState.IN_DOUBT:
+            pending[hedge.symbol] -= hedge.side.sign * (hedge.quantity - hedge.filled - hedge.routed)
+    return pending
 
 
 def _proposed(*, policy: HedgePolicy, pending: Mapping[str, Decimal], number: int, moment: Moment) -> Events:
@@ -242,7 +240,9 @@ def _proposed(*, policy: HedgePolicy, pending: Mapping[str, Decimal], number: in
     if measured is None:
         return []
     risk, per_lot = measured
-    unfinished = last is not None and last.state.final and ZERO < last.filled < last.quantity
+    unfinished = last is not None and last.state.final and ZERO < last.filled < last.quantity and not last.settled
+    if last is not None and unfinished and abs(risk) <= policy.target + policy.band:
+        return [ev.HedgeSettled(hedge_id=last.hedge_id, risk=risk)]
     instrument = moment.instrument(policy.symbol)
     signed = hedge_lots(policy=policy, instrument=instrument, risk=risk, per_lot=per_lot, unfinished=unfinished)
     side, hedge_id = (Side.BUY if signed > 0 else Side.SELL), f"H{number:09d}"

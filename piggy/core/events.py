@@ -54,6 +54,7 @@ from piggy.core.house_events import HedgeApproved as HedgeApproved
 from piggy.core.house_events import HedgeClosed as HedgeClosed
 from piggy.core.house_events import HedgeFilled as HedgeFilled
 from piggy.core.house_events import HedgeProposed as HedgeProposed
+from piggy.core.house_events import HedgeSettled as HedgeSettled
 from piggy.core.house_events import HedgingConfigured as HedgingConfigured
 from piggy.core.house_events import HouseEvent
 from piggy.core.house_events import RolledOver as RolledOver

@@ -140,11 +140,19 @@ class HedgeClosed(Event, frozen=True, kw_only=True):
     text: str
 
 
+class HedgeSettled(Event, frozen=True, kw_only=True):
+    """A hedge that ended short need not go on: the `risk` (in its policy's unit) is within the band of the target."""
+
+    hedge_id: str
+    risk: Decimal
+
+
 HouseEvent = (
     HedgeApproved
     | HedgeClosed
     | HedgeFilled
     | HedgeProposed
+    | HedgeSettled
     | HedgingConfigured
     | RolledOver
     | SwapCharged

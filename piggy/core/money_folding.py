@@ -161,6 +161,10 @@ def _hedge_closed(state: State, event: ev.HedgeClosed, recorded: Recorded) -> No
     state.open_hedges.discard(event.hedge_id)
 
 
+def _hedge_settled(state: State, event: ev.HedgeSettled, recorded: Recorded) -> None:
+    state.hedges[event.hedge_id].settled = True
+
+
 def _count_pending(state: State, hedge: Hedge, lots: Decimal) -> None:
     before = state.hedge_pending.get(hedge.symbol, ZERO)
     state.hedge_pending[hedge.symbol] = before + hedge.side.sign * lots
@@ -181,4 +185,5 @@ MONEY_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.HedgeApproved: _hedge_approved,
     ev.HedgeFilled: _hedge_filled,
     ev.HedgeClosed: _hedge_closed,
+    ev.HedgeSettled: _hedge_settled,
 }

@@ -33,8 +33,7 @@ from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates
 from piggy.core.waiting_stops import WaitingStops
 
-_WORKING = OrderState.WORKING
-_LIMIT = OrderType.LIMIT
+_WORKING, _LIMIT = OrderState.WORKING, OrderType.LIMIT
 _BECOMES_LIMIT = (OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)  # Once touched, where it names a limit.
 SUSPENDED_KEPT = 500  # Of the reports that fit no order; the log has those before.
 ANSWERS_KEPT = 500  # Of a venue, to tell a reject storm by.
@@ -144,7 +143,7 @@ class Held:
 
 @dataclass(slots=True)
 class Hedge:
-    """An order of the house itself; `approved` is False while it waits for a dealer."""
+    """An order of the house; `approved` is False while it waits for a dealer, `settled` once it need not go on."""
 
     hedge_id: str
     key: str
@@ -164,6 +163,7 @@ class Hedge:
     trail: bytes = b""
     touched_at_us: int = 0
     times_gone: int = 0
+    settled: bool = False
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from piggy.core.accounts import TradingState
-from piggy.core.covering import open_risk
+from piggy.core.covering import open_risk, under_way
 from piggy.core.desk import Desk
 from piggy.core.market import VenueState
 from piggy.core.moment import Moment
@@ -63,6 +63,7 @@ def hedge_rows(*, desk: Desk, moment: Moment) -> Rows:
     """Return every policy with the risk it looks at, and the latest hedges, the queued ones always."""
     state = desk.state
     rows: Rows = {}
+    pending = under_way(state=state)
     for key, policy in state.hedge_policies.items():
         risk = open_risk(policy=policy, moment=moment)
         rows[f"policy:{key}"] = {
@@ -78,7 +79,7 @@ def hedge_rows(*, desk: Desk, moment: Moment) -> Rows:
             "automatic": policy.automatic,
             "enabled": policy.enabled,
             "version": policy.version,
-            "pending": state.hedge_pending.get(policy.symbol, ZERO),
+            "pending": pending.get(policy.symbol, ZERO),
         }
     latest = [*state.hedges.values()][-HEDGES_KEPT:]
     queued = [state.hedges[hedge_id] for hedge_id in sorted(state.open_hedges)]

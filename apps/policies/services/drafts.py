@@ -22,6 +22,8 @@ from apps.policies import selectors
 from apps.policies.models import ANY_SYMBOL, FIRM, NAMED_BY, OF_RECORD, STRUCTS, Kind, Policy, UnableToReadPolicy
 from apps.policies.services.wording import in_words
 from apps.risk import services as risk
+from piggy.core.hedge_policies import misfit
+from piggy.core.hedging import HedgePolicy
 
 NOT_A_DRAFT = "Only a draft is changed; write a new one."
 
@@ -166,12 +168,25 @@ def _check_record(policy: Policy, made: Any) -> None:
             liquidity.check_terms(name=policy.owner, terms=terms)
         elif policy.kind == Kind.ACCOUNT:
             groups.check_terms(account_id=policy.owner, terms=msgspec.structs.asdict(made))
+        elif policy.kind == Kind.HEDGING:
+            _check_hedging(made)
     except ValidationError as error:
         found = error.message_dict.items()
-        named = {} if policy.kind == Kind.ACCOUNT else {"name": "group", "symbol": "symbol"}
+        named = {} if policy.kind in (Kind.ACCOUNT, Kind.HEDGING) else {"name": "group", "symbol": "symbol"}
         faults = {named[field]: texts for field, texts in found if field in named}
         texts = [text if field == "__all__" else f"{field}: {text}" for field, each in found for text in each]
         raise ValidationError(faults or {"body": texts}) from error
+
+
+def _check_hedging(made: HedgePolicy) -> None:
+    """Raise ValidationError where the policy fits its symbol or the other live ones as little as the engine lets it."""
+    others = [row.to_core() for row in selectors.live_policies().filter(kind=Kind.HEDGING).exclude(symbol=made.symbol)]
+    for other in others:
+        if made.enabled and other.enabled and other.key == made.key:
+            raise ValidationError({"key": f"{other.symbol}'s policy covers {made.key} already: switch that off first."})
+    known = {row.symbol: row.to_core() for row in instruments.all_instruments()}
+    if fault := misfit(policy=made, known=others, instruments=known):
+        raise ValidationError({fault[0]: fault[1]})
 
 
 def _misnamed(policy: Policy, name: str, *, needs: bool) -> str:
