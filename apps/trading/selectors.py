@@ -57,6 +57,9 @@ CONTROLS = {
     "P-26": "override",
     "P-30": "yearly review",
     "REDUCE_ONLY": "reduce only",
+    "POSITION": "position",
+    "POSITION_SIZE": "size of the position",
+    "GUARANTEED_STOP": "guaranteed stop",
     "CROSS": "cross",
 }
 

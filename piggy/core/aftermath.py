@@ -20,6 +20,7 @@ from piggy.core.positions import Position
 from piggy.core.profiles import GuaranteedStops
 from piggy.core.risk import verdict_on
 from piggy.core.routing import waiting
+from piggy.core.standing import is_bound, serves, why_gone
 from piggy.core.state import Order
 
 
@@ -178,7 +179,7 @@ def _position(order: Order, execution: Execution) -> Position | None:
 
 
 def _end_reducers(*, order: Order, execution: Execution) -> None:
-    """Cancel working orders that may only reduce a position which is now gone, or has turned round."""
+    """Cancel working orders that are bound to a position which is now gone, or has turned round."""
     state, account_id = execution.moment.state, order.terms.account_id
     account, position = execution.moment.account(account_id), _position(order, execution)
     wanted = position_id_of(account=account, order=order)
@@ -187,8 +188,8 @@ def _end_reducers(*, order: Order, execution: Execution) -> None:
         return
     for order_id in sorted(state.open_orders.get(account_id, ())):
         reducer = state.orders[order_id]
-        if not reducer.terms.reduce_only or (position is not None and reducer.terms.side is not position.side):
+        if not is_bound(terms=reducer.terms, account=account) or serves(order=reducer, position=position):
             continue
         same = position_id_of(account=account, order=reducer) == wanted
         if same and not execution.sent(reducer) and execution.leaves(reducer) > 0:
-            execution.cancel(order=reducer, outcome="cancelled", reason="nothing left to reduce")
+            execution.cancel(order=reducer, outcome="cancelled", reason=why_gone(terms=reducer.terms))

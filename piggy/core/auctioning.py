@@ -31,7 +31,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderType, Side
 from piggy.core.sessions import phases_due
-from piggy.core.standing import dealable_lots, phase_of, strictest_state
+from piggy.core.standing import dealable_lots, is_bound, phase_of, strictest_state
 from piggy.core.state import Order, State
 
 Events = list[ev.AnyEvent]
@@ -245,7 +245,7 @@ def _dealable(orders: dict[int, Order], execution: Execution) -> dict[int, Decim
         free, account = execution.free(order), execution.moment.account(order.terms.account_id)
         position_id = position_id_of(account=account, order=order)
         gone = shared.get((position_id, order.terms.side), ZERO)
-        if order.terms.reduce_only:
+        if is_bound(terms=order.terms, account=account):
             position = execution.position(position_id)
             most = dealable_lots(order=order, quantity=free + gone, position=position, execution=execution)
             free = max(ZERO, min(free, most - gone))

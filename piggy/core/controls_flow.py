@@ -173,6 +173,9 @@ def short_sale_located(*, context: GateContext) -> Check:
     if terms.side is _BUY or context.instrument.asset_class not in context.limits.locate_required:
         return _PASSED["P-23"]
     lots = context.open_lots + context.working_lots
+    if context.reduces:
+        held = context.position_net if context.closable is None else context.closable
+        lots = max(context.working_lots, min(lots, held))
     short = max(ZERO, lots - context.position_net)
     return at_most(
         code="P-23", value=short, limit=context.located_lots, text="the shares to sell short are not located"

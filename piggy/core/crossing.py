@@ -26,7 +26,7 @@ from piggy.core.execution import Execution, position_id_of
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention
 from piggy.core.pricing import at_least_as_good
-from piggy.core.standing import dealable_lots, may_deal
+from piggy.core.standing import dealable_lots, is_bound, may_deal
 from piggy.core.state import Order
 
 _price = itemgetter(1)
@@ -113,7 +113,8 @@ def _meet_level(
             return left
         resting = state.orders[order_id]
         account, free = state.accounts[resting.terms.account_id], execution.free(resting)
-        open_ = free if not resting.terms.reduce_only else _reducible(resting, free, meeting, execution)
+        bound = is_bound(terms=resting.terms, account=account)
+        open_ = _reducible(resting, free, meeting, execution) if bound else free
         if open_ <= 0 or not state.groups[account.group].internal_cross:
             continue
         if order_id in execution.ending or _other_deals(resting, meeting, execution):

@@ -42,6 +42,8 @@ class GateContext:
     side count as gross.
     `working_lots` are those of the account's other working orders on the order's side of the symbol.
     `closable` are the signed lots that the order could close where those are not `position_net` (hedging accounts).
+    What only reduces never opens, whatever else works: it `reduces` while there is anything to reduce. On a hedging
+    account that is what names its position, too.
     `filled` is what a REPLACE's order has dealt already: it is in the position, so only `open_lots` can still deal.
     `notional` is the order's value, `replaced_notional` what a REPLACE gives back of it. None means that the desk does
     not know, which refuses. What is no argument is worked out here, from what stands before `request`.
@@ -109,7 +111,8 @@ class GateContext:
             self.open_lots = open_lots = terms.quantity - self.filled if self.filled else terms.quantity
             if held := self.position_net if self.closable is None else self.closable:
                 opposite = (held > 0) is (terms.side is _SELL)
-                self.reduces = opposite and open_lots + self.working_lots <= abs(held)
+                bound = terms.reduce_only or self.closable is not None
+                self.reduces = opposite and (bound or open_lots + self.working_lots <= abs(held))
         if self.quote_at_us is not None and self.bid is not None and self.ask is not None:
             age_us = self.now_us - self.quote_at_us
             # A part of a millisecond counts as one, so that nothing past a limit is at it.

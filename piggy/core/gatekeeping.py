@@ -21,7 +21,7 @@ from piggy.core.margin import Holding, MarginTerms, holding_of, lot_value, requi
 from piggy.core.margining import names_its_own, opposite_lots, positions_in, window_of
 from piggy.core.market import touch_of
 from piggy.core.moment import Moment
-from piggy.core.money import ZERO, round_money
+from piggy.core.money import ZERO, plain, round_money
 from piggy.core.option_margin import option_margin
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
@@ -71,8 +71,12 @@ def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order |
     context = context_of(terms=terms, account=account, instrument=instrument, moment=moment, replaces=replaces)
     verdict = risk.assess(context=context, order_id=order_id)
     if terms.reduce_only and not context.reduces:
-        check = Check(code="REDUCE_ONLY", passed=False, text="there is no position of that size to reduce")
+        hedging = context.closable is not None and terms.position_id is None
+        text = "name the position to reduce" if hedging else "there is no position to reduce"
+        check = Check(code="REDUCE_ONLY", passed=False, text=text)
         verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
+    if (beyond := _beyond_position(context=context, replaces=replaces)) is not None:
+        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, beyond))
     if replaces is None and terms.position_id is not None and not names_its_own(state=state, terms=terms):
         check = Check(code="POSITION", passed=False, text="the account has no such position in this symbol")
         verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
@@ -94,6 +98,21 @@ def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order |
         conversion_rate=context.conversion_rate,
         guarantee=guarantee,
     )
+
+
+def _beyond_position(*, context: GateContext, replaces: Order | None) -> Check | None:
+    """Return the check that refuses more lots than the position has that a hedging account's order is to close.
+
+    An amendment that asks for no more lots passes, though the position became smaller since: no more is dealt than it
+    has.
+    """
+    if context.closable is None or not context.reduces:
+        return None
+    lots, most = context.open_lots, abs(context.closable)
+    if lots <= most or (replaces is not None and context.terms.quantity <= replaces.quantity):
+        return None
+    text = f"the quantity is more than the {plain(most)} lots of the position to close"
+    return Check(code="POSITION_SIZE", passed=False, value=plain(lots), limit=plain(most), text=text)
 
 
 def _turned_away(order_id: str, terms: OrderTerms, moment: Moment, code: str, text: str) -> Admission:
@@ -164,9 +183,8 @@ def _value(
     unit = lot_value(instrument=instrument, price=price, rate=rate, account_currency=account.currency)
     context.notional = terms.quantity * unit
     context.margin_required = _margin_required(
-        context=context, margin=margin, price=price, rate=rate, held=held, others=others, replaces=replaces,
-        moment=moment,
-    )  # fmt: skip
+        context=context, margin=margin, price=price, rate=rate, held=held, others=others, moment=moment
+    )
     opened = opened_by(
         terms=terms, lots=context.open_lots, before=replaces.leaves if replaces else ZERO, unit=unit,
         currency=account.currency, moment=moment,
@@ -291,18 +309,19 @@ def _margin_required(
     rate: Decimal,
     held: list[Position],
     others: list[Order],
-    replaces: Order | None,
     moment: Moment,
 ) -> Decimal | None:
     """Return by how much the order raises the account's margin with the others of its side filled too (P-17)."""
     state, terms, account, instrument = moment.state, context.terms, context.account, context.instrument
-    quantity = terms.quantity - replaces.filled if replaces else terms.quantity
+    quantity = context.open_lots
+    if context.reduces:  # What closes no more than there is deals no more of it, however many lots it names.
+        quantity = min(quantity, abs(context.position_net if context.closable is None else context.closable))
     if instrument.option and instrument.option.underlying in state.option_models:
         return _option_margin_required(terms=terms, quantity=quantity, moment=moment)
-    if account.position_mode is not _NETTING and terms.position_id:
-        closing = sum((p.lots for p in held if p.position_id == terms.position_id and p.side is not terms.side), ZERO)
-        quantity = max(ZERO, quantity - closing)
-    working = sum([order.leaves for order in others if not order.terms.reduce_only], ZERO) if others else ZERO
+    if context.reduces:
+        return ZERO
+    # What only reduces deals none but what is out already: that closes what this order then cannot.
+    working = sum([order.routed if order.terms.reduce_only else order.leaves for order in others], ZERO)
     window = None
     if state.margin_settings:
         window = window_of(state=state, group=account.group, symbol=terms.symbol, now_us=moment.now_us)

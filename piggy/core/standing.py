@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from piggy.core.accounts import TradingState
+from piggy.core.accounts import Account, PositionMode, TradingState
 from piggy.core.auctions import AuctionPhase
 from piggy.core.controls_order import STRICTNESS
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.guarantees import may_enter
 from piggy.core.orders import FLATTEN as FLATTEN
-from piggy.core.orders import TimeInForce
+from piggy.core.orders import OrderTerms, TimeInForce
 from piggy.core.positions import Position, opening_lots
 from piggy.core.rollover import next_rollover_at_us
 from piggy.core.state import Order, State
@@ -98,20 +98,50 @@ def may_deal(*, order: Order, execution: Execution) -> bool:
     if now is not _REDUCING:
         return now is _ACTIVE
     position = execution.position(position_id_of(account=account, order=order))
-    return position is not None and position.side is not terms.side and execution.free(order) <= position.lots
+    if position is None or position.side is terms.side:
+        return False
+    return is_bound(terms=terms, account=account) or execution.free(order) <= position.lots
 
 
-def reduces(*, order: Order, execution: Execution) -> bool:
-    """Return whether the account holds what the order would make smaller."""
+def is_bound(*, terms: OrderTerms, account: Account) -> bool:
+    """Return whether an order has to do with one position only, so that it ends with it and never turns it round.
+
+    That is what only reduces, and on a hedging account whatever names a position.
+    """
+    return terms.reduce_only or (terms.position_id is not None and account.position_mode is PositionMode.HEDGING)
+
+
+def serves(*, order: Order, position: Position | None) -> bool:
+    """Return whether there is the `position` that a bound order has to do with; one that only reduces adds to none."""
+    return position is not None and (position.side is not order.terms.side or not order.terms.reduce_only)
+
+
+def over_with(*, order: Order, stays: bool, execution: Execution) -> str:
+    """Return why a bound order has nothing to deal any more; '' where it has, or `stays` while its position does."""
     account = execution.moment.account(order.terms.account_id)
+    if not is_bound(terms=order.terms, account=account):
+        return ""
     position = execution.position(position_id_of(account=account, order=order))
-    return position is not None and position.side is not order.terms.side
+    if not serves(order=order, position=position):
+        return why_gone(terms=order.terms)
+    free = execution.free(order)
+    if stays or dealable_lots(order=order, quantity=free, position=position, execution=execution) > 0:
+        return ""
+    return "nothing left to reduce: other orders have the position on its way out"
+
+
+def why_gone(*, terms: OrderTerms) -> str:
+    """Return why a bound order ends whose position is gone."""
+    return "nothing left to reduce" if terms.reduce_only else "the position that it names is gone"
 
 
 def dealable_lots(*, order: Order, quantity: Decimal, position: Position | None, execution: Execution) -> Decimal:
-    """Return how many of `quantity` lots the order may deal: all, or for one that only reduces what there is to."""
-    if not order.terms.reduce_only:
+    """Return how many of `quantity` lots the order may deal: all, or for a bound one what there is to close."""
+    terms = order.terms
+    if not is_bound(terms=terms, account=execution.moment.account(terms.account_id)):
         return quantity
-    closing = quantity - opening_lots(position=position, side=order.terms.side, quantity=quantity)
+    if position is not None and position.side is terms.side and not terms.reduce_only:
+        return quantity  # It adds to the position that it names.
+    closing = quantity - opening_lots(position=position, side=terms.side, quantity=quantity)
     # What is already on its way out cannot be closed twice.
     return min(closing, position.lots - execution.under_way(position=position)) if position else closing

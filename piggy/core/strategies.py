@@ -92,7 +92,7 @@ def refusal(
         text = f"The signal expects {before}, the account holds {net} lots{moving}."
         return _refused("POSITION_UNEXPECTED", "before", text)
     closes = max(abs(net) - _working(state, terms), ZERO) if net * terms.side.sign < 0 else ZERO
-    if terms.quantity <= closes:
+    if terms.quantity <= closes or terms.reduce_only:
         return None
     stopped = state.trading_states.get(("strategy", strategy.strategy_id), TradingState.ACTIVE)
     if stopped is not TradingState.ACTIVE:

@@ -28,7 +28,7 @@ from piggy.core.ranking import Ranking
 from piggy.core.retrying import ATTEMPTS_MAX, may_rest, passed_over
 from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
-from piggy.core.standing import dealable_lots, may_deal, reduces, switched_off
+from piggy.core.standing import dealable_lots, may_deal, over_with, switched_off
 from piggy.core.state import Order
 from piggy.core.venue_room import full_venues
 from piggy.core.whole_orders import Way, is_whole, ways, whole_leg
@@ -82,8 +82,7 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     state, side = moment.state, terms.side
     account, instrument = state.accounts[terms.account_id], state.instruments[terms.symbol]
     position = execution.position(position_id_of(account=account, order=order))
-    if terms.reduce_only:
-        quantity = dealable_lots(order=order, quantity=quantity, position=position, execution=execution)
+    quantity = dealable_lots(order=order, quantity=quantity, position=position, execution=execution)
     levels = moment.levels(symbol=terms.symbol, side=side)
     markup = moment.markup(account_id=account.account_id, symbol=terms.symbol, side=side, lots=terms.quantity)
     front = None
@@ -263,10 +262,11 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
     """Cancel an order that may not rest once no leg of it lives anywhere."""
     if execution.sent(order) > 0 or execution.leaves(order) <= 0:
         return
-    if order.terms.reduce_only and not reduces(order=order, execution=execution):
-        execution.cancel(order=order, outcome="cancelled", reason="nothing left to reduce")
+    stays = waits_for_auction(order=order, execution=execution) or may_rest(order)
+    if over := over_with(order=order, stays=stays, execution=execution):
+        execution.cancel(order=order, outcome="cancelled", reason=over)
         return
-    if waits_for_auction(order=order, execution=execution) or may_rest(order):
+    if stays:
         return
     if order.refused_by and not execution.filled(order):
         execution.cancel(order=order, outcome="rejected", reason="refused by " + ", ".join(sorted(order.refused_by)))

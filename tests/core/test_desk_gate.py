@@ -170,11 +170,13 @@ def test_an_amendment_counts_once_towards_the_caps(floor: Floor, lots: str, refu
     assert (replace(floor, lots) == "P-18") is refused
 
 
-def test_an_order_beyond_what_others_already_close_is_no_reduction(floor: Floor) -> None:
+def test_an_order_beyond_what_others_already_close_is_no_reduction_unless_it_says_so(floor: Floor) -> None:
+    """P-01: of two sales that wait one could open; what only reduces is dealt no more of than there is."""
     floor.place("b2", Side.BUY, "1")
     floor.place("b2", Side.SELL, "0.6", limit_price="1.10500")
-    assert new(floor, "b2", "0.5", Side.SELL, reduce_only=True) == {"REDUCE_ONLY"}
-    assert new(floor, "b2", "0.4", Side.SELL, reduce_only=True) == set()
+    state(floor, "account", "b2", TradingState.REDUCING)
+    assert new(floor, "b2", "0.41", Side.SELL) == {"P-01"}
+    assert new(floor, "b2", "0.5", Side.SELL, reduce_only=True) == set()
 
 
 def test_waiting_exits_do_not_stand_in_the_way_of_a_close(floor: Floor) -> None:

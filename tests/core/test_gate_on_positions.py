@@ -82,13 +82,14 @@ def test_a_netted_position_is_turned_by_what_is_beyond_it_named_or_not(floor: Fl
 
 
 def test_of_two_positions_only_the_named_one_is_closed(floor: Floor) -> None:
-    """P-17: of a lot and a half one closes what it names; the other half hedges, which binds both legs."""
+    """P-17: what names a position closes that; what names none hedges, which binds both legs."""
     floor.open_account("two", group="b", hedging=True)
     for _ in range(2):
         floor.place("two", Side.BUY, "1")
     first, _ = sorted(floor.desk.state.positions_of["two"])
-    assert bound(floor, "two", Side.SELL, "1.5", position_id=first) == D("0.5") * 110_001 * PERCENT
+    assert bound(floor, "two", Side.SELL, "0.5") == D("0.5") * 110_001 * PERCENT
     assert bound(floor, "two", Side.SELL, "0.5", position_id=first) == 0
+    assert bound(floor, "two", Side.BUY, "0.5", position_id=first) == D("0.5") * 110_010 * PERCENT
 
 
 def test_a_second_short_option_binds_what_it_adds(floor: Floor) -> None:

@@ -218,3 +218,14 @@ def test_what_a_signal_expects_is_held_against_its_own_symbol_alone(floor: Floor
     assert strategies.expects(state=state, strategy=strategy, symbol="XAUUSD", before="flat")
     assert not strategies.expects(state=state, strategy=strategy, symbol="EURUSD", before="flat")
     assert strategies.expects(state=state, strategy=strategy, symbol="EURUSD", before="")
+
+
+def test_what_only_reduces_is_let_through_beside_other_orders_that_close(floor: Floor) -> None:
+    """It opens nothing, whatever else works; the gate looks whether there is anything to reduce."""
+    strategy = configure(floor, account_id="a1")
+    floor.fill(passed_on(floor, Side.BUY, "1"), "1.10013")
+    floor.do(cmd.SetTradingState(scope="strategy", key="mean", state=TradingState.KILLED, reason="mad", by="tess"))
+    floor.place("a1", Side.SELL, "1", limit_price="1.11000")
+    close = msgspec.structs.replace(terms(Side.SELL), account_id="a1")
+    assert refusal(floor, strategy, close) == "STRATEGY_STOPPED"
+    assert refusal(floor, strategy, msgspec.structs.replace(close, reduce_only=True)) == ""

@@ -29,6 +29,7 @@ FIELDS = {
     "REDUCE_ONLY": "reduce_only",
     "GUARANTEED_STOP": "guaranteed_stop",
     "POSITION": "position_id",
+    "POSITION_SIZE": "quantity",
     "CROSS": "symbol",
 }
 # P-06 is many questions; its sentence says which was failed.
