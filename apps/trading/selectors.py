@@ -61,6 +61,7 @@ CONTROLS = {
     "POSITION_SIZE": "size of the position",
     "GUARANTEED_STOP": "guaranteed stop",
     "CROSS": "cross",
+    "OCO": "one cancels the other",
 }
 
 

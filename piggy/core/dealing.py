@@ -29,7 +29,7 @@ from piggy.core.quotefilter import PRICE_MAX
 from piggy.core.routing_rules import Treatment
 from piggy.core.standing import FLATTEN, dealable_lots, is_stopped
 from piggy.core.state import Held, Order, State
-from piggy.core.working import carry_out, plan, street_price, treatment_of
+from piggy.core.working import PAIRED, carry_out, plan, street_price, treatment_of
 
 Events = list[ev.AnyEvent]
 CLAIM_US = 30 * 1_000_000
@@ -138,6 +138,8 @@ def answer_requote(*, command: cmd.AnswerRequote, moment: Moment) -> Events:
         return _end(held, order, moment, by=command.account_id, outcome=outcome, reason="the requote was declined")
     if _is_stopped(order, moment):
         return [_refused("HALTED", "order_id", "trading is stopped")]
+    if Execution(moment=moment).waits(order):
+        return [_refused("PAIRED", "order_id", PAIRED)]
     market = street_price(terms=order.terms, moment=moment)
     price = held.requote if market is None else _better(held.requote, market, order)
     outcome = DealerOutcome.REQUOTE_ACCEPTED
@@ -206,6 +208,8 @@ def _in_hand(*, order_id: str, by: str, moment: Moment, deals: bool = False) -> 
         return _refused("TIME_IS_UP", "order_id", "its time to be answered is over")
     if deals and _is_stopped(moment.state.orders[order_id], moment):
         return _refused("HALTED", "order_id", "trading is stopped")
+    if deals and Execution(moment=moment).waits(moment.state.orders[order_id]):
+        return _refused("PAIRED", "order_id", PAIRED)
     return held
 
 

@@ -80,6 +80,9 @@ def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order |
     if replaces is None and terms.position_id is not None and not names_its_own(state=state, terms=terms):
         check = Check(code="POSITION", passed=False, text="the account has no such position in this symbol")
         verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
+    if replaces is None and terms.oco_group and _has_dealt(terms=terms, state=state):
+        check = Check(code="OCO", passed=False, text="an order of this pair has dealt already")
+        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
     opens_cross = instrument.cross is not None and context.sane and not context.reduces
     if opens_cross and only_passed_on(treatment=treatment_of(terms=terms, moment=moment)):
         check = Check(code="CROSS", passed=False, text="no venue deals a cross, and this flow is only passed on")
@@ -113,6 +116,12 @@ def _beyond_position(*, context: GateContext, replaces: Order | None) -> Check |
         return None
     text = f"the quantity is more than the {plain(most)} lots of the position to close"
     return Check(code="POSITION_SIZE", passed=False, value=plain(lots), limit=plain(most), text=text)
+
+
+def _has_dealt(*, terms: OrderTerms, state: State) -> bool:
+    """Return whether one that works under the same name has been filled: whatever came now could deal besides it."""
+    pair = state.oco.get((terms.account_id, terms.oco_group or ""), ())
+    return any(state.orders[order_id].filled for order_id in pair)
 
 
 def _turned_away(order_id: str, terms: OrderTerms, moment: Moment, code: str, text: str) -> Admission:

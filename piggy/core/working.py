@@ -35,6 +35,7 @@ from piggy.core.whole_orders import Way, is_whole, ways, whole_leg
 
 HIDDEN = "no price is shown: the spread is beyond the maximum, or the book too thin for the size"
 STOPPED = "nothing deals here now: halted, only reducing, in a call, or too near its guaranteed stop"
+PAIRED = "the other of its pair deals, or is out at a venue"
 NOWHERE = Situation(account_id="", owner_id="", group="", symbol="", lots=ZERO, at_us=0)
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)
 IOC, FOK = TimeInForce.IOC.value, TimeInForce.FOK.value
@@ -79,6 +80,8 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     # Once its price was reached, a guarantee is owed, whatever is stopped since.
     if not may_deal(order=order, execution=execution) and not (order.guaranteed and order.triggered):
         return _nothing(order=order, moment=moment, text=STOPPED)
+    if terms.oco_group and execution.waits(order):
+        return _nothing(order=order, moment=moment, text=PAIRED)
     state, side = moment.state, terms.side
     account, instrument = state.accounts[terms.account_id], state.instruments[terms.symbol]
     position = execution.position(position_id_of(account=account, order=order))
@@ -271,7 +274,8 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
     if order.refused_by and not execution.filled(order):
         execution.cancel(order=order, outcome="rejected", reason="refused by " + ", ".join(sorted(order.refused_by)))
     else:
-        execution.cancel(order=order, outcome="cancelled", reason=_nothing_left(order))
+        reason = PAIRED if execution.waits(order) else _nothing_left(order)
+        execution.cancel(order=order, outcome="cancelled", reason=reason)
 
 
 def marketable(*, order: Order, moment: Moment) -> bool:

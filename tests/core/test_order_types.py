@@ -321,17 +321,6 @@ def test_of_a_pair_only_one_crosses(floor: Floor) -> None:
     assert floor.order(2).state == "cancelled"
 
 
-def test_a_sibling_that_is_out_at_a_venue_is_left_to_it(floor: Floor) -> None:
-    """Two orders of one pair were sent before either filled: what is out cannot be called back."""
-    pair(floor, "a1", "1.10050", "1.10050")
-    first, second = floor.children()[0], floor.children()[-1]
-    assert (first.order_id, second.order_id) == ("O000000001", "O000000002")
-    asked = only(floor.fill(first, "1.10010"), ev.ChildCancelRequested)
-    assert floor.order(2).state == "routed" and [leg.cl_ord_id for leg in asked] == [second.cl_ord_id]
-    assert [event.reason for event in only(floor.done(second), ev.OrderCancelled)] == ["order O000000001 filled"]
-    assert floor.act() == [] and floor.order(2).filled == 0
-
-
 def test_a_sibling_that_its_own_pair_met_and_cancelled_is_not_cancelled_twice(floor: Floor) -> None:
     floor.place("b1", Side.SELL, "1", limit_price="1.10008", oco_group="pair")
     floor.place("b2", Side.SELL, "1", limit_price="1.10008")

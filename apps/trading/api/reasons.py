@@ -31,6 +31,7 @@ FIELDS = {
     "POSITION": "position_id",
     "POSITION_SIZE": "quantity",
     "CROSS": "symbol",
+    "OCO": "oco_group",
 }
 # P-06 is many questions; its sentence says which was failed.
 FIELDS_OF_FORM = {
