@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -62,6 +63,7 @@ class LiquidityProviderAdmin(SettingAdmin):
     ordering = ("name",)
     readonly_fields = ("version", "updated_at", "staged_at", "credential_now", "comparison_now")
     inlines = (LpSymbolInline,)
+    actions = ("begin_anew",)
     actions_detail = ("write_terms",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -71,6 +73,15 @@ class LiquidityProviderAdmin(SettingAdmin):
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """A new one has no terms yet."""
         return () if obj else selectors.TERMS
+
+    @admin.action(description="Begin FIX sequence numbers anew, as agreed", permissions=["change"])
+    def begin_anew(self, request: HttpRequest, queryset: QuerySet[LiquidityProvider]) -> None:
+        """Only for an LP that is switched off and logged out."""
+        for provider in queryset:
+            try:
+                services.begin_numbers_anew(tenant=current_schema(), provider=provider, by=request.user.get_username())
+            except services.UnableToBeginAnew as error:
+                messages.error(request, str(error))
 
     @action(description="Change its terms", url_path="write-terms", permissions=["draft"])
     def write_terms(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -16,6 +16,7 @@ from piggy.core import accounts as core
 
 FIX = "fix"
 STEP = re.compile(r"(?=.*[1-9])\d{1,6}(\.\d{1,8})?", re.ASCII)
+PORT = re.compile(r"[1-9]\d{0,4}", re.ASCII)
 NAME_MAX = 20
 NAME = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", "Use letters, digits, - and _.")
 REST_URL = RegexValidator(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z", "An address that begins with https://.")
@@ -96,8 +97,11 @@ class LiquidityProvider(models.Model):
                 raise ValidationError({field: "A FIX session needs this."})
         if not isinstance(self.settings, dict) or not all(isinstance(text, str) for text in self.settings.values()):
             raise ValidationError({"settings": 'Texts by name, as {"name": "text"}.'})
-        if not self.settings.get("drop_copy_port", "1").isdecimal():
-            raise ValidationError({"settings": "drop_copy_port: a port's number."})
+        for field in ("drop_copy_port", "quotes_port"):
+            if not PORT.fullmatch(self.settings.get(field, "1")):
+                raise ValidationError({"settings": f"{field}: a port's number."})
+        if self.settings.get("resets_at_logon", "yes") not in ("yes", "no"):
+            raise ValidationError({"settings": "resets_at_logon: yes or no."})
         if self.settings.get("drop_copy") and len(self.name) >= NAME_MAX:
             raise ValidationError({"name": f"With a drop copy it has fewer than {NAME_MAX} letters."})
         if not STEP.fullmatch(self.settings.get("lot_step", "0.01")):

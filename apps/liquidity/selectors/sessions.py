@@ -23,12 +23,16 @@ from apps.liquidity.models import (
 )
 from apps.outbox.selectors import commands_in_log
 from piggy.adapters import tracking
-from piggy.adapters.fix.config import DIALECTS, LOT_STEP, SessionConfig
+from piggy.adapters.fix.config import DIALECTS, LOT_STEP, Dialect, SessionConfig
 from piggy.adapters.interface import ReportKind, SymbolMapping, VenueConfig
 from piggy.core.orders import TimeInForce
 
-FIX = "fix"
-# Names in a provider's settings: the drop copy's TargetCompID, and its port and SenderCompID where they are others.
+FIX, YES = "fix", "yes"
+# Names in a provider's settings, of what is another on the session that quotes than on the one that takes orders: its
+# CompIDs, port and TargetSubID (57); the SubIDs of the latter; whether numbers begin anew with each logon.
+QUOTES, QUOTES_PORT, QUOTES_SENDER, QUOTES_SUB = "quotes", "quotes_port", "quotes_sender", "quotes_sub"
+SENDER_SUB, TARGET_SUB, RESETS = "sender_sub", "target_sub", "resets_at_logon"
+# The drop copy's TargetCompID, and its port and SenderCompID where they are others.
 DROP_COPY, DROP_COPY_PORT, DROP_COPY_SENDER = "drop_copy", "drop_copy_port", "drop_copy_sender"
 AT_ONCE = (TimeInForce.IOC.value, TimeInForce.FOK.value)
 # What changes what we hold; of all else the desk may have had nothing to record.
@@ -69,26 +73,53 @@ def unreconciled(*, venue: str) -> int:
 def session_configs(*, tenant: str, home: Path) -> dict[str, SessionConfig]:
     """Return the FIX session of each enabled LP of the current broker, by LP, without its password."""
     found = _enabled().filter(kind=FIX)
-    return {
-        provider.name: SessionConfig(
-            tenant=tenant,
-            venue=provider.name,
-            host=provider.host,
-            port=provider.port,
-            sender_comp_id=provider.sender_comp_id,
-            target_comp_id=provider.target_comp_id,
-            home=home / tenant / provider.name,
-            symbols=_mappings(provider),
-            dialect=DIALECTS[provider.dialect],
-            username=provider.username,
-            credential_version=sum(row.version for row in provider.credentials.all()),
-            heartbeat_s=provider.heartbeat_s,
-            lot_step=Decimal(provider.settings.get("lot_step", LOT_STEP)),
-            order_age_ms_max=provider.order_age_ms_max,
-            drop_copy=_drop_copy(provider, tenant=tenant, home=home),
-        )
-        for provider in found
-    }
+    return {provider.name: _with_others(provider, tenant=tenant, home=home) for provider in found}
+
+
+def _with_others(provider: LiquidityProvider, *, tenant: str, home: Path) -> SessionConfig:
+    config = SessionConfig(
+        tenant=tenant,
+        venue=provider.name,
+        host=provider.host,
+        port=provider.port,
+        sender_comp_id=provider.sender_comp_id,
+        target_comp_id=provider.target_comp_id,
+        home=home / tenant / provider.name,
+        symbols=_mappings(provider),
+        dialect=_dialect(provider),
+        username=provider.username,
+        credential_version=sum(row.version for row in provider.credentials.all()),
+        heartbeat_s=provider.heartbeat_s,
+        lot_step=Decimal(provider.settings.get("lot_step", LOT_STEP)),
+        order_age_ms_max=provider.order_age_ms_max,
+        sender_sub_id=provider.settings.get(SENDER_SUB, ""),
+        target_sub_id=provider.settings.get(TARGET_SUB, _dialect(provider).target_sub_id),
+        drop_copy=_drop_copy(provider, tenant=tenant, home=home),
+    )
+    return structs.replace(config, quotes=_quotes(provider, config))
+
+
+def _dialect(provider: LiquidityProvider) -> Dialect:
+    dialect = DIALECTS[provider.dialect]
+    said = provider.settings.get(RESETS)
+    return structs.replace(dialect, resets_at_logon=said == YES) if said else dialect
+
+
+def _quotes(provider: LiquidityProvider, orders: SessionConfig) -> SessionConfig | None:
+    """Return the session on which the LP quotes, None where that is the one that takes orders."""
+    said, sub_id = provider.settings, provider.settings.get(QUOTES_SUB, orders.dialect.quotes_sub_id)
+    if not (sub_id or any(said.get(name) for name in (QUOTES, QUOTES_PORT, QUOTES_SENDER))):
+        return None
+    return structs.replace(
+        orders,
+        port=int(said.get(QUOTES_PORT) or orders.port),
+        sender_comp_id=said.get(QUOTES_SENDER) or orders.sender_comp_id,
+        target_comp_id=said.get(QUOTES) or orders.target_comp_id,
+        target_sub_id=sub_id,
+        home=orders.home.with_name(f"{provider.name}-quotes"),
+        only_quotes=True,
+        drop_copy=None,
+    )
 
 
 def _drop_copy(provider: LiquidityProvider, *, tenant: str, home: Path) -> SessionConfig | None:

@@ -9,7 +9,15 @@ from apps.liquidity.services.credentials import (
 )
 from apps.liquidity.services.denials import denials, note_denied, take_denial_back
 from apps.liquidity.services.execution import keep_scorecards, review_canaries, set_stage, tell_policy
-from apps.liquidity.services.providers import SymbolTerms, add_provider, save_provider, sync_engine, tell_provider
+from apps.liquidity.services.providers import (
+    SymbolTerms,
+    UnableToBeginAnew,
+    add_provider,
+    begin_numbers_anew,
+    save_provider,
+    sync_engine,
+    tell_provider,
+)
 from apps.liquidity.services.reports import (
     Heard,
     Told,
@@ -29,6 +37,7 @@ from apps.liquidity.services.sessions import (
     fix_numbers,
     keep_messages,
     note_heard,
+    session_lock,
     set_numbers_aside,
     unhurried,
 )
@@ -48,10 +57,12 @@ __all__ = [
     "Settlement",
     "SymbolTerms",
     "Told",
+    "UnableToBeginAnew",
     "UnableToDecideCredential",
     "UnableToRequestCredential",
     "add_provider",
     "approve_credential",
+    "begin_numbers_anew",
     "check_terms",
     "claim_cancel",
     "claim_order",
@@ -77,6 +88,7 @@ __all__ = [
     "review_canaries",
     "rotate_keys",
     "save_provider",
+    "session_lock",
     "set_numbers_aside",
     "set_stage",
     "settle_by_hand",

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models.functions import Now
 
-from apps.liquidity.models import LiquidityProvider, LpSymbol
+from apps.liquidity.models import FixNumbers, LiquidityProvider, LpSymbol
+from apps.liquidity.models.providers import FIX
+from apps.liquidity.services.sessions import drop_copy_numbers, session_lock
 from apps.outbox.services import SET_UP, tell_engine
 from piggy.core.commands import ConfigureVenue
+
+
+class UnableToBeginAnew(Exception):
+    """The numbers stay as they are; the message may be shown to staff."""
 
 
 class SymbolTerms(NamedTuple):
@@ -37,6 +44,29 @@ def tell_provider(*, tenant: str, provider: LiquidityProvider, by: str, reason: 
         provider.version = current.version + 1
         LiquidityProvider.objects.filter(pk=provider.pk).update(version=provider.version)
         _tell(tenant=tenant, provider=provider, by=by, reason=reason)
+
+
+def begin_numbers_anew(*, tenant: str, provider: LiquidityProvider, by: str) -> None:
+    """Start the numbers of an LP's session, and of its drop copy, at 1 as agreed with the LP.
+
+    What it said and we did not hear is not sent again, so every open order is asked about at the next logon. Raises
+    UnableToBeginAnew while the session may be open.
+    """
+    with transaction.atomic():
+        current = LiquidityProvider.objects.select_for_update().get(pk=provider.pk)
+        if current.kind != FIX:
+            raise UnableToBeginAnew(f"{current}: it has no FIX session.")
+        if current.enabled:
+            raise UnableToBeginAnew(f"{current}: switch it off first.")
+        with connection.cursor() as cursor:
+            # Whoever has the session writes its numbers down as it ends.
+            cursor.execute("select pg_try_advisory_xact_lock(%s)", [session_lock(name=f"{tenant}/{current.name}")])
+            if not cursor.fetchone()[0]:
+                raise UnableToBeginAnew(f"{current}: its session is still open; try again in a few seconds.")
+        first = {"incoming": 1, "outgoing": 1}
+        FixNumbers.objects.update_or_create(venue=current.name, defaults=first)
+        FixNumbers.objects.filter(venue=drop_copy_numbers(venue=current.name)).update(**first, updated_at=Now())
+        tell_provider(tenant=tenant, provider=current, by=by, reason="FIX sequence numbers begin anew at 1, as agreed")
 
 
 def add_provider(

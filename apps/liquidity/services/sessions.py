@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,6 +14,12 @@ from piggy.adapters.fix.numbers import Next
 
 # Reports are handled in the LP's sequence: a later number is never replaced by an earlier one.
 HEARD = "update liquidity_fixnumbers set incoming = %s, updated_at = now() where venue = %s and incoming < %s"
+
+
+def session_lock(*, name: str) -> int:
+    """Return the number of the PostgreSQL lock that whoever has the session of this name holds (tenant/venue)."""
+    # 63 bits: positive as a bigint and in two halves alike.
+    return int.from_bytes(hashlib.sha256(f"fix-session:{name}".encode()).digest()[:8], "big") >> 1
 
 
 def drop_copy_numbers(*, venue: str) -> str:

@@ -23,6 +23,7 @@ from apps.liquidity import services
 from apps.liquidity.models import VenueOrder
 from apps.liquidity.worker.drop_copy import DropCopy
 from apps.liquidity.worker.link import EXIT_UNSAVED, STOP_S_MAX, Link
+from apps.liquidity.worker.quote_line import QuoteLine
 from apps.tenants.services import in_tenant
 from piggy.adapters.fix import outbound
 from piggy.adapters.fix.config import SessionConfig
@@ -33,7 +34,7 @@ from piggy.adapters.fix.session import FixSession, wall_us
 from piggy.adapters.interface import UnableToReadReport, UnableToSend
 from piggy.adapters.tracking import Unknowns
 from piggy.core.events import ChildOrderCreated
-from piggy.core.market import VenueState
+from piggy.core.market import VenueQuote, VenueState, VenueStatus
 from piggy.core.orders import Side
 from piggy.messaging.codec import CancelChild
 
@@ -67,6 +68,10 @@ class FixLink(Link):
         if config.drop_copy is not None:
             copied = structs.replace(config.drop_copy, password=config.password)
             self._copy = DropCopy(config=copied, durably=self._durably, tell=self._tell)
+        self._quotes: QuoteLine | None = None
+        if config.quotes is not None:
+            quoted = structs.replace(config.quotes, password=config.password)
+            self._quotes = QuoteLine(config=quoted, turned=self._show, park=self._park_quotes)
 
     def begin(self) -> Next:
         """Return the numbers with which the session begins."""
@@ -130,13 +135,45 @@ class FixLink(Link):
         super().start()
         if self._copy is not None:
             self._copy.start()
+        if self._quotes is not None:
+            self._quotes.session.start()
         self._clerk.start()
 
     def stop(self) -> None:
-        """Log out of the drop copy first: what it says needs the order session's keeper."""
+        """Log out of the other sessions first: what they say needs the order session's keeper."""
+        if self._quotes is not None:
+            self._quotes.session.stop()
         if self._copy is not None:
             self._copy.stop()
         super().stop()
+
+    def status(self) -> VenueStatus:
+        """Return the order session's state, and why nothing is quoted on the other."""
+        status = super().status()
+        trouble = self._quotes.trouble if self._quotes is not None else ""
+        return structs.replace(status, text="; ".join(filter(None, (status.text, trouble))))
+
+    def changed_quotes(self) -> list[VenueQuote]:
+        """Return the books that changed since the last call, on whichever session they are quoted."""
+        return self._tradable(self._quotes.session.changed_quotes()) if self._quotes else super().changed_quotes()
+
+    def all_quotes(self) -> list[VenueQuote]:
+        """Return every book as it stands."""
+        return self._tradable(self._quotes.session.all_quotes()) if self._quotes else super().all_quotes()
+
+    def _tradable(self, quotes: list[VenueQuote]) -> list[VenueQuote]:
+        """Show no price of what the session that takes orders does not trade, or not now."""
+        tradables = self.session.tradables
+        return [
+            structs.replace(quote, bids=(), asks=()) if tradables.shut or quote.symbol in tradables.blocked else quote
+            for quote in quotes
+        ]
+
+    def _show(self) -> None:
+        self.status_changed = True
+
+    def _park_quotes(self, text: str, error: str) -> None:
+        self.on_parked(text=text, error=error)
 
     def _look_after(self) -> None:
         """Deny what is not ours."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 
 import structlog
 from django.db import connections
 from django.db.utils import Error
+
+from apps.liquidity import services
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +29,7 @@ class Leases:
                 return True
             try:
                 with self._connection.cursor() as cursor:
-                    cursor.execute("select pg_try_advisory_lock(%s)", [_number(name)])
+                    cursor.execute("select pg_try_advisory_lock(%s)", [services.session_lock(name=name)])
                     taken = bool(cursor.fetchone()[0])
             except Error as error:
                 log.warning("lease_not_reachable", lease=name, error=str(error))
@@ -57,7 +58,7 @@ class Leases:
                 log.warning("leases_not_reachable", error=str(error))
                 self._connection.close()
                 return set()
-            gone = {name for name in self._held if _number(name) not in known}
+            gone = {name for name in self._held if services.session_lock(name=name) not in known}
             self._held -= gone
             return gone
 
@@ -67,7 +68,7 @@ class Leases:
             self._held.discard(name)
             try:
                 with self._connection.cursor() as cursor:
-                    cursor.execute("select pg_advisory_unlock(%s)", [_number(name)])
+                    cursor.execute("select pg_advisory_unlock(%s)", [services.session_lock(name=name)])
             except Error as error:
                 log.warning("lease_not_given_back", lease=name, error=str(error))
 
@@ -76,8 +77,3 @@ class Leases:
         with self._lock:
             self._held.clear()
             self._connection.close()
-
-
-def _number(name: str) -> int:
-    # 63 bits: positive as a bigint and in two halves alike.
-    return int.from_bytes(hashlib.sha256(f"fix-session:{name}".encode()).digest()[:8], "big") >> 1

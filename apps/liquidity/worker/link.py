@@ -116,6 +116,14 @@ class Link(ABC):
         """Return the session's state with what the worker does not know of its orders."""
         return structs.replace(self.session.status(), unreconciled=self._unreconciled if self._asked_all else UNKNOWN)
 
+    def changed_quotes(self) -> list[VenueQuote]:
+        """Return the books that changed since the last call."""
+        return self.session.changed_quotes()
+
+    def all_quotes(self) -> list[VenueQuote]:
+        """Return every book as it stands."""
+        return self.session.all_quotes()
+
     def _last_words(self) -> None:  # noqa: B027 (most have none)
         """Write down what the next session must know; this one has ended."""
 

@@ -169,8 +169,8 @@ def _news(link: Link, *, whole: bool, stated: bool) -> Iterator[VenueQuote | Ven
     if stated or link.status_changed:
         link.status_changed = False
         yield link.status()
-    changed = link.session.changed_quotes()
-    yield from link.session.all_quotes() if whole else changed
+    changed = link.changed_quotes()
+    yield from link.all_quotes() if whole else changed
 
 
 def _link(config: Config, secrets: dict[str, str]) -> Link:

@@ -9,6 +9,18 @@ from typing import Protocol, TypeVar
 
 import quickfix as fix
 
+from piggy.core.market import VenueStatus
+
+
+class Listener(Protocol):
+    """Who hears a session. Called on QuickFIX's thread; `on_report` returns only once the report is durable."""
+
+    def on_state(self, *, status: VenueStatus) -> None: ...
+
+    def on_report(self, *, text: str) -> None: ...
+
+    def on_parked(self, *, text: str, error: str) -> None: ...
+
 
 class Parks(Protocol):
     """Who keeps a message that could not be handled."""

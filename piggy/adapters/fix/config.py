@@ -34,7 +34,10 @@ class FillRule(StrEnum):
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """How an LP's messages differ from plain FIX 4.4; `spot_lots` is the size of a quote that carries none.
 
-    `security_list` is the SecurityListRequestType that the LP answers, '' where it lists nothing.
+    `security_list` is the SecurityListRequestType that the LP answers, '' where it lists nothing. `target_sub_id` (57)
+    is the desk there that takes orders, `quotes_sub_id` the one that quotes, on a session of its own. With
+    `resets_at_logon` both sides begin their numbers anew with each logon (141=Y): what the LP said meanwhile is lost,
+    and every open order is asked about.
     """
 
     name: str = "standard"
@@ -48,8 +51,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     dont_know_trade: bool = True
     time_in_force: bool = True
     spot_lots: Decimal = Decimal(10)
-    sender_sub_id: str = ""
     target_sub_id: str = ""
+    quotes_sub_id: str = ""
+    resets_at_logon: bool = False
 
 
 DIALECTS = {
@@ -61,6 +65,8 @@ DIALECTS = {
         fill_price_tags=("31", "6"),
         time_in_force=False,
         target_sub_id="TRADE",
+        quotes_sub_id="QUOTE",
+        resets_at_logon=True,
         security_list="0",
         dont_know_trade=False,
     ),
@@ -73,6 +79,8 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One FIX session of one tenant; `home` is its own folder for sequence numbers and logs.
 
     `drop_copy` is the session on which the LP repeats its reports, if it has one; that one only listens (`listens`).
+    `quotes` is the one on which it quotes, where this one takes orders only; nothing else is said there
+    (`only_quotes`), and as prices missed are worth nothing, its numbers begin anew with each logon.
     """
 
     tenant: str
@@ -91,10 +99,24 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     lot_step: Decimal = LOT_STEP
     order_age_ms_max: int = ORDER_AGE_MS_MAX
     listens: bool = False
+    only_quotes: bool = False
+    sender_sub_id: str = ""
+    target_sub_id: str = ""
     drop_copy: SessionConfig | None = None
+    quotes: SessionConfig | None = None
 
     def __repr__(self) -> str:
         return f"SessionConfig({self.tenant}/{self.venue} {self.host}:{self.port})"
+
+    @property
+    def qualifier(self) -> str:
+        """What tells two sessions with the same CompIDs apart here; it is not said."""
+        return "quotes" if self.only_quotes else ""
+
+    @property
+    def resets_at_logon(self) -> bool:
+        """Whether numbers begin anew with each logon."""
+        return self.only_quotes or self.dialect.resets_at_logon
 
     @property
     def silence_s_max(self) -> int:
@@ -131,7 +153,7 @@ def settings_text(*, config: SessionConfig) -> str:
         "LogonTimeout": 5,
         "NonStopSession": "Y",
         "PersistMessages": "N",
-        "ResetOnLogon": "N",
+        "ResetOnLogon": "Y" if config.resets_at_logon else "N",
         "ResetOnLogout": "N",
         "ResetOnDisconnect": "N",
         "CheckLatency": "N",
@@ -144,4 +166,6 @@ def settings_text(*, config: SessionConfig) -> str:
         "AllowUnknownMsgFields": "Y",
         "FileStorePath": config.home / "store",
     }
+    if config.qualifier:
+        rows["SessionQualifier"] = config.qualifier
     return "[DEFAULT]\n[SESSION]\n" + "".join(f"{name}={value}\n" for name, value in rows.items())

@@ -11,12 +11,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import quickfix as fix
 
 from piggy.adapters.fix import outbound
-from piggy.adapters.fix.callbacks import caught, later
+from piggy.adapters.fix.callbacks import Listener, caught, later
 from piggy.adapters.fix.config import DICTIONARY_NAME, LISTING_S_MAX, SessionConfig, settings_text
 from piggy.adapters.fix.dictionary import write_loose
 from piggy.adapters.fix.inbound import FAULTS_TOLD_MAX, MarketDataBook
@@ -41,16 +40,6 @@ _LOGON, _LOGOUT, _REJECT, _HEARTBEAT = "A", "5", "3", "0"
 def wall_us() -> int:
     """Return the wall clock in UTC microseconds."""
     return time.time_ns() // 1_000
-
-
-class Listener(Protocol):
-    """Who hears a session. Called on QuickFIX's thread; `on_report` returns only once the report is durable."""
-
-    def on_state(self, *, status: VenueStatus) -> None: ...
-
-    def on_report(self, *, text: str) -> None: ...
-
-    def on_parked(self, *, text: str, error: str) -> None: ...
 
 
 class FixSession(fix.Application):
@@ -97,7 +86,7 @@ class FixSession(fix.Application):
         self._log = MessageLog(path=config.home / "messages.log", journal=journal)
         settings_path = config.home / "initiator.cfg"
         settings_path.write_text(settings_text(config=config))
-        self._session_id = fix.SessionID("FIX.4.4", config.sender_comp_id, config.target_comp_id)
+        self._session_id = fix.SessionID("FIX.4.4", config.sender_comp_id, config.target_comp_id, config.qualifier)
         write_loose(path=config.home / DICTIONARY_NAME)
         self._dictionary = fix.DataDictionary(str(config.home / DICTIONARY_NAME))
         self._settings = fix.SessionSettings(str(settings_path))
@@ -230,10 +219,11 @@ class FixSession(fix.Application):
     def _be_ready(self) -> None:
         self._logons.ready(now_s=time.monotonic())
         self._turn(VenueState.READY, "; ".join(filter(None, ("logged on", self.tradables.text))))
-        if not self.config.listens:
-            self._subscribe()
+        self._subscribe()
 
     def _subscribe(self) -> None:
+        if self.config.listens or self.config.quotes is not None:
+            return
         self._subscriptions += 1
         request_id = f"{self.config.tenant}-{self._clock()}-{self._subscriptions}"
         blocked = self.tradables.blocked
@@ -248,8 +238,9 @@ class FixSession(fix.Application):
         self.tradables.forget()
         with self._book_lock:
             self._book.clear()
-            self._changed.clear()
-            self._seen.clear()
+            # Of a session that takes orders its state says that nothing is quoted any more.
+            self._seen = dict.fromkeys(self._seen, self._clock()) if self.config.only_quotes else {}
+            self._changed = dict(self._seen)
             self._faults.clear()
         if self._state is not VenueState.DOWN:
             self._turn(VenueState.DOWN, "logged out or connection lost")
@@ -257,7 +248,7 @@ class FixSession(fix.Application):
     @caught
     def toAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """A session message leaves; a Logon is given its credentials here and nowhere else."""
-        self.set_numbers_aside(number=int(message.getHeader().getField(34)))
+        self._address(message)
         if message.getHeader().getField(35) == _LOGON:
             self._logons.asks(numbers=self.next_numbers())
         if message.getHeader().getField(35) == _LOGON and self.config.password:
@@ -275,7 +266,7 @@ class FixSession(fix.Application):
         self._heard_at = time.monotonic()
         self._log.write("IN ", text := message.toString())
         kind = message.getHeader().getField(35)
-        if kind == _LOGON and (before := self._logons.forgotten(text=text)):
+        if kind == _LOGON and not self.config.resets_at_logon and (before := self._logons.forgotten(text=text)):
             self._go_on_at(before)  # QuickFIX has followed it by now.
             self._stand_apart("the LP begins its numbers anew")
             raise fix.RejectLogon("sequence numbers are not reset intraday")
@@ -294,7 +285,7 @@ class FixSession(fix.Application):
     @caught
     def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
         """An order or request leaves; one that QuickFIX would repeat does not."""
-        self.set_numbers_aside(number=int(message.getHeader().getField(34)))
+        self._address(message)
         repeated = message.getHeader().isSetField(43)
         text = message.toString()
         self._log.write("NOT" if repeated else "OUT", text)
@@ -321,6 +312,14 @@ class FixSession(fix.Application):
             _OF_SESSION[kind](self, text)
         else:
             self._listener.on_parked(text=text, error=f"message type {kind} is not handled")
+
+    def _address(self, message: fix.Message) -> None:
+        """Name the desk at the LP, under a number that no later session uses."""
+        header = message.getHeader()
+        self.set_numbers_aside(number=int(header.getField(34)))
+        for tag, name in ((50, self.config.sender_sub_id), (57, self.config.target_sub_id)):
+            if name:
+                header.setField(tag, name)
 
     def _take_reject(self, text: str) -> None:
         """The LP would not take a message of ours: an order in it came to nothing, a question has no answer."""

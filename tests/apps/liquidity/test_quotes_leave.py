@@ -32,8 +32,8 @@ def link(name: str, *, raises: bool = False) -> SimpleNamespace:
             raise ArithmeticError("no number")
         return [f"{name} quote"]
 
-    session = SimpleNamespace(changed_quotes=quotes, all_quotes=quotes)
-    return SimpleNamespace(session=session, status=lambda: f"{name} status", status_changed=False)
+    said = {"changed_quotes": quotes, "all_quotes": quotes, "status": lambda: f"{name} status"}
+    return SimpleNamespace(**said, status_changed=False)
 
 
 @override_settings(PIGGY_HOME="unused", REDIS_URL="redis://127.0.0.1:1")
