@@ -3,7 +3,7 @@
 What an order did is told at once: its own rows, and the exposure of the symbols that it dealt. The small panels are
 drawn five times a second; the market's, a row for each symbol that moved, as often as a small share of the engine's
 time allows, a few symbols at a time, and what is news does not wait until all are drawn. While nobody listens the
-whole is drawn once a second, for whoever opens a page next.
+whole is drawn for whoever opens a page next: once a second, of many brokers as often as a small share of time allows.
 The desk is ahead of the log by the commit under way; where that fails the next desk draws everything anew from its log.
 The snapshot key follows within a second: who reads it after subscribing reads again until it reaches what he heard.
 What was told in between he cannot hear, so the summary, which comes last and each second, says how far all panels are.
@@ -45,6 +45,9 @@ NEWS_SHARE = 20
 DRAWING_SHARE = 5
 MARKET_SHARE = 12
 SYMBOLS_AT_ONCE = 25
+# What nobody looks at takes at most one part of so many, and is never older than that: probes take silence for death.
+UNSEEN_SHARE = 40
+UNSEEN_S_MAX = 2.5
 SNAPSHOT_S = 1.0
 SECOND_NS = 1_000_000_000
 
@@ -57,7 +60,7 @@ class Marks:
         self._desks = desks
         self._clock = clock
         self._screens: dict[str, Screen] = {}
-        self._second_ns = self._spent_ns = 0
+        self._second_ns = self._spent_ns = self._unseen_due_ns = 0
         self._news = asyncio.Event()
 
     def heard(self, done: list[Done]) -> None:
@@ -105,12 +108,25 @@ class Marks:
             is_second = began_ns - self._second_ns >= SNAPSHOT_S * SECOND_NS
             if is_second:
                 self._second_ns = began_ns
+                for screen in self._screens.values():
+                    screen.count_second()
             await self._look_who_listens()
             for tenant, desk in list(self._desks.items()):
-                if is_second or self._screen(tenant).watched:
+                if self._screen(tenant).watched:
                     await self._sent(tenant, self._flush(tenant, desk, is_second=is_second))
+            if began_ns >= self._unseen_due_ns:
+                await self._draw_unseen(began_ns=began_ns)
             pause_ns = max(round(FLUSH_S * SECOND_NS), self._spent_ns * DRAWING_SHARE)
             await self._keep_telling(until_ns=began_ns + pause_ns)
+
+    async def _draw_unseen(self, *, began_ns: int) -> None:
+        """Draw what nobody listens to, and say when that is due again: not before it was worth so much time."""
+        before_ns = self._spent_ns
+        for tenant, desk in list(self._desks.items()):
+            if not self._screen(tenant).watched:
+                await self._sent(tenant, self._flush(tenant, desk, is_second=True))
+        due_ns = max(round(SNAPSHOT_S * SECOND_NS), (self._spent_ns - before_ns) * UNSEEN_SHARE)
+        self._unseen_due_ns = began_ns + min(due_ns, round(UNSEEN_S_MAX * SECOND_NS))
 
     async def _look_who_listens(self) -> None:
         """Ask Redis whose frames anybody has subscribed to; where it does not answer, take it that all are watched."""
@@ -189,7 +205,6 @@ class Marks:
         if not screen.known:
             await self._continue(tenant, desk, screen)
         if is_second:
-            screen.count_second()
             screen.all_due = True
             await self._value_margins(tenant, desk, screen)
         market = await self._draw_market(tenant, desk, screen) if self._is_due(screen) else {}

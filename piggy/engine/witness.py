@@ -2,8 +2,8 @@
 
 A database that came back out of a backup is whole and knows nothing of what it lost. On it a desk would give numbers of
 orders that venues have filled to new ones, so that broker stays halted until a person has decided (F-34). What can
-tell is outside: what engines of this installation saw committed, in memory and, a second later, in a file. In the
-database itself a snapshot or a signed head of events that are not there tells it too.
+tell is outside: what engines of this installation saw committed, in memory and, a second or three later, in a file. In
+the database itself a snapshot or a signed head of events that are not there tells it too.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from piggy.messaging.witness import Acceptance, Seen
 log = logging.getLogger(__name__)
 
 WRITE_S = 1.0
+# Each broker's file is waited for by the disk that commits wait for too: of many brokers it takes one part of so many.
+WRITE_SHARE = 20
+WRITE_S_MAX = 3.0
 # The file is that much behind what was acknowledged, at the rate at which an engine takes orders and then some.
 SPARE = 100_000
 # One statement, for a keeper may be writing of events that were not there a moment ago.
@@ -101,11 +104,17 @@ class Witness:
         raise UnableToTrust(_shorter(tenant, end, what), seq=min(end, known.seq))
 
     async def keep(self, *, committed: Mapping[str, tuple[int, bytes]], desks: Mapping[str, Desk]) -> None:
-        """Write what is new, every second, until cancelled; a disk that takes nothing holds up nobody."""
+        """Write what is new until cancelled, every second, of many brokers as often as the disk has time for it.
+
+        A disk that takes nothing holds up nobody.
+        """
         self._followed = committed, desks
+        pause_s = WRITE_S
         while True:
-            await asyncio.sleep(WRITE_S)
+            await asyncio.sleep(pause_s)
+            began_s = time.monotonic()
             await self.catch_up()
+            pause_s = max(WRITE_S, min(WRITE_S_MAX, (time.monotonic() - began_s) * WRITE_SHARE))
 
     async def catch_up(self) -> None:
         """Write what is new now, as who ends cleanly does: what was acknowledged in its last second too."""

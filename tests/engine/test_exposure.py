@@ -124,3 +124,31 @@ async def test_who_opens_a_page_is_shown_what_happened_while_nobody_looked(groun
     await asyncio.gather(running, return_exceptions=True)
     await channel.aclose()
     await wire.aclose()
+
+
+class Busy(Clock):
+    """A clock by which whatever is drawn takes so long of the engine's time."""
+
+    def __init__(self, *, each_ns: int) -> None:
+        super().__init__()
+        self._each_ns, self._spent_ns = each_ns, 0
+
+    def spent_ns(self) -> int:
+        self._spent_ns += self._each_ns
+        return self._spent_ns
+
+
+@pytest.mark.parametrize(("each_ms", "due_s"), [(0, 1.0), (10, 1.2), (1_000, 2.5)])
+async def test_what_nobody_sees_is_drawn_as_seldom_as_it_takes_long(ground: Ground, each_ms: int, due_s: float) -> None:
+    """Of fifty brokers whom nobody watches the engine draws none every second; probes still hear of each in time."""
+    tenant, wire = f"unseen{each_ms}", redis.asyncio.Redis.from_url(ground.services.redis_url)
+    desk = Desk(tenant=tenant)
+    marks = Marks(connection=wire, desks={tenant: desk}, clock=Busy(each_ns=each_ms * 1_000_000))
+    await marks._look_who_listens()
+    await marks._draw_unseen(began_ns=0)
+    marks._spent_ns = 0
+    await marks._draw_unseen(began_ns=0)
+    assert marks._unseen_due_ns == due_s * 1e9
+    summary = json.loads(await wire.get(streams.desk_snapshot_key(tenant=tenant, panel="summary")))
+    assert summary["panel"] == "summary"
+    await wire.aclose()

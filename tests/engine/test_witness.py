@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -118,6 +119,28 @@ async def test_f_34_an_older_copy_of_the_log_is_refused_until_a_person_accepts_i
         assert int((await broker.bought(1))[0][1:]) == int(again[0][1:]) + 1
     types = [row[3] for row in broker.ground.log_rows(tenant=broker.tenant)]
     assert types.count("NumbersSkipped") == 1
+
+
+@pytest.mark.parametrize(("took_s", "pause_s"), [(0.005, 1.0), (0.125, 2.5), (0.25, 3.0)])
+async def test_f_34_the_witness_of_many_brokers_leaves_the_disk_to_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took_s: float, pause_s: float
+) -> None:
+    """Fifty files a second are a fifth of what a disk can do, and every order waits for it."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise asyncio.CancelledError
+
+    mine = Witness(home=tmp_path)
+    times_s = iter([8.0, 8.0 + took_s])
+    monkeypatch.setattr(witnesses, "time", SimpleNamespace(monotonic=lambda: next(times_s)))
+    monkeypatch.setattr(mine, "write", lambda: None)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await mine.keep(committed={}, desks={})
+    assert pauses == [1.0, pytest.approx(pause_s)]
 
 
 async def test_f_34_who_ends_cleanly_leaves_a_witness_of_its_last_second_too(
