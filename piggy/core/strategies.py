@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core import events as ev
-from piggy.core.accounts import Strategy, TradingState
+from piggy.core.accounts import PositionMode, Strategy, TradingState
 from piggy.core.activity import Activity
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side
@@ -84,14 +84,19 @@ def is_moving(*, state: State, account_id: str, symbol: str) -> bool:
 def refusal(
     *, state: State, strategy: Strategy, terms: OrderTerms, before: str, now_us: int
 ) -> ev.CommandRefused | None:
-    """Return why a strategy may not send this order, None where it may; what only reduces is always let through."""
+    """Return why a strategy may not send this order, None where it may; what only reduces is always let through.
+
+    In a hedging account nothing does: an order the other way that names no position opens one more. The limit on what
+    is held is then one for each side.
+    """
     account_id, symbol = strategy.account_id, terms.symbol
     net = net_lots(state=state, account_id=account_id, symbol=symbol)
     if not expects(state=state, strategy=strategy, symbol=symbol, before=before):
         moving = "" if before != _way(net) else ", and what is under way may change that"
         text = f"The signal expects {before}, the account holds {net} lots{moving}."
         return _refused("POSITION_UNEXPECTED", "before", text)
-    closes = max(abs(net) - _working(state, terms), ZERO) if net * terms.side.sign < 0 else ZERO
+    met = net if _is_netting(state, account_id) else _held(state, terms)
+    closes = max(abs(met) - _working(state, terms), ZERO) if met * terms.side.sign < 0 else ZERO
     if terms.quantity <= closes or terms.reduce_only:
         return None
     stopped = state.trading_states.get(("strategy", strategy.strategy_id), TradingState.ACTIVE)
@@ -102,7 +107,7 @@ def refusal(
         text = f"{opens} lots would be opened, {strategy.quantity_max} at once are the most."
         return _refused("QUANTITY_MAX", "quantity", text)
     if strategy.position_lots_max is not None:
-        after = abs(net + terms.side.sign * (terms.quantity + _working(state, terms)))
+        after = abs(met + terms.side.sign * (terms.quantity + _working(state, terms)))
         if after > strategy.position_lots_max:
             text = f"{after} lots would be more than the strategy's {strategy.position_lots_max}."
             return _refused("POSITION_MAX", "quantity", text)
@@ -111,6 +116,18 @@ def refusal(
         if loss >= strategy.loss_day_max:
             return _refused("LOSS_DAY_MAX", "strategy", f"{loss} lost today, {strategy.loss_day_max} is the most.")
     return None
+
+
+def _is_netting(state: State, account_id: str) -> bool:
+    account = state.accounts.get(account_id)
+    return account is None or account.position_mode is PositionMode.NETTING
+
+
+def _held(state: State, terms: OrderTerms) -> Decimal:
+    """Return the signed lots that the account holds of the symbol on the order's own side."""
+    mine = (state.positions[position_id] for position_id in state.positions_of.get(terms.account_id, ()))
+    same = (each.quantity for each in mine if each.symbol == terms.symbol and each.quantity * terms.side.sign > 0)
+    return sum(same, ZERO)
 
 
 def _way(net: Decimal) -> str:

@@ -30,7 +30,8 @@ def configure(floor: Floor, **changes: Any) -> Strategy:
 
 
 def terms(side: Side = Side.BUY, lots: str = "1", **more: Any) -> OrderTerms:
-    return OrderTerms(account_id="b1", symbol="EURUSD", side=side, quantity=Decimal(lots), **more)
+    asked = {"account_id": "b1", "symbol": "EURUSD", "side": side, "quantity": Decimal(lots)} | more
+    return OrderTerms(**asked)
 
 
 def refusal(floor: Floor, strategy: Strategy, wanted: OrderTerms, before: str = "") -> str:
@@ -122,6 +123,23 @@ def test_a_killed_strategy_only_reduces_and_its_working_orders_are_gone(floor: F
     assert floor.order(3).state is OrderState.WORKING
     assert refusal(floor, strategy, terms()) == "STRATEGY_STOPPED"
     assert refusal(floor, strategy, terms(Side.SELL)) == ""
+
+
+def test_in_a_hedging_account_an_order_the_other_way_opens_and_a_killed_strategy_sends_none(floor: Floor) -> None:
+    floor.open_account("h1", group="b", hedging=True)
+    strategy = configure(floor, account_id="h1", quantity_max=Decimal(1), position_lots_max=Decimal(2))
+    floor.place("h1", Side.BUY, "1")
+    floor.place("h1", Side.BUY, "1")
+    other_way = terms(Side.SELL, "2", account_id="h1")
+    assert refusal(floor, strategy, other_way) == "QUANTITY_MAX"
+    one = {side: terms(side, account_id="h1") for side in Side}
+    assert [refusal(floor, strategy, one[side]) for side in Side] == ["POSITION_MAX", ""], "two are held of one side"
+    assert refusal(floor, strategy, terms(account_id="h1", symbol="GBPUSD")) == "", "and none of another symbol"
+    kill = cmd.SetTradingState(scope="strategy", key="mean", state=TradingState.KILLED, reason="mad", by="tess")
+    floor.do(kill)
+    assert refusal(floor, strategy, other_way) == "STRATEGY_STOPPED"
+    floor.place("h1", Side.SELL, "1")
+    assert len(floor.desk.state.positions_of["h1"]) == 3, "as an order of anybody's does"
 
 
 def test_a_signal_that_expects_another_position_is_refused(floor: Floor) -> None:
