@@ -12,7 +12,7 @@ from piggy.core.commands import ActOnTime, Envelope
 from piggy.core.strategies import key_versions
 from piggy.engine import signals
 from piggy.engine.config import EngineConfig
-from piggy.engine.http import Request
+from piggy.engine.exchanges import Request
 from piggy.engine.loop import Item, Loop
 from piggy.engine.proofs import Proofs, require_fresh, unauthorised
 from piggy.engine.rates import Rates
@@ -71,8 +71,12 @@ class Door:
     def signal(self, *, request: Request, tenant: str, strategy_id: str, mac: str, told: Told) -> None:
         """Take one signal over HTTP; `told` hears the answer after its commit. Raises UnableToAcceptSignal."""
         strategy = self._strategy(tenant, strategy_id)
-        signal = self._unguessed(request, lambda: self._read(request, tenant, strategy, mac))
+        self._unguessed(request, lambda: self._prove(request, tenant, strategy, mac))
         assert strategy is not None, "nobody proves to be a strategy that there is not"
+        self.admit(tenant=tenant, strategy=strategy)
+        signal = signals.parse(body=request.body)
+        if mac:
+            require_fresh(signal=signal, now_s=int(time.time()))
         self.take(
             tenant=tenant,
             strategy=strategy,
@@ -101,12 +105,13 @@ class Door:
             raise unauthorised()
         return strategy
 
-    def take(
-        self, *, tenant: str, strategy: Strategy, signal: Signal, request_hash: str, request_id: str, told: Told
-    ) -> None:
-        """Queue a proven signal. Raises UnableToAcceptSignal 429 past a rate, 503 where too much waits (INV-26)."""
-        loop, now_ns, strategy_id = self._loop(tenant), time.monotonic_ns(), strategy.strategy_id
-        if loop.is_full(tenant=tenant, places=self._waiting_max):
+    def admit(self, *, tenant: str, strategy: Strategy) -> None:
+        """Count a signal before it is read: to read what is none costs as much, and others wait for it.
+
+        Raises UnableToAcceptSignal 429 past a rate, 503 where too much waits (INV-26).
+        """
+        now_ns, strategy_id = time.monotonic_ns(), strategy.strategy_id
+        if self._loop(tenant).is_full(tenant=tenant, places=self._waiting_max):
             raise UnableToAcceptSignal(
                 503, "OVERLOADED", "Too much waits; try again with the same id.", retry_after_s=RETRY_S
             )
@@ -114,6 +119,12 @@ class Door:
             raise _too_many("The strategy signals too often.")
         if not self._tenants.take(name=tenant, now_ns=now_ns):
             raise _too_many("The desk is signalled too often.")
+
+    def take(
+        self, *, tenant: str, strategy: Strategy, signal: Signal, request_hash: str, request_id: str, told: Told
+    ) -> None:
+        """Queue a signal that was proven and admitted."""
+        loop, strategy_id = self._loop(tenant), strategy.strategy_id
         envelope = Envelope(
             command_id=command_id_of("tv", tenant, strategy_id, signal.id),
             command=STAND_IN,
@@ -145,15 +156,12 @@ class Door:
         elif item.respond is not None:
             item.respond(None)
 
-    def _read(self, request: Request, tenant: str, strategy: Strategy | None, mac: str) -> Signal:
-        """Return a signal whose proof holds; nothing is read of one that has none."""
-        if not mac:
+    def _prove(self, request: Request, tenant: str, strategy: Strategy | None, mac: str) -> None:
+        """Look at the proof; nothing is read of a body that has none."""
+        if mac:
+            self._prove_capability(request, tenant, strategy, mac)
+        else:
             self._prove_signed(request, tenant, strategy)
-            return signals.parse(body=request.body)
-        self._prove_capability(request, tenant, strategy, mac)
-        signal = signals.parse(body=request.body)
-        require_fresh(signal=signal, now_s=int(time.time()))
-        return signal
 
     def _unguessed(self, request: Request, prove: Callable[[], Proven]) -> Proven:
         """Return what a proof gives, counting those from an address that fail; past the limit they hear that.

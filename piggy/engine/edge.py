@@ -7,8 +7,10 @@ import logging
 
 from piggy.engine import metrics, signals
 from piggy.engine.config import EngineConfig
+from piggy.engine.connections import Connections
 from piggy.engine.door import Door
-from piggy.engine.http import Connection, Connections, Request, Respond, Response
+from piggy.engine.exchanges import Request, Response
+from piggy.engine.http import Connection, Respond
 from piggy.engine.replies import answered, refusal, said
 from piggy.engine.signals import UnableToAcceptSignal
 from piggy.engine.sockets import SignalSocket
@@ -19,6 +21,8 @@ log = logging.getLogger(__name__)
 
 HOOKS = "/hooks/tradingview/"
 SOCKETS = "/signals/"
+PAGES = ("/healthz", "/warmz", "/readyz", "/metrics")
+SAFE = ("GET", "HEAD")
 HOLD_S_MAX = 4.0
 HOLD_STEP_S = 0.05
 # Nobody has proven anything yet who is held, and each of them is looked at again at every step.
@@ -90,14 +94,20 @@ class Edge:
                 raise UnableToAcceptSignal(426, "UPGRADE_REQUIRED", "WebSocket of version 13.")
             strategy_id = request.path.removeprefix(SOCKETS)
             passed = self._door.enter(request=request, tenant=tenant, strategy_id=strategy_id)
+            if not self._connections.may_stay(tenant=tenant):
+                raise UnableToAcceptSignal(
+                    429, "TOO_MANY_SOCKETS", "The broker's strategies have all the sockets they may.", retry_after_s=1
+                )
         except UnableToAcceptSignal as error:
             return refusal(error)
         return SignalSocket(door=self._door, passed=passed, connections=self._connections)
 
     def _page(self, request: Request) -> Response:
-        if request.method != "GET":
-            return said(405, {"error": "METHOD_NOT_ALLOWED"}, allow="GET")
         status = self._status
+        if request.path not in PAGES:
+            return said(404, {"error": "NOT_FOUND"})
+        if request.method not in SAFE:
+            return said(405, {"error": "METHOD_NOT_ALLOWED"}, allow=", ".join(SAFE))
         if request.path == "/healthz":
             return said(200, {"status": "ok", "state": status.state})
         if request.path == "/warmz":
@@ -120,11 +130,9 @@ class Edge:
                 "storage_full": status.storage.is_full,
             }
             return said(200 if ready else 503, told)
-        if request.path == "/metrics":
-            backlog = self._term.loop.backlog if self._term.loop else 0
-            text = metrics.text(status=status, backlog=backlog, connections=len(self._connections.open))
-            return Response(200, text.encode(), "text/plain; version=0.0.4")
-        return said(404, {"error": "NOT_FOUND"})
+        backlog = self._term.loop.backlog if self._term.loop else 0
+        text = metrics.text(status=status, backlog=backlog, connections=len(self._connections.open))
+        return Response(200, text.encode(), "text/plain; version=0.0.4")
 
     def _signal(self, request: Request, respond: Respond) -> None:
         if not self._status.domains:

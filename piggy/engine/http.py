@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
-from functools import cache, lru_cache
-from itertools import islice
-from typing import NamedTuple, Protocol, cast
+from functools import lru_cache
+from typing import cast
 
 import httptools
 
+from piggy.engine.connections import Connections, Successor
+from piggy.engine.exchanges import Request, Response
 from piggy.messaging.addresses import Proxies, crowd_of
 
 BODY_BYTES_MAX = 256 * 1024
@@ -20,97 +21,24 @@ HEADER_LINES_MAX = 100
 URL_BYTES_MAX = 8 * 1024
 # A body in chunks of one byte each; what is beyond that is in extensions, which nobody asked for.
 CHUNKED_BYTES_MAX = 8 * BODY_BYTES_MAX
-CONNECTIONS_MAX = 2_000
-EVICTED_MAX = 50
+# So many requests of one connection at once; then it is others' turn, whatever has come of it already.
 PIPELINED_MAX = 64
+PART_BYTES = 2_048
 REQUEST_S_MAX = 10
 IDLE_S_MAX = 75
 HEADER_NAMES_KEPT = 500
 PROXIES_HERE = Proxies()
 
-REASONS = {
-    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-    409: "Conflict", 413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
-    422: "Unprocessable Content", 426: "Upgrade Required", 429: "Too Many Requests",
-    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
-}  # fmt: skip
-
-# What a status without which the other side does not know how to go on says besides (RFC 9110).
-SAID_WITH = {
-    401: "WWW-Authenticate: Piggy-Signature\r\n",
-    415: "Accept: application/json, text/plain\r\nAccept-Encoding: identity\r\n",
-    426: "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
-}
 # Of two that differ each reader would take another; what is not named here is a list, and goes on.
 ONCE = frozenset({
     "host", "content-length", "content-type", "content-encoding", "transfer-encoding", "expect", "origin", "upgrade",
     "sec-websocket-key", "sec-websocket-version", "x-piggy-timestamp", "x-piggy-signature",
 })  # fmt: skip
 
-
-class Request(NamedTuple):
-    """One whole request; header names are lower case, `address` is the peer or whom a proxy of ours names."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    address: str
-
-
-class Response(NamedTuple):
-    """A status with its body; `retry_after_s` is for who should come again, `allow` the method of a 405."""
-
-    status: int
-    body: bytes
-    content_type: str = "application/json"
-    retry_after_s: int = 0
-    allow: str = ""
-
-    def encode(self, *, keep_alive: bool) -> bytes:
-        """Return the bytes to send."""
-        return b"%sContent-Length: %d\r\n\r\n%s" % (
-            _head(self.status, self.content_type, self.retry_after_s, self.allow, keep_alive),
-            len(self.body),
-            self.body,
-        )
-
-
-@cache
-def _head(status: int, content_type: str, retry_after_s: int, allow: str, keep_alive: bool) -> bytes:
-    more = SAID_WITH.get(status, "") if keep_alive else f"{SAID_WITH.get(status, '')}Connection: close\r\n"
-    if allow:
-        more += f"Allow: {allow}\r\n"
-    if retry_after_s:
-        more += f"Retry-After: {retry_after_s}\r\n"
-    return f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: {content_type}\r\n{more}".encode()
-
-
 Respond = Callable[[Response], None]
 Handler = Callable[[Request, Respond], None]
-
-
-class Open(Protocol):
-    """A connection, whatever it speaks; `crowd` is whose it is while it only keeps a place, '' while it is at work."""
-
-    crowd: str
-
-    def abort(self) -> None:
-        """Drop the connection."""
-
-    def tick(self, *, now_s: float) -> None:
-        """Do what is due now and then; end what is too slow or too silent."""
-
-
-class Successor(Open, Protocol):
-    """What a connection is handed to after an upgrade."""
-
-    def begin(self, *, transport: asyncio.Transport, handshake: bytes, rest: bytes) -> None:
-        """Take the connection over, with the request that asked for it and what came behind that already."""
-
-
 # Returns who takes over a connection that asks for another protocol, or the refusal.
-Upgrade = Callable[[Request], "Successor | Response"]
+Upgrade = Callable[[Request], Successor | Response]
 
 
 @lru_cache(maxsize=HEADER_NAMES_KEPT)
@@ -118,37 +46,15 @@ def _lower(name: bytes) -> str:
     return name.decode("ascii").lower()
 
 
-class Connections:
-    """Every open connection, the oldest first, so that their number and their slowness have a limit."""
-
-    def __init__(self) -> None:
-        self.open: dict[Open, None] = {}
-
-    def has_room(self) -> bool:
-        """Whether one more may stay; where all places are taken, the crowd that keeps most for nothing loses some."""
-        if len(self.open) < CONNECTIONS_MAX:
-            return True
-        crowds = Counter(each.crowd for each in self.open if each.crowd)
-        if not crowds:
-            return False
-        [(largest, _)] = crowds.most_common(1)
-        # Many at once: counting them all again for each that comes would be an attack of its own.
-        for each in list(islice((each for each in self.open if each.crowd == largest), EVICTED_MAX)):
-            del self.open[each]
-            each.abort()
-        return True
-
-    async def watch(self) -> None:
-        """Let every connection do, once a second, what is due."""
-        while True:
-            now_s = time.monotonic()
-            for connection in list(self.open):
-                connection.tick(now_s=now_s)
-            await asyncio.sleep(1)
+def _head_of(method: bytes, url: bytes, version: str, headers: dict[str, str]) -> bytes:
+    lines = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items())
+    return b"%s %s HTTP/%s\r\n%s\r\n" % (method, url, version.encode(), lines)
 
 
 class Connection(asyncio.Protocol):
     """One client. A request is handled when whole; its answer may come later, but never before an earlier one's."""
+
+    owner = ""
 
     def __init__(
         self,
@@ -167,7 +73,9 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._waiting: deque[list[bytes]] = deque()
         self._peer = self._address = self.crowd = ""
-        self._closing = self._is_unread = False
+        self._closing = self._is_unread = self._is_paused = self._is_feeding = self._is_ended = False
+        self._unfed: bytes | memoryview = b""
+        self._turn = 0
         self._begin()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -182,8 +90,9 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Who has said all still hears the answers to it; returns whether the line stays open for that."""
-        self._closing = True
-        return bool(self._waiting)
+        self._is_ended = True
+        self._closing = self._closing or not self._unfed
+        return bool(self._waiting or self._unfed)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.open.pop(self, None)
@@ -194,8 +103,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Who does not read the answers is not read from; the deadline ends it."""
         self._is_unread = True
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._pause()
 
     def resume_writing(self) -> None:
         self._is_unread = False
@@ -204,6 +112,37 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing or self._parser is None:
             return
+        self._unfed = memoryview(bytes(self._unfed) + data if self._unfed else data)
+        self._feed()
+
+    def _feed(self) -> None:
+        """Read what came, while there is room for answers and this turn lasts: who sends thousands of requests in one
+        packet neither keeps the others waiting nor has all the answers made before he reads one.
+        """
+        self._turn, self._is_feeding = 0, True
+        while self._unfed and self._has_room() and self._turn < PIPELINED_MAX:
+            part, self._unfed = self._unfed[:PART_BYTES], self._unfed[PART_BYTES:]
+            self._parse(part)
+        self._is_feeding = False
+        if self._closing or self._transport is None:
+            self._unfed = b""
+        elif self._unfed or not self._has_room():
+            self._pause()
+            if self._has_room():
+                asyncio.get_running_loop().call_soon(self._read_on)
+        elif self._is_ended:
+            self._closing = True
+            self._flush()
+        elif self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def _has_room(self) -> bool:
+        return not self._closing and not self._is_unread and len(self._waiting) < PIPELINED_MAX
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        if self._parser is None:
+            return
         self._received += len(data)
         if self._received > (CHUNKED_BYTES_MAX if self._has_headers else HEADER_BYTES_MAX + BODY_BYTES_MAX):
             self._fail(*((413, "BODY_TOO_LARGE") if self._has_headers else (431, "HEADERS_TOO_LARGE")))
@@ -211,7 +150,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._switch(data[upgrade.args[0] :])
+            self._switch(bytes(data[upgrade.args[0] :]) + bytes(self._unfed))
         except (httptools.HttpParserError, UnicodeDecodeError):
             self._fail(400, "MALFORMED")
 
@@ -266,8 +205,13 @@ class Connection(asyncio.Protocol):
             self._fail(415, "ENCODED_BODY")
         elif self._waiting:
             return  # Before the answers that come first nothing is said, not even to go on.
-        elif self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
+        elif self._headers.get("expect", "").lower() == "100-continue" and self._speaks_1_1():
+            assert self._transport is not None
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _speaks_1_1(self) -> bool:
+        assert self._parser is not None
+        return self._parser.get_http_version() == "1.1"
 
     def _is_addressed(self) -> bool:
         """Whether the request says how it is meant and, as it must from HTTP/1.1 on, for which host."""
@@ -287,19 +231,24 @@ class Connection(asyncio.Protocol):
             self._fail(413, "BODY_TOO_LARGE")
 
     def on_message_complete(self) -> None:
-        if self._closing or self._parser is None:
-            return
-        if self._parser.should_upgrade():
-            return
+        if not self._closing and self._parser is not None and not self._parser.should_upgrade():
+            self._take()
+
+    def _take(self) -> None:
+        """Have the request that is here whole answered."""
+        assert self._parser is not None
         self._deadline_s = time.monotonic() + IDLE_S_MAX
         self.crowd = ""
+        self._turn += 1
+        keep_alive = bool(self._parser.should_keep_alive())
+        # Who speaks HTTP/1.0 waits for the end of the line, unless told that it stays.
+        connection = "" if keep_alive and self._speaks_1_1() else "keep-alive" if keep_alive else "close"
+        is_head = self._parser.get_method() == b"HEAD"
         slot: list[bytes] = []
-        # No answer to HEAD may have a body, and ours have: whoever reads none takes it for the next answer's beginning.
-        keep_alive = bool(self._parser.should_keep_alive()) and self._parser.get_method() != b"HEAD"
         self._waiting.append(slot)
-        if len(self._waiting) >= PIPELINED_MAX and self._transport is not None:
-            self._transport.pause_reading()
-        self._handler(self._request(), lambda response: self._answer(slot, response, keep_alive))
+        self._handler(self._request(), lambda response: self._answer(slot, response, connection, is_head))
+        if not self._has_room():
+            self._pause()
 
     def _request(self) -> Request:
         assert self._parser is not None
@@ -315,6 +264,11 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if self._closing or transport is None:
             return
+        if self._is_ordinary():
+            # The parser reads no body behind an offer: to the next one it is said without.
+            head = self._head_without_offer()
+            self._parser, self._unfed = httptools.HttpRequestParser(self), memoryview(head + rest)
+            return
         if self._upgrade is None or self._waiting or not self._is_handshake():
             self._fail(400, "NO_UPGRADE")
             return
@@ -322,14 +276,28 @@ class Connection(asyncio.Protocol):
         successor = self._upgrade(request)
         if isinstance(successor, Response):
             self._closing = True
-            self._waiting.append([successor.encode(keep_alive=False)])
+            self._waiting.append([successor.encode(connection="close")])
             self._flush()
             return
         self._connections.open.pop(self, None)
         self._transport = self._parser = None
-        head = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in request.headers.items())
-        handshake = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), request.path.encode(), head)
+        handshake = _head_of(request.method.encode(), request.path.encode(), "1.1", request.headers)
         successor.begin(transport=transport, handshake=handshake, rest=rest)
+
+    def _head_without_offer(self) -> bytes:
+        """Return the head that was read without what was about this connection only, as a proxy would send it on."""
+        assert self._parser is not None
+        left = {name: value for name, value in self._headers.items() if name not in ("upgrade", "connection", "expect")}
+        left["connection"] = "keep-alive" if self._parser.should_keep_alive() else "close"
+        return _head_of(self._parser.get_method(), self._url, self._parser.get_http_version(), left)
+
+    def _is_ordinary(self) -> bool:
+        """Whether it only offers another protocol that is none of ours, as clients do of HTTP/2: it is answered in this
+        one.
+        """
+        assert self._parser is not None
+        offered = self._headers.get("upgrade", "").lower()
+        return self._parser.get_method() != b"CONNECT" and "websocket" not in offered
 
     def _is_handshake(self) -> bool:
         """Whether a WebSocket is asked for, and nothing else with it."""
@@ -349,9 +317,9 @@ class Connection(asyncio.Protocol):
         self._has_headers = False
         self._received = 0
 
-    def _answer(self, slot: list[bytes], response: Response, keep_alive: bool) -> None:
-        slot.append(response.encode(keep_alive=keep_alive))
-        if not keep_alive:
+    def _answer(self, slot: list[bytes], response: Response, connection: str, is_head: bool) -> None:
+        slot.append(response.encode(connection=connection, is_head=is_head))
+        if connection == "close":
             self._closing = True
         self._flush()
 
@@ -372,9 +340,14 @@ class Connection(asyncio.Protocol):
         elif was_full:
             self._read_on()
 
+    def _pause(self) -> None:
+        if self._transport is not None and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
     def _read_on(self) -> None:
-        if self._transport is not None and not self._is_unread and len(self._waiting) < PIPELINED_MAX:
-            self._transport.resume_reading()
+        if not self._is_feeding and self._transport is not None and self._has_room():
+            self._feed()
 
     def _fail(self, status: int, code: str) -> None:
         """Answer what cannot be read on; the connection ends, for its framing is lost."""
@@ -382,5 +355,5 @@ class Connection(asyncio.Protocol):
             return
         self._closing = True
         body = f'{{"error":"{code}"}}'.encode()
-        self._waiting.append([Response(status, body).encode(keep_alive=False)])
+        self._waiting.append([Response(status, body).encode(connection="close")])
         self._flush()

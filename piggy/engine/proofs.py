@@ -20,6 +20,8 @@ WINDOW_S = 300
 SCOPE = "trade"
 SIGNERS_KEPT = 20_000
 
+NO_TIME = "time must be when the alert was made: ISO 8601 with a zone, as {{timenow}} gives it, or Unix seconds."
+
 _TIME = re.compile(r"[0-9]{10}")
 
 
@@ -79,8 +81,14 @@ class Proofs:
 
 
 def require_fresh(*, signal: Signal, now_s: int) -> None:
-    """Check that an alert which nobody signed was made just now. Raises UnableToAcceptSignal 401."""
-    if abs(now_s - _seconds(signal.time)) > WINDOW_S:
+    """Check that an alert which nobody signed was made just now.
+
+    Raises UnableToAcceptSignal 401, 400 where it has no time and 422 for one that cannot be read.
+    """
+    at_s = _seconds(signal.time)
+    if at_s is None:
+        raise UnableToAcceptSignal(422 if signal.time else 400, "INVALID_FIELD", NO_TIME, field="time")
+    if abs(now_s - at_s) > WINDOW_S:
         raise unauthorised()
 
 
@@ -99,11 +107,12 @@ def _is_allowed(address: str, sources: tuple[str, ...]) -> bool:
         return False
 
 
-def _seconds(text: str) -> int:
+def _seconds(text: str) -> int | None:
+    """Return the Unix time that a text says, None where it says none."""
     if _TIME.fullmatch(text):
         return int(text)
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        return 0
-    return int(at.timestamp()) if at.tzinfo else 0
+        return None
+    return int(at.timestamp()) if at.tzinfo else None

@@ -19,8 +19,9 @@ from websockets.server import ServerProtocol
 
 from piggy.core.answers import Answer
 from piggy.engine import signals
+from piggy.engine.connections import Connections
 from piggy.engine.door import Door, Pass
-from piggy.engine.http import Connections, Response
+from piggy.engine.exchanges import Response
 from piggy.engine.replies import answered, refusal
 from piggy.engine.signals import UnableToAcceptSignal
 
@@ -44,6 +45,7 @@ class SignalSocket(asyncio.Protocol):
     def __init__(self, *, door: Door, passed: Pass, connections: Connections) -> None:
         self._door = door
         self._pass = passed
+        self.owner = passed.tenant
         self._connections = connections
         self._protocol = ServerProtocol(max_size=MESSAGE_BYTES_MAX)
         self._transport: asyncio.Transport | None = None
@@ -125,6 +127,7 @@ class SignalSocket(asyncio.Protocol):
         signal_id = ""
         try:
             strategy = self._door.still_valid(passed=self._pass)
+            self._door.admit(tenant=self._pass.tenant, strategy=strategy)
             signal = signals.parse(body=body)
             signal_id = signal.id
             self._unanswered += 1

@@ -8,7 +8,9 @@ import weakref
 from typing import Any
 
 from piggy.engine import collector
-from piggy.engine.http import Connection, Connections, Response
+from piggy.engine.connections import Connections
+from piggy.engine.exchanges import Response
+from piggy.engine.http import Connection
 
 
 async def test_what_is_old_is_set_aside_and_given_back_at_the_end() -> None:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
 
-from piggy.engine import http
-from piggy.engine.http import (
-    BODY_BYTES_MAX,
-    IDLE_S_MAX,
-    PIPELINED_MAX,
-    REQUEST_S_MAX,
-    Connection,
-    Connections,
-    Request,
-    Respond,
-    Response,
-)
+from piggy.engine import connections as connections_module
+from piggy.engine.connections import Connections
+from piggy.engine.exchanges import Request, Response
+from piggy.engine.http import BODY_BYTES_MAX, IDLE_S_MAX, PART_BYTES, PIPELINED_MAX, REQUEST_S_MAX, Connection, Respond
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
@@ -48,6 +41,15 @@ class Wire:
 
     def resume_reading(self) -> None:
         self.paused = False
+
+
+class Socket:
+    """A strategy's, that only keeps its place."""
+
+    crowd = ""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
 
 
 class Client:
@@ -147,11 +149,32 @@ def test_a_trailer_is_no_header() -> None:
     assert "x-piggy-signature" not in request.headers
 
 
-def test_an_answer_to_head_ends_its_connection() -> None:
-    """Ours has a body, which whoever reads none would take for the beginning of the next answer."""
+def test_an_answer_to_head_has_no_body_that_somebody_would_take_for_the_next_answers_beginning() -> None:
     client = Client()
     assert client.says(b"HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n") == [200]
-    assert client.wire.closed and b"Connection: close" in client.wire.said
+    assert client.wire.said.endswith(b"Content-Length: 2\r\n\r\n") and not client.wire.closed
+    assert client.says(HEAD + b"\r\n") == [200, 200] and client.wire.said.endswith(b"\r\n\r\n{}")
+
+
+def test_who_speaks_http_1_0_is_told_that_the_line_stays_and_never_to_go_on() -> None:
+    """RFC 9110, 10.1.1; without that word he waits for the line's end."""
+    client, head = Client(), b"POST /x HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n"
+    assert client.says(head + b"Connection: keep-alive\r\n\r\nab") == [200] and not client.wire.closed
+    assert b"\r\nConnection: keep-alive\r\n" in client.wire.said
+    assert client.says(head + b"\r\nab") == [200, 200] and client.wire.closed
+    assert client.wire.said.count(b"\r\nConnection: close\r\n") == 1
+
+
+@pytest.mark.parametrize(
+    "more", [b"\r\n", b"Content-Length: 2\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]
+)
+def test_who_offers_another_protocol_besides_is_answered_in_this_one(more: bytes) -> None:
+    """Clients that would rather speak HTTP/2 offer it with their first request (RFC 9110, 7.8)."""
+    offer = HEAD + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
+    client = Client()
+    assert client.says(offer + more + offer + more + HEAD + b"\r\n") == [200, 200, 200]
+    assert client.says(HEAD + b"\r\n") == [200] * 4 and not client.wire.closed
+    assert [request.body for request in client.asked[:2]] == [b"ab" if b"ab" in more else b""] * 2
 
 
 def test_only_the_last_word_of_the_proxy_on_this_machine_counts() -> None:
@@ -175,17 +198,17 @@ def test_a_handshake_with_a_body_is_answered_and_not_only_hung_up_on(more: bytes
     client = Client()
     head = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     assert client.says(head + more) == [400] and client.wire.closed
-    for other in (head.replace(b"GET", b"POST"), head.replace(b"/1.1", b"/1.0"), head.replace(b"websocket", b"h2c")):
+    for other in (head.replace(b"GET", b"POST"), head.replace(b"/1.1", b"/1.0"), head.replace(b"ket", b"ket, h2c")):
         assert Client().says(other + b"\r\n") == [400]
 
 
 def test_a_status_says_what_its_reader_needs_to_go_on() -> None:
     """RFC 9110: how to prove oneself, what is read, which method is meant."""
     said = {status: Response(status, b"", allow="GET" if status == 405 else "") for status in (401, 405, 415, 426)}
-    assert b"\r\nWWW-Authenticate: Piggy-Signature\r\n" in said[401].encode(keep_alive=True)
-    assert b"\r\nAllow: GET\r\n" in said[405].encode(keep_alive=False)
-    assert b"\r\nAccept: application/json, text/plain\r\n" in said[415].encode(keep_alive=False)
-    assert b"\r\nSec-WebSocket-Version: 13\r\n" in said[426].encode(keep_alive=False)
+    assert b"\r\nWWW-Authenticate: Piggy-Signature\r\n" in said[401].encode()
+    assert b"\r\nAllow: GET\r\n" in said[405].encode(connection="close")
+    assert b"\r\nAccept: application/json, text/plain\r\n" in said[415].encode(connection="close")
+    assert b"\r\nSec-WebSocket-Version: 13\r\n" in said[426].encode(connection="close")
 
 
 def test_a_request_in_single_bytes_is_the_same_request() -> None:
@@ -228,6 +251,29 @@ def test_who_does_not_read_the_answers_is_not_read_from_until_he_does() -> None:
     assert not client.wire.paused
 
 
+async def test_thousands_of_requests_in_one_packet_keep_nobody_else_waiting() -> None:
+    """Each costs little, and all of them at once more than the lease lasts."""
+    client, wanted = Client(), 10 * PIPELINED_MAX
+    client.says((HEAD + b"\r\n") * wanted)
+    assert len(client.asked) < PIPELINED_MAX + PART_BYTES // len(HEAD) and client.wire.paused
+    client.connection.eof_received()
+    assert not client.wire.closed, "what has come is still answered"
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert client.says() == [200] * wanted and client.wire.closed
+
+
+async def test_no_answers_are_made_for_who_reads_none() -> None:
+    client = Client()
+    client.wire.write = lambda _: client.connection.pause_writing()  # type: ignore[method-assign]
+    client.says((HEAD + b"\r\n") * 10 * PIPELINED_MAX)
+    await asyncio.sleep(0.01)
+    first = len(client.asked)
+    assert first <= 1 + PART_BYTES // len(HEAD) and client.wire.paused
+    client.connection.resume_writing()
+    assert first < len(client.asked) <= 2 * first + 1 and client.wire.paused
+
+
 def test_who_waits_for_too_many_answers_is_not_read_from_until_one_is_there() -> None:
     client = Client(at_once=False)
     client.says(*[HEAD + b"\r\n"] * PIPELINED_MAX)
@@ -267,8 +313,8 @@ def test_who_is_idle_is_dropped_after_a_while(monkeypatch: Any) -> None:
 
 def test_inv_26_a_crowd_that_takes_every_place_loses_some_and_keeps_nobody_else_out(monkeypatch: Any) -> None:
     """Half-sent requests from behind our proxy: the oldest of whose address has most go, those at work never."""
-    monkeypatch.setattr(http, "CONNECTIONS_MAX", 6)
-    monkeypatch.setattr(http, "EVICTED_MAX", 2)
+    monkeypatch.setattr(connections_module, "CONNECTIONS_MAX", 6)
+    monkeypatch.setattr(connections_module, "EVICTED_MAX", 2)
     connections = Connections()
 
     def line(address: str, *, whole: bool = False) -> Client:
@@ -288,8 +334,22 @@ def test_inv_26_a_crowd_that_takes_every_place_loses_some_and_keeps_nobody_else_
     assert busy.connection.crowd == "6.6.6.6", "it only keeps a place now"
 
 
+def test_f_32_a_tenant_has_no_more_sockets_than_are_left_for_the_others(monkeypatch: Any) -> None:
+    monkeypatch.setattr(connections_module, "SOCKETS_MAX", 9)
+    connections = Connections()
+
+    def fill(tenant: str) -> int:
+        before = len(connections.open)
+        while connections.may_stay(tenant=tenant):
+            connections.open[Socket(tenant)] = None  # type: ignore[index]
+        return len(connections.open) - before
+
+    connections.open[Client().connection] = None
+    assert [fill("acorn"), fill("birch"), fill("cedar"), fill("acorn")] == [5, 2, 1, 0]
+
+
 def test_where_every_place_is_at_work_the_next_hears_503(monkeypatch: Any) -> None:
-    monkeypatch.setattr(http, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(connections_module, "CONNECTIONS_MAX", 1)
     connections = Connections()
     first = Client(at_once=False, connections=connections)
     first.says(HEAD + b"\r\n")

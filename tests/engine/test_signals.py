@@ -80,6 +80,34 @@ def test_what_is_no_signal_is_refused_by_the_name_of_its_field(body: bytes, stat
     assert refusal(body) == (status, field)
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"id":[' + b"{}," * 80_000 + b"{}]}", "id"),
+        (b"[" + b"{}," * 80_000 + b"{}]", ""),
+        (b'{"id":"\\u0031"' + b',"a":""' * 30_000 + b"}", "a"),
+        (b"{" + b'"":"",' * 40_000 + b'"":""}', ""),
+    ],
+    ids=["nested", "array", "escaped", "many"],
+)
+def test_f_32_a_large_body_that_is_no_signal_takes_no_longer_than_another(
+    body: bytes, field: str, monkeypatch: Any
+) -> None:
+    """The strict reader needs a tenth of a second for some, in which nobody else is served."""
+    monkeypatch.setattr(signals, "json", None)
+    assert refusal(body) == (400, field)
+    assert signals.id_of(body=body) == ""
+
+
+def test_a_large_signal_is_still_read_strictly() -> None:
+    """A comment may be as long as a body."""
+    body = json.dumps(BODY | {"comment": "\\" * 9_000}).encode()
+    assert len(signals.parse(body=body).comment) == 9_000
+    assert refusal(body[:-1] + b',"id":"2"}') == (400, "")
+    assert refusal(body.replace(b'"comment": "', b'"comment": "\\ud800')) == (400, "")
+    assert refusal(body[:-9] + b"\xff" + body[-9:]) == (400, "")
+
+
 def test_a_plain_body_takes_the_short_way(monkeypatch: Any) -> None:
     monkeypatch.setattr(signals, "_strict", None)
     assert signals.parse(body=json.dumps(BODY).encode()).quantity == "0.10"

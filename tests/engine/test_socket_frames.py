@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from piggy.engine.http import Connection, Connections
+from piggy.engine.connections import Connections
+from piggy.engine.http import Connection
 from piggy.engine.sockets import END_S_MAX, MESSAGE_BYTES_MAX, OTHER_FRAMES_PER_S_MAX, SignalSocket
 from tests.engine.test_http import Wire
 
@@ -50,6 +51,7 @@ class Strategist:
         door: Any = SimpleNamespace(
             still_valid=lambda **_: SimpleNamespace(strategy_id="mean"),
             is_suspended=lambda **_: self.suspended,
+            admit=lambda **_: None,
             take=self._take,
         )
         passed: Any = SimpleNamespace(tenant="acorn", strategy_id="mean", key_version=1)
