@@ -11,19 +11,15 @@ from decimal import Decimal
 
 from piggy.core import events as ev
 from piggy.core.aftermath import settled
-from piggy.core.bust_commands import BustFills, CorrectFill, FillOnRecord
-from piggy.core.commissions import Charge
-from piggy.core.correction_events import OrderFillBusted
+from piggy.core.bust_commands import BustCommand, BustFills, CorrectFill, FillOnRecord
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.position_folding import own_of, taken_out
 from piggy.core.positions import Fill
 from piggy.core.pricing import at_least_as_good
 from piggy.core.quotefilter import PRICE_MAX
-from piggy.core.refunds import commission_back
 from piggy.core.state import Dealt, Order, State
-from piggy.core.undoing import make_good, undo
+from piggy.core.undoing import make_good, place_of, take_back
 
 Events = list[ev.AnyEvent]
 FILLS_MAX = 500
@@ -41,7 +37,7 @@ def bust_fills(*, command: BustFills, moment: Moment) -> Events:
     for fill in sorted(command.fills, key=lambda fill: -fill.seq):
         if wrong := _misfit(fill, moment.state) or _alone(fill, command.fills):
             return [wrong]
-        _take_back(fill, execution, by=command.by, reason=command.reason, batch=command.batch)
+        _take_back(fill, command, execution, batch=command.batch)
         order = moment.state.orders[fill.order_id]
         _end_exits(order=order, fill=fill, execution=execution)
         if not order.state.final:
@@ -70,7 +66,7 @@ def correct_fill(*, command: CorrectFill, moment: Moment) -> Events:
     if limit is not None and not at_least_as_good(price=command.price, limit=limit, side=fill.side):
         return [_refused("WORSE_THAN_LIMIT", "price", f"the client's limit is {limit}")]
     execution = Execution(moment=moment)
-    _take_back(fill, execution, by=command.by, reason=command.reason, batch="", replaced=fill.quantity)
+    _take_back(fill, command, execution, replaced=fill.quantity)
     execution.fill(
         order=order,
         quantity=fill.quantity,
@@ -79,71 +75,25 @@ def correct_fill(*, command: CorrectFill, moment: Moment) -> Events:
         book=fill.book,
         counterparty=fill.counterparty,
         reason=f"{fill.fill_id} corrected by {command.by}: {command.reason}",
-        place=_place(fill),
+        place=place_of(fill=fill, seq=fill.seq, at_us=fill.at_us),
     )
     make_good(execution=execution)
     return settled(execution=execution)
 
 
-def _place(fill: FillOnRecord) -> tuple[int, int]:
-    return fill.place_seq or fill.seq, fill.place_at_us or fill.at_us
-
-
 def _take_back(
-    fill: FillOnRecord, execution: Execution, *, by: str, reason: str, batch: str, replaced: Decimal = ZERO
+    fill: FillOnRecord, command: BustCommand, execution: Execution, *, batch: str = "", replaced: Decimal = ZERO
 ) -> None:
-    moment = execution.moment
-    place_seq, place_at_us = _place(fill)
-    position = execution.position(fill.position_id)
-    restated = taken_out(
-        state=moment.state,
-        client=fill,
+    take_back(
+        fill=fill,
         seq=fill.seq,
         at_us=fill.at_us,
-        now_us=moment.now_us,
-        position=position,
-        life=execution.life(position_id=fill.position_id),
-        own=own_of(fill.realised, fill.realised_quote),
-    )
-    event = OrderFillBusted(
-        supersedes=fill.seq,
-        order_id=fill.order_id,
-        account_id=fill.account_id,
-        fill_id=fill.fill_id,
-        symbol=fill.symbol,
-        side=fill.side,
-        quantity=fill.quantity,
-        price=fill.price,
-        raw_price=fill.raw_price,
-        book=fill.book,
-        counterparty=fill.counterparty,
-        cl_ord_id=fill.cl_ord_id, venue_fill_id=fill.venue_fill_id,
-        position_id=fill.position_id,
-        position=restated.position,
-        realised=restated.realised,
-        realised_quote=restated.realised_quote,
-        commission=commission_back(
-            order=moment.state.orders[fill.order_id],
-            lots=fill.quantity,
-            gone=Charge(fill.commission_accrued, fill.commission),
-            execution=execution,
-        ),
-        commission_accrued=fill.commission_accrued,
-        markup_revenue=fill.markup_revenue,
-        premium=fill.premium,
-        guarantee_cost=fill.guarantee_cost,
-        conversion_rate=fill.conversion_rate,
-        reason=reason,
-        by=by,
+        reason=command.reason,
+        by=command.by,
         batch=batch,
-        margin_percent=fill.margin_percent,
-        news_lots=fill.news_lots, news_percent=fill.news_percent, news_until_us=fill.news_until_us,
-        filled_at_us=fill.at_us,
-        own_realised=fill.realised, own_realised_quote=fill.realised_quote,
-        place_seq=place_seq, place_at_us=place_at_us, replaced=replaced,
-    )  # fmt: skip
-    order = moment.state.orders[fill.order_id]
-    undo(order=order, event=event, life=restated.life, execution=execution)
+        replaced=replaced,
+        execution=execution,
+    )
 
 
 def _end_exits(*, order: Order, fill: FillOnRecord, execution: Execution) -> None:

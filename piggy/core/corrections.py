@@ -6,20 +6,15 @@ anew in their place. Whatever the order in which the reports arrive, the same st
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from piggy.core import covering
 from piggy.core import events as ev
 from piggy.core.commands import RecordVenueBust, RecordVenueCorrection, RecordVenueFill
-from piggy.core.commissions import Charge
-from piggy.core.correction_events import OrderFillBusted, VenueFillBusted, VenueReportParked
+from piggy.core.correction_events import VenueFillBusted, VenueReportParked
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.position_folding import own_of, taken_out
-from piggy.core.refunds import commission_back
 from piggy.core.state import Child, Dealt, Hedge, State
-from piggy.core.undoing import make_good, undo
+from piggy.core.undoing import make_good, place_of, take_back
 from piggy.core.venue_reports import (
     beyond_limit,
     child_filled,
@@ -98,7 +93,14 @@ def _restate_order(
     # What a guaranteed stop closed stays closed at its price; what the venue makes of its side is the house's.
     stays = order.guaranteed and order.state.final
     if given is not None and not stays:
-        _take_back(dealt, given, bust.text, min(given.quantity, fill.quantity) if fill else ZERO, execution)
+        take_back(
+            fill=given,
+            seq=dealt.client_seq,
+            at_us=dealt.at_us,
+            reason=bust.text,
+            replaced=min(given.quantity, fill.quantity) if fill else ZERO,
+            execution=execution,
+        )
     if fill is not None:
         execution.events += [child_filled(command=fill, child=child), *beyond_limit(fill=fill, child=child)]
         execution.release(order=order, lots=min(fill.quantity, open_lots))
@@ -106,7 +108,9 @@ def _restate_order(
         open_lots -= min(fill.quantity, open_lots)
     if fill is not None and not stays:
         room = (given.quantity if given else ZERO) if order.state.final else max(ZERO, execution.free(order))
-        lots, place = min(fill.quantity, room), _place(dealt, given) if given else (0, 0)
+        lots, place = min(fill.quantity, room), (0, 0)
+        if given:
+            place = place_of(fill=given, seq=dealt.client_seq, at_us=dealt.at_us)
         fill_client(order=order, child=child, command=fill, lots=lots, execution=execution, place=place)
     make_good(execution=execution)
     if closing := _closing(child, bust, fill):
@@ -131,66 +135,6 @@ def _restate_hedge(
     if closing or child.filled + lots >= child.created.quantity:
         events += [*closing, *covering.ended(hedge=hedge, child=child, lots=lots, moment=moment)]
     return events
-
-
-def _place(dealt: Dealt, given: ev.OrderFilled) -> tuple[int, int]:
-    return given.place_seq or dealt.client_seq, given.place_at_us or dealt.at_us
-
-
-def _take_back(dealt: Dealt, given: ev.OrderFilled, text: str, replaced: Decimal, execution: Execution) -> None:
-    """Reverse a client's fill, at the rate it was booked at; its margin is worked out later."""
-    moment = execution.moment
-    position = execution.position(given.position_id)
-    life = moment.state.lives.get(given.position_id)
-    restated = taken_out(
-        state=moment.state,
-        client=given,
-        seq=dealt.client_seq,
-        at_us=dealt.at_us,
-        now_us=moment.now_us,
-        position=position,
-        life=life,
-        own=own_of(given.realised, given.realised_quote),
-    )
-    place_seq, place_at_us = _place(dealt, given)
-    event = OrderFillBusted(
-        supersedes=dealt.client_seq,
-        order_id=given.order_id,
-        account_id=given.account_id,
-        fill_id=given.fill_id,
-        symbol=given.symbol,
-        side=given.side,
-        quantity=given.quantity,
-        price=given.price,
-        raw_price=given.raw_price,
-        book=given.book,
-        counterparty=given.counterparty,
-        cl_ord_id=given.cl_ord_id,
-        venue_fill_id=given.venue_fill_id,
-        position_id=given.position_id,
-        position=restated.position,
-        realised=restated.realised,
-        realised_quote=restated.realised_quote,
-        commission=commission_back(
-            order=moment.state.orders[given.order_id],
-            lots=given.quantity,
-            gone=Charge(given.commission_accrued, given.commission),
-            execution=execution,
-        ),
-        commission_accrued=given.commission_accrued,
-        markup_revenue=given.markup_revenue,
-        premium=given.premium,
-        guarantee_cost=given.guarantee_cost,
-        conversion_rate=given.conversion_rate,
-        reason=text,
-        own_realised=given.realised,
-        own_realised_quote=given.realised_quote,
-        place_seq=place_seq,
-        place_at_us=place_at_us,
-        replaced=replaced,
-    )
-    order = moment.state.orders[given.order_id]
-    undo(order=order, event=event, life=restated.life, execution=execution)
 
 
 def _closing(child: Child, bust: VenueFillBusted, fill: RecordVenueFill | None) -> Events:

@@ -2,18 +2,125 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+import msgspec
+
 from piggy.core import events as ev
+from piggy.core.bust_commands import FillOnRecord
+from piggy.core.commissions import Charge
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.execution import Execution
 from piggy.core.gifts import Gifts, Move, after_moves, given, owed
 from piggy.core.money import ZERO
 from piggy.core.nights import moved, without_lots
-from piggy.core.position_folding import move_of
+from piggy.core.position_folding import move_of, own_of, taken_out
 from piggy.core.positions import Life
+from piggy.core.refunds import commission_back
 from piggy.core.state import Order
 
 
-def undo(*, order: Order, event: OrderFillBusted, life: Life, execution: Execution) -> None:
+def place_of(*, fill: FillOnRecord | ev.OrderFilled, seq: int, at_us: int) -> tuple[int, int]:
+    """Return the event whose place a fill of event `seq` at `at_us` stands in, and its time: its own as a rule."""
+    return fill.place_seq or seq, fill.place_at_us or at_us
+
+
+def take_back(
+    *,
+    fill: FillOnRecord | ev.OrderFilled,
+    seq: int,
+    at_us: int,
+    reason: str,
+    execution: Execution,
+    by: str = "",
+    batch: str = "",
+    replaced: Decimal = ZERO,
+) -> None:
+    """Reverse a client's fill of event `seq` at the rate it was booked at; `replaced` lots are dealt anew there.
+
+    Its share of the nights goes back with it. `by` is whoever takes it back, '' where its venue did.
+    """
+    moment = execution.moment
+    restated = taken_out(
+        state=moment.state,
+        client=fill,
+        seq=seq,
+        at_us=at_us,
+        now_us=moment.now_us,
+        position=execution.position(fill.position_id),
+        life=execution.life(position_id=fill.position_id),
+        own=own_of(fill.realised, fill.realised_quote),
+    )
+    order, (place_seq, place_at_us) = moment.state.orders[fill.order_id], place_of(fill=fill, seq=seq, at_us=at_us)
+    event = OrderFillBusted(
+        supersedes=seq,
+        order_id=fill.order_id,
+        account_id=fill.account_id,
+        fill_id=fill.fill_id,
+        symbol=fill.symbol,
+        side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        raw_price=fill.raw_price,
+        book=fill.book,
+        counterparty=fill.counterparty,
+        cl_ord_id=fill.cl_ord_id,
+        venue_fill_id=fill.venue_fill_id,
+        position_id=fill.position_id,
+        position=restated.position,
+        realised=restated.realised,
+        realised_quote=restated.realised_quote,
+        commission=commission_back(
+            order=order, lots=fill.quantity, gone=Charge(fill.commission_accrued, fill.commission), execution=execution
+        ),
+        commission_accrued=fill.commission_accrued,
+        markup_revenue=fill.markup_revenue,
+        premium=fill.premium,
+        guarantee_cost=fill.guarantee_cost,
+        conversion_rate=fill.conversion_rate,
+        reason=reason,
+        by=by,
+        batch=batch,
+        own_realised=fill.realised,
+        own_realised_quote=fill.realised_quote,
+        place_seq=place_seq,
+        place_at_us=place_at_us,
+        replaced=replaced,
+    )
+    if by:
+        # What a venue takes back is still with the leg that dealt it; of what a person does, this is all there is.
+        event = msgspec.structs.replace(
+            event,
+            margin_percent=fill.margin_percent,
+            news_lots=fill.news_lots,
+            news_percent=fill.news_percent,
+            news_until_us=fill.news_until_us,
+            filled_at_us=at_us,
+        )
+    _leave(order=order, event=event, life=restated.life, execution=execution)
+
+
+def make_good(*, execution: Execution) -> None:
+    """Restate what the house had made good by what was taken back or dealt anew, and make good what is short now."""
+    state, moves = execution.moment.state, dict[str, list[Move]]()
+    for event in execution.events:
+        if isinstance(event, OrderFillBusted | ev.SwapRestated | ev.OrderFilled):
+            moves.setdefault(event.account_id, []).append(move_of(event=event, state=state))
+    for account_id, mine in moves.items():
+        _restate_gifts(account_id, after_moves(gifts=state.gifts.get(account_id, ()), moves=mine), execution)
+        account = execution.moment.account(account_id)
+        execution.write_off(account_id=account_id, amount=execution.book_money(account=account, amount=ZERO))
+
+
+def _restate_gifts(account_id: str, gifts: Gifts, execution: Execution) -> None:
+    protected, currency = execution.moment.is_protected(account_id), execution.moment.account(account_id).currency
+    for place, seq in enumerate([gift.seq for gift in gifts]):
+        more = owed(gift=gifts[place], protected=protected, currency=currency) - gifts[place].given
+        execution.write_off(account_id=account_id, amount=more, gift_seq=seq)
+        gifts = given(gifts=gifts, seq=seq, amount=more)
+
+
+def _leave(*, order: Order, event: OrderFillBusted, life: Life, execution: Execution) -> None:
     """Take a fill back as `event` says, which leaves its position's `life`, and its share of the nights with it."""
     execution.take_back(order=order, event=event, life=life)
     position_id, lots = event.position_id, event.quantity - event.replaced
@@ -35,23 +142,3 @@ def undo(*, order: Order, event: OrderFillBusted, life: Life, execution: Executi
                 place_seq=event.place_seq,
             )
         )
-
-
-def make_good(*, execution: Execution) -> None:
-    """Restate what the house had made good by what was taken back or dealt anew, and make good what is short now."""
-    state, moves = execution.moment.state, dict[str, list[Move]]()
-    for event in execution.events:
-        if isinstance(event, OrderFillBusted | ev.SwapRestated | ev.OrderFilled):
-            moves.setdefault(event.account_id, []).append(move_of(event=event, state=state))
-    for account_id, mine in moves.items():
-        _restate_gifts(account_id, after_moves(gifts=state.gifts.get(account_id, ()), moves=mine), execution)
-        account = execution.moment.account(account_id)
-        execution.write_off(account_id=account_id, amount=execution.book_money(account=account, amount=ZERO))
-
-
-def _restate_gifts(account_id: str, gifts: Gifts, execution: Execution) -> None:
-    protected, currency = execution.moment.is_protected(account_id), execution.moment.account(account_id).currency
-    for place, seq in enumerate([gift.seq for gift in gifts]):
-        more = owed(gift=gifts[place], protected=protected, currency=currency) - gifts[place].given
-        execution.write_off(account_id=account_id, amount=more, gift_seq=seq)
-        gifts = given(gifts=gifts, seq=seq, amount=more)
