@@ -18,7 +18,7 @@ from piggy.core.execution import Execution
 from piggy.core.funds import Funds, closing_price, stop_out_percent
 from piggy.core.gatekeeping import Admission
 from piggy.core.margin_watch import safe_bands
-from piggy.core.margining import open_lot_value, positions_in, terms_of
+from piggy.core.margining import open_lot_value, terms_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.orders import STOP_OUT as STOP_OUT
@@ -156,7 +156,7 @@ def _stop_out(*, account_id: str, funds: Funds, level: Decimal, execution: Execu
             equity=funds.equity,
             used_margin=funds.used_margin,
             level_percent=level,
-            positions=tuple(rung.position_id for rung in rungs),
+            positions=tuple(dict.fromkeys(rung.position_id for rung in rungs)),
         )
     )
     for rung in rungs:
@@ -200,14 +200,13 @@ def _line(*, position: Position, moment: Moment) -> OpenLine | None:
     rate = moment.rate(source=instrument.quote, target=account.currency, gain=gain)
     if rate is None:
         return None
-    held = positions_in(state=state, account_id=account.account_id, symbol=position.symbol)
     return OpenLine(
         position=position,
         close_price=price,
         rate=rate,
         contract_size=instrument.contract_size,
         lot_step=instrument.lot_step,
-        lot_value=open_lot_value(positions=held, instrument=instrument, account=account, rate=rate),
+        lot_value=open_lot_value(positions=[position], instrument=instrument, account=account, rate=rate),
         terms=terms_of(state=state, account=account, instrument=instrument),
         trusted=_trusted(position=position, moment=moment, group=group),
         plan=commission_plan(

@@ -3,6 +3,8 @@
 A close moves floating profit into the balance, so equity stays but for its commission, and used margin falls: the
 level rises with every rung.
 Until something of a symbol is closed it binds what it did; what is left is then bound at the rate of the close.
+Of positions that hedge each other a close may bind more than it frees: no more goes than lowers what is bound, and what
+lowers nothing goes only after everything else.
 A line whose price is stale or without a quorum is never closed on it; it waits for its first good tick.
 """
 
@@ -26,8 +28,8 @@ BPS = Decimal(10_000)
 
 class OpenLine(msgspec.Struct, frozen=True, kw_only=True):
     """A position with what closing it needs: the price a close gets now (after a gap, the gap price), account currency
-    per quote currency, one lot's worth in account currency, its margin terms, whether the price may be trusted, and the
-    commission plan of a close."""
+    per quote currency, one lot's worth in account currency as it was opened, its margin terms, whether the price may be
+    trusted, and the commission plan of a close."""
 
     position: Position
     close_price: Decimal
@@ -66,7 +68,10 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Book(msgspec.Struct, kw_only=True):
-    """The account while the ladder is worked out; `bound` is the margin of symbols of which nothing was closed."""
+    """The account while the ladder is worked out; `bound` is the margin of symbols of which nothing was closed.
+
+    `rates` are those of the latest close in each of the other symbols.
+    """
 
     lines: dict[str, OpenLine]
     balance: Decimal
@@ -75,10 +80,11 @@ class Book(msgspec.Struct, kw_only=True):
     now_us: int
     turnover: Decimal = ZERO
     bound: dict[str, Decimal] = {}
+    rates: dict[str, Decimal] = {}
 
     def trial(self) -> Book:
         """Return a copy to try closes on."""
-        return msgspec.structs.replace(self, lines=dict(self.lines), bound=dict(self.bound))
+        return msgspec.structs.replace(self, lines=dict(self.lines), bound=dict(self.bound), rates=dict(self.rates))
 
     def margin(self) -> AccountMargin:
         """Return the account's margin with what is still open."""
@@ -96,7 +102,11 @@ class Book(msgspec.Struct, kw_only=True):
     def _sums(self) -> tuple[Decimal, Decimal]:
         lines = list(self.lines.values())
         total = sum((line_floating(line=line) for line in lines), ZERO)
-        return total, used_margin(lines=lines, now_us=self.now_us, bound=self.bound)
+        return total, self.used()
+
+    def used(self) -> Decimal:
+        """Return what the open lines bind, unrounded."""
+        return used_margin(lines=list(self.lines.values()), now_us=self.now_us, bound=self.bound, rates=self.rates)
 
 
 def line_floating(*, line: OpenLine) -> Decimal:
@@ -105,8 +115,13 @@ def line_floating(*, line: OpenLine) -> Decimal:
     return floating(position=line.position, bid=price, ask=price, contract_size=line.contract_size) * line.rate
 
 
-def used_margin(*, lines: Sequence[OpenLine], now_us: int, bound: Mapping[str, Decimal]) -> Decimal:
-    """Return the margin that the lines bind, netted per symbol, unrounded; of some it is known (`bound`)."""
+def used_margin(
+    *, lines: Sequence[OpenLine], now_us: int, bound: Mapping[str, Decimal], rates: Mapping[str, Decimal] = {}
+) -> Decimal:
+    """Return the margin that the lines bind, netted per symbol, unrounded; of some it is known (`bound`).
+
+    A symbol is bound at its rate of `rates`, at that of its lines where it has none.
+    """
     by_symbol: dict[str, list[OpenLine]] = {}
     for line in lines:
         by_symbol.setdefault(line.position.symbol, []).append(line)
@@ -117,12 +132,27 @@ def used_margin(*, lines: Sequence[OpenLine], now_us: int, bound: Mapping[str, D
             else symbol_margin(
                 holding=holding_of(positions=[line.position for line in group], now_us=now_us),
                 terms=group[0].terms,
-                lot_value=group[0].lot_value,
+                lot_value=_lot_value(group, rates.get(symbol)),
             )
             for symbol, group in by_symbol.items()
         ),
         ZERO,
     )
+
+
+def _lot_value(group: Sequence[OpenLine], rate: Decimal | None) -> Decimal:
+    """Return what a lot of these lines of one symbol is worth at what they were opened at, as margin has it."""
+    first = group[0]
+    if len(group) == 1 and rate in (None, first.rate):
+        return first.lot_value
+    total = lots = ZERO
+    for line in group:
+        value = line.lot_value
+        if rate not in (None, line.rate) and not _is_fixed(line):
+            value = value * rate / line.rate
+        total += line.position.lots * value
+        lots += line.position.lots
+    return total / lots
 
 
 def ladder(
@@ -216,16 +246,18 @@ def quorum(*, mids: Sequence[Decimal], needed: int, band_bps: Decimal) -> bool:
 
 
 def _smart(book: Book, level: Decimal, inclusive: bool, partial: bool) -> list[Rung]:
-    trusted = [line for line in book.lines.values() if line.trusted]
-    losers = sorted(trusted, key=lambda line: (line_floating(line=line), line.position.position_id))
     rungs: list[Rung] = []
-    for line in losers:
-        if not book.is_low(level_percent=level, inclusive=inclusive):
-            break
-        lots = line.position.lots
-        if partial:
-            lots = _fewest_lots(book, line, level, inclusive)
-        rungs.append(_close(book, line, lots))
+    for in_any_case in (False, True):
+        trusted = [line for line in book.lines.values() if line.trusted]
+        losers = sorted(trusted, key=lambda line: (line_floating(line=line), line.position.position_id))
+        for line in losers:
+            if not book.is_low(level_percent=level, inclusive=inclusive):
+                return rungs
+            lots = line.position.lots
+            if partial:
+                lots = _fewest_lots(book, line, level, inclusive, in_any_case)
+            if lots:
+                rungs.append(_close(book, line, lots))
     return rungs
 
 
@@ -251,22 +283,43 @@ def _share(line: OpenLine, percent: int) -> Decimal:
     return min(line.position.lots, steps * line.lot_step)
 
 
-def _fewest_lots(book: Book, line: OpenLine, level: Decimal, inclusive: bool) -> Decimal:
-    """Return the fewest lots of `line` that bring the level back, all of them when that is not enough."""
+def _fewest_lots(book: Book, line: OpenLine, level: Decimal, inclusive: bool, in_any_case: bool) -> Decimal:
+    """Return the fewest lots of `line` that bring the level back.
+
+    Where none do, those that leave least bound, which may be none; `in_any_case` all of them.
+    """
     whole = line.position.lots
 
     def enough(lots: Decimal) -> bool:
-        trial = book.trial()
-        _close(trial, line, lots)
-        return not trial.is_low(level_percent=level, inclusive=inclusive)
+        return not _closed(book, line, lots).is_low(level_percent=level, inclusive=inclusive)
 
-    if not enough(whole):
-        return whole
-    low, high = 0, int((whole / line.lot_step).to_integral_value(rounding=ROUND_UP))
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle * line.lot_step) else (middle, high)
-    return min(whole, high * line.lot_step)
+    ends = (whole,) if in_any_case else _turning(book, line)
+    low = 0
+    for end in ends:
+        high = int((end / line.lot_step).to_integral_value(rounding=ROUND_UP))
+        if enough(end):
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (low, middle) if enough(middle * line.lot_step) else (middle, high)
+            return min(whole, high * line.lot_step)
+        low = high
+    return whole if in_any_case else min((ZERO, *ends), key=lambda lots: (_closed(book, line, lots).used(), lots))
+
+
+def _turning(book: Book, line: OpenLine) -> tuple[Decimal, ...]:
+    """Return the lots up to which, one after the other, closing binds ever less or ever more."""
+    whole, symbol = line.position.lots, line.position.symbol
+    held = (each.position.quantity for each in book.lines.values() if each.position.symbol == symbol)
+    net = sum(held, ZERO) * line.position.side.sign
+    return (net, whole) if 0 < net < whole else (whole,)
+
+
+def _closed(book: Book, line: OpenLine, lots: Decimal) -> Book:
+    """Return what the account would be without so many lots of the line."""
+    trial = book.trial()
+    if lots:
+        _close(trial, line, lots)
+    return trial
 
 
 def _close(book: Book, line: OpenLine, lots: Decimal) -> Rung:
@@ -283,6 +336,7 @@ def _close(book: Book, line: OpenLine, lots: Decimal) -> Rung:
     cost = _commission(book, line, lots)
     book.balance += realised - cost
     book.bound.pop(position.symbol, None)
+    book.rates[position.symbol] = line.rate
     if fold.position is None:
         del book.lines[position.position_id]
     else:
@@ -314,7 +368,10 @@ def _commission(book: Book, line: OpenLine, lots: Decimal) -> Decimal:
 
 
 def _moved(line: OpenLine, price: Decimal) -> OpenLine:
-    # In the base currency a lot's worth does not move with the price; else it moves in proportion.
-    fixed = line.lot_value == line.contract_size
-    value = line.lot_value if fixed else line.lot_value * price / line.close_price
+    value = line.lot_value if _is_fixed(line) else line.lot_value * price / line.close_price
     return msgspec.structs.replace(line, close_price=price, lot_value=value)
+
+
+def _is_fixed(line: OpenLine) -> bool:
+    """Return whether a lot is worth the same at every price and rate, as it is in its base currency."""
+    return line.lot_value == line.contract_size
