@@ -11,6 +11,7 @@ from django.db import models
 from apps.common.times import microseconds, moment
 from piggy.core import instruments as core
 from piggy.core.commands import ConfigureInstrument
+from piggy.core.quotefilter import QuoteFilter
 
 # What open positions are counted in stays as it was first written.
 FIXED = ("base", "quote", "contract_size", "price_digits", "lot_digits")
@@ -49,6 +50,10 @@ class Instrument(models.Model):
     cross_kind = models.CharField(
         max_length=8, blank=True, choices=[(kind.value, kind.value) for kind in core.CrossKind]
     )
+    # Which quotes are not believed at once; blank in all three, the house's own filter says.
+    filter_spike_bps_max = models.DecimalField(max_digits=20, decimal_places=10, null=True, blank=True)
+    filter_reference_age_ms_max = models.PositiveIntegerField(null=True, blank=True)
+    filter_good_ticks = models.PositiveIntegerField(null=True, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -77,6 +82,9 @@ class Instrument(models.Model):
         legs = (self.cross_first, self.cross_second, self.cross_kind)
         if any(legs) and not all(legs):
             errors["cross_kind"] = "A cross needs all three cross fields, anything else none of them."
+        quotes = (self.filter_spike_bps_max, self.filter_reference_age_ms_max, self.filter_good_ticks)
+        if None in quotes and any(each is not None for each in quotes):
+            errors["filter_good_ticks"] = "A filter of quotes needs all three fields, or none of them."
         if errors:
             raise ValidationError(errors)
 
@@ -91,7 +99,7 @@ class Instrument(models.Model):
 
     def take(self, *, instrument: core.Instrument) -> None:
         """Say what the engine's copy says. Raises ValidationError where that changes what is FIXED of a known one."""
-        names = set(core.Instrument.__struct_fields__) - {"symbol", "option", "cross", "asset_class"}
+        names = set(core.Instrument.__struct_fields__) - {"symbol", "option", "cross", "quote_filter", "asset_class"}
         moved = [name for name in FIXED if self.pk and getattr(self, name) != getattr(instrument, name)]
         if moved:
             stays = {name: [f"This stays {getattr(self, name)}: positions are counted in it."] for name in moved}
@@ -106,6 +114,17 @@ class Instrument(models.Model):
         cross = instrument.cross
         self.cross_first, self.cross_second = (cross.first, cross.second) if cross else ("", "")
         self.cross_kind = cross.kind.value if cross else ""
+        quotes = instrument.quote_filter
+        self.filter_spike_bps_max = quotes.spike_bps_max if quotes else None
+        self.filter_reference_age_ms_max = quotes.reference_age_ms_max if quotes else None
+        self.filter_good_ticks = quotes.good_ticks if quotes else None
+
+    def quote_filter(self) -> QuoteFilter | None:
+        """Return what says which quotes of the symbol are not believed at once, None for the house's own."""
+        spike, age_ms, ticks = self.filter_spike_bps_max, self.filter_reference_age_ms_max, self.filter_good_ticks
+        if spike is None or age_ms is None or ticks is None:
+            return None
+        return QuoteFilter(spike_bps_max=spike, reference_age_ms_max=age_ms, good_ticks=ticks)
 
     def to_core(self) -> core.Instrument:
         """Return the engine's copy of this row."""
@@ -137,4 +156,5 @@ class Instrument(models.Model):
             tradable=self.tradable,
             option=option,
             cross=cross,
+            quote_filter=self.quote_filter(),
         )

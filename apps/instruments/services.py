@@ -8,6 +8,7 @@ from apps.instruments.models import Instrument
 from apps.outbox.services import SET_UP, retell_settings, save_setting
 from piggy.core import instruments as core
 from piggy.core.crosses import cross_fault
+from piggy.core.quotefilter import QuoteFilter, filter_fault
 
 
 class UnableToSetUpInstrument(Exception):
@@ -25,6 +26,7 @@ def set_up_instrument(*, tenant: str, instrument: Instrument, by: str, reason: s
     if instrument.cross_kind:
         instrument.full_clean()
         _check_cross(instrument.to_core())
+    _check_filter(instrument.quote_filter())
     save_setting(tenant=tenant, row=instrument, by=by, reason=reason)
     return instrument
 
@@ -39,6 +41,7 @@ def put_instrument(*, tenant: str, instrument: core.Instrument, by: str, reason:
         row = known or Instrument(symbol=instrument.symbol)
         row.take(instrument=instrument)
         _check_cross(instrument)
+        _check_filter(instrument.quote_filter)
         save_setting(tenant=tenant, row=row, by=by, reason=reason)
     return row
 
@@ -46,6 +49,7 @@ def put_instrument(*, tenant: str, instrument: core.Instrument, by: str, reason:
 def check_instrument(*, instrument: core.Instrument) -> None:
     """Raise ValidationError, naming the field and its limit, where a symbol could not be written."""
     row = Instrument.objects.filter(symbol=instrument.symbol).first() or Instrument(symbol=instrument.symbol)
+    _check_filter(instrument.quote_filter)
     row.take(instrument=instrument)
     row.full_clean()
     _check_cross(instrument)
@@ -56,6 +60,13 @@ def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     # A cross is taken once its legs are there.
     rows = sorted(selectors.all_instruments(), key=lambda row: bool(row.cross_kind))
     return retell_settings(tenant=tenant, rows=rows, by=by, mark=mark)
+
+
+def _check_filter(quote_filter: QuoteFilter | None) -> None:
+    """Raise ValidationError where a filter of quotes would believe anything, or nothing."""
+    if quote_filter is not None and (fault := filter_fault(quote_filter=quote_filter)):
+        field, text = fault
+        raise ValidationError({f"quote_filter.{field}": [text]})
 
 
 def _check_cross(instrument: core.Instrument) -> None:

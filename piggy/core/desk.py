@@ -102,7 +102,7 @@ class Desk:
         for instrument in state.instruments.values():
             if instrument.option:
                 desk._options.setdefault(instrument.option.underlying, set()).add(instrument.symbol)
-        desk.market.configure_crosses(instruments=state.instruments)
+        desk.market.configure_instruments(instruments=state.instruments, changed=state.instruments.values())
         for venue in state.venues.values():
             desk.market.configure(venue=venue)
         for command_id, request_hash, answer, order_id in memory.answers:
@@ -320,7 +320,7 @@ class Desk:
 
     def _configured_instrument(self, event: ev.InstrumentConfigured) -> None:
         self._pairs = currency_pairs(instruments=self.state.instruments.values())
-        self.market.configure_crosses(instruments=self.state.instruments)
+        self.market.configure_instruments(instruments=self.state.instruments, changed=(event.instrument,))
         self._rates.clear()
         if option := event.instrument.option:
             self._options.setdefault(option.underlying, set()).add(event.instrument.symbol)

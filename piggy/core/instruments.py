@@ -12,6 +12,8 @@ from functools import cache
 
 import msgspec
 
+from piggy.core.quotefilter import QuoteFilter, filter_fault
+
 DIGITS_MAX = 12
 TERM_MAX = Decimal(10) ** 12  # Beyond it a term means nothing, and exact arithmetic runs out of digits.
 
@@ -60,7 +62,8 @@ class CrossTerms(msgspec.Struct, frozen=True, kw_only=True):
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One tradable symbol and every step and bound that an order on it must respect.
 
-    With a `cross` it is a synthetic: priced off its legs and dealt by the house, for no venue is sent it.
+    With a `cross` it is a synthetic: priced off its legs and dealt by the house, for no venue is sent it. A
+    `quote_filter` says which of its quotes are not believed at once; without one the house's does.
     """
 
     symbol: str
@@ -78,6 +81,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     tradable: bool = True
     option: OptionTerms | None = None
     cross: CrossTerms | None = None
+    quote_filter: QuoteFilter | None = None
 
     @property
     def point(self) -> Decimal:
@@ -116,4 +120,6 @@ def instrument_fault(*, instrument: Instrument) -> tuple[str, str] | None:
     option = instrument.option
     if option is not None and not (option.strike.is_finite() and 0 < option.strike <= TERM_MAX):
         return "option", f"a strike is above 0, and at most {TERM_MAX}"
+    if instrument.quote_filter is not None and (fault := filter_fault(quote_filter=instrument.quote_filter)):
+        return f"quote_filter.{fault[0]}", fault[1]
     return None

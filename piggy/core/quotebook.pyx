@@ -350,10 +350,12 @@ cdef class QuoteTable:
                 self.touched.add(symbol)
 
     def configure_filter(self, *, symbol, quote_filter):
-        """Take the spike limit and recovery count of one symbol."""
+        """Take the spike limit and recovery count of one symbol, whoever quotes it by now."""
+        cdef QuoteBook book = self.books.get(symbol)
         self.filters[symbol] = quote_filter
-        for feed in self.book_of(symbol).feeds.values():
-            feed.configure_filter(quote_filter=quote_filter)
+        if book is not None:
+            for feed in book.feeds.values():
+                feed.configure_filter(quote_filter=quote_filter)
 
     def restore(self, *, venue, symbol, quote, reference, fault, good, believed=None):
         """Put one venue's feed of a symbol back as it was dumped; it is not a change."""

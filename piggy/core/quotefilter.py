@@ -19,7 +19,7 @@ from piggy.core.money import ZERO
 # Beyond these a number is no market's, and exact arithmetic with it runs out of digits.
 PRICE_MAX, SIZE_MAX = Decimal(10) ** 12, Decimal(10) ** 18
 BPS = Decimal(10_000)
-DAY_US = 86_400_000_000
+REFERENCE_AGE_MS_MAX, GOOD_TICKS_MAX = 86_400_000, 1_000
 # How far ahead of now a quote may be stamped; further, a clock was set back and its age is not known (INV-20).
 AHEAD_MS_MAX = 100
 
@@ -44,6 +44,18 @@ class QuoteFilter(msgspec.Struct, frozen=True, kw_only=True):
     spike_bps_max: Decimal = Decimal(300)
     reference_age_ms_max: int = 60_000
     good_ticks: int = 3
+
+
+def filter_fault(*, quote_filter: QuoteFilter) -> tuple[str, str] | None:
+    """Return (field, what is wrong) of a filter that would believe anything, or nothing; None for a good one."""
+    spike, age_ms, ticks = quote_filter.spike_bps_max, quote_filter.reference_age_ms_max, quote_filter.good_ticks
+    if not (spike.is_finite() and 0 < spike <= BPS):
+        return "spike_bps_max", f"a spike is a move of more than 0 and at most {BPS} basis points"
+    if not 1 <= age_ms <= REFERENCE_AGE_MS_MAX:
+        return "reference_age_ms_max", f"a quote is compared with one at most 1 to {REFERENCE_AGE_MS_MAX} ms old"
+    if not 1 <= ticks <= GOOD_TICKS_MAX:
+        return "good_ticks", f"from 1 to {GOOD_TICKS_MAX} good quotes end a quarantine"
+    return None
 
 
 def fault_of(*, quote: VenueQuote) -> Fault | None:

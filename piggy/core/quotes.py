@@ -19,9 +19,9 @@ from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel, BestQuote, VenueQuote
 from piggy.core.profiles import Profiles
 from piggy.core.quotebook import Feed, QuoteTable
-from piggy.core.quotefilter import BPS, Fault
+from piggy.core.quotefilter import BPS, Fault, QuoteFilter
 
-TWO = Decimal(2)
+TWO, HOUSE_FILTER = Decimal(2), QuoteFilter()
 
 
 class _Made(NamedTuple):
@@ -44,6 +44,12 @@ class Market(QuoteTable):
         self._made: dict[str, _Made] = {}
         # Whether some group's price is built of more than the best of each side.
         self.is_deep = False
+
+    def configure_instruments(self, *, instruments: Mapping[str, Instrument], changed: Iterable[Instrument]) -> None:
+        """Take the quote filters of those that `changed`, and the crosses there are among all `instruments` now."""
+        for instrument in changed:
+            self.configure_filter(symbol=instrument.symbol, quote_filter=instrument.quote_filter or HOUSE_FILTER)
+        self.configure_crosses(instruments=instruments)
 
     def configure_crosses(self, *, instruments: Mapping[str, Instrument]) -> None:
         """Make the crosses among all `instruments`, and no others, synthetics of two other symbols.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from apps.risk import selectors as risk
 from apps.risk.models import GroupLimits
 from apps.tenants.services import in_tenant
 from piggy.core.instruments import CrossKind, CrossTerms
+from piggy.core.quotefilter import QuoteFilter
 from tests.apps import records
 from tests.apps.dealing.desk_floor import symbol
 from tests.apps.policies.test_policies import BODIES, FULL, OWNERS, approve, staff, told
@@ -197,6 +199,32 @@ def test_a_cross_is_a_draft_of_two_people_out_of_a_table_and_its_faults_name_the
     with pytest.raises(ValidationError, match="all three"):
         set_up.cross_second = ""
         set_up.full_clean()
+
+
+def test_a_symbols_filter_of_quotes_comes_out_of_a_table_and_its_faults_name_their_cells(broker: None) -> None:
+    rows = services.as_table(kind=Kind.INSTRUMENT, policies=selectors.live_rows(kind=Kind.INSTRUMENT)).splitlines()
+    euro = dict(zip(rows[0].split(","), rows[1].split(","), strict=True))
+
+    def table(**cells: str) -> str:
+        wide = euro | {f"quote_filter.{name}": cell for name, cell in cells.items()}
+        return ",".join(wide) + "\n" + ",".join(wide.values()) + "\n"
+
+    for name, cell in (("spike_bps_max", "0"), ("spike_bps_max", "NaN"), ("good_ticks", "1001")):
+        assert [each[:2] for each in faults(Kind.INSTRUMENT, table(**{name: cell}))] == [(2, f"quote_filter.{name}")]
+    (made,) = bring(Kind.INSTRUMENT, table(spike_bps_max="25.5")).drafts
+    approve(made)
+    row = symbols.all_instruments().get(symbol=euro["symbol"])
+    assert row.to_core().quote_filter == QuoteFilter(spike_bps_max=Decimal("25.5"))
+    assert told()[-1].instrument == row.to_core()
+    live = selectors.live_rows(kind=Kind.INSTRUMENT)
+    assert bring(Kind.INSTRUMENT, services.as_table(kind=Kind.INSTRUMENT, policies=live)).drafts == []
+    row.filter_good_ticks = None
+    with pytest.raises(ValidationError, match="all three"):
+        row.full_clean()
+    fresh = symbol("EURJPY")
+    fresh.filter_spike_bps_max, fresh.filter_reference_age_ms_max, fresh.filter_good_ticks = Decimal(1), 0, 1
+    with pytest.raises(ValidationError, match="quote_filter.reference_age_ms_max"):
+        instruments.set_up_instrument(tenant="acorn", instrument=fresh, by="test")
 
 
 def upload(browser: Client, text: str) -> Any:
