@@ -19,6 +19,14 @@ from piggy.core.positions import Life
 from piggy.core.refunds import commission_back
 from piggy.core.state import Order
 
+# What a bust says as the fill did, and what besides where no leg says it.
+_SAME = (
+    *("order_id", "account_id", "fill_id", "symbol", "side", "quantity", "price", "raw_price", "book", "counterparty"),
+    *("cl_ord_id", "venue_fill_id", "position_id", "commission_accrued", "markup_revenue", "premium"),
+    *("guarantee_cost", "conversion_rate"),
+)
+_OWN = ("margin_percent", "news_lots", "news_percent", "news_until_us")
+
 
 def place_of(*, fill: FillOnRecord | ev.OrderFilled, seq: int, at_us: int) -> tuple[int, int]:
     """Return the event whose place a fill of event `seq` at `at_us` stands in, and its time: its own as a rule."""
@@ -52,32 +60,14 @@ def take_back(
         own=own_of(fill.realised, fill.realised_quote),
     )
     order, (place_seq, place_at_us) = moment.state.orders[fill.order_id], place_of(fill=fill, seq=seq, at_us=at_us)
+    gone = Charge(fill.commission_accrued, fill.commission)
     event = OrderFillBusted(
         supersedes=seq,
-        order_id=fill.order_id,
-        account_id=fill.account_id,
-        fill_id=fill.fill_id,
-        symbol=fill.symbol,
-        side=fill.side,
-        quantity=fill.quantity,
-        price=fill.price,
-        raw_price=fill.raw_price,
-        book=fill.book,
-        counterparty=fill.counterparty,
-        cl_ord_id=fill.cl_ord_id,
-        venue_fill_id=fill.venue_fill_id,
-        position_id=fill.position_id,
+        **{name: getattr(fill, name) for name in _SAME},
         position=restated.position,
         realised=restated.realised,
         realised_quote=restated.realised_quote,
-        commission=commission_back(
-            order=order, lots=fill.quantity, gone=Charge(fill.commission_accrued, fill.commission), execution=execution
-        ),
-        commission_accrued=fill.commission_accrued,
-        markup_revenue=fill.markup_revenue,
-        premium=fill.premium,
-        guarantee_cost=fill.guarantee_cost,
-        conversion_rate=fill.conversion_rate,
+        commission=commission_back(order=order, lots=fill.quantity, gone=gone, execution=execution),
         reason=reason,
         by=by,
         batch=batch,
@@ -89,14 +79,8 @@ def take_back(
     )
     if by:
         # What a venue takes back is still with the leg that dealt it; of what a person does, this is all there is.
-        event = msgspec.structs.replace(
-            event,
-            margin_percent=fill.margin_percent,
-            news_lots=fill.news_lots,
-            news_percent=fill.news_percent,
-            news_until_us=fill.news_until_us,
-            filled_at_us=at_us,
-        )
+        told = {name: getattr(fill, name) for name in _OWN}
+        event = msgspec.structs.replace(event, filled_at_us=at_us, **told)
     _leave(order=order, event=event, life=restated.life, execution=execution)
 
 
