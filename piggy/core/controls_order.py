@@ -143,11 +143,6 @@ def price_fresh(*, context: GateContext) -> Check:
     return at_most(code="P-11", value=context.age_ms, limit=limits.price_age_ms_max, text="the price is stale")
 
 
-def protection_price(*, side: Side, touch: Decimal, slippage_bps: Decimal) -> Decimal:
-    """Return the worst price that a market order may be filled at, unrounded: the caller cuts it to the tick inward."""
-    return touch * (BPS + side.sign * slippage_bps) / BPS
-
-
 def _away(price: Decimal | None, doubled_mid: Decimal) -> Decimal:
     """Return how far a price is from the mid, in percent of it; no price is no distance."""
     return ZERO if price is None else abs(TWO * price - doubled_mid) * HUNDRED / doubled_mid

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piggy.core.accounts import Group, TradingState
-from piggy.core.controls_order import protection_price
 from piggy.core.gate import Override, Permissions, Request
 from piggy.core.instruments import AssetClass
 from piggy.core.limits import Limits, UnableToSetLimit
@@ -178,9 +177,7 @@ def test_the_collar_looks_at_the_stop_price_too():
     assert refused(**stop, stop_price=D("1.08899")) == ["P-09"]
 
 
-def test_market_protection_is_the_touch_moved_by_the_slippage():
-    assert protection_price(side=Side.BUY, touch=D(2), slippage_bps=D(50)) == D("2.01")
-    assert protection_price(side=Side.SELL, touch=D(2), slippage_bps=D(50)) == D("1.99")
+def test_a_market_orders_own_bound_is_no_further_from_the_touch_than_its_group_may_slip():
     sell = {"type": OrderType.MARKET, "side": Side.SELL, "bid": D("1.1"), "ask": D("1.1")}
     assert refused(**sell, limit_price=D("1.09450")) == []
     assert refused(**sell, limit_price=D("1.09449")) == ["P-10"]

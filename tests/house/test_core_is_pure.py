@@ -15,7 +15,7 @@ ALLOWED = {"piggy", "msgspec", "numpy", "__future__", *sys.stdlib_module_names}
 BANNED = {"time", "random", "os", "secrets", "socket", "threading", "asyncio", "logging", "uuid", "sys", "pathlib"}
 CLOCKS = {"now", "today", "utcnow", "time_ns", "monotonic"}
 # Files whose numbers are measures and not money: statistics of feeds and option theory.
-FLOAT_FREE = ("money", "ledger", "positions", "orders", "commands", "events", "accounts", "margin", "matching", "desk")
+FLOAT_FREE = ("money", "ledger", "positions", "orders", "commands", "events", "accounts", "margin", "crossing", "desk")
 
 
 def imports(source: Source) -> set[str]:
