@@ -50,6 +50,12 @@ def switched_off() -> list[Tenant]:
         return list(Tenant.objects.filter(is_active=False).exclude(schema_name=settings.TENANT_TEMPLATE_SCHEMA))
 
 
+def why_off() -> dict[str, str]:
+    """Return why each of `switched_off` is, in a line, by schema name."""
+    lines = {each.schema_name: " ".join(each.setup_error.split()) for each in switched_off()}
+    return {schema: line or "being removed" for schema, line in lines.items()}
+
+
 def is_suspended(*, schema: str) -> bool:
     """May this broker's clients do nothing but close?"""
     with schema_context("public"):

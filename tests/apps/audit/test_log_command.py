@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from apps.audit import selectors
+from apps.tenants.services import NoSuchTenant, named_tenants
 from piggy.messaging import tree_heads, witness
 from piggy.messaging.log_pages import UnableToRead
 from piggy.messaging.witness import Seen
@@ -86,6 +88,50 @@ def test_a_log_that_cannot_be_read_to_its_end_leaves_no_file_of_its_beginning(
     with pytest.raises(CommandError, match="event 2 is altered"):
         call_command("log", "export", "--tenant", "acorn", "--output", str(tmp_path / "log.jsonl"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_f_27_the_log_of_a_broker_that_is_switched_off_is_checked_and_read_and_that_it_is_off_is_said(
+    book: Book, owner_sql: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("apps.audit.management.commands.log.become_owner", lambda: None)
+    book.write(*trades(1))
+    off = "update public.tenants_tenant set is_active = {}, setup_error = '{}' where schema_name = 'acorn'"
+    owner_sql(off.format("false", "Wrong:\n no such column"))
+    said = "acorn is switched off: Wrong: no such column"
+    try:
+        for words in (["verify", "--tenant", "acorn"], ["verify"], ["show", "--tenant", "acorn"]):
+            call_command("log", *words)
+            told = capsys.readouterr()
+            assert said in told.err
+            assert ("acorn: whole" if words[0] == "verify" else '"seq": 1') in told.out
+        call_command("log", "export")
+        assert capsys.readouterr() == ("", ""), "nobody asked for it by name"
+        with pytest.raises(CommandError, match=said) as refused:
+            call_command("log", "rebuild", "--tenant", "acorn")
+        assert refused.value.returncode == 3
+        with pytest.raises(NoSuchTenant, match=said):
+            named_tenants(schema="acorn")
+    finally:
+        owner_sql(off.format("true", ""))
+
+
+def test_f_27_a_log_that_cannot_be_read_at_all_keeps_no_other_from_being_checked(
+    book: Book, birch: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book.write(*trades(1))
+    verify, missing = selectors.verify, psycopg.errors.UndefinedTable("there is no event_log")
+    monkeypatch.setattr(
+        selectors, "verify", lambda **asked: _raise(missing) if asked["tenant"] == "acorn" else verify(**asked)
+    )
+    with pytest.raises(CommandError, match="not whole: acorn$"):
+        call_command("log", "verify")
+    told = capsys.readouterr().out
+    assert "acorn: CANNOT BE READ: there is no event_log" in told
+    assert "birch: whole" in told
+
+
+def _raise(error: Exception) -> Any:
+    raise error
 
 
 def test_two_brokers_are_exported_into_one_file(book: Book, birch: Any, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 
-from apps.tenants import services
+from apps.tenants import selectors, services
 from apps.tenants.models import Domain, Tenant
 
 NEW = ("tenant", "create")
@@ -56,3 +57,17 @@ def test_it_is_refused_by_name_and_limit_and_nothing_is_made(
 def test_the_broker_that_is_named_is_the_only_one_whatever_its_shard(acorn: Any) -> None:
     assert services.named_tenants(schema="acorn", shard="elsewhere") == ["acorn"]
     assert services.named_tenants() == ["acorn", "birch"] and services.named_tenants(shard="elsewhere") == []
+
+
+def test_a_broker_is_made_in_a_session_that_no_further_one_is_made_in(
+    acorn: Any, owner_sql: Callable[..., list[Any]]
+) -> None:
+    """What PostgreSQL planned for one would slow down the next, and the fiftieth most."""
+    try:
+        call_command(*NEW, "elm", "--domain", "elm.localhost", stdout=StringIO())
+        assert connection.connection is None
+        assert "elm" in selectors.active_schemas()
+    finally:
+        for table, column in (("domain", "domain"), ("tenant", "schema_name")):
+            owner_sql(f"delete from public.tenants_{table} where {column} like 'elm%'")
+        owner_sql("drop schema if exists elm cascade")

@@ -23,7 +23,7 @@ from django.db import Error
 
 from apps.audit import selectors
 from apps.common.times import microseconds
-from apps.tenants.selectors import active_schemas
+from apps.tenants.selectors import active_schemas, why_off
 from apps.tenants.services import become_owner
 from piggy.messaging import tree_heads, witness
 from piggy.messaging.log_pages import UnableToRead
@@ -81,11 +81,8 @@ class Command(BaseCommand):
         try:
             if options["verb"] == "rebuild":
                 become_owner()
-            known = active_schemas()
-            if options["tenant"] and options["tenant"] not in known:
-                raise CommandError(f"There is no broker {options['tenant']!r}.", returncode=USAGE)
             # A list, so that one bad log does not keep the others from being looked at.
-            bad = [tenant for tenant in ([options["tenant"]] if options["tenant"] else known) if verb(tenant, options)]
+            bad = [tenant for tenant in self._asked(options) if verb(tenant, options)]
             sys.stdout.flush()
             if self._part:
                 # No file that came meanwhile is replaced, or added to, which would hold the same events twice.
@@ -105,9 +102,30 @@ class Command(BaseCommand):
         if bad:
             raise CommandError(f"not whole: {', '.join(bad)}", returncode=BAD)
 
+    def _asked(self, options: dict[str, Any]) -> list[str]:
+        """Return whose logs are meant; one that nobody serves is still a record, and is read where it is named."""
+        known, off, named = active_schemas(), why_off(), options["tenant"]
+        if named and named not in known and named not in off:
+            raise CommandError(f"There is no broker {named!r}.", returncode=USAGE)
+        if named in off and options["verb"] == "rebuild":
+            raise CommandError(f"{named} is switched off: {off[named]}", returncode=BAD)
+        asked = [named] if named else [*known, *(off if options["verb"] == "verify" else ())]
+        for tenant in asked:
+            if tenant in off:
+                self.stderr.write(f"{tenant} is switched off: {off[tenant]}")
+        return asked
+
     def _verify(self, tenant: str, options: dict[str, Any]) -> bool:
         home = Path(settings.PIGGY_HOME)
         trusted = options["key"] or tree_heads.public_key(key=tree_heads.signing_key(home=home))
+        try:
+            return self._is_bad(tenant, home, trusted)
+        except (psycopg.ProgrammingError, witness.UnableToReadWitness) as error:
+            # As where its schema could not be migrated: the others are looked at all the same.
+            self.stdout.write(f"{tenant}: CANNOT BE READ: {str(error).strip()}")
+            return True
+
+    def _is_bad(self, tenant: str, home: Path, trusted: str) -> bool:
         began_s = time.perf_counter()
         found = selectors.verify(tenant=tenant, trusted=trusted)
         took = f"{found.events} events, {found.heads} signed heads, {time.perf_counter() - began_s:.1f} s"

@@ -44,8 +44,9 @@ class Command(BaseCommand):
         if options["verb"] == "list":
             for tenant in selectors.active_tenants():
                 self.stdout.write(f"{tenant.schema_name}\t{tenant.name}\t{tenant.shard}")
+            reasons = selectors.why_off()
             for tenant in selectors.switched_off():
-                self.stdout.write(f"{tenant.schema_name}\t{tenant.name}\tOFF: {tenant.setup_error or 'being removed'}")
+                self.stdout.write(f"{tenant.schema_name}\t{tenant.name}\tOFF: {reasons[tenant.schema_name]}")
             return
         if options["verb"] == "move":
             self._move(options["schema"], options["target"], may_wait=options["unserved"])
