@@ -6,7 +6,8 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -21,15 +22,17 @@ log = logging.getLogger(__name__)
 
 NEWEST = "SELECT coalesce(max(seq), 0) FROM {schema}.engine_snapshot WHERE fold = %s AND part = 0"
 OWN = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL", "TZ")
-# After a keeper that failed, its tenant waits for this many more events.
-RETRY_EVENTS = 10_000
+# How long a tenant waits after a keeper that failed; twice as long after each further one.
+RETRY_S_MIN, RETRY_S_MAX = 30.0, 3_600.0
 
 
 class Housekeeping:
     """At most one keeper runs at a time; the engine's own work comes first."""
 
-    def __init__(self, *, config: EngineConfig) -> None:
+    def __init__(self, *, config: EngineConfig, mono_s: Callable[[], float] = time.monotonic) -> None:
         self._config = config
+        self._mono_s = mono_s
+        self._failed: dict[str, tuple[int, float]] = {}
         self._kept: dict[str, int] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._running = ("", 0)
@@ -46,9 +49,10 @@ class Housekeeping:
             return
         for tenant in self._kept.keys() - tips.keys():
             del self._kept[tenant]
+            self._failed.pop(tenant, None)
         for tenant in tips.keys() - self._kept.keys():
             self._kept[tenant] = await self._newest(connection, tenant)
-        looked_at = [tenant for tenant in tips if not (follows and self._kept[tenant])]
+        looked_at = [tenant for tenant in tips if not (follows and self._kept[tenant]) and self._is_due(tenant)]
         grown = {tenant: tips[tenant].seq - self._kept[tenant] for tenant in looked_at}
         tenant = max(grown, key=lambda each: grown[each], default="")
         if tenant and grown[tenant] >= self._config.snapshot_events:
@@ -60,6 +64,16 @@ class Housekeeping:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "piggy.engine.keeper", tenant, env=self._environment(), start_new_session=True
             )
+
+    def has_first(self, *, tips: Mapping[str, Tip]) -> bool:
+        """Tell whether no log waits for its first snapshot of this program; one whose keeper failed waits for none.
+
+        As of the last look.
+        """
+        return all(
+            tip.seq < self._config.snapshot_events or self._kept.get(tenant) or tenant in self._failed
+            for tenant, tip in tips.items()
+        )
 
     async def stop(self) -> None:
         """End a keeper that runs; what it did not commit never was."""
@@ -75,11 +89,19 @@ class Housekeeping:
             return False
         tenant, seq = self._running
         if code:
-            log.error("keeper failed", extra={"tenant": tenant, "exit_code": code})
-            seq += RETRY_EVENTS - self._config.snapshot_events
-        self._kept[tenant] = seq
+            times = self._failed.get(tenant, (0, 0.0))[0] + 1
+            self._failed[tenant] = times, self._mono_s()
+            log.error("keeper failed", extra={"tenant": tenant, "exit_code": code, "times": times})
+        else:
+            self._failed.pop(tenant, None)
+            self._kept[tenant] = seq
         self._process = None
         return True
+
+    def _is_due(self, tenant: str) -> bool:
+        """Whether the tenant's last keeper did not fail, or that is long enough ago."""
+        times, at_s = self._failed.get(tenant, (0, 0.0))
+        return not times or self._mono_s() - at_s >= min(RETRY_S_MAX, RETRY_S_MIN * 2 ** min(times - 1, 16))
 
     async def _newest(self, connection: psycopg.AsyncConnection[Any], tenant: str) -> int:
         query = sql.SQL(NEWEST).format(schema=sql.Identifier(tenant))

@@ -123,8 +123,9 @@ class Term:
                 except UnableToHoldLease:
                     await warm.follow(connection=reader)
                     await self._housekeeping.look(connection=reader, tips=warm.tips, follows=True)
-                    # From now on a deploy may end the other engine.
-                    if warm.has_prices() or time.monotonic() > cold_until_s:
+                    # From now on a deploy may end the other engine; the one after it must not read a log from zero.
+                    has_prices = warm.has_prices() or time.monotonic() > cold_until_s
+                    if has_prices and self._housekeeping.has_first(tips=warm.tips):
                         self.status.state = "STANDBY"
                     await asyncio.sleep(STANDBY_S)
                 else:

@@ -238,9 +238,10 @@ async def test_an_engine_has_its_log_kept_when_it_has_grown_enough(
 
 
 async def test_who_follows_has_the_first_snapshot_of_its_own_program_made_and_no_other(
-    ground: Ground, shard: str, tenant: str, tmp_path: Path
+    ground: Ground, shard: str, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F-27: before a deploy's new engine takes over, or whoever starts after it would read the log from zero."""
+    monkeypatch.setattr("piggy.engine.term.PRICES_S_MAX", 0)
     client = Client(redis_url=ground.services.redis_url)
     keeps_none = replace(ground.config(shard=shard), snapshot_events=10**9, home=tmp_path)
     follows = Term(config=replace(keeps_none, snapshot_events=5, holder="next"), clock=Clock(), status=Status())
@@ -250,8 +251,10 @@ async def test_who_follows_has_the_first_snapshot_of_its_own_program_made_and_no
         await open_desk(client, tenant)
         following = asyncio.create_task(serve(term=follows))
         async with asyncio.timeout(30):
-            while (found := await snapshot_store.newest(**place)) is None:
-                await asyncio.sleep(0.2)
+            while follows.status.state != "STANDBY":
+                await asyncio.sleep(0)
+        found = await snapshot_store.newest(**place)
+        assert found is not None, "a deploy that waits for /warmz would end an engine too soon"
         assert found.tip.seq >= 5
         assert follows.loop is None
         while not follows._housekeeping._is_free():

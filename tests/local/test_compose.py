@@ -125,3 +125,5 @@ def test_a_second_engine_waits_for_the_lease_of_the_first() -> None:
     first, second = SERVICES["engine"], SERVICES["engine-standby"]
     assert first["environment"]["PIGGY_SHARD"] == second["environment"]["PIGGY_SHARD"]
     assert "/warmz" in " ".join(second["healthcheck"]["test"])
+    # Or `--wait` gives up on a new program that reads a long log from its first event.
+    assert second["healthcheck"]["start_period"] == "30m"
