@@ -82,6 +82,7 @@ from piggy.core.verdicts import VenueConsidered as VenueConsidered
 from piggy.core.verdicts import Verdict as Verdict
 from piggy.core.verdicts import told_checks as told_checks
 from piggy.core.verdicts import told_decision as told_decision
+from piggy.core.verdicts import told_to_client as told_to_client
 from piggy.core.verdicts import told_verdict as told_verdict
 
 
@@ -141,11 +142,12 @@ class TradingStateChanged(Event, frozen=True, kw_only=True):
 
 
 class CommandRefused(Event, frozen=True, kw_only=True):
-    """A command other than an order could not be carried out; state is unchanged."""
+    """A command other than an order could not be carried out; state is unchanged. `reasons` are the gate's, if any."""
 
     code: str
     field: str
     text: str
+    reasons: tuple[Check, ...] = ()
 
 
 class AccountCredited(Event, frozen=True, kw_only=True):

@@ -125,7 +125,8 @@ def amend(*, command: AmendOrder, moment: Moment) -> Events:
     verdict = admission.verdict
     if not verdict.passed:
         first, account_id = verdict.reasons[0], command.account_id
-        refused = _refused(first.code, "order_id", "; ".join(dict.fromkeys(check.text for check in verdict.reasons)))
+        text = "; ".join(dict.fromkeys(check.text for check in verdict.reasons))
+        refused = ev.CommandRefused(code=first.code, field="order_id", text=text, reasons=verdict.reasons)
         denied = ev.AmendmentDenied(order_id=order.order_id, account_id=account_id, terms=terms, verdict=verdict)
         return [refused, denied, *_latch(verdict=verdict, account_id=account_id)]
     same_prices = (terms.limit_price, terms.stop_price) == (order.terms.limit_price, order.terms.stop_price)

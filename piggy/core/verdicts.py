@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 TOLD_KEPT = 1_024
+# What these ask is of tenant, firm and venues as well: how much they were sent, have open and lost today.
+_OF_OTHERS_TOO = ("P-14", "P-19", "P-20")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True, gc=False):
@@ -109,6 +111,16 @@ def packed(*, considered: Iterable[VenueConsidered | VenueRow]) -> bytes:
 def told_checks(*, checks: Iterable[Check]) -> list[dict[str, Any]]:
     """Return checks with the names of their fields, as pages and the API show them."""
     return [msgspec.structs.asdict(check) for check in checks]
+
+
+def told_to_client(*, checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Return checks as whoever they refused is shown them: figures of others than his own account are left out."""
+    return tuple(
+        msgspec.structs.replace(check, value="", limit="")
+        if check.code in _OF_OTHERS_TOO and not check.text.startswith("the account")
+        else check
+        for check in checks
+    )
 
 
 def told_verdict(*, verdict: Verdict) -> dict[str, Any]:

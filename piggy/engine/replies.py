@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from piggy.core.answers import STORAGE_FULL, Answer
-from piggy.core.events import OrderShadowed, told_checks
+from piggy.core.events import Check, OrderShadowed, told_checks, told_to_client
 from piggy.core.orders import OrderState
 from piggy.engine.exchanges import Response
 from piggy.engine.signals import UnableToAcceptSignal
@@ -28,7 +28,8 @@ def answered(answer: Answer | None) -> Response:
         refused = answer.refused
         if refused.code == STORAGE_FULL:
             return Response(503, _encode({"error": refused.code, "text": refused.text}), retry_after_s=1)
-        return said(422, {"error": refused.code, "field": refused.field, "text": refused.text, **repeat})
+        every = {"reasons": _reasons(refused.reasons)} if refused.reasons else {}
+        return said(422, {"error": refused.code, "field": refused.field, "text": refused.text, **every, **repeat})
     if answer.shadow is not None:
         return said(200, {**_shadowed(answer.shadow), **repeat})
     order = answer.order
@@ -48,7 +49,7 @@ def answered(answer: Answer | None) -> Response:
     }
     if order.state is not OrderState.DENIED:
         return said(200, told)
-    return said(422, {**told, "error": "DENIED", "reasons": told_checks(checks=order.reasons)})
+    return said(422, {**told, "error": "DENIED", "reasons": _reasons(order.reasons)})
 
 
 def _shadowed(shadow: OrderShadowed) -> dict[str, Any]:
@@ -61,8 +62,12 @@ def _shadowed(shadow: OrderShadowed) -> dict[str, Any]:
         "filled": _written(shadow.filled),
         "average_price": _written(shadow.average_price),
         "mode": shadow.routing.mode if shadow.routing else "",
-        "reasons": told_checks(checks=shadow.verdict.reasons),
+        "reasons": _reasons(shadow.verdict.reasons),
     }
+
+
+def _reasons(checks: tuple[Check, ...]) -> list[dict[str, Any]]:
+    return told_checks(checks=told_to_client(checks=checks))
 
 
 def _written(number: Decimal) -> str:

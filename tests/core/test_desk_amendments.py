@@ -57,6 +57,7 @@ def test_a_change_that_is_refused_is_recorded_with_every_reason_and_changes_noth
     events = amend(floor, quantity=D(2))
     assert names(events) == ["CommandRefused", "AmendmentDenied"]
     refused, denied = events
+    assert refused.reasons == denied.verdict.reasons
     assert codes(events) == ["P-08", "P-18"] and refused.code == "P-08"
     assert refused.text == "the order volume is too large; the net position is too large"
     assert denied.verdict.terms_hash == terms_hash(terms=denied.terms) and denied.terms.quantity == 2

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piggy.core.accounts import Group, TradingState
+from piggy.core.events import Check, told_to_client
 from piggy.core.gate import Override, Permissions, Request
 from piggy.core.instruments import AssetClass
 from piggy.core.limits import Limits, UnableToSetLimit
@@ -341,3 +342,15 @@ def test_the_gate_answers_whatever_it_is_asked(quantity, price, type_, side, net
     if verdict.passed:
         assert 0 < quantity <= 10
         assert price is None or abs(price - D("1.1")) * 100 <= D("1.1") or type_ is OrderType.MARKET
+
+
+@pytest.mark.parametrize("code", ["P-14", "P-19", "P-20"])
+def test_a_client_is_shown_his_own_figures_and_nobody_elses(code):
+    own, firms = ((f"the {whose} is past it", "9", "8") for whose in ("account", "firm"))
+    checks = tuple(
+        Check(code=each, passed=False, text=text, value=value, limit=limit)
+        for each, (text, value, limit) in ((code, own), (code, firms), ("P-07", firms))
+    )
+    shown = told_to_client(checks=checks)
+    assert [(check.value, check.limit) for check in shown] == [("9", "8"), ("", ""), ("9", "8")]
+    assert [check.text for check in shown] == [check.text for check in checks]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from apps.trading.api.fields import DecimalText, ZonedTime
 from apps.trading.api.reasons import field_of
 from apps.trading.models import Order, Position
 from piggy.core.answers import OrderView
-from piggy.core.events import Check
+from piggy.core.events import Check, told_to_client
 from piggy.core.money import plain
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce
 
@@ -87,6 +88,8 @@ class ReasonOut(serializers.Serializer):
     code = serializers.CharField()
     field = serializers.CharField(allow_null=True)  # type: ignore[assignment]
     message = serializers.CharField()
+    value = serializers.CharField(allow_null=True)
+    limit = serializers.CharField(allow_null=True)
 
 
 class OrderOut(serializers.Serializer):
@@ -126,6 +129,8 @@ class DeniedOut(serializers.Serializer):
     code = serializers.CharField()
     field = serializers.CharField(allow_null=True)  # type: ignore[assignment]
     message = serializers.CharField()
+    value = serializers.CharField(allow_null=True, required=False)
+    limit = serializers.CharField(allow_null=True, required=False)
     request_id = serializers.CharField()
     errors = ReasonOut(many=True, required=False)  # type: ignore[assignment]
     order = OrderOut(required=False)
@@ -141,8 +146,8 @@ class OrderRowOut(OrderOut):
     @extend_schema_field(ReasonOut(many=True))
     def get_reasons(self, row: Order) -> list[dict[str, str | None]]:
         """Return the checks that the order did not pass."""
-        priced = row.limit_price is not None
-        return [_reason(check["code"], check["text"], has_limit_price=priced) for check in row.reasons or ()]
+        checks = [Check(**check) for check in row.reasons or ()]
+        return _reasons(checks, has_limit_price=row.limit_price is not None)
 
 
 class FillOut(serializers.Serializer):
@@ -203,9 +208,23 @@ def order_of_view(view: OrderView) -> dict[str, Any]:
 
 
 def reasons_of(checks: tuple[Check, ...], *, terms: OrderTerms) -> list[dict[str, str | None]]:
-    """Return the checks that were not passed, each with its code, the field it is about and a sentence."""
-    return [_reason(check.code, check.text, has_limit_price=terms.limit_price is not None) for check in checks]
+    """Return the checks that were not passed: code, the field it is about, a sentence, and its figures, if any."""
+    return _reasons(checks, has_limit_price=terms.limit_price is not None)
 
 
-def _reason(code: str, text: str, *, has_limit_price: bool) -> dict[str, str | None]:
-    return {"code": code, "field": field_of(code=code, text=text, has_limit_price=has_limit_price), "message": text}
+def reasons_of_change(checks: tuple[Check, ...], *, changes: Mapping[str, Any]) -> list[dict[str, str | None]]:
+    """Return the checks that an amendment did not pass, as `reasons_of` does; `changes` is what was asked for."""
+    return _reasons(checks, has_limit_price="limit_price" in changes or "stop_price" not in changes)
+
+
+def _reasons(checks: Iterable[Check], *, has_limit_price: bool) -> list[dict[str, str | None]]:
+    return [
+        {
+            "code": check.code,
+            "field": field_of(code=check.code, text=check.text, has_limit_price=has_limit_price),
+            "message": check.text,
+            "value": check.value or None,
+            "limit": check.limit or None,
+        }
+        for check in told_to_client(checks=checks)
+    ]

@@ -187,20 +187,22 @@ def _answered(request: Request, answer: Answer | None, *, done: int) -> Response
     if answer.refused is not None:
         if answer.refused.code == STORAGE_FULL:
             raise Unavailable(message=answer.refused.text, code=STORAGE_FULL, retry_after_s=DESK_AWAY_RETRY_S)
+        if answer.refused.reasons:
+            changes = request.data if isinstance(request.data, dict) else {}
+            return _denied(request, serializers.reasons_of_change(answer.refused.reasons, changes=changes))
         raise Refused(code=answer.refused.code, field=answer.refused.field or None, message=answer.refused.text)
     if answer.order is None:
         return Response(status=done)
     body = serializers.order_of_view(answer.order)
     if answer.order.state is OrderState.DENIED:
-        return _denied(request, body)
+        return _denied(request, body["reasons"], order=body)
     return Response(body, status=done, headers={"Location": f"/api/v1/orders/{answer.order.order_id}"})
 
 
-def _denied(request: Request, order: dict[str, Any]) -> Response:
+def _denied(request: Request, reasons: list[dict[str, str | None]], **order: Any) -> Response:
     """Name the first reason as every error does, and beside it all of them."""
-    reasons = order["reasons"]
     first = reasons[0] if reasons else {"code": "denied", "field": None, "message": "The desk refused."}
-    body = {**first, "request_id": _request_id(request), "errors": reasons, "order": order}
+    body = {**first, "request_id": _request_id(request), "errors": reasons, **order}
     return Response(body, status=status.HTTP_422_UNPROCESSABLE_ENTITY)
 
 

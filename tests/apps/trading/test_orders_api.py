@@ -95,6 +95,13 @@ def _answer(server: Any, heard: list[Any], stopped: threading.Event) -> None:
 
 
 def _decided(envelope: Any) -> Answer:
+    if isinstance(envelope.command, AmendOrder) and envelope.command.quantity == 6:
+        reasons = (
+            Check(code="P-09", passed=False, value="1.2", limit="1", text="the price is too far from the market"),
+            Check(code="P-08", passed=False, value="6", limit="5", text="the order volume is too large"),
+        )
+        refused = CommandRefused(code="P-09", field="order_id", text="too far; too large", reasons=reasons)
+        return Answer(command_id=envelope.command_id, refused=refused)
     if not isinstance(envelope.command, PlaceOrder):
         return Answer(command_id=envelope.command_id)
     terms = envelope.command.terms
@@ -104,7 +111,8 @@ def _decided(envelope: Any) -> Answer:
     denied = terms.quantity > 5
     reasons = (
         Check(code="P-05", passed=False, text="at most 5 lots"),
-        Check(code="P-17", passed=False, text="the free margin does not cover the order"),
+        Check(code="P-17", passed=False, value="60", limit="50", text="the free margin does not cover the order"),
+        Check(code="P-19", passed=False, value="9000", limit="8000", text="the firm's exposure is too large"),
     )
     view = OrderView(
         order_id="O1",
@@ -166,8 +174,29 @@ def test_a_denied_order_is_422_with_every_reason(alice: Api, desk: list[Any]) ->
     assert answer.status_code == 422
     body = answer.json()
     assert body["code"] == "P-05"
-    assert [reason["code"] for reason in body["errors"]] == ["P-05", "P-17"]
+    assert [reason["code"] for reason in body["errors"]] == ["P-05", "P-17", "P-19"]
+    assert [(reason["value"], reason["limit"]) for reason in body["errors"]] == [
+        (None, None),
+        ("60", "50"),
+        (None, None),
+    ]
     assert body["order"]["state"] == "denied"
+
+
+@pytest.mark.parametrize(("price", "field"), [("limit_price", "limit_price"), ("stop_price", "stop_price")])
+def test_a_refused_amendment_is_422_with_every_reason_too(
+    alice: Api, desk: list[Any], as_tenant: Any, price: str, field: str
+) -> None:
+    with as_tenant("acorn"):
+        records.write(records.credited(), records.accepted("O1"))
+        projector.catch_up(tenant="acorn")
+    answer = change(alice, "patch", "O1", {"quantity": "6", price: "1.09"})
+    body = answer.json()
+    assert (answer.status_code, body["code"], body["field"], body["value"], body["limit"]) == (
+        422, "P-09", field, "1.2", "1"
+    )  # fmt: skip
+    named = [(reason["code"], reason["field"], reason["value"], reason["limit"]) for reason in body["errors"]]
+    assert named == [("P-09", field, "1.2", "1"), ("P-08", "quantity", "6", "5")]
 
 
 def test_f_21_where_nothing_can_be_recorded_the_answer_is_503_and_names_it(alice: Api, desk: list[Any]) -> None:
