@@ -6,10 +6,8 @@ What a profile leaves unset it inherits: group and symbol, then group and '*', t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -17,13 +15,12 @@ from piggy.core.accounts import MARKUP_POINTS_MAX
 from piggy.core.bookbuild import BuildMode, PriceBuild, SpreadProfile, build_fault, spread_fault
 from piggy.core.commissions import Commission, commission_fault
 from piggy.core.money import ZERO
+from piggy.core.weeks import WeekWindow as WeekWindow
+from piggy.core.weeks import window_fault
 
 ANY_SYMBOL = "*"
-DAY_MINUTES = 1_440
 GUARANTEE_POINTS_MAX = Decimal(1_000_000)  # Beyond it a premium or a distance means nothing.
-WEEKDAYS = 7
 BPS = Decimal(10_000)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MarkupUnit(StrEnum):
@@ -38,28 +35,6 @@ class MarkupBand(msgspec.Struct, frozen=True, kw_only=True):
     ask: Decimal
     from_lots: Decimal = ZERO
     unit: MarkupUnit = MarkupUnit.POINTS
-
-
-class WeekWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """A time of the week in `zone`: from `start_minute` of each weekday (0 Monday) up to `end_minute`.
-
-    An end at or before the start is on the following day.
-    """
-
-    weekdays: tuple[int, ...]
-    start_minute: int
-    end_minute: int
-    zone: str = "UTC"
-
-    def covers(self, *, at_us: int) -> bool:
-        """Return whether the window is open at `at_us`, by the wall clock of its zone."""
-        local = (EPOCH + timedelta(microseconds=at_us)).astimezone(ZoneInfo(self.zone))
-        minute, weekday = local.hour * 60 + local.minute, local.weekday()
-        if self.start_minute < self.end_minute:
-            return weekday in self.weekdays and self.start_minute <= minute < self.end_minute
-        if minute >= self.start_minute:
-            return weekday in self.weekdays
-        return (weekday - 1) % 7 in self.weekdays and minute < self.end_minute
 
 
 class PriceSchedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,12 +156,6 @@ def _bands_fault(bands: tuple[MarkupBand, ...]) -> str:
 
 def _schedule_fault(schedule: PriceSchedule) -> str:
     for window in schedule.windows:
-        if not all(0 <= weekday < WEEKDAYS for weekday in window.weekdays):
-            return "a weekday is from 0, a Monday, to 6"
-        if not all(0 <= minute <= DAY_MINUTES for minute in (window.start_minute, window.end_minute)):
-            return "a window starts and ends within one day"
-        try:
-            ZoneInfo(window.zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            return f"no time zone is called {window.zone}"
+        if fault := window_fault(window=window):
+            return fault
     return _bands_fault(schedule.bands)

@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from piggy.core.routing_rules import WEEK_MINUTES, Conditions, RoutingPolicy, RoutingRule
+from piggy.core.weeks import DAY_MINUTES, WeekWindow
 
 _LISTS = ("accounts", "owners", "groups", "symbols")
 _AT_LEAST = ("lots_min", "exposure_lots_min", "markout_score_min")
@@ -88,8 +89,16 @@ def _covers(wide: Conditions, narrow: Conditions) -> bool:
         all(not allowed or (some and set(some) <= set(allowed)) for allowed, some in lists)
         and all(_no_higher(getattr(wide, name), getattr(narrow, name)) for name in _AT_LEAST)
         and all(_no_lower(getattr(wide, name), getattr(narrow, name)) for name in _AT_MOST)
-        and all(any(low <= start and end <= high for low, high in _spans(wide)) for start, end in _spans(narrow))
+        and _covers_times(wide, narrow)
     )
+
+
+def _covers_times(wide: Conditions, narrow: Conditions) -> bool:
+    if wide.windows and wide.windows == narrow.windows:
+        # Whatever their zones' clocks do, they are open together.
+        wide, narrow = (msgspec.structs.replace(each, windows=()) for each in (wide, narrow))
+    surely = _spans(wide, surely=True)
+    return all(any(low <= start and end <= high for low, high in surely) for start, end in _spans(narrow))
 
 
 def _meet(one: Conditions, other: Conditions) -> bool:
@@ -112,10 +121,25 @@ def _no_lower(wide: Decimal | None, narrow: Decimal | None) -> bool:
     return wide is None or (narrow is not None and wide >= narrow)
 
 
-def _spans(conditions: Conditions) -> list[tuple[int, int]]:
-    """Return the minutes of the week that the window holds, as spans within the week: all without one."""
+def _spans(conditions: Conditions, *, surely: bool = False) -> list[tuple[int, int]]:
+    """Return the minutes of the UTC week that may fit, or `surely` do, as spans within the week."""
     start, end = conditions.from_minute, conditions.to_minute
-    if start is None or end is None:
-        return [(0, WEEK_MINUTES)]
-    spans = [(start, end)] if start <= end else [(start, WEEK_MINUTES), (0, end)]
+    spans = [(0, WEEK_MINUTES)]
+    if start is not None and end is not None:
+        spans = [(start, end)] if start <= end else [(start, WEEK_MINUTES), (0, end)]
+    if conditions.windows:
+        opened = [span for window in conditions.windows for span in _open(window, surely)]
+        spans = [(max(low, start), min(high, end)) for low, high in spans for start, end in opened]
     return [(low, high) for low, high in spans if low < high]
+
+
+def _open(window: WeekWindow, surely: bool) -> list[tuple[int, int]]:
+    """Return the minutes of the UTC week in which a window is open: of another zone any may be, and none surely is."""
+    if window.zone != "UTC":
+        return [] if surely or not window.weekdays else [(0, WEEK_MINUTES)]
+    follows = 0 if window.start_minute < window.end_minute else DAY_MINUTES
+    spans: list[tuple[int, int]] = []
+    for day in window.weekdays:
+        start, end = day * DAY_MINUTES + window.start_minute, day * DAY_MINUTES + window.end_minute + follows
+        spans += [(start, min(end, WEEK_MINUTES)), (0, end - WEEK_MINUTES)]
+    return spans

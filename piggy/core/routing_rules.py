@@ -11,6 +11,7 @@ import msgspec
 
 from piggy.core.accounts import BookMode, Group
 from piggy.core.money import ZERO
+from piggy.core.weeks import WeekWindow, window_fault
 
 HUNDRED = Decimal(100)
 # Looking a member up in its enum class costs more than a comparison does, and every order asks.
@@ -39,7 +40,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
-    """All that are set must hold; a tuple holds when the value is in it. Times are minutes of the UTC week."""
+    """All that are set must hold; a tuple holds when the value is in it. Minutes are those of the UTC week.
+
+    Of `windows`, by the clocks of their own zones, one has to be open.
+    """
 
     accounts: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
@@ -52,6 +56,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     exposure_lots_min: Decimal | None = None
     margin_level_max_percent: Decimal | None = None
     markout_score_min: Decimal | None = None
+    windows: tuple[WeekWindow, ...] = ()
 
     def hold(self, *, situation: Situation) -> bool:
         """Return whether every condition that is set holds; what is not known holds no condition."""
@@ -64,6 +69,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
             and _at_least(s.lots, self.lots_min)
             and _at_most(s.lots, self.lots_max)
             and self._in_window(s.at_us)
+            and (not self.windows or any(window.covers(at_us=s.at_us) for window in self.windows))
             and _at_least(abs(s.uncovered_lots), self.exposure_lots_min)
             and _at_most(s.margin_level_percent, self.margin_level_max_percent)
             and _at_least(s.markout_score, self.markout_score_min)
@@ -208,6 +214,9 @@ def _conditions_fault(rule: RoutingRule) -> tuple[str, str] | None:
     if len(minutes) == 1:
         # A window with one end would be none, and the rule would hold all week.
         return "from_minute", f"rule {rule.name}: a window of the week has both its ends"
+    for window in conditions.windows:
+        if fault := window_fault(window=window):
+            return "windows", f"rule {rule.name}: {fault}"
     return None
 
 

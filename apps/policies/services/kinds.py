@@ -7,7 +7,7 @@ import typing
 from typing import Any
 
 # Minutes that people write as a time: of the week, of the day.
-OF_WEEK, OF_DAY = ("opens", "closes"), ("start_minute", "end_minute", "from_minute", "to_minute")
+OF_WEEK, OF_DAY = ("opens", "closes", "from_minute", "to_minute"), ("start_minute", "end_minute")
 # What a name ends in says what it counts.
 UNITS = {
     "_percent": "percent",
@@ -21,6 +21,8 @@ UNITS = {
     "_points": "points",
     "_points_min": "points",
     "_us": "UTC, as 2026-12-31 13:30",
+    "from_minute": "as Mon 22:00, UTC",
+    "to_minute": "as Fri 22:00, UTC; Sun 24:00 is the end",
     "_minute": "as 22:00, in its own zone",
     "_minutes": "minutes",
     "_turnover": "account currency a month",
