@@ -152,7 +152,8 @@ def _fault(context: GateContext) -> str | None:
     if not context.sane:
         return "every number must be finite, above zero and below a million million"
     terms, instrument = context.terms, context.instrument
-    if terms.quantity < instrument.lot_min or terms.quantity > instrument.lot_max:
+    too_small = terms.quantity < instrument.lot_min and not _closes_all(context)
+    if too_small or terms.quantity > instrument.lot_max:
         return f"the quantity must be from {instrument.lot_min} to {instrument.lot_max} lots"
     if terms.quantity % instrument.lot_step:
         return f"the quantity must be a multiple of {instrument.lot_step} lots"
@@ -163,6 +164,12 @@ def _fault(context: GateContext) -> str | None:
     if fault is None and (terms.take_profit is not None or terms.stop_loss is not None):
         return _exits_fault(context)
     return fault
+
+
+def _closes_all(context: GateContext) -> bool:
+    """Return whether nothing is left of what is held: a part, or a venue, may leave less than an order may have."""
+    held = context.position_net if context.closable is None else context.closable
+    return context.reduces and context.open_lots == abs(held)
 
 
 def _price_fault(terms: OrderTerms, tick: Decimal) -> str | None:
