@@ -30,6 +30,7 @@ from piggy.adapters.fix.config import SessionConfig
 from piggy.adapters.fix.inbound import UnknownSymbol, read_report
 from piggy.adapters.fix.messages import fields
 from piggy.adapters.fix.numbers import Next, of_file_store
+from piggy.adapters.fix.questions import STATUS
 from piggy.adapters.fix.session import FixSession, wall_us
 from piggy.adapters.interface import UnableToReadReport, UnableToSend
 from piggy.adapters.tracking import Unknowns
@@ -282,7 +283,7 @@ class FixLink(Link):
         )
 
     def _ask_status(self, row: VenueOrder) -> None:
-        if self.config.dialect.status_requests:
+        if self.config.dialect.status_requests and self.session.questions.is_taken(kind=STATUS):
             self.session.send(
                 outbound.status_request(
                     cl_ord_id=row.cl_ord_id, symbol=row.symbol, side=Side(row.side), config=self.config

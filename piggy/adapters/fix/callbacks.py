@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import wraps
@@ -10,6 +11,8 @@ from typing import Protocol, TypeVar
 import quickfix as fix
 
 from piggy.core.market import VenueStatus
+
+log = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
@@ -51,3 +54,13 @@ def later(seconds: float, work: Callable[[str], None], what: str) -> None:
     timer = threading.Timer(seconds, work, [what])
     timer.daemon = True
     timer.start()
+
+
+def parked(*, listener: Listener, venue: str, text: str, error: BaseException) -> None:
+    """Hand a message that could not be handled to who keeps it; fails only into the log."""
+    try:
+        log.error("callback failed, message parked", exc_info=error, extra={"venue": venue})
+        if text:
+            listener.on_parked(text=text, error=repr(error))
+    except BaseException:
+        log.exception("parking failed", extra={"venue": venue})

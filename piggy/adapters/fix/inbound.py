@@ -47,8 +47,6 @@ _REFRESH, HEAD_CHARACTERS = f"{SOH}35=X{SOH}", 32
 LEVELS_KEPT_EACH = 200
 # Of one symbol: the deepest books have some hundreds, so an LP with more takes nothing away.
 ENTRIES_MAX = 1_000
-# An LP whose quotes are nonsense sends thousands a second; a person needs to see a few.
-FAULTS_TOLD_MAX = 20
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)")
 
 

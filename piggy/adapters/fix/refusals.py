@@ -30,12 +30,12 @@ class Asked:
     def note(self, text: str) -> None:
         """Remember a message that leaves."""
         values = fields(text)
-        self._sent[values["34"]] = (values["35"], values.get("11", ""))
+        self._sent[values["34"]] = (values["35"], values.get("11") or values.get("262", ""))
         if len(self._sent) > ASKED_MAX:
             self._sent.popitem(last=False)
 
     def complete(self, text: str) -> str:
-        """Return a reject with the type and the ClOrdID of what it rejects; its own words come first."""
+        """Return a reject with the type and the id of what it rejects; its own words come first."""
         values = fields(text)
         kind, cl_ord_id = self._sent.get(values.get("45", ""), ("", ""))
         missing = {"372": kind, "379": cl_ord_id}

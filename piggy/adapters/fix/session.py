@@ -8,21 +8,21 @@ session is up and heard from, a repeated application message is never sent, and 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
 import quickfix as fix
 
 from piggy.adapters.fix import outbound
-from piggy.adapters.fix.callbacks import Listener, caught, later
+from piggy.adapters.fix.callbacks import Listener, caught, later, parked
 from piggy.adapters.fix.config import DICTIONARY_NAME, LISTING_S_MAX, SessionConfig, settings_text
 from piggy.adapters.fix.dictionary import write_loose
-from piggy.adapters.fix.inbound import FAULTS_TOLD_MAX, MarketDataBook
 from piggy.adapters.fix.logons import Logons
 from piggy.adapters.fix.messages import MARKET_DATA, MessageLog, fields
 from piggy.adapters.fix.messages import message as text_of
 from piggy.adapters.fix.numbers import SET_ASIDE, Next, Numbers
+from piggy.adapters.fix.questions import PRICES, STATUS, Questions
+from piggy.adapters.fix.quoted import Quoted
 from piggy.adapters.fix.refusals import BUSINESS_REJECT, Asked, unheard
 from piggy.adapters.fix.tradables import Tradables
 from piggy.core.market import VenueQuote, VenueState, VenueStatus
@@ -64,13 +64,7 @@ class FixSession(fix.Application):
         self.config = config
         self._listener = listener
         self._clock = clock
-        self._book = MarketDataBook(config=config)
-        self._book_lock = threading.Lock()
-        self._conflate = conflate
-        self._every: list[VenueQuote] = []
-        self._changed: dict[str, int] = {}
-        self._seen: dict[str, int] = {}
-        self._faults: set[str] = set()
+        self._quoted = Quoted(config=config, clock=clock, conflate=conflate)
         self._state = VenueState.CONNECTING
         self._text = "never connected"
         self._heard_at = 0.0
@@ -79,6 +73,7 @@ class FixSession(fix.Application):
         self._asked = Asked()
         self._logons = Logons()
         self.tradables = Tradables(config=config)
+        self.questions = Questions(config=config)
         self.market_data_messages = 0
         self.last: Next | None = None
         self._numbers = numbers
@@ -158,23 +153,17 @@ class FixSession(fix.Application):
             at_us=self._clock(),
             sequence_in=numbers.incoming,
             sequence_out=numbers.outgoing,
-            entries_in=self._book.taken,
+            entries_in=self._quoted.taken,
             alarm=self._logons.alarm(now_s=time.monotonic()),
         )
 
     def changed_quotes(self) -> list[VenueQuote]:
         """Return the books that changed since the last call: one a symbol, or every one in order of arrival."""
-        with self._book_lock:
-            if not self._conflate:
-                every, self._every = self._every, []
-                return every
-            changed, self._changed = self._changed, {}
-            return [self._book.quote(symbol=symbol, received_at_us=at) for symbol, at in changed.items()]
+        return self._quoted.changed()
 
     def all_quotes(self) -> list[VenueQuote]:
         """Return every book of the session as it stands, with the time it was last heard of."""
-        with self._book_lock:
-            return [self._book.quote(symbol=symbol, received_at_us=at) for symbol, at in self._seen.items()]
+        return self._quoted.all()
 
     def onCreate(self, session_id: fix.SessionID) -> None:
         """QuickFIX tells that the session exists."""
@@ -187,6 +176,7 @@ class FixSession(fix.Application):
         """
         self._heard_at = time.monotonic()
         self._subscriptions += 1
+        self.questions.begin()
         self._probe_id = f"{self._clock()}-{self._subscriptions}"
         self._turn(VenueState.CONNECTING, "logged on, recovering sequence numbers")
         self._probe(self._probe_id)
@@ -226,9 +216,8 @@ class FixSession(fix.Application):
             return
         self._subscriptions += 1
         request_id = f"{self.config.tenant}-{self._clock()}-{self._subscriptions}"
-        blocked = self.tradables.blocked
-        if symbols := [each.symbol for each in self.config.symbols if each.symbol not in blocked]:
-            self.send(outbound.market_data_request(symbols=symbols, request_id=request_id, config=self.config))
+        for text in self.questions.prices(request_id=request_id, blocked=self.tradables.blocked):
+            self.send(text)
 
     @caught
     def onLogout(self, session_id: fix.SessionID) -> None:
@@ -236,12 +225,7 @@ class FixSession(fix.Application):
         self._probe_id = ""
         self._logons.ended(now_s=time.monotonic())
         self.tradables.forget()
-        with self._book_lock:
-            self._book.clear()
-            # Of a session that takes orders its state says that nothing is quoted any more.
-            self._seen = dict.fromkeys(self._seen, self._clock()) if self.config.only_quotes else {}
-            self._changed = dict(self._seen)
-            self._faults.clear()
+        self._quoted.end()
         if self._state is not VenueState.DOWN:
             self._turn(VenueState.DOWN, "logged out or connection lost")
 
@@ -330,10 +314,24 @@ class FixSession(fix.Application):
             self._be_ready()
         elif kind == MASS_STATUS_REQUEST:
             log.info("the LP has no order of ours", extra={"venue": self.config.venue, "text": text})
+        elif kind == PRICES:
+            self._take_no_prices(whole)
+        elif kind == STATUS:
+            if self.questions.refused(kind=kind, text=text):
+                self._listener.on_parked(text=text, error="the LP does not answer what became of an order")
         elif fields(whole).get("379"):
             self._listener.on_report(text=whole)
         else:
             self._listener.on_parked(text=text, error="the LP rejected a message of ours")
+
+    def _take_no_prices(self, text: str) -> None:
+        """The LP refused a request for prices (35=Y, or a reject of it)."""
+        values = fields(text)
+        instead = self.questions.apart(request_id=values.get("262") or values.get("379", ""))
+        for each in instead:
+            self.send(each)
+        if not instead:
+            self._listener.on_parked(text=text, error="the LP refused a request for prices")
 
     def _take_listing(self, text: str) -> None:
         waited = self.tradables.waits
@@ -348,9 +346,7 @@ class FixSession(fix.Application):
         if not self.tradables.hear_session(text):
             return
         if self.tradables.shut:
-            with self._book_lock:
-                self._book.clear()
-                self._changed |= dict.fromkeys(self._seen, self._clock())
+            self._quoted.withdraw()
         elif self.ready:
             self._subscribe()
         self._turn(self._state, self.tradables.shut or "the LP's market is open")
@@ -358,20 +354,10 @@ class FixSession(fix.Application):
     def _take_quotes(self, text: str) -> None:
         if self.tradables.shut:
             return
-        received_at_us, blocked = self._clock(), self.tradables.blocked
-        with self._book_lock:
-            for symbol in self._book.apply(text):
-                if symbol in blocked:
-                    continue
-                self._changed[symbol] = self._seen[symbol] = received_at_us
-                if not self._conflate:
-                    self._every.append(self._book.quote(symbol=symbol, received_at_us=received_at_us))
-            faults = [each for each in self._book.faults if each not in self._faults]
-            self._book.faults.clear()
+        faults = self._quoted.take(text=text, blocked=self.tradables.blocked)
         self.market_data_messages += 1
-        if faults and len(self._faults) < FAULTS_TOLD_MAX:
-            self._faults.update(faults)
-            self._listener.on_parked(text=text, error=f"quotes that cannot be used: {'; '.join(faults)}")
+        if faults:
+            self._listener.on_parked(text=text, error=f"quotes that cannot be used: {faults}")
 
     def _stand_apart(self, text: str) -> None:
         """One side lost its sequence numbers (F-05, F-10): nothing is reset, fills would be lost; a person decides."""
@@ -384,16 +370,12 @@ class FixSession(fix.Application):
 
     def park(self, *, text: str, error: BaseException) -> None:
         """Keep a message that could not be handled; fails only into the log."""
-        try:
-            log.error("callback failed, message parked", exc_info=error, extra={"venue": self.config.venue})
-            if text:
-                self._listener.on_parked(text=text, error=repr(error))
-        except BaseException:
-            log.exception("parking failed", extra={"venue": self.config.venue})
+        parked(listener=self._listener, venue=self.config.venue, text=text, error=error)
 
 
 _OF_SESSION: dict[str, Callable[[FixSession, str], None]] = {
     BUSINESS_REJECT: FixSession._take_reject,
+    "Y": FixSession._take_no_prices,
     "y": FixSession._take_listing,
     "h": FixSession._take_session_status,
 }

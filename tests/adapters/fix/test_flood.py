@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from piggy.adapters.fix.session import FAULTS_TOLD_MAX, FixSession
+from piggy.adapters.fix.quoted import FAULTS_TOLD_MAX
+from piggy.adapters.fix.session import FixSession
 from tests.adapters.fix.test_inbound import config, execution, text
 
 TICKS = int(os.environ.get("FLOOD_TICKS", "5000"))

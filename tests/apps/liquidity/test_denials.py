@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,17 @@ def commands(client: Any) -> list[Any]:
         envelope = codec.decode_envelope(entry[streams.FIELD])
         found[envelope.command_id] = envelope.command
     return list(found.values())
+
+
+def test_an_lp_that_takes_no_status_requests_is_asked_no_more(lp: RawLp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would leave one more message before people; the order stays in doubt until the LP or a person settles it."""
+    monkeypatch.setattr("apps.liquidity.worker.link.ASK_AGAIN_S", 0.1)
+    asked = lp.wait("H", count=3)
+    lp.say("j", f"45={asked['34']}|372=H|380=3|58=unsupported message type|")
+    time.sleep(1)
+    count = len(lp.of("H"))
+    time.sleep(1)
+    assert len(lp.of("H")) == count
 
 
 def test_an_order_that_the_lp_does_not_know_at_first_is_asked_about_again(
