@@ -17,6 +17,7 @@ from piggy.core import accounts as core
 FIX = "fix"
 STEP = re.compile(r"(?=.*[1-9])\d{1,6}(\.\d{1,8})?", re.ASCII)
 PORT = re.compile(r"[1-9]\d{0,4}", re.ASCII)
+WORDS = re.compile(r"[ -~]*")
 NAME_MAX = 20
 NAME = RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", "Use letters, digits, - and _.")
 REST_URL = RegexValidator(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z", "An address that begins with https://.")
@@ -97,6 +98,8 @@ class LiquidityProvider(models.Model):
                 raise ValidationError({field: "A FIX session needs this."})
         if not isinstance(self.settings, dict) or not all(isinstance(text, str) for text in self.settings.values()):
             raise ValidationError({"settings": 'Texts by name, as {"name": "text"}.'})
+        if self.kind == FIX:
+            self._require_words()
         for field in ("drop_copy_port", "quotes_port"):
             if not PORT.fullmatch(self.settings.get(field, "1")):
                 raise ValidationError({"settings": f"{field}: a port's number."})
@@ -106,6 +109,14 @@ class LiquidityProvider(models.Model):
             raise ValidationError({"name": f"With a drop copy it has fewer than {NAME_MAX} letters."})
         if not STEP.fullmatch(self.settings.get("lot_step", "0.01")):
             raise ValidationError({"settings": 'lot_step: the smallest step in lots, as "0.01".'})
+
+    def _require_words(self) -> None:
+        """What goes into a field of FIX is one line of plain characters. Raises ValidationError."""
+        own = {name: getattr(self, name) for name in ("sender_comp_id", "target_comp_id", "username", "account")}
+        for name, text in (*own.items(), *self.settings.items()):
+            if not WORDS.fullmatch(text):
+                field = name if name in own else "settings"
+                raise ValidationError({field: f"{name}: letters, digits, signs and blanks in one line."})
 
     @property
     def reference(self) -> str:

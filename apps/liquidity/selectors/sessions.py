@@ -87,6 +87,7 @@ def _with_others(provider: LiquidityProvider, *, tenant: str, home: Path) -> Ses
         home=home / tenant / provider.name,
         symbols=_mappings(provider),
         dialect=_dialect(provider),
+        account=provider.account,
         username=provider.username,
         credential_version=sum(row.version for row in provider.credentials.all()),
         heartbeat_s=provider.heartbeat_s,

@@ -76,7 +76,8 @@ DIALECTS = {
 
 
 class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One FIX session of one tenant; `home` is its own folder for sequence numbers and logs.
+    """One FIX session of one tenant; `home` is its own folder for sequence numbers and logs, `account` (1) what orders
+    are booked to where the LP keeps several for us.
 
     `drop_copy` is the session on which the LP repeats its reports, if it has one; that one only listens (`listens`).
     `quotes` is the one on which it quotes, where this one takes orders only; nothing else is said there
@@ -92,6 +93,7 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     home: Path
     symbols: tuple[SymbolMapping, ...]
     dialect: Dialect = Dialect()
+    account: str = ""
     username: str = ""
     password: str = ""
     credential_version: int = 0

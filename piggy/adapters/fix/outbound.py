@@ -34,10 +34,11 @@ def new_order(*, child: ChildOrderCreated, config: SessionConfig, at_us: int, te
         raise UnableToTranslate(f"{config.venue} takes no time in force, and so no order that is all or nothing.")
     units = units_of(lots=child.quantity, mapping=_mapping(config, child.symbol), terms=terms)
     price = price_of(price=child.limit_price, side=child.side, terms=terms)
+    account = f"1={config.account}{SOH}" if config.account else ""
     force = f"59={_TIMES_IN_FORCE[child.time_in_force]}{SOH}" if config.dialect.time_in_force else ""
     return message(
         "D",
-        f"11={child.cl_ord_id}{SOH}{_instrument(config, child.symbol)}54={_SIDES[child.side]}{SOH}"
+        f"11={child.cl_ord_id}{SOH}{account}{_instrument(config, child.symbol)}54={_SIDES[child.side]}{SOH}"
         f"60={stamp(at_us)}{SOH}38={units}{SOH}40=2{SOH}44={price}{SOH}{force}",
     )
 

@@ -65,6 +65,13 @@ def test_orders_changes_and_questions_are_of_the_standard() -> None:
     assert strict(outbound.mass_quote_ack(quote_id="q1"))["117"] == "q1"
 
 
+def test_an_order_names_the_account_that_it_is_booked_to_where_the_lp_keeps_several() -> None:
+    assert "1" not in fields(outbound.new_order(child=CHILD, config=CONFIG, at_us=AT_US))
+    several = structs.replace(CONFIG, account="FX 7")
+    assert strict(outbound.new_order(child=CHILD, config=several, at_us=AT_US))["1"] == "FX 7"
+    assert strict(outbound.replace(child=CHILD, change=1, config=several, at_us=AT_US))["1"] == "FX 7"
+
+
 def test_what_we_ask_about_and_deny_is_of_the_standard() -> None:
     listed = strict(outbound.security_list_request(request_id="r1", config=CONFIG))
     assert (listed["320"], listed["559"]) == ("r1", "4")

@@ -53,6 +53,7 @@ def test_an_lp_that_parts_prices_from_orders_has_two_sessions(provider: Any) -> 
     named = (quotes.sender_comp_id, quotes.target_comp_id, quotes.port, quotes.sender_sub_id, quotes.target_sub_id)
     assert named == ("ACORN-MD", "LP1-MD", 9201, "desk", "MD")
     assert (orders.sender_sub_id, orders.target_sub_id, orders.resets_at_logon) == ("desk", "OM", False)
+    assert config_of(provider, account="FX-7").account == "FX-7"
     assert config_of(provider, settings={"resets_at_logon": "yes"}).resets_at_logon
     assert not config_of(provider, dialect="ctrader", settings={"resets_at_logon": "no"}).resets_at_logon
 
@@ -63,6 +64,20 @@ def test_an_lp_that_parts_prices_from_orders_has_two_sessions(provider: Any) -> 
 def test_settings_of_a_session_that_mean_nothing_are_refused_by_name(provider: Any, settings: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match=next(iter(settings))):
         config_of(provider, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("account", "7\x0144=9"),
+        ("sender_comp_id", "A\nResetOnLogon=Y"),
+        ("username", "é"),
+        ("settings", {"target_sub": "T\x0138=9"}),
+    ],
+)
+def test_what_would_end_a_field_of_fix_stands_in_none(provider: Any, field: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=field):
+        config_of(provider, **{field: value})
 
 
 def test_prices_come_on_their_own_session_and_go_with_it(provider: Any, tmp_path: Path) -> None:
