@@ -143,7 +143,7 @@ def set_limits(*, state: State, group: str) -> None:
     if group in state.groups:
         change = state.limit_changes.get(group)
         own = own_limits(state=state, group=group)
-        state.effective_limits[group] = change.for_group(group=state.groups[group]) if change else own
+        state.effective_limits[group] = change.over(own=own) if change else own
 
 
 CONTROL_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {

@@ -127,7 +127,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class LimitChange(msgspec.Struct, frozen=True, kw_only=True):
     """P-28: an intraday change of limits; from `reverts_at_us`, by the end of the day, the group's own hold again.
 
-    With `whole` it also stands for what the group's settings say, where it says anything of that.
+    It stands for what differs in `after` from `before`, with `whole` also where the group's settings say it.
     """
 
     before: Limits
@@ -139,13 +139,14 @@ class LimitChange(msgspec.Struct, frozen=True, kw_only=True):
     reverts_at_us: int
     whole: bool = False
 
-    def for_group(self, *, group: Group) -> Limits:
-        """Return what the group's orders are held against while this lasts."""
-        limits = self.after.for_group(group=group)
-        if not self.whole:
-            return limits
-        said = {name: value for name in OF_THE_GROUP if (value := getattr(self.after, name)) is not None}
-        return msgspec.structs.replace(limits, **said)
+    def over(self, *, own: Limits) -> Limits:
+        """Return what orders are held against while this lasts: a group's `own` limits now, but for what it changes."""
+        before, after = msgspec.structs.asdict(self.before), msgspec.structs.asdict(self.after)
+        changed = {name: value for name, value in after.items() if value != before[name]}
+        left_out = [name for name in OF_THE_GROUP if not self.whole or after[name] is None]
+        for name in ("version", *left_out):
+            changed.pop(name, None)
+        return msgspec.structs.replace(own, **changed)
 
 
 COLLAR_PERCENT = {

@@ -103,6 +103,21 @@ def test_limits_set_during_an_intraday_change_count_from_its_end(floor: Floor) -
     assert codes(floor.place("b1", Side.BUY, "3")) == [] and codes(floor.place("b1", Side.BUY, "3.01")) == ["P-08"]
 
 
+def test_what_a_change_for_the_day_leaves_alone_is_set_for_the_next_order_all_the_same(floor: Floor) -> None:
+    """P-28: whoever has more volume for the evening is not out of reach of what else is tightened meanwhile."""
+    floor.place("b1", Side.BUY, "1")
+    own = floor.desk.state.effective_limits["b"]
+    change(floor, limits=msgspec.structs.replace(own, order_volume_max_lots=D(2)))
+    tighter = msgspec.structs.replace(HOUSE_LIMITS, position_net_max_lots=D(2), order_volume_max_lots=D("0.5"))
+    floor.do(cmd.ConfigureLimits(group="b", limits=tighter))
+    assert codes(floor.place("b1", Side.BUY, "1.01")) == ["P-18"], "and not P-08, which is the evening's"
+    group = msgspec.structs.replace(floor.desk.state.groups["b"], order_notional_max=D(100_000))
+    floor.do(cmd.ConfigureGroup(group=group))
+    assert codes(floor.place("b1", Side.BUY, "0.99")) == ["P-07"]
+    floor.do(cmd.RevertLimits(group="b", by="rick", reason="calm again"))
+    assert codes(floor.place("b1", Side.BUY, "0.51")) == ["P-08"]
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -178,4 +193,4 @@ def test_a_change_that_leaves_them_out_leaves_a_groups_own_settings_alone(floor:
     older = LimitChange(
         before=HOUSE_LIMITS, after=after, reason="x", asked_by="ann", approved_by="ben", from_us=0, reverts_at_us=1
     )
-    assert older.for_group(group=own).order_value_max == own.order_notional_max
+    assert older.over(own=HOUSE_LIMITS.for_group(group=own)).order_value_max == own.order_notional_max
