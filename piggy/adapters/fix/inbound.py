@@ -10,7 +10,7 @@ from piggy.adapters.fix.config import Dialect, FillRule, SessionConfig
 from piggy.adapters.fix.messages import SOH, at_us, fields, happened_at_us, order_id_of
 from piggy.adapters.fix.refresh import Refresher
 from piggy.adapters.fix.refusals import REJECTS, REPLACE_REFUSED, REPLACED, cancelled_id, refused
-from piggy.adapters.fix.sense import ENDING, FILLS, check, size_of
+from piggy.adapters.fix.sense import ENDING, FILLS, check, meant, size_of
 from piggy.adapters.interface import ReportKind, SymbolMapping, UnableToReadReport, VenueReport
 from piggy.core.commands import (
     AnyCommand,
@@ -73,6 +73,7 @@ def read_report(*, text: str, config: SessionConfig) -> VenueReport:
 
 
 def _execution(values: dict[str, str], config: SessionConfig) -> VenueReport:
+    values = meant(values=values, dialect=config.dialect)
     check(values=values, dialect=config.dialect)
     exec_type = values["150"]
     named = values["41"] if values.get("41") and exec_type in _OF_A_REQUEST else values.get("11", "")

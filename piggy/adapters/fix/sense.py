@@ -19,7 +19,23 @@ FILLS, ENDING = frozenset("F12"), frozenset("348C")
 _NOT_OF_FILLS, _OF_ENDS = frozenset("08A"), frozenset("348BC")
 _NOT_OF_ACKS, _PENDING = frozenset("2348BC"), frozenset("6E")
 _CUMULATIVE = frozenset("34CI")
+# ExecTransType of FIX 4.2: cancel, correct, status.
+_BY_TRANSACTION = {"1": "H", "2": "G", "3": "I"}
 _NAMES = {"37": "OrderID", "17": "ExecID", "39": "OrdStatus", "14": "CumQty"}
+
+
+def meant(*, values: dict[str, str], dialect: Dialect) -> dict[str, str]:
+    """Return a report with the ExecType that FIX 4.4 has for it.
+
+    Bridges that grew up with FIX 4.2 say beside what became of the order whether that is new (20): a bust, a correction
+    or the answer to a question counted as a new execution would deal its lots twice. By that standard ExecID 0 is of
+    an answer.
+    """
+    exec_type = _BY_TRANSACTION.get(values.get("20", ""), "")
+    answers = dialect.fill_rule is FillRule.EXEC_ID and values.get("17") == "0" and values.get("150") in FILLS
+    if exec_type or answers:
+        return values | {"150": exec_type or "I"}
+    return values
 
 
 def check(*, values: dict[str, str], dialect: Dialect) -> None:

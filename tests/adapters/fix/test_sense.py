@@ -126,3 +126,36 @@ def test_a_list_with_terms_that_are_no_numbers_is_no_list(tag: str, value: str) 
     listed = text(f"8=FIX.4.4|9=0|35=y|34=2|320=r|322=1|560=0|893=Y|146=1|55=EURUSD|{tag}={value}|10=000|")
     with pytest.raises(UnableToReadReport):
         Listing(config=config(), request_id="r").take(listed)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"t20": "0", "t150": "1"}, ReportKind.FILL),
+        ({"t20": "0", "t150": "2", "t39": "2"}, ReportKind.FILL),
+        ({"t20": "1", "t150": "1", "t17": "E2", "t19": "E1"}, ReportKind.BUST),
+        ({"t20": "2", "t150": "1", "t17": "E2", "t19": "E1"}, ReportKind.CORRECTION),
+        ({"t20": "3", "t150": "1", "t17": "E9"}, ReportKind.STATUS),
+        ({"t20": "3", "t150": "2", "t39": "2"}, ReportKind.STATUS),
+        ({"t150": "F", "t17": "0"}, ReportKind.STATUS),
+        ({"t150": "1", "t17": "0", "t32": "0", "t31": "0"}, ReportKind.STATUS),
+        ({"t150": "F", "t17": "00"}, ReportKind.FILL),
+    ],
+)
+def test_a_bridge_of_fix_4_2_says_nothing_twice(said: dict[str, str], kind: ReportKind) -> None:
+    """INV-04: its answer to a status request repeats the last execution, its bust and correction look like one more."""
+    report = read_report(text=execution(**said), config=config())
+    assert (report.kind, report.cumulative) == (kind, 1)
+    if kind is ReportKind.STATUS:
+        assert report.command is None and report.standing in ("working", "filled")
+
+
+def test_where_exec_ids_name_no_fill_a_0_is_one_like_any() -> None:
+    """A Centroid bridge repeats one ExecID, cTrader says none: what is filled in all tells executions apart there."""
+    centroid = config(dialect=DIALECTS["centroid"])
+    assert read_report(text=execution(t17="0", t150="1"), config=centroid).key == "F:0/100000"
+
+
+def test_a_bust_of_fix_4_2_must_name_what_it_takes_back() -> None:
+    with pytest.raises(UnableToReadReport, match="19"):
+        read_report(text=execution(t20="1", t150="1", t17="E2"), config=config())
