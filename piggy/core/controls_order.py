@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from piggy.core.accounts import TradingState
 from piggy.core.events import Check
-from piggy.core.gate import UNSET, GateContext, at_most, unpriced, yes
+from piggy.core.gate import PRICES, UNSET, GateContext, at_most, insane_number, unpriced, yes
 from piggy.core.instruments import has_expired
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
@@ -150,7 +150,7 @@ def _away(price: Decimal | None, doubled_mid: Decimal) -> Decimal:
 
 def _fault(context: GateContext) -> str | None:
     if not context.sane:
-        return "every number must be finite, above zero and below a million million"
+        return f"the {insane_number(terms=context.terms)} must be finite, above zero and at most a million million"
     terms, instrument = context.terms, context.instrument
     too_small = terms.quantity < instrument.lot_min and not _closes_all(context)
     if too_small or terms.quantity > instrument.lot_max:
@@ -183,7 +183,8 @@ def _price_fault(terms: OrderTerms, tick: Decimal) -> str | None:
         return "a trailing stop, and nothing else, needs a distance"
     for price in (terms.limit_price, terms.stop_price, terms.trailing_distance, terms.take_profit, terms.stop_loss):
         if price is not None and price % tick:
-            return f"prices must be multiples of {tick}"
+            off = next(name for name in PRICES if (getattr(terms, name) or ZERO) % tick).replace("_", " ")
+            return f"the {off} must be a multiple of {tick}"
     return None
 
 

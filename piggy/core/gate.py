@@ -21,6 +21,8 @@ UNSET = "the limit is not set"
 UNKNOWN = "the value is not known"
 # Beyond these no price or quantity means anything, and exact arithmetic runs out of digits: 1E+999999 is no crash.
 NUMBER_MAX, NUMBER_MIN = Decimal(1_000_000_000_000), Decimal("1E-18")
+PRICES = ("limit_price", "stop_price", "trailing_distance", "take_profit", "stop_loss")
+NUMBERS = ("quantity", *PRICES, "display_quantity", "minimum_quantity")
 # Looking a member up in its enum class costs more than a comparison does, and the gate makes many.
 _SELL = Side.SELL
 
@@ -133,6 +135,12 @@ def numbers_are_sane(*, terms: OrderTerms) -> bool:
         or (terms.take_profit is not None and _unusable(terms.take_profit))
         or (terms.stop_loss is not None and _unusable(terms.stop_loss))
     )
+
+
+def insane_number(*, terms: OrderTerms) -> str:
+    """Return, in words, which number of terms that are not sane comes first."""
+    given = ((name, getattr(terms, name)) for name in NUMBERS)
+    return next(name for name, value in given if value is not None and _unusable(value)).replace("_", " ")
 
 
 def at_most(*, code: str, value: Decimal | int | None, limit: Decimal | int | None, text: str) -> Check:

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from piggy.core.accounts import TradingState
-from piggy.core.gate import numbers_are_sane, unpriced
+from piggy.core.controls_order import well_formed
+from piggy.core.gate import NUMBERS, numbers_are_sane, unpriced
 from piggy.core.limits import HOUSE_LIMITS, OF_THE_GROUP, Limits, UnableToSetLimit
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.core.risk import refusal
@@ -62,6 +63,32 @@ def test_the_largest_number_that_means_anything_is_one() -> None:
     assert numbers_are_sane(terms=largest)
     for number, sane in (("1E-18", True), ("9.99E-19", False)):
         assert numbers_are_sane(terms=msgspec.structs.replace(largest, limit_price=D(number))) is sane
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("number", ["0", "-1", "NaN", "1000000000001"])
+def test_a_number_that_means_nothing_is_named(name: str, number: str) -> None:
+    """P-06."""
+    words = name.replace("_", " ")
+    said = well_formed(context=context(**{name: D(number)})).text
+    assert said == f"the {words} must be finite, above zero and at most a million million"
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"limit_price": D("1.100001")},
+        {"type": OrderType.STOP, "limit_price": None, "stop_price": D("1.100001")},
+        {"type": OrderType.TRAILING_STOP, "limit_price": None, "trailing_distance": D("0.000001")},
+        {"take_profit": D("1.200001")},
+        {"stop_loss": D("1.000001"), "take_profit": D("1.2")},
+    ],
+    ids=["limit price", "stop price", "trailing distance", "take profit", "stop loss"],
+)
+def test_a_price_between_two_ticks_is_named(spoilt: dict[str, object], request: pytest.FixtureRequest) -> None:
+    """P-06."""
+    said = well_formed(context=context(**spoilt)).text
+    assert said.startswith(f"the {request.node.callspec.id} must be a multiple of 0.0000")
 
 
 def test_what_set_up_gives_a_new_group_is_written_down() -> None:

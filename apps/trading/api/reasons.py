@@ -37,11 +37,13 @@ FIELDS = {
 FIELDS_OF_FORM = {
     "stop price": "stop_price",
     "trailing stop": "trailing_distance",
+    "trailing distance": "trailing_distance",
     "take profit": "take_profit",
     "stop loss": "stop_loss",
     "display quantity": "display_quantity",
     "minimum quantity": "minimum_quantity",
     "good till date": "expires_at",
+    "all or none": "all_or_none",
     "post-only": "post_only",
     "price": "limit_price",
     "quantity": "quantity",
