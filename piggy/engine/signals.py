@@ -12,7 +12,7 @@ import json
 import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -68,6 +68,11 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     comment: str = ""
 
 
+CHOICES = {
+    name: tuple(filter(None, get_args(kind)))
+    for name, kind in get_type_hints(Signal).items()
+    if get_origin(kind) is Literal
+}
 _whole = msgspec.json.Decoder(Signal)
 _QUOTES_MAX = 4 * len(Signal.__struct_fields__)
 
@@ -94,8 +99,9 @@ def parse(*, body: bytes) -> Signal:
     except msgspec.ValidationError as error:
         field = re.search(r"`\$\.(\w+)`|field `(\w+)`", str(error))
         name = next((part for part in field.groups() if part), "") if field else ""
-        status = 422 if str(error).startswith("Invalid enum value") else 400
-        raise UnableToAcceptSignal(status, "INVALID_FIELD", str(error), field=name) from error
+        if name in CHOICES and str(error).startswith("Invalid enum value"):
+            _refuse(name, f"one of {', '.join(CHOICES[name])}")
+        raise UnableToAcceptSignal(400, "INVALID_FIELD", str(error), field=name) from error
     except (ValueError, RecursionError) as error:
         raise UnableToAcceptSignal(400, MALFORMED, f"The body is not strict JSON: {error}") from error
     if not 1 <= len(signal.id) <= ID_LENGTH_MAX:
@@ -201,7 +207,7 @@ def _decimal(field: str, text: str) -> None:
             return
     except InvalidOperation as error:
         raise UnableToAcceptSignal(422, "INVALID_FIELD", f"{field}: {error}", field=field) from error
-    _refuse(field, 'a positive decimal in quotes, as "0.10"')
+    _refuse(field, 'a positive decimal in quotes, as "0.10", of at most 12 digits and 10 decimals')
 
 
 def _refuse(field: str, wanted: str) -> NoReturn:

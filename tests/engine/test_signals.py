@@ -108,6 +108,17 @@ def test_a_large_signal_is_still_read_strictly() -> None:
     assert refusal(body[:-9] + b"\xff" + body[-9:]) == (400, "")
 
 
+@pytest.mark.parametrize(
+    ("field", "choices"),
+    [("action", "buy, sell, flat, close, reverse"), ("type", "market, limit, stop"), ("before", "long, short, flat")],
+)
+def test_a_word_that_is_none_of_ours_hears_which_are(field: str, choices: str) -> None:
+    with pytest.raises(UnableToAcceptSignal) as refused:
+        signals.parse(body=json.dumps(BODY | {field: "BUY"}).encode())
+    told = refused.value
+    assert (told.status, told.field, str(told)) == (422, field, f"{field} must be one of {choices}.")
+
+
 def test_a_plain_body_takes_the_short_way(monkeypatch: Any) -> None:
     monkeypatch.setattr(signals, "_strict", None)
     assert signals.parse(body=json.dumps(BODY).encode()).quantity == "0.10"
