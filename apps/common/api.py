@@ -66,6 +66,11 @@ class ApiView(APIView):
         given.is_valid(raise_exception=True)
         return dict(given.validated_data)
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Say of every answer, also of a refusal, that nobody on its way keeps it: it is one person's."""
+        response.headers.setdefault("Cache-Control", "no-store")
+        return super().finalize_response(request, response, *args, **kwargs)
+
     @staticmethod
     def tenant(request: Request) -> str:
         """Return the schema of the request's broker."""

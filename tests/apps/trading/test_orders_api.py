@@ -322,6 +322,13 @@ def test_without_a_token_the_answer_is_401(acorn: Any) -> None:
     assert Client(headers={"host": "acorn.localhost"}).get("/api/v1/orders").status_code == 401
 
 
+def test_nobody_on_the_way_keeps_an_answer_or_a_refusal(alice: Api, engine_lease: None) -> None:
+    told = [alice.get("orders"), alice.get("orders/O9"), alice.place({}), Api(token="none").get("positions")]
+    assert [(each.status_code, each.headers["Cache-Control"]) for each in told] == [
+        (status, "no-store") for status in (200, 404, 400, 401)
+    ]
+
+
 def test_t_20_what_is_anothers_is_answered_like_what_is_not(alice: Api, as_tenant: Any, engine_lease: None) -> None:
     with as_tenant("acorn"):
         bob = Api(token=issue_token(user=records.client(name="bob", account_id="B1")))
