@@ -16,7 +16,6 @@ from piggy.core.execution import Execution
 from piggy.core.gate import GateContext, Override, Permissions, Request
 from piggy.core.guarantees import judged
 from piggy.core.instruments import Instrument
-from piggy.core.limits import Limits
 from piggy.core.margin import Holding, MarginTerms, holding_of, lot_value, required_for
 from piggy.core.margining import names_its_own, opposite_lots, positions_in, window_of
 from piggy.core.market import touch_of
@@ -27,10 +26,10 @@ from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from piggy.core.positions import Position
 from piggy.core.profiles import GuaranteedStops
 from piggy.core.repeats import repeated_at_us
-from piggy.core.routing import only_passed_on
+from piggy.core.routing import is_kept, only_passed_on
 from piggy.core.standing import phase_of
 from piggy.core.state import Order, State
-from piggy.core.venue_room import opened_by
+from piggy.core.venue_room import least_sent, opened_by
 from piggy.core.working import street_price, treatment_of
 
 NEVER_ACTIVE = Activity()
@@ -169,6 +168,7 @@ def context_of(
     context.self_trade = context.sane and _self_trade(terms=terms, moment=moment, replaces=replaces)
     _value(context=context, held=held, others=others, replaces=replaces, moment=moment)
     _heed_activity(context=context, replaces=replaces, moment=moment)
+    _ask_venues(context=context, moment=moment)
     _heed_people(context=context, state=state, replaces=replaces)
     return context
 
@@ -213,7 +213,7 @@ def _heed_activity(*, context: GateContext, replaces: Order | None, moment: Mome
     if state.messages.times:
         context.account_messages, context.tenant_messages = state.messages.lately(who=account_id, now_us=now_us)
     if state.venue_messages.times:
-        context.venue_messages = _least_sent(state=state, limits=limits, now_us=now_us)
+        context.venue_messages = least_sent(state=state, limits=limits, now_us=now_us)
     context.throttle_latched = account_id in state.throttled
     if activity.rejected_at_us:
         context.rejects_consecutive = activity.rejects_consecutive(now_us=now_us)
@@ -222,23 +222,18 @@ def _heed_activity(*, context: GateContext, replaces: Order | None, moment: Mome
     context.loss_today_tenant = moment.loss_today_of_all(into=context.account.currency)
 
 
-def _least_sent(*, state: State, limits: Limits, now_us: int) -> int:
-    """Return how many orders the venue that has most room was sent in the last second (P-14).
-
-    One that is at the rate of its own contract counts as one that is at the limit.
-    """
-    counts, over = state.venue_messages.counts, state.venue_messages.over(now_us=now_us)
-    least, most = None, limits.venue_messages_per_s_max or 0
-    for name, venue in state.venues.items():
-        if not venue.enabled or venue.shadow:
-            continue
-        sent = counts.get(name, 0) - over.get(name, 0)
-        if not sent:
-            return 0
-        if venue.messages_per_s_max is not None and sent >= venue.messages_per_s_max:
-            sent = max(sent, most)
-        least = sent if least is None else min(least, sent)
-    return least or 0
+def _ask_venues(*, context: GateContext, moment: Moment) -> None:
+    """Ask nothing of venues that have no room (P-14, P-19) for what none is sent; a close waits for no rate."""
+    limits, terms, exposed = context.limits, context.terms, context.exposure_venue
+    most = limits.exposure_venue_max
+    is_full = most is None or exposed is None or exposed > most
+    if not context.sane or not (is_full or context.venue_messages >= (limits.venue_messages_per_s_max or 0)):
+        return
+    b_net, treated = moment.state.exposure[terms.symbol].b_net, treatment_of(terms=terms, moment=moment)
+    if is_kept(treatment=treated, side=terms.side, lots=context.open_lots, b_net_lots=b_net):
+        context.exposure_venue, context.venue_messages = ZERO, 0
+    elif context.reduces:
+        context.venue_messages = 0
 
 
 def _heed_people(*, context: GateContext, state: State, replaces: Order | None) -> None:

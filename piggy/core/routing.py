@@ -92,6 +92,12 @@ def only_passed_on(*, treatment: Treatment) -> bool:
     return treatment.a_percent >= HUNDRED and not treatment.internal_cross and treatment.dealer is None
 
 
+def is_kept(*, treatment: Treatment, side: Side, lots: Decimal, b_net_lots: Decimal) -> bool:
+    """Return whether no venue is sent any of `lots` of new flow: none is passed on, and none overflows to A."""
+    most = treatment.b_net_max_lots
+    return not treatment.a_percent and (most is None or side.sign * b_net_lots + lots <= most)
+
+
 def rank(
     *,
     venues: Mapping[str, Venue],

@@ -17,6 +17,7 @@ from piggy.core.money import ZERO
 from piggy.core.open_risk import OpenRisk
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.routing import Leg
+from piggy.core.state import State
 
 FULL = "its exposure limit is reached"
 BUSY = "its message rate is used up"
@@ -85,6 +86,25 @@ def full_venues(
         elif limit is not None and not _fits(leg, terms, limit, account.currency, moment):
             found[leg.venue] = FULL
     return found
+
+
+def least_sent(*, state: State, limits: Limits, now_us: int) -> int:
+    """Return how many orders the venue that has most room was sent in the last second (P-14).
+
+    One that is at the rate of its own contract counts as one that is at the limit.
+    """
+    counts, over = state.venue_messages.counts, state.venue_messages.over(now_us=now_us)
+    least, most = None, limits.venue_messages_per_s_max or 0
+    for name, venue in state.venues.items():
+        if not venue.enabled or venue.shadow:
+            continue
+        sent = counts.get(name, 0) - over.get(name, 0)
+        if not sent:
+            return 0
+        if venue.messages_per_s_max is not None and sent >= venue.messages_per_s_max:
+            sent = max(sent, most)
+        least = sent if least is None else min(least, sent)
+    return least or 0
 
 
 def rate_of(*, venue: Venue, limits: Limits) -> int | None:

@@ -217,7 +217,8 @@ def test_an_order_that_was_let_in_goes_on_where_no_limit_is_set_any_more(floor: 
 
 
 def test_a_venue_whose_risk_cannot_be_converted_is_passed_over(floor: Floor) -> None:
-    floor.open_account("a2", group="a")
+    for account_id in ("a2", "a3"):
+        floor.open_account(account_id, group="a")
     order(floor, "USDJPY", Side.BUY, "1", account_id="a1")
     floor.fill(floor.children()[0], "160.000")
     asked = cmd.PlaceOrder(terms=terms_of(floor, "a2"))
@@ -226,9 +227,10 @@ def test_a_venue_whose_risk_cannot_be_converted_is_passed_over(floor: Floor) -> 
     assert [leg.venue for leg in floor.children()] == ["LP2"]
     for name in ("LP2", "LP3"):
         floor.do(cmd.ConfigureVenue(venue=Venue(name=name, enabled=False)))
-    asked = cmd.PlaceOrder(terms=terms_of(floor, "b2"))
+    asked, kept = (cmd.PlaceOrder(terms=terms_of(floor, account_id)) for account_id in ("a3", "b2"))
     unconvertible(floor)
     assert set(refused(floor.do(asked))) == {"P-19"}, "who knows whether this one has"
+    assert not refused(floor.do(kept)), "no venue is sent it"
 
 
 def unconvertible(floor: Floor) -> None:
