@@ -67,7 +67,8 @@ def _web(env: Mapping[str, str]) -> tuple[str, ...]:
     # Packing every frame anew for every socket costs a desk of 50 more delay than the bytes saved are worth.
     options = ("--host", "127.0.0.1", "--port", port, "--lifespan", "off", "--ws-per-message-deflate", "false")
     sockets = ("--ws", "piggy.messaging.uvicorn_sockets:FrameSockets")
-    return ("-m", "uvicorn", *options, *sockets, "piggy.asgi:application")
+    http = ("--http", "piggy.messaging.uvicorn_http:BoundedHttp")
+    return ("-m", "uvicorn", *options, *http, *sockets, "piggy.asgi:application")
 
 
 def _flow() -> tuple[str, ...]:

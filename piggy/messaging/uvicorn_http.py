@@ -1,0 +1,87 @@
+"""uvicorn's HTTP with limits of its own: it waits for ever for a request's end, and reads a head without one.
+
+    uvicorn --http piggy.messaging.uvicorn_http:BoundedHttp
+
+What an application answers slowly is not bounded here, only what a client sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES_MAX = 64 * 1024
+HEAD_S_MAX = 10.0
+# Ten megabytes, the largest file that staff may send, over a slow line.
+BODY_S_MAX = 120.0
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """One connection of the web process."""
+
+    _due: asyncio.TimerHandle | None = None
+    _is_head = True
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin as uvicorn does; who says nothing is not kept."""
+        super().connection_made(transport)
+        self._expect(HEAD_S_MAX)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End as uvicorn does."""
+        self._expect(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a head that goes on and on ends the connection."""
+        was_head = self._is_head
+        super().data_received(data)
+        if not (was_head and self._is_head) or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            if not self._is_at_work():
+                self.transport.write(TOO_LARGE)
+            self.transport.close()
+        elif self._due is None and not self._is_at_work():
+            # An empty line between two requests begins none, and has ended uvicorn's own wait for the next.
+            self._expect(HEAD_S_MAX)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, which has a pulse of its own."""
+        self._expect(None)
+        super().handle_websocket_upgrade()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._is_head, self._head_bytes = True, 0
+        self._expect(HEAD_S_MAX)
+
+    def on_headers_complete(self) -> None:
+        """Have the request answered as its body comes."""
+        self._is_head = False
+        self._expect(BODY_S_MAX)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Wait for the next."""
+        self._is_head, self._head_bytes = True, 0
+        self._expect(None)
+        super().on_message_complete()
+
+    def _is_at_work(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _expect(self, seconds: float | None) -> None:
+        """End the connection unless what is expected has come in so many seconds; None expects nothing."""
+        if self._due is not None:
+            self._due.cancel()
+        self._due = None if seconds is None else self.loop.call_later(seconds, self._let_go)
+
+    def _let_go(self) -> None:
+        self._due = None
+        self.transport.close()

@@ -1,0 +1,91 @@
+"""The web process against who sends slowly or without end: its server alone would wait for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from piggy.messaging import uvicorn_http
+from piggy.messaging.uvicorn_http import HEAD_BYTES_MAX, BoundedHttp
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.fixture
+async def port(monkeypatch: Any) -> AsyncIterator[int]:
+    """A server that answers how many bytes came, half a second after the last; it waits less long than in earnest."""
+    monkeypatch.setattr(uvicorn_http, "HEAD_S_MAX", 0.2)
+    monkeypatch.setattr(uvicorn_http, "BODY_S_MAX", 0.4)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        came, more = 0, True
+        while more:
+            message = await receive()
+            came, more = came + len(message.get("body", b"")), message.get("more_body", False)
+        await asyncio.sleep(0.5)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+        await send({"type": "http.response.body", "body": b"%9d" % came})
+
+    config = uvicorn.Config(app, port=0, http=BoundedHttp, lifespan="off", log_level="critical")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await task
+
+
+async def said(port: int, *parts: bytes, every_s: float = 0.0) -> tuple[bytes, float]:
+    """Send the parts; return all that was answered until the end of the line, and after how many seconds it came."""
+    began_s = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    async def send() -> None:
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(every_s)
+
+    sending = asyncio.create_task(send())
+    try:
+        answer = await asyncio.wait_for(reader.read(), 4)
+    except ConnectionResetError:
+        answer = b""
+    sending.cancel()
+    writer.close()
+    return answer, time.monotonic() - began_s
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[], [b"POST / HT"], [HEAD, *[b"X: y\r\n"] * 99], [HEAD + b"Content-Length: 99\r\n\r\n", *[b"a"] * 50]],
+    ids=["nothing", "half", "head", "body"],
+)
+async def test_who_sends_too_slowly_is_let_go(port: int, parts: list[bytes]) -> None:
+    answer, took_s = await said(port, *parts, every_s=0.05)
+    assert answer == b"" and took_s < 2
+
+
+async def test_a_head_without_end_is_refused(port: int) -> None:
+    endless = [b"a" * 8_192] * (HEAD_BYTES_MAX // 8_192 + 1)
+    answer, took_s = await said(port, HEAD + b"X: ", *endless, every_s=0.001)
+    assert answer.startswith(b"HTTP/1.1 431 ") and took_s < 2
+
+
+async def test_what_is_answered_slowly_is_waited_for_and_a_long_body_is_no_head(port: int) -> None:
+    body = b"a" * (3 * HEAD_BYTES_MAX)
+    whole = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    answer, took_s = await said(port, whole + HEAD + b"Connection: close\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK") == 2 and answer.endswith(b"\r\n\r\n        0")
+    assert b"%9d" % len(body) in answer and took_s >= 1
+
+
+async def test_an_empty_line_after_an_answer_keeps_no_place(port: int) -> None:
+    """The server's own wait for the next request ends with it."""
+    answer, took_s = await said(port, HEAD + b"\r\n", b"\r\n", every_s=0.7)
+    assert answer.count(b"200 OK") == 1 and took_s < 2
