@@ -21,10 +21,11 @@ _TYPES = {
     "3": OrderType.STOP,
     "4": OrderType.STOP_LIMIT,
     "J": OrderType.MARKET_IF_TOUCHED,
+    "P": OrderType.TRAILING_STOP,
 }
 _TIMES = {"0": TimeInForce.DAY, "1": TimeInForce.GTC, "3": TimeInForce.IOC, "4": TimeInForce.FOK, "6": TimeInForce.GTD}
-_POST_ONLY, _REDUCE_ONLY, _ALL_OR_NONE = "6", "E", "G"
-_INSTRUCTIONS = {_POST_ONLY, _REDUCE_ONLY, _ALL_OR_NONE}
+_POST_ONLY, _REDUCE_ONLY, _ALL_OR_NONE, _TRAILS = "6", "E", "G", "a"
+_INSTRUCTIONS = {_POST_ONLY, _REDUCE_ONLY, _ALL_OR_NONE, _TRAILS}
 _NUMBER = re.compile(r"\d{1,18}(\.\d{1,10})?", re.ASCII)
 T = TypeVar("T")
 _ID = re.compile(r"[!-~]+", re.ASCII)
@@ -83,6 +84,8 @@ def read(*, values: dict[str, str], terms: Terms) -> Request:
     if kind == "F":
         return Cancel(cl_ord_id=cl_ord_id, orig_cl_ord_id=id_of(values, "41"))
     if kind == "G":
+        if "211" in values:
+            _price(values, "211")
         return Replace(
             cl_ord_id=cl_ord_id,
             orig_cl_ord_id=id_of(values, "41"),
@@ -107,6 +110,10 @@ def _order(values: dict[str, str], cl_ord_id: str, terms: Terms) -> OrderTerms:
     asked = set(values.get("18", "").split())
     if unknown := asked - _INSTRUCTIONS:
         _refuse("18", INCORRECT, f"ExecInst {min(unknown)}: one of {' '.join(sorted(_INSTRUCTIONS))}.")
+    if (_TRAILS in asked) is not (kind is OrderType.TRAILING_STOP):
+        _refuse("18", INCORRECT, "ExecInst: OrdType P with ExecInst a is a trailing stop; no other peg is dealt.")
+    if kind is OrderType.TRAILING_STOP and values.get("836", "0") != "0":
+        _refuse("836", INCORRECT, "PegOffsetType: 0, a distance in price.")
     return OrderTerms(
         account_id=account_of(values, terms),
         symbol=_symbol(values, terms),
@@ -115,6 +122,7 @@ def _order(values: dict[str, str], cl_ord_id: str, terms: Terms) -> OrderTerms:
         type=kind,
         limit_price=_price(values, "44") if needs_limit or "44" in values else None,
         stop_price=_price(values, "99") if needs_stop or "99" in values else None,
+        trailing_distance=_price(values, "211") if kind is OrderType.TRAILING_STOP else None,
         time_in_force=force,
         expires_at_us=_time(values, "126") if force is TimeInForce.GTD else None,
         minimum_quantity=_lots(values, "110", terms) if "110" in values else None,

@@ -59,6 +59,7 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_us: int
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trailing_distance: Decimal | None = None
     orig_cl_ord_id: str = ""
     last_quantity: Decimal = ZERO
     last_price: Decimal = ZERO
@@ -123,6 +124,7 @@ def _first(event: ev.OrderAccepted | ev.OrderDenied, recorded: Recorded) -> Copy
         quantity=terms.quantity,
         limit_price=terms.limit_price,
         stop_price=terms.stop_price,
+        trailing_distance=terms.trailing_distance,
         exec_type=REJECTED if denied else NEW,
         status=REJECTED if denied else NEW,
         reason=OTHER_REASON if denied else "",
@@ -252,8 +254,9 @@ def refused(*, cl_ord_id: str, values: dict[str, str], reason: str, text: str, a
 
 
 def fixed_of(copy: Copy) -> dict[str, str]:
-    """Return what no replacement changes of an order, by its tag: symbol, side and type."""
-    return {"55": copy.symbol, "54": _SIDES[copy.side], "40": _TYPES[copy.type]}
+    """Return what no replacement changes of an order, by its tag: symbol, side, type and how far a stop trails."""
+    trails = {} if copy.trailing_distance is None else {"211": plain(copy.trailing_distance)}
+    return {"55": copy.symbol, "54": _SIDES[copy.side], "40": _TYPES[copy.type], **trails}
 
 
 def cancel_refused(*, values: dict[str, str], order_id: str, status: str, text: str, reason: str = TOO_LATE) -> str:
@@ -280,6 +283,7 @@ def _order(copy: Copy, units: Decimal) -> list[str]:
     parts += [f"40={_TYPES[copy.type]}", f"59={_TIMES[copy.time_in_force]}"]
     parts += [f"44={plain(copy.limit_price)}"] if copy.limit_price is not None else []
     parts += [f"99={plain(copy.stop_price)}"] if copy.stop_price is not None else []
+    parts += ["18=a", f"211={plain(copy.trailing_distance)}"] if copy.trailing_distance is not None else []
     return parts
 
 

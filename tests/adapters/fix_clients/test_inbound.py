@@ -47,6 +47,15 @@ def test_every_instruction_reaches_the_desk() -> None:
     assert terms.expires_at_us == 1_767_312_000_000_000
 
 
+def test_a_trailing_stop_is_a_peg_that_trails_by_a_distance() -> None:
+    values = {tag: value for tag, value in ORDER.items() if tag != "44"} | {"40": "P", "18": "a E", "211": "0.0010"}
+    request = read(values=values, terms=TERMS)
+    assert isinstance(request, NewOrder)
+    terms = request.terms
+    assert (terms.type, terms.trailing_distance) == (OrderType.TRAILING_STOP, Decimal("0.001"))
+    assert (terms.stop_price, terms.limit_price, terms.reduce_only) == (None, None, True)
+
+
 def test_a_session_in_lots_is_taken_at_its_word() -> None:
     request = read(
         values=ORDER | {"38": "1.5"}, terms=Terms(kind=Kind.ORDERS, accounts=("A1",), units=TERMS.units, in_lots=True)
@@ -90,6 +99,12 @@ def test_the_other_requests_are_read() -> None:
         ({"60": "yesterday"}, "60", "6"),
         ({"60": None}, "60", "1"),
         ({"18": "Z"}, "18", "5"),
+        ({"18": "a"}, "18", "5"),
+        ({"40": "P", "211": "0.001"}, "18", "5"),
+        ({"40": "P", "18": "a"}, "211", "1"),
+        ({"40": "P", "18": "a", "211": "-0.001"}, "211", "6"),
+        ({"40": "P", "18": "a", "211": "5", "836": "2"}, "836", "5"),
+        ({"35": "G", "41": "c-0", "211": "far"}, "211", "6"),
         ({"58": "x" * 201}, "58", "5"),
     ],
 )

@@ -152,6 +152,19 @@ def test_an_order_that_fills_in_two_parts_is_told_in_units_with_its_average() ->
     assert last["60"] == "20231114-22:13:20.123"
 
 
+def test_a_trailing_stop_says_how_far_it_trails_and_where_it_stands() -> None:
+    terms = msgspec.structs.replace(
+        TERMS, type=OrderType.TRAILING_STOP, limit_price=None, stop_price=Decimal("1.105"),
+        trailing_distance=Decimal("0.0050"),
+    )  # fmt: skip
+    follows = ev.OrderAmended(
+        order_id="O1", quantity=Decimal("1.5"), limit_price=None, stop_price=Decimal("1.104"), keeps_priority=True
+    )
+    new, moved = told(msgspec.structs.replace(accepted(), terms=terms), follows)
+    assert (new["40"], new["18"], new["211"], new["99"]) == ("P", "a", "0.005", "1.105")
+    assert (moved["150"], moved["211"], moved["99"]) == ("5", "0.005", "1.104")
+
+
 def test_a_denied_order_says_why_and_no_text_ends_its_field() -> None:
     denied = ev.OrderDenied(order_id="O1", terms=TERMS, source="fix", verdict=verdict(passed=False))
     (report,) = told(denied)

@@ -68,6 +68,7 @@ def test_clients_trade_and_others_hear_copies(
     try:
         _trade(trader)
         _change(trader)
+        _trails(trader)
         _prices(trader)
         _refuse(trader)
         _walls(port)
@@ -129,6 +130,22 @@ def _change(trader: Trader) -> None:
     trader.say("H", t11="never", t55="EURUSD", t54=1)
     (unknown,) = trader.wait("never", "I")
     assert (unknown["39"], unknown["103"]) == ("8", "5")
+
+
+def _trails(trader: Trader) -> None:
+    """Its distance is its own: a replacement that names another is refused, and not passed over."""
+    trader.order("trails", t40="P", t18="a", t211="0.0050", t59=1, t38=40_000)
+    (new,) = trader.wait("trails", "0")
+    assert (new["40"], new["18"], new["211"]) == ("P", "a", "0.005")
+    asked = {"t55": "EURUSD", "t54": 1, "t40": "P", "t18": "a", "t60": stamp(time.time_ns() // 1_000), "t41": "trails"}
+    trader.say("G", t11="trails-far", t38=30_000, t211="0.01", **asked)
+    (refused,) = trader.wait("trails-far", "9")
+    assert (refused["102"], refused["58"][:3]) == ("2", "211")
+    trader.say("G", t11="trails-less", t38=30_000, t211="0.005", **asked)
+    (less,) = trader.wait("trails-less", "5")
+    assert (less["38"], less["99"], less["211"]) == ("30000", new["99"], "0.005")
+    trader.say("F", t11="trails-end", t41="trails-less", **{name: asked[name] for name in ("t55", "t54", "t60")})
+    trader.wait("trails-end", "4")
 
 
 def _prices(trader: Trader) -> None:
