@@ -110,7 +110,7 @@ export class ActionDialog {
   /** Hide what does not belong to the choices made; the last step's word says whether there is a way back. */
   refresh() {
     for (const { spec, label } of this.fields.values()) {
-      const at = ([name, value]) => this.fields.get(name).input.value === value;
+      const at = ([name, ...values]) => values.includes(this.fields.get(name).input.value);
       label.hidden = Boolean((spec.when && !at(spec.when)) || (spec.unless && at(spec.unless)));
     }
     this.done.textContent = this.confirming ? "Yes, do it" : this.spec.confirm?.(this.values()) ? "Go on" : "Do it";

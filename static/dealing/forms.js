@@ -12,6 +12,12 @@ const fixed = (name, title) => text(name, title, { readonly: true });
 
 const SCOPES = ["symbol", "group", "account", "venue", "venue_symbol", "strategy", "tenant", "firm"];
 const STATES = [["active", "active: trade again"], ["reducing", "reduce only"], ["halted", "halted: no orders"], ["killed", "killed: no orders, cancel what works"]];
+// An order for a client: the kinds that the client may ask for.
+const TYPES = ["market", "limit", "stop", "stop_limit", "trailing_stop", "market_if_touched"];
+const FORCES = [["gtc", "till cancelled"], ["day", "for the day"], ["gtd", "till a time"], ["ioc", "at once, or cancelled"], ["fok", "all at once, or cancelled"]];
+const STP = ["cancel_newest", "cancel_oldest", "cancel_both", "decrement"];
+const PRICES = [["limit_price", "limit"], ["stop_price", "stop"], ["trailing_distance", "distance"]];
+const MORE = { when: ["more", "yes"] };
 
 export const forms = ({ tenant, limits }) => ({
   "set-trading-state": {
@@ -30,12 +36,20 @@ export const forms = ({ tenant, limits }) => ({
     note: "The gate holds it to every limit of the client's own orders.",
     fields: [
       text("account_id", "Account", { list: "accounts" }), text("symbol", "Symbol", { list: "symbols" }), choice("side", "Side", ["buy", "sell"]), number("quantity", "Lots"),
-      choice("type", "Type", ["market", "limit", "stop"]), number("limit_price", "Limit price", { optional: true, when: ["type", "limit"] }),
-      number("stop_price", "Stop price", { optional: true, when: ["type", "stop"] }), number("stop_loss", "Stop loss", { optional: true }),
+      choice("type", "Type", TYPES.map((type) => [type, words(type)])), number("limit_price", "Limit price", { optional: true, when: ["type", "limit", "stop_limit", "market_if_touched"] }),
+      number("stop_price", "Stop price", { optional: true, when: ["type", "stop", "stop_limit", "market_if_touched"] }), number("trailing_distance", "Distance", { optional: true, when: ["type", "trailing_stop"] }),
+      choice("time_in_force", "Good", FORCES), { name: "expires_at", title: "Until, UTC", utc: true, optional: true, when: ["time_in_force", "gtd"] },
+      number("stop_loss", "Stop loss", { optional: true }), number("take_profit", "Take profit", { optional: true }),
       { name: "reduce_only", title: "Reduce only", check: true, value: false }, { name: "guaranteed_stop", title: "Guaranteed stop", check: true, value: false },
+      choice("more", "Further terms", [["", "none"], ["yes", "show them"]], { optional: true }),
+      text("position_id", "Position (of a hedging account)", { optional: true, ...MORE }), text("oco_group", "One cancels the other: the pair's name", { optional: true, ...MORE }),
+      number("display_quantity", "Lots shown at a time", { optional: true, ...MORE }), number("minimum_quantity", "Least lots at once", { optional: true, ...MORE }),
+      choice("stp", "Meeting an own order", STP.map((mode) => [mode, words(mode)]), MORE),
+      { name: "post_only", title: "Never take", check: true, value: false, ...MORE }, { name: "all_or_none", title: "All or none", check: true, value: false, ...MORE },
     ],
+    shape: ({ more: _, ...rest }) => rest,
     confirm: (values) => `${values.side} ${values.quantity} ${values.symbol}`,
-    says: (values) => `${values.side.toUpperCase()} ${inWords(values.quantity)} lots of ${values.symbol} for ${values.account_id}, ${values.type}`,
+    says: (values) => `${values.side.toUpperCase()} ${inWords(values.quantity)} lots of ${values.symbol} for ${values.account_id}, ${words(values.type)}${PRICES.filter(([name]) => values[name]).map(([name, title]) => `, ${title} ${inWords(values[name])}`).join("")}`,
   },
   "amend-order": {
     title: "Change a client's order",

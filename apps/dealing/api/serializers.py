@@ -17,7 +17,7 @@ from piggy.core.accounts import BookMode, TradingState
 from piggy.core.auctions import CALL_S_MAX, AuctionPhase
 from piggy.core.dealer_commands import DealAt, RejectReason
 from piggy.core.dealing import REQUOTE_MS_MAX, REQUOTE_MS_MIN
-from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
+from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce
 
 NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,10})?\Z", re.ASCII)
 BIGINT_MAX = 2**63 - 1
@@ -26,7 +26,6 @@ TEXT_MAX = 200
 SCOPES = ("firm", "tenant", "group", "account", "symbol", "venue", "venue_symbol", "strategy")
 BPS_MAX = 10_000
 POINTS_MAX = 1_000
-TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP)
 
 
 def _choice(members: Any, **more: Any) -> serializers.ChoiceField:
@@ -88,19 +87,29 @@ class TradingStateIn(Reasoned):
 
 
 class OrderIn(Reasoned):
-    """A dealer's order for a client; `confirm` repeats it as "buy 1.50 EURUSD"."""
+    """A dealer's order for a client, of every kind that the client may ask for; `confirm`: "buy 1.50 EURUSD"."""
 
     account_id = serializers.CharField(max_length=40)
     symbol = serializers.CharField(max_length=40)
     side = _choice(Side)
     quantity = _number()
-    type = _choice(TYPES, default=OrderType.MARKET.value)
+    type = _choice(OrderType, default=OrderType.MARKET.value)
     limit_price = _number(required=False, allow_null=True)
     stop_price = _number(required=False, allow_null=True)
+    trailing_distance = _number(required=False, allow_null=True)
     time_in_force = _choice(TimeInForce, default=TimeInForce.GTC.value)
+    expires_at = _Zoned(required=False, allow_null=True)
+    post_only = serializers.BooleanField(default=False)
     reduce_only = serializers.BooleanField(default=False)
+    all_or_none = serializers.BooleanField(default=False)
+    display_quantity = _number(required=False, allow_null=True)
+    minimum_quantity = _number(required=False, allow_null=True)
+    take_profit = _number(required=False, allow_null=True)
     stop_loss = _number(required=False, allow_null=True)
     guaranteed_stop = serializers.BooleanField(default=False)
+    oco_group = serializers.CharField(required=False, allow_null=True, max_length=TEXT_MAX)
+    stp = _choice(SelfTradePrevention, default=SelfTradePrevention.CANCEL_NEWEST.value)
+    position_id = serializers.CharField(required=False, allow_null=True, max_length=TEXT_MAX)
     confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +117,12 @@ class OrderIn(Reasoned):
         values = dict(attrs)
         kept = {name: values.pop(name) for name in ("reason", "confirm")}
         values["side"], values["type"] = Side(values["side"]), OrderType(values["type"])
-        values["time_in_force"] = TimeInForce(values["time_in_force"])
+        values["time_in_force"], values["stp"] = (
+            TimeInForce(values["time_in_force"]),
+            SelfTradePrevention(values["stp"]),
+        )
+        expires_at = values.pop("expires_at", None)
+        values["expires_at_us"] = None if expires_at is None else microseconds(expires_at)
         return kept | {"terms": OrderTerms(**values)}
 
 
