@@ -33,6 +33,7 @@ from piggy.engine.standby import Warm
 from piggy.engine.status import Status
 from piggy.engine.tape import Tape
 from piggy.engine.witness import Witness, going_on
+from piggy.messaging.installation import IDENTITY, Claim
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Term:
         self._dispatch: Dispatch | None = None
         self._blameless: set[Place] = set()
         self._changes: dict[str, str] = {}
+        self._claim: Claim | None = None
 
     async def run(self) -> None:
         """Serve until the lease, PostgreSQL or a desk is lost; raises an ExceptionGroup of what it was."""
@@ -76,6 +78,7 @@ class Term:
                 await bound_writer(connection=writer, life_s=self._config.lease_life_s)
             for writer in (first, second, third):
                 await make_durable(connection=writer)
+            await self._look_whose_redis(first)
             lease = Lease(
                 connection=first, shard=self._config.shard, holder=self._config.holder, life_s=self._config.lease_life_s
             )
@@ -163,6 +166,7 @@ class Term:
         async with asyncio.TaskGroup() as tasks:
             # Recovery may outlast the lease's life, so the lease is renewed from the first moment.
             tasks.create_task(self._renew(lease))
+            tasks.create_task(self._keep_looking_whose_redis(reader))
             await self._follow_tenants(journal, loop, reader, warm, entry)
             tape.follow(desks=loop.desks)
             loop.hold()
@@ -243,6 +247,20 @@ class Term:
             if self._clock.steps > self.status.clock_steps:
                 self.status.clock_steps = self._clock.steps
                 log.error("clock stepped", extra={"off_ms": off_ms})
+
+    async def _look_whose_redis(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Raise UnableToShare where it is another installation's: its brokers may be called as ours are."""
+        if self._claim is None:
+            row = await (await connection.execute(IDENTITY)).fetchone()
+            assert row is not None
+            self._claim = Claim(redis_url=self._config.redis_url, identity=row[0])
+        # In a thread, for a Redis that is stopped keeps it waiting.
+        await asyncio.to_thread(self._claim.look)
+
+    async def _keep_looking_whose_redis(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        while True:
+            await self._look_whose_redis(connection)
+            await asyncio.sleep(RENEW_S)
 
     async def _keep_following(
         self, journal: Journal, loop: Loop, reader: psycopg.AsyncConnection[Any], warm: Warm, entry: Reconciliation

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import psycopg
 import redis
 
+from piggy.messaging import installation
+
 POSTGRES_VERSION_MIN = 150_000
 # What a commit must mean; with data_sync_retry PostgreSQL would go on after a failed fsync and call lost pages written.
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "data_sync_retry": "off"}
@@ -44,6 +46,27 @@ def queue(*, url: str) -> None:
             f"The Redis at REDIS_URL evicts keys when full (maxmemory-policy is {policy}): orders on its streams could "
             "vanish. Run `CONFIG SET maxmemory-policy noeviction` and write the same into its configuration."
         )
+
+
+def own_queue(*, redis_url: str, database_url: str, is_embedded: bool) -> None:
+    """Refuse the Redis of another installation; the embedded one is ours, whatever database it served before."""
+    try:
+        with psycopg.connect(database_url, connect_timeout=10) as connection:
+            row = connection.execute(installation.IDENTITY).fetchone()
+        assert row is not None
+        claim = installation.Claim(redis_url=redis_url, identity=row[0])
+        try:
+            if is_embedded:
+                claim.take()
+            claim.look()
+        finally:
+            claim.close()
+    except psycopg.OperationalError as error:
+        raise UnableToUseServer(f"The PostgreSQL at DATABASE_URL does not answer: {error}") from error
+    except redis.RedisError as error:
+        raise UnableToUseServer(f"The Redis at REDIS_URL does not answer: {error}.") from error
+    except installation.UnableToShare as error:
+        raise UnableToUseServer(str(error)) from error
 
 
 def durable(*, url: str) -> None:

@@ -91,6 +91,11 @@ class LocalServices:
         return self._postgres
 
     @property
+    def has_valkey(self) -> bool:
+        """Whether the queue is the embedded one, and so nobody else's."""
+        return self._wanted["valkey"]
+
+    @property
     def valkey(self) -> Valkey:
         """The running Valkey."""
         assert self._valkey is not None, "the services are not started"

@@ -107,6 +107,7 @@ def run(*, env: dict[str, str], place: Path, services: LocalServices, stopped: t
     checks.roles(app_url=env["DATABASE_URL"], owner_url=env["DATABASE_OWNER_URL"])
     if env["PIGGY_ENV"] != "test":
         checks.durable(url=env["DATABASE_URL"])
+    checks.own_queue(redis_url=env["REDIS_URL"], database_url=env["DATABASE_URL"], is_embedded=services.has_valkey)
     environment.remember(env=env, place=place)
     prepare(env=env, place=place)
     # The programs never see the owner's password: whoever takes one over is still bound by row-level security.

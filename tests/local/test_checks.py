@@ -9,6 +9,7 @@ import redis
 from piggy.local import checks
 from piggy.local.postgres import APP, SUPERUSER
 from piggy.local.services import LocalServices
+from piggy.messaging import installation
 
 
 def test_a_redis_that_evicts_is_refused(services: LocalServices) -> None:
@@ -16,6 +17,21 @@ def test_a_redis_that_evicts_is_refused(services: LocalServices) -> None:
     redis.Redis.from_url(services.redis_url).config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(checks.UnableToUseServer, match="CONFIG SET maxmemory-policy noeviction"):
         checks.queue(url=services.redis_url)
+
+
+def test_the_redis_of_another_installation_is_refused_unless_it_is_the_embedded_one(services: LocalServices) -> None:
+    urls = {"redis_url": services.redis_url, "database_url": services.database_url}
+    with redis.Redis.from_url(services.redis_url) as client:
+        client.set(installation.KEY, "another")
+        with pytest.raises(checks.UnableToUseServer, match="is that of another installation"):
+            checks.own_queue(**urls, is_embedded=False)
+        checks.own_queue(**urls, is_embedded=services.has_valkey)
+        checks.own_queue(**urls, is_embedded=False)
+        assert client.get(installation.KEY) != b"another"
+    with pytest.raises(checks.UnableToUseServer, match="REDIS_URL does not answer"):
+        checks.own_queue(**urls | {"redis_url": "redis://127.0.0.1:1/0"}, is_embedded=True)
+    with pytest.raises(checks.UnableToUseServer, match="DATABASE_URL does not answer"):
+        checks.own_queue(**urls | {"database_url": "postgresql://127.0.0.1:1/x"}, is_embedded=False)
 
 
 def test_app_roles_that_step_around_row_level_security_are_refused(services: LocalServices) -> None:

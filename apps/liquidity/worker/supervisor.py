@@ -27,6 +27,7 @@ from piggy.adapters.fix.config import SessionConfig
 from piggy.adapters.interface import VenueConfig
 from piggy.core.market import VenueQuote, VenueStatus
 from piggy.messaging.client import Client, UnableToTell
+from piggy.messaging.installation import IDENTITY, Claim, UnableToShare
 
 WATCH_S = 1.0
 PUBLISH_S = 0.01
@@ -47,6 +48,7 @@ class Supervisor:
         self._configs: dict[Name, Config] = {}
         self._leases = Leases()
         self._client = Client(redis_url=settings.REDIS_URL)
+        self._claim: Claim | None = None
         self._stopping = threading.Event()
         self._home = Path(settings.PIGGY_HOME) / "fix"
         self._threads = [
@@ -73,11 +75,13 @@ class Supervisor:
         self._links.clear()
         self._leases.close()
         self._client.close()
+        if self._claim is not None:
+            self._claim.close()
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._match(self._wanted())
+                self._match(self._wanted() if self._is_redis_ours() else {})
             except Error as error:
                 log.warning("fix_watch_waits_for_database", error=str(error))
                 connection.close()
@@ -85,6 +89,19 @@ class Supervisor:
                 log.exception("fix_watch_failed")
             self._stopping.wait(WATCH_S)
         connection.close()
+
+    def _is_redis_ours(self) -> bool:
+        """Whether orders on its streams are for our venues: else there are no links, or they would fill another's."""
+        if self._claim is None:
+            with connection.cursor() as cursor:
+                cursor.execute(IDENTITY)
+                self._claim = Claim(redis_url=settings.REDIS_URL, identity=cursor.fetchone()[0])
+        try:
+            self._claim.look()
+        except UnableToShare as error:
+            log.error("fix_redis_is_anothers", error=str(error))
+            return False
+        return True
 
     def _wanted(self) -> dict[Name, Config]:
         wanted: dict[Name, Config] = {}
