@@ -13,6 +13,7 @@ from django.db import transaction
 
 from apps.outbox import selectors
 from apps.outbox.models import OutboxCommand
+from apps.tenants.selectors import database_identity
 from piggy.core.commands import AnyCommand, Envelope
 from piggy.messaging import codec
 from piggy.messaging.client import Client, UnableToTell, command_id_of
@@ -143,4 +144,4 @@ def _tell(*, tenant: str, rows: Sequence[OutboxCommand]) -> None:
 
 @cache
 def _client() -> Client:
-    return Client(redis_url=settings.REDIS_URL)
+    return Client(redis_url=settings.REDIS_URL, identity=database_identity)

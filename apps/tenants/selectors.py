@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django_tenants.utils import schema_context
 
 from apps.tenants.models import Domain, Tenant
+from piggy.messaging.installation import IDENTITY
 
 HOST = re.compile(r"[a-z0-9._-]{1,254}\Z", re.ASCII)
 DOMAIN_CACHE_S = 2.0
@@ -54,6 +55,13 @@ def why_off() -> dict[str, str]:
     """Return why each of `switched_off` is, in a line, by schema name."""
     lines = {each.schema_name: " ".join(each.setup_error.split()) for each in switched_off()}
     return {schema: line or "being removed" for schema, line in lines.items()}
+
+
+def database_identity() -> str:
+    """Return which database ours is, as no copy of it in another cluster is."""
+    with connection.cursor() as cursor:
+        cursor.execute(IDENTITY)
+        return str(cursor.fetchone()[0])
 
 
 def is_suspended(*, schema: str) -> bool:

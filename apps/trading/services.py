@@ -11,6 +11,7 @@ from django.conf import settings
 
 from apps.accounts import selectors as accounts
 from apps.outbox.services import retell_settings, save_setting
+from apps.tenants.selectors import database_identity
 from apps.trading import selectors
 from apps.trading.models import Strategy
 from piggy.core.answers import Answer
@@ -242,4 +243,4 @@ def _principal(user: Any) -> str:
 
 @cache
 def _client() -> Client:
-    return Client(redis_url=settings.REDIS_URL)
+    return Client(redis_url=settings.REDIS_URL, identity=database_identity)

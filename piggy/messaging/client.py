@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -14,10 +14,11 @@ from piggy.core.answers import Answer
 from piggy.core.commands import Envelope
 from piggy.messaging import codec, lanes, streams
 from piggy.messaging.identity import command_id_of as command_id_of
+from piggy.messaging.installation import Claim, UnableToShare
 
 # The Redis client gives up on a silent connection after five seconds; who waits longer asks again.
 WAIT_S_MAX = 4.0
-
+LOOK_S = 1.0
 
 # How Redis refuses to write: what it has on disk cannot grow, or what it has in memory may not.
 NO_ROOM = ("MISCONF", "OOM", "command not allowed when used memory")
@@ -32,9 +33,16 @@ class UnableToStore(UnableToTell):
 
 
 class Client:
-    """A synchronous, thread-safe door to the engines behind one Redis."""
+    """A synchronous, thread-safe door to the engines behind one Redis.
 
-    def __init__(self, *, redis_url: str) -> None:
+    Who says `identity`, which database ours is, tells nothing to the engines of another installation.
+    """
+
+    def __init__(self, *, redis_url: str, identity: Callable[[], str] | None = None) -> None:
+        self._identity = identity
+        self._claim: Claim | None = None
+        self._look_at_s = 0.0
+        self._redis_url = redis_url
         self._redis = redis.Redis.from_url(redis_url, socket_connect_timeout=2, health_check_interval=30)
 
     def ask(self, *, tenant: str, envelope: Envelope, wait_s: float) -> Answer | None:
@@ -55,6 +63,7 @@ class Client:
 
     def tell(self, *, tenant: str, envelope: Envelope) -> None:
         """Put a command on its lane of the tenant's desk and return. Raises UnableToTell where Redis is away."""
+        self._require_ours()
         try:
             key = lanes.key_of(tenant=tenant, command=envelope.command)
             self._redis.xadd(key, _entry(codec.encode(envelope)))
@@ -64,6 +73,7 @@ class Client:
 
     def tell_all(self, *, tenant: str, envelopes: Sequence[Envelope]) -> None:
         """Put commands on their lanes in one round trip, in their order. Raises UnableToTell as `tell` does."""
+        self._require_ours()
         try:
             with self._redis.pipeline(transaction=False) as pipe:
                 for envelope in envelopes:
@@ -92,6 +102,20 @@ class Client:
     def close(self) -> None:
         """Give the connections back."""
         self._redis.close()
+        if self._claim is not None:
+            self._claim.close()
+
+    def _require_ours(self) -> None:
+        """Look at most once a second whose the Redis is. Raises UnableToTell."""
+        if self._identity is None or time.monotonic() < self._look_at_s:
+            return
+        if self._claim is None:
+            self._claim = Claim(redis_url=self._redis_url, identity=self._identity())
+        try:
+            self._claim.look()
+        except UnableToShare as error:
+            raise UnableToTell(str(error)) from error
+        self._look_at_s = time.monotonic() + LOOK_S
 
 
 def _entry(data: bytes) -> dict[Any, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
 import redis
 
+from piggy.core.commands import ActOnTime, Envelope
 from piggy.local.services import LocalServices
+from piggy.messaging import client, streams
 from piggy.messaging.installation import KEY, Claim, UnableToShare
 
 
@@ -19,10 +22,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def server(url: str) -> Iterator[redis.Redis]:
-    client = redis.Redis.from_url(url)
-    client.delete(KEY)
-    yield client
-    client.close()
+    wire = redis.Redis.from_url(url)
+    wire.delete(KEY)
+    yield wire
+    wire.close()
 
 
 def claim(url: str, identity: str) -> Claim:
@@ -72,3 +75,36 @@ def test_what_is_known_to_be_ours_is_taken(url: str, server: redis.Redis) -> Non
     mine.look()
     assert server.get(KEY) == b"1/live"
     mine.close()
+
+
+def test_nothing_is_told_to_the_engines_of_another(
+    url: str, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody tries in a copy would be done at the live desk."""
+    monkeypatch.setattr(client, "LOOK_S", 0.0)
+    asked = Envelope(command_id=str(uuid.uuid4()), command=ActOnTime(), principal="ann")
+    door = client.Client(redis_url=url, identity=lambda: "2/copy")
+    key = streams.commands_key(tenant="acorn")
+    door.tell(tenant="acorn", envelope=asked)
+    assert server.xlen(key) == 1
+    server.set(KEY, "1/live")
+    with pytest.raises(client.UnableToTell, match="another installation"):
+        door.tell(tenant="acorn", envelope=asked)
+    with pytest.raises(client.UnableToTell, match="another installation"):
+        door.ask(tenant="acorn", envelope=asked, wait_s=1)
+    with pytest.raises(client.UnableToTell, match="another installation"):
+        door.tell_all(tenant="acorn", envelopes=[asked])
+    assert server.xlen(key) == 1
+    door.close()
+
+
+def test_it_is_looked_at_once_a_second_and_not_with_every_order(
+    url: str, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Envelope(command_id=str(uuid.uuid4()), command=ActOnTime(), principal="ann")
+    door = client.Client(redis_url=url, identity=lambda: "1/live")
+    looks: list[str] = []
+    monkeypatch.setattr(Claim, "look", lambda self: looks.append("look"))
+    for _ in range(3):
+        door.tell(tenant="acorn", envelope=asked)
+    assert len(looks) == 1

@@ -17,6 +17,7 @@ from django.db import transaction
 from apps.dealing.models import DeskAction
 from apps.outbox import selectors as outbox
 from apps.outbox.services import tell_engine
+from apps.tenants.selectors import database_identity
 from apps.trading.selectors import engine_is_running
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand, Envelope
@@ -171,4 +172,4 @@ def _is_stale(action: DeskAction, now: datetime) -> bool:
 
 @cache
 def _client() -> Client:
-    return Client(redis_url=settings.REDIS_URL)
+    return Client(redis_url=settings.REDIS_URL, identity=database_identity)

@@ -19,6 +19,7 @@ from apps.liquidity.models import VenueOrder, VenueReport
 from apps.liquidity.services.denials import keep_denial
 from apps.liquidity.services.sessions import drop_copy_numbers, note_heard
 from apps.outbox.selectors import commands_in_log
+from apps.tenants.selectors import database_identity
 from piggy.adapters import tracking
 from piggy.adapters.fix.messages import SOH
 from piggy.adapters.interface import ReportKind
@@ -305,4 +306,4 @@ def _envelope(tenant: str, venue: str, key: str, command: AnyCommand) -> Envelop
 
 @cache
 def _client() -> Client:
-    return Client(redis_url=settings.REDIS_URL)
+    return Client(redis_url=settings.REDIS_URL, identity=database_identity)

@@ -21,13 +21,13 @@ from apps.liquidity.worker.fix_link import FixLink
 from apps.liquidity.worker.lease import Leases
 from apps.liquidity.worker.link import Link
 from apps.liquidity.worker.venue_link import VenueLink
-from apps.tenants.selectors import active_schemas
+from apps.tenants.selectors import active_schemas, database_identity
 from apps.tenants.services import in_tenant
 from piggy.adapters.fix.config import SessionConfig
 from piggy.adapters.interface import VenueConfig
 from piggy.core.market import VenueQuote, VenueStatus
 from piggy.messaging.client import Client, UnableToTell
-from piggy.messaging.installation import IDENTITY, Claim, UnableToShare
+from piggy.messaging.installation import Claim, UnableToShare
 
 WATCH_S = 1.0
 PUBLISH_S = 0.01
@@ -93,9 +93,7 @@ class Supervisor:
     def _is_redis_ours(self) -> bool:
         """Whether orders on its streams are for our venues: else there are no links, or they would fill another's."""
         if self._claim is None:
-            with connection.cursor() as cursor:
-                cursor.execute(IDENTITY)
-                self._claim = Claim(redis_url=settings.REDIS_URL, identity=cursor.fetchone()[0])
+            self._claim = Claim(redis_url=settings.REDIS_URL, identity=database_identity())
         try:
             self._claim.look()
         except UnableToShare as error:
