@@ -6,6 +6,7 @@ house hedge the same risk twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -29,6 +30,7 @@ from piggy.core.routing import FREE, Leg, legs, rank
 from piggy.core.staging import proven
 from piggy.core.standing import switched_off
 from piggy.core.state import Child, Hedge, State
+from piggy.core.venue_room import busy_venues
 
 Events = list[ev.AnyEvent]
 HOUSE = "house"
@@ -52,10 +54,13 @@ def due(*, moment: Moment) -> Events:
         if needed == 0:  # Off price nobody knows, so that it waits on.
             pending[hedge.symbol] -= hedge.side.sign * hedge.quantity
             events.append(_closed(hedge, "withdrawn", "", "the risk is gone"))
-    count = state.hedge_count
+    count, sending = state.hedge_count, Counter[str]()
     for key in sorted(state.hedge_policies):
-        proposed = _proposed(policy=state.hedge_policies[key], pending=pending, number=count + 1, moment=moment)
+        policy = state.hedge_policies[key]
+        proposed = _proposed(policy=policy, pending=pending, number=count + 1, moment=moment, sending=sending)
         for event in proposed:
+            if isinstance(event, ev.ChildOrderCreated):
+                sending[event.venue] += 1
             if isinstance(event, ev.HedgeProposed):
                 count += 1
                 signed = event.side.sign * event.quantity
@@ -77,7 +82,7 @@ def approve_hedge(*, command: cmd.ApproveHedge, moment: Moment) -> Events:
     if _is_stopped(hedge.symbol, moment):
         return [_refused("TRADING_STOPPED", "hedge_id", f"trading in {hedge.symbol} is stopped")]
     policy = moment.state.hedge_policies[hedge.key]
-    sent = _children(hedge.hedge_id, policy, hedge.side, lots, moment)
+    sent = _children(hedge.hedge_id, policy, hedge.side, lots, moment, {})
     if not sent:
         return [_refused("NO_LIQUIDITY", "hedge_id", "no venue may take it at an acceptable price now")]
     return [ev.HedgeApproved(hedge_id=hedge.hedge_id, quantity=lots, by=command.by), *sent]
@@ -109,7 +114,7 @@ def cover_by_hand(*, command: cmd.CoverByHand, moment: Moment) -> Events:
         return [wanted]
     side, lots = wanted
     hedge_id = f"H{moment.state.hedge_count + 1:09d}"
-    sent = _children(hedge_id, policy, side, lots, moment)
+    sent = _children(hedge_id, policy, side, lots, moment, {})
     if not sent:
         return [_refused("NO_LIQUIDITY", "symbol", "no venue may take it at an acceptable price now")]
     proposed = ev.HedgeProposed(
@@ -231,7 +236,9 @@ def under_way(*, state: State) -> dict[str, Decimal]:
     return pending
 
 
-def _proposed(*, policy: HedgePolicy, pending: Mapping[str, Decimal], number: int, moment: Moment) -> Events:
+def _proposed(
+    *, policy: HedgePolicy, pending: Mapping[str, Decimal], number: int, moment: Moment, sending: Mapping[str, int]
+) -> Events:
     state = moment.state
     last = state.hedges.get(state.last_hedges.get(policy.key, ""))
     if not policy.enabled or _is_quiet(policy, last, moment.now_us) or _is_stopped(policy.symbol, moment):
@@ -246,7 +253,7 @@ def _proposed(*, policy: HedgePolicy, pending: Mapping[str, Decimal], number: in
     instrument = moment.instrument(policy.symbol)
     signed = hedge_lots(policy=policy, instrument=instrument, risk=risk, per_lot=per_lot, unfinished=unfinished)
     side, hedge_id = (Side.BUY if signed > 0 else Side.SELL), f"H{number:09d}"
-    sent = _children(hedge_id, policy, side, abs(signed), moment) if signed and policy.automatic else []
+    sent = _children(hedge_id, policy, side, abs(signed), moment, sending) if signed and policy.automatic else []
     if not signed or (policy.automatic and not sent):
         return []
     proposed = ev.HedgeProposed(
@@ -323,7 +330,9 @@ def _is_stopped(symbol: str, moment: Moment) -> bool:
     )
 
 
-def _children(hedge_id: str, policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment) -> Events:
+def _children(
+    hedge_id: str, policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment, sending: Mapping[str, int]
+) -> Events:
     return [
         ev.ChildOrderCreated(
             order_id=hedge_id,
@@ -336,14 +345,17 @@ def _children(hedge_id: str, policy: HedgePolicy, side: Side, lots: Decimal, mom
             time_in_force=TimeInForce.IOC.value,
             attempt=1,
         )
-        for leg in _legs(policy, side, lots, moment)
+        for leg in _legs(policy, side, lots, moment, sending)
     ]
 
 
-def _legs(policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment) -> tuple[Leg, ...]:
+def _legs(
+    policy: HedgePolicy, side: Side, lots: Decimal, moment: Moment, sending: Mapping[str, int]
+) -> tuple[Leg, ...]:
     state, instrument = moment.state, moment.instrument(policy.symbol)
     excluded = {name: "not for hedges" for name in state.venues if policy.venues and name not in policy.venues}
     excluded |= switched_off(state=state, symbol=policy.symbol) | dict.fromkeys(moment.closed, CLOSED)
+    excluded |= busy_venues(sending=sending, moment=moment)
     levels = _within_limits(policy, side, moment)
     if not levels or instrument.cross is not None:
         return ()

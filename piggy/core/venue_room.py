@@ -107,6 +107,12 @@ def least_sent(*, state: State, limits: Limits, now_us: int) -> int:
     return least or 0
 
 
+def busy_venues(*, sending: Mapping[str, int], moment: Moment) -> dict[str, str]:
+    """Return the venues whose own contract lets nothing more be sent this second, each with why (P-14)."""
+    known = moment.state.venues.items()
+    return {name: BUSY for name, venue in known if _is_used_up(name, venue.messages_per_s_max, sending, moment)}
+
+
 def rate_of(*, venue: Venue, limits: Limits) -> int | None:
     """Return how many messages a second a venue may be sent: its contract's number, and no more than the group's."""
     own, every = venue.messages_per_s_max, limits.venue_messages_per_s_max
@@ -116,7 +122,10 @@ def rate_of(*, venue: Venue, limits: Limits) -> int | None:
 
 
 def _rate_used_up(name: str, limits: Limits, sending: Mapping[str, int], moment: Moment) -> bool:
-    most = rate_of(venue=moment.state.venues[name], limits=limits)
+    return _is_used_up(name, rate_of(venue=moment.state.venues[name], limits=limits), sending, moment)
+
+
+def _is_used_up(name: str, most: int | None, sending: Mapping[str, int], moment: Moment) -> bool:
     messages, ours = moment.state.venue_messages, sending.get(name, 0)
     # Some of what is counted may be of an earlier second by now.
     if most is None or messages.counts.get(name, 0) + ours < most:
