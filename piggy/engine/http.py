@@ -112,6 +112,14 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing or self._parser is None:
             return
+        if len(data) <= PART_BYTES and not self._unfed and self._has_room():
+            # What nearly all send needs no turns.
+            self._is_feeding = True
+            self._parse(data)
+            self._is_feeding = False
+            if self._unfed or self._is_paused:
+                self._feed()
+            return
         self._unfed = memoryview(bytes(self._unfed) + data if self._unfed else data)
         self._feed()
 
@@ -279,6 +287,8 @@ class Connection(asyncio.Protocol):
             self._waiting.append([successor.encode(connection="close")])
             self._flush()
             return
+        if self._is_paused:
+            transport.resume_reading()
         self._connections.open.pop(self, None)
         self._transport = self._parser = None
         handshake = _head_of(request.method.encode(), request.path.encode(), "1.1", request.headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -261,6 +262,19 @@ async def test_thousands_of_requests_in_one_packet_keep_nobody_else_waiting() ->
     for _ in range(10):
         await asyncio.sleep(0)
     assert client.says() == [200] * wanted and client.wire.closed
+
+
+async def test_a_line_is_handed_over_open_also_where_its_turn_was_over() -> None:
+    taken: list[bytes] = []
+    client = Client()
+    successor: Any = SimpleNamespace(begin=lambda *, transport, handshake, rest: taken.append(rest))
+    client.connection._upgrade = lambda _: successor
+    offer = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    client.says((HEAD + b"\r\n") * 2 * PIPELINED_MAX + offer + b"frames" * PART_BYTES)
+    assert client.wire.paused and not taken
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert taken == [b"frames" * PART_BYTES] and not client.wire.paused
 
 
 async def test_no_answers_are_made_for_who_reads_none() -> None:
