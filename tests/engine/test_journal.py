@@ -178,6 +178,34 @@ async def test_inv_01_a_batch_written_beside_another_is_kept_only_after_that_one
         assert [row[0] for row in ground.log_rows(tenant=tenant)] == [1, 2]
 
 
+async def test_inv_01_what_follows_a_batch_that_failed_is_not_written(
+    ground: Ground, connect: Any, shard: str, tenant: str
+) -> None:
+    """Also where that is known already: its rows would stand behind a gap."""
+    journal = await pen(ground, connect, shard, tenant, second=await connect())
+    first, second = (journal.chain(tenant=tenant, recorded=credited(seq)) for seq in (1, 2))
+    with pytest.raises(UnableToWrite, match="unique"):
+        await journal.append(rows={tenant: [first, first]})
+    with pytest.raises(UnableToWrite, match="The batch before was not written"):
+        await journal.append(rows={tenant: [second]})
+    assert ground.log_rows(tenant=tenant) == []
+    assert journal.committed == {}
+
+
+async def test_inv_27_of_a_tenant_that_was_moved_nothing_is_said_to_be_committed(
+    ground: Ground, connect: Any, shard: str, tenant: str
+) -> None:
+    """The witness would tell the next engine that events are missing which never were."""
+    other = ground.add_tenant(shard=shard)
+    journal = await pen(ground, connect, shard, tenant, other)
+    rows = {name: [journal.chain(tenant=name, recorded=credited(1))] for name in (tenant, other)}
+    with ground.as_owner() as owner:
+        owner.execute("UPDATE tenants_tenant SET shard = 'elsewhere' WHERE schema_name = %s", (tenant,))
+    assert await journal.append(rows=rows) == {tenant}
+    assert journal.committed == {other: (1, rows[other][0].hash)}
+    assert ground.log_rows(tenant=tenant) == []
+
+
 async def test_inv_02_a_command_is_in_the_log_once(ground: Ground, connect: Any, shard: str, tenant: str) -> None:
     journal = await pen(ground, connect, shard, tenant)
     rows = [journal.chain(tenant=tenant, recorded=credited(seq)) for seq in (1, 2)]

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from piggy.core.accounts import Strategy
+from piggy.engine import proofs as proofs_module
 from piggy.engine.proofs import Proofs, require_fresh
 from piggy.engine.signals import Signal, UnableToAcceptSignal
 from piggy.messaging import signing
@@ -20,7 +21,7 @@ SIGNAL = Signal(id="1", action="buy", time=str(NOW_S))
 
 def signed(
     *, by: tuple[str, str] = ("acorn", "s1"), over: bytes = BODY, at: str = str(NOW_S), under: Strategy = STRATEGY,
-    **asked: Any,
+    at_door: Proofs | None = None, **asked: Any,
 ) -> bool:  # fmt: skip
     """Sign as a strategy of a tenant, and return whether that proves what is asked of s1 of acorn."""
     secret = signing.strategy_secret(key=KEY, tenant=by[0], strategy=by[1], key_version=1)
@@ -28,7 +29,7 @@ def signed(
     headers = {"x-piggy-timestamp": at, "x-piggy-signature": mine}
     wanted = {"headers": headers, "body": BODY, "strategy": under, "tenant": "acorn", "address": "", "now_s": NOW_S}
     try:
-        Proofs(key=KEY).signed(**wanted | asked)
+        (at_door or Proofs(key=KEY)).signed(**wanted | asked)
     except UnableToAcceptSignal as refused:
         return (refused.status, refused.code) != (401, "UNAUTHORISED")
     return True
@@ -61,6 +62,17 @@ def test_a_signature_proves_its_own_body_strategy_and_tenant_for_five_minutes(
     assert signed(**asked) is holds
 
 
+def test_a_secret_that_was_kept_ready_is_its_own_brokers_and_strategys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One door serves many brokers, and two of them may have a strategy of one name."""
+    monkeypatch.setattr(proofs_module, "SIGNERS_KEPT", 2)
+    door, other = Proofs(key=KEY), msgspec.structs.replace(STRATEGY, strategy_id="s2")
+    for tenant, strategy in (("acorn", STRATEGY), ("birch", STRATEGY), ("acorn", other), ("acorn", STRATEGY)):
+        asked: dict[str, Any] = {"tenant": tenant, "under": strategy, "at_door": door}
+        for by in (("acorn", "s1"), ("birch", "s1"), ("acorn", "s2")):
+            assert signed(by=by, **asked) is (by == (tenant, strategy.strategy_id))
+        assert 1 <= len(door._signers) <= 2, "as many as may be kept"
+
+
 @pytest.mark.parametrize(
     ("address", "sources", "holds"),
     [
@@ -75,6 +87,7 @@ def test_a_signature_proves_its_own_body_strategy_and_tenant_for_five_minutes(
 )
 def test_an_address_list_lets_in_who_is_on_it(address: str, sources: tuple[str, ...], holds: bool) -> None:
     assert signed(under=msgspec.structs.replace(STRATEGY, sources=sources), address=address) is holds
+    assert capability(sources=sources, address=address) is holds
 
 
 @pytest.mark.parametrize(
@@ -107,13 +120,15 @@ def test_a_time_that_cannot_be_read_is_named(time: str, status: int) -> None:
     assert (refused.value.status, refused.value.field) == (status, "time")
 
 
-def capability(*, mac: str = "", tenant: str = "acorn", account_id: str = "b1") -> bool:
+def capability(
+    *, mac: str = "", tenant: str = "acorn", account_id: str = "b1", sources: tuple[str, ...] = (), address: str = ""
+) -> bool:
     given = mac or signing.capability_mac(
         key=KEY, tenant="acorn", strategy="s1", account_id="b1", scope="trade", key_version=1
     )
-    strategy = msgspec.structs.replace(STRATEGY, account_id=account_id)
+    strategy = msgspec.structs.replace(STRATEGY, account_id=account_id, sources=sources)
     try:
-        Proofs(key=KEY).capability(mac=given, strategy=strategy, tenant=tenant, address="", now_s=NOW_S)
+        Proofs(key=KEY).capability(mac=given, strategy=strategy, tenant=tenant, address=address, now_s=NOW_S)
     except UnableToAcceptSignal:
         return False
     return True

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -83,6 +85,28 @@ def test_inv_29_a_deposit_needs_a_second_person_and_is_credited_once(books: Any)
 def test_a_deposit_in_another_currency_names_the_field(books: Any) -> None:
     with pytest.raises(services.UnableToRequestDeposit, match="currency: account A1 is kept in USD"):
         services.request_deposit(account_id="A1", amount=Decimal(1), currency="EUR", reference="x", by=None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"amount": Decimal(0)}, "amount"),
+        ({"amount": Decimal(-5)}, "amount"),
+        ({"amount": Decimal("1e20")}, "amount"),
+        ({"reference": ""}, "reference"),
+        ({"reference": "bank-1"}, "reference"),
+    ],
+)
+def test_money_that_cannot_move_is_refused_by_its_field(books: Any, wrong: dict[str, Any], field: str) -> None:
+    """A reference is used once: the same payment is not credited, or paid out, a second time."""
+    tom = create_staff(username="tom", password="long enough for a test", role="treasury")
+    asked: dict[str, Any] = {"account_id": "A1", "amount": Decimal(5), "currency": "USD", "by": tom}
+    services.request_deposit(**asked, reference="bank-1")
+    services.request_withdrawal(**asked, reference="bank-1", reason="asked by mail")
+    for request in (services.request_deposit, partial(services.request_withdrawal, reason="asked by mail")):
+        with pytest.raises(ValidationError) as refused, transaction.atomic():
+            request(**{**asked, "reference": "bank-2", **wrong})
+        assert list(refused.value.message_dict) == [field]
 
 
 def test_the_projector_books_what_the_engine_credits(books: Any) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from apps.outbox.models import OutboxCommand
 from apps.treasury import selectors, services
-from apps.treasury.models import Withdrawal
+from apps.treasury.models import Deposit, Withdrawal
 from apps.users.services import create_staff
 from piggy import projector
 from piggy.core.commands import DebitAccount
@@ -112,6 +112,16 @@ def test_only_what_the_engine_booked_is_booked(asked: Any, event: Any, state: st
     assert selectors.client_balance(account_id="A1") == owed
 
 
+def test_what_the_log_said_first_of_a_withdrawal_stands(asked: Any) -> None:
+    """One that was paid is not said to be refused by what comes of its command later."""
+    made, _, adam = asked
+    told = approve(made, adam)
+    for refusal in ("", "50 is free"):
+        services.settle_withdrawal(command_id=told.command_id, refusal=refusal)
+        made.refresh_from_db()
+        assert (made.state, made.note) == ("booked", "")
+
+
 def test_a_refused_or_foreign_wish_names_its_field(asked: Any) -> None:
     made, tess, adam = asked
     for wrong, field in (({"account_id": "A9"}, "account_id"), ({"currency": "EUR"}, "currency")):
@@ -137,3 +147,25 @@ def test_the_back_office_asks_for_it_to_be_repeated_and_lets_nobody_else_near(bo
     assert adam.post(page, decision | {"confirm": "pay 100 USD"}).status_code == 302
     with as_tenant("acorn"):
         assert Withdrawal.objects.get().state == "approved"
+
+
+@pytest.mark.parametrize("kind", ["deposit", "withdrawal"])
+def test_who_only_looks_decides_nothing_and_nobody_edits_what_was_asked_for(
+    books: Any, as_tenant: Any, kind: str
+) -> None:
+    tess, adam, looks = staff("treasury", "tess"), staff("admin", "adam"), staff("auditor", "otto")
+    page, form = f"/admin/treasury/{kind}/", {name: str(value) for name, value in ASKED.items()}
+    for reference in ("W-1", "W-2"):
+        assert tess.post(f"{page}add/", form | {"reference": reference}).status_code == 302
+    model = Withdrawal if kind == "withdrawal" else Deposit
+    with as_tenant("acorn"):
+        keys = list(model.objects.order_by("id").values_list("pk", flat=True))
+    assert looks.get(page).status_code == 200
+    for action in ("approve", "reject"):
+        looks.post(page, {"action": action, "_selected_action": keys[0], "confirm": "pay 100 USD"})
+    assert adam.post(f"{page}{keys[0]}/change/", form | {"amount": "900"}).status_code == 403
+    if kind == "withdrawal":
+        told = adam.post(page, {"action": "approve", "_selected_action": keys, "confirm": "pay 100 USD"}, follow=True)
+        assert "Choose one" in told.content.decode()
+    with as_tenant("acorn"):
+        assert set(model.objects.values_list("state", "amount")) == {("requested", Decimal(100))}
