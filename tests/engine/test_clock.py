@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio
 
 from piggy.core import commands as cmd
-from piggy.engine.clock import QUIET_S, Clock
+from piggy.engine.clock import QUIET_S, Clock, is_wanted, pause
 from piggy.messaging import streams
 from piggy.messaging.client import Client
 from tests.engine.conftest import buy, envelope, running
@@ -46,11 +46,10 @@ class Interrupted(Stepped):
     pauses = 0
 
     def now_us(self) -> int:
-        told = super().now_us()
         if self.pauses:
             self.pauses -= 1
             self.pass_time(1)
-        return told
+        return super().now_us()
 
 
 def test_inv_20_a_thread_set_aside_between_two_readings_is_no_step() -> None:
@@ -84,6 +83,27 @@ def test_inv_20_a_clock_that_runs_on_quietly_is_trusted_again_and_a_slew_never_b
         clock.utc_us += 50_000
         assert clock.off_ms() == 0
     assert clock.steps == 1
+    # What is right now is where it was slewed to.
+    clock.utc_us += SECOND_US
+    assert abs(clock.off_ms() - 1_000) <= 1
+    clock.utc_us -= SECOND_US
+    assert clock.off_ms() == 0
+
+
+async def test_who_was_told_to_end_sleeps_no_more_where_the_redis_client_swallowed_that() -> None:
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            assert not is_wanted()
+            await pause(60)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
 
 
 async def alerted(ground: Ground, tenant: str, key: str, *, there: bool = True) -> str:

@@ -369,3 +369,29 @@ def test_where_every_place_is_at_work_the_next_hears_503(monkeypatch: Any) -> No
     first.says(HEAD + b"\r\n")
     second = Client(connections=connections)
     assert second.says() == [503] and second.wire.closed and not first.wire.aborted
+
+
+def test_a_place_is_free_again_when_its_connection_is_gone(monkeypatch: Any) -> None:
+    monkeypatch.setattr(connections_module, "CONNECTIONS_MAX", 1)
+    connections = Connections()
+    for _ in range(3):
+        client = Client(at_once=False, connections=connections)
+        assert client.says(HEAD + b"\r\n") == [] and len(client.asked) == 1
+        client.connection.connection_lost(None)
+    assert connections.open == {}
+
+
+def test_nobody_changes_the_protocol_before_the_answers_that_come_first() -> None:
+    client = Client(at_once=False)
+    asked = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    client.says(HEAD + b"\r\n", asked)
+    client.answers[0](Response(200, b"{}"))
+    assert client.says() == [200, 400] and client.wire.closed
+
+
+def test_whose_request_is_at_work_loses_no_place_for_beginning_another() -> None:
+    client = Client(at_once=False)
+    client.says(HEAD + b"\r\n", HEAD + b"Content-Length: 2\r\n\r\n")
+    assert client.connection.crowd == ""
+    client.answers[0](Response(200, b"{}"))
+    assert client.connection.crowd == "127.0.0.1"

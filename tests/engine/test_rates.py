@@ -18,6 +18,12 @@ def test_a_second_s_worth_comes_at_once_and_then_one_at_a_time() -> None:
     assert [limit.take(name="mean", now_ns=later_ns) for _ in range(2)] == [True, False]
 
 
+def test_who_did_not_come_for_long_has_saved_nothing_up() -> None:
+    limit = Rates(per_s_max=10)
+    limit.take(name="mean", now_ns=0)
+    assert [limit.take(name="mean", now_ns=60 * SECOND_NS) for _ in range(12)] == [True] * 10 + [False] * 2
+
+
 def test_no_limit_lets_everything_through() -> None:
     limit = Rates(per_s_max=0)
     assert all(limit.take(name="mean", now_ns=0) for _ in range(1_000))

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from piggy.core import commands as cmd
-from piggy.core.accounts import Strategy
+from piggy.core.accounts import PositionMode, Strategy
 from piggy.core.commands import PlaceOrder
 from piggy.core.events import CommandRefused
 from piggy.core.orders import Side
@@ -208,3 +209,37 @@ def test_a_turn_opens_no_more_than_a_signal_may() -> None:
     assert made(action="reverse").code == "QUANTITY_MAX"
     assert made(action="reverse", quantity="1").terms.quantity == Decimal("2.5")
     assert made(action="flat", quantity="9").terms.quantity == made(action="flat").terms.quantity == Decimal("1.5")
+    assert made(action="flat").terms.reduce_only and made(action="close").terms.reduce_only, "whatever comes before it"
+    assert not made(action="buy", quantity="1").terms.reduce_only
+
+
+@pytest.mark.parametrize("action", ["buy", "flat", "reverse"])
+def test_a_strategy_that_is_switched_off_and_an_account_of_many_positions_are_told(action: str) -> None:
+    floor = Floor()
+    account = floor.desk.state.accounts["b1"]
+    floor.do(cmd.ConfigureAccount(account=replace(account, position_mode=PositionMode.HEDGING)))
+    strategy = Strategy(strategy_id="mean", account_id="b1")
+    floor.do(cmd.ConfigureStrategy(strategy=strategy))
+    floor.place("b1", Side.BUY, "1")
+    signal = signals.parse(body=json.dumps(BODY | {"action": action}).encode())
+    made = signals.command_maker(signal=signal, strategy_id="mean")(floor.desk, floor.now_us)
+    assert isinstance(made, PlaceOrder) if action == "buy" else made.code == "HEDGED"
+    floor.do(cmd.ConfigureStrategy(strategy=replace(strategy, enabled=False)))
+    off = signals.command_maker(signal=signal, strategy_id="mean")(floor.desk, floor.now_us)
+    assert isinstance(off, CommandRefused) and off.code == "STRATEGY_DISABLED"
+
+
+def test_inv_24_an_alert_that_comes_again_later_is_the_same_and_another_body_is_not() -> None:
+    """Nobody signs an alert, and its time is that of its sending."""
+    bodies = [json.dumps(BODY | more).encode() for more in ({"time": "1"}, {"time": "2"}, {"quantity": "0.20"})]
+    read = [signals.parse(body=body) for body in bodies]
+    first, again, other = (
+        signals.request_hash(signal=signal, body=body, signed=False) for signal, body in zip(read, bodies, strict=True)
+    )
+    assert first == again != other
+    assert (
+        len(
+            {signals.request_hash(signal=each, body=body, signed=True) for each, body in zip(read, bodies, strict=True)}
+        )
+        == 3
+    )

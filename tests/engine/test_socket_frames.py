@@ -11,7 +11,17 @@ import pytest
 
 from piggy.engine.connections import Connections
 from piggy.engine.http import Connection
-from piggy.engine.sockets import END_S_MAX, MESSAGE_BYTES_MAX, OTHER_FRAMES_PER_S_MAX, SignalSocket
+from piggy.engine.signals import UnableToAcceptSignal
+from piggy.engine.sockets import (
+    END_S_MAX,
+    MESSAGE_BYTES_MAX,
+    OTHER_FRAMES_PER_S_MAX,
+    PING_S,
+    SILENT_S_MAX,
+    UNANSWERED_MAX,
+    UNSENT_BYTES_MAX,
+    SignalSocket,
+)
 from tests.engine.test_http import Wire
 
 HANDSHAKE = (
@@ -34,16 +44,23 @@ class SocketWire(Wire):
     """A transport that is handed over."""
 
     protocol: Any = None
+    unsent = 0
 
     def set_protocol(self, protocol: Any) -> None:
         self.protocol = protocol
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.unsent
 
 
 class Strategist:
-    """A proven strategy; the door behind it takes every signal and answers at once that nobody decided."""
+    """A proven strategy; the door behind it takes every signal and answers at once that nobody decided.
+
+    Not at once where it is `slow`, and `refusal` is what it refuses each with.
+    """
+
+    slow = False
+    refusal: UnableToAcceptSignal | None = None
 
     def __init__(self) -> None:
         self.taken: list[str] = []
@@ -77,8 +94,11 @@ class Strategist:
         return int(struct.unpack("!H", self.wire.said[at + 2 : at + 4])[0])
 
     def _take(self, *, signal: Any, told: Any, **_: Any) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         self.taken.append(signal.id)
-        told(None)
+        if not self.slow:
+            told(None)
 
 
 @pytest.mark.parametrize(
@@ -160,3 +180,47 @@ def test_f_33_a_suspended_broker_has_no_line_left_even_of_who_goes_on_talking() 
     for later_s in (1, END_S_MAX + 2):
         one.wire.protocol.tick(now_s=now_s + later_s)
     assert one.wire.aborted
+
+
+def test_inv_26_who_has_too_many_signals_under_way_is_hung_up_on() -> None:
+    one = Strategist()
+    one.slow = True
+    one.says(*[frame(TEXT, SIGNAL)] * UNANSWERED_MAX)
+    assert b"\x88" not in one.wire.said
+    one.says(frame(TEXT, SIGNAL))
+    assert (one.code(), len(one.taken)) == (4429, UNANSWERED_MAX)
+
+
+@pytest.mark.parametrize("status", [422, 429, 503])
+def test_inv_26_what_was_refused_is_under_way_no_more(status: int) -> None:
+    one = Strategist()
+    one.refusal = UnableToAcceptSignal(status, "NOT_NOW", "Try again.")
+    one.says(*[frame(TEXT, SIGNAL)] * (2 * UNANSWERED_MAX))
+    assert one.wire.said.count(b'"NOT_NOW"') == 2 * UNANSWERED_MAX
+    one.refusal = None
+    one.says(frame(TEXT, SIGNAL))
+    assert one.taken == ["1"]
+
+
+def test_f_23_who_does_not_read_the_answers_gets_no_more_of_them() -> None:
+    one = Strategist()
+    one.wire.unsent = UNSENT_BYTES_MAX
+    one.says(frame(TEXT, SIGNAL))
+    assert not one.wire.aborted
+    one.wire.unsent += 1
+    one.says(frame(TEXT, SIGNAL))
+    assert one.wire.aborted
+
+
+def test_f_07_who_is_silent_is_asked_and_then_let_go() -> None:
+    one, now_s = Strategist(), time.monotonic()
+    one.wire.protocol.tick(now_s=now_s + PING_S - 1)
+    assert one.wire.said == b""
+    one.wire.protocol.tick(now_s=now_s + PING_S + 1)
+    assert one.wire.said[:1] == b"\x89" and not one.wire.aborted
+    one.says(frame(0xA))
+    one.wire.protocol.tick(now_s=time.monotonic() + SILENT_S_MAX - 1)
+    assert not one.wire.aborted, "a pong counts"
+    one.wire.said = b""
+    one.wire.protocol.tick(now_s=time.monotonic() + SILENT_S_MAX + 1)
+    assert one.wire.aborted and one.code() == 4408

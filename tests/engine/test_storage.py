@@ -35,6 +35,7 @@ ROOM: Any = "DROP TRIGGER no_room ON {schema}.event_log; DROP FUNCTION {schema}.
     "error",
     [
         errors.DiskFull("could not extend file"),
+        errors.DiskFull("kein Platz"),
         errors.InternalError_('could not extend file "base/5/1": File too large'),
         errors.InternalError_("Disk quota exceeded"),
     ],

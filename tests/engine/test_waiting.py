@@ -71,3 +71,13 @@ async def test_f_32_whose_signals_take_every_place_loses_them_to_nobody_else(hel
         while len(gone) < 3:
             await asyncio.sleep(0.005)
     assert (gone[-1], len(held)) == ("acorn", 5), "the one that was due"
+
+
+async def test_a_place_that_was_let_go_is_free_again(held: Waiting, monkeypatch: Any) -> None:
+    monkeypatch.setattr(waiting, "HELD_MAX", 1)
+    for _ in range(3):
+        gone = asyncio.Event()
+        held.hold(tenant="acorn", wait_ms=20, is_due=lambda: False, go=gone.set)
+        assert not gone.is_set(), "it waits"
+        async with asyncio.timeout(2):
+            await gone.wait()

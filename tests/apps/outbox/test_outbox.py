@@ -209,3 +209,53 @@ def _answer_one(server: redis.Redis) -> None:
         time.sleep(0.01)
     key = streams.reply_key(tenant="acorn", request_id=found[0].reply_to)
     server.rpush(key, codec.encode(Answer(command_id=found[0].command_id)))
+
+
+def test_an_engine_that_is_away_is_asked_one_thing_at_a_time_and_less_and_less_often(
+    tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds no pile of copies when it is back, and nothing that was replaced takes the place of what was not."""
+    asked: list[str] = []
+
+    class Nobody:
+        def tell(self, **_: Any) -> None: ...
+
+        def ask(self, *, envelope: Any, **_: Any) -> None:
+            asked.append(f"{envelope.command.group.name} {envelope.command.group.version}")
+
+    monkeypatch.setattr(services, "_client", Nobody)
+    monkeypatch.setattr(services, "SWEEP_ROWS_MAX", 2)
+    for name in ("mixed", "second"):
+        accounts.set_up_group(tenant="acorn", group=Group(name=name, book_mode="MIXED"), by="dealer")
+    for percent in (25, 35):
+        change({"a_book_percent": percent})
+    began = timezone.now()
+    for after_s, told in ((4, []), (6, ["second 1"]), (6, ["mixed 3"]), (9, []), (11, ["second 1"]), (19, ["mixed 3"])):
+        asked.clear()
+        assert services.sweep(tenant="acorn", now=began + timedelta(seconds=after_s)) == len(told)
+        assert asked == told
+    waits = OutboxCommand.objects.filter(superseded=False)
+    assert set(waits.values_list("told_count", "heard_at")) == {(2, None)}
+
+
+def test_of_two_who_change_a_setting_at_once_the_second_changes_what_the_first_made(tenant: Any) -> None:
+    """One version told twice with two meanings: the engine would keep the first, and the record say the second."""
+    group = accounts.set_up_group(tenant="acorn", group=Group(name="mixed", book_mode="MIXED"), by="dealer")
+    begun = threading.Event()
+
+    def change_too() -> None:
+        with in_tenant("acorn"):
+            begun.set()
+            services.save_setting(tenant="acorn", row=Group.objects.get(pk=group.pk), by="other")
+        connection.close()
+
+    with transaction.atomic():
+        services.save_setting(tenant="acorn", row=group, by="dealer")
+        other = threading.Thread(target=change_too)
+        other.start()
+        assert begun.wait(10)
+        other.join(0.3)
+        assert other.is_alive(), "it waits for the first"
+    other.join(10)
+    versions = [envelope.command.group.version for envelope in _told(tenant)]
+    assert (versions, Group.objects.get().version) == ([1, 2, 3], 3)

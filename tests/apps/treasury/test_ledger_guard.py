@@ -15,6 +15,7 @@ from apps.common import bulk
 from apps.outbox.models import OutboxCommand
 from apps.treasury import services
 from apps.treasury.models import Deposit, GlAccount, JournalEntry, Posting
+from apps.treasury.projections import UnableToBook
 from apps.users.services import create_staff
 from piggy import projector
 from piggy.core.commands import CreditAccount
@@ -113,3 +114,12 @@ def test_the_projector_books_what_the_engine_credits(books: Any) -> None:
     records.write(records.credited("250"))
     projector.catch_up(tenant="acorn")
     assert JournalEntry.objects.get().event_type == "AccountCredited"
+
+
+def test_a_fill_of_an_account_that_nobody_knows_is_not_booked_in_no_currency(acorn: Any, as_tenant: Any) -> None:
+    """What stands after it is not shown either, until somebody looks."""
+    with as_tenant("acorn"):
+        records.write(records.credited(), records.accepted(), records.filled())
+        with pytest.raises(UnableToBook, match="No such account: A1"):
+            projector.catch_up(tenant="acorn")
+        assert not JournalEntry.objects.exists()
