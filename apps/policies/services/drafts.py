@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -180,7 +181,10 @@ def _check_record(policy: Policy, made: Any) -> None:
 
 def _check_hedging(made: HedgePolicy) -> None:
     """Raise ValidationError where the policy fits its symbol or the other live ones as little as the engine lets it."""
-    others = [row.to_core() for row in selectors.live_policies().filter(kind=Kind.HEDGING).exclude(symbol=made.symbol)]
+    others: list[HedgePolicy] = []
+    for row in selectors.live_policies().filter(kind=Kind.HEDGING).exclude(symbol=made.symbol):
+        with suppress(UnableToReadPolicy):  # One of before a rule that it breaks is for its own next draft to mend.
+            others.append(row.to_core())
     for other in others:
         if made.enabled and other.enabled and other.key == made.key:
             raise ValidationError({"key": f"{other.symbol}'s policy covers {made.key} already: switch that off first."})

@@ -46,6 +46,12 @@ def test_a_currency_is_covered_in_one_symbol(broker: None) -> None:
     assert approve(covers("USD", "GBPUSD")).state == "live"
 
 
+def test_another_live_policy_that_cannot_be_read_any_more_stands_in_nobodys_way(broker: None) -> None:
+    old = approve(covers("EUR", "EURUSD"))
+    Policy.objects.filter(pk=old.pk).update(body={"threshold": "of before"})
+    assert covers("USD", "EURUSX").state == "draft"
+
+
 def test_policies_that_would_undo_each_other_are_refused(broker: None) -> None:
     approve(covers("EUR", "EURUSD"))
     with pytest.raises(ValidationError, match="USD in EURUSX, EUR in EURUSD would undo each other"):
