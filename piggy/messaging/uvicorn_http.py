@@ -2,13 +2,15 @@
 
     uvicorn --http piggy.messaging.uvicorn_http:BoundedHttp
 
-What an application answers slowly is not bounded here, only what a client sends.
+What an application answers slowly is not bounded here, only what a client sends. Who offers HTTP/2 with a request, as
+some clients do of themselves, is answered in HTTP/1.1; uvicorn would lose the request's body.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES_MAX = 64 * 1024
@@ -23,6 +25,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     _due: asyncio.TimerHandle | None = None
     _is_head = True
+    _is_handed_over = False
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -38,8 +41,9 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on; a head that goes on and on ends the connection."""
         was_head = self._is_head
-        super().data_received(data)
-        if not (was_head and self._is_head) or self.transport.is_closing():
+        self._unset_keepalive_if_required()
+        self._feed(data)
+        if not (was_head and self._is_head) or self._is_handed_over or self.transport.is_closing():
             return
         self._head_bytes += len(data)
         if self._head_bytes > HEAD_BYTES_MAX:
@@ -50,9 +54,37 @@ class BoundedHttp(HttpToolsProtocol):
             # An empty line between two requests begins none, and has ended uvicorn's own wait for the next.
             self._expect(HEAD_S_MAX)
 
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            elif self.parser.get_method() == b"CONNECT":
+                self.send_400_response("No tunnels.")
+            else:
+                self._feed_without_offer(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _feed_without_offer(self, rest: bytes) -> None:
+        """Read a request that only offers another protocol once more, as a proxy would send it on."""
+        keeps = b"keep-alive" if self.parser.should_keep_alive() else b"close"
+        left = [each for each in self.headers if each[0] not in (b"upgrade", b"connection")]
+        lines = b"".join(b"%s: %s\r\n" % each for each in (*left, (b"connection", keeps)))
+        version = self.parser.get_http_version().encode()
+        head = b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, lines)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # As uvicorn's own: it answers what came.
+        self._feed(head + rest)
+
+    def _is_offer(self) -> bool:
+        return bool(self.parser.should_upgrade()) and not self._should_upgrade()
+
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, which has a pulse of its own."""
         self._expect(None)
+        self._is_handed_over = True
         super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
@@ -63,12 +95,16 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Have the request answered as its body comes."""
+        if self._is_offer():
+            return
         self._is_head = False
         self._expect(BODY_S_MAX)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Wait for the next."""
+        if self._is_offer():
+            return
         self._is_head, self._head_bytes = True, 0
         self._expect(None)
         super().on_message_complete()

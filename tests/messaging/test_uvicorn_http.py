@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import uvicorn
+from websockets.asyncio.client import connect
 
 from piggy.messaging import uvicorn_http
 from piggy.messaging.uvicorn_http import HEAD_BYTES_MAX, BoundedHttp
+from piggy.messaging.uvicorn_sockets import FrameSockets
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
@@ -23,6 +25,11 @@ async def port(monkeypatch: Any) -> AsyncIterator[int]:
     monkeypatch.setattr(uvicorn_http, "BODY_S_MAX", 0.4)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            await asyncio.sleep(1)
+            await send({"type": "websocket.send", "text": "still here"})
+            return
         came, more = 0, True
         while more:
             message = await receive()
@@ -31,7 +38,7 @@ async def port(monkeypatch: Any) -> AsyncIterator[int]:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
         await send({"type": "http.response.body", "body": b"%9d" % came})
 
-    config = uvicorn.Config(app, port=0, http=BoundedHttp, lifespan="off", log_level="critical")
+    config = uvicorn.Config(app, port=0, http=BoundedHttp, ws=FrameSockets, lifespan="off", log_level="critical")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
@@ -83,6 +90,26 @@ async def test_what_is_answered_slowly_is_waited_for_and_a_long_body_is_no_head(
     answer, took_s = await said(port, whole + HEAD + b"Connection: close\r\n\r\n")
     assert answer.count(b"HTTP/1.1 200 OK") == 2 and answer.endswith(b"\r\n\r\n        0")
     assert b"%9d" % len(body) in answer and took_s >= 1
+
+
+@pytest.mark.parametrize("parts", [1, 1_000])
+async def test_who_offers_another_protocol_besides_loses_no_body(port: int, parts: int) -> None:
+    offer = HEAD + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
+    whole = offer + b"Content-Length: 5\r\n\r\nabcde" + HEAD + b"Connection: close\r\n\r\n"
+    size = -(-len(whole) // parts)
+    answer, _ = await said(port, *(whole[at : at + size] for at in range(0, len(whole), size)))
+    assert answer.count(b"200 OK") == 2 and b"\r\n\r\n        5HTTP" in answer and answer.endswith(b"        0")
+
+
+async def test_a_socket_is_handed_over_and_not_let_go(port: int) -> None:
+    async with connect(f"ws://127.0.0.1:{port}/") as socket:
+        assert await socket.recv() == "still here"
+
+
+async def test_a_tunnel_and_what_is_no_http_are_refused(port: int) -> None:
+    for wrong in (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", HEAD + b"X : y\r\n\r\n"):
+        answer, _ = await said(port, wrong)
+        assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1") == 1
 
 
 async def test_an_empty_line_after_an_answer_keeps_no_place(port: int) -> None:
