@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn, TypeVar
 
@@ -12,6 +13,7 @@ from piggy.adapters.fix.messages import at_us
 from piggy.adapters.fix_clients.config import CL_ORD_ID_CHARACTERS_MAX, ORDER_AGE_S_MAX, TEXT_CHARACTERS_MAX, Terms
 from piggy.core.money import plain
 from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
+from piggy.core.rollover import rollover_at_us
 
 REQUIRED, EMPTY, INCORRECT, FORMAT = "1", "4", "5", "6"
 _SIDES = {"1": Side.BUY, "2": Side.SELL}
@@ -28,6 +30,7 @@ _POST_ONLY, _REDUCE_ONLY, _ALL_OR_NONE, _TRAILS = "6", "E", "G", "a"
 _INSTRUCTIONS = {_POST_ONLY, _REDUCE_ONLY, _ALL_OR_NONE, _TRAILS}
 _NUMBER = re.compile(r"\d{1,18}(\.\d{1,10})?", re.ASCII)
 T = TypeVar("T")
+_DATE = re.compile(r"[0-9]{8}", re.ASCII)
 _ID = re.compile(r"[!-~]+", re.ASCII)
 
 
@@ -124,7 +127,7 @@ def _order(values: dict[str, str], cl_ord_id: str, terms: Terms) -> OrderTerms:
         stop_price=_price(values, "99") if needs_stop or "99" in values else None,
         trailing_distance=_price(values, "211") if kind is OrderType.TRAILING_STOP else None,
         time_in_force=force,
-        expires_at_us=_time(values, "126") if force is TimeInForce.GTD else None,
+        expires_at_us=_expiry(values) if force is TimeInForce.GTD else None,
         minimum_quantity=_lots(values, "110", terms) if "110" in values else None,
         display_quantity=_lots(values, "111", terms) if "111" in values else None,
         client_order_id=cl_ord_id,
@@ -187,6 +190,19 @@ def _time(values: dict[str, str], tag: str) -> int:
         return at_us(_text(values, tag))
     except ValueError as error:
         raise UnableToTake(f"{tag}: a UTC time as yyyymmdd-HH:MM:SS.", tag=tag, reason=FORMAT) from error
+
+
+def _expiry(values: dict[str, str]) -> int:
+    """Return when a good-till-date order ends: at ExpireTime, or with the trading day of ExpireDate."""
+    if "432" not in values or "126" in values:
+        return _time(values, "126")
+    text = _text(values, "432")
+    if not _DATE.fullmatch(text):
+        _refuse("432", FORMAT, "432: a date as yyyymmdd.")
+    try:
+        return rollover_at_us(business_date=date(int(text[:4]), int(text[4:6]), int(text[6:])))
+    except ValueError as error:
+        raise UnableToTake("432: there is no such date.", tag="432", reason=FORMAT) from error
 
 
 def id_of(values: dict[str, str], tag: str) -> str:

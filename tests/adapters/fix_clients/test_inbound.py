@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
@@ -45,6 +46,19 @@ def test_every_instruction_reaches_the_desk() -> None:
     assert (terms.post_only, terms.reduce_only, terms.all_or_none) == (True, False, True)
     assert (terms.minimum_quantity, terms.display_quantity) == (Decimal("0.5"), Decimal(1))
     assert terms.expires_at_us == 1_767_312_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("day", "ends"),
+    [("20260102", "2026-01-02T22:00:00Z"), ("20260702", "2026-07-02T21:00:00Z"), ("20260308", "2026-03-08T21:00:00Z")],
+)
+def test_a_date_is_the_last_day_that_an_order_trades_whatever_the_clocks_of_new_york_do(day: str, ends: str) -> None:
+    request = read(values=ORDER | {"59": "6", "432": day}, terms=TERMS)
+    assert isinstance(request, NewOrder)
+    assert request.terms.expires_at_us == int(datetime.fromisoformat(ends).timestamp()) * 1_000_000
+    both = read(values=ORDER | {"59": "6", "432": day, "126": "20260101-01:00:00"}, terms=TERMS)
+    assert isinstance(both, NewOrder)
+    assert both.terms.expires_at_us == 1_767_229_200_000_000, "a time is the closer word"
 
 
 def test_a_trailing_stop_is_a_peg_that_trails_by_a_distance() -> None:
@@ -96,6 +110,9 @@ def test_the_other_requests_are_read() -> None:
         ({"40": "3", "44": None}, "99", "1"),
         ({"59": "7"}, "59", "5"),
         ({"59": "6"}, "126", "1"),
+        ({"59": "6", "432": "2026-01-02"}, "432", "6"),
+        ({"59": "6", "432": "20260230"}, "432", "6"),
+        ({"59": "6", "432": "00000101"}, "432", "6"),
         ({"60": "yesterday"}, "60", "6"),
         ({"60": None}, "60", "1"),
         ({"18": "Z"}, "18", "5"),
