@@ -162,7 +162,7 @@ class VenueReportAdmin(ReadOnlyAdmin):
 
 @admin.register(FixNumbers)
 class FixNumbersAdmin(ReadOnlyAdmin):
-    list_display = ("venue", "incoming", "outgoing", "updated_at")
+    list_display = ("venue", "incoming", "outgoing", "begun_at", "updated_at")
     search_fields = ("venue",)
     ordering = ("venue",)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
@@ -10,6 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from piggy.adapters.fix.config import DIALECTS, HEARTBEAT_S
+from piggy.adapters.fix.numbers import UnableToReadHour, begun_by
 from piggy.adapters.interface import ORDER_AGE_MS_MAX
 from piggy.adapters.registry import KINDS
 from piggy.core import accounts as core
@@ -105,6 +107,11 @@ class LiquidityProvider(models.Model):
                 raise ValidationError({"settings": f"{field}: a port's number."})
         if self.settings.get("resets_at_logon", "yes") not in ("yes", "no"):
             raise ValidationError({"settings": "resets_at_logon: yes or no."})
+        if agreed := self.settings.get("numbers_begin_at"):
+            try:
+                begun_by(agreed=agreed, now=datetime.now(UTC))
+            except UnableToReadHour as error:
+                raise ValidationError({"settings": f"numbers_begin_at: {error}."}) from error
         if self.settings.get("drop_copy") and len(self.name) >= NAME_MAX:
             raise ValidationError({"name": f"With a drop copy it has fewer than {NAME_MAX} letters."})
         if not STEP.fullmatch(self.settings.get("lot_step", "0.01")):

@@ -11,6 +11,7 @@ class FixNumbers(models.Model):
     venue = models.CharField(max_length=20, unique=True)
     incoming = models.BigIntegerField(default=1, help_text="Expected next from the LP.")
     outgoing = models.BigIntegerField(default=1, help_text="The first that a later session may use.")
+    begun_at = models.DateTimeField(null=True, help_text="When both began at 1; empty: before that was kept.")
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

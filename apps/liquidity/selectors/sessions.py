@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from apps.liquidity.models import (
 from apps.outbox.selectors import commands_in_log
 from piggy.adapters import tracking
 from piggy.adapters.fix.config import DIALECTS, LOT_STEP, Dialect, SessionConfig
+from piggy.adapters.fix.numbers import begun_by
 from piggy.adapters.interface import ReportKind, SymbolMapping, VenueConfig
 from piggy.core.orders import TimeInForce
 
@@ -32,6 +33,8 @@ FIX, YES = "fix", "yes"
 # CompIDs, port and TargetSubID (57); the SubIDs of the latter; whether numbers begin anew with each logon.
 QUOTES, QUOTES_PORT, QUOTES_SENDER, QUOTES_SUB = "quotes", "quotes_port", "quotes_sender", "quotes_sub"
 SENDER_SUB, TARGET_SUB, RESETS = "sender_sub", "target_sub", "resets_at_logon"
+# When numbers begin anew, as "17:00 America/New_York": the session of before ends then, and one begins at 1.
+ANEW_AT = "numbers_begin_at"
 # The drop copy's TargetCompID, and its port and SenderCompID where they are others.
 DROP_COPY, DROP_COPY_PORT, DROP_COPY_SENDER = "drop_copy", "drop_copy_port", "drop_copy_sender"
 AT_ONCE = (TimeInForce.IOC.value, TimeInForce.FOK.value)
@@ -93,6 +96,7 @@ def _with_others(provider: LiquidityProvider, *, tenant: str, home: Path) -> Ses
         heartbeat_s=provider.heartbeat_s,
         lot_step=Decimal(provider.settings.get("lot_step", LOT_STEP)),
         order_age_ms_max=provider.order_age_ms_max,
+        numbers_since=_numbers_since(provider),
         sender_sub_id=provider.settings.get(SENDER_SUB, ""),
         target_sub_id=provider.settings.get(TARGET_SUB, _dialect(provider).target_sub_id),
         drop_copy=_drop_copy(provider, tenant=tenant, home=home),
@@ -104,6 +108,11 @@ def _dialect(provider: LiquidityProvider) -> Dialect:
     dialect = DIALECTS[provider.dialect]
     said = provider.settings.get(RESETS)
     return structs.replace(dialect, resets_at_logon=said == YES) if said else dialect
+
+
+def _numbers_since(provider: LiquidityProvider) -> datetime | None:
+    agreed = provider.settings.get(ANEW_AT)
+    return begun_by(agreed=agreed, now=datetime.now(UTC)) if agreed else None
 
 
 def _quotes(provider: LiquidityProvider, orders: SessionConfig) -> SessionConfig | None:
@@ -141,6 +150,7 @@ def _drop_copy(provider: LiquidityProvider, *, tenant: str, home: Path) -> Sessi
         username=provider.username,
         heartbeat_s=provider.heartbeat_s,
         listens=True,
+        numbers_since=_numbers_since(provider),
     )
 
 

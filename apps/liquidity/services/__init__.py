@@ -32,6 +32,7 @@ from apps.liquidity.services.reports import (
     tell_all,
 )
 from apps.liquidity.services.sessions import (
+    begin_at_1,
     close_numbers,
     drop_copy_numbers,
     fix_numbers,
@@ -62,6 +63,7 @@ __all__ = [
     "UnableToRequestCredential",
     "add_provider",
     "approve_credential",
+    "begin_at_1",
     "begin_numbers_anew",
     "check_terms",
     "claim_cancel",

@@ -7,11 +7,10 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
 from apps.liquidity.models import FixNumbers, LiquidityProvider, LpSymbol
 from apps.liquidity.models.providers import FIX
-from apps.liquidity.services.sessions import drop_copy_numbers, session_lock
+from apps.liquidity.services.sessions import begin_at_1, drop_copy_numbers, session_lock
 from apps.outbox.services import SET_UP, tell_engine
 from piggy.core.commands import ConfigureVenue
 
@@ -63,9 +62,9 @@ def begin_numbers_anew(*, tenant: str, provider: LiquidityProvider, by: str) -> 
             cursor.execute("select pg_try_advisory_xact_lock(%s)", [session_lock(name=f"{tenant}/{current.name}")])
             if not cursor.fetchone()[0]:
                 raise UnableToBeginAnew(f"{current}: its session is still open; try again in a few seconds.")
-        first = {"incoming": 1, "outgoing": 1}
-        FixNumbers.objects.update_or_create(venue=current.name, defaults=first)
-        FixNumbers.objects.filter(venue=drop_copy_numbers(venue=current.name)).update(**first, updated_at=Now())
+        begin_at_1(venue=current.name)
+        if FixNumbers.objects.filter(venue=(copied := drop_copy_numbers(venue=current.name))).exists():
+            begin_at_1(venue=copied)
         tell_provider(tenant=tenant, provider=current, by=by, reason="FIX sequence numbers begin anew at 1, as agreed")
 
 

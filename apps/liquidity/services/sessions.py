@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import connection, transaction
 
@@ -39,12 +39,27 @@ def unhurried() -> Iterator[None]:
         yield
 
 
-def fix_numbers(*, venue: str, first: Next) -> Next:
-    """Return the numbers of the LP's session, `first` where it never had any."""
+def fix_numbers(*, venue: str, first: Next, since: datetime | None = None) -> Next:
+    """Return the numbers of the LP's session, `first` where it never had any, and 1 where they are from before `since`.
+
+    Of a session from before numbers were dated nobody knows, so it goes on.
+    """
+    now = datetime.now(UTC)
     row, _ = FixNumbers.objects.get_or_create(
-        venue=venue, defaults={"incoming": first.incoming, "outgoing": first.outgoing}
+        venue=venue, defaults={"incoming": first.incoming, "outgoing": first.outgoing, "begun_at": now}
     )
+    if row.begun_at is None:
+        FixNumbers.objects.filter(pk=row.pk).update(begun_at=now)
+    elif since is not None and row.begun_at < since:
+        row = begin_at_1(venue=venue)
     return Next(row.incoming, row.outgoing)
+
+
+def begin_at_1(*, venue: str) -> FixNumbers:
+    """Let both sides' numbers begin anew. What the LP said and we did not hear will not be sent again."""
+    first = {"incoming": 1, "outgoing": 1, "begun_at": datetime.now(UTC)}
+    row, _ = FixNumbers.objects.update_or_create(venue=venue, defaults=first)
+    return row
 
 
 def note_heard(*, venue: str, incoming: int) -> None:

@@ -52,7 +52,8 @@ class DropCopy:
 
     def begin(self) -> Next:
         """Return the numbers with which the session begins: what was said while we were away is resent."""
-        return self._durably(lambda: services.fix_numbers(venue=self._numbers, first=FIRST))
+        since = self.session.config.numbers_since
+        return self._durably(lambda: services.fix_numbers(venue=self._numbers, first=FIRST, since=since))
 
     def set_aside(self, *, below: int) -> None:
         """Let the session use numbers below this one."""

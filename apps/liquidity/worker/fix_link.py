@@ -76,8 +76,8 @@ class FixLink(Link):
 
     def begin(self) -> Next:
         """Return the numbers with which the session begins."""
-        first = of_file_store(home=self.config.home)
-        return self._durably(lambda: services.fix_numbers(venue=self._venue, first=first))
+        first, since = of_file_store(home=self.config.home), self.config.numbers_since
+        return self._durably(lambda: services.fix_numbers(venue=self._venue, first=first, since=since))
 
     def set_aside(self, *, below: int) -> None:
         """Let the session use numbers below this one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -79,6 +80,7 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One FIX session of one tenant; `home` is its own folder for sequence numbers and logs, `account` (1) what orders
     are booked to where the LP keeps several for us.
 
+    `numbers_since` is when its numbers began last, where that was agreed: older ones begin anew at 1.
     `drop_copy` is the session on which the LP repeats its reports, if it has one; that one only listens (`listens`).
     `quotes` is the one on which it quotes, where this one takes orders only; nothing else is said there
     (`only_quotes`), and as prices missed are worth nothing, its numbers begin anew with each logon.
@@ -102,6 +104,7 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     order_age_ms_max: int = ORDER_AGE_MS_MAX
     listens: bool = False
     only_quotes: bool = False
+    numbers_since: datetime | None = None
     sender_sub_id: str = ""
     target_sub_id: str = ""
     drop_copy: SessionConfig | None = None

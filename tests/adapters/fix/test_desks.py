@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
 from piggy.adapters.fix.config import DIALECTS, settings_text
+from piggy.adapters.fix.numbers import UnableToReadHour, begun_by
 from piggy.adapters.fix.session import FixSession
 from tests.adapters.fix.raw_lp import RawLp
 from tests.adapters.fix.test_words import FILLED, QUOTED, begun, config
@@ -93,3 +95,28 @@ def test_a_session_of_prices_is_told_from_the_one_of_orders_with_the_same_names(
     assert "ResetOnLogon=N" in settings_text(config=orders), "D9: a reset loses fills"
     assert "ResetOnLogon=Y" in settings_text(config=quotes)
     assert "ResetOnLogon=Y" in settings_text(config=structs.replace(orders, dialect=DIALECTS["ctrader"]))
+
+
+@pytest.mark.parametrize(
+    ("agreed", "now", "since"),
+    [
+        ("17:00 America/New_York", "2026-11-23T13:00:00", "2026-11-22T22:00:00"),
+        ("17:00 America/New_York", "2026-11-23T22:00:00", "2026-11-23T22:00:00"),
+        ("17:00 America/New_York", "2026-03-08T21:30:00", "2026-03-08T21:00:00"),
+        ("Sun 17:00 America/New_York", "2026-11-22T21:59:59", "2026-11-15T22:00:00"),
+        ("Sun 17:00 America/New_York", "2026-11-28T21:59:59", "2026-11-22T22:00:00"),
+        ("00:00 Asia/Tokyo", "2026-11-23T14:59:59", "2026-11-22T15:00:00"),
+    ],
+)
+def test_f_10_the_hour_that_was_agreed_is_one_of_its_own_place(agreed: str, now: str, since: str) -> None:
+    found = begun_by(agreed=agreed, now=datetime.fromisoformat(f"{now}+00:00"))
+    assert found == datetime.fromisoformat(f"{since}+00:00")
+
+
+@pytest.mark.parametrize(
+    "agreed",
+    ["17:00", "", "25:00 UTC", "17:60 UTC", "17:00 Nowhere/Zone", "17:00 ../etc", "Son 17:00 UTC", "17:00 America"],
+)
+def test_an_hour_without_its_place_is_none(agreed: str) -> None:
+    with pytest.raises(UnableToReadHour, match="as 17:00 America/New_York"):
+        begun_by(agreed=agreed, now=datetime(2026, 11, 23, tzinfo=UTC))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,15 @@ def test_an_lp_that_parts_prices_from_orders_has_two_sessions(provider: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "settings", [{"quotes_port": "x"}, {"quotes_port": "٣"}, {"drop_copy_port": "0"}, {"resets_at_logon": "Y"}]
+    "settings",
+    [
+        {"quotes_port": "x"},
+        {"quotes_port": "٣"},
+        {"drop_copy_port": "0"},
+        {"resets_at_logon": "Y"},
+        {"numbers_begin_at": "17:00"},
+        {"numbers_begin_at": "17:00 Nowhere/Zone"},
+    ],
 )
 def test_settings_of_a_session_that_mean_nothing_are_refused_by_name(provider: Any, settings: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match=next(iter(settings))):
@@ -106,8 +115,8 @@ def test_prices_come_on_their_own_session_and_go_with_it(provider: Any, tmp_path
         quotes.at_logon = lambda lp, logon: lp.drop()
         link.status_changed = False
         quotes.drop()
-        wait(lambda: "no prices: logged out" in link.status().text)
-        assert link.status().state is VenueState.READY and link.status_changed
+        wait(lambda: link.status_changed and "no prices: logged out" in link.status().text)
+        assert link.status().state is VenueState.READY
         assert [(each.bids, each.asks) for each in link.all_quotes()] == [((), ())]
         quotes.at_logon = RawLp._take
         quotes.wait("V", count=2)
@@ -161,3 +170,43 @@ def test_f_10_numbers_begin_anew_by_a_person_once_the_session_is_closed(provider
         assert numbers == {"LP1": (1, 1), "~LP1": (1, 1), "LP2": (300, 700)}
         (change, *_) = setting_history(reference="venue:LP1")
         assert "begin anew" in change.reason and change.by
+
+
+def test_f_10_numbers_begin_anew_at_the_hour_that_was_agreed(provider: Any, tmp_path: Path) -> None:
+    """The session of before ends with its configuration; the next one begins at 1, and goes on with that."""
+    from django.conf import settings
+    from msgspec import structs
+
+    from apps.liquidity import services
+    from apps.liquidity.models import FixNumbers
+    from apps.liquidity.worker.fix_link import FixLink
+    from piggy.adapters.fix.numbers import Next
+
+    since = config_of(provider, settings={"numbers_begin_at": "17:00 America/New_York"}).numbers_since
+    assert timedelta(0) <= datetime.now(UTC) - since < timedelta(days=1, hours=1)
+    assert config_of(provider, settings={"drop_copy": "COPY"}).numbers_since is None
+    for name in ("LP1", "~LP1", "LP2"):
+        services.fix_numbers(venue=name, first=Next(300, 700))
+    assert services.fix_numbers(venue="LP1", first=Next(), since=datetime.now(UTC) - timedelta(hours=1)) == (300, 700)
+    FixNumbers.objects.filter(venue="LP2").update(begun_at=None)
+    lp = RawLp()
+    config = config_of(provider, settings={"drop_copy": "COPY", "numbers_begin_at": "17:00 America/New_York"})
+    now = datetime.now(UTC)
+    copied = structs.replace(config.drop_copy, home=tmp_path / "copy", port=lp.port, numbers_since=now)
+    link = FixLink(
+        config=structs.replace(config, home=tmp_path, port=lp.port, numbers_since=now, drop_copy=copied),
+        redis_url=settings.REDIS_URL,
+    )
+    assert link._copy is not None and link._copy.begin() == (1, 1)
+    link._copy = None
+    link.start()
+    try:
+        assert lp.wait("A")["34"] == "1"
+        wait(lambda: link.session.ready)
+    finally:
+        link.stop()
+        lp.stop()
+    kept = FixNumbers.objects.get(venue="LP1")
+    assert 1 < kept.incoming < 300 and 1 < kept.outgoing < 700
+    assert services.fix_numbers(venue="LP2", first=Next(), since=now) == (300, 700), "nobody knows when they began"
+    assert services.fix_numbers(venue="LP2", first=Next(), since=datetime.now(UTC) + timedelta(hours=1)) == (1, 1)
