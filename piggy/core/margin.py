@@ -289,22 +289,24 @@ def _margin(
         heavy, heavy_weight, light, light_weight = short_lots, short_weight, long_lots, long_weight
     net = heavy - light
     weight = heavy_weight if not light else heavy_weight * net / heavy
+    own = weight
     if light and terms.hedged_ratio:
         weight += terms.hedged_ratio * max(light_weight, heavy_weight * light / heavy)
-    if terms.tiers:
-        weight += _tier_surcharge(net, terms, value)
-    if holding.news_lots:
-        weight += min(holding.news_lots, net) * max(ZERO, holding.news_percent - terms.percent)
+    if net and (terms.tiers or holding.news_lots):
+        # What was opened under other settings pays its own percent: bands and windows ask for the rest of theirs.
+        percent = terms.percent if own == net * terms.percent else own / net
+        weight += _tier_surcharge(net, percent, terms, value)
+        weight += min(holding.news_lots, net) * max(ZERO, holding.news_percent - percent)
     return weight * value / HUNDRED
 
 
-def _tier_surcharge(net: Decimal, terms: MarginTerms, value: Decimal) -> Decimal:
-    """Return the extra weight (lots times percent) of net lots that reach into dearer bands."""
+def _tier_surcharge(net: Decimal, percent: Decimal, terms: MarginTerms, value: Decimal) -> Decimal:
+    """Return the extra weight (lots times percent) of net lots, at `percent`, that reach into dearer bands."""
     per_lot = value if terms.tier_basis == "notional" else Decimal(1)
     if not per_lot:
         return ZERO  # What is worth nothing, as an option settled at nothing, reaches into no band.
     extra = ZERO
-    charged = terms.percent
+    charged = percent
     for tier in sorted(terms.tiers, key=lambda tier: tier.above):
         over = net - tier.above / per_lot
         if over > 0 and tier.percent > charged:

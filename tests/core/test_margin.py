@@ -96,6 +96,16 @@ def test_tiers_charge_only_what_reaches_into_them():
     assert of_nothing == 0, "what is worth nothing reaches into no band"
 
 
+@pytest.mark.parametrize(("opened_at", "banded", "taxed"), [("2", 340, 1000), ("5", 400, 1000), ("12", 600, 1000)])
+def test_bands_and_windows_ask_no_more_than_theirs_of_what_was_opened_under_other_settings(opened_at, banded, taxed):
+    """Three of five lots reach into a band of 10 percent, or all five into a window of 20; both were put on top."""
+    held = Holding(long_lots=D(5), long_weight=5 * D(opened_at))
+    assert margin(held, MarginTerms(percent=D(5), tiers=(MarginTier(above=D(2000), percent=D(10)),))) == D(banded)
+    assert margin(msgspec.structs.replace(held, news_lots=D(5), news_percent=D(20)), MarginTerms(percent=D(5))) == taxed
+    less = msgspec.structs.replace(held, short_lots=D(4), short_weight=D(20), news_lots=D(1), news_percent=D(20))
+    assert margin(less, MarginTerms(percent=D(5))) == 200, "one lot is left of five against four"
+
+
 def test_a_news_window_taxes_only_new_net_volume():
     window = NewsWindow(symbol="EURUSD", from_us=100, until_us=200, percent=D(20))
     wider = NewsWindow(symbol="EURUSD", from_us=150, until_us=160, percent=D(30))
