@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from types import SimpleNamespace
@@ -14,24 +13,16 @@ from typing import Any
 
 import msgspec
 
-from apps.common import bulk
 from apps.common.times import moment
 from apps.trading.models import ChildOrder, Fill, Order, Position
+from apps.trading.projections import holdings
+from apps.trading.projections.rows import Rows, load
 from piggy.core import events as ev
-from piggy.core import positions
 from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.events import Recorded, RoutingDecision, VenueConsidered, told_checks
 from piggy.core.orders import OrderState, OrderTerms
 
 ZERO = Decimal(0)
-ORDER = ("last_seq", "quantity", "limit_price", "stop_price", "state", "filled", "notional", "average_price")
-POSITION = ("last_seq", "quantity", "cost", "a_lots", "cross_lots", "b_lots", "realised", "margin", "opened_at")
-ROUTED = ("routed_seq", "best_venue", "best_price")
-UPDATES: dict[type, tuple[str, ...]] = {
-    Order: (*ORDER, "mode", *ROUTED, "text", "requote_price", "requote_until", "updated_at"),
-    ChildOrder: ("last_seq", "state", "filled", "notional", "venue_order_id", "code", "text", "updated_at"),
-    Position: (*POSITION, "updated_at"),
-}
 DOUBT = "in_doubt"
 TABLES = (Order, ChildOrder, Fill, Position)
 RANKINGS_KEPT = 1_024
@@ -43,62 +34,11 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
     mine = [recorded for recorded in batch if type(recorded.event) in EVENT_HANDLERS]
     if not mine:
         return
-    rows = _load(mine)
+    rows = load(batch=mine)
     yield
     for recorded in mine:
         EVENT_HANDLERS[type(recorded.event)](rows, recorded.event, recorded)
     rows.save()
-
-
-@dataclass(slots=True)
-class Rows:
-    """The rows that one batch touches, by primary key, and which of them changed."""
-
-    orders: dict[str, Order]
-    children: dict[str, ChildOrder]
-    positions: dict[str, Position]
-    fills: dict[int, SimpleNamespace] = field(default_factory=dict)
-    changed: dict[int, Order | ChildOrder | Position] = field(default_factory=dict)
-    added: dict[type, dict[int, Any]] = field(default_factory=lambda: {kind: {} for kind in UPDATES})
-
-    def touch(self, row: Any, recorded: Recorded) -> bool:
-        """Note that `recorded` changes `row`; False where it is unknown or the event is already in it."""
-        if row is None or row.last_seq >= recorded.seq:
-            return False
-        row.last_seq, row.updated_at = recorded.seq, recorded.recorded_at_us
-        self.changed[id(row)] = row
-        return True
-
-    def order(self, order_id: str, recorded: Recorded) -> Order | None:
-        """Return the order's row to change, None where there is none or the event is already in it."""
-        row = self.orders.get(order_id)
-        return row if self.touch(row, recorded) else None
-
-    def add(self, kind: type[Any], /, **values: Any) -> Any:
-        """Return a new row of a table."""
-        row = bulk.new(kind, **values)
-        self.added[kind][id(row)] = row
-        return row
-
-    def save(self) -> None:
-        """Write what is new in one statement per table, and what changed in another."""
-        for kind, names in UPDATES.items():
-            bulk.insert(rows=list(self.added[kind].values()), model=kind)
-            bulk.update(rows=[row for row in self.changed.values() if isinstance(row, kind)], names=names)
-        bulk.insert(rows=list(self.fills.values()), model=Fill, repeatable=True)
-
-
-def _load(batch: Sequence[Recorded]) -> Rows:
-    events: list[Any] = [recorded.event for recorded in batch]
-    order_ids = {event.order_id for event in events}
-    legs = {event.order_id for event in events if hasattr(event, "cl_ord_id")}
-    position_ids = {event.position_id for event in events if isinstance(event, ev.OrderFilled | OrderFillBusted)}
-    children = ChildOrder.objects.filter(order_id__any_of=legs) if legs else ()
-    return Rows(
-        orders={order.order_id: order for order in Order.objects.filter(order_id__any_of=order_ids)},
-        children={child.cl_ord_id: child for child in children},
-        positions={row.position_id: row for row in Position.objects.filter(position_id__any_of=position_ids)},
-    )
 
 
 def _denied(rows: Rows, event: ev.OrderDenied, recorded: Recorded) -> None:
@@ -181,7 +121,7 @@ def _filled(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
         if done or not OrderState(order.state).final:  # A corrected fill may belong to an order that has ended.
             order.state = (OrderState.FILLED if done else OrderState.PARTIALLY_FILLED).value
     rows.fills[recorded.seq] = _fill(event, recorded, 1)
-    _move_position(rows, event, recorded)
+    holdings.fill(rows, event, recorded)
 
 
 def _busted(rows: Rows, event: OrderFillBusted, recorded: Recorded) -> None:
@@ -196,9 +136,7 @@ def _busted(rows: Rows, event: OrderFillBusted, recorded: Recorded) -> None:
             open_ = OrderState.WORKING if event.by else OrderState.ROUTED
             order.state = (OrderState.PARTIALLY_FILLED if order.filled else open_).value
     rows.fills[recorded.seq] = _fill(event, recorded, -1)
-    row = _position(rows, event, recorded)
-    if row is not None:
-        _hold(row, event.position, event)
+    holdings.bust(rows, event, recorded)
 
 
 def _fill(event: ev.OrderFilled | OrderFillBusted, recorded: Recorded, sign: int) -> SimpleNamespace:
@@ -223,60 +161,6 @@ def _fill(event: ev.OrderFilled | OrderFillBusted, recorded: Recorded, sign: int
         position_id=event.position_id,
         reason=event.reason,
         filled_at=recorded.occurred_at_us,
-    )
-
-
-def _position(rows: Rows, event: ev.OrderFilled | OrderFillBusted, recorded: Recorded) -> Position | None:
-    """Return the position's row to change, a new one if need be, None where the event is already in it."""
-    row = rows.positions.get(event.position_id)
-    if row is not None and row.last_seq >= recorded.seq:
-        return None
-    if row is None:
-        row = rows.add(Position, position_id=event.position_id, account_id=event.account_id, symbol=event.symbol)
-        row.quantity, row.last_seq, row.opened_at = ZERO, 0, recorded.recorded_at_us
-        rows.positions[event.position_id] = row
-    rows.touch(row, recorded)
-    if not row.quantity:
-        row.opened_at = recorded.recorded_at_us
-    return row
-
-
-def _move_position(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
-    row = _position(rows, event, recorded)
-    if row is None:
-        return
-    # Profit is in the event, in the account's currency; of the fold only lots and cost are used, so any size will do.
-    after = positions.filled(
-        position=_as_core(row) if row.quantity else None,
-        side=event.side,
-        quantity=event.quantity,
-        price=event.price,
-        contract_size=Decimal(1),
-        book=event.book,
-    ).position
-    _hold(row, after, event)
-
-
-def _hold(row: Position, after: positions.Position | None, event: ev.OrderFilled | OrderFillBusted) -> None:
-    row.quantity = after.quantity if after else ZERO
-    row.cost = after.cost if after else ZERO
-    row.a_lots, row.cross_lots, row.b_lots = (
-        (after.a_lots, after.cross_lots, after.b_lots) if after else (ZERO, ZERO, ZERO)
-    )
-    row.margin = abs(row.quantity) * event.margin_per_lot
-    row.realised += event.realised
-
-
-def _as_core(row: Position) -> positions.Position:
-    return positions.Position(
-        account_id=row.account_id,
-        symbol=row.symbol,
-        position_id=row.position_id,
-        quantity=row.quantity,
-        cost=row.cost,
-        a_lots=row.a_lots,
-        cross_lots=row.cross_lots,
-        b_lots=row.b_lots,
     )
 
 
@@ -387,6 +271,7 @@ EVENT_HANDLERS: dict[type, Callable[[Rows, Any, Recorded], None]] = {
     ev.OrderAmended: _amended,
     ev.OrderCancelled: _cancelled,
     ev.OrderFilled: _filled,
+    ev.SymbolMarginChanged: holdings.bind,
     ev.OrderHeld: _held,
     ev.OrderRequoted: _requoted,
     ev.DealerDecided: _dealer_decided,
