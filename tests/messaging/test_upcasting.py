@@ -116,3 +116,11 @@ def test_a_form_that_is_no_version_s_does_not_decode() -> None:
     for version in (EVENT_VERSION, EVENT_VERSION + 1):
         with pytest.raises(UnableToUpcast):
             read(OLD[0], version=version)
+
+
+def test_f_27_an_event_of_a_newer_version_is_refused_though_it_decodes_as_one_of_ours() -> None:
+    """What a newer program means by the same words nobody here knows."""
+    payload = codec.encode(read(OLD[3]))
+    assert event_of(payload=payload, version=EVENT_VERSION) == read(OLD[3])
+    with pytest.raises(UnableToUpcast, match=f"version {EVENT_VERSION + 1}, newer"):
+        event_of(payload=payload, version=EVENT_VERSION + 1)
