@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from msgspec.structs import replace
 
 from piggy.core.accounts import Strategy
+from piggy.core.answers import STORAGE_FULL
 from piggy.engine import connections as connections_module
 from piggy.engine.config import EngineConfig
-from piggy.engine.door import Pass
+from piggy.engine.door import Door, Pass
 from piggy.engine.edge import PAGES, Edge
 from piggy.engine.exchanges import Request, Response
+from piggy.engine.signals import UnableToAcceptSignal, parse
 from piggy.engine.sockets import SignalSocket
 from piggy.engine.status import Status
 from piggy.messaging import signing
@@ -83,3 +88,119 @@ def test_a_page_is_read_only_and_what_is_none_is_not_found_however_it_is_asked_f
     assert [ask(edge, Request(method, "/x", {}, b"", "")).status for method in ("GET", "POST")] == [404, 404]
     refused = ask(edge, Request("POST", "/healthz", {}, b"", ""))
     assert refused.allow == "GET, HEAD"
+
+
+def test_who_asks_what_cannot_be_now_hears_so_at_once_and_never_why_something_failed(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Request("POST", "/hooks/tradingview/mean", HOST, b"", "9.9.9.9")
+    wrong = ask(edge, asked._replace(method="GET"))
+    assert (wrong.status, wrong.allow) == (405, "POST")
+    edge._term.loop, edge._status.state = None, "DRAINING"
+    ending = ask(edge, asked)
+    assert (ending.status, ending.retry_after_s) == (503, 1), "nobody is held by an engine that ends"
+    monkeypatch.setattr(edge, "_page", Mock(side_effect=ValueError("a secret")))
+    failed = ask(edge, Request("GET", "/healthz", {}, b"", ""))
+    assert (failed.status, b"secret" in failed.body) == (500, False)
+
+
+class Desks:
+    """A loop that takes every signal and decides none."""
+
+    def __init__(self, *strategies: Strategy, tenants: tuple[str, ...] = ("acorn", "birch")) -> None:
+        self.taken: list[Any] = []
+        self.full: set[str] = set()
+        state = SimpleNamespace(strategies={each.strategy_id: each for each in strategies})
+        self.desks = {tenant: SimpleNamespace(state=state) for tenant in tenants}
+
+    def is_full(self, *, tenant: str, places: int) -> bool:
+        return tenant in self.full
+
+    def submit(self, *, item: Any) -> None:
+        self.taken.append(item)
+
+
+MEAN, TREND = (Strategy(strategy_id=name, account_id="anna") for name in ("mean", "trend"))
+SIGNAL = parse(body=b'{"id":"1","symbol":"EURUSD","action":"buy","quantity":"0.1"}')
+
+
+def door_of(loop: Any, **limits: int) -> Door:
+    config = EngineConfig(database_url="", redis_url="", context_key=b"", signal_key=KEY, **limits)
+    term: Any = SimpleNamespace(status=Status(), loop=loop)
+    return Door(term=term, config=config)
+
+
+def take(door: Door, tenant: str = "acorn", strategy: Strategy = MEAN, told: Any = None) -> None:
+    door.take(tenant=tenant, strategy=strategy, signal=SIGNAL, request_hash="", request_id="", told=told)
+
+
+def admitted(door: Door, tenant: str = "acorn", strategy: Strategy = MEAN) -> str:
+    try:
+        door.admit(tenant=tenant, strategy=strategy)
+    except UnableToAcceptSignal as refused:
+        return refused.code
+    return ""
+
+
+def test_inv_24_an_id_is_one_strategys_at_one_broker() -> None:
+    """Charts give the same ids to everybody's alerts."""
+    loop = Desks(MEAN, TREND)
+    door = door_of(loop)
+    for tenant, strategy in (("acorn", MEAN), ("acorn", TREND), ("birch", MEAN), ("acorn", MEAN)):
+        take(door, tenant, strategy)
+    first, *others, again = (item.envelope.command_id for item in loop.taken)
+    assert first == again and len({first, *others}) == 3
+    assert [item.envelope.principal for item in loop.taken[:2]] == ["strategy:mean", "strategy:trend"]
+
+
+def test_inv_26_a_rate_is_one_strategys_of_one_broker_and_the_desks_is_its_own() -> None:
+    door = door_of(Desks(MEAN, TREND), strategy_signals_per_s_max=1, tenant_signals_per_s_max=2)
+    assert [admitted(door), admitted(door)] == ["", "TOO_MANY"]
+    assert admitted(door, "birch") == "", "one of the same name at another broker"
+    assert admitted(door, strategy=TREND) == ""
+    third = Strategy(strategy_id="third", account_id="anna")
+    assert [admitted(door, each, third) for each in ("acorn", "birch")] == ["TOO_MANY", ""]
+
+
+def test_inv_26_where_too_much_waits_the_next_hears_so_and_loses_no_turn_by_it() -> None:
+    loop = Desks(MEAN)
+    door = door_of(loop, strategy_signals_per_s_max=1)
+    loop.full = {"acorn"}
+    assert [admitted(door), admitted(door), admitted(door, "birch")] == ["OVERLOADED", "OVERLOADED", ""]
+    loop.full = set()
+    assert admitted(door) == ""
+
+
+def test_who_decides_for_nobody_says_so_and_why() -> None:
+    door = door_of(None)
+    assert admitted(door) == "ENGINE_RECOVERING"
+    door._term.status.storage.is_full = True
+    assert admitted(door) == STORAGE_FULL
+    assert admitted(door_of(Desks(MEAN, tenants=("birch",)))) == "ENGINE_RECOVERING"
+
+
+def test_a_connection_ends_with_its_secret_and_with_its_strategy() -> None:
+    loop = Desks(MEAN)
+    door = door_of(loop)
+    assert door.still_valid(passed=Pass("acorn", "mean", 1)) is MEAN
+    for passed in (Pass("acorn", "mean", 2), Pass("acorn", "trend", 1)):
+        with pytest.raises(UnableToAcceptSignal) as refused:
+            door.still_valid(passed=passed)
+        assert refused.value.status == 401
+
+
+async def test_a_signal_that_waits_while_its_engine_ends_hears_that_nobody_knows() -> None:
+    """It asks again under its id; who heard nothing would wait for ever."""
+    patient, heard = replace(MEAN, wait_ms_max=60_000), list[Any]()
+    loop = Desks(patient)
+    door = door_of(loop)
+    door._is_due = lambda *_: door._term.loop is None  # type: ignore[method-assign]
+    take(door, strategy=patient, told=heard.append)
+    assert (len(door.waiting), loop.taken) == (1, [])
+    door._term.loop = None
+    watch = asyncio.create_task(door.waiting.watch())
+    async with asyncio.timeout(5):
+        while len(door.waiting):
+            await asyncio.sleep(0.005)
+    watch.cancel()
+    assert heard == [None]

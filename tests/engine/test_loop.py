@@ -8,17 +8,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from psycopg.errors import DiskFull
 
 from piggy.core import commands as cmd
 from piggy.core.accounts import TradingState
-from piggy.core.answers import Answer
+from piggy.core.answers import STORAGE_FULL, Answer
 from piggy.core.commands import Envelope
 from piggy.core.desk import Desk
 from piggy.engine import loop as loop_module
 from piggy.engine.clock import Clock
 from piggy.engine.journal import Journal, Row, Tip, UnableToWrite
 from piggy.engine.loop import Item, Loop
-from tests.engine.conftest import opening_commands
+from tests.engine.conftest import buy, opening_commands
 
 TENANT = "acorn"
 
@@ -60,10 +61,11 @@ class Bank:
         )
         self.loop.desks[TENANT] = Desk(tenant=TENANT)
 
-    def ask(self, command: Any, *, name: str = "", tenant: str = TENANT) -> str:
+    def ask(self, command: Any, *, name: str = "", tenant: str = TENANT, **more: Any) -> str:
         command_id = str(uuid.uuid5(uuid.NAMESPACE_OID, name)) if name else str(uuid.uuid4())
         envelope = Envelope(command_id=command_id, command=command, principal="tess", request_hash="body")
-        self.loop.submit(item=Item(tenant, envelope, lambda answer: self.heard.append((command_id, answer))))
+        item = Item(tenant, envelope, lambda answer: self.heard.append((command_id, answer)), **more)
+        self.loop.submit(item=item)
         return command_id
 
     async def turns(self, count: int = 20) -> None:
@@ -217,3 +219,97 @@ async def test_what_was_decided_for_a_tenant_that_left_nobody_hears(bank: Bank) 
     await bank.turns()
     assert [answer for _, answer in bank.heard] == [None, None]
     assert TENANT not in bank.loop.desks
+
+
+async def test_inv_28_what_brings_risk_is_held_until_the_start_is_over_and_all_else_is_decided(bank: Bank) -> None:
+    bank.loop.hold()
+    order, signal = bank.ask(buy()), bank.ask(cmd.ActOnTime(), make=lambda desk, now_us: buy("0.20"))
+    other = bank.ask(credit("one"))
+    bank.journal.gate.set()
+    await bank.turns()
+    assert bank.told == [other] and bank.loop.is_holding and bank.loop.backlog == 2
+    bank.loop.release()
+    await bank.turns()
+    assert bank.told == [other, order, signal] and not bank.loop.is_holding
+
+
+async def test_what_is_held_or_comes_later_hears_of_a_failed_commit_too(bank: Bank) -> None:
+    bank.loop.hold()
+    bank.ask(buy())
+    bank.ask(credit("one"))
+    await bank.turns()
+    bank.journal.fails = True
+    bank.journal.gate.set()
+    await bank.turns()
+    bank.ask(credit("two"))
+    assert [answer for _, answer in bank.heard] == [None, None, None]
+
+
+async def test_after_its_close_a_loop_ends_what_it_took_and_takes_nothing_more(bank: Bank) -> None:
+    taken = [bank.ask(credit(f"one {number}")) for number in range(3)]
+    bank.loop.close()
+    late = bank.ask(credit("late"))
+    assert bank.heard == [(late, None)]
+    bank.journal.gate.set()
+    async with asyncio.timeout(5):
+        await bank.loop.finished()
+    assert bank.told == taken
+
+
+async def test_a_tenant_that_came_back_is_decided_for(bank: Bank) -> None:
+    desk = bank.loop.desks[TENANT]
+    bank.loop.drop(tenant=TENANT)
+    bank.loop.take(tenant=TENANT, desk=desk)
+    bank.ask(credit("one"))
+    bank.journal.gate.set()
+    await bank.turns()
+    assert [answer is not None for _, answer in bank.heard] == [True]
+
+
+async def test_f_24_what_comes_again_comes_alone_and_what_fails_takes_no_other_with_it(bank: Bank) -> None:
+    def poison(desk: Desk, now_us: int) -> Any:
+        raise ValueError("nobody can decide this")
+
+    asked = [
+        bank.ask(credit("one")),
+        bank.ask(cmd.ActOnTime(), make=poison),
+        bank.ask(credit("two"), redelivered=True),
+        bank.ask(credit("three"), redelivered=True),
+        bank.ask(credit("four")),
+    ]
+    bank.journal.gate.set()
+    await bank.turns(100)
+    assert bank.told == asked
+    assert [answer is not None for _, answer in bank.heard] == [True, False, True, True, True]
+    assert [len(rows[TENANT]) for rows in bank.journal.begun] == [1, 1, 1, 1], "four commits"
+
+
+async def test_inv_01_a_batch_that_changes_nothing_is_told_in_its_turn(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "WIDE", 2)
+    bank.journal.pens = 2
+    asked = [bank.ask(credit("one"))]
+    await bank.turns()
+    asked += [bank.ask(cmd.ActOnTime()), bank.ask(cmd.ActOnTime())]
+    await bank.turns()
+    assert (len(bank.journal.begun), bank.told) == (1, [])
+    bank.journal.gate.set()
+    await bank.turns()
+    assert bank.told == asked
+
+
+async def test_f_21_a_full_disk_keeps_out_new_orders_and_no_repeat_and_nothing_else(bank: Bank) -> None:
+    bank.journal.gate.set()
+    bank.ask(buy(), name="known")
+    await bank.turns()
+    bank.heard.clear()
+    bank.loop.storage.refused(DiskFull("no room"))
+    bank.ask(buy(), name="new")
+    ((_, kept_out),) = bank.heard
+    assert kept_out is not None and kept_out.refused is not None and kept_out.refused.code == STORAGE_FULL
+    bank.ask(buy(), name="known")
+    bank.ask(credit("one"))
+    await bank.turns()
+    answers = [answer for _, answer in bank.heard[1:] if answer is not None]
+    assert [(answer.duplicate, answer.refused) for answer in answers] == [(True, None), (False, None)]
