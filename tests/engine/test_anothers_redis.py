@@ -36,6 +36,7 @@ async def test_what_is_on_anothers_streams_stays_there(
     serving = asyncio.create_task(serve(term=term))
     await until(lambda: any(record.msg == "term ended" for record in caplog.records), task=serving)
     assert term.loop is None
+    assert term.status.token == 0, "who must not serve keeps no other from it"
     assert server.xinfo_groups(f"{{{tenant}}}:commands") == []
     # Emptied, it is another's all the same: who began with it comes first.
     server.flushall()
