@@ -306,12 +306,13 @@ class Execution:
         self.kept[symbol] = self.kept.get(symbol, ZERO) + more
         self._positions[position_id] = position
 
-    def take_back(self, *, order: Order, event: OrderFillBusted, life: Life) -> None:
-        """Undo a client's fill: what it did to lots, position (whose `life` it leaves) and money is undone after."""
+    def take_back(self, *, order: Order, event: OrderFillBusted, life: Life, turned: Decimal) -> None:
+        """Undo a client's fill: lots, position (whose `life` it leaves), money, what it `turned` over this month."""
         self._orders[order.order_id] = order
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) - event.quantity
         self._hold(event.position_id, event.symbol, event.position)
         self._lives[event.position_id] = life
+        self._turnover[event.account_id] = self._turnover.get(event.account_id, ZERO) - turned
         before = self.charged(order)
         self._charges[order.order_id] = Charge(before.accrued - event.commission_accrued, before.due - event.commission)
         account, instrument = self.moment.account(event.account_id), self.moment.instrument(event.symbol)

@@ -14,10 +14,9 @@ from piggy.core.execution import Execution
 from piggy.core.gifts import Gifts, Move, after_moves, given, owed
 from piggy.core.money import ZERO
 from piggy.core.nights import moved, without_lots
-from piggy.core.position_folding import move_of, own_of, taken_out
-from piggy.core.positions import Life
+from piggy.core.position_folding import move_of, own_of, taken_out, worth_of
 from piggy.core.refunds import commission_back
-from piggy.core.state import Order
+from piggy.core.rollover import month_of
 
 # What a bust says as the fill did, and what besides where no leg says it.
 _SAME = (
@@ -81,7 +80,11 @@ def take_back(
         # What a venue takes back is still with the leg that dealt it; of what a person does, this is all there is.
         told = {name: getattr(fill, name) for name in _OWN}
         event = msgspec.structs.replace(event, filled_at_us=at_us, **told)
-    _leave(order=order, event=event, life=restated.life, execution=execution)
+    # Of a month that is over nothing is counted any more; of this one, what is dealt anew is not charged on top of it.
+    is_counted = month_of(at_us=at_us) == month_of(at_us=moment.now_us)
+    turned = worth_of(state=moment.state, event=event) if is_counted else ZERO
+    execution.take_back(order=order, event=event, life=restated.life, turned=turned)
+    _give_nights_back(event=event, execution=execution)
 
 
 def make_good(*, execution: Execution) -> None:
@@ -104,9 +107,8 @@ def _restate_gifts(account_id: str, gifts: Gifts, execution: Execution) -> None:
         gifts = given(gifts=gifts, seq=seq, amount=more)
 
 
-def _leave(*, order: Order, event: OrderFillBusted, life: Life, execution: Execution) -> None:
-    """Take a fill back as `event` says, which leaves its position's `life`, and its share of the nights with it."""
-    execution.take_back(order=order, event=event, life=life)
+def _give_nights_back(*, event: OrderFillBusted, execution: Execution) -> None:
+    """Undo a fill's share of the nights that its position settled."""
     position_id, lots = event.position_id, event.quantity - event.replaced
     before = execution.nights.get(position_id) or execution.moment.state.nights.get(position_id, ())
     after = without_lots(nights=before, side=event.side, lots=lots, at_us=event.place_at_us)

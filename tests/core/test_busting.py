@@ -13,9 +13,11 @@ from piggy.core import events as ev
 from piggy.core.accounts import BookMode
 from piggy.core.bust_commands import BustFills, CorrectFill, FillOnRecord
 from piggy.core.busting import FILLS_MAX
+from piggy.core.commissions import Commission, CommissionBasis, TurnoverTier
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.events import AnyEvent, NegativeBalanceWrittenOff, OrderFilled
 from piggy.core.orders import OrderState, OrderType, Side
+from piggy.core.profiles import PriceProfile
 from piggy.engine.snapshot import digest
 from tests.core.floor import Floor, names, only
 from tests.core.test_corrections import books
@@ -212,6 +214,26 @@ def test_a_correction_deals_the_same_lots_at_the_other_price() -> None:
     assert floor.desk.state.positions["b1:EURUSD"].average_price == D("1.10000")
     assert refusal(correct(floor, fill, "1.10000")) == "ALREADY_BUSTED"
     assert names(bust(floor, again)) == ["OrderFillBusted"]
+
+
+def test_what_is_dealt_anew_is_not_charged_on_top_of_the_turnover_of_what_it_replaces() -> None:
+    """Else a fill that fell below a tier alone would be charged as if its client had dealt twice as much."""
+    floor, month_us = Floor(), 31 * 86_400 * 1_000_000
+    tiers = (TurnoverTier(from_turnover=D(110_014), rate=D(20)),)
+    plan = Commission(basis=CommissionBasis.PER_MILLION, rate=D(100), tiers=tiers)
+    floor.do(cmd.ConfigurePricing(group="b", symbol="*", profile=PriceProfile(commission=plan)))
+    floor.place("b1", Side.BUY, "1")
+    (fill,) = on_record(floor)
+    assert fill.commission == D("11.00")
+    (again,) = only(correct(floor, fill, "1.10012"), OrderFilled)
+    assert again.commission == D("11.00")
+    assert floor.desk.state.turnover["b1"][1] == D(110_012)
+    floor.now_us += month_us
+    floor.quotes()
+    old = on_record(floor)[-1]
+    floor.place("b1", Side.BUY, "1")
+    (later,) = only(correct(floor, old, "1.10011"), OrderFilled)
+    assert later.commission == D("2.20"), "what was dealt in a month that is over is not taken out of this one"
 
 
 @pytest.mark.parametrize("price", ["1.10013", "1.100001", "0", "-1", "NaN", "1E+40"])
