@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock, MagicMock
 
-from piggy.core.commands import ActOnPrices, AnyCommand, LetOrdersGo
+import psycopg
+import pytest
+
+from piggy.core.answers import Answer
+from piggy.core.commands import ActOnPrices, AnyCommand, CancelOrder, Envelope, LetOrdersGo
 from piggy.engine import intake
 from piggy.engine.clock import Clock
 from piggy.engine.intake import Intake
 from piggy.engine.loop import Item
+from piggy.engine.storage import Storage
+from piggy.messaging import codec, streams
 
 PRICES = ActOnPrices(symbols=("EURUSD",), accounts=())
 
@@ -62,6 +71,36 @@ async def test_a_block_that_waits_to_go_is_asked_for_once_and_keeps_no_stop_out_
         assert (loop.asked(LetOrdersGo), loop.asked(ActOnPrices)) == (1, 1)
     finally:
         timers.cancel()
+
+
+async def test_f_24_what_cannot_be_kept_as_a_dead_letter_stays_on_its_stream() -> None:
+    """PostgreSQL is away just then: better twice than gone."""
+    letters, connection, nobody, pipe = AsyncMock(), MagicMock(), cast("Any", None), MagicMock(execute=AsyncMock())
+    connection.pipeline.return_value.__aenter__.return_value = pipe
+    taker = Intake(connection=connection, loop=nobody, clock=Clock(), shard="", letters=letters)
+    entry = ("{acorn}:commands", b"1-0", {streams.FIELD: b"no command"})
+    letters.bury.side_effect = psycopg.OperationalError("the connection is lost")
+    await taker._accept(*entry, redelivered=False)
+    assert (connection.mock_calls, taker.dead) == ([], 0)
+    letters.bury.side_effect = None
+    await taker._accept(*entry, redelivered=True)
+    assert (pipe.xack.call_count, pipe.xdel.call_count, taker.dead) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+async def test_f_24_what_the_desk_carried_out_is_no_dead_letter(is_done: bool) -> None:
+    """Only hearing that it did failed each time, as where Redis takes nothing: it is asked once more, and answered."""
+    envelope = Envelope(command_id=str(uuid.uuid4()), command=CancelOrder(order_id="O1", account_id="a"), principal="t")
+    letters, connection, pipe = AsyncMock(), MagicMock(), MagicMock(execute=AsyncMock())
+    connection.pipeline.return_value.__aenter__.return_value = pipe
+    connection.xclaim = AsyncMock(return_value=[(b"1-0", {streams.FIELD: codec.encode(envelope)})])
+    answer = Answer(command_id=envelope.command_id) if is_done else None
+    loop: Any = BusyLoop(SimpleNamespace(answer=lambda **_: answer))
+    loop.blameless, loop.storage, loop.is_holding = set(), Storage(), False
+    taker = Intake(connection=connection, loop=loop, clock=Clock(), shard="", letters=letters)
+    pending = [{"message_id": b"1-0", "times_delivered": intake.DELIVERIES_MAX}]
+    await taker._claim_each("{acorn}:commands", pending, is_first=False)
+    assert (len(loop.items), letters.bury.await_count) == ((1, 0) if is_done else (0, 1))
 
 
 async def rounds() -> None:
