@@ -18,6 +18,7 @@ from apps.common.api import ApiView, Refused, Unavailable
 from apps.common.openapi import PAGE, page_of
 from apps.trading import selectors, services
 from apps.trading.api import serializers
+from apps.trading.api.filters import FillsAsked, OrdersAsked, PositionsAsked, asked
 from apps.trading.api.pages import page
 from piggy.core.answers import STORAGE_FULL, Answer
 from piggy.core.orders import OrderState
@@ -55,10 +56,12 @@ class Orders(ApiView):
         body.is_valid(raise_exception=True)
         return _asked(self, request, services.place_order, done=status.HTTP_201_CREATED, terms=body.terms())
 
-    @extend_schema(operation_id="orders_list", parameters=PAGE, responses=page_of(serializers.OrderRowOut))
+    @extend_schema(
+        operation_id="orders_list", parameters=[*PAGE, OrdersAsked], responses=page_of(serializers.OrderRowOut)
+    )
     def get(self, request: Request) -> Response:
         """List the caller's orders, newest first."""
-        rows = selectors.orders_of(user=request.user)
+        rows = asked(request=request, by=OrdersAsked, rows=selectors.orders_of(user=request.user))
         return page(
             request=request, tenant=self.tenant(request), rows=rows, key="seq", serializer=serializers.OrderRowOut
         )
@@ -130,18 +133,20 @@ class Requote(ApiView):
 
 
 class Fills(ApiView):
-    @extend_schema(operation_id="fills_list", parameters=PAGE, responses=page_of(serializers.FillOut))
+    @extend_schema(operation_id="fills_list", parameters=[*PAGE, FillsAsked], responses=page_of(serializers.FillOut))
     def get(self, request: Request) -> Response:
         """List the caller's fills, newest first."""
-        rows = selectors.fills_of(user=request.user)
+        rows = asked(request=request, by=FillsAsked, rows=selectors.fills_of(user=request.user))
         return page(request=request, tenant=self.tenant(request), rows=rows, key="seq", serializer=serializers.FillOut)
 
 
 class Positions(ApiView):
-    @extend_schema(operation_id="positions_list", parameters=PAGE, responses=page_of(serializers.PositionOut))
+    @extend_schema(
+        operation_id="positions_list", parameters=[*PAGE, PositionsAsked], responses=page_of(serializers.PositionOut)
+    )
     def get(self, request: Request) -> Response:
         """List the caller's open positions."""
-        rows = selectors.positions_of(user=request.user)
+        rows = asked(request=request, by=PositionsAsked, rows=selectors.positions_of(user=request.user))
         return page(
             request=request,
             tenant=self.tenant(request),
