@@ -140,6 +140,11 @@ def plain(*, row: Row) -> dict[str, Any]:
     return {**told, "version": row.version, "prev_hash": row.prev_hash.hex(), "hash": row.hash.hex()}
 
 
+def provable(*, row: Row) -> dict[str, Any]:
+    """Return what `plain` does and the bytes that were kept, of which anybody can make the hash again (`chain.py`)."""
+    return {**plain(row=row), "type": row.type, "payload": row.payload.hex()}
+
+
 def signed_heads(*, tenant: str) -> list[tree_heads.Head]:
     """Return every signed head, smallest first."""
     return [

@@ -220,6 +220,13 @@ def test_show_and_export_tell_every_event_as_json(book: Book, tmp_path: Path, ca
     told = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [each["seq"] for each in told] == list(range(1, 10))
     assert [each["hash"] for each in told] == [digest.hex() for digest in book.hashes]
+    for each in told:
+        # Whoever has the file alone makes the hash again out of what stands in it.
+        whole = ("seq", "command_id", "position", "version", "principal", "request_hash")
+        times = ("occurred_at_us", "recorded_at_us", "recorded_mono_ns")
+        columns = {name: each[name] for name in (*whole, *times)}
+        told_bytes = {name: bytes.fromhex(each[name]) for name in ("prev_hash", "payload")}
+        assert event_hash(**columns, **told_bytes, type_name=each["type"]).hex() == each["hash"]
     assert told[0]["event"] == {
         "type": "AccountCredited", "account_id": "A1", "amount": "100000", "currency": "USD",
         "reference": "deposit:1", "kind": "deposit",

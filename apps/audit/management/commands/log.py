@@ -151,18 +151,18 @@ class Command(BaseCommand):
         )
 
     def _show(self, tenant: str, options: dict[str, Any]) -> None:
-        for told in _wanted(tenant, options):
-            self.stdout.write(json.dumps(told, indent=2, default=str))
+        for row in _wanted(tenant, options):
+            self.stdout.write(json.dumps(selectors.plain(row=row), indent=2, default=str))
 
     def _export(self, tenant: str, options: dict[str, Any]) -> None:
         if options["output"] == "-":
-            for told in _wanted(tenant, options):
-                sys.stdout.write(json.dumps({"tenant": tenant, **told}, default=str) + "\n")
+            for row in _wanted(tenant, options):
+                sys.stdout.write(_line(tenant, row))
             return
         self._part = self._part or _beside(Path(options["output"]))
         with self._part.open("a", encoding="utf-8") as file:
-            for told in _wanted(tenant, options):
-                file.write(json.dumps({"tenant": tenant, **told}, default=str) + "\n")
+            for row in _wanted(tenant, options):
+                file.write(_line(tenant, row))
 
     def _balance(self, tenant: str, options: dict[str, Any]) -> None:
         # Of a log that goes on: what is told today as of its end is told as of that event for ever.
@@ -221,7 +221,11 @@ def _wanted(tenant: str, options: dict[str, Any]) -> Any:
         event = row.recorded.event
         is_type = options["type"] in ("", row.type)
         if is_type and options["order"] in ("", getattr(event, "order_id", "")):
-            yield selectors.plain(row=row)
+            yield row
+
+
+def _line(tenant: str, row: Any) -> str:
+    return json.dumps({"tenant": tenant, **selectors.provable(row=row)}, default=str) + "\n"
 
 
 def _number(text: str) -> int:
