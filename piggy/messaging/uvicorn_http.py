@@ -25,6 +25,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     _due: asyncio.TimerHandle | None = None
     _is_head = True
+    # Whether what came last was more than a part of one head.
+    _is_past_head = False
     _is_handed_over = False
     _head_bytes = 0
 
@@ -40,10 +42,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; a head that goes on and on ends the connection."""
-        was_head = self._is_head
+        self._is_past_head = not self._is_head
         self._unset_keepalive_if_required()
         self._feed(data)
-        if not (was_head and self._is_head) or self._is_handed_over or self.transport.is_closing():
+        if self._is_past_head or not self._is_head or self._is_handed_over or self.transport.is_closing():
             return
         self._head_bytes += len(data)
         if self._head_bytes > HEAD_BYTES_MAX:
@@ -55,6 +57,15 @@ class BoundedHttp(HttpToolsProtocol):
             self._expect(HEAD_S_MAX)
 
     def _feed(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = self._read(rest)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _read(self, data: memoryview) -> memoryview:
+        """Have data read; return what is behind a request that only offers another protocol, where reading stops."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -63,12 +74,12 @@ class BoundedHttp(HttpToolsProtocol):
             elif self.parser.get_method() == b"CONNECT":
                 self.send_400_response("No tunnels.")
             else:
-                self._feed_without_offer(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+                self._read_without_offer()
+                return data[upgrade.args[0] :]
+        return data[:0]
 
-    def _feed_without_offer(self, rest: bytes) -> None:
-        """Read a request that only offers another protocol once more, as a proxy would send it on."""
+    def _read_without_offer(self) -> None:
+        """Read the head of a request once more without its offer, as a proxy would send it on."""
         keeps = b"keep-alive" if self.parser.should_keep_alive() else b"close"
         left = [each for each in self.headers if each[0] not in (b"upgrade", b"connection")]
         lines = b"".join(b"%s: %s\r\n" % each for each in (*left, (b"connection", keeps)))
@@ -76,7 +87,7 @@ class BoundedHttp(HttpToolsProtocol):
         head = b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, lines)
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # As uvicorn's own: it answers what came.
-        self._feed(head + rest)
+        self.parser.feed_data(head)
 
     def _is_offer(self) -> bool:
         return bool(self.parser.should_upgrade()) and not self._should_upgrade()
@@ -105,7 +116,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Wait for the next."""
         if self._is_offer():
             return
-        self._is_head, self._head_bytes = True, 0
+        self._is_head, self._is_past_head, self._head_bytes = True, True, 0
         self._expect(None)
         super().on_message_complete()
 
