@@ -13,6 +13,7 @@ from piggy.core import events as ev
 from piggy.core.activity import Activity
 from piggy.core.clearance import Locate
 from piggy.core.control_events import ExposureUseChanged
+from piggy.core.control_folding import own_limits
 from piggy.core.limits import LimitChange, Limits
 from piggy.core.margining import positions_in
 from piggy.core.moment import Moment
@@ -77,7 +78,7 @@ def change_limits(*, command: cmd.ChangeLimits, moment: Moment) -> Events:
         return [_refused("GROUP_UNKNOWN", "group", f"no group is called {command.group}")]
     day_ends_at_us = next_rollover_at_us(at_us=now_us)
     change = LimitChange(
-        before=state.effective_limits[command.group],
+        before=own_limits(state=state, group=command.group),  # A change in force ends with this one.
         after=command.limits,
         reason=command.reason,
         asked_by=command.asked_by,

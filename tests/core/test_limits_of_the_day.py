@@ -118,6 +118,18 @@ def test_what_a_change_for_the_day_leaves_alone_is_set_for_the_next_order_all_th
     assert codes(floor.place("b1", Side.BUY, "0.51")) == ["P-08"]
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_second_change_for_the_day_takes_the_place_of_the_first(floor: Floor, kept: bool) -> None:
+    """P-28: what it keeps of the first holds on, what it leaves to the group's own follows those from then on."""
+    own = floor.desk.state.effective_limits["b"]
+    change(floor, limits=msgspec.structs.replace(own, order_volume_max_lots=D(2)))
+    based_on = floor.desk.state.effective_limits["b"] if kept else own
+    change(floor, limits=msgspec.structs.replace(based_on, position_net_max_lots=D(9)))
+    floor.do(cmd.ConfigureLimits(group="b", limits=msgspec.structs.replace(HOUSE_LIMITS, order_volume_max_lots=D(3))))
+    holds = floor.desk.state.effective_limits["b"]
+    assert (holds.order_volume_max_lots, holds.position_net_max_lots) == (2 if kept else 3, 9)
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
