@@ -18,18 +18,19 @@ from piggy.core.accounts import TradingState
 from piggy.core.correction_events import HedgeFillBusted, VenueFillBusted
 from piggy.core.entry import CLOSED
 from piggy.core.gate import NUMBER_MAX
+from piggy.core.hedges_under_way import under_way
 from piggy.core.hedging import HedgePolicy, HedgeScope, hedge_lots, lots_to_target
 from piggy.core.instruments import has_expired
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderState, Side, TimeInForce
+from piggy.core.orders import Side, TimeInForce
 from piggy.core.positions import Fold, Position, filled
 from piggy.core.pricing import worst_price
 from piggy.core.routing import FREE, Leg, legs, rank
 from piggy.core.staging import proven
 from piggy.core.standing import switched_off
-from piggy.core.state import Child, Hedge, State
+from piggy.core.state import Child, Hedge
 from piggy.core.venue_room import busy_venues
 
 Events = list[ev.AnyEvent]
@@ -221,19 +222,6 @@ def open_risk(*, policy: HedgePolicy, moment: Moment) -> Decimal | None:
     """Return the risk that a policy looks at, in its unit, once all that is pending is done; None off price."""
     measured = _measured(policy=policy, pending=under_way(state=moment.state), moment=moment)
     return measured[0] if measured else None
-
-
-def under_way(*, state: State) -> dict[str, Decimal]:
-    """Return the signed lots that hedges have yet to deal by symbol: proposed, on their way or in doubt.
-
-    While a leg of a hedge is in doubt, those of its lots that no venue has any more are nobody's, and dealt anew.
-    """
-    pending = dict(state.hedge_pending)
-    for hedge_id in state.open_hedges:
-        hedge = state.hedges[hedge_id]
-        if hedge.state is OrderState.IN_DOUBT:
-            pending[hedge.symbol] -= hedge.side.sign * (hedge.quantity - hedge.filled - hedge.routed)
-    return pending
 
 
 def _proposed(

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from piggy.core.accounts import TradingState
-from piggy.core.covering import open_risk, under_way
+from piggy.core.covering import open_risk
 from piggy.core.desk import Desk
+from piggy.core.hedges_under_way import under_way
 from piggy.core.market import VenueState
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO

@@ -136,3 +136,30 @@ def test_what_was_refused_is_dealt_elsewhere_while_another_leg_is_in_doubt() -> 
         floor.fill(leg, "1.10012")
     assert floor.desk.state.exposure["EURUSD"].uncovered == 1, "the doubt was a fill: it is at the target, not past it"
     assert not only(floor.act(), ev.HedgeProposed) and floor.desk.state.hedge_pending["EURUSD"] == 0
+
+
+@pytest.mark.parametrize("key", ["EURUSD", "EUR"])
+def test_what_was_dealt_elsewhere_stays_so_once_the_doubt_is_over_and_another_leg_is_out(key: str) -> None:
+    """Of a hedge of 6 lots 2 were in doubt, 2 refused and dealt anew, and 2 are out: nothing is left to undo.
+
+    So too where another policy has taken over the symbol meanwhile.
+    """
+    floor = House(threshold=D(1), target=D(0), band=D(0))
+    lost, refused, _ = only(floor.clients_buy("6"), ev.ChildOrderCreated)
+    floor.doubt(lost)
+    floor.reject(refused)
+    if key == "EUR":
+        floor.do(cmd.ConfigureHedging(policy=of("EUR", "EURUSD")))
+    floor.now_us += SECOND_US
+    floor.quotes()
+    (again,) = only(floor.act(), ev.HedgeProposed)
+    assert (again.key, again.quantity) == (key, 2)
+    for leg in floor.children():
+        if leg.order_id == again.hedge_id:
+            floor.fill(leg, "1.10012")
+    told = floor.fill(lost, "1.10012") + floor.act()
+    (out,) = floor.children()
+    assert floor.desk.state.hedges[out.order_id].routed == floor.desk.state.exposure["EURUSD"].uncovered == 2
+    assert not only(told, ev.HedgeProposed), "the 2 that are open are out at a venue"
+    assert not only(floor.fill(out, "1.10012") + floor.act(), ev.HedgeProposed)
+    assert floor.desk.state.hedge_pending["EURUSD"] == floor.desk.state.exposure["EURUSD"].uncovered == 0
