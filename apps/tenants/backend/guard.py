@@ -129,12 +129,30 @@ $do$;
 """
 
 # Shared tables hold no client's data: the app reads which brokers there are and holds the engine's lease.
+# What lies there of another owner, as functions and views of an extension, is not ours to give or take.
 GRANT_SHARED = """
 REVOKE CREATE ON SCHEMA public FROM PUBLIC, {app};
 GRANT USAGE ON SCHEMA public TO {app};
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {app};
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, {app};
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO {app};
+DO $do$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN
+        SELECT oid::regclass AS name FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+              AND pg_has_role(relowner, 'USAGE')
+    LOOP
+        EXECUTE format('REVOKE ALL ON TABLE %s FROM PUBLIC, {app}', item.name);
+        EXECUTE format('GRANT SELECT ON TABLE %s TO {app}', item.name);
+    END LOOP;
+    FOR item IN
+        SELECT oid::regprocedure AS name FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND prokind <> 'p' AND pg_has_role(proowner, 'USAGE')
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, {app}', item.name);
+    END LOOP;
+END
+$do$;
 GRANT INSERT, UPDATE ON public.engine_lease TO {app};
 """
 
