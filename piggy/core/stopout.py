@@ -102,11 +102,12 @@ class Book(msgspec.Struct, kw_only=True):
     def _sums(self) -> tuple[Decimal, Decimal]:
         lines = list(self.lines.values())
         total = sum((line_floating(line=line) for line in lines), ZERO)
-        return total, self.used()
+        return total, used_margin(lines=lines, now_us=self.now_us, bound=self.bound, rates=self.rates)
 
-    def used(self) -> Decimal:
-        """Return what the open lines bind, unrounded."""
-        return used_margin(lines=list(self.lines.values()), now_us=self.now_us, bound=self.bound, rates=self.rates)
+    def bound_by(self, *, symbol: str) -> Decimal:
+        """Return what the open lines of one symbol bind, unrounded."""
+        lines = [line for line in self.lines.values() if line.position.symbol == symbol]
+        return used_margin(lines=lines, now_us=self.now_us, bound=self.bound, rates=self.rates)
 
 
 def line_floating(*, line: OpenLine) -> Decimal:
@@ -268,7 +269,7 @@ def _fair(book: Book, level: Decimal, inclusive: bool) -> list[Rung]:
     def enough(percent: int) -> bool:
         trial = book.trial()
         for line in trusted:
-            _close(trial, line, _share(line, percent))
+            _take(trial, line, _share(line, percent))
         return not trial.is_low(level_percent=level, inclusive=inclusive)
 
     low, high = 0, 100
@@ -288,10 +289,13 @@ def _fewest_lots(book: Book, line: OpenLine, level: Decimal, inclusive: bool, in
 
     Where none do, those that leave least bound, which may be none; `in_any_case` all of them.
     """
-    whole = line.position.lots
+    whole, symbol = line.position.lots, line.position.symbol
+    tried = {ZERO: book}
 
     def enough(lots: Decimal) -> bool:
-        return not _closed(book, line, lots).is_low(level_percent=level, inclusive=inclusive)
+        tried[lots] = trial = book.trial()
+        _take(trial, line, lots)
+        return not trial.is_low(level_percent=level, inclusive=inclusive)
 
     ends = (whole,) if in_any_case else _turning(book, line)
     low = 0
@@ -303,7 +307,9 @@ def _fewest_lots(book: Book, line: OpenLine, level: Decimal, inclusive: bool, in
                 low, high = (low, middle) if enough(middle * line.lot_step) else (middle, high)
             return min(whole, high * line.lot_step)
         low = high
-    return whole if in_any_case else min((ZERO, *ends), key=lambda lots: (_closed(book, line, lots).used(), lots))
+    if in_any_case:
+        return whole
+    return min(tried, key=lambda lots: (tried[lots].bound_by(symbol=symbol), lots))
 
 
 def _turning(book: Book, line: OpenLine) -> tuple[Decimal, ...]:
@@ -314,15 +320,24 @@ def _turning(book: Book, line: OpenLine) -> tuple[Decimal, ...]:
     return (net, whole) if 0 < net < whole else (whole,)
 
 
-def _closed(book: Book, line: OpenLine, lots: Decimal) -> Book:
-    """Return what the account would be without so many lots of the line."""
-    trial = book.trial()
-    if lots:
-        _close(trial, line, lots)
-    return trial
-
-
 def _close(book: Book, line: OpenLine, lots: Decimal) -> Rung:
+    """Close `lots` of a line in the book and return the rung."""
+    position = line.position
+    realised, cost = _take(book, line, lots)
+    return Rung(
+        position_id=position.position_id,
+        symbol=position.symbol,
+        side=position.side.contra,
+        quantity=lots,
+        price=line.close_price,
+        realised=realised,
+        level_after=book.margin().level_percent,
+        commission=cost,
+    )
+
+
+def _take(book: Book, line: OpenLine, lots: Decimal) -> tuple[Decimal, Decimal]:
+    """Take `lots` of a line out of the book; return what they realise and what closing them costs."""
     position = line.position
     fold = filled(
         position=position,
@@ -341,16 +356,7 @@ def _close(book: Book, line: OpenLine, lots: Decimal) -> Rung:
         del book.lines[position.position_id]
     else:
         book.lines[position.position_id] = msgspec.structs.replace(line, position=fold.position)
-    return Rung(
-        position_id=position.position_id,
-        symbol=position.symbol,
-        side=position.side.contra,
-        quantity=lots,
-        price=line.close_price,
-        realised=realised,
-        level_after=book.margin().level_percent,
-        commission=cost,
-    )
+    return realised, cost
 
 
 def _commission(book: Book, line: OpenLine, lots: Decimal) -> Decimal:
