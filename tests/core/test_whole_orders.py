@@ -152,25 +152,22 @@ def test_a_client_who_cancels_after_the_breach_still_has_all_of_it() -> None:
     assert floor.order(1).state is OrderState.FILLED
 
 
-@pytest.mark.parametrize("meanwhile", ["0.7", "1", "1.5"])
-def test_what_only_reduces_is_given_no_more_than_there_is_to_reduce(meanwhile: str) -> None:
+@pytest.mark.parametrize(("meanwhile", "given"), [("0.7", "0.8"), ("1.4", "0.1"), ("1.5", "0"), ("1.6", "0")])
+def test_what_only_reduces_is_given_no_more_than_there_is_to_reduce(meanwhile: str, given: str) -> None:
     """The position went while the leg was out, in part or whole; all or nothing never turns it round."""
     floor = Floor()
-    floor.open_account("h1", group="a", hedging=True)
-    floor.place("h1", Side.BUY, "2")
+    floor.place("a1", Side.BUY, "2")
+    floor.fill(floor.children()[0], "1.10010")
+    floor.place("a1", Side.SELL, "2", reduce_only=True, time_in_force=FOK)
     (leg,) = floor.children()
-    floor.fill(leg, "1.10010")
-    floor.place("h1", Side.SELL, "2", reduce_only=True, position_id="O000000001", time_in_force=FOK)
-    (leg,) = floor.children()
-    floor.place("h1", Side.SELL, meanwhile, position_id="O000000001")
-    floor.fill(leg, "1.10000", lots="0.5")
-    rest = [child for child in floor.children() if child.order_id != leg.order_id]
-    for child in rest:
-        floor.fill(child, "1.10000")
-    floor.done(leg, filled="0.5")
-    held = [each for each in floor.desk.state.positions.values() if each.account_id == "h1"]
-    assert sum(position.quantity for position in held) == 0
-    assert all(position.quantity > 0 for position in held) and not floor.desk.state.open_orders.get("h1")
+    floor.place("a1", Side.SELL, meanwhile)
+    for child in floor.children():
+        floor.fill(child, "1.10000", lots="0.5" if child == leg else "")
+    made_good = only(floor.done(leg, filled="0.5"), ev.OrderFilled)
+    assert sum(event.quantity for event in made_good) == D(given)
+    held = sum(each.quantity for each in floor.desk.state.positions.values() if each.account_id == "a1")
+    assert held == min(D(0), D("1.5") - D(meanwhile)), "what it was sold by itself"
+    assert not floor.desk.state.open_orders.get("a1")
 
 
 @settings(max_examples=EXAMPLES)
