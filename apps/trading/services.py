@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
@@ -14,11 +15,12 @@ from apps.outbox.services import retell_settings, save_setting
 from apps.tenants.selectors import database_identity
 from apps.trading import selectors
 from apps.trading.models import Strategy
-from piggy.core.answers import Answer
+from piggy.core.answers import Answer, WhatIf
 from piggy.core.commands import (
     AmendOrder,
     AnswerRequote,
     AnyCommand,
+    AskWhatIf,
     CancelOrder,
     Envelope,
     PlaceOrder,
@@ -70,6 +72,28 @@ def place_order(
         wait_s=wait_s,
         now_us=now_us,
     )
+
+
+def what_if(*, tenant: str, user: Any, terms: OrderTerms, request_id: str, wait_s: float, now_us: int) -> WhatIf:
+    """Ask the desk what an order would do to its account, and leave nothing of it anywhere.
+
+    Raises UnableToTrade, UnableToReachDesk.
+    """
+    if accounts.account_of(user=user, account_id=terms.account_id) is None:
+        raise UnableToTrade("There is no such account.")
+    answer = _ask(
+        tenant=tenant,
+        command=AskWhatIf(terms=terms),
+        command_id=str(uuid.uuid4()),
+        user=user,
+        request_hash="",
+        request_id=request_id,
+        wait_s=wait_s,
+        now_us=now_us,
+    )
+    if answer is None or answer.what_if is None:
+        raise UnableToReachDesk("The desk did not answer in time.")
+    return answer.what_if
 
 
 def cancel_command_id(*, tenant: str, user: Any, order_id: str, key: str) -> str:

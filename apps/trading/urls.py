@@ -6,6 +6,7 @@ from apps.trading.api import receipts, views
 
 urlpatterns = [
     path("api/v1/orders", views.Orders.as_view()),
+    path("api/v1/orders/what-if", views.WhatIf.as_view()),
     path("api/v1/orders/<str:order_id>", views.Order.as_view()),
     path("api/v1/orders/<str:order_id>/requote", views.Requote.as_view()),
     path("api/v1/orders/<str:order_id>/receipt", receipts.Receipt.as_view()),

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from piggy.core.events import Check, CommandRefused, OrderShadowed, RoutingDecision
+from piggy.core.events import Check, CommandRefused, OrderShadowed, RoutingDecision, Verdict
 from piggy.core.orders import OrderState, OrderTerms
 
 # Refused by the engine and not by the desk, for want of room to write: nothing is recorded, and asked again it is new.
@@ -29,6 +29,15 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     text: str = ""
 
 
+class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order would do to its account, in the account's currency; None where a price or rate is missing."""
+
+    required: Decimal | None
+    free_before: Decimal | None
+    free_after: Decimal | None
+    verdict: Verdict
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`conflict` is set where another body came under the same command id; `duplicate` where the same came again."""
 
@@ -38,6 +47,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     shadow: OrderShadowed | None = None
     duplicate: bool = False
     conflict: bool = False
+    what_if: WhatIf | None = None
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):

@@ -255,6 +255,12 @@ class PlaceOrder(Command, frozen=True, kw_only=True):
     shadow: bool = False
 
 
+class AskWhatIf(Command, frozen=True, kw_only=True):
+    """What would an order with these terms do to its account? It decides nothing and leaves nothing in the log."""
+
+    terms: OrderTerms
+
+
 class CancelOrder(Command, frozen=True, kw_only=True):
     order_id: str
     account_id: str
@@ -323,6 +329,7 @@ AnyCommand = (
     | CreditAccount
     | DebitAccount
     | PlaceOrder
+    | AskWhatIf
     | CancelOrder
     | AmendOrder
     | ActOnPrices

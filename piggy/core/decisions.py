@@ -21,6 +21,7 @@ from piggy.core import (
     touching,
     venue_cancels,
     venue_reports,
+    what_ifs,
 )
 from piggy.core import commands as cmd
 from piggy.core import events as ev
@@ -65,6 +66,7 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.CreditAccount: configuring.credit,
     cmd.DebitAccount: configuring.debit,
     cmd.PlaceOrder: placing.place,
+    cmd.AskWhatIf: what_ifs.ask,
     cmd.CancelOrder: venue_cancels.cancel,
     cmd.AmendOrder: placing.amend,
     cmd.ClaimOrder: dealing.claim,

@@ -20,7 +20,7 @@ from piggy.core import commands as cmd
 from piggy.core import corrections, covering, leaving, liquidation, overnight, sessions, touching
 from piggy.core import events as ev
 from piggy.core.activity import Windows
-from piggy.core.answers import Answer, Memory
+from piggy.core.answers import Answer, Memory, WhatIf
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Conversion, Touch, currency_pairs
 from piggy.core.correction_events import OrderFillBusted
@@ -41,7 +41,7 @@ from piggy.core.quotes import Market
 from piggy.core.ranking import Rankings
 from piggy.core.state import State
 from piggy.core.stopout import Ladder
-from piggy.core.what_ifs import WhatIf, what_if
+from piggy.core.what_ifs import what_if
 
 ANSWERS_KEPT = 50_000  # An older repeat is answered from the log (`perhaps_forgotten`).
 

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-import msgspec
-
-from piggy.core.events import Verdict
+from piggy.core.answers import WhatIf
+from piggy.core.commands import AskWhatIf
+from piggy.core.events import AnyEvent
 from piggy.core.gatekeeping import admit, context_of
 from piggy.core.moment import Moment
 from piggy.core.orders import OrderTerms
-
-
-class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order would do to its account, in the account's currency; None where a price or rate is missing."""
-
-    required: Decimal | None
-    free_before: Decimal | None
-    free_after: Decimal | None
-    verdict: Verdict
 
 
 def what_if(*, terms: OrderTerms, moment: Moment) -> WhatIf:
@@ -31,3 +20,8 @@ def what_if(*, terms: OrderTerms, moment: Moment) -> WhatIf:
     required, free = context.margin_required, context.margin_free
     after = None if required is None or free is None else free - required
     return WhatIf(required=required, free_before=free, free_after=after, verdict=verdict)
+
+
+def ask(*, command: AskWhatIf, moment: Moment) -> list[AnyEvent]:
+    """Decide nothing: the question is answered beside the log (`what_if`)."""
+    return []

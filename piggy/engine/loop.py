@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from piggy.core.answers import Answer
-from piggy.core.commands import AnyCommand, Envelope
+from piggy.core.commands import AnyCommand, AskWhatIf, Envelope
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, CommandRefused, Recorded
 from piggy.engine.clock import Clock
@@ -61,6 +61,11 @@ class Item:
     entry_id: bytes | None = None
     redelivered: bool = False
     looked_up: bool = False
+
+    @property
+    def brings_risk(self) -> bool:
+        """Whether it may open what was not there."""
+        return self.make is not None or type(self.envelope.command) in NEW_RISK
 
 
 @dataclass(slots=True)
@@ -116,8 +121,7 @@ class Loop:
         self._left: set[str] = set()
         self._wake = asyncio.Event()
         self._untold: deque[Batch] = deque()
-        self._decided = 0
-        self._told = 0
+        self._decided = self._told = 0
         self._is_closed = False
 
     @property
@@ -152,7 +156,7 @@ class Loop:
                 return
         if self._is_kept_out(item):
             return
-        if self._held is not None and _brings_risk(item):
+        if self._held is not None and item.brings_risk:
             self._held.append(item)
             return
         urgent = item.make is None and type(item.envelope.command) in URGENT
@@ -270,7 +274,7 @@ class Loop:
     def _is_kept_out(self, item: Item) -> bool:
         """Whether there is no room for a new order. It hears that at once, for a term may not last until its turn."""
         desk = self.desks.get(item.tenant)
-        if not self.storage.is_full or desk is None or not _brings_risk(item):
+        if not self.storage.is_full or desk is None or not item.brings_risk:
             return False
         envelope = item.envelope
         is_known = desk.answer(command_id=envelope.command_id, request_hash=envelope.request_hash) is not None
@@ -326,9 +330,8 @@ class Loop:
         for item in (*(each.item for each in untold), *self._urgent, *self._inbox, *(self._held or ())):
             if item.respond is not None:
                 item.respond(None)
-        self._untold.clear()
-        self._urgent.clear()
-        self._inbox.clear()
+        for waiting in (self._untold, self._urgent, self._inbox):
+            waiting.clear()
 
     def _decide(self, item: Item, rows: dict[str, list[Row]]) -> Done:
         desk, envelope = self.desks.get(item.tenant), item.envelope
@@ -341,6 +344,7 @@ class Loop:
         started_s = time.perf_counter()
         try:
             events, command, at_us = self._events(desk, item)
+            foreseen = desk.what_if(terms=command.terms, now_us=at_us) if isinstance(command, AskWhatIf) else None
         except Exception:
             # The boundary of one command: deciding changed nothing, so the others go on without it.
             log.exception("command not decided", extra={"tenant": item.tenant, "command_id": envelope.command_id})
@@ -351,7 +355,7 @@ class Loop:
         if (reel := self._reels.get(item.tenant)) is not None:
             reel.heard(command=command, at_us=at_us, recorded=recorded)
         known = desk.answer_of(command_id=envelope.command_id) if recorded else None
-        return Done(item, known or Answer(command_id=envelope.command_id), recorded)
+        return Done(item, known or Answer(command_id=envelope.command_id, what_if=foreseen), recorded)
 
     def _events(self, desk: Desk, item: Item) -> tuple[tuple[AnyEvent, ...], AnyCommand | None, int]:
         """Return what comes of the item, what was decided (None: nothing was) and when."""
@@ -394,7 +398,3 @@ class Loop:
             except Exception as error:
                 raise UnableToApply(f"{item.tenant}: event {each.seq} ({type(each.event).__name__})") from error
         return recorded
-
-
-def _brings_risk(item: Item) -> bool:
-    return item.make is not None or type(item.envelope.command) in NEW_RISK

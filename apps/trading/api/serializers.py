@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -11,12 +11,14 @@ from apps.common.api import StrictInput
 from apps.trading.api.fields import DecimalText, ZonedTime
 from apps.trading.api.reasons import field_of
 from apps.trading.models import Order, Position
-from piggy.core.answers import OrderView
+from piggy.core.answers import OrderView, WhatIf
 from piggy.core.events import Check, told_to_client
 from piggy.core.money import plain
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce
 
 TEXT_MAX = 100
+# Of what is asked and not booked, more than any currency has; an absurd order is told what it would bind, too.
+CENTS, ENOUGH = Decimal("0.0001"), Context(prec=60)
 
 
 def _choices(kind: type) -> list[str]:
@@ -136,6 +138,16 @@ class DeniedOut(serializers.Serializer):
     order = OrderOut(required=False)
 
 
+class WhatIfOut(serializers.Serializer):
+    """What an order would do now; money of its account, null where a price or a rate is missing."""
+
+    passes = serializers.BooleanField()
+    reasons = ReasonOut(many=True)
+    margin_required = DecimalText(allow_null=True)
+    margin_free = DecimalText(allow_null=True)
+    margin_free_after = DecimalText(allow_null=True)
+
+
 class OrderRowOut(OrderOut):
     requote_price = DecimalText(allow_null=True)
     requote_until = ZonedTime(allow_null=True)
@@ -204,6 +216,16 @@ def order_of_view(view: OrderView) -> dict[str, Any]:
         "client_order_id": terms.client_order_id,
         "reason": view.text or (view.routing.text if view.routing else ""),
         "reasons": reasons_of(view.reasons, terms=terms),
+    }
+
+
+def what_if_told(told: WhatIf, *, terms: OrderTerms) -> dict[str, Any]:
+    """Return the desk's answer in the shape of WhatIfOut."""
+    sums = {"margin_required": told.required, "margin_free": told.free_before, "margin_free_after": told.free_after}
+    return {
+        "passes": told.verdict.passed,
+        "reasons": reasons_of(told.verdict.reasons, terms=terms),
+        **{name: None if amount is None else plain(ENOUGH.quantize(amount, CENTS)) for name, amount in sums.items()},
     }
 
 

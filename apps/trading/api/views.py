@@ -115,6 +115,36 @@ class Order(ApiView):
         return _asked(self, request, services.amend_order, order_id=order_id, changes=dict(changes.validated_data))
 
 
+class WhatIf(ApiView):
+    """What an order would do, asked before it is placed."""
+
+    @extend_schema(
+        operation_id="orders_what_if",
+        request=serializers.OrderIn,
+        parameters=[PREFER],
+        responses={200: serializers.WhatIfOut},
+    )
+    def post(self, request: Request) -> Response:
+        """Say what the order would bind, what it would leave free, and all that speaks against it; nothing is done."""
+        body = serializers.OrderIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        terms = body.terms()
+        try:
+            told = services.what_if(
+                tenant=self.tenant(request),
+                user=request.user,
+                terms=terms,
+                request_id=_request_id(request),
+                wait_s=_wait_s(request),
+                now_us=time.time_ns() // 1_000,
+            )
+        except services.UnableToTrade as error:
+            raise NotFound from error
+        except services.UnableToReachDesk as error:
+            raise _away(error) from error
+        return Response(serializers.what_if_told(told, terms=terms))
+
+
 class Requote(ApiView):
     """The price that a dealer offers in place of the one asked for."""
 
