@@ -63,20 +63,25 @@ class Rows:
 
     def save(self) -> None:
         """Write what is new in one statement per table, and what changed in another."""
-        for holding, (margin, recorded) in self.bound.items():
-            self._share(holding, margin, recorded)
+        self.share()
         for kind, names in UPDATES.items():
             bulk.insert(rows=list(self.added[kind].values()), model=kind)
             bulk.update(rows=[row for row in self.changed.values() if isinstance(row, kind)], names=names)
         bulk.insert(rows=list(self.fills.values()), model=Fill, repeatable=True)
 
-    def _share(self, holding: Holding, margin: Decimal, recorded: Recorded) -> None:
-        """Give each open position of a holding its part, by lots, of what all of it binds since `recorded`."""
-        mine = [row for row in self.positions.values() if row.quantity and (row.account_id, row.symbol) == holding]
-        lots = sum(abs(row.quantity) for row in mine)
-        for row in mine:
-            self.touch(row, recorded)  # One that the event is in already is not written, whatever is worked out here.
-            row.margin = margin * abs(row.quantity) / lots
+    def share(self) -> None:
+        """Give each open position its part, by lots, of what all that its account holds of the symbol binds."""
+        held: dict[Holding, list[Any]] = {}
+        # Once over all rows: the end of a news window is a batch of thousands of holdings.
+        for row in self.positions.values() if self.bound else ():
+            if row.quantity and (holding := (row.account_id, row.symbol)) in self.bound:
+                held.setdefault(holding, []).append(row)
+        for holding, mine in held.items():
+            margin, recorded = self.bound[holding]
+            lots = sum(abs(row.quantity) for row in mine)
+            for row in mine:
+                self.touch(row, recorded)  # One that the event is in already is not written, whatever is worked out.
+                row.margin = margin * abs(row.quantity) / lots
 
 
 def load(*, batch: Sequence[Recorded]) -> Rows:

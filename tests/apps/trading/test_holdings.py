@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection
@@ -11,6 +13,7 @@ from django.db import connection
 from apps.common.times import moment
 from apps.risk.selectors import money_of
 from apps.trading.models import Position
+from apps.trading.projections.rows import Rows
 from piggy import projector
 from piggy.core import events as ev
 from piggy.core.orders import Side
@@ -94,3 +97,27 @@ def test_what_a_window_left_behind_is_not_brought_back_by_reading_it_again(books
             cursor.execute("update projection_cursor set seq = %s", [seq])
         projector.catch_up(tenant="acorn")
         assert margins() == {"O1": 2500, "O2": 2500}
+
+
+def test_many_windows_that_end_at_once_are_one_look_at_the_positions() -> None:
+    """A look for each would be millions where a thousand accounts hold the symbol, and everybody's page behind it."""
+    looks: list[int] = []
+
+    class Seen(dict[str, Any]):
+        def values(self) -> Any:
+            looks.append(len(self))
+            return super().values()
+
+    held = {
+        f"P{at}": SimpleNamespace(
+            account_id=f"A{at % 9}", symbol="EURUSD", quantity=Decimal(1), last_seq=1, margin=None, updated_at=0
+        )
+        for at in range(18)
+    }
+    rows, ended = Rows(orders={}, children={}, positions=Seen(held)), Mock(seq=2, recorded_at_us=5)
+    rows.share()
+    assert looks == []
+    rows.bound = {(f"A{number}", "EURUSD"): (Decimal(100 * number), ended) for number in range(8)}
+    rows.share()
+    assert [row.margin for row in held.values()] == [*(50 * number for number in range(8)), None] * 2
+    assert (looks, len(rows.changed)) == ([18], 16)
