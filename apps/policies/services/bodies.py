@@ -210,7 +210,7 @@ def _weekday(text: str) -> Any:
 def _whole(name: str, text: str) -> Any:
     """Return the whole number that a time, or a number, is; anything else as it was written."""
     if name in (*OF_WEEK, *OF_DAY):
-        return _minute(text)
+        return _minute(text, of_week=name in OF_WEEK)
     if name.endswith("_us") and not text.isdigit():
         try:
             at = datetime.fromisoformat(text)
@@ -220,12 +220,17 @@ def _whole(name: str, text: str) -> Any:
     return _number(text)
 
 
-def _minute(text: str) -> Any:
-    """Return the minutes that a time of the week or the day is, anything else as it was written."""
+def _minute(text: str, *, of_week: bool) -> Any:
+    """Return the minutes that a time of the week or the day is, anything else as it was written.
+
+    One of the week has its day: without it, as in "22:00", a Monday is seldom meant. One of the day has none.
+    """
     found = TIME.match(text)
     if found is None:
         return _number(text)
     day, hours, minutes = found.groups()
+    if bool(day) is not of_week:
+        return text
     return (DAYS.index(day.title()) if day else 0) * DAY_MINUTES + int(hours) * 60 + int(minutes)
 
 

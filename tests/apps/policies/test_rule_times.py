@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apps.policies import selectors
+from apps.policies import selectors, services
 from apps.policies.admin.body import gathered, nodes_of
 from apps.policies.models import STRUCTS, Kind, Policy
 from apps.policies.services import save_draft
@@ -66,3 +66,24 @@ def test_windows_are_written_in_the_form(broker: None) -> None:
     assert gathered(struct=ROUTING, data=sent, path="body") == given
     made = save_draft(policy=Policy(kind=Kind.ROUTING, body=given, reason="nights"), by="dora")
     assert made.to_core().rules[0].conditions.windows[0].start_minute == 1_335 and not selectors.findings(policy=made)
+
+
+@pytest.mark.parametrize(
+    ("name", "time", "said"),
+    [
+        ("from_minute", "22:00", "write a time, as Mon 22:00, not “22:00”."),
+        ("windows.0.start_minute", "Fri 22:00", "write a time, as 22:00, not “Fri 22:00”."),
+    ],
+)
+def test_a_time_of_the_week_has_its_day_and_one_of_the_day_has_none(
+    broker: None, name: str, time: str, said: str
+) -> None:
+    """Whoever writes 22:00 seldom means Mondays alone."""
+    cells = {"rules.0.name": "night", "rules.0.priority": "1", "rules.0.book_mode": "A"}
+    rest = {"windows.0.weekdays": "Mon", "windows.0.start_minute": "21:00", "windows.0.end_minute": "23:00"}
+    week = {"from_minute": "Mon 21:00", "to_minute": "Fri 23:00"}
+    cells |= {f"rules.0.conditions.{each}": value for each, value in (rest | week | {name: time}).items()}
+    text = ",".join(cells) + "\n" + ",".join(cells.values()) + "\n"
+    with pytest.raises(services.UnableToImport) as refused:
+        services.bring(kind=Kind.ROUTING, text=text, by="dora", reason="nights")
+    assert [tuple(each) for each in refused.value.faults] == [(2, f"rules.0.conditions.{name}", said)]
