@@ -10,6 +10,9 @@ from piggy.core import instruments as core
 from piggy.core.crosses import cross_fault
 from piggy.core.quotefilter import QuoteFilter, filter_fault
 
+# How columns begin that are of a part of a symbol, and what its draft calls that part.
+PARTS = (("option_", "option"), ("cross_", "cross"), ("filter_", "quote_filter"))
+
 
 class UnableToSetUpInstrument(Exception):
     """Nothing was written; the message may be shown to staff."""
@@ -51,7 +54,10 @@ def check_instrument(*, instrument: core.Instrument) -> None:
     row = Instrument.objects.filter(symbol=instrument.symbol).first() or Instrument(symbol=instrument.symbol)
     _check_filter(instrument.quote_filter)
     row.take(instrument=instrument)
-    row.full_clean()
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        raise ValidationError({_in_draft(field): texts for field, texts in error.message_dict.items()}) from error
     _check_cross(instrument)
 
 
@@ -60,6 +66,11 @@ def sync_engine(*, tenant: str, by: str, mark: str) -> int:
     # A cross is taken once its legs are there.
     rows = sorted(selectors.all_instruments(), key=lambda row: bool(row.cross_kind))
     return retell_settings(tenant=tenant, rows=rows, by=by, mark=mark)
+
+
+def _in_draft(column: str) -> str:
+    """Return how a draft names a column: what is of a part of the symbol stands under that part."""
+    return next((f"{part}.{column[len(begins) :]}" for begins, part in PARTS if column.startswith(begins)), column)
 
 
 def _check_filter(quote_filter: QuoteFilter | None) -> None:

@@ -209,7 +209,8 @@ def test_a_symbols_filter_of_quotes_comes_out_of_a_table_and_its_faults_name_the
         wide = euro | {f"quote_filter.{name}": cell for name, cell in cells.items()}
         return ",".join(wide) + "\n" + ",".join(wide.values()) + "\n"
 
-    for name, cell in (("spike_bps_max", "0"), ("spike_bps_max", "NaN"), ("good_ticks", "1001")):
+    wrong = [("spike_bps_max", cell) for cell in ("0", "NaN", f"0.{'1' * 11}")] + [("good_ticks", "1001")]
+    for name, cell in wrong:
         assert [each[:2] for each in faults(Kind.INSTRUMENT, table(**{name: cell}))] == [(2, f"quote_filter.{name}")]
     (made,) = bring(Kind.INSTRUMENT, table(spike_bps_max="25.5")).drafts
     approve(made)
