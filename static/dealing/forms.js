@@ -16,7 +16,7 @@ const STATES = [["active", "active: trade again"], ["reducing", "reduce only"], 
 const TYPES = ["market", "limit", "stop", "stop_limit", "trailing_stop", "market_if_touched"];
 const FORCES = [["gtc", "till cancelled"], ["day", "for the day"], ["gtd", "till a time"], ["ioc", "at once, or cancelled"], ["fok", "all at once, or cancelled"]];
 const STP = ["cancel_newest", "cancel_oldest", "cancel_both", "decrement"];
-const PRICES = [["limit_price", "limit"], ["stop_price", "stop"], ["trailing_distance", "distance"]];
+const PRICES = [["limit_price", "limit"], ["stop_price", "stop"], ["trailing_distance", "distance"], ["stop_loss", "stop loss"], ["take_profit", "take profit"]];
 const MORE = { when: ["more", "yes"] };
 
 export const forms = ({ tenant, limits }) => ({

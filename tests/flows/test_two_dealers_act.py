@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from playwright.sync_api import Page, expect
 
 from apps.dealing.api.actions import ACTIONS
 from apps.dealing.models import DeskAction, DeskLayout
-from piggy.core.commands import Envelope
+from piggy.core.commands import Envelope, PlaceOrder
+from piggy.core.orders import OrderTerms, OrderType, Side, TimeInForce
 from tests.flows.desk_people import IN_BROWSER, asked, fill_in, in_acorn, serious_faults, submit
 
 TRY = """async () => {
@@ -84,6 +86,34 @@ def test_a_dealer_walks_through_the_actions(desk: Callable[[str], Page], heard: 
     expect(page.locator("#grid-journal .tabulator-row")).to_have_count(6, timeout=10_000)
     assert in_acorn(DeskAction.objects.count) == 6
     assert [text for text in page.said if "422" not in text] == []  # type: ignore[attr-defined]
+
+
+def test_the_ticket_shows_and_sends_what_belongs_to_the_kind_of_order(
+    desk: Callable[[str], Page], heard: list[Envelope]
+) -> None:
+    page = desk("dora")
+    page.keyboard.press("F9")
+    fill_in(page, account_id="A1", symbol="EURUSD", quantity="1.50", type="stop_limit", more="yes")
+    fill_in(page, limit_price="1.12", stop_price="1.11", stop_loss="1.09", minimum_quantity="0.5", time_in_force="gtd")
+    fill_in(page, expires_at="2030-01-01T10:00:00", display_quantity="0.2")
+    expect(page.locator("#action [name=trailing_distance]")).to_be_hidden()
+    assert serious_faults(page, within="#action") == []
+    # What does not belong to the choices any more is neither shown nor sent.
+    fill_in(page, type="trailing_stop", trailing_distance="0.005", more="")
+    for name in ("limit_price", "stop_price", "minimum_quantity", "display_quantity"):
+        expect(page.locator(f"#action [name={name}]")).to_be_hidden()
+    submit(page)
+    expect(page.locator(".form-confirm")).to_contain_text("distance 0.005 (zero point zero zero five), stop loss 1.09")
+    submit(page)
+    expect(page.locator("#action")).to_be_hidden()
+    (command,) = [envelope.command for envelope in heard if envelope.reply_to]
+    assert isinstance(command, PlaceOrder)
+    assert command.terms == OrderTerms(
+        account_id="A1", symbol="EURUSD", side=Side.BUY, quantity=Decimal("1.5"), type=OrderType.TRAILING_STOP,
+        trailing_distance=Decimal("0.005"), stop_loss=Decimal("1.09"), time_in_force=TimeInForce.GTD,
+        expires_at_us=1_893_492_000_000_000,
+    )  # fmt: skip
+    assert page.said == []  # type: ignore[attr-defined]
 
 
 def bad_prices_are_taken_back(page: Page) -> None:
