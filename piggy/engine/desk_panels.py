@@ -90,7 +90,8 @@ def hedge_rows(*, desk: Desk, moment: Moment) -> Rows:
 def coverage_rows(*, desk: Desk, moment: Moment) -> Rows:
     """Return the house's account at each venue: what clients' legs and hedges left there, and what the hedges make.
 
-    `floating` is of the hedges alone, at the mid, in the quote currency; what clients' legs made is theirs.
+    `floating` and `realised` are of the hedges alone, of the position that stands now, in the quote currency; what
+    clients' legs made is theirs.
     """
     state, rows = desk.state, {}
     for venue, symbol in sorted({*state.venue_nets, *state.house_positions}):

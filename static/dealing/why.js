@@ -57,7 +57,7 @@ const marks = (row) => [
 const coverage = (row) => [
   lots("Net lots", row.net, "What its fills left at this LP, bought less sold: clients' legs passed on, and the house's own hedges.", [["Passed on", row.passed_on], ["Hedges", row.hedged], ["Most that hedges may hold", row.limit]]),
   { name: "Floating", value: money(row.floating), how: "Hedges' lots at the mid less their cost, times the contract size, in the quote currency. What was passed on is its clients'.", inputs: [["Hedges", row.hedged], ["VWAP", row.vwap], ["Mark", row.mark], ["Contract size", row.contract_size]] },
-  { name: "Realised", value: money(row.realised), how: "What hedges made that were closed at this LP, in the quote currency.", inputs: [["Currency", row.currency]] },
+  { name: "Realised", value: money(row.realised), how: "What closed hedges made at this LP since the position that stands now was begun, in the quote currency; all of them are in the ledger.", inputs: [["Currency", row.currency]] },
   { name: "Notional", value: row.notional, how: "Net lots times contract size times mark.", inputs: [["Net lots", row.net], ["Mark", row.mark]] },
 ];
 

@@ -52,6 +52,28 @@ class DueDesk:
         return (LetOrdersGo(block=0, before_us=1), *((PRICES,) if self.prices else ()))
 
 
+class Jumped(Clock):
+    """A clock that somebody set wrong."""
+
+    def off_ms(self) -> int:
+        return 3_600_000
+
+
+async def test_inv_20_by_a_clock_that_jumped_prices_are_acted_on_and_nothing_expires(monkeypatch: Any) -> None:
+    monkeypatch.setattr(intake, "TIMER_S", 0)
+    desk = DueDesk()
+    desk.prices = True
+    loop, nobody = BusyLoop(desk), cast("Any", None)
+    timers = asyncio.create_task(
+        Intake(connection=nobody, loop=cast("Any", loop), clock=Jumped(), shard="", letters=nobody).watch_timers()
+    )
+    try:
+        await rounds()
+        assert [type(item.envelope.command) for item in loop.items] == [ActOnPrices]
+    finally:
+        timers.cancel()
+
+
 async def test_a_block_that_waits_to_go_is_asked_for_once_and_keeps_no_stop_out_waiting(monkeypatch: Any) -> None:
     monkeypatch.setattr(intake, "TIMER_S", 0)
     desk = DueDesk()
