@@ -188,7 +188,9 @@ def _end_reducers(*, order: Order, execution: Execution) -> None:
         return
     for order_id in sorted(state.open_orders.get(account_id, ())):
         reducer = state.orders[order_id]
-        if not is_bound(terms=reducer.terms, account=account) or serves(order=reducer, position=position):
+        # One that turned, as a bust may make it, is not what an order named: a close of it would add to it now.
+        stays = reducer.terms.reduce_only and serves(order=reducer, position=position)
+        if stays or not is_bound(terms=reducer.terms, account=account):
             continue
         same = position_id_of(account=account, order=reducer) == wanted
         if same and not execution.sent(reducer) and execution.leaves(reducer) > 0:

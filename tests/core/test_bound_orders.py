@@ -19,6 +19,7 @@ from piggy.core.auctions import AuctionPhase
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.orders import OrderState, OrderTerms, OrderType, Side
 from tests.core.floor import SECOND_US, Floor, only
+from tests.core.test_busting import bust, on_record
 
 MINE = "O000000001"
 AWAY = "1.10500"
@@ -105,6 +106,18 @@ def test_what_adds_to_a_position_ends_with_it(floor: Floor) -> None:
     events = floor.place("h1", Side.SELL, "1.5", position_id=MINE)
     assert reasons(events) == ["the position that it names is gone"]
     assert not floor.desk.state.open_orders["h1"]
+
+
+def test_orders_end_whose_position_a_bust_turned_round(floor: Floor) -> None:
+    """INV-23: a close would add to what it became, and what was to add would close it; what only reduces still does."""
+    floor.place("h1", Side.BUY, "1", position_id=MINE)
+    floor.place("h1", Side.SELL, "1.5", position_id=MINE)
+    for side, price, reduce_only in ((Side.SELL, AWAY, False), (Side.BUY, "1.09500", False), (Side.SELL, AWAY, True)):
+        floor.place("h1", side, "0.5", limit_price=price, position_id=MINE, reduce_only=reduce_only)
+    (second,) = [fill for fill in on_record(floor) if fill.order_id == "O000000004"]
+    events = bust(floor, second)
+    assert held(floor, "h1") == D("-0.5") and not floor.desk.state.open_orders["h1"]
+    assert reasons(events) == ["the position that it names is gone"] * 2 + ["nothing left to reduce"]
 
 
 def test_an_order_of_a_hedging_account_that_names_nothing_opens_beside(floor: Floor) -> None:
