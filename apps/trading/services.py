@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+import structlog
 from django.conf import settings
 
 from apps.accounts import selectors as accounts
@@ -30,6 +31,9 @@ from piggy.core.orders import OrderTerms
 from piggy.messaging.client import Client, UnableToStore, UnableToTell, command_id_of
 
 WAIT_S_MAX = 10
+AWAY = "The desk cannot be reached now. Ask again under the same key."
+
+log = structlog.get_logger(__name__)
 
 
 class UnableToTrade(Exception):
@@ -125,7 +129,7 @@ def report_connection(*, tenant: str, account_id: str, connected: bool, key: str
     try:
         _client().tell(tenant=tenant, envelope=envelope)
     except UnableToTell as error:
-        raise UnableToReachDesk(str(error)) from error
+        raise _unreached(tenant, error) from error
 
 
 def cancel_order(
@@ -258,7 +262,13 @@ def _ask(
     except UnableToStore as error:
         raise UnableToRecord("There is no room to record orders. Try again under the same key.") from error
     except UnableToTell as error:
-        raise UnableToReachDesk(str(error)) from error
+        raise _unreached(tenant, error) from error
+
+
+def _unreached(tenant: str, error: UnableToTell) -> UnableToReachDesk:
+    """What stands in the way, and on which server, is for who runs it; a client is told to ask again."""
+    log.warning("desk_not_reached", tenant=tenant, error=str(error))
+    return UnableToReachDesk(AWAY)
 
 
 def _principal(user: Any) -> str:

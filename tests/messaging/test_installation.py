@@ -98,12 +98,13 @@ def test_nothing_is_told_to_the_engines_of_another(
     door.close()
 
 
-def test_it_is_looked_at_once_a_second_and_not_with_every_order(
+def test_it_is_looked_at_now_and_then_and_not_with_every_order(
     url: str, server: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Envelope(command_id=str(uuid.uuid4()), command=ActOnTime(), principal="ann")
     door = client.Client(redis_url=url, identity=lambda: "1/live")
     looks: list[str] = []
+    monkeypatch.setattr(client, "LOOK_S", 60.0)
     monkeypatch.setattr(Claim, "look", lambda self: looks.append("look"))
     for _ in range(3):
         door.tell(tenant="acorn", envelope=asked)

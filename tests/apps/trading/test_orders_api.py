@@ -205,12 +205,12 @@ def test_f_21_where_nothing_can_be_recorded_the_answer_is_503_and_names_it(alice
 
 
 def test_f_03_a_redis_without_room_is_told_apart_from_one_that_is_away(
-    alice: Api, engine_lease: None, monkeypatch: pytest.MonkeyPatch
+    alice: Api, engine_lease: None, monkeypatch: Any
 ) -> None:
-    for error, code in ((UnableToStore("no room"), "STORAGE_FULL"), (UnableToTell("away"), "ENGINE_RECOVERING")):
+    for error, code in ((UnableToStore("at redis"), "STORAGE_FULL"), (UnableToTell("at redis"), "ENGINE_RECOVERING")):
         monkeypatch.setattr(Engines, "ask", Mock(side_effect=error))
         answer = alice.place()
-        assert (answer.status_code, answer.json()["code"]) == (503, code)
+        assert (answer.status_code, answer.json()["code"], b"redis" in answer.content) == (503, code, False)
 
 
 def test_past_the_wait_the_answer_is_202_and_says_how_to_ask_again(alice: Api, engine_lease: None) -> None:
