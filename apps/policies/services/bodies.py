@@ -25,6 +25,8 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAY_MINUTES = 24 * 60
 LATEST_US = microseconds(datetime.max.replace(tzinfo=UTC))
 TIME = re.compile(r"^(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) +)?(\d{1,2}):(\d\d)$", re.IGNORECASE)
+# As people and spreadsheets write it.
+YES_OR_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 # More digits nobody means; what is none of these goes to the core as it was written, which says what is wrong.
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}\Z", re.ASCII)
 MANY = "several: with commas"
@@ -103,12 +105,13 @@ def _gathered(name: str, kind: Any, data: Data, path: str) -> Any:
         return {key: value for key, value in typed.items() if value}
     text = str(data.get(path, "")).strip()
     if kind is bool:
-        return text == "true" if text else None
+        return YES_OR_NO.get(text.lower(), text) if text else None
     if kind_of_list := _list_of(kind):
         parts = [part.strip() for part in re.split(r"[,;]", text) if part.strip()]
         return [_weekday(part) for part in parts] if kind_of_list is int else parts
     if _is_pairs(kind):
-        return dict(part.split("=", 1) for part in re.split(r"[,;]", text.replace(" ", "")) if "=" in part)
+        pairs = [part for part in re.split(r"[,;]", text.replace(" ", "")) if part]
+        return dict(pair.split("=", 1) for pair in pairs) if all("=" in pair for pair in pairs) else text
     if kind is int:
         return _whole(name, text)
     return text

@@ -228,6 +228,28 @@ def test_a_symbols_filter_of_quotes_comes_out_of_a_table_and_its_faults_name_the
         instruments.set_up_instrument(tenant="acorn", instrument=fresh, by="test")
 
 
+@pytest.mark.parametrize(("cell", "means"), [("TRUE", True), ("yes", True), ("False", False), ("0", False)])
+def test_yes_and_no_are_read_as_people_and_spreadsheets_write_them(broker: None, cell: str, means: bool) -> None:
+    text = f"symbol,scope,key,threshold,enabled\nEURUSD,currency,EUR,5,{cell}\n"
+    (made,) = bring(Kind.HEDGING, text).drafts
+    assert made.body["enabled"] is means
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "said"),
+    [
+        ("enabled", "perhaps", "write yes or no, not “perhaps”."),
+        ("venue_lots_max", "LP1=5;LP2:7", "write pairs of a name and a value, not “LP1=5;LP2:7”."),
+    ],
+)
+def test_what_is_no_answer_to_a_cell_is_refused_and_not_taken_for_a_no(
+    broker: None, name: str, cell: str, said: str
+) -> None:
+    """A bound that nobody read would be none, and what is switched off by a typing error is off."""
+    text = f"symbol,scope,key,threshold,{name}\nEURUSD,currency,EUR,5,{cell}\n"
+    assert faults(Kind.HEDGING, text) == [(2, name, said)]
+
+
 def upload(browser: Client, text: str) -> Any:
     table = SimpleUploadedFile("swaps.csv", text.encode(), content_type="text/csv")
     return browser.post("/admin/policies/swappolicy/import/", {"table": table, "reason": "new rates"})
