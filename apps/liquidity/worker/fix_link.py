@@ -163,10 +163,11 @@ class FixLink(Link):
         return self._tradable(self._quotes.session.all_quotes()) if self._quotes else super().all_quotes()
 
     def _tradable(self, quotes: list[VenueQuote]) -> list[VenueQuote]:
-        """Show no price of what the session that takes orders does not trade, or not now."""
+        """Show no price of what the session that takes orders does not trade, or not now, or while it is down."""
         tradables = self.session.tradables
+        is_shut = tradables.shut or not self.session.ready
         return [
-            structs.replace(quote, bids=(), asks=()) if tradables.shut or quote.symbol in tradables.blocked else quote
+            structs.replace(quote, bids=(), asks=()) if is_shut or quote.symbol in tradables.blocked else quote
             for quote in quotes
         ]
 

@@ -1,6 +1,6 @@
 """The session on which an LP quotes, where the one that takes orders says no prices; nothing else is said there.
 
-Its numbers begin anew with each logon, so nothing of it is kept. While it is down every book of it is empty.
+Its numbers begin anew with each logon, so nothing of it is kept. While it or the other is down every book is empty.
 """
 
 from __future__ import annotations

@@ -123,6 +123,15 @@ def test_prices_come_on_their_own_session_and_go_with_it(provider: Any, tmp_path
         quotes.say("W", QUOTED)
         wait(lambda: [len(each.bids) for each in link.all_quotes()] == [1])
         assert "no prices" not in link.status().text
+        orders.at_logon = lambda lp, logon: lp.drop()
+        orders.drop()
+        wait(lambda: link.status().state is VenueState.DOWN)
+        quotes.say("W", QUOTED)
+        wait(lambda: link._quotes is not None and link._quotes.session.market_data_messages == 3)
+        told = [*link.changed_quotes(), *link.all_quotes()]
+        assert {each.bids for each in told} == {()}, "an order at that price would reach nobody"
+        orders.at_logon = RawLp._take
+        wait(lambda: link.session.ready and [len(each.bids) for each in link.all_quotes()] == [1])
         link.session.tradables.shut = "the LP's market is closed"
         assert [each.bids for each in link.all_quotes()] == [()], "as it is told on the session that takes orders"
     finally:
