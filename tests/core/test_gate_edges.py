@@ -15,6 +15,7 @@ from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.orders import OrderTerms, OrderType, Side
 from piggy.core.routing import Leg
 from piggy.core.venue_room import FULL, full_venues
+from piggy.engine.snapshot import digest
 from tests.core.floor import SECOND_US, Floor, only
 from tests.core.test_desk_margin import with_option
 from tests.core.test_desk_stopout import floor_of
@@ -65,6 +66,12 @@ def test_an_exit_that_waits_binds_nothing_of_what_is_ordered_beside_it(floor: Fl
     floor.place("b1", Side.BUY, "1")
     floor.place("b1", Side.SELL, "1", stop_price=D("1.09000"), reduce_only=True, **STOP)
     assert what_if(floor, Side.SELL, "2") == 0
+
+
+def test_to_ask_what_an_order_would_do_leaves_nothing_in_the_log(floor: Floor) -> None:
+    terms = OrderTerms(account_id="b1", symbol="EURUSD", side=Side.BUY, quantity=D(1))
+    before = digest(state=floor.desk.state)
+    assert floor.do(cmd.AskWhatIf(terms=terms)) == [] and digest(state=floor.desk.state) == before
 
 
 @pytest.mark.parametrize(("lots", "refused_by"), [("2.2", ""), ("2.21", "P-17")])
