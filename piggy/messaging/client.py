@@ -110,12 +110,20 @@ class Client:
         if self._identity is None or time.monotonic() < self._look_at_s:
             return
         if self._claim is None:
-            self._claim = Claim(redis_url=self._redis_url, identity=self._identity())
+            self._claim = Claim(redis_url=self._redis_url, identity=self._asked())
         try:
             self._claim.look()
         except UnableToShare as error:
             raise UnableToTell(str(error)) from error
         self._look_at_s = time.monotonic() + LOOK_S
+
+    def _asked(self) -> str:
+        assert self._identity is not None, "only who says whose it is looks"
+        try:
+            return self._identity()
+        except Exception as error:
+            # Whatever its database is asked with: a command that is not on the stream is one that was not told.
+            raise UnableToTell(f"The database does not say which it is: {error}") from error
 
 
 def _entry(data: bytes) -> dict[Any, Any]:

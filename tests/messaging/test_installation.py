@@ -109,3 +109,21 @@ def test_it_is_looked_at_now_and_then_and_not_with_every_order(
     for _ in range(3):
         door.tell(tenant="acorn", envelope=asked)
     assert len(looks) == 1
+
+
+def test_a_database_that_is_away_when_it_is_first_asked_is_a_command_not_told(url: str, server: redis.Redis) -> None:
+    said: list[str] = []
+
+    def identity() -> str:
+        if not said:
+            raise ConnectionError("the server closed the connection")
+        return said[0]
+
+    asker = client.Client(redis_url=url, identity=identity)
+    asked = Envelope(command_id=str(uuid.uuid4()), command=ActOnTime(), principal="test")
+    with pytest.raises(client.UnableToTell, match="closed the connection"):
+        asker.tell(tenant="away", envelope=asked)
+    said.append("1/live")
+    asker.tell(tenant="away", envelope=asked)
+    assert server.xlen(streams.commands_key(tenant="away")) + server.xlen(streams.urgent_key(tenant="away")) == 1
+    asker.close()
