@@ -6,7 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -27,6 +27,7 @@ KEY_CHARACTERS_MAX = 255
 WAIT_S_DEFAULT = 2
 RETRY_AFTER_S = 1
 DESK_AWAY_RETRY_S = 5
+_Told = TypeVar("_Told")
 WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])", re.ASCII)
 KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
 KEY_SHAPE = {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX, "pattern": KEY_PATTERN}
@@ -86,20 +87,8 @@ class Order(ApiView):
     )
     def delete(self, request: Request, order_id: str) -> Response:
         """Cancel what is left of an order."""
-        try:
-            answer = services.cancel_order(
-                tenant=self.tenant(request),
-                user=request.user,
-                order_id=order_id,
-                key=_key(request) if "Idempotency-Key" in request.headers else uuid.uuid4().hex,
-                request_id=_request_id(request),
-                wait_s=_wait_s(request),
-                now_us=time.time_ns() // 1_000,
-            )
-        except services.UnableToTrade as error:
-            raise NotFound from error
-        except services.UnableToReachDesk as error:
-            raise _away(error) from error
+        key = _key(request) if "Idempotency-Key" in request.headers else uuid.uuid4().hex
+        answer = _told(self, request, services.cancel_order, order_id=order_id, key=key)
         return _answered(request, answer, done=status.HTTP_200_OK)
 
     @extend_schema(
@@ -129,19 +118,7 @@ class WhatIf(ApiView):
         body = serializers.OrderIn(data=request.data)
         body.is_valid(raise_exception=True)
         terms = body.terms()
-        try:
-            told = services.what_if(
-                tenant=self.tenant(request),
-                user=request.user,
-                terms=terms,
-                request_id=_request_id(request),
-                wait_s=_wait_s(request),
-                now_us=time.time_ns() // 1_000,
-            )
-        except services.UnableToTrade as error:
-            raise NotFound from error
-        except services.UnableToReachDesk as error:
-            raise _away(error) from error
+        told = _told(self, request, services.what_if, terms=terms)
         return Response(serializers.what_if_told(told, terms=terms))
 
 
@@ -190,12 +167,16 @@ def _asked(
     view: ApiView, request: Request, ask: Callable[..., Answer | None], *, done: int = status.HTTP_200_OK, **wish: Any
 ) -> Response:
     """Ask under the caller's key; `done` is the status of what was carried out."""
+    answer = _told(view, request, ask, key=_key(request), request_hash=_hash(request.data), **wish)
+    return _answered(request, answer, done=done)
+
+
+def _told(view: ApiView, request: Request, ask: Callable[..., _Told], **wish: Any) -> _Told:
+    """Ask the desk for the caller, as long as he waits; where it is away, or nothing of his is meant, say so."""
     try:
-        answer = ask(
+        return ask(
             tenant=view.tenant(request),
             user=request.user,
-            key=_key(request),
-            request_hash=_hash(request.data),
             request_id=_request_id(request),
             wait_s=_wait_s(request),
             now_us=time.time_ns() // 1_000,
@@ -205,7 +186,6 @@ def _asked(
         raise NotFound from error
     except services.UnableToReachDesk as error:
         raise _away(error) from error
-    return _answered(request, answer, done=done)
 
 
 def _answered(request: Request, answer: Answer | None, *, done: int) -> Response:
