@@ -12,7 +12,7 @@ from piggy.core.commands import ActOnTime, Envelope
 from piggy.core.strategies import key_versions
 from piggy.engine import signals
 from piggy.engine.config import EngineConfig
-from piggy.engine.exchanges import Request
+from piggy.engine.http_messages import Request
 from piggy.engine.loop import Item, Loop
 from piggy.engine.proofs import Proofs, require_fresh, unauthorised
 from piggy.engine.rates import Rates

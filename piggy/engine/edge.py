@@ -9,8 +9,8 @@ from piggy.engine import metrics, signals
 from piggy.engine.config import EngineConfig
 from piggy.engine.connections import Connections
 from piggy.engine.door import Door
-from piggy.engine.exchanges import Request, Response
 from piggy.engine.http import Connection, Respond
+from piggy.engine.http_messages import Request, Response
 from piggy.engine.replies import answered, refusal, said
 from piggy.engine.signals import UnableToAcceptSignal
 from piggy.engine.sockets import SignalSocket

@@ -12,7 +12,7 @@ from typing import cast
 import httptools
 
 from piggy.engine.connections import Connections, Successor
-from piggy.engine.exchanges import Request, Response
+from piggy.engine.http_messages import Request, Response
 from piggy.messaging.addresses import Proxies, crowd_of
 
 BODY_BYTES_MAX = 256 * 1024

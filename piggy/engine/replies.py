@@ -10,7 +10,7 @@ import msgspec
 from piggy.core.answers import STORAGE_FULL, Answer
 from piggy.core.events import Check, OrderShadowed, told_checks, told_to_client
 from piggy.core.orders import OrderState
-from piggy.engine.exchanges import Response
+from piggy.engine.http_messages import Response
 from piggy.engine.signals import UnableToAcceptSignal
 
 _encode = msgspec.json.Encoder().encode

@@ -21,7 +21,7 @@ from piggy.core.answers import Answer
 from piggy.engine import signals
 from piggy.engine.connections import Connections
 from piggy.engine.door import Door, Pass
-from piggy.engine.exchanges import Response
+from piggy.engine.http_messages import Response
 from piggy.engine.replies import answered, refusal
 from piggy.engine.signals import UnableToAcceptSignal
 

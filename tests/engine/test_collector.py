@@ -9,8 +9,8 @@ from typing import Any
 
 from piggy.engine import collector
 from piggy.engine.connections import Connections
-from piggy.engine.exchanges import Response
 from piggy.engine.http import Connection
+from piggy.engine.http_messages import Response
 
 
 async def test_what_is_old_is_set_aside_and_given_back_at_the_end() -> None:

@@ -17,7 +17,7 @@ from piggy.engine import connections as connections_module
 from piggy.engine.config import EngineConfig
 from piggy.engine.door import Door, Pass
 from piggy.engine.edge import PAGES, Edge
-from piggy.engine.exchanges import Request, Response
+from piggy.engine.http_messages import Request, Response
 from piggy.engine.signals import UnableToAcceptSignal, parse
 from piggy.engine.sockets import SignalSocket
 from piggy.engine.status import Status

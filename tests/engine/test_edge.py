@@ -24,7 +24,7 @@ from piggy.core import commands as cmd
 from piggy.core.accounts import Strategy
 from piggy.engine import edge as edge_module
 from piggy.engine.config import EngineConfig
-from piggy.engine.exchanges import Request
+from piggy.engine.http_messages import Request
 from piggy.engine.status import Status
 from piggy.messaging import signing
 from piggy.messaging.client import Client

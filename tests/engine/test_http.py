@@ -11,8 +11,8 @@ import pytest
 
 from piggy.engine import connections as connections_module
 from piggy.engine.connections import Connections
-from piggy.engine.exchanges import Request, Response
 from piggy.engine.http import BODY_BYTES_MAX, IDLE_S_MAX, PART_BYTES, PIPELINED_MAX, REQUEST_S_MAX, Connection, Respond
+from piggy.engine.http_messages import Request, Response
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"

@@ -13,7 +13,7 @@ from piggy.core.market import VenueStatus
 from piggy.core.orders import OrderState
 from piggy.engine.clock import Clock
 from piggy.engine.edge import Edge
-from piggy.engine.exchanges import Request
+from piggy.engine.http_messages import Request
 from piggy.engine.status import Status
 from piggy.engine.term import Term, serve
 from piggy.messaging.client import Client

@@ -15,7 +15,7 @@ from piggy.core.accounts import TradingState
 from piggy.core.answers import STORAGE_FULL
 from piggy.engine import intake, storage, term
 from piggy.engine.edge import Edge
-from piggy.engine.exchanges import Request, Response
+from piggy.engine.http_messages import Request, Response
 from piggy.engine.storage import TRY_S, Storage
 from piggy.messaging import lanes
 from piggy.messaging.client import Client
