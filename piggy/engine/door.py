@@ -12,6 +12,7 @@ from piggy.core.commands import ActOnTime, Envelope
 from piggy.core.strategies import key_versions
 from piggy.engine import signals
 from piggy.engine.config import EngineConfig
+from piggy.engine.handshakes import Handshakes, signed_part
 from piggy.engine.http_messages import Request
 from piggy.engine.loop import Item, Loop
 from piggy.engine.proofs import Proofs, require_fresh, unauthorised
@@ -48,6 +49,7 @@ class Door:
         self._waiting_max = config.signals_waiting_max
         self.waiting = Waiting()
         self._proofs = Proofs(key=config.signal_key)
+        self._handshakes = Handshakes()
         self._failures = Rates(per_s_max=config.address_failures_per_s_max)
         self._tenants = Rates(per_s_max=config.tenant_signals_per_s_max)
         self._strategies = Rates(per_s_max=config.strategy_signals_per_s_max)
@@ -87,12 +89,21 @@ class Door:
         )
 
     def enter(self, *, request: Request, tenant: str, strategy_id: str) -> Pass:
-        """Prove a connection, signed over an empty body, for all that comes over it. Raises UnableToAcceptSignal."""
+        """Prove a connection, signed over its nonce, for all that comes over it. Raises UnableToAcceptSignal."""
         strategy = self._strategy(tenant, strategy_id)
-        version = self._unguessed(request, lambda: self._prove_signed(request, tenant, strategy))
+        version = self._unguessed(request, lambda: self._prove_handshake(request, tenant, strategy))
         if self.is_suspended(tenant=tenant):
             raise UnableToAcceptSignal(403, "SUSPENDED", "The broker is suspended; a signal may still come by POST.")
         return Pass(tenant, strategy_id, version)
+
+    def use_up(self, *, request: Request, passed: Pass) -> None:
+        """Let what proved a connection open no other one. Raises UnableToAcceptSignal."""
+        self._handshakes.spend(
+            name=(passed.tenant, passed.strategy_id),
+            signature=request.headers["x-piggy-signature"],
+            signed_at_s=int(request.headers["x-piggy-timestamp"]),
+            taken_at_s=self._term.status.taken_at_s.get(passed.tenant, 0),
+        )
 
     def is_suspended(self, *, tenant: str) -> bool:
         """Whether the platform has suspended the tenant: single signals may then close, as its desk decides (F-33)."""
@@ -176,6 +187,10 @@ class Door:
             if error.status == 401 and not self._failures.take(name=crowd, now_ns=now_ns):
                 raise _too_many("Too many proofs from this address were not valid.") from error
             raise
+
+    def _prove_handshake(self, request: Request, tenant: str, strategy: Strategy | None) -> int:
+        part = signed_part(nonce=request.headers.get("x-piggy-nonce", ""))
+        return self._prove_signed(request._replace(body=part), tenant, strategy)
 
     def _prove_signed(self, request: Request, tenant: str, strategy: Strategy | None) -> int:
         if strategy is None:

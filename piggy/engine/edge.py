@@ -98,6 +98,7 @@ class Edge:
                 raise UnableToAcceptSignal(
                     429, "TOO_MANY_SOCKETS", "The broker's strategies have all the sockets they may.", retry_after_s=1
                 )
+            self._door.use_up(request=request, passed=passed)
         except UnableToAcceptSignal as error:
             return refusal(error)
         return SignalSocket(door=self._door, passed=passed, connections=self._connections)

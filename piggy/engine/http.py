@@ -32,7 +32,7 @@ PROXIES_HERE = Proxies()
 # Of two that differ each reader would take another; what is not named here is a list, and goes on.
 ONCE = frozenset({
     "host", "content-length", "content-type", "content-encoding", "transfer-encoding", "expect", "origin", "upgrade",
-    "sec-websocket-key", "sec-websocket-version", "x-piggy-timestamp", "x-piggy-signature",
+    "sec-websocket-key", "sec-websocket-version", "x-piggy-timestamp", "x-piggy-signature", "x-piggy-nonce",
 })  # fmt: skip
 
 Respond = Callable[[Response], None]

@@ -14,10 +14,12 @@ from msgspec.structs import replace
 from piggy.core.accounts import Strategy
 from piggy.core.answers import STORAGE_FULL
 from piggy.engine import connections as connections_module
+from piggy.engine import handshakes
 from piggy.engine.config import EngineConfig
 from piggy.engine.door import Door, Pass
 from piggy.engine.edge import PAGES, Edge
 from piggy.engine.http_messages import Request, Response
+from piggy.engine.proofs import WINDOW_S
 from piggy.engine.signals import UnableToAcceptSignal, parse
 from piggy.engine.sockets import SignalSocket
 from piggy.engine.status import Status
@@ -53,6 +55,19 @@ def proof(body: bytes) -> dict[str, str]:
     return HOST | {"x-piggy-timestamp": timestamp, "x-piggy-signature": signature}
 
 
+def handshake(*, nonce: str = "", at_s: int | None = None) -> Request:
+    timestamp = str(at_s or int(time.time()))
+    signature = signing.signature(secret=SECRET, timestamp=timestamp, body=nonce.encode())
+    named = {"x-piggy-timestamp": timestamp, "x-piggy-signature": signature, "sec-websocket-version": "13"}
+    named |= {"x-piggy-nonce": nonce} if nonce else {}
+    return Request("GET", "/signals/mean", HOST | named, b"", "9.9.9.9")
+
+
+def opens(edge: Edge, asked: Request) -> int:
+    found = edge.upgrade(asked)
+    return found.status if isinstance(found, Response) else 101
+
+
 def test_f_32_what_is_no_signal_counts_like_one_and_is_not_even_read_past_the_rate(edge: Edge) -> None:
     """Who has a secret, or an address that leaked, could else keep everybody's engine reading."""
     body = b'{"id": 1}'
@@ -69,16 +84,38 @@ def test_what_is_not_proven_does_not_use_up_the_rate_of_its_strategy(edge: Edge)
 
 def test_f_32_a_socket_more_than_its_tenant_may_have_is_refused(edge: Edge, monkeypatch: Any) -> None:
     monkeypatch.setattr(connections_module, "SOCKETS_MAX", 3)
-    asked = Request("GET", "/signals/mean", proof(b"") | {"sec-websocket-version": "13"}, b"", "9.9.9.9")
     connections = edge._connections
-    for _ in range(2):
-        socket = edge.upgrade(asked)
+    for number in range(2):
+        socket = edge.upgrade(handshake(nonce=str(number)))
         assert isinstance(socket, SignalSocket) and socket.owner == "acorn"
         connections.open[socket] = None
-    refused = edge.upgrade(asked)
+    refused = edge.upgrade(handshake(nonce="2"))
     assert isinstance(refused, Response) and (refused.status, b"TOO_MANY_SOCKETS" in refused.body) == (429, True)
     others: Any = SignalSocket(door=edge._door, passed=Pass("birch", "mean", 1), connections=connections)
     assert others.owner == "birch" and connections.may_stay(tenant="birch")
+
+
+def test_what_opened_a_socket_opens_no_other_as_long_as_it_could_come_again(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, now_s = handshake(), time.monotonic()
+    assert opens(edge, asked) == 101
+    assert [opens(edge, asked) for _ in range(2)] == [409, 409]
+    assert opens(edge, handshake(nonce="other")) == 101, "who opens several in a second names each"
+    assert opens(edge, handshake(nonce="{}")) == 401, "a body that was overheard is no nonce"
+    monkeypatch.setattr(handshakes.time, "monotonic", lambda: now_s + WINDOW_S)
+    assert opens(edge, asked) == 409, "of a clock that was put back, too"
+    monkeypatch.setattr(handshakes, "KEPT_MAX", 2)
+    assert opens(edge, handshake(nonce="third")) == 429
+    monkeypatch.setattr(handshakes.time, "monotonic", lambda: now_s + handshakes.KEPT_S + 1)
+    assert opens(edge, handshake(nonce="third")) == 101, "nothing is kept for ever"
+
+
+def test_what_may_have_opened_a_socket_at_another_engine_opens_none_here(edge: Edge) -> None:
+    now_s = int(time.time())
+    edge._status.taken_at_s["acorn"] = now_s - 60
+    for signed_at_s, status in ((now_s - 60, 503), (now_s - 55, 503), (now_s - 54, 101), (now_s + 9, 401)):
+        assert opens(edge, handshake(at_s=signed_at_s)) == status, signed_at_s
 
 
 def test_a_page_is_read_only_and_what_is_none_is_not_found_however_it_is_asked_for(edge: Edge) -> None:

@@ -101,6 +101,7 @@ class Client:
         (HEAD + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", 400),
         (HEAD + b"Content-Type: text/plain\r\nContent-Type: application/json\r\n\r\n", 400),
         (HEAD + b"X-Piggy-Signature: a\r\nX-Piggy-Signature: b\r\n\r\n", 400),
+        (HEAD + b"X-Piggy-Nonce: a\r\nX-Piggy-Nonce: b\r\n\r\n", 400),
         (HEAD + b"Expect: 100-continue\r\nX: " + b"a" * 16_384 + b"\r\n\r\n", 431),
         (HEAD + b"x:\r\n" * 101 + b"\r\n", 431),
         (b"GET /" + b"a" * 8_192 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),

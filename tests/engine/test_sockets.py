@@ -31,12 +31,21 @@ def door(ground: Ground) -> Iterator[Door]:
     client = Client(redis_url=ground.services.redis_url)
     for command in opening_commands():
         assert client.ask(tenant=made.tenant, envelope=envelope(command), wait_s=10)
+    while status_of(made, made.headers(b"")) == 503:  # Of the engine before, of which there was none, nothing is known.
+        time.sleep(0.5)
     yield made
     made.stop()
 
 
-def opened(door: Door, *, strategy: str = "mean", more: dict[str, str] | None = None, **proof: Any) -> ClientConnection:
-    headers = door.headers(b"", **proof) | (more or {})
+def opened(
+    door: Door, *, strategy: str = "mean", more: dict[str, str] | None = None, nonce: str | None = None, **proof: Any
+) -> ClientConnection:
+    nonce = uuid.uuid4().hex if nonce is None else nonce
+    return knocked(door, strategy, door.headers(nonce.encode(), **proof) | {"X-Piggy-Nonce": nonce} | (more or {}))
+
+
+def knocked(door: Door, strategy: str, headers: dict[str, str]) -> ClientConnection:
+    headers = dict(headers)
     host = headers.pop("Host")
     return connect(
         f"ws://{host}:{door.port}/signals/{strategy}",
@@ -44,6 +53,14 @@ def opened(door: Door, *, strategy: str = "mean", more: dict[str, str] | None = 
         address=("127.0.0.1", door.port),
         proxy=None,
     )
+
+
+def status_of(door: Door, headers: dict[str, str]) -> int:
+    try:
+        with knocked(door, "mean", headers):
+            return 101
+    except InvalidStatus as refused:
+        return refused.response.status_code
 
 
 def said(socket: ClientConnection) -> dict[str, Any]:
@@ -121,6 +138,15 @@ def test_who_does_not_prove_to_be_a_strategy_is_not_let_in(door: Door, proof: di
     with pytest.raises(InvalidStatus) as refused:
         opened(door, **proof)
     assert refused.value.response.status_code == status
+
+
+def test_a_handshake_opens_one_socket_and_who_overheard_it_none(door: Door) -> None:
+    plain, named = door.headers(b"", at=int(time.time()) + 1), door.headers(b"again") | {"X-Piggy-Nonce": "again"}
+    assert [status_of(door, headers) for headers in (plain, named) for _ in range(2)] == [101, 409, 101, 409]
+    assert status_of(door, named | {"X-Piggy-Nonce": "other"}) == 401, "the nonce is signed"
+    signal = body_of()
+    overheard = door.headers(signal) | {"X-Piggy-Nonce": signal.decode()}
+    assert status_of(door, overheard) == 401, "a signal is no handshake"
 
 
 def test_f_33_a_suspended_broker_loses_its_sockets_and_gets_them_back(door: Door) -> None:
