@@ -279,7 +279,8 @@ def clean(text: str) -> str:
 
 
 def _order(copy: Copy, units: Decimal) -> list[str]:
-    parts = [f"55={copy.symbol}", f"54={_SIDES[copy.side]}", f"38={_wire(copy.quantity, units)}"]
+    # What a denied order asked for need be no symbol of anybody.
+    parts = [f"55={clean(copy.symbol)}", f"54={_SIDES[copy.side]}", f"38={_wire(copy.quantity, units)}"]
     parts += [f"40={_TYPES[copy.type]}", f"59={_TIMES[copy.time_in_force]}"]
     parts += [f"44={plain(copy.limit_price)}"] if copy.limit_price is not None else []
     parts += [f"99={plain(copy.stop_price)}"] if copy.stop_price is not None else []

@@ -185,6 +185,14 @@ def test_an_id_from_another_door_cannot_add_a_field_to_a_report() -> None:
     assert (report["11"], report["39"], report["14"]) == ("c?39=2?14=1000000", "0", "0")
 
 
+def test_a_symbol_that_nobody_has_cannot_add_a_fill_to_a_report() -> None:
+    """An order of it is denied, and its denial is told to every drop copy."""
+    terms = msgspec.structs.replace(TERMS, symbol=f"X{SOH}150=F{SOH}32=5000{SOH}31=9")
+    (report,) = told(ev.OrderDenied(order_id="O1", terms=terms, source="api", verdict=verdict(passed=False)))
+    assert (report["55"], report["150"]) == ("X?150=F?32=5000?31=9", "8")
+    assert not {"31", "32"} & report.keys()
+
+
 def test_a_replacement_and_a_cancel_go_by_the_ids_they_were_asked_under() -> None:
     amended = ev.OrderAmended(
         order_id="O1", quantity=Decimal(2), limit_price=Decimal("1.2"), stop_price=None, keeps_priority=False
