@@ -113,6 +113,11 @@ class Part:
         """Return an id or a word, `other` where the venue gives none."""
         return self.name(field) if self.has(field) else other
 
+    def must_name(self, field: str, asked: str) -> None:
+        """Raise where the field names another than was asked about: nothing follows from what is said of that one."""
+        if (told := self.name(field)) != asked:
+            raise UnableToReadReport(f"{self.what}: {field} is {told[:60]!r}, asked was {asked!r}")
+
     def number(self, field: str) -> Decimal:
         """Return a number."""
         return number_of(self._doc.get(field), what=self.what, field=field)

@@ -25,7 +25,11 @@ VENUES: list[tuple[str, dict[str, str], list[Any]]] = [
     ("binance", {}, [(400, {"code": -2011, "msg": "Unknown order sent."}), BUSY]),
     ("binance", {}, [BUSY]),
     ("oanda", {}, [(404, {"errorCode": "ORDER_DOESNT_EXIST"}), BUSY]),
-    ("alpaca", {}, [{"id": "7"}, (422, {"message": "order is already in filled state"}), BUSY]),
+    (
+        "alpaca",
+        {},
+        [{"id": "7", "client_order_id": "o1-V1-1"}, (422, {"message": "order is already in filled state"}), BUSY],
+    ),
     ("alpaca", {}, [BUSY, BUSY]),
     ("ccxt", {"exchange": "binance"}, [ALIVE, (400, {"code": "InvalidOrder"}), BUSY]),
     ("ccxt", {"exchange": "binance"}, [BUSY, BUSY]),

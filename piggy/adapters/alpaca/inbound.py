@@ -194,8 +194,7 @@ def order_answer(*, response: Response, client_id: str, config: VenueConfig, now
             return (telling.doubt(text="the venue saw this id twice", **names),)
         return (telling.reject(code=str(doc.get("code", response.status)), text=text, **names),)
     order = message(response.text, what="Alpaca order")
-    if order.name("client_order_id") != client_id:
-        raise UnableToReadReport(f"{order.what}: the answer is to order {order.name('client_order_id')}")
+    order.must_name("client_order_id", client_id)
     if order.word("status", STATUSES) == "rejected":
         return (telling.reject(code="rejected", text=order.name_or("reject_reason", "rejected"), **names),)
     return (telling.ack(venue_order_id=order.name("id"), **names),)

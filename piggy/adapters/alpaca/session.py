@@ -135,7 +135,9 @@ class AlpacaSession(BookKeeper):
         """End an order; the stream tells of the end, the status of one that had ended already."""
         found = yield self._ask.order(client_id=order.client_id)
         if found.ok:
-            found = yield self._ask.cancel(number=message(found.text, what="Alpaca order").name("id"))
+            doc = message(found.text, what="Alpaca order")
+            doc.must_name("client_order_id", order.client_id)
+            found = yield self._ask.cancel(number=doc.name("id"))
             if found.ok:
                 return ()
         text = str(fields_of(found).get("message", found.status))
@@ -157,6 +159,7 @@ class AlpacaSession(BookKeeper):
         if not shown.ok:
             return ()
         doc = message(shown.text, what="Alpaca order")
+        doc.must_name("client_order_id", order.client_id)
         stands, filled = inbound.standing(doc), inbound.filled_of(doc, self.config)
         self._client_ids[doc.name("id")] = order.client_id
         found: Reports = ()
@@ -189,7 +192,8 @@ class AlpacaSession(BookKeeper):
             )
             if len(rows) < FILLS_A_PAGE:
                 return said
-            page = rows[-1].name("id")
+            if page == (page := rows[-1].name("id")):
+                raise UnableToReadReport(f"Alpaca activity: the page behind {page} is the one before")
 
     def open_orders(self, *, now_us: int) -> Steps[tuple[str, ...]]:
         """Client ids of what works."""

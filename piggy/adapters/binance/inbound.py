@@ -196,8 +196,7 @@ def order_answer(*, response: Response, client_id: str, config: VenueConfig, now
 
 def _placed(doc: Part, raw: str, client_id: str, config: VenueConfig) -> Reports:
     mapping = config.mapping_from(name=doc.name("symbol"))
-    if doc.name("clientOrderId") != client_id:
-        raise UnableToReadReport(f"{doc.what}: the answer is to order {doc.name('clientOrderId')}")
+    doc.must_name("clientOrderId", client_id)
     number, at_us = doc.name("orderId"), doc.ms("transactTime" if doc.has("transactTime") else "updateTime")
     names: dict[str, Any] = {"venue": config.venue, "client_id": client_id, "at_us": at_us, "raw": raw}
     stands, executed = doc.word("status", STATUSES), doc.size("executedQty")
@@ -234,6 +233,8 @@ def _fee(row: Part) -> str:
 
 def ended_answer(*, doc: Part, raw: str, client_id: str, config: VenueConfig, now_us: int) -> Said:
     """Return what a successful cancel says. Raises UnableToReadReport."""
+    # Spot gives the cancel an id of its own.
+    doc.must_name("origClientOrderId" if doc.has("origClientOrderId") else "clientOrderId", client_id)
     mapping = config.mapping_from(name=doc.name("symbol"))
     cumulative = lots(units=doc.size("executedQty"), mapping=mapping)
     told = next((field for field in ("transactTime", "updateTime") if doc.has(field)), "")

@@ -201,6 +201,7 @@ class BinanceSession(BookKeeper):
                 return (telling.status(client_id=order.client_id, standing="unknown", at_us=now_us, text=text),)
             return ()
         doc = message(said.text, what="Binance order")
+        doc.must_name("clientOrderId", order.client_id)
         stands, filled = inbound.standing(doc), lots_filled(doc, self.config)
         found: Reports = ()
         if filled > order.filled:
@@ -241,7 +242,9 @@ class BinanceSession(BookKeeper):
             said += inbound.trades(
                 rows=[row.doc for row in rows], client_ids=self._client_ids, config=self.config, raw=found.text
             )
-            from_id = max((row.whole("id") for row in rows), default=0) + 1
+            after, from_id = from_id, max((row.whole("id") for row in rows), default=0) + 1
+            if rows and from_id <= after:
+                raise UnableToReadReport(f"Binance trade: the page from {after} on is one that came before")
         return said
 
     def _learn_name(self, name: str, number: str, now_us: int) -> Steps[None]:

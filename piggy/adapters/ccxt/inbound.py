@@ -84,8 +84,8 @@ def order_answer(*, response: Response, client_id: str, config: VenueConfig, now
             return (telling.doubt(text="the venue saw this id twice", **names),)
         return (telling.reject(code=str(doc.get("code", response.status)), text=text, **names),)
     order = message(response.text, what="order")
-    if order.has("clientOrderId") and order.name("clientOrderId") != client_id:
-        raise UnableToReadReport(f"{order.what}: the answer is to order {order.name('clientOrderId')}")
+    if order.has("clientOrderId"):
+        order.must_name("clientOrderId", client_id)
     if order.raw("status") == "rejected":
         return (telling.reject(code="rejected", text="rejected by the exchange", **names),)
     return (telling.ack(venue_order_id=order.name("id"), **names),)

@@ -300,7 +300,16 @@ class CcxtSession(BookKeeper):
             yield from self.resync(symbol=symbol, now_us=now_us)
 
     def _look_up(self, order: Order) -> Steps[Response | None]:
-        """Return the order as the exchange shows it; None where it is in none of its lists."""
+        """Return the order as the exchange shows it; None where it is in none of its lists.
+
+        Raises UnableToReadReport where it shows another.
+        """
+        found = yield from self._shown(order)
+        if found is not None and found.ok and (doc := message(found.text, what="order")).has("clientOrderId"):
+            doc.must_name("clientOrderId", order.client_id)
+        return found
+
+    def _shown(self, order: Order) -> Steps[Response | None]:
         name = self.config.mapping_of(symbol=order.symbol).venue_symbol
         if self.config.settings.get("lookup", "client_id") == "client_id":
             return (yield from self._say(self._ask.order_by_client_id(name=name, client_id=order.client_id)))

@@ -165,6 +165,7 @@ class OandaSession(BookKeeper):
         if not found.ok:
             return ()
         doc = message(found.text, what="OANDA order").part("order")
+        doc.part("clientExtensions").must_name("id", order.client_id)
         number, stands = str(doc.whole("id")), inbound.standing(doc)
         first = yield from self._first_number(doc, order.client_id)
         since = yield self._ask.since(transaction_id=str(first - 1))
@@ -192,7 +193,9 @@ class OandaSession(BookKeeper):
         """Return the number that an order had before it was first replaced; fills may be as old as that."""
         first = doc.whole("id")
         while doc.has("replacesOrderID"):
-            first = doc.whole("replacesOrderID")
+            later, first = first, doc.whole("replacesOrderID")
+            if first >= later:
+                raise UnableToReadReport(f"{doc.what}: {later} cannot replace {first}")
             if 0 < self._known.first(client_id=client_id) <= first:
                 return self._known.first(client_id=client_id)
             found = yield self._ask.order_by_number(number=str(first))

@@ -38,7 +38,12 @@ FILL = {
 }  # fmt: skip
 CREATED = {"type": "LIMIT_ORDER", "id": "11", "time": AT, "clientExtensions": {"id": "o1-V1-1"}}
 ENDED = {"type": "ORDER_CANCEL", "id": "13", "orderID": "11", "time": AT, "reason": "TIME_IN_FORCE"}
-SHOWN = {"order": {"id": "11", "state": "CANCELLED", "instrument": "EUR_USD", "fillingTransactionID": "12"}}
+SHOWN = {
+    "order": {
+        "id": "11", "state": "CANCELLED", "instrument": "EUR_USD", "fillingTransactionID": "12",
+        "clientExtensions": {"id": "o1-V1-1"},
+    }
+}  # fmt: skip
 ROWS = [
     {"name": name, "displayPrecision": 5, "minimumTradeSize": "1", "maximumOrderUnits": "1000000"}
     for name in CONFIG.from_venue

@@ -198,7 +198,8 @@ def test_an_order_may_go_once_both_streams_spoke():
 
 def test_a_status_counts_every_fill_of_our_id():
     session = connected()
-    order = {"order": {"id": "11", "state": "CANCELLED", "instrument": "EUR_USD"}}
+    named = {"clientExtensions": {"id": "o1-V1-1"}}
+    order = {"order": {"id": "11", "state": "CANCELLED", "instrument": "EUR_USD"} | named}
     said, _ = play(session.status(order=ORDER, now_us=NOW_US), [order, {"transactions": [FILL]}])
     assert [one.report.kind for one in said] == [ReportKind.FILL, ReportKind.STATUS]
     assert (said[1].report.standing, said[1].report.cumulative) == ("ended", Decimal("0.4"))
