@@ -335,9 +335,8 @@ class MarketDataBook:
         """Take two-sided quotes (35=i), keyed by QuoteEntryID; a side that is not said stays, one of 0 is withdrawn."""
         changed = set()
         sent_at = next((part[3:] for part in parts if part.startswith("52=")), "")
+        # Without any, its first field begins no quote.
         first = next((number for number, part in enumerate(parts) if part.startswith("299=")), 0)
-        if not first:
-            raise ValueError("a MassQuote without a quote")
         for entry in _entries(parts[first:], "299"):
             name = self._quoted.get(entry["299"], "") if self._symbol_tag not in entry else entry[self._symbol_tag]
             book = self._books[name]

@@ -12,7 +12,7 @@ from piggy.adapters.fix.messages import at_us, happened_at_us
 from piggy.adapters.interface import UnableToReadReport
 
 AHEAD_US_MAX = 1_000_000
-DIGITS_MAX = 24
+DIGITS_MAX, CHARACTERS_MAX = 24, 40
 FILLS, ENDING = frozenset("F12"), frozenset("348C")
 # A fill of an order that is new, refused or not taken yet is none, and what is over was not taken just now; an order
 # that ended is over, or only its cancel is pending still.
@@ -59,7 +59,7 @@ def check(*, values: dict[str, str], dialect: Dialect) -> None:
 def size_of(text: str) -> Decimal:
     """Return a FIX number that is not below zero. Raises UnableToReadReport."""
     # Decimal also reads 1_000, digits of other scripts and what stands between blanks.
-    if text.isascii() and "_" not in text and text == text.strip():
+    if text.isascii() and "_" not in text and text == text.strip() and len(text) <= CHARACTERS_MAX:
         number = Decimal(text)
         if number.is_finite() and number >= 0 and abs(number.adjusted()) <= DIGITS_MAX:
             return number
