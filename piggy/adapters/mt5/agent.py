@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import os
 import sys
 import threading
@@ -30,6 +31,8 @@ FILLINGS = {"fok": 0, "ioc": 1}
 RETURN_THE_REST = 2
 # Bought, sold, and either taken back by the broker.
 DEALS = (0, 1, 13, 14)
+log = logging.getLogger("bridge")
+
 QUESTIONS = ("markets", "balance", "book", "submit", "cancel", "order", "open_orders", "trades", "positions")
 AGAIN_S = 0.5
 DAY_S = 86_400
@@ -73,10 +76,19 @@ class Agent:
                 socket.send(json.dumps({"id": asked["id"], "status": status, "value": value}))
 
     def answer(self, *, ask: str, args: dict[str, Any]) -> tuple[int, Any]:
-        """Return status and value of one question; an unknown question is 400."""
+        """Return status and value of one question; an unknown question is 400, one that the terminal fails at 500.
+
+        It answers with nothing at all while it is not logged in, and a bridge that died of that would be down for good.
+        """
         if ask not in QUESTIONS:
             return 400, {"code": "UNKNOWN_QUESTION", "msg": ask}
-        answered: tuple[int, Any] = getattr(self, f"_{ask}")(**args)
+        try:
+            answered: tuple[int, Any] = getattr(self, f"_{ask}")(**args)
+        except OSError:
+            raise  # As of the line itself: it is dialled again.
+        except Exception as error:
+            log.exception("bridge: %s failed", ask)
+            return 500, {"code": "FAILED", "msg": repr(error)}
         return answered
 
     def _markets(self, names: list[str]) -> tuple[int, Any]:
