@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from piggy.core.accounts import StopOutMode
 from piggy.core.events import Check, CommandRefused, OrderShadowed, RoutingDecision, Verdict
 from piggy.core.orders import OrderState, OrderTerms
 
@@ -38,6 +39,65 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+class HeldPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """A position as its owner could close it now; signed lots, `floating` in the account's currency before commission.
+
+    None where a price or rate is missing.
+    """
+
+    position_id: str
+    symbol: str
+    quantity: Decimal
+    average_price: Decimal
+    close_price: Decimal | None
+    floating: Decimal | None
+
+
+class Close(msgspec.Struct, frozen=True, kw_only=True):
+    """One close of a stop-out that did not happen; unsigned lots."""
+
+    position_id: str
+    quantity: Decimal
+    price: Decimal
+
+
+class Brink(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a symbol's price, all others still, would have the account stopped out, and what would then be closed.
+
+    `price` is the one at which the account could close what loses; None where all it loses is by conversion. `closes`
+    is None where there is too much to say, and empty while nobody would deal.
+    """
+
+    symbol: str
+    price: Decimal | None
+    closes: tuple[Close, ...] | None
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """An account now, in its currency; equity, and what follows from it, is None where a price or rate is missing.
+
+    `balance` holds the `credit`; `reserved_margin` is what working orders bind.
+    """
+
+    account_id: str
+    currency: str
+    balance: Decimal
+    credit: Decimal
+    floating: Decimal | None
+    equity: Decimal | None
+    used_margin: Decimal
+    reserved_margin: Decimal
+    maintenance_margin: Decimal
+    free_margin: Decimal | None
+    level_percent: Decimal | None
+    margin_call_percent: Decimal
+    stop_out_percent: Decimal
+    stop_out_mode: StopOutMode
+    margin_called: bool
+    positions: tuple[HeldPosition, ...]
+    brinks: tuple[Brink, ...]
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`conflict` is set where another body came under the same command id; `duplicate` where the same came again."""
 
@@ -48,6 +108,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     duplicate: bool = False
     conflict: bool = False
     what_if: WhatIf | None = None
+    outlook: Outlook | None = None
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):

@@ -261,6 +261,15 @@ class AskWhatIf(Command, frozen=True, kw_only=True):
     terms: OrderTerms
 
 
+class AskOutlook(Command, frozen=True, kw_only=True):
+    """How does an account stand, and where would it be stopped out? It decides nothing and leaves nothing in the log.
+
+    A name that is no account's is told nothing.
+    """
+
+    account_id: str
+
+
 class CancelOrder(Command, frozen=True, kw_only=True):
     order_id: str
     account_id: str
@@ -330,6 +339,7 @@ AnyCommand = (
     | DebitAccount
     | PlaceOrder
     | AskWhatIf
+    | AskOutlook
     | CancelOrder
     | AmendOrder
     | ActOnPrices

@@ -199,43 +199,6 @@ def ladder(
     return Ladder(before=before, after=after, rungs=tuple(rungs), queued=waiting)
 
 
-def stop_out_price(
-    *,
-    lines: Sequence[OpenLine],
-    symbol: str,
-    balance: Decimal,
-    currency: str,
-    level_percent: Decimal,
-    now_us: int,
-    tick_size: Decimal,
-    worst: Decimal,
-    credit: Decimal = ZERO,
-) -> Decimal | None:
-    """Preview: the first price of `symbol`, on its tick, at which the account would be stopped out, other prices still.
-
-    Looks from the line's price towards `worst`, the furthest price to consider; None when even that does not reach it.
-    """
-    start = next(line.close_price for line in lines if line.position.symbol == symbol)
-    ticks = int((worst - start) / tick_size)
-    step = tick_size if ticks > 0 else -tick_size
-
-    def reached(count: int) -> bool:
-        moved = [_moved(line, start + step * count) if line.position.symbol == symbol else line for line in lines]
-        held = {line.position.position_id: line for line in moved}
-        book = Book(lines=held, balance=balance, credit=credit, currency=currency, now_us=now_us)
-        return book.is_low(level_percent=level_percent)
-
-    low, high = 0, abs(ticks)
-    if reached(low):
-        return start
-    if not reached(high):
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reached(middle) else (middle, high)
-    return start + step * high
-
-
 def quorum(*, mids: Sequence[Decimal], needed: int, band_bps: Decimal) -> bool:
     """Return whether at least `needed` live sources agree: their mids lie within `band_bps` of the median."""
     if len(mids) < needed or not mids:
@@ -371,11 +334,6 @@ def _commission(book: Book, line: OpenLine, lots: Decimal) -> Decimal:
     )  # fmt: skip
     book.turnover += lots * worth
     return cost.due
-
-
-def _moved(line: OpenLine, price: Decimal) -> OpenLine:
-    value = line.lot_value if _is_fixed(line) else line.lot_value * price / line.close_price
-    return msgspec.structs.replace(line, close_price=price, lot_value=value)
 
 
 def _is_fixed(line: OpenLine) -> bool:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from piggy.core.answers import Answer
-from piggy.core.commands import AnyCommand, AskWhatIf, Envelope
+from piggy.core.asking import told
+from piggy.core.commands import AnyCommand, Envelope
 from piggy.core.desk import Desk
 from piggy.core.events import AnyEvent, CommandRefused, Recorded
 from piggy.engine.clock import Clock
@@ -344,7 +345,7 @@ class Loop:
         started_s = time.perf_counter()
         try:
             events, command, at_us = self._events(desk, item)
-            foreseen = desk.what_if(terms=command.terms, now_us=at_us) if isinstance(command, AskWhatIf) else None
+            beside = told(command_id=envelope.command_id, command=command, desk=desk, now_us=at_us)
         except Exception:
             # The boundary of one command: deciding changed nothing, so the others go on without it.
             log.exception("command not decided", extra={"tenant": item.tenant, "command_id": envelope.command_id})
@@ -354,8 +355,7 @@ class Loop:
         recorded = self._record(desk, item, events, rows)
         if (reel := self._reels.get(item.tenant)) is not None:
             reel.heard(command=command, at_us=at_us, recorded=recorded)
-        known = desk.answer_of(command_id=envelope.command_id) if recorded else None
-        return Done(item, known or Answer(command_id=envelope.command_id, what_if=foreseen), recorded)
+        return Done(item, (desk.answer_of(command_id=envelope.command_id) if recorded else None) or beside, recorded)
 
     def _events(self, desk: Desk, item: Item) -> tuple[tuple[AnyEvent, ...], AnyCommand | None, int]:
         """Return what comes of the item, what was decided (None: nothing was) and when."""

@@ -21,7 +21,7 @@ from piggy.core.margin import (
 from piggy.core.orders import Side
 from piggy.core.positions import Position
 from piggy.core.protection import REFRESH_DAYS, WINDOW_DAYS, depreciation_notices, risk_warning, write_off
-from piggy.core.stopout import OpenLine, ladder, line_floating, stop_out_price
+from piggy.core.stopout import OpenLine, ladder, line_floating
 
 D = Decimal
 TERMS = MarginTerms(percent=D(10))
@@ -93,15 +93,6 @@ def test_a_news_window_taxes_the_lots_of_the_order(quantity: str, taxed: str) ->
 
 def test_a_lines_profit_is_in_the_accounts_currency() -> None:
     assert line_floating(line=line(rate="0.8")) == D("1.6")
-
-
-def test_the_price_of_a_stop_out_is_the_first_tick_that_reaches_it() -> None:
-    """2 lots from 100, a balance of 30, a tenth of the price as margin: 30 + 2 (p - 100) < p / 10 below 89.4736."""
-    found = stop_out_price(
-        lines=[line(now="100")], symbol="X", balance=D(30), currency="USD", level_percent=D(50), now_us=0,
-        tick_size=D("0.01"), worst=D(1),
-    )  # fmt: skip
-    assert found == D("89.47")
 
 
 @pytest.mark.parametrize("balance", ["0", "0.50", "1"])

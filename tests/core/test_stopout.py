@@ -13,7 +13,7 @@ from piggy.core.commissions import Commission, CommissionBasis
 from piggy.core.margin import MarginTerms, reaches
 from piggy.core.orders import Side
 from piggy.core.positions import filled
-from piggy.core.stopout import Ladder, OpenLine, StopOutMode, ladder, quorum, stop_out_price
+from piggy.core.stopout import Ladder, OpenLine, StopOutMode, ladder, quorum
 
 HALF = D(50)
 PERCENT = D(5)
@@ -137,70 +137,6 @@ def test_hedged_positions_of_one_symbol_are_netted():
     assert [(rung.position_id, rung.quantity) for rung in steps.rungs] == [("long", 10), ("short", 10)]
     nothing = run(balance="-0.01")
     assert (nothing.rungs, nothing.queued) == ((), ())
-
-
-def test_the_preview_says_at_which_price_a_position_goes():
-    held = line("p", lots="10")
-    at = stop_out_price(
-        lines=[held],
-        symbol="p",
-        balance=D(100),
-        currency="USD",
-        level_percent=HALF,
-        now_us=0,
-        tick_size=D("0.1"),
-        worst=D(50),
-    )
-    assert at is not None
-    assert run(line("p", now=str(at)), balance="100").rungs
-    assert not run(line("p", now=str(at + D("0.1"))), balance="100").rungs
-
-
-def test_the_preview_looks_up_for_a_short_and_leaves_other_lines_alone():
-    lines = [line("s", side=Side.SELL), line("other", now="101", lot_value="1")]
-    at = stop_out_price(
-        lines=lines,
-        symbol="s",
-        balance=D(100),
-        currency="USD",
-        level_percent=HALF,
-        now_us=0,
-        tick_size=D("0.1"),
-        worst=D(150),
-    )
-    assert at is not None
-    assert at > D(100)
-
-
-def test_the_preview_sees_a_single_tick():
-    """A short of 10 at 100: one tick up leaves 24.50 of equity against 50.05 of margin."""
-    at = stop_out_price(
-        lines=[line("s", side=Side.SELL)],
-        symbol="s",
-        balance=D("25.5"),
-        currency="USD",
-        level_percent=HALF,
-        now_us=0,
-        tick_size=D("0.1"),
-        worst=D("100.1"),
-    )
-    assert at == D("100.1")
-
-
-@pytest.mark.parametrize(("balance", "expected"), [("1000", None), ("20", D(100))])
-def test_the_preview_knows_never_and_now(balance, expected):
-    """10 lots at 100 bind 50.00; at 50 % the level is 25.00: never with 1,000, now with 20."""
-    at = stop_out_price(
-        lines=[line("p")],
-        symbol="p",
-        balance=D(balance),
-        currency="USD",
-        level_percent=HALF,
-        now_us=0,
-        tick_size=D("0.1"),
-        worst=D(90),
-    )
-    assert at == expected
 
 
 def test_a_quorum_needs_enough_sources_that_agree():

@@ -1,0 +1,19 @@
+"""Questions: commands that decide nothing, answered beside the log by the desk that would decide."""
+
+from __future__ import annotations
+
+from piggy.core import commands as cmd
+from piggy.core.answers import Answer
+from piggy.core.desk import Desk
+from piggy.core.outlooks import outlook
+from piggy.core.what_ifs import what_if
+
+
+def told(*, command_id: str, command: cmd.AnyCommand | None, desk: Desk, now_us: int) -> Answer:
+    """Return what a question is answered, and of any other command that nothing came of it."""
+    if isinstance(command, cmd.AskWhatIf):
+        return Answer(command_id=command_id, what_if=what_if(terms=command.terms, moment=desk.moment(now_us=now_us)))
+    if isinstance(command, cmd.AskOutlook):
+        found = outlook(account_id=command.account_id, moment=desk.moment(now_us=now_us))
+        return Answer(command_id=command_id, outlook=found)
+    return Answer(command_id=command_id)
