@@ -16,11 +16,12 @@ from apps.outbox.services import retell_settings, save_setting
 from apps.tenants.selectors import database_identity
 from apps.trading import selectors
 from apps.trading.models import Strategy
-from piggy.core.answers import Answer, WhatIf
+from piggy.core.answers import Answer, Outlook, WhatIf
 from piggy.core.commands import (
     AmendOrder,
     AnswerRequote,
     AnyCommand,
+    AskOutlook,
     AskWhatIf,
     CancelOrder,
     Envelope,
@@ -98,6 +99,28 @@ def what_if(*, tenant: str, user: Any, terms: OrderTerms, request_id: str, wait_
     if answer is None or answer.what_if is None:
         raise UnableToReachDesk("The desk did not answer in time.")
     return answer.what_if
+
+
+def outlook(*, tenant: str, user: Any, account_id: str, request_id: str, wait_s: float, now_us: int) -> Outlook:
+    """Ask the desk how one of the user's accounts stands, and leave nothing of it anywhere.
+
+    Raises UnableToTrade, UnableToReachDesk.
+    """
+    if accounts.account_of(user=user, account_id=account_id) is None:
+        raise UnableToTrade("There is no such account.")
+    answer = _ask(
+        tenant=tenant,
+        command=AskOutlook(account_id=account_id),
+        command_id=str(uuid.uuid4()),
+        user=user,
+        request_hash="",
+        request_id=request_id,
+        wait_s=wait_s,
+        now_us=now_us,
+    )
+    if answer is None or answer.outlook is None:
+        raise UnableToReachDesk("The desk did not answer in time.")
+    return answer.outlook
 
 
 def cancel_command_id(*, tenant: str, user: Any, order_id: str, key: str) -> str:

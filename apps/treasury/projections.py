@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from apps.accounts import selectors as accounts
@@ -14,6 +14,7 @@ from apps.treasury.models import JournalEntry, Posting
 from piggy.core import ledger
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.events import AccountDebited, CommandRefused, OrderFilled, Recorded
+from piggy.core.house_events import SwapCharged
 
 TABLES = (JournalEntry, Posting)
 
@@ -82,13 +83,20 @@ def _entry(recorded: Recorded, currencies: dict[str, str]) -> tuple[EntryRow, li
     entry = EntryRow(
         seq=recorded.seq,
         event_type=type(event).__name__,
-        reference=getattr(event, "fill_id", "") or getattr(event, "reference", ""),
+        reference=_reference(event),
         booked_at=recorded.recorded_at_us,
     )
     return entry, [
         PostingRow(recorded.seq, number, line.gl_account, line.owner, line.currency, line.amount)
         for number, line in enumerate(lines)
     ]
+
+
+def _reference(event: Any) -> str:
+    """Return by what else an entry is known: its fill, its payment, or the position and nights of a swap."""
+    if isinstance(event, SwapCharged):
+        return f"{event.position_id} {event.business_date}, nights: {event.nights}"
+    return getattr(event, "fill_id", "") or getattr(event, "reference", "")
 
 
 def _currencies(batch: Sequence[Recorded]) -> dict[str, str]:

@@ -61,6 +61,20 @@ KINDS = {
     NEGATIVE_BALANCES: "expense",
 }
 
+# What moved a client's money, by the account on the entry's other side.
+MOVED_BY = {
+    BANK: "payment",
+    HOUSE_DEALING: "trade",
+    LP_SETTLEMENT: "trade",
+    CROSS_CLEARING: "trade",
+    COMMISSION_INCOME: "commission",
+    PREMIUM_INCOME: "premium",
+    SWAP_INCOME: "swap",
+    ADMIN_FEE_INCOME: "admin_fee",
+    ADJUSTMENTS: "adjustment",
+    NEGATIVE_BALANCES: "write_off",
+}
+
 BANKED = frozenset({"deposit", "withdrawal"})
 CONTRA_OF_BOOK = {"A": LP_SETTLEMENT, "B": HOUSE_DEALING, "CROSS": CROSS_CLEARING}
 
@@ -87,6 +101,11 @@ def postings(*, event: AnyEvent, currency: str) -> tuple[Posting, ...]:
     if not is_balanced(lines):
         raise UnableToPost(f"{type(event).__name__} does not balance: {lines}.")
     return lines
+
+
+def other_side(*, line: int) -> int:
+    """Return the number of the line on the other side of one of an entry's lines: they come in pairs, from 0."""
+    return line ^ 1
 
 
 def is_balanced(lines: Iterable[Posting]) -> bool:

@@ -19,6 +19,7 @@ from piggy.core.events import (
     NegativeBalanceWrittenOff,
     OrderFilled,
     SwapCharged,
+    SwapRestated,
 )
 from piggy.core.orders import Side
 
@@ -125,6 +126,31 @@ def test_a_passed_win_is_settled_with_the_venue() -> None:
 def test_an_event_that_moves_no_money_has_no_postings() -> None:
     event = MarginRestored(account_id="A1", level_percent=Decimal(200))
     assert ledger.postings(event=event, currency="USD") == ()
+
+
+def test_inv_09_whatever_moves_a_clients_money_has_a_name() -> None:
+    """Of every rule's lines, the one on the other side of a client's says what moved it, for just as much."""
+    ten = Decimal(10)
+    money = {"realised": ten, "commission": ten, "markup_revenue": ten, "premium": ten, "guarantee_cost": ten}
+    paid = {"account_id": "A1", "amount": ten, "currency": "USD"}
+    night = {"position_id": "p", "symbol": "EURUSD", "fill_id": "f", "place_seq": 1}
+    events = [
+        *(fill(book=book, **money) for book in ("A", "B", "CROSS")),
+        AccountCredited(**paid, reference="r", kind="deposit"),
+        AccountCredited(**paid, reference="r", kind="bonus"),
+        NegativeBalanceWrittenOff(**paid),
+        *(SwapRestated(**paid, **night, kind=kind) for kind in ("swap", "admin_fee")),
+    ]
+    found = set()
+    for event in events:
+        lines = ledger.postings(event=event, currency="USD")
+        for at, line in enumerate(lines):
+            if line.gl_account == ledger.CLIENT_MONEY:
+                other = lines[ledger.other_side(line=at)]
+                assert other.amount == -line.amount
+                found.add(ledger.MOVED_BY[other.gl_account])
+    assert found == set(ledger.MOVED_BY.values())
+    assert ledger.MOVED_BY.keys() < ledger.KINDS.keys()
 
 
 def test_a_book_without_an_account_is_refused() -> None:

@@ -10,6 +10,7 @@ from apps.risk.selectors.margins import (
     limits_of,
     limits_version,
     margin_called_count,
+    margin_events_of,
     money_of,
 )
 from apps.risk.selectors.protection import (
@@ -40,6 +41,7 @@ __all__ = [
     "limits_version",
     "losing_accounts",
     "margin_called_count",
+    "margin_events_of",
     "money_of",
     "notices_of",
     "risk_warning_of",

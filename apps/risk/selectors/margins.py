@@ -7,7 +7,7 @@ from typing import NamedTuple
 from django.db.models import QuerySet
 
 from apps.accounts import selectors as accounts
-from apps.risk.models import AccountMargin, ControlsReview, GroupLimits
+from apps.risk.models import AccountMargin, ControlsReview, GroupLimits, MarginCall
 from apps.trading import selectors as trading
 from piggy.core.limits import HOUSE_LIMITS, Limits
 
@@ -88,3 +88,8 @@ def account_exposure_limits() -> dict[str, Decimal]:
     house = HOUSE_LIMITS.exposure_account_max
     found = accounts.all_accounts().values_list("account_id", "group_id")
     return {account_id: limit for account_id, group_id in found if (limit := own.get(group_id, house)) is not None}
+
+
+def margin_events_of(*, account_id: str) -> QuerySet[MarginCall]:
+    """Return an account's margin calls, their ends, stop-outs and write-offs."""
+    return MarginCall.objects.filter(account_id=account_id)

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.common.api import StrictInput
-from apps.trading.api.fields import DecimalText, ZonedTime
+from apps.common.fields import DecimalText, ZonedTime
 from apps.trading.api.reasons import field_of
 from apps.trading.models import Order, Position
 from piggy.core.answers import OrderView, WhatIf

@@ -15,11 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api import ApiView, Refused, Unavailable
+from apps.common.asked import asked
 from apps.common.openapi import PAGE, page_of
+from apps.common.pages import page
 from apps.trading import selectors, services
 from apps.trading.api import serializers
-from apps.trading.api.filters import FillsAsked, OrdersAsked, PositionsAsked, asked
-from apps.trading.api.pages import page
+from apps.trading.api.filters import FillsAsked, OrdersAsked, PositionsAsked
 from piggy.core.answers import STORAGE_FULL, Answer
 from piggy.core.orders import OrderState
 

@@ -56,6 +56,10 @@ DOORS: dict[str, dict[str, frozenset[str]]] = {
     "api/v1/schema": {"get": NO_FALSE_TOKEN},
     "api/v1/risk-warning": {"get": EVERYBODY},
     "api/v1/accounts": {"get": CLIENTS},
+    "api/v1/accounts/<str:account_id>": {"get": CLIENTS},
+    "api/v1/accounts/<str:account_id>/movements": {"get": CLIENTS},
+    "api/v1/accounts/<str:account_id>/statement": {"get": CLIENTS},
+    "api/v1/accounts/<str:account_id>/margin-events": {"get": CLIENTS},
     "api/v1/notices": {"get": CLIENTS},
     "api/v1/fills": {"get": CLIENTS},
     "api/v1/positions": {"get": CLIENTS},
@@ -76,7 +80,7 @@ DOORS: dict[str, dict[str, frozenset[str]]] = {
     "desk/scorecards": {"get": STAFF},
     "desk/shadow-report": {"get": STAFF},
 }
-FILLED_IN = {"order_id": "O1", "panel": "orders", "name": "exposure", "kind": "html"}
+FILLED_IN = {"order_id": "O1", "account_id": "A9", "panel": "orders", "name": "exposure", "kind": "html"}
 SOCKETS = {"ws/desk/": SEATED}
 
 # Who does what at the desk.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.core import signing
@@ -18,8 +19,19 @@ LIMIT_MAX = 500
 CURSOR_LIFE_S = 86_400
 
 
-def page(*, request: Request, tenant: str, rows: QuerySet[Any], key: str, serializer: type[Serializer]) -> Response:
-    """Return `limit` rows below the cursor by falling `key`, and the cursor of the next page or null."""
+def page(
+    *,
+    request: Request,
+    tenant: str,
+    rows: QuerySet[Any],
+    key: str,
+    serializer: type[Serializer],
+    told: Callable[..., Sequence[Any]] | None = None,
+) -> Response:
+    """Return `limit` rows below the cursor by falling `key`, and the cursor of the next page or null.
+
+    `told` makes of the page's `lines` what is shown.
+    """
     purpose = f"page {request.path}"
     limit, below = _limit(request), _cursor(request, tenant, purpose)
     if below is not None:
@@ -27,7 +39,8 @@ def page(*, request: Request, tenant: str, rows: QuerySet[Any], key: str, serial
     found = list(rows.order_by(f"-{key}")[: limit + 1])
     more = len(found) > limit
     cursor = signed(tenant=tenant, purpose=purpose, value=getattr(found[limit - 1], key)) if more else None
-    return Response({"results": serializer(found[:limit], many=True).data, "next_cursor": cursor})
+    shown = told(lines=found[:limit]) if told else found[:limit]
+    return Response({"results": serializer(shown, many=True).data, "next_cursor": cursor})
 
 
 def _limit(request: Request) -> int:
