@@ -144,6 +144,32 @@ def test_whose_prices_they_are_is_said_where_there_are_several() -> None:
     assert board.wanted == {("A2", "EURUSD")}
 
 
+def test_each_account_is_told_its_own_prices_and_no_others() -> None:
+    """Each group has its own markup; and what nobody asks for any more is not kept."""
+    board = Board(terms=terms(accounts=("A1", "A2")))
+    board.ask(request("EURUSD", name="r1", more="1=A1|"))
+    board.ask(request("EURUSD", "GBPUSD", name="r2", more="1=A2|"))
+    both = {"A1": {"EURUSD": price("1.1", "1.2"), "GBPUSD": price("7", "8")}, "A2": {"EURUSD": price("1.0", "1.3")}}
+    said = board.take(both)
+    assert [(each.body.split(SOH)[0], each.body.split(SOH)[4]) for each in said] == [
+        ("262=r1", "270=1.1"), ("262=r2", "270=1"),
+    ]  # fmt: skip
+    assert set(board._latest) == {("A1", "EURUSD"), ("A2", "EURUSD")}
+    board.ask(request(name="r1", kind="2"))
+    assert [each.body.split(SOH)[0] for each in board.take({"A1": {"EURUSD": price("1.1", "1.4")}})] == []
+    assert ("A1", "EURUSD") not in board._latest and {key[0] for key in board._shown} == {"r2"}
+    assert [each.kind for each in board.withdraw()] == ["X"], "only what was shown is taken back"
+    assert board.withdraw() == []
+
+
+def test_the_last_symbol_that_a_session_may_follow_is_followed_and_one_more_is_not() -> None:
+    names = tuple(f"S{number}" for number in range(SYMBOLS_MAX + 1))
+    board = Board(terms=terms(symbols=names))
+    assert board.ask(request(*names[:-1], name="r1")) == []
+    assert board.ask(request(names[-1], name="r2"))[0].kind == "Y"
+    assert Board(terms=terms()).ask(request("EURUSD", sides=""))[0].kind == "Y", "no side is none of both"
+
+
 def test_all_that_may_be_traded_is_listed_in_parts_and_one_by_its_name() -> None:
     many = tuple(f"SYM{number}" for number in range(LISTED_MAX + 1))
     ask = "8=FIX.4.4|9=0|35=x|34=2|320=r1|559={0}|{1}10=000|"
