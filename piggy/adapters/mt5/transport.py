@@ -89,7 +89,7 @@ class BridgeTransport:
         try:
             for text in connection:
                 self._answered(text if isinstance(text, str) else text.decode())
-        except (WebSocketException, UnableToReadReport, KeyError, ValueError) as error:
+        except (WebSocketException, UnableToReadReport, KeyError, TypeError, ValueError) as error:
             log.warning("the agent broke off", extra={"venue": self._config.venue, "why": str(error)})
         if self._agent is connection:
             self._agent = None
