@@ -69,6 +69,24 @@ def test_oanda_tells_of_an_order_by_its_own_fills_alone() -> None:
     assert (said[-1].report.standing, said[-1].report.cumulative) == ("ended", Decimal("1.2"))
 
 
+@pytest.mark.parametrize("how", [{"reason": "CLIENT_REQUEST_REPLACED"}, {"reason": "?", "replacedByOrderID": "12"}])
+def test_an_order_that_was_replaced_has_not_ended(how: dict[str, str]) -> None:
+    """Taken for its end, what works on under the same id would be dealt elsewhere too."""
+    gone = {"type": "ORDER_CANCEL", "id": "13", "orderID": "11", "clientOrderID": MINE, "time": AT}
+    assert oanda.transaction(doc=gone | how, known=oanda.Known(), config=CONFIG) == ()
+    (ended,) = oanda.transaction(doc=gone | {"reason": "?"}, known=oanda.Known(), config=CONFIG)
+    assert ended.report.kind is ReportKind.DONE
+
+
+def test_a_status_without_the_fill_that_it_names_is_none() -> None:
+    shown = {"order": SHOWN["order"] | {"fillingTransactionID": "12"}}
+    said, _ = play(session("oanda").status(order=ORDER, now_us=NOW_US), [shown, {"transactions": [FILL]}])
+    assert said[-1].report.cumulative == Decimal("0.4")
+    for rows in ([], [FILL | {"id": "13"}]):
+        with pytest.raises(UnableToReadReport, match="not among the transactions"):
+            play(session("oanda").status(order=ORDER, now_us=NOW_US), [shown, {"transactions": rows}])
+
+
 def test_oanda_answers_an_order_only_with_its_own() -> None:
     """What it created, filled and ended counts; an answer to another order is a doubt of this one."""
 
@@ -109,6 +127,9 @@ def test_a_hole_in_oandas_numbers_is_kept_in_mind_until_it_is_filled() -> None:
         "of an answer that was cut off the rest is asked for"
     )
     assert play(one.tend(now_us=NOW_US), [])[0] == ()
+    with pytest.raises(UnableToReadReport):
+        hear(**(FILL | {"id": "15", "units": "?"}))
+    assert play(one.tend(now_us=NOW_US), [{"lastTransactionID": "14", "transactions": []}])[0] == (), "it is asked for"
     one.hear(stream=PRICES, text=json.dumps({"type": "HEARTBEAT", "time": AT}), now_us=NOW_US)
     assert one.settled
     one.lost()
