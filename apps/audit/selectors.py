@@ -15,7 +15,6 @@ from psycopg import sql
 from apps.audit.models import DeadLetter
 from apps.tenants.services import in_tenant
 from piggy.core import ledger
-from piggy.core.correction_events import OrderFillBusted
 from piggy.core.events import AccountConfigured
 from piggy.messaging import log_pages, merkle, tree_heads, witness
 from piggy.messaging.chain import FIRST_HASH, Row, Tip
@@ -112,12 +111,12 @@ def not_projected(*, tenant: str, name: str) -> int:
 def trial_balance(*, tenant: str, seq: int) -> list[dict[str, str]]:
     """Return what every account of the ledger held when the log ended at `seq`, late corrections up to it included.
 
-    A bust posts the reversal of its fill's own postings, so both count; what else supersedes stands in the place.
+    A bust, and what restates a gift, post a difference, so both count; what else supersedes stands in the place.
     """
     currencies: dict[str, str] = {}
     sums: dict[tuple[str, str, str], Decimal] = {}
     rows = events(tenant=tenant, until=seq)
-    replaced = {row.recorded.event.supersedes for row in rows if not isinstance(row.recorded.event, OrderFillBusted)}
+    replaced = {row.recorded.event.supersedes for row in rows if not isinstance(row.recorded.event, ledger.ADDED)}
     for row in events(tenant=tenant, until=seq):
         event: Any = row.recorded.event
         if row.recorded.seq in replaced:

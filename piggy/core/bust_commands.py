@@ -48,6 +48,7 @@ class FillOnRecord(msgspec.Struct, frozen=True, kw_only=True):
     realised_quote: Decimal | None = None
     place_seq: int = 0
     place_at_us: int = 0
+    turnover: Decimal | None = None
 
 
 class BustFills(Command, frozen=True, kw_only=True):

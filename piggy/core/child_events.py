@@ -34,7 +34,10 @@ class ChildOrderAcknowledged(Event, frozen=True, kw_only=True):
 
 
 class ChildOrderFilled(Event, frozen=True, kw_only=True):
-    """An execution at a venue, once per (venue, fill_id)."""
+    """An execution at a venue, once per (venue, fill_id).
+
+    `result` is what the house's account there made by it, in the quote `currency`; None of before it was told.
+    """
 
     order_id: str
     cl_ord_id: str
@@ -45,6 +48,8 @@ class ChildOrderFilled(Event, frozen=True, kw_only=True):
     quantity: Decimal
     price: Decimal
     occurred_at_us: int
+    result: Decimal | None = None
+    currency: str = ""
 
 
 class ChildOrderClosed(Event, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from piggy.core.commands import RecordVenueBust, RecordVenueCorrection
 from piggy.core.money import ZERO
@@ -11,8 +12,23 @@ from piggy.core.positions import Position
 from piggy.core.verdicts import Event
 
 
+class Place(NamedTuple):
+    """Where a fill that is dealt anew stands: in that of event `seq` of `at_us`, after that month's `turnover`."""
+
+    seq: int = 0
+    at_us: int = 0
+    turnover: Decimal | None = None
+
+
+ITS_OWN = Place()
+
+
 class VenueFillBusted(Event, frozen=True, kw_only=True):
-    """An execution at a venue no longer stands; after a correction one of the id `corrected_by` follows, else ''."""
+    """An execution at a venue no longer stands; after a correction one of the id `corrected_by` follows, else ''.
+
+    `result` is what the house's account there makes by dealing it back, in the quote `currency`; None of before it was
+    told.
+    """
 
     order_id: str
     cl_ord_id: str
@@ -26,6 +42,8 @@ class VenueFillBusted(Event, frozen=True, kw_only=True):
     price: Decimal
     text: str
     occurred_at_us: int
+    result: Decimal | None = None
+    currency: str = ""
 
 
 class OrderFillBusted(Event, frozen=True, kw_only=True):
@@ -36,7 +54,7 @@ class OrderFillBusted(Event, frozen=True, kw_only=True):
     fill. `by` is whoever took it back, '' where a venue did; then margin and news fields and `filled_at_us` are the
     fill's own, and `batch` links busts. The fill had booked `own_realised` and stood in the place of event `place_seq`
     of `place_at_us`, its own or that of the first it corrects; `replaced` lots are dealt anew there. None and 0 in
-    events of before these were told: such a bust moved no swaps.
+    events of before these were told: such a bust moved no swaps. `venue_booked` is as in OrderFilled.
     """
 
     order_id: str
@@ -76,6 +94,7 @@ class OrderFillBusted(Event, frozen=True, kw_only=True):
     place_seq: int = 0
     place_at_us: int = 0
     replaced: Decimal = ZERO
+    venue_booked: bool = False
 
     @property
     def undone(self) -> Decimal:
@@ -97,6 +116,7 @@ class HedgeFillBusted(Event, frozen=True, kw_only=True):
     realised: Decimal
     currency: str
     occurred_at_us: int
+    venue_booked: bool = False
 
 
 class VenueReportParked(Event, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from piggy.core.position_folding import reserve, restate_position, worth_of
 from piggy.core.positions import filled
 from piggy.core.rollover import month_of
 from piggy.core.state import State, parent_of
+from piggy.core.venue_books import take_settled
 from piggy.core.venue_folding import come_back, take_back
 
 
@@ -48,6 +49,8 @@ def _order_fill_busted(state: State, event: OrderFillBusted, recorded: Recorded)
     state.activity[account_id].result(at_us=recorded.recorded_at_us, amount=result)
     currency = state.accounts[account_id].currency
     state.results_today.add(at_us=recorded.recorded_at_us, currency=currency, amount=result)
+    if event.book == "A" and not event.venue_booked:
+        take_settled(books=state.venue_books, event=event, currency=currency)
     _uncount_turnover(state, client, at_us)
     restate_position(state=state, event=event, client=client, now_us=recorded.recorded_at_us)
     if order.state is OrderState.FILLED:
@@ -78,12 +81,14 @@ def _taken_from(state: State, event: OrderFillBusted) -> tuple[OrderFilled | Ord
 
 def _uncount_turnover(state: State, client: OrderFilled | OrderFillBusted, at_us: int) -> None:
     month, turnover = state.turnover[client.account_id]
-    if month == month_of(at_us=at_us):
+    if month == month_of(at_us=client.place_at_us or at_us):
         state.turnover[client.account_id] = (month, turnover - worth_of(state=state, event=client))
 
 
 def _hedge_fill_busted(state: State, event: HedgeFillBusted, recorded: Recorded) -> None:
     hedge, key = state.hedges[event.hedge_id], (event.venue, event.symbol)
+    if not event.venue_booked:
+        take_settled(books=state.venue_books, event=event, currency="")
     hedge.filled -= event.quantity
     if not hedge.state.final:
         before = state.hedge_pending.get(hedge.symbol, ZERO)

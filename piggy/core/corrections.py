@@ -9,12 +9,13 @@ from __future__ import annotations
 from piggy.core import covering
 from piggy.core import events as ev
 from piggy.core.commands import RecordVenueBust, RecordVenueCorrection, RecordVenueFill
-from piggy.core.correction_events import VenueFillBusted, VenueReportParked
+from piggy.core.correction_events import ITS_OWN, VenueFillBusted, VenueReportParked
 from piggy.core.execution import Execution
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
 from piggy.core.state import Child, Dealt, Hedge, State
 from piggy.core.undoing import make_good, place_of, take_back
+from piggy.core.venue_books import booked
 from piggy.core.venue_reports import (
     beyond_limit,
     child_filled,
@@ -84,7 +85,8 @@ def _restate_order(
 ) -> Events:
     order, given = moment.state.orders[bust.order_id], dealt.client
     execution = Execution(moment=moment)
-    execution.events.append(bust)
+    taken, anew = _told(bust, fill, child, moment)
+    execution.events += taken
     open_lots = ZERO if child.closed else child.leaves + bust.quantity
     if not child.closed:
         execution.release(order=order, lots=-bust.quantity)
@@ -102,13 +104,13 @@ def _restate_order(
             execution=execution,
         )
     if fill is not None:
-        execution.events += [child_filled(command=fill, child=child), *beyond_limit(fill=fill, child=child)]
+        execution.events += [*anew, *beyond_limit(fill=fill, child=child)]
         execution.release(order=order, lots=min(fill.quantity, open_lots))
         execution.come_back(order=order, lots=min(fill.quantity, open_lots) - fill.quantity)
         open_lots -= min(fill.quantity, open_lots)
     if fill is not None and not stays:
         room = (given.quantity if given else ZERO) if order.state.final else max(ZERO, execution.free(order))
-        lots, place = min(fill.quantity, room), (0, 0)
+        lots, place = min(fill.quantity, room), ITS_OWN
         if given:
             place = place_of(fill=given, seq=dealt.client_seq, at_us=dealt.at_us)
         fill_client(order=order, child=child, command=fill, lots=lots, execution=execution, place=place)
@@ -123,18 +125,26 @@ def _restate_order(
 def _restate_hedge(
     hedge: Hedge, child: Child, bust: VenueFillBusted, fill: RecordVenueFill | None, moment: Moment
 ) -> Events:
-    taken, position = covering.hedge_busted(hedge=hedge, bust=bust, moment=moment)
-    events: Events = [bust, taken]
+    back, position = covering.hedge_busted(hedge=hedge, bust=bust, moment=moment)
+    taken, anew = _told(bust, fill, child, moment)
+    events: Events = [*taken, back]
     lots = -bust.quantity
     if fill is not None:
         dealt = child_filled(command=fill, child=child)
-        events += [dealt, covering.hedge_filled(hedge=hedge, fill=dealt, moment=moment, position=position)]
+        events += [*anew, covering.hedge_filled(hedge=hedge, fill=dealt, moment=moment, position=position)]
         events += beyond_limit(fill=fill, child=child)
         lots += fill.quantity
     closing = _closing(child, bust, fill)
     if closing or child.filled + lots >= child.created.quantity:
         events += [*closing, *covering.ended(hedge=hedge, child=child, lots=lots, moment=moment)]
     return events
+
+
+def _told(bust: VenueFillBusted, fill: RecordVenueFill | None, child: Child, moment: Moment) -> tuple[Events, Events]:
+    """Return the bust and what is dealt anew, each with what it makes at the venue."""
+    anew = (child_filled(command=fill, child=child),) if fill else ()
+    told = booked(events=(bust, *anew), books=moment.state.venue_books, instrument=moment.instrument(bust.symbol))
+    return list(told[: len(told) - len(anew)]), list(told[len(told) - len(anew) :])
 
 
 def _closing(child: Child, bust: VenueFillBusted, fill: RecordVenueFill | None) -> Events:

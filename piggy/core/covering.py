@@ -149,6 +149,7 @@ def hedge_filled(
         realised=fold.realised_quote,
         currency=moment.instrument(fill.symbol).quote,
         occurred_at_us=fill.occurred_at_us,
+        venue_booked=True,
     )
 
 
@@ -166,6 +167,7 @@ def hedge_busted(*, hedge: Hedge, bust: VenueFillBusted, moment: Moment) -> tupl
         realised=fold.realised_quote,
         currency=moment.instrument(bust.symbol).quote,
         occurred_at_us=bust.occurred_at_us,
+        venue_booked=True,
     )
     return event, fold.position
 

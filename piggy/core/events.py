@@ -63,6 +63,7 @@ from piggy.core.house_events import SwapDeferred as SwapDeferred
 from piggy.core.house_events import SwapFreeConfigured as SwapFreeConfigured
 from piggy.core.house_events import SwapRestated as SwapRestated
 from piggy.core.house_events import SwapsConfigured as SwapsConfigured
+from piggy.core.house_events import VenueBookOpened as VenueBookOpened
 from piggy.core.instruments import Instrument
 from piggy.core.leaving_events import LeavingEvent
 from piggy.core.limits import Limits
@@ -212,6 +213,8 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     `realised` is in the account's currency at `conversion_rate` per unit of quote currency, of the quotes `conversion`.
     At a guaranteed stop the client pays `premium`, and the house gives `guarantee_cost` over the market's price.
     `written_off` is what the house makes good right after it, as it leaves the account flat and below zero.
+    `turnover` is what the account had dealt before it in that month, where its commission goes by that.
+    `venue_booked`: of the A book, what its LP owes is booked with the LP's own executions (venue_books.py).
     One that is dealt anew stands in the place of event `place_seq`, of `place_at_us`, as if it had been dealt then.
     """
 
@@ -251,6 +254,8 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     written_off: Decimal = ZERO
     place_seq: int = 0
     place_at_us: int = 0
+    venue_booked: bool = False
+    turnover: Decimal | None = None
 
 
 class OrderAmended(Event, frozen=True, kw_only=True):

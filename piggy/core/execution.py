@@ -14,7 +14,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import Account, PositionMode
 from piggy.core.commissions import Charge, charge, chargeable
 from piggy.core.conversion import ONE, Conversion
-from piggy.core.correction_events import OrderFillBusted
+from piggy.core.correction_events import ITS_OWN, OrderFillBusted, Place
 from piggy.core.guarantees import Settlement, settlement
 from piggy.core.margin import MarginTerms
 from piggy.core.margining import News, latest_rate, margin_of, news_of, positions_in, window_of
@@ -24,6 +24,7 @@ from piggy.core.nights import Nights
 from piggy.core.orders import EXPIRY, OrderTerms
 from piggy.core.positions import COST_STEP, Fold, Life, Position, filled, kept_lots, netted_id
 from piggy.core.pricing import commission_plan
+from piggy.core.rollover import is_counted
 from piggy.core.routing import Leg
 from piggy.core.state import Order
 
@@ -156,12 +157,11 @@ class Execution:
         dealt: tuple[str, str] = ("", ""),
         maker: bool = False,
         market: Decimal | None = None,
-        place: tuple[int, int] = (0, 0),
+        place: Place = ITS_OWN,
     ) -> None:
         """Fill lots of an order at `price`, `raw` before markup; `dealt`: leg and execution; `maker`: it had rested.
 
-        A guaranteed stop says what its client would have dealt at otherwise, the `market`. `place`: the event, and its
-        time, in whose place the fill is dealt anew.
+        A guaranteed stop says what its client would have dealt at otherwise, the `market`.
         """
         moment, terms = self.moment, order.terms
         account, instrument = moment.account(terms.account_id), moment.instrument(terms.symbol)
@@ -170,14 +170,16 @@ class Execution:
         news = self._news(account=account, terms=terms, quantity=quantity)
         fold = self._folded(
             position_id=position_id, terms=terms, quantity=quantity, price=price, book=book, margin=margin, news=news,
-            at_us=place[1] or moment.now_us,
+            at_us=place.at_us or moment.now_us,
         )  # fmt: skip
         exchange = self._exchange(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
         rate = exchange.rate
         number, leaves = self._fills.get(order.order_id, order.fills) + 1, self.leaves(order) - quantity
         self._note(order=order, number=number, lots=quantity, position_id=position_id, position=fold.position)
         bound, per_lot = self.margin_of_symbol(account=account, symbol=terms.symbol, terms=margin, rate=rate)
-        cost = self._charge(order=order, account=account, fold=fold, quantity=quantity, price=price, rate=rate)
+        cost, turnover = self._charge(
+            order=order, account=account, fold=fold, quantity=quantity, price=price, rate=rate, place=place
+        )  # fmt: skip
         bid, ask, _ = moment.marks.get(terms.symbol, NO_TOUCH) if _is_deal(order) else NO_TOUCH
         realised = round_money(amount=fold.realised_quote * rate, currency=account.currency)
         shown = price if market is None else market
@@ -186,20 +188,19 @@ class Execution:
             order=order, instrument=instrument, lots=quantity, price=price, market=shown, rate=rate, account=account
         )  # fmt: skip
         below = self.book_money(account=account, amount=realised - cost.due - given.premium)
-        short = ZERO if place[0] else below  # What was made good after its place is restated.
+        short = ZERO if place.seq else below  # What was made good after its place is restated.
         self.events.append(ev.OrderFilled(
             order_id=order.order_id, account_id=account.account_id, fill_id=f"{order.order_id}-{number}",
             symbol=terms.symbol, side=terms.side, quantity=quantity, price=price, raw_price=raw,
             book=book, counterparty=counterparty, reason=reason, leaves=max(ZERO, leaves),
-            realised=realised, realised_quote=fold.realised_quote,
-            commission=cost.due, commission_accrued=cost.accrued,
+            realised=realised, realised_quote=fold.realised_quote, commission=cost.due, commission_accrued=cost.accrued,
             conversion_rate=rate, conversion=exchange.legs, position_id=position_id,
-            benchmark_bid=bid, benchmark_ask=ask,
-            markup_revenue=round_money(amount=over, currency=account.currency),
+            benchmark_bid=bid, benchmark_ask=ask, markup_revenue=round_money(amount=over, currency=account.currency),
             symbol_margin=bound, margin_per_lot=per_lot, margin_percent=margin.percent,
             news_lots=news.lots, news_percent=news.percent, news_until_us=news.until_us,
-            cl_ord_id=dealt[0], venue_fill_id=dealt[1], maker=maker, place_seq=place[0], place_at_us=place[1],
-            premium=given.premium, guarantee_cost=given.cost, written_off=short,
+            cl_ord_id=dealt[0], venue_fill_id=dealt[1], maker=maker, place_seq=place.seq, place_at_us=place.at_us,
+            premium=given.premium, guarantee_cost=given.cost, written_off=short, turnover=turnover,
+            venue_booked=book == "A",
         ))  # fmt: skip
         self.write_off(account_id=account.account_id, amount=short)
 
@@ -269,9 +270,10 @@ class Execution:
         return list(held.values())
 
     def _charge(
-        self, *, order: Order, account: Account, fold: Fold, quantity: Decimal, price: Decimal, rate: Decimal
-    ) -> Charge:
-        """Return the fill's commission, on top of what this order and this month's turnover came to before it."""
+        self, *, order: Order, account: Account, fold: Fold, quantity: Decimal, price: Decimal, rate: Decimal,
+        place: Place,
+    ) -> tuple[Charge, Decimal | None]:  # fmt: skip
+        """Return the fill's commission, on top of what its order and the month's turnover came to before it."""
         moment, account_id, symbol = self.moment, account.account_id, order.terms.symbol
         instrument, profiled = moment.instrument(symbol), moment.state.profiles
         plan = commission_plan(
@@ -282,18 +284,15 @@ class Execution:
         before = self.charged(order)
         worth = instrument.notional(lots=ONE, price=price) * rate
         turned = self._turnover.get(account_id, ZERO)
+        turnover = moment.turnover(account_id) + turned if place.turnover is None else place.turnover
         cost = charge(
-            plan=plan,
-            lots=lots,
-            notional=lots * worth,
-            turnover=moment.turnover(account_id) + turned,
-            accrued=before.accrued,
-            charged=before.due,
-            currency=account.currency,
-        )
+            plan=plan, lots=lots, notional=lots * worth, turnover=turnover, accrued=before.accrued,
+            charged=before.due, currency=account.currency,
+        )  # fmt: skip
         self._charges[order.order_id] = Charge(before.accrued + cost.accrued, before.due + cost.due)
-        self._turnover[account_id] = turned + quantity * worth
-        return cost
+        if is_counted(place_at_us=place.at_us, at_us=moment.now_us):
+            self._turnover[account_id] = turned + quantity * worth
+        return cost, turnover if plan.tiers else None
 
     def _note(self, *, order: Order, number: int, lots: Decimal, position_id: str, position: Position | None) -> None:
         self._orders[order.order_id] = order

@@ -27,6 +27,7 @@ from piggy.core.risk import verdict_on
 from piggy.core.routing import waiting
 from piggy.core.standing import phase_of
 from piggy.core.state import Order, proposed_order
+from piggy.core.venue_books import opened, settled_at
 
 Expired = Mapping[str, OptionExpired]
 POSITIONS_PER_STEP_MAX = 300
@@ -225,9 +226,9 @@ def _venue_of(position: Position, moment: Moment) -> str:
     return max(nets, key=nets.__getitem__)
 
 
-def _at_venues(expired: Expired, moment: Moment) -> list[VenueSettled]:
+def _at_venues(expired: Expired, moment: Moment) -> list[VenueSettled | ev.VenueBookOpened]:
     """Return the settlement of what venues hold for the house of options whose settlement price is known."""
-    state, settled = moment.state, []
+    state, settled = moment.state, list[VenueSettled | ev.VenueBookOpened]()
     for venue, symbol in sorted({*state.venue_nets, *state.house_positions}):
         price = expired[symbol].price if symbol in expired else None
         net, held = state.venue_nets.get((venue, symbol), ZERO), state.house_positions.get((venue, symbol))
@@ -235,16 +236,16 @@ def _at_venues(expired: Expired, moment: Moment) -> list[VenueSettled]:
             continue
         instrument = moment.instrument(symbol)
         size = instrument.contract_size
-        settled.append(
-            VenueSettled(
-                venue=venue,
-                symbol=symbol,
-                side=Side.SELL if net > 0 else Side.BUY,
-                quantity=abs(net),
-                price=price,
-                realised=floating(position=held, bid=price, ask=price, contract_size=size) if held else ZERO,
-                currency=instrument.quote,
-                occurred_at_us=moment.now_us,
-            )
+        event = VenueSettled(
+            venue=venue,
+            symbol=symbol,
+            side=Side.SELL if net > 0 else Side.BUY,
+            quantity=abs(net),
+            price=price,
+            realised=floating(position=held, bid=price, ask=price, contract_size=size) if held else ZERO,
+            currency=instrument.quote,
+            occurred_at_us=moment.now_us,
         )
+        settled += opened(venue=venue, books=state.venue_books, instrument=instrument)
+        settled.append(settled_at(event=event, books=state.venue_books, contract_size=size))
     return settled

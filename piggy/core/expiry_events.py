@@ -25,7 +25,7 @@ class VenueSettled(Event, frozen=True, kw_only=True):
     """A venue settled what it held of an option for the house, as if `quantity` lots were dealt to `side` at `price`.
 
     `realised` is the profit on what the house had hedged there, in the quote currency; what was dealt there for
-    clients is theirs.
+    clients is theirs. `result` is that on all that the house's account there held; None of before it was told.
     """
 
     venue: str
@@ -36,6 +36,7 @@ class VenueSettled(Event, frozen=True, kw_only=True):
     realised: Decimal
     currency: str
     occurred_at_us: int
+    result: Decimal | None = None
 
 
 ExpiryEvent = OptionExpired | VenueSettled

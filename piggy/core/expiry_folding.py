@@ -9,6 +9,7 @@ from piggy.core.events import Recorded
 from piggy.core.expiry_events import OptionExpired, VenueSettled
 from piggy.core.position_folding import risk_of
 from piggy.core.state import State
+from piggy.core.venue_books import take_settled
 from piggy.core.venue_folding import count_dealt
 
 
@@ -22,6 +23,8 @@ def _venue_settled(state: State, event: VenueSettled, recorded: Recorded) -> Non
         instrument=state.instruments[event.symbol], net=event.side.sign * event.quantity, price=event.price
     )
     state.house_positions.pop((event.venue, event.symbol), None)
+    if event.result is None:
+        take_settled(books=state.venue_books, event=event, currency="")
 
 
 EXPIRY_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {

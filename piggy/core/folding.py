@@ -30,6 +30,7 @@ from piggy.core.resting import RestingOrders
 from piggy.core.rollover import ONE_DAY, business_date
 from piggy.core.state import Exposure, Order, State, accepted_order, activity_of, record_of
 from piggy.core.stop_folding import file_stop, refile_account, refile_group
+from piggy.core.venue_books import take_settled
 from piggy.core.venue_folding import VENUE_HANDLERS, score_venue
 from piggy.core.verdicts import Check
 
@@ -282,6 +283,8 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
         activity.execution(at_us=recorded.recorded_at_us, result=result)
     state.results_today.add(at_us=recorded.recorded_at_us, currency=currency, amount=result)
     state.rates[(state.instruments[event.symbol].quote, currency)] = event.conversion_rate
+    if event.book == "A" and not event.venue_booked:
+        take_settled(books=state.venue_books, event=event, currency=currency)
     held = state.positions.get(event.position_id)
     worked = event.quantity if works and not order.terms.reduce_only else ZERO
     move_position(state=state, event=event, at_us=recorded.occurred_at_us, seq=recorded.seq, worked=worked)

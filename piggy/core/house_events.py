@@ -116,7 +116,10 @@ class HedgeApproved(Event, frozen=True, kw_only=True):
 
 
 class HedgeFilled(Event, frozen=True, kw_only=True):
-    """A venue filled the house; `realised` is the profit on the house's position there, in the quote currency."""
+    """A venue filled the house; `realised` is the profit on what it had hedged there, in the quote currency.
+
+    `venue_booked`: what the venue owes is booked with its own execution (venue_books.py).
+    """
 
     hedge_id: str
     fill_id: str
@@ -128,6 +131,7 @@ class HedgeFilled(Event, frozen=True, kw_only=True):
     realised: Decimal
     currency: str
     occurred_at_us: int
+    venue_booked: bool = False
 
 
 class HedgeClosed(Event, frozen=True, kw_only=True):
@@ -147,6 +151,20 @@ class HedgeSettled(Event, frozen=True, kw_only=True):
     risk: Decimal
 
 
+class VenueBookOpened(Event, frozen=True, kw_only=True):
+    """From now on the house's account in `symbol` at a venue is booked by executions.
+
+    `result` is what all those of before made, in the quote `currency`; `settled`, by currency, what clients' fills and
+    hedges had booked against the venue in its place.
+    """
+
+    venue: str
+    symbol: str
+    result: Decimal
+    currency: str
+    settled: tuple[tuple[str, Decimal], ...] = ()
+
+
 HouseEvent = (
     HedgeApproved
     | HedgeClosed
@@ -160,4 +178,5 @@ HouseEvent = (
     | SwapFreeConfigured
     | SwapRestated
     | SwapsConfigured
+    | VenueBookOpened
 )

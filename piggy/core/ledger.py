@@ -2,6 +2,11 @@
 
 A posting's amount is signed: a debit is above zero, a credit below. Client money is what the broker owes, so a client's
 balance is minus the sum of the postings on their account. Amounts stay exact to `LEDGER_DIGITS`; statements round.
+
+What an LP owes is what its executions made (venue_books.py). Between that and what clients and hedges made of them
+stands PASSED_DEALING: nothing of it is left once all are flat, but what the house won or lost by what it did not pass
+on as it was dealt, as a bust, a correction or a limit that a client kept. An LP's account closes when what is dealt
+there does, a client's when his does, so until then the two may differ.
 """
 
 from __future__ import annotations
@@ -13,16 +18,18 @@ from typing import Any
 
 import msgspec
 
-from piggy.core.correction_events import HedgeFillBusted, OrderFillBusted
+from piggy.core.correction_events import HedgeFillBusted, OrderFillBusted, VenueFillBusted
 from piggy.core.events import (
     AccountCredited,
     AccountDebited,
     AnyEvent,
+    ChildOrderFilled,
     HedgeFilled,
     NegativeBalanceWrittenOff,
     OrderFilled,
     SwapCharged,
     SwapRestated,
+    VenueBookOpened,
     VenueSettled,
 )
 from piggy.core.money import ZERO
@@ -33,6 +40,7 @@ BANK = "bank"
 CLIENT_MONEY = "client_money"
 HOUSE_DEALING = "house_dealing"
 LP_SETTLEMENT = "lp_settlement"
+PASSED_DEALING = "passed_dealing"
 CROSS_CLEARING = "cross_clearing"
 COMMISSION_INCOME = "commission_income"
 MARKUP_INCOME = "markup_income"
@@ -49,6 +57,7 @@ KINDS = {
     CLIENT_MONEY: "liability",
     HOUSE_DEALING: "income",
     LP_SETTLEMENT: "asset",
+    PASSED_DEALING: "income",
     CROSS_CLEARING: "asset",
     COMMISSION_INCOME: "income",
     MARKUP_INCOME: "income",
@@ -66,6 +75,7 @@ MOVED_BY = {
     BANK: "payment",
     HOUSE_DEALING: "trade",
     LP_SETTLEMENT: "trade",
+    PASSED_DEALING: "trade",
     CROSS_CLEARING: "trade",
     COMMISSION_INCOME: "commission",
     PREMIUM_INCOME: "premium",
@@ -75,7 +85,10 @@ MOVED_BY = {
     NEGATIVE_BALANCES: "write_off",
 }
 
+# What they book is added to what the event that they supersede had booked; others stand in its place.
+ADDED = (OrderFillBusted, VenueFillBusted, NegativeBalanceWrittenOff)
 BANKED = frozenset({"deposit", "withdrawal"})
+Dealt = ChildOrderFilled | VenueFillBusted | VenueSettled | VenueBookOpened
 CONTRA_OF_BOOK = {"A": LP_SETTLEMENT, "B": HOUSE_DEALING, "CROSS": CROSS_CLEARING}
 
 
@@ -106,6 +119,11 @@ def postings(*, event: AnyEvent, currency: str) -> tuple[Posting, ...]:
 def other_side(*, line: int) -> int:
     """Return the number of the line on the other side of one of an entry's lines: they come in pairs, from 0."""
     return line ^ 1
+
+
+def is_booked(*, event: AnyEvent) -> bool:
+    """Return whether the ledger has an entry for `event`; an execution that made nothing has none."""
+    return bool(event.result) if isinstance(event, ChildOrderFilled | VenueFillBusted) else type(event) in RULES
 
 
 def is_balanced(lines: Iterable[Posting]) -> bool:
@@ -152,6 +170,8 @@ def _bust(event: OrderFillBusted, currency: str) -> tuple[Posting, ...]:
 def _contra(event: OrderFilled | OrderFillBusted) -> tuple[str, str]:
     if event.book not in CONTRA_OF_BOOK:
         raise UnableToPost(f"Book {event.book!r} has no account to post against.")
+    if event.book == "A" and event.venue_booked:
+        return PASSED_DEALING, ""
     return CONTRA_OF_BOOK[event.book], event.counterparty if event.book == "A" else ""
 
 
@@ -164,8 +184,29 @@ def _swap_charged(event: SwapCharged | SwapRestated, currency: str) -> tuple[Pos
     return _move(event.amount, event.currency, debit=(income, ""), credit=(CLIENT_MONEY, event.account_id))
 
 
-def _hedge_filled(event: HedgeFilled | HedgeFillBusted | VenueSettled, currency: str) -> tuple[Posting, ...]:
-    return _move(event.realised, event.currency, debit=(LP_SETTLEMENT, event.venue), credit=(HEDGING_RESULT, ""))
+def _hedge_filled(event: HedgeFilled | HedgeFillBusted, currency: str) -> tuple[Posting, ...]:
+    source = (PASSED_DEALING, "") if event.venue_booked else (LP_SETTLEMENT, event.venue)
+    return _move(event.realised, event.currency, debit=source, credit=(HEDGING_RESULT, ""))
+
+
+def _dealt_at_venue(event: Dealt, currency: str) -> tuple[Posting, ...]:
+    """Return what an LP owes by what it dealt: nothing of before it was told."""
+    owed = event.result or ZERO
+    return _move(owed, event.currency, debit=(LP_SETTLEMENT, event.venue), credit=(PASSED_DEALING, ""))
+
+
+def _venue_settled(event: VenueSettled, currency: str) -> tuple[Posting, ...]:
+    source = (LP_SETTLEMENT, event.venue) if event.result is None else (PASSED_DEALING, "")
+    hedged = _move(event.realised, event.currency, debit=source, credit=(HEDGING_RESULT, ""))
+    return (*_dealt_at_venue(event, currency), *hedged)
+
+
+def _venue_book_opened(event: VenueBookOpened, currency: str) -> tuple[Posting, ...]:
+    """Return the result of executions, in the place of what was settled with their LP before."""
+    lines = _dealt_at_venue(event, currency)
+    for unit, amount in event.settled:
+        lines += _move(amount, unit, debit=(PASSED_DEALING, ""), credit=(LP_SETTLEMENT, event.venue))
+    return lines
 
 
 def _move(amount: Decimal, currency: str, *, debit: tuple[str, str], credit: tuple[str, str]) -> tuple[Posting, ...]:
@@ -188,5 +229,8 @@ RULES: dict[type, Callable[[Any, str], tuple[Posting, ...]]] = {
     HedgeFilled: _hedge_filled,
     OrderFillBusted: _bust,
     HedgeFillBusted: _hedge_filled,
-    VenueSettled: _hedge_filled,
+    VenueSettled: _venue_settled,
+    ChildOrderFilled: _dealt_at_venue,
+    VenueFillBusted: _dealt_at_venue,
+    VenueBookOpened: _venue_book_opened,
 }

@@ -15,6 +15,7 @@ from piggy.core.orders import OrderState
 from piggy.core.positions import filled
 from piggy.core.protection import CREDIT, credit_left
 from piggy.core.state import Hedge, State
+from piggy.core.venue_books import VenueBook, take_settled
 
 FINAL = {"rejected": OrderState.REJECTED, "filled": OrderState.FILLED}
 
@@ -136,6 +137,8 @@ def _hedge_approved(state: State, event: ev.HedgeApproved, recorded: Recorded) -
 
 def _hedge_filled(state: State, event: ev.HedgeFilled, recorded: Recorded) -> None:
     hedge, key = state.hedges[event.hedge_id], (event.venue, event.symbol)
+    if not event.venue_booked:
+        take_settled(books=state.venue_books, event=event, currency="")
     if not hedge.state.final:
         _count_pending(state, hedge, -event.quantity)
     hedge.filled += event.quantity
@@ -165,6 +168,11 @@ def _hedge_settled(state: State, event: ev.HedgeSettled, recorded: Recorded) -> 
     state.hedges[event.hedge_id].settled = True
 
 
+def _venue_book_opened(state: State, event: ev.VenueBookOpened, recorded: Recorded) -> None:
+    book = state.venue_books[(event.venue, event.symbol)]
+    state.venue_books[(event.venue, event.symbol)] = VenueBook(position=book.position)
+
+
 def _count_pending(state: State, hedge: Hedge, lots: Decimal) -> None:
     before = state.hedge_pending.get(hedge.symbol, ZERO)
     state.hedge_pending[hedge.symbol] = before + hedge.side.sign * lots
@@ -186,4 +194,5 @@ MONEY_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.HedgeFilled: _hedge_filled,
     ev.HedgeClosed: _hedge_closed,
     ev.HedgeSettled: _hedge_settled,
+    ev.VenueBookOpened: _venue_book_opened,
 }

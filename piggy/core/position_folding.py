@@ -17,7 +17,7 @@ from piggy.core.open_risk import OpenRisk
 from piggy.core.orders import OrderTerms, Side
 from piggy.core.positions import NOTHING, Booked, Fill, Life, Names, Position, filled, netted_id
 from piggy.core.restating import Restated, dealt_back, without
-from piggy.core.rollover import month_of
+from piggy.core.rollover import is_counted, month_of
 from piggy.core.state import Exposure, Order, State
 
 _BUY = Side.BUY
@@ -173,7 +173,9 @@ def worth_of(*, state: State, event: ev.OrderFilled | OrderFillBusted) -> Decima
 
 
 def count_turnover(*, state: State, event: ev.OrderFilled, at_us: int) -> None:
-    """Add a fill to what the account dealt in the calendar month of `at_us`."""
+    """Add a fill to what the account dealt in the calendar month of `at_us`, if it stands in that."""
+    if not is_counted(place_at_us=event.place_at_us, at_us=at_us):
+        return
     worth, month = worth_of(state=state, event=event), month_of(at_us=at_us)
     before, turnover = state.turnover.get(event.account_id, (month, ZERO))
     state.turnover[event.account_id] = (month, turnover + worth if before == month else worth)

@@ -40,6 +40,11 @@ def month_of(*, at_us: int) -> int:
     return _month_of_day(at_us // DAY_US)
 
 
+def is_counted(*, place_at_us: int, at_us: int) -> bool:
+    """Return whether a fill counts for the month of `at_us`: not one dealt anew in the place of an earlier month's."""
+    return not place_at_us or month_of(at_us=place_at_us) == month_of(at_us=at_us)
+
+
 @lru_cache(maxsize=4_096)
 def _date_of_hour(hour: int) -> date:
     """New York is whole hours away from UTC, so all of an hour belongs to one business date."""

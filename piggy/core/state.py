@@ -31,6 +31,7 @@ from piggy.core.resting import RestingOrders
 from piggy.core.routing_rules import RoutingPolicy, VenueScore
 from piggy.core.stress import OptionModel
 from piggy.core.swaps import SwapFree, SwapRates
+from piggy.core.venue_books import VenueBook
 from piggy.core.waiting_stops import WaitingStops
 
 _WORKING, _LIMIT = OrderState.WORKING, OrderType.LIMIT
@@ -112,18 +113,10 @@ class Order:
 
     def view(self) -> OrderView:
         return OrderView(
-            order_id=self.order_id,
-            terms=self.terms,
-            state=self.state,
-            filled=self.filled,
-            leaves=self.leaves,
-            average_price=self.average_price,
-            group=self.group,
-            source=self.source,
-            reasons=self.reasons,
-            routing=self.routing,
-            text=self.text,
-        )
+            order_id=self.order_id, terms=self.terms, state=self.state, filled=self.filled, leaves=self.leaves,
+            average_price=self.average_price, group=self.group, source=self.source, reasons=self.reasons,
+            routing=self.routing, text=self.text,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -349,6 +342,7 @@ class State:
     hedge_pending: dict[str, Decimal] = field(default_factory=dict)
     house_positions: dict[tuple[str, str], Position] = field(default_factory=dict)
     venue_nets: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    venue_books: dict[tuple[str, str], VenueBook] = field(default_factory=dict)
     swap_rates: dict[str, SwapRates] = field(default_factory=dict)
     swap_free: dict[str, SwapFree] = field(default_factory=dict)
     last_rollover: date | None = None

@@ -9,14 +9,14 @@ import msgspec
 from piggy.core import events as ev
 from piggy.core.bust_commands import FillOnRecord
 from piggy.core.commissions import Charge
-from piggy.core.correction_events import OrderFillBusted
+from piggy.core.correction_events import OrderFillBusted, Place
 from piggy.core.execution import Execution
 from piggy.core.gifts import Gifts, Move, after_moves, given, owed
 from piggy.core.money import ZERO
 from piggy.core.nights import moved, without_lots
 from piggy.core.position_folding import move_of, own_of, taken_out, worth_of
 from piggy.core.refunds import commission_back
-from piggy.core.rollover import month_of
+from piggy.core.rollover import is_counted
 
 # What a bust says as the fill did, and what besides where no leg says it.
 _SAME = (
@@ -27,9 +27,9 @@ _SAME = (
 _OWN = ("margin_percent", "news_lots", "news_percent", "news_until_us")
 
 
-def place_of(*, fill: FillOnRecord | ev.OrderFilled, seq: int, at_us: int) -> tuple[int, int]:
-    """Return the event whose place a fill of event `seq` at `at_us` stands in, and its time: its own as a rule."""
-    return fill.place_seq or seq, fill.place_at_us or at_us
+def place_of(*, fill: FillOnRecord | ev.OrderFilled, seq: int, at_us: int) -> Place:
+    """Return the place that a fill of event `seq` at `at_us` stands in: its own as a rule."""
+    return Place(fill.place_seq or seq, fill.place_at_us or at_us, fill.turnover)
 
 
 def take_back(
@@ -58,7 +58,7 @@ def take_back(
         life=execution.life(position_id=fill.position_id),
         own=own_of(fill.realised, fill.realised_quote),
     )
-    order, (place_seq, place_at_us) = moment.state.orders[fill.order_id], place_of(fill=fill, seq=seq, at_us=at_us)
+    order, place = moment.state.orders[fill.order_id], place_of(fill=fill, seq=seq, at_us=at_us)
     gone = Charge(fill.commission_accrued, fill.commission)
     event = OrderFillBusted(
         supersedes=seq,
@@ -72,17 +72,18 @@ def take_back(
         batch=batch,
         own_realised=fill.realised,
         own_realised_quote=fill.realised_quote,
-        place_seq=place_seq,
-        place_at_us=place_at_us,
+        place_seq=place.seq,
+        place_at_us=place.at_us,
         replaced=replaced,
+        venue_booked=fill.book == "A",
     )
     if by:
         # What a venue takes back is still with the leg that dealt it; of what a person does, this is all there is.
         told = {name: getattr(fill, name) for name in _OWN}
         event = msgspec.structs.replace(event, filled_at_us=at_us, **told)
     # Of a month that is over nothing is counted any more; of this one, what is dealt anew is not charged on top of it.
-    is_counted = month_of(at_us=at_us) == month_of(at_us=moment.now_us)
-    turned = worth_of(state=moment.state, event=event) if is_counted else ZERO
+    counts = is_counted(place_at_us=place.at_us, at_us=moment.now_us)
+    turned = worth_of(state=moment.state, event=event) if counts else ZERO
     execution.take_back(order=order, event=event, life=restated.life, turned=turned)
     _give_nights_back(event=event, execution=execution)
 

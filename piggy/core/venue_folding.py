@@ -19,6 +19,7 @@ from piggy.core.routing import FREE, UNSCORED, share
 from piggy.core.routing_rules import VenueScore
 from piggy.core.state import SUSPENDED_KEPT, Child, Dealt, Order, State, parent_of, record_of
 from piggy.core.storms import NOT_SENT
+from piggy.core.venue_books import VenueBook, take
 
 
 def _child_created(state: State, event: ev.ChildOrderCreated, recorded: Recorded) -> None:
@@ -82,6 +83,10 @@ def count_dealt(*, state: State, event: ev.ChildOrderFilled | VenueFillBusted | 
     state.house_risk.move(instrument=state.instruments[event.symbol], net=-signed, price=price)
     exposure.venue_cash -= signed * event.price
     state.venue_nets[held] = state.venue_nets.get(held, ZERO) + signed
+    book = state.venue_books.get(held)
+    if book is None:
+        book = state.venue_books[held] = VenueBook()
+    take(book=book, event=event, contract_size=state.instruments[event.symbol].contract_size)
 
 
 def _at_venue(

@@ -13,6 +13,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.aftermath import settled
 from piggy.core.commands import RecordVenueAck, RecordVenueDone, RecordVenueDoubt, RecordVenueFill, RecordVenueReject
+from piggy.core.correction_events import ITS_OWN, Place
 from piggy.core.execution import Execution
 from piggy.core.instruments import Instrument
 from piggy.core.leaving import has_left, parent_id
@@ -26,6 +27,7 @@ from piggy.core.routing import waiting
 from piggy.core.standing import VENUE_SYMBOL
 from piggy.core.state import Child, Hedge, Order
 from piggy.core.storms import NOT_SENT, storm
+from piggy.core.venue_books import booked
 from piggy.core.venue_cancels import end_if_asked
 from piggy.core.whole_orders import make_good
 from piggy.core.working import carry_out, end_if_nothing_works, plan
@@ -78,7 +80,7 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
         return _fill_hedge(hedge=hedge, child=child, command=command, moment=moment)
     order = state.orders[child.created.order_id]
     execution = Execution(moment=moment)
-    execution.events += [child_filled(command=command, child=child), *beyond_limit(fill=command, child=child)]
+    execution.events += [*_dealt(command, child, moment), *beyond_limit(fill=command, child=child)]
     execution.release(order=order, lots=min(command.quantity, child.leaves))
     lots = min(command.quantity, max(ZERO, execution.free(order)))
     fill_client(order=order, child=child, command=command, lots=lots, execution=execution)
@@ -188,6 +190,12 @@ def work_on(*, order: Order, lots: Decimal, leg: ev.ChildOrderCreated, execution
     return settled(execution=execution)
 
 
+def _dealt(command: RecordVenueFill, child: Child, moment: Moment) -> tuple[ev.AnyEvent, ...]:
+    """Return the execution with what it made at its venue."""
+    fill, instrument = child_filled(command=command, child=child), moment.instrument(command.symbol)
+    return booked(events=(fill,), books=moment.state.venue_books, instrument=instrument)
+
+
 def _stop_symbol(command: RecordVenueFill, wrong: str, moment: Moment) -> Events:
     """Stop a symbol at a venue whose fill fits nothing of ours (F-14): who knows what else lives there."""
     key, state = f"{command.venue}/{command.symbol}", moment.state
@@ -225,7 +233,8 @@ def _given_back(order: Order, child: Child, *, refused: bool, moment: Moment) ->
 def _fill_hedge(*, hedge: Hedge, child: Child, command: RecordVenueFill, moment: Moment) -> Events:
     fill = child_filled(command=command, child=child)
     closing = _missing_fill_came(command, child)
-    events: Events = [fill, _house_filled(hedge, fill, moment), *beyond_limit(fill=command, child=child), *closing]
+    events: Events = [*_dealt(command, child, moment), _house_filled(hedge, fill, moment)]
+    events += [*beyond_limit(fill=command, child=child), *closing]
     if closing or child.leaves <= command.quantity:
         events += covering.ended(hedge=hedge, child=child, lots=command.quantity, moment=moment)
     return events
@@ -255,13 +264,7 @@ def _missing_fill_came(command: RecordVenueFill, child: Child) -> Events:
 
 
 def fill_client(
-    *,
-    order: Order,
-    child: Child,
-    command: RecordVenueFill,
-    lots: Decimal,
-    execution: Execution,
-    place: tuple[int, int] = (0, 0),
+    *, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution, place: Place = ITS_OWN
 ) -> None:
     """Give the client `lots` of an execution at its price and markup, in the `place` of one that it corrects.
 
@@ -283,7 +286,7 @@ def fill_client(
 
 
 def _deal(
-    *, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution, place: tuple[int, int]
+    *, order: Order, child: Child, command: RecordVenueFill, lots: Decimal, execution: Execution, place: Place
 ) -> None:
     terms, markup = order.terms, child.created.markup
     if markup is None:

@@ -20,7 +20,8 @@ from piggy.core.orders import OrderState, OrderType, Side
 from piggy.core.profiles import PriceProfile
 from piggy.engine.snapshot import digest
 from tests.core.floor import Floor, names, only
-from tests.core.test_corrections import books
+from tests.core.test_corrections import books, filled
+from tests.core.test_corrections import correct as correct_at_venue
 
 D = Decimal
 NAMES = FillOnRecord.__struct_fields__
@@ -233,7 +234,49 @@ def test_what_is_dealt_anew_is_not_charged_on_top_of_the_turnover_of_what_it_rep
     old = on_record(floor)[-1]
     floor.place("b1", Side.BUY, "1")
     (later,) = only(correct(floor, old, "1.10011"), OrderFilled)
-    assert later.commission == D("2.20"), "what was dealt in a month that is over is not taken out of this one"
+    assert later.commission == D("11.00"), "as if it had been dealt at that price in its own month"
+    now = only([each.event for each in floor.log], OrderFilled)[-2]
+    assert (now.commission, now.turnover) == (D("11.00"), 0)
+    assert floor.desk.state.turnover["b1"][1] == now.quantity * now.price * 100_000, "what is over counts no more"
+    bust(floor, on_record(floor)[-1])
+    assert floor.desk.state.turnover["b1"][1] == now.quantity * now.price * 100_000
+
+
+@pytest.mark.parametrize("by_venue", [True, False])
+def test_a_corrected_fill_pays_the_tier_that_it_was_dealt_in(by_venue: bool) -> None:
+    """What its client dealt since is none of its: it pays as it would have at that price then, however often."""
+    floor = Floor()
+    tiers = (TurnoverTier(from_turnover=D(200_000), rate=D(20)),)
+    plan = Commission(basis=CommissionBasis.PER_MILLION, rate=D(100), tiers=tiers)
+    floor.do(cmd.ConfigurePricing(group="a", symbol="*", profile=PriceProfile(commission=plan)))
+    leg = filled(floor)
+    filled(floor, fill_id="E2")
+    filled(floor, fill_id="E3")
+    first, second, third = on_record(floor)
+    assert [fill.turnover for fill in (first, second, third)] == [0, D("110013"), D("220026")]
+    assert [fill.commission for fill in (first, second, third)] == [D("11.00"), D("9.40"), D("2.20")]
+    for number, price in enumerate(("1.10009", "1.10008")):
+        if by_venue:
+            events = correct_at_venue(floor, leg, "E1", report_id=f"C{number}", price=D(price))
+        else:
+            events = correct(floor, on_record(floor)[-number or 0], price)
+        (again,) = only(events, OrderFilled)
+        assert (again.commission, again.turnover, again.place_seq) == (D("11.00"), 0, first.seq)
+    assert floor.desk.state.balances["a1"] == 100_000 - D("22.60")
+
+
+def test_a_fill_of_before_its_turnover_was_told_pays_the_tier_of_now() -> None:
+    floor = Floor()
+    plan = Commission(
+        basis=CommissionBasis.PER_MILLION, rate=D(100), tiers=(TurnoverTier(from_turnover=D(1), rate=D(20)),)
+    )
+    floor.place("b1", Side.BUY, "1")
+    floor.do(cmd.ConfigurePricing(group="b", symbol="*", profile=PriceProfile(commission=plan)))
+    floor.place("b1", Side.BUY, "1")
+    first, _ = on_record(floor)
+    assert first.turnover is None, "where nothing goes by it, it is not told"
+    (again,) = only(correct(floor, first, "1.10012"), OrderFilled)
+    assert (again.commission, again.turnover) == (D("2.20"), D(110_013))
 
 
 @pytest.mark.parametrize("price", ["1.10013", "1.100001", "0", "-1", "NaN", "1E+40"])

@@ -10,7 +10,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.instruments import OptionKind
-from piggy.core.ledger import HEDGING_RESULT, LP_SETTLEMENT, postings
+from piggy.core.ledger import HEDGING_RESULT, LP_SETTLEMENT, PASSED_DEALING, postings
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderState, OrderTerms, OrderType, TimeInForce
 from tests.core.expiry_floor import BUY, EXPIRES_US, SELL, Options, is_flat, settled
@@ -104,6 +104,8 @@ def test_what_the_house_covered_at_venues_is_settled_too(floor: Options) -> None
     lines = postings(event=at_venue, currency="USD")
     assert {(line.gl_account, line.owner, line.amount) for line in lines} == {
         (LP_SETTLEMENT, leg.venue, D(-1810)),
+        (PASSED_DEALING, "", D(1810)),
+        (PASSED_DEALING, "", D(-1810)),
         (HEDGING_RESULT, "", D(1810)),
     }
     assert is_flat(floor)

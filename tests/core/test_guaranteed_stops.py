@@ -105,8 +105,8 @@ def test_a_passed_position_is_closed_at_venues_and_the_house_bears_the_differenc
     (fill,) = only(events, ev.OrderFilled)
     assert (fill.price, fill.raw_price, fill.book) == (D("1.09900"), D("1.04950"), "A")
     booked = accounts(events)
-    lp_owes = (D("1.04950") - D("1.10013")) * POINT_A_LOT
-    assert booked[(ledger.LP_SETTLEMENT, leg.venue)] == lp_owes, "the LP settles what it dealt, and no more"
+    passed_on = (D("1.04950") - D("1.10013")) * POINT_A_LOT
+    assert booked[(ledger.PASSED_DEALING, "")] == passed_on, "as if the client had dealt where the LP did"
     assert booked[(ledger.GUARANTEED_STOPS, "")] == (D("1.09900") - D("1.04948")) * POINT_A_LOT
     assert floor.desk.state.exposure["EURUSD"].uncovered == 0
 

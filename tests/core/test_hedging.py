@@ -323,11 +323,14 @@ def test_the_houses_profit_at_a_venue_is_booked() -> None:
     (opened,) = only(floor.fill(leg, "1.10010"), ev.HedgeFilled)
     assert (opened.realised, ledger.postings(event=opened, currency="")) == (0, ())
     (leg,) = only(floor.clients_buy("2", side=Side.SELL), ev.ChildOrderCreated)
-    (closed,) = only(floor.fill(leg, "1.10060"), ev.HedgeFilled)
+    events = floor.fill(leg, "1.10060")
+    (closed,) = only(events, ev.HedgeFilled)
     assert (closed.realised, closed.currency) == (100, "USD")
-    lines = ledger.postings(event=closed, currency="")
+    lines = [line for event in events for line in ledger.postings(event=event, currency="")]
     assert [(line.gl_account, line.owner, line.amount) for line in lines] == [
         (ledger.LP_SETTLEMENT, "LP1", 100),
+        (ledger.PASSED_DEALING, "", -100),
+        (ledger.PASSED_DEALING, "", 100),
         (ledger.HEDGING_RESULT, "", -100),
     ]
     assert floor.desk.state.house_positions == {}

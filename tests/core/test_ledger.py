@@ -136,6 +136,7 @@ def test_inv_09_whatever_moves_a_clients_money_has_a_name() -> None:
     night = {"position_id": "p", "symbol": "EURUSD", "fill_id": "f", "place_seq": 1}
     events = [
         *(fill(book=book, **money) for book in ("A", "B", "CROSS")),
+        fill(book="A", venue_booked=True, **money),
         AccountCredited(**paid, reference="r", kind="deposit"),
         AccountCredited(**paid, reference="r", kind="bonus"),
         NegativeBalanceWrittenOff(**paid),

@@ -33,6 +33,9 @@ from piggy.messaging.chain import EVENT_VERSION, FIRST_HASH, event_hash
 from piggy.messaging.identity import command_id_of
 from tests.apps import records
 from tests.core.floor import Floor
+from tests.core.test_busting import bust, on_record
+from tests.core.test_corrections import books
+from tests.core.test_corrections import bust as bust_at_venue
 
 ROOT = Path(__file__).resolve().parents[3]
 START_US = 1_900_000_000_000_000
@@ -310,6 +313,34 @@ def test_inv_23_a_bust_leaves_the_client_what_the_desk_says_and_earlier_answers_
 
     assert client_money(told_at) == balance != floor.desk.state.balances["a1"]
     assert client_money(len(floor.log)) == floor.desk.state.balances["a1"]
+
+
+@pytest.mark.parametrize("by_venue", [True, False])
+def test_inv_23_what_was_made_good_and_taken_back_leaves_every_account_as_the_ledger_has_it(
+    book: Book, by_venue: bool
+) -> None:
+    """G 11: a gift that is restated and an LP's execution that is taken back are booked besides what they supersede."""
+    floor = Floor(slippage_bps_max=Decimal(10_000))
+    floor.open_account("poor", group="a", amount=1_000)
+    floor.place("poor", Side.BUY, "0.2")
+    floor.fill(floor.children()[0], "1.10010", fill_id="E1")
+    for _ in range(5):
+        floor.quotes("-0.1")
+    floor.act()
+    (leg,) = floor.children()
+    floor.fill(leg, "1.00000", fill_id="E2")
+    if by_venue:
+        bust_at_venue(floor, leg, "E2")
+    else:
+        bust(floor, on_record(floor)[-1])
+    book.write(*(recorded.event for recorded in floor.log))
+    told = {
+        (line["gl_account"], line["owner"]): Decimal(line["amount"])
+        for line in selectors.trial_balance(tenant="acorn", seq=len(floor.log))
+        if Decimal(line["amount"])
+    }
+    assert told == books(floor)
+    assert -told[("client_money", "poor")] == floor.desk.state.balances["poor"]
 
 
 def test_an_event_of_an_older_version_is_read_in_todays_form(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
+import msgspec
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
@@ -13,12 +15,15 @@ from django.utils import timezone
 
 from apps.common import bulk
 from apps.outbox.models import OutboxCommand
-from apps.treasury import services
+from apps.treasury import projections, services
 from apps.treasury.models import Deposit, GlAccount, JournalEntry, Posting
 from apps.treasury.projections import UnableToBook
+from apps.treasury.selectors import trial_balance
 from apps.users.services import create_staff
 from piggy import projector
 from piggy.core.commands import CreditAccount
+from piggy.core.events import ChildOrderFilled, Recorded, VenueBookOpened
+from piggy.core.orders import Side
 from piggy.messaging import codec
 from tests.apps import records
 
@@ -123,3 +128,36 @@ def test_a_fill_of_an_account_that_nobody_knows_is_not_booked_in_no_currency(aco
         with pytest.raises(UnableToBook, match="No such account: A1"):
             projector.catch_up(tenant="acorn")
         assert not JournalEntry.objects.exists()
+
+
+def test_what_lps_dealt_is_booked_with_them_and_what_made_nothing_has_no_entry(books: Any) -> None:
+    named = {"order_id": "O1", "cl_ord_id": "O1-LP1-1", "venue": "LP1", "symbol": "EURUSD", "occurred_at_us": 1}
+    fill = ChildOrderFilled(
+        fill_id="E1",
+        side=Side.BUY,
+        quantity=Decimal(1),
+        price=Decimal("1.1"),
+        currency="USD",
+        result=Decimal(0),
+        **named,
+    )
+    events = [
+        VenueBookOpened(
+            venue="LP1", symbol="EURUSD", result=Decimal(7), currency="USD", settled=(("EUR", Decimal(4)),)
+        ),
+        fill,
+        msgspec.structs.replace(fill, fill_id="E2", side=Side.SELL, result=Decimal(50)),
+        msgspec.structs.replace(fill, fill_id="E3", result=None, currency=""),
+    ]
+    at = {"position": 0, "principal": "", "request_hash": "", "recorded_mono_ns": 0}
+    at |= {"occurred_at_us": 1, "recorded_at_us": 1, "command_id": str(uuid4())}
+    batch = [Recorded(seq=seq, event=event, **at) for seq, event in enumerate(events, 1)]
+    for _ in range(2):
+        list(projections.project(tenant="acorn", batch=batch))
+    assert list(JournalEntry.objects.order_by("seq").values_list("seq", flat=True)) == [1, 3]
+    assert trial_balance() == {
+        ("lp_settlement", "USD"): 57,
+        ("passed_dealing", "USD"): -57,
+        ("lp_settlement", "EUR"): -4,
+        ("passed_dealing", "EUR"): 4,
+    }
