@@ -40,6 +40,8 @@ STRICT_BYTES_MAX, NAMED_BYTES_MAX = 4_096, 1_024
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,10})?")
 _decoder = msgspec.json.Decoder(dict[str, str])
 _SYMBOL = re.compile(r"[A-Za-z0-9._:!-]{1,64}")
+# As a chart service leaves it that knows nothing to put in its place, in an alert that is no strategy's.
+_PLACEHOLDER = re.compile(r"\{\{[^{}]{0,60}\}\}")
 
 
 class UnableToAcceptSignal(Exception):
@@ -95,6 +97,8 @@ def parse(*, body: bytes) -> Signal:
     """
     try:
         found = _texts(body) or _strict(body)
+        if b"{{" in body:
+            _require_filled_in(found)
         signal = msgspec.convert(found, Signal)
     except msgspec.ValidationError as error:
         field = re.search(r"`\$\.(\w+)`|field `(\w+)`", str(error))
@@ -208,6 +212,15 @@ def _decimal(field: str, text: str) -> None:
     except InvalidOperation as error:
         raise UnableToAcceptSignal(422, "INVALID_FIELD", f"{field}: {error}", field=field) from error
     _refuse(field, 'a positive decimal in quotes, as "0.10", of at most 12 digits and 10 decimals')
+
+
+def _require_filled_in(found: Any) -> None:
+    """Refuse a placeholder that was sent as it stands: as an id, all alerts of a chart would be one signal."""
+    for name in Signal.__struct_fields__:
+        text = found.get(name) if isinstance(found, dict) and name != "comment" else None
+        if isinstance(text, str) and (left := _PLACEHOLDER.search(text)):
+            said = f"{name} holds {left[0]}, which the chart service did not fill in."
+            raise UnableToAcceptSignal(422, "INVALID_FIELD", said, field=name)
 
 
 def _refuse(field: str, wanted: str) -> NoReturn:

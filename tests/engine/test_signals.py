@@ -120,6 +120,31 @@ def test_a_word_that_is_none_of_ours_hears_which_are(field: str, choices: str) -
     assert (told.status, told.field, str(told)) == (422, field, f"{field} must be one of {choices}.")
 
 
+@pytest.mark.parametrize(
+    ("field", "text", "left"),
+    [
+        ("id", "{{strategy.order.id}} EURUSD 2030-01-01T00:00:00Z", "{{strategy.order.id}}"),
+        ("action", "{{strategy.order.action}}", "{{strategy.order.action}}"),
+        ("quantity", "{{strategy.order.contracts}}", "{{strategy.order.contracts}}"),
+        ("before", "{{strategy.prev_market_position}}", "{{strategy.prev_market_position}}"),
+        ("symbol", "{{ ticker }}", "{{ ticker }}"),
+    ],
+)
+def test_inv_24_a_placeholder_that_nobody_filled_in_is_named(field: str, text: str, left: str) -> None:
+    """As an id it would be the same in every alert, and all but the first would hear the first one's answer."""
+    for body in (BODY | {field: text}, BODY | {field: text, "comment": "\\"}):
+        with pytest.raises(UnableToAcceptSignal) as caught:
+            signals.parse(body=json.dumps(body).encode())
+        assert (caught.value.status, caught.value.field) == (422, field)
+        assert str(caught.value) == f"{field} holds {left}, which the chart service did not fill in."
+
+
+def test_braces_that_hold_no_placeholder_are_text() -> None:
+    for other in ({"comment": "{{plot_0}}"}, {"id": "{{ 1"}, {"id": "{{}"}):
+        assert signals.parse(body=json.dumps(BODY | other).encode())
+    assert refusal(b'["{{id}}"]') == (400, "")
+
+
 def test_a_plain_body_takes_the_short_way(monkeypatch: Any) -> None:
     monkeypatch.setattr(signals, "_strict", None)
     assert signals.parse(body=json.dumps(BODY).encode()).quantity == "0.10"
