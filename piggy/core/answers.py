@@ -42,7 +42,8 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
 class HeldPosition(msgspec.Struct, frozen=True, kw_only=True):
     """A position as its owner could close it now; signed lots, `floating` in the account's currency before commission.
 
-    None where a price or rate is missing.
+    At `settles_at_us` it settles so many `nights`, which bring `swap` at prices of now; below zero it is charged. None
+    where a price or rate is missing.
     """
 
     position_id: str
@@ -51,6 +52,9 @@ class HeldPosition(msgspec.Struct, frozen=True, kw_only=True):
     average_price: Decimal
     close_price: Decimal | None
     floating: Decimal | None
+    settles_at_us: int
+    nights: int
+    swap: Decimal | None
 
 
 class Close(msgspec.Struct, frozen=True, kw_only=True):

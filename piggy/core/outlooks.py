@@ -1,4 +1,4 @@
-"""Outlook: how an account stands now, and at which price of each symbol it would be stopped out, told to its owner.
+"""Outlook: how an account stands now, what the next rollover brings, and at which prices it would be stopped out.
 
 The price is found with the very sums that the desk watches the account by: what it holds is valued anew at a price that
 did not come yet, while all other prices, and what it binds, stay as they are.
@@ -21,6 +21,7 @@ from piggy.core.liquidation import stop_out_plan
 from piggy.core.margin import below
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
+from piggy.core.overnight import foreseen
 from piggy.core.positions import Position
 
 # Of more, or of what else is held with options, nobody waits for the sums: the engine deals meanwhile.
@@ -65,6 +66,7 @@ def ask(*, command: AskOutlook, moment: Moment) -> list[AnyEvent]:
 
 def _held(*, position: Position, moment: Moment) -> HeldPosition:
     state, marks = moment.state, moment.marks
+    settles_at_us, nights, swap = foreseen(position=position, moment=moment)
     return HeldPosition(
         position_id=position.position_id,
         symbol=position.symbol,
@@ -72,6 +74,9 @@ def _held(*, position: Position, moment: Moment) -> HeldPosition:
         average_price=position.average_price,
         close_price=closing_price(state=state, position=position, marks=marks),
         floating=position_profit(state=state, position=position, marks=marks, pairs=moment.pairs),
+        settles_at_us=settles_at_us,
+        nights=nights,
+        swap=swap,
     )
 
 

@@ -11,7 +11,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.conversion import UNCHANGED, Conversion
 from piggy.core.moment import Moment
-from piggy.core.money import round_money
+from piggy.core.money import ZERO, round_money
 from piggy.core.orders import Side
 from piggy.core.positions import Position, held_since
 from piggy.core.rollover import ONE_DAY, business_date, rollover_at_us
@@ -65,6 +65,20 @@ def roll_over(*, command: cmd.RollOver, moment: Moment) -> Events:
         if len(events) >= CHARGES_PER_STEP_MAX:
             return events
     return [*events, ev.RolledOver(business_date=day, occurred_at_us=at_us)]
+
+
+def foreseen(*, position: Position, moment: Moment) -> tuple[int, int, Decimal | None]:
+    """Return when a position next settles a business date, for how many nights, and what that brings at prices of now.
+
+    Below zero it is charged; no nights at a weekend or on a holiday. None where a price or a rate is missing.
+    """
+    day = business_date(at_us=moment.now_us)
+    at_us = rollover_at_us(business_date=day)
+    events = _settled(position=position, day=day, at_us=at_us, moment=moment)
+    if any(isinstance(event, ev.SwapDeferred) for event in events):
+        return at_us, sum(event.nights for event in events if isinstance(event, ev.SwapDeferred)), None
+    charged = [event for event in events if isinstance(event, ev.SwapCharged)]
+    return at_us, sum(event.nights for event in charged), sum((event.amount for event in charged), ZERO)
 
 
 def rollover_due(*, state: State, now_us: int) -> cmd.RollOver | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal as D
 from typing import Any
 
@@ -15,8 +16,11 @@ from piggy.core.asking import told
 from piggy.core.execution import UnableToConvert
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.orders import OrderTerms, Side
+from piggy.core.rollover import rollover_at_us
+from piggy.core.swaps import SwapUnit
 from tests.core.floor import Floor, only
 from tests.core.test_stopout_converted import Golden
+from tests.core.test_swaps import Nights
 
 TICK = D("0.00001")
 
@@ -204,3 +208,33 @@ def test_the_first_tick_is_found_in_a_line_and_beside_one(bar: int, bent: bool) 
     assert found == (None if bar == 100 else bar + 1)
     at = outlooks.first_tick(count=100, equity=equity, is_low=lambda worth: worth <= bound, bound=bound)
     assert at == bar and len(looked) <= 40
+
+
+def next_swap(floor: Floor, account_id: str = "b1") -> tuple[int, int, D | None]:
+    (held,) = stands(floor, account_id).positions
+    return held.settles_at_us, held.nights, held.swap
+
+
+def test_what_the_next_rollover_brings_is_told_before_it_comes() -> None:
+    """On a Wednesday three nights; what is told is what is charged then, at the moment that was told."""
+    floor = Nights()
+    floor.place("b1", Side.BUY, "2")
+    floor.place("b2", Side.SELL, "1")
+    at_us = rollover_at_us(business_date=date(2023, 11, 15))
+    assert (next_swap(floor), next_swap(floor, "b2")) == ((at_us, 3, D(-42)), (at_us, 3, D(6)))
+    (long, short) = only(floor.night(), ev.SwapCharged)
+    assert (long.occurred_at_us, long.nights, long.amount, short.amount) == (at_us, 3, -42, 6)
+    assert next_swap(floor)[1:] == (1, -14), "Thursday"
+    floor.night(2)
+    assert next_swap(floor) == (rollover_at_us(business_date=date(2023, 11, 18)), 0, 0), "Saturday"
+
+
+def test_a_swap_without_rates_is_nothing_and_one_without_a_price_is_not_told() -> None:
+    plain = Floor()
+    plain.place("b1", Side.BUY, "1")
+    assert next_swap(plain)[1:] == (0, 0)
+    floor = Nights(unit=SwapUnit.PERCENT, long=D("-3.6"))
+    floor.place("b1", Side.BUY, "1")
+    assert next_swap(floor)[1:] == (3, D("-33.00"))
+    floor.desk.marks.clear()
+    assert next_swap(floor)[1:] == (3, None)

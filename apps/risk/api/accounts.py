@@ -18,6 +18,7 @@ from apps.common.asked import Asked, Time, asked, wish
 from apps.common.fields import DecimalText, ZonedTime
 from apps.common.openapi import PAGE, page_of
 from apps.common.pages import page
+from apps.common.times import moment
 from apps.risk import selectors
 from apps.trading import services as trading
 from apps.treasury import selectors as treasury
@@ -38,6 +39,24 @@ class Money(DecimalText):
         return plain(ENOUGH.quantize(value, FINE))
 
 
+class Instant(ZonedTime):
+    """UTC microseconds, shown as an RFC 3339 time."""
+
+    def to_representation(self, value: int) -> str:  # type: ignore[override]
+        """Return the time."""
+        return super().to_representation(moment(value))
+
+
+class NextSwapOut(serializers.Serializer):
+    """What the next rollover brings at prices of now, below zero: costs; of several nights on a triple day, of none on
+    a holiday. `amount` is null where a price or a rate is missing.
+    """
+
+    at = Instant(source="settles_at_us")
+    nights = serializers.IntegerField()
+    amount = Money(allow_null=True, source="swap")
+
+
 class HeldOut(serializers.Serializer):
     """An open position at the price at which it could be closed now; null where there is none."""
 
@@ -47,6 +66,7 @@ class HeldOut(serializers.Serializer):
     average_price = Money()
     close_price = Money(allow_null=True)
     floating = Money(allow_null=True)
+    next_swap = NextSwapOut(source="*")
 
 
 class CloseOut(serializers.Serializer):

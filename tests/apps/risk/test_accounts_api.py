@@ -45,6 +45,9 @@ NOW = Outlook(
             average_price=D("1.1001"),
             close_price=None,
             floating=None,
+            settles_at_us=records.AT_US,
+            nights=3,
+            swap=D("-4.500"),
         ),
     ),
     brinks=(
@@ -89,6 +92,7 @@ def test_an_account_is_shown_as_the_desk_values_it_now(alice: Api, bob: Api, ask
     assert (told["stop_out_percent"], told["stop_out_mode"], told["margin_called"]) == ("50", "smart", False)
     (held,) = told["positions"]
     assert (held["quantity"], held["close_price"], held["floating"]) == ("0.1", None, None)
+    assert held["next_swap"] == {"at": records.AT, "nights": 3, "amount": "-4.5"}
     closes = [{"position_id": "p", "quantity": "0.1", "price": "1"}]
     assert told["stop_out_at"] == [{"symbol": "EURUSD", "price": "1", "closes": closes}]
     away = alice.get("accounts/A1")
