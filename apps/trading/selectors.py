@@ -14,7 +14,7 @@ from apps.audit import selectors as audit
 from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
 from piggy.core.events import told_decision, told_verdict
 from piggy.core.orders import OrderState
-from piggy.messaging import receipts
+from piggy.messaging import receipts, withholding
 
 # The bytes of the id narrow down what has to be decoded; which order an event belongs to is then read from it.
 EVENTS_OF_ORDER = """
@@ -107,31 +107,47 @@ def order_of(*, user: Any, order_id: str) -> Order | None:
 def receipt_of(*, tenant: str, user: Any, order_id: str) -> dict[str, Any] | None:
     """Return the execution receipt of the user's own order, None alike where it is another's and where there is none.
 
-    Once the order has ended and nothing of it is outstanding, the same receipt comes for ever.
+    Figures of others than its client are withheld. Once the order has ended and nothing of it is outstanding, the same
+    receipt comes for ever.
     """
     order = order_of(user=user, order_id=order_id)
-    return None if order is None else _receipt(tenant=tenant, order=order)
+    if order is None:
+        return None
+    events, first = _events_of(order), _first_hash()
+    shown = [withholding.for_client(event=event, first_hash=first) for event in events]
+    return receipts.receipt(tenant=tenant, order_id=order_id, events=shown)
 
 
 def receipt_for_staff(*, tenant: str, order_id: str) -> dict[str, Any] | None:
-    """Return the execution receipt of any order, the same as its client's; None where there is none."""
+    """Return the whole execution receipt of any order, with what opens its client's; None where there is none."""
     order = Order.objects.filter(order_id=order_id).first()
-    return None if order is None else _receipt(tenant=tenant, order=order)
+    if order is None:
+        return None
+    events, first = _events_of(order), _first_hash()
+    sealed = [each["seq"] for each in events if withholding.for_client(event=each, first_hash=first) is not each]
+    opens = {str(seq): withholding.salt_of(first_hash=first, seq=seq) for seq in sealed}
+    return receipts.receipt(tenant=tenant, order_id=order_id, events=events, opens=opens)
 
 
-def _receipt(*, tenant: str, order: Order) -> dict[str, Any]:
+def _events_of(order: Order) -> list[dict[str, Any]]:
+    """Return an order's rows of the log, as a receipt takes them."""
     order_id = order.order_id
     with connection.cursor() as cursor:
         last_seq = max([order.last_seq, *legs_of(order_id=order_id).values_list("last_seq", flat=True)])
         cursor.execute(EVENTS_OF_ORDER, [order.seq, last_seq, order_id.encode()])
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    found = [
+    return [
         {**row, **{name: bytes(row[name]).hex() for name in ("payload", "prev_hash", "hash")}}
         for row in rows
         if receipts.unpack(bytes(row["payload"])).get("order_id") == order_id
     ]
-    return receipts.receipt(tenant=tenant, order_id=order_id, events=found)
+
+
+def _first_hash() -> bytes:
+    with connection.cursor() as cursor:
+        cursor.execute("select hash from event_log where seq = 1")
+        return bytes(cursor.fetchone()[0])
 
 
 def fills_of(*, user: Any) -> QuerySet[Fill]:

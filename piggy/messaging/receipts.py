@@ -6,6 +6,10 @@ log hashes: `manage.py log` proves any of them under a signed head.
 A receipt holds the order's events as the log holds them: header, payload (msgpack, hex) and log hash. Each entry is
 chained to the one before by SHA-256; the last link is the receipt's hash. What people read, what every LP quoted, legs,
 fills, delays and slippage in parts, is worked out from the payloads alone, here and again by whoever checks.
+
+In a client's own receipt (format 2) an event whose verdict has figures of the firm, its other clients or its venues is
+told without those, and sealed: in the place of its log hash stands the hash of that and a salt. Staff have the whole
+receipt (format 1), which opens it: `python receipts.py client.json whole.json` says whether the two agree.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+FORMAT, SEALED_FORMAT = 1, 2
 _NUMBERS = struct.Struct(">qhhqqqI")
 _HEADER = ("seq", "position", "version", "occurred_at_us", "recorded_at_us", "recorded_mono_ns")
 _TEXTS = ("command_id", "type", "principal", "request_hash")
@@ -29,13 +33,26 @@ _GUARANTEED = ("premium", "guarantee_cost")
 Event = dict[str, Any]
 
 
-def receipt(*, tenant: str, order_id: str, events: list[Event]) -> dict[str, Any]:
+def receipt(*, tenant: str, order_id: str, events: list[Event], opens: dict[str, str] | None = None) -> dict[str, Any]:
     """Return the receipt of one order; `events` are its rows of the log as this module's `_HEADER` and `_TEXTS` name
-    them, with `payload`, `prev_hash` and `hash` in hex, by rising seq."""
-    head = {"format": FORMAT, "tenant": tenant, "order_id": order_id}
+    them, with `payload`, `prev_hash` and `hash` in hex, by rising seq, or sealed. `opens` are the salts of those that
+    are sealed in its client's, by seq."""
+    is_sealed = any("seal" in event for event in events)
+    head = {"format": SEALED_FORMAT if is_sealed else FORMAT, "tenant": tenant, "order_id": order_id}
     links = _links(head, events)
     entries = [{**event, "link": link} for event, link in zip(events, links[1:], strict=True)]
-    return {**head, "entries": entries, "execution": execution(events=events), "receipt_hash": links[-1]}
+    told = {**head, "entries": entries, "execution": execution(events=events), "receipt_hash": links[-1]}
+    return {**told, "opens": opens} if opens else told
+
+
+def seal_of(*, salt: str, log_hash: str) -> str:
+    """Return what stands for a log hash (hex) where the event is not told whole; the salt has its length."""
+    return hashlib.sha256(bytes.fromhex(salt) + bytes.fromhex(log_hash)).hexdigest()
+
+
+def without_figures(*, check: Any) -> Any:
+    """Return a check of a verdict, as the log holds it, without value and limit."""
+    return {**check, "value": "", "limit": ""} if isinstance(check, dict) else [*check[:2], "", "", *check[4:]]
 
 
 def faults(*, told: dict[str, Any]) -> list[str]:
@@ -43,7 +60,12 @@ def faults(*, told: dict[str, Any]) -> list[str]:
     try:
         head = {name: told[name] for name in ("format", "tenant", "order_id")}
         events = [{key: value for key, value in entry.items() if key != "link"} for entry in told["entries"]]
-        found = [f"event {event['seq']}: its hash is not that of its content" for event in events if not _holds(event)]
+        is_sealed = head["format"] == SEALED_FORMAT
+        holds = [_is_sealed(event) if is_sealed and "seal" in event else _holds(event) for event in events]
+        named = zip(events, holds, strict=True)
+        found = [f"event {event['seq']}: its hash is not that of its content" for event, held in named if not held]
+        if head["format"] not in (FORMAT, SEALED_FORMAT):
+            found.append(f"format {head['format']} is none of this script's")
         links = _links(head, events)
         for entry, link in zip(told["entries"], links[1:], strict=True):
             if entry["link"] != link:
@@ -58,6 +80,19 @@ def faults(*, told: dict[str, Any]) -> list[str]:
             found.append("the execution told is not what the events say")
     except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, struct.error) as error:
         return [f"this is no receipt: {type(error).__name__} {error}"]
+    return found
+
+
+def unlike(*, told: dict[str, Any], whole: dict[str, Any]) -> list[str]:
+    """Return in what a client's receipt is not what the whole one says; both are without faults of their own."""
+    rows = {entry["seq"]: entry for entry in whole["entries"]}
+    found = []
+    for entry in told["entries"]:
+        row = rows.get(entry["seq"])
+        if row is None:
+            found.append(f"event {entry['seq']} is not in the whole receipt")
+        elif not (_is_same(entry, row, whole) if "seal" in entry else _bare(entry) == _bare(row)):
+            found.append(f"event {entry['seq']} is not what the whole receipt says")
     return found
 
 
@@ -185,6 +220,31 @@ def _holds(event: Event) -> bool:
     return bool(named) and hashlib.sha256(content).hexdigest() == event["hash"]
 
 
+def _is_sealed(event: Event) -> bool:
+    """Whether it is what a sealed event can be; that it is the log's only the whole receipt shows."""
+    known = {*_HEADER, *_TEXTS, "payload", "seal"} - {"recorded_mono_ns"}
+    is_seal = len(bytes.fromhex(event["seal"])) == hashlib.sha256().digest_size
+    return event.keys() == known and is_seal and bool(_decoded(event)["type"] == event["type"])
+
+
+def _is_same(entry: Event, row: Event, whole: dict[str, Any]) -> bool:
+    salt = whole.get("opens", {}).get(str(entry["seq"]))
+    told, body = _decoded(entry), _decoded(row)
+    pairs = zip(told["verdict"].pop("checks"), body["verdict"].pop("checks"), strict=True)
+    return (
+        salt is not None
+        and len(salt) == len(row["hash"])
+        and seal_of(salt=salt, log_hash=row["hash"]) == entry["seal"]
+        and all(entry[name] == row[name] for name in (*_HEADER, *_TEXTS) if name in entry)
+        and told == body
+        and all(shown in (check, without_figures(check=check)) for shown, check in pairs)
+    )
+
+
+def _bare(entry: Event) -> Event:
+    return {key: value for key, value in entry.items() if key != "link"}
+
+
 def _links(head: dict[str, Any], events: list[Event]) -> list[str]:
     links = [_digest("", head)]
     for event in events:
@@ -255,8 +315,11 @@ _SIZED |= {0xDC: (2, _array), 0xDD: (4, _array), 0xDE: (2, _map), 0xDF: (4, _map
 
 
 def main(paths: list[str]) -> int:
-    """Check receipts; say what is wrong with each. Return 0 where all are good, 3 where one is not."""
-    bad = 0
+    """Check receipts; say what is wrong with each, and with a client's where the whole one is given beside it.
+
+    Return 0 where all are good, 3 where one is not.
+    """
+    bad, good = 0, []
     for path in paths:
         try:
             told = json.loads(Path(path).read_text())
@@ -264,9 +327,28 @@ def main(paths: list[str]) -> int:
         except (OSError, ValueError) as error:
             told, found = {}, [f"this cannot be read: {error}"]
         bad += bool(found)
+        good += [] if found else [(path, told)]
+        sealed = 0 if found else sum("seal" in entry for entry in told["entries"])
         what = "; ".join(found) if found else f"good, receipt hash {told['receipt_hash']}"
-        sys.stdout.write(f"{path}: {what}\n")
-    return 3 if bad else 0
+        sys.stdout.write(f"{path}: {what}{f', figures withheld in {sealed} of its events' if sealed else ''}\n")
+    return 3 if _held_against(good) + bad else 0
+
+
+def _held_against(good: list[tuple[str, dict[str, Any]]]) -> int:
+    """Hold each client's receipt against the whole one of its order, where there is one; return how many are unlike."""
+    wholes = {(told["tenant"], told["order_id"]): told for _, told in good if told["format"] == FORMAT}
+    bad = 0
+    for path, told in good:
+        whole = wholes.get((told["tenant"], told["order_id"]))
+        if told["format"] == FORMAT or whole is None:
+            continue
+        try:
+            found = unlike(told=told, whole=whole)
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            found = [f"what opens it is unreadable: {type(error).__name__} {error}"]
+        bad += bool(found)
+        sys.stdout.write(f"{path}: {'; '.join(found) or 'what the whole receipt says'}\n")
+    return bad
 
 
 if __name__ == "__main__":

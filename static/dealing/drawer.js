@@ -95,7 +95,7 @@ const orderFile = ({ order, legs, fills, actions, controls }) => {
   return parts;
 };
 
-/** The receipt as its client has it: what each fill cost against the price at arrival, in its parts, and its hash. */
+/** The whole receipt, which opens its client's: what each fill cost against the price at arrival, in its parts, and its hash. */
 const receiptOf = (orderId, receipt) => {
   const title = el("h3", "", "Execution receipt");
   if (!receipt) return [title, el("p", "muted", "There is none: the order is not in the tables yet.")];

@@ -105,7 +105,7 @@ def order_file(request: HttpRequest, order_id: str) -> HttpResponse:
 @never_cache
 @dealers_only
 def order_receipt(request: HttpRequest, order_id: str) -> HttpResponse:
-    """The execution receipt of an order, as its client can fetch and check it."""
+    """The whole execution receipt of an order; its client's is without figures of others, and opened by this one."""
     found = trading.receipt_for_staff(tenant=request.tenant.schema_name, order_id=order_id)  # type: ignore[attr-defined]
     if found is None:
         raise Http404

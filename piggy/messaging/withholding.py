@@ -1,0 +1,56 @@
+"""What of an order's events its own client is not shown: in a verdict, the figures of firm, tenant and venues.
+
+The log's hash covers them, so an event without them cannot show that it is the log's. It is sealed instead: its firm
+has said which event of the log it is, and proves that where it must by the whole receipt. The salt is nothing that a
+client is told, for figures of few digits could else be tried until the hash is right. Whoever has the log's rows right
+before and right after, both of his own orders, still could, at a thousand times the cost: the clock is left out, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from piggy.core.verdicts import Check, told_to_client
+from piggy.messaging.receipts import Event, seal_of, without_figures
+
+# With these, who has the event before and the one after could try figures until the hashes fit.
+_HIDDEN = ("prev_hash", "hash", "recorded_mono_ns")
+
+
+def salt_of(*, first_hash: bytes, seq: int) -> str:
+    """Return what an event is sealed with (hex); the hash of a log's first event is in no order's receipt."""
+    return hashlib.sha256(b"%s\x1freceipt\x1f%d" % (first_hash, seq)).hexdigest()
+
+
+def for_client(*, event: Event, first_hash: bytes) -> Event:
+    """Return the event as its order's client is shown it: as it is, or sealed and without the figures of others."""
+    payload = _shown(bytes.fromhex(event["payload"]))
+    if payload is None:
+        return event
+    kept = {name: value for name, value in event.items() if name not in _HIDDEN}
+    seal = seal_of(salt=salt_of(first_hash=first_hash, seq=event["seq"]), log_hash=event["hash"])
+    return {**kept, "payload": payload.hex(), "seal": seal}
+
+
+def _shown(payload: bytes) -> bytes | None:
+    """Return the payload without the figures that are not shown, None where it has none."""
+    body: dict[str, Any] = msgspec.msgpack.decode(payload)
+    verdict = body.get("verdict") or {}
+    checks = verdict.get("checks", [])
+    shown = [without_figures(check=check) if _is_of_others(check) else check for check in checks]
+    if shown == checks:
+        return None
+    return msgspec.msgpack.encode({**body, "verdict": {**verdict, "checks": shown}})
+
+
+def _is_of_others(told: Any) -> bool:
+    """Whether a check, as the log holds it, by names in its first version, has figures that are not shown.
+
+    One that passed by itself tells the account's own, whatever else it asks (gate.all_at_most).
+    """
+    check = msgspec.convert(told, Check) if isinstance(told, list) else Check(**told)
+    is_own = check.passed and not check.text
+    return not is_own and told_to_client(checks=(check,)) != (check,)
