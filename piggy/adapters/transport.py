@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from typing import Protocol
 
 import httpx
@@ -16,6 +17,8 @@ from piggy.adapters.interface import Request, Response, Stream
 log = logging.getLogger(__name__)
 
 CALL_S_MAX = 5.0
+# Of a whole answer: each part of it may take as long as CALL_S_MAX, and there is no end to how many could come.
+ANSWER_S_MAX, ANSWER_BYTES_MAX = 20.0, 64_000_000
 OPEN_S_MAX = 5.0
 CLOSE_S_MAX = 1.0
 MESSAGE_BYTES_MAX = 8_000_000
@@ -71,15 +74,15 @@ class HttpTransport:
 
     def _once(self, request: Request) -> Response:
         try:
-            answer = self._client.request(
-                request.method, request.url, headers=request.headers, content=request.body or None
-            )
+            content = request.body or None
+            with self._client.stream(request.method, request.url, headers=request.headers, content=content) as answer:
+                text = _whole(answer)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             return Response(status=0, text=f"{type(error).__name__}: {error}", left=False)
         except httpx.HTTPError as error:
             return Response(status=0, text=f"{type(error).__name__}: {error}")
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(status=answer.status_code, text=answer.text, headers=headers)
+        return Response(status=answer.status_code, text=text, headers=headers)
 
     def open(self, *, stream: Stream) -> Channel:
         """Open a WebSocket, or an HTTP answer that never ends. Raises StreamEnded."""
@@ -93,6 +96,17 @@ class HttpTransport:
     def close(self) -> None:
         """Close kept connections."""
         self._client.close()
+
+
+def _whole(answer: httpx.Response) -> str:
+    """Return an answer's text. Raises httpx.HTTPError, also where it comes too slowly or without end."""
+    until_s, parts, size = time.monotonic() + ANSWER_S_MAX, list[bytes](), 0
+    for part in answer.iter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > ANSWER_BYTES_MAX or time.monotonic() > until_s:
+            raise httpx.ReadTimeout(f"an answer of more than {ANSWER_BYTES_MAX} bytes or {ANSWER_S_MAX:g} s")
+    return b"".join(parts).decode(answer.encoding or "utf-8", "replace")
 
 
 class SocketChannel:
