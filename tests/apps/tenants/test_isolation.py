@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import time
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from apps.common.sockets import tenant_call
+from apps.tenants.backend import base
 from apps.tenants.services import in_tenant
 from apps.users.models import User
+from piggy.messaging.context import CONTEXT_LIFE_S
 
 SCHEMAS = ("acorn", "birch")
 REQUESTS = 400
@@ -67,6 +70,34 @@ def test_a_context_survives_rollback_savepoint_and_renewal(twins: None) -> None:
         connection._renew_at_s = 0.0
         with transaction.atomic():
             assert name_of_user_1() == "canary-of-acorn"
+
+
+def test_inv_20_a_clock_put_forward_empties_no_table(twins: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was signed an hour ago by the new time PostgreSQL takes for expired: it is signed anew, not 200 s later."""
+    with in_tenant("acorn"):
+        with monkeypatch.context() as before:
+            before.setattr(base.time, "time", lambda now=time.time: now() - base.RENEW_AFTER_S)
+            assert name_of_user_1() == "canary-of-acorn"
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('piggy.tenant')")
+            _, expires_at_s, _ = cursor.fetchone()[0].split("|")
+    assert int(expires_at_s) - time.time() > CONTEXT_LIFE_S / 2
+
+
+def test_f_20_who_is_shown_nothing_hears_so_and_does_not_take_it_for_all_there_is(
+    twins: None, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """A key turned over, or clocks of two machines that differ: each table was an empty one."""
+    with monkeypatch.context() as slow, in_tenant("acorn"):
+        slow.setattr(base.time, "time", lambda now=time.time: now() - CONTEXT_LIFE_S)
+        for _ in range(2):
+            with pytest.raises(OperationalError, match="refuses the context of acorn: another key, or clocks"):
+                name_of_user_1()
+    with in_tenant("acorn"):
+        assert name_of_user_1() == "canary-of-acorn"
+    settings.PIGGY_CONTEXT_KEY = bytes(32)
+    with in_tenant("birch"), pytest.raises(OperationalError, match="refuses the context of birch"):
+        name_of_user_1()
 
 
 def test_alternating_tenants_on_one_pooled_connection_never_mix(twins: None, one_connection: None) -> None:
