@@ -108,6 +108,8 @@ def create_tenant(
         raise UnableToCreateTenant(f"domain {unknown[0]!r} is no host name.")
     with transaction.atomic():
         connection.set_schema_to_public()
+        # What is looked for below another may be making; and a template half migrated makes a broker that stays so.
+        _take_turns()
         taken = Domain.objects.filter(domain__in=hosts.values()).values_list("domain", flat=True)
         if taken:
             raise UnableToCreateTenant(f"{', '.join(taken)} belongs to another broker.")
@@ -132,6 +134,12 @@ def create_tenant(
         # in one session takes PostgreSQL four times the processor time that it takes in a session of its own.
         connection.close()
     return tenant
+
+
+def _take_turns() -> None:
+    """Wait, until the transaction that is open ends, for whoever makes or renames a broker, or sets up the database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [setup.SETUP_LOCK])
 
 
 def _check_shard(shard: str, refused: type[Exception]) -> None:
@@ -182,6 +190,7 @@ def rename_tenant(*, schema: str, name: str = "", domains: Sequence[str] = ()) -
         raise UnableToRenameTenant(f"Not a host name: {domains[wanted.index('')]!r}.")
     with transaction.atomic():
         connection.set_schema_to_public()
+        _take_turns()
         known = Tenant.objects.select_for_update().exclude(schema_name=settings.TENANT_TEMPLATE_SCHEMA)
         tenant = known.filter(schema_name=schema).first()
         if tenant is None:
@@ -212,6 +221,11 @@ def require_suspended(*, schema: str) -> None:
 def is_being_removed(*, schema: str) -> bool:
     """Return whether a broker was switched off to be removed; nothing is written to its log any more."""
     return Tenant.objects.filter(schema_name=schema, shard=shards.NOBODYS).exists()
+
+
+def is_removed(*, schema: str) -> bool:
+    """Return whether a broker's schema was dropped; no other ever has its name. Needs the owner's connection."""
+    return removal.was_dropped(schema=schema)
 
 
 def is_gone(*, schema: str) -> bool:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
 from apps.tenants import selectors, services
+from apps.tenants.backend import setup
 from apps.tenants.models import Domain, Tenant
 
+ROOT = Path(__file__).resolve().parents[3]
 NEW = ("tenant", "create")
 
 
@@ -52,6 +60,40 @@ def test_it_is_refused_by_name_and_limit_and_nothing_is_made(
         call_command(*asked, stdout=StringIO())
     assert says in str(refused.value) and refused.value.returncode == code
     assert (owner_sql(schemas), Tenant.objects.count(), Domain.objects.count()) == before
+
+
+WAITS = "select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = %s"
+TAKEN = """
+insert into public.tenants_domain (domain, tenant_id, is_primary)
+select 'elm.localhost', id, false from public.tenants_tenant where schema_name = 'acorn'
+"""
+
+
+@pytest.mark.parametrize("asked", [(*NEW, "elm"), ("tenant", "rename", "birch")])
+def test_t_22_two_who_ask_for_the_same_at_once_take_turns_and_the_second_hears_why(
+    acorn: Any, birch: Any, owner_sql: Callable[..., list[Any]], asked: tuple[str, ...]
+) -> None:
+    """Nor is a broker made of a template that is being migrated: set-up holds the same lock."""
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as other:
+        other.execute("select pg_advisory_lock(%s)", [setup.SETUP_LOCK])
+        other.execute(TAKEN)
+        command = [sys.executable, "manage.py", *asked, "--domain", "elm.localhost"]
+        second = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        try:
+            until_s = time.monotonic() + 240
+            while owner_sql(WAITS, [setup.SETUP_LOCK]) == [(0,)]:
+                assert second.poll() is None and time.monotonic() < until_s, "it waits for nobody"
+                time.sleep(0.05)
+            other.commit()
+            other.execute("select pg_advisory_unlock(%s)", [setup.SETUP_LOCK])
+            _, said = second.communicate(timeout=240)
+        finally:
+            second.kill()
+            second.wait()
+            owner_sql("delete from public.tenants_domain where domain = 'elm.localhost'")
+            selectors.forget_hosts()
+    assert (second.returncode, said) == (1, "CommandError: elm.localhost belongs to another broker.\n")
+    assert owner_sql("select count(*) from pg_namespace where nspname = 'elm'") == [(0,)]
 
 
 def test_the_broker_that_is_named_is_the_only_one_whatever_its_shard(acorn: Any) -> None:
