@@ -26,11 +26,16 @@ def remove(*, schema: str, folder: Path, by: str, reason: str, at: datetime, wai
     """Remove a suspended broker without positions and working orders; returns how many tables `folder` has of it.
 
     The folder is new, and is what the law may ask for: every table but what is made of others, with the event log and
-    its signed heads, and the broker's files. Only then keys, files and schema go. What fails may be asked for again,
-    with another folder. Needs the owner's connection. Raises UnableToRemoveTenant, OSError, redis.RedisError.
+    its signed heads, and the broker's files. Once all of it is on the disk the schema goes, then files and keys: a
+    removal that fails before may be asked for again with another folder, which has all too. One that fails after that
+    is finished by asking again; it returns 0, the first folder has the records. Needs the owner's connection. Raises
+    UnableToRemoveTenant, OSError, redis.RedisError.
     """
     if not (by.strip() and reason.strip()):
         raise UnableToRemoveTenant("Say who removes it, and why: its records keep both.")
+    if tenants.is_removed(schema=schema):
+        _take_away(schema)
+        return 0
     tenants.require_suspended(schema=schema)
     # Of one whose removal was begun the tables may be behind for ever: nobody projects it any more.
     if not tenants.is_being_removed(schema=schema):
@@ -41,17 +46,47 @@ def remove(*, schema: str, folder: Path, by: str, reason: str, at: datetime, wai
     tenants.switch_off(schema=schema)
     time.sleep(wait_s)
     tables = tenants.archive_tenant(schema=schema, folder=folder)
-    home = Path(settings.PIGGY_HOME)
-    media = Path(settings.MEDIA_ROOT) / schema
-    if media.exists():
-        shutil.copytree(media, folder / "files")
+    keep_files(media=_media(schema), folder=folder)
     _tell(folder / TOLD, schema=schema, by=by, reason=reason, at=at.isoformat(), tables=tables)
-    forget(redis_url=settings.REDIS_URL, tenant=schema)
-    for gone in (media, home / "fix" / schema, home / "pnl" / f"tenant={schema}"):
-        shutil.rmtree(gone, ignore_errors=True)
-    witness.forget(home=home, tenant=schema)
+    _to_disk(folder)
     tenants.remove_tenant(schema=schema)
+    _take_away(schema)
     return len(tables)
+
+
+def keep_files(*, media: Path, folder: Path) -> None:
+    """Copy a broker's files, if it has any, into the records: on the disk, with every name. Raises OSError."""
+    if media.exists():
+        shutil.copytree(media, folder / "files", copy_function=_copy)
+    for each in (*(path for path in folder.rglob("*") if path.is_dir()), folder, folder.parent):
+        _to_disk(each)
+
+
+def _copy(source: str, target: str) -> None:
+    shutil.copy2(source, target)
+    _to_disk(Path(target))
+
+
+def _take_away(schema: str) -> None:
+    """Take away what a dropped schema leaves outside of the database. May be repeated, for nobody gets its name."""
+    home = Path(settings.PIGGY_HOME)
+    for gone in (_media(schema), home / "fix" / schema, home / "pnl" / f"tenant={schema}"):
+        if gone.exists():
+            shutil.rmtree(gone)
+    witness.forget(home=home, tenant=schema)
+    forget(redis_url=settings.REDIS_URL, tenant=schema)
+
+
+def _media(schema: str) -> Path:
+    return Path(settings.MEDIA_ROOT) / schema
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _tell(path: Path, **told: object) -> None:

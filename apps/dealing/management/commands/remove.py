@@ -38,4 +38,5 @@ class Command(BaseCommand):
             tables = services.remove(**asked, wait_s=0.0 if options["at_once"] else services.LETTING_GO_S)
         except (UnableToRemoveTenant, OSError, redis.RedisError, Error) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{schema} is removed; {tables} tables of it are kept in {folder}")
+        kept = f"{tables} tables of it are kept in {folder}" if tables else "its records were kept then"
+        self.stdout.write(f"{schema} {'is removed' if tables else 'was removed before'}; {kept}")
