@@ -24,7 +24,7 @@ def write(*, path: Path, values: Mapping[str, str]) -> None:
 
 
 def replace(*, path: Path, text: str) -> None:
-    """Write a private file in one step."""
+    """Write a private file in one step; when it returns, a power cut leaves the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f"{path.name}.{os.getpid()}.part")
     half.unlink(missing_ok=True)
@@ -33,6 +33,12 @@ def replace(*, path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     half.replace(path)
+    # Without this the name may be the old file's after a power cut: secrets sealed meanwhile would open with no key.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 PASSWORD_BYTES = 32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,21 @@ def test_keys_are_made_once_and_private(home: Path) -> None:
     for name in ("secrets.env", "keks.json"):
         assert (home / name).stat().st_mode & 0o777 == 0o600
     assert {path.name for path in home.iterdir()} == {"secrets.env", "keks.json"}, "no password of an LP in the clear"
+
+
+def test_f_05_a_key_outlives_a_power_cut_from_the_moment_that_it_is_given_out(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sealed meanwhile, in a database on another disk, would open with no key."""
+    sync, synced = os.fsync, list[tuple[bool, bool]]()
+
+    def noted(handle: int) -> None:
+        synced.append((stat.S_ISDIR(os.fstat(handle).st_mode), (home / "keks.json").exists()))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    environment.key_file(place=home)
+    assert synced == [(False, False), (True, True)], "the text first, then its name"
 
 
 def test_an_installation_with_keys_of_its_own_is_given_no_other(home: Path) -> None:
