@@ -112,9 +112,15 @@ def people_of(session_keys: set[str]) -> dict[str, tuple[Any, bool]]:
     people: dict[str, tuple[Any, bool]] = {}
     for key, session in known.items():
         user, device = users.get(pks[key]), devices.get(session.get(DEVICE_ID_SESSION_KEY) or "")
-        if user and constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+        if user and _has_password_of(user, session.get(HASH_SESSION_KEY, "")):
             people[key] = user, device is not None and device.user_id == user.pk
     return people
+
+
+def _has_password_of(user: Any, told: str) -> bool:
+    """Whether the session began with the password that the user has, under this secret key or one before it."""
+    hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return any(constant_time_compare(told, each) for each in hashes)
 
 
 def _is_signed_in(session: dict[str, Any]) -> bool:

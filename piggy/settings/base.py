@@ -28,6 +28,8 @@ PIGGY_ASGI = ENV.choice("PIGGY_ASGI", among=("daphne", "uvicorn"), default="uvic
 PIGGY_CONTEXT_KEY = ENV.key("PIGGY_CONTEXT_KEY")
 PIGGY_SIGNAL_KEY = ENV.key("PIGGY_SIGNAL_KEY")
 SECRET_KEY = ENV.secret("PIGGY_SECRET_KEY", characters_min=32)
+# What was signed before the key was turned over stays good for as long as the old one stands here (E-10).
+SECRET_KEY_FALLBACKS = ENV.secrets("PIGGY_SECRET_KEY_FALLBACKS", characters_min=32)
 REDIS_URL = ENV.text("REDIS_URL")
 
 DEBUG = False

@@ -64,6 +64,15 @@ class Environment:
             raise ImproperlyConfigured(f"{name} must be at least {characters_min} characters; it is {len(value)}.")
         return value
 
+    def secrets(self, name: str, *, characters_min: int) -> list[str]:
+        """Return secret texts that commas divide, none where it is not set; no value is ever shown."""
+        values = [value for value in self._values.get(name, "").split(",") if value]
+        if short := [len(value) for value in values if len(value) < characters_min]:
+            raise ImproperlyConfigured(
+                f"Each of {name} must be at least {characters_min} characters; one is {short[0]}."
+            )
+        return values
+
     def certificate(self, chain: str, key: str) -> tuple[str, str] | None:
         """Return the files of a certificate chain and its key, None where neither is named."""
         found = [(name, self._values.get(name, "")) for name in (chain, key)]

@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 from channels.testing import WebsocketCommunicator
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signing import BadSignature
 from django.test import Client
 
+from apps.common import names
 from apps.common.sockets import TenantSockets
 from apps.tenants import selectors
 from apps.users import services as users
+from piggy.settings.readers import Environment
 
 PASSWORD = "a long enough password"
 OTP_KEY = "3132333435363738393031323334353637383930"
@@ -184,3 +188,44 @@ def test_a_socket_knows_its_person_at_their_own_broker_only(dealer: Any) -> None
     assert abroad is not None
     assert abroad["user"].is_anonymous
     assert not abroad["is_verified"]
+
+
+def test_e_10_a_secret_key_is_turned_over_and_who_is_logged_in_stays_so(dealer: Any, settings: Any) -> None:
+    """On pages and at sockets, for as long as the old key is among those of before."""
+    from asgiref.sync import async_to_sync
+
+    browser, old = login("dealer@acorn", "acorn"), settings.SECRET_KEY
+    before = browser.cookies["sessionid"].value
+    link = names.signed(tenant="acorn", purpose="statement", value=1)
+
+    def opened() -> int:
+        found: int = names.unsigned(tenant="acorn", purpose="statement", text=link, seconds_max=60)
+        return found
+
+    def at_socket(session: str) -> str:
+        asked = {"host": "acorn.localhost", "origin": "http://acorn.localhost", "cookie": f"sessionid={session}"}
+        found = async_to_sync(knock)(**asked)
+        assert found is not None
+        return str(found["user"].username)
+
+    def page() -> int:
+        return int(browser.get("/admin/", headers={"host": "acorn.localhost"}).status_code)
+
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another" * 8, [old]
+    assert (at_socket(before), opened()) == ("dealer@acorn", 1)
+    settings.SECRET_KEY_FALLBACKS = []
+    assert at_socket(before) == ""
+    with pytest.raises(BadSignature):
+        opened()
+    settings.SECRET_KEY_FALLBACKS = [old]
+    assert page() == 200
+    # Whoever came meanwhile has a session under the new key.
+    settings.SECRET_KEY_FALLBACKS = []
+    assert (page(), at_socket(browser.cookies["sessionid"].value)) == (200, "dealer@acorn")
+
+
+def test_e_10_a_key_of_before_that_is_too_short_stops_the_start_and_is_not_shown() -> None:
+    assert Environment({}).secrets("OLD", characters_min=32) == []
+    assert Environment({"OLD": f"{'a' * 32},{'b' * 40},"}).secrets("OLD", characters_min=32) == ["a" * 32, "b" * 40]
+    with pytest.raises(ImproperlyConfigured, match=r"Each of OLD must be at least 32 characters; one is 5\.$"):
+        Environment({"OLD": f"{'a' * 32},short"}).secrets("OLD", characters_min=32)
