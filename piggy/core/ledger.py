@@ -6,7 +6,8 @@ balance is minus the sum of the postings on their account. Amounts stay exact to
 What an LP owes is what its executions made (venue_books.py). Between that and what clients and hedges made of them
 stands PASSED_DEALING: nothing of it is left once all are flat, but what the house won or lost by what it did not pass
 on as it was dealt, as a bust, a correction or a limit that a client kept. An LP's account closes when what is dealt
-there does, a client's when his does, so until then the two may differ.
+there does, a client's when his does, so until then the two may differ. A position of both books has one average price
+and a bust restates all of it against the book of what it takes back: exact is then the sum of both books' accounts.
 """
 
 from __future__ import annotations
