@@ -54,7 +54,8 @@ class OrderFillBusted(Event, frozen=True, kw_only=True):
     fill. `by` is whoever took it back, '' where a venue did; then margin and news fields and `filled_at_us` are the
     fill's own, and `batch` links busts. The fill had booked `own_realised` and stood in the place of event `place_seq`
     of `place_at_us`, its own or that of the first it corrects; `replaced` lots are dealt anew there. None and 0 in
-    events of before these were told: such a bust moved no swaps. `venue_booked` is as in OrderFilled.
+    events of before these were told: such a bust moved no swaps. `venue_booked` is as in OrderFilled. `ahead` are the
+    fill's own (`lots_ahead`).
     """
 
     order_id: str
@@ -95,6 +96,7 @@ class OrderFillBusted(Event, frozen=True, kw_only=True):
     place_at_us: int = 0
     replaced: Decimal = ZERO
     venue_booked: bool = False
+    ahead: Decimal = ZERO
 
     @property
     def undone(self) -> Decimal:

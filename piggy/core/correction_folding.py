@@ -52,6 +52,7 @@ def _order_fill_busted(state: State, event: OrderFillBusted, recorded: Recorded)
     if event.book == "A" and not event.venue_booked:
         take_settled(books=state.venue_books, event=event, currency=currency)
     _uncount_turnover(state, client, at_us)
+    order.ahead += event.ahead
     restate_position(state=state, event=event, client=client, now_us=recorded.recorded_at_us)
     if order.state is OrderState.FILLED:
         # It is over all the same: what a venue takes back later is not asked for again.

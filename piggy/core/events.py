@@ -216,6 +216,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     `turnover` is what the account had dealt before it in that month, where its commission goes by that.
     `venue_booked`: of the A book, what its LP owes is booked with the LP's own executions (venue_books.py).
     One that is dealt anew stands in the place of event `place_seq`, of `place_at_us`, as if it had been dealt then.
+    `ahead` are lots by which the B book of an order that turns round is ahead of its A book, or is given back.
     """
 
     order_id: str
@@ -256,6 +257,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     place_at_us: int = 0
     venue_booked: bool = False
     turnover: Decimal | None = None
+    ahead: Decimal = ZERO
 
 
 class OrderAmended(Event, frozen=True, kw_only=True):

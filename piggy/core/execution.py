@@ -22,7 +22,7 @@ from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
 from piggy.core.nights import Nights
 from piggy.core.orders import EXPIRY, OrderTerms
-from piggy.core.positions import COST_STEP, Fold, Life, Position, filled, kept_lots, netted_id
+from piggy.core.positions import COST_STEP, Fold, Life, Position, filled, kept_lots, lots_ahead, netted_id
 from piggy.core.pricing import commission_plan
 from piggy.core.rollover import is_counted
 from piggy.core.routing import Leg
@@ -43,18 +43,15 @@ class Execution:
     def __init__(self, *, moment: Moment) -> None:
         self.moment = moment
         self.events: list[ev.AnyEvent] = []
-        self._filled: dict[str, Decimal] = {}
-        self._fills: dict[str, int] = {}
-        self._routed: dict[str, Decimal] = {}
-        self._came_back: dict[str, Decimal] = {}
+        self._filled, self._routed = dict[str, Decimal](), dict[str, Decimal]()
+        self._came_back, self._ahead = dict[str, Decimal](), dict[str, Decimal]()
         self._reduced: dict[str, Decimal] = {}
         self._cancelled: set[str] = set()
-        self._orders: dict[str, Order] = {}
+        self._orders, self._fills = dict[str, Order](), dict[str, int]()
         self._positions: dict[str, Position | None] = {}
         self._lives: dict[str, Life | None] = {}
-        self._balances: dict[str, Decimal] = {}
         self._charges: dict[str, Charge] = {}
-        self._turnover: dict[str, Decimal] = {}
+        self._balances, self._turnover = dict[str, Decimal](), dict[str, Decimal]()
         self.sent_to, self.called, self.ending, self._created = dict[str, int](), set[str](), set[str](), 0
         self.nights, self.kept = dict[str, Nights](), dict[str, Decimal]()
 
@@ -168,9 +165,10 @@ class Execution:
         position_id = position_id_of(account=account, order=order)
         margin, _ = moment.margins.of(state=moment.state, account=account, instrument=instrument)
         news = self._news(account=account, terms=terms, quantity=quantity)
+        ahead = self._ahead_by(order=order, position=self.position(position_id), quantity=quantity, book=book)
         fold = self._folded(
             position_id=position_id, terms=terms, quantity=quantity, price=price, book=book, margin=margin, news=news,
-            at_us=place.at_us or moment.now_us,
+            at_us=place.at_us or moment.now_us, ahead=ahead,
         )  # fmt: skip
         exchange = self._exchange(source=instrument.quote, account=account, gain=fold.realised_quote > 0)
         rate = exchange.rate
@@ -200,7 +198,7 @@ class Execution:
             news_lots=news.lots, news_percent=news.percent, news_until_us=news.until_us,
             cl_ord_id=dealt[0], venue_fill_id=dealt[1], maker=maker, place_seq=place.seq, place_at_us=place.at_us,
             premium=given.premium, guarantee_cost=given.cost, written_off=short, turnover=turnover,
-            venue_booked=book == "A",
+            venue_booked=book == "A", ahead=ahead,
         ))  # fmt: skip
         self.write_off(account_id=account.account_id, amount=short)
 
@@ -215,20 +213,14 @@ class Execution:
         margin: MarginTerms,
         news: News,
         at_us: int,
+        ahead: Decimal,
     ) -> Fold:
         """Return what a fill does to its position."""
         return filled(
-            position=self.position(position_id),
-            side=terms.side,
-            quantity=quantity,
-            price=price,
+            position=self.position(position_id), side=terms.side, quantity=quantity, price=price,
             contract_size=self.moment.instrument(terms.symbol).contract_size,
-            account_id=terms.account_id,
-            symbol=terms.symbol,
-            position_id=position_id,
-            book=book,
-            at_us=at_us,
-            margin_percent=margin.percent,
+            account_id=terms.account_id, symbol=terms.symbol, position_id=position_id, book=book, ahead=ahead,
+            at_us=at_us, margin_percent=margin.percent,
             news_lots=news.lots, news_percent=news.percent, news_until_us=news.until_us,
         )  # fmt: skip
 
@@ -305,11 +297,22 @@ class Execution:
         self.kept[symbol] = self.kept.get(symbol, ZERO) + more
         self._positions[position_id] = position
 
+    def owed(self, order: Order) -> Decimal:
+        """Return the lots that the legs of `order` are to open for the B book (`positions.lots_ahead`)."""
+        return order.ahead + self._ahead.get(order.order_id, ZERO)
+
+    def _ahead_by(self, *, order: Order, position: Position | None, quantity: Decimal, book: str) -> Decimal:
+        owed, side = self.owed(order), order.terms.side
+        ahead = lots_ahead(position=position, side=side, quantity=quantity, book=book, owed=owed)
+        self._ahead[order.order_id] = owed - order.ahead + (ahead if book == "B" else -ahead)
+        return ahead
+
     def take_back(self, *, order: Order, event: OrderFillBusted, life: Life, turned: Decimal) -> None:
         """Undo a client's fill: lots, position (whose `life` it leaves), money, what it `turned` over this month."""
         self._orders[order.order_id] = order
         self._filled[order.order_id] = self._filled.get(order.order_id, ZERO) - event.quantity
         self._hold(event.position_id, event.symbol, event.position)
+        self._ahead[order.order_id] = self._ahead.get(order.order_id, ZERO) + event.ahead
         self._lives[event.position_id] = life
         self._turnover[event.account_id] = self._turnover.get(event.account_id, ZERO) - turned
         before = self.charged(order)

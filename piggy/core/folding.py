@@ -264,6 +264,7 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     order.filled += event.quantity
     order.notional += event.quantity * event.price
     order.fills, order.misses = order.fills + 1, 0
+    order.ahead += event.ahead if event.book == "B" else -event.ahead
     if event.maker:
         known = state.crossed_at.get(event.symbol)
         state.crossed_at[event.symbol] = CrossedAt(last=event.price, static=known.static if known else event.price)
@@ -306,9 +307,7 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
 def _refresh_iceberg(state: State, order: Order, event: ev.OrderFilled, recorded: Recorded) -> None:
     """Show the next slice at the back of the queue once the one in sight is gone."""
     display = order.terms.display_quantity
-    if display is None or not order.rests:
-        return
-    if not event.maker:
+    if display is None or not order.rests or not event.maker:
         return  # What it took itself was never in sight.
     order.shown -= event.quantity
     if order.shown <= 0:

@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.bookbuild import BuiltSide, Levels
-from piggy.core.execution import Execution
+from piggy.core.execution import Execution, position_id_of
 from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
@@ -90,6 +90,27 @@ def once_crossed(
         ).position
     net = moment.state.exposure[terms.symbol].b_net + execution.kept.get(terms.symbol, ZERO)
     return rest, net + kept_lots(position=rest) - kept_lots(position=position)
+
+
+def at_venues(*, order: Order, position: Position | None, execution: Execution) -> tuple[Decimal, Decimal]:
+    """Return the lots of an order's position that venues are closing, and those that they are opening for it to close.
+
+    Both are the A book's. A second close that still counted in A what is on its way out would send it twice; one that
+    took for new what is on its way in would keep a close of what was passed on.
+    """
+    moment, terms = execution.moment, order.terms
+    account, orders = moment.account(terms.account_id), moment.state.orders
+    wanted, net, owed = position_id_of(account=account, order=order), ZERO, ZERO
+    for order_id in moment.state.open_orders.get(terms.account_id, ()):
+        other = orders[order_id]
+        if other.terms.symbol == terms.symbol and position_id_of(account=account, order=other) == wanted:
+            sent = execution.sent(other)
+            net += sent if other.terms.side is terms.side else -sent
+            owed += ZERO if other.terms.side is terms.side else execution.owed(other)
+    if net >= 0:
+        return net, ZERO
+    held = position.lots if position is not None and position.side is terms.side else ZERO
+    return ZERO, max(ZERO, -net - held - owed)
 
 
 def _parted(*, levels: Levels, lots: Decimal) -> tuple[Levels, Levels]:

@@ -44,6 +44,7 @@ def move_position(*, state: State, event: ev.OrderFilled, at_us: int, seq: int, 
         news_lots=event.news_lots,
         news_percent=event.news_percent,
         news_until_us=event.news_until_us,
+        ahead=event.ahead,
     ).position
     life = state.lives.get(event.position_id)
     if life is None:
@@ -164,6 +165,7 @@ def fill_of(*, event: Dealing, at_us: int, seq: int) -> Fill:
         news_until_us=event.news_until_us,
         rate=event.conversion_rate,
         seq=seq,
+        ahead=event.ahead if isinstance(event, ev.OrderFilled) else ZERO,
     )
 
 

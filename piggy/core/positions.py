@@ -100,7 +100,8 @@ NOTHING = Booked(ZERO, ZERO)
 class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One fill as a history keeps it, so that a bust or a correction can be folded anew.
 
-    What it realised was booked at `rate`, account currency per quote currency, by event `seq` of the log.
+    What it realised was booked at `rate`, account currency per quote currency, by event `seq` of the log. What is
+    `ahead` is said at `lots_ahead`.
     """
 
     fill_id: str
@@ -115,6 +116,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     news_until_us: int = 0
     rate: Decimal = Decimal(1)
     seq: int = 0
+    ahead: Decimal = ZERO
 
 
 class Names(NamedTuple):
@@ -166,17 +168,19 @@ def filled(
     news_lots: Decimal = ZERO,
     news_percent: Decimal = ZERO,
     news_until_us: int = 0,
+    ahead: Decimal = ZERO,
 ) -> Fold:
     """Return the position after a fill of `quantity` lots at `price`; a larger opposite fill closes and reverses.
 
     Names, `book`, `margin_percent` and the news fields belong to what the fill opens (of the opened lots, `news_lots`
-    are new net volume in a news window). Raises UnableToFoldFill for numbers that no fill can have.
+    are new net volume in a news window; of what a venue opens, lots that are `ahead` are the B book's). Raises
+    UnableToFoldFill for numbers that no fill can have.
     """
     if not (quantity.is_finite() and price.is_finite() and quantity > 0):
         raise UnableToFoldFill(f"{quantity} lots at {price}")
     if position is None or (position.quantity > 0) is (side is _BUY):
         base = position or _empty(account_id=account_id, symbol=symbol, position_id=position_id, at_us=at_us)
-        grown = _grown(base, side.sign * quantity, price, book, margin_percent)
+        grown = _grown(base, side.sign * quantity, price, book, margin_percent, ahead)
         return Fold(_taxed(grown, min(news_lots, quantity), news_percent, news_until_us), ZERO, ZERO, quantity)
     lots = abs(position.quantity)
     closed = min(quantity, lots)
@@ -194,7 +198,7 @@ def filled(
         position_id=position_id or position.position_id,
         at_us=at_us,
     )
-    reversed_ = _grown(base, side.sign * opened, price, book, margin_percent)
+    reversed_ = _grown(base, side.sign * opened, price, book, margin_percent, ahead)
     return Fold(_taxed(reversed_, min(news_lots, opened), news_percent, news_until_us), realised, closed, opened)
 
 
@@ -294,7 +298,28 @@ def stepped(position: Position | None, fill: Fill, contract_size: Decimal, names
         news_lots=fill.news_lots,
         news_percent=fill.news_percent,
         news_until_us=fill.news_until_us,
+        ahead=fill.ahead,
     )
+
+
+def lots_ahead(*, position: Position | None, side: Side, quantity: Decimal, book: str, owed: Decimal) -> Decimal:
+    """Return by how much a fill of `position` is ahead of its order's other book.
+
+    An order that turns a mixed position round is kept in part at once, before venues have closed the rest. Of what is
+    kept those are the A book's lots that it closes; of what a venue deals the lots that it opens for the B book
+    in return, out of what the order still has `owed`. So each book has what was dealt in it once all is done.
+    """
+    if book == "A":
+        return min(owed, opening_lots(position=position, side=side, quantity=quantity))
+    if book != "B" or position is None or position.side is side:
+        return ZERO
+    return min(position.a_lots, max(ZERO, min(quantity, position.lots) - position.b_lots))
+
+
+def ahead_in(*, life: Life | None, fill_id: str) -> Decimal:
+    """Return the lots that a venue's fill opened for the B book, as its position's present life tells."""
+    fills = life.fills if life else ()
+    return sum((fill.ahead for fill in fills if fill.fill_id == fill_id and fill.book == "A"), ZERO)
 
 
 def netted_id(*, account_id: str, symbol: str) -> str:
@@ -308,8 +333,11 @@ def _empty(*, account_id: str, symbol: str, position_id: str, at_us: int) -> Pos
     )
 
 
-def _grown(position: Position, signed: Decimal, price: Decimal, book: str, margin_percent: Decimal) -> Position:
+def _grown(
+    position: Position, signed: Decimal, price: Decimal, book: str, margin_percent: Decimal, ahead: Decimal
+) -> Position:
     lots = abs(signed)
+    kept = min(ahead, lots) if book == "A" else ZERO
     return Position(
         account_id=position.account_id,
         symbol=position.symbol,
@@ -318,9 +346,9 @@ def _grown(position: Position, signed: Decimal, price: Decimal, book: str, margi
         cost=position.cost + signed * price,
         realised_quote=position.realised_quote,
         opened_at_us=position.opened_at_us,
-        a_lots=position.a_lots + lots if book == "A" else position.a_lots,
+        a_lots=position.a_lots + lots - kept if book == "A" else position.a_lots,
         cross_lots=position.cross_lots + lots if book == "CROSS" else position.cross_lots,
-        b_lots=position.b_lots if book in ("A", "CROSS") else position.b_lots + lots,
+        b_lots=position.b_lots + kept if book in ("A", "CROSS") else position.b_lots + lots,
         rate_weight=position.rate_weight + lots * margin_percent,
         news_lots=position.news_lots,
         news_percent=position.news_percent,

@@ -43,3 +43,12 @@ def told(*, order: Order) -> str:
     who = "refused by " + ", ".join(sorted(order.refused_by)) if order.refused_by else "venues had nothing left of it"
     seconds = pause_us(misses=order.misses) // 1_000_000
     return f"{who}, {order.misses} times in a row: it rests, and venues are asked again after {seconds} s"
+
+
+def nothing_left(*, order: Order) -> str:
+    """Return what the client reads of an order that may not rest, and of which nothing more can be dealt."""
+    if order.terms.time_in_force is TimeInForce.FOK:
+        return "fill or kill: the whole could not be filled at once"
+    if order.rests:
+        return "immediate or cancel: nothing left inside the limit"
+    return "no liquidity left inside the price protection"

@@ -47,6 +47,8 @@ def split(
     position: Position | None,
     b_net_lots: Decimal = ZERO,
     came_back: Decimal = ZERO,
+    going: Decimal = ZERO,
+    coming: Decimal = ZERO,
 ) -> tuple[Decimal, Decimal, str]:
     """Return the lots for the A and the B book and why; they add up to `quantity` exactly, by the largest remainder
     (INV-21).
@@ -54,7 +56,9 @@ def split(
     A close follows the book of its open: what `quantity` takes off a position goes back where those lots came from,
     and only the rest is new flow that `treatment` decides. New B lots that would push the B book past the rule's limit
     overflow to A; `b_net_lots` is the clients' signed net in the B book. Of a cross A's lots find no venue.
-    Lots that `came_back` from venues are A's already: a reject would else make the B book's share larger.
+    Lots that `came_back` from venues are A's already: a reject would else make the B book's share larger. So are those
+    that meet what venues are dealing: `going` are lots of the position that they are closing, `coming` those that they
+    are opening for it, and that there will be to close.
     """
     if instrument.cross is not None:
         return _split_cross(treatment, instrument, quantity, side, position, b_net_lots)
@@ -63,19 +67,21 @@ def split(
         held = position.a_lots + position.b_lots
         closing = min(quantity, held)
     if position is not None and closing:
-        share = _nearest(closing * position.a_lots / held, closing, instrument)
-        a_closing = max(closing - position.b_lots, min(share, position.a_lots))
+        a_closing = _closed_at_venues(position, closing, going, came_back, instrument)
     opening = quantity - closing
     # Nothing, to the digits of a step: what comes of it is written with them.
     again = ZERO % instrument.lot_step
     if came_back:
         again = on_step(lots=min(opening, max(ZERO, came_back - a_closing)), instrument=instrument)
-    fresh = opening - again
+    met = on_step(lots=min(opening - again, coming), instrument=instrument)
+    fresh = opening - again - met
     share = fresh if treatment.book_mode is _A else fresh * treatment.a_percent / HUNDRED
-    a_opening = again + _nearest(share, fresh, instrument)
+    a_opening = again + met + _nearest(share, fresh, instrument)
     why = _why(treatment=treatment, closing=closing, opening=opening)
     if again:
         why = f"{why}; {again} came back from venues and stay A's"
+    if met:
+        why = f"{why}; {met} close what venues are dealing, and are A's"
     if treatment.b_net_max_lots is not None and opening > a_opening:
         # What is closed of the B book moves its net the same way as what is opened in it.
         room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots - (closing - a_closing))
@@ -320,6 +326,23 @@ def _split_cross(
     left = opening - kept
     says = f"{left} lots that may not be kept are not filled" if left else "all of it is kept"
     return left, closing + kept, f"{treatment.rule.partition(':')[0]}: no venue deals a cross, {says}"
+
+
+def _closed_at_venues(
+    position: Position, closing: Decimal, going: Decimal, came_back: Decimal, instrument: Instrument
+) -> Decimal:
+    """Return A's part of a close: what came back, then its share of what each book has left but for what is `going`.
+
+    More than they have left is closing already, at venues, and what turns round there is theirs.
+    """
+    a_left, b_lots = max(ZERO, position.a_lots - going), position.b_lots
+    again = on_step(lots=min(closing, came_back, a_left), instrument=instrument)
+    a_left -= again
+    shared = min(closing - again, a_left + b_lots)
+    if not shared:
+        return closing
+    share = _nearest(shared * a_left / (a_left + b_lots), shared, instrument)
+    return closing - shared + max(shared - b_lots, min(share, a_left))
 
 
 def _nearest(share: Decimal, whole: Decimal, instrument: Instrument) -> Decimal:

@@ -36,8 +36,7 @@ from piggy.core.waiting_stops import WaitingStops
 
 _WORKING, _LIMIT = OrderState.WORKING, OrderType.LIMIT
 _BECOMES_LIMIT = (OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED)  # Once touched, where it names a limit.
-SUSPENDED_KEPT = 500  # Of the reports that fit no order; the log has those before.
-ANSWERS_KEPT = 500  # Of a venue, to tell a reject storm by.
+SUSPENDED_KEPT = ANSWERS_KEPT = 500  # Of reports that fit no order; of a venue's answers, to tell a reject storm by.
 TRAIL_BYTES = 5  # Of a seq, in the trail of an order.
 OUTCOMES_KEPT = 50  # A venue's reject rate looks at its latest answers only, so that it can recover.
 
@@ -49,7 +48,7 @@ class Order:
     `trail` are the seqs of its own events, TRAIL_BYTES each; `times_gone` counts how often it left and came back.
     `guarantee` are the terms on which its stop, or that of its exits, is guaranteed. `came_back` are lots that venues
     were sent and did not deal: wherever they go next, they stay the A book's. `misses` are the legs in a row that came
-    back with nothing done or refused, since its last fill; the last of them at `given_back_at_us`.
+    back with nothing done or refused, since its last fill; the last at `given_back_at_us`. `ahead`: see `lots_ahead`.
     """
 
     order_id: str
@@ -85,6 +84,7 @@ class Order:
     times_gone: int = 0
     guarantee: GuaranteedStops | None = None
     came_back: Decimal = ZERO
+    ahead: Decimal = ZERO
 
     @property
     def leaves(self) -> Decimal:

@@ -15,6 +15,7 @@ from piggy.core.gifts import Gifts, Move, after_moves, given, owed
 from piggy.core.money import ZERO
 from piggy.core.nights import moved, without_lots
 from piggy.core.position_folding import move_of, own_of, taken_out, worth_of
+from piggy.core.positions import ahead_in
 from piggy.core.refunds import commission_back
 from piggy.core.rollover import is_counted
 
@@ -76,6 +77,7 @@ def take_back(
         place_at_us=place.at_us,
         replaced=replaced,
         venue_booked=fill.book == "A",
+        ahead=ahead_in(life=execution.life(position_id=fill.position_id), fill_id=fill.fill_id),
     )
     if by:
         # What a venue takes back is still with the leg that dealt it; of what a person does, this is all there is.

@@ -17,7 +17,7 @@ from piggy.core.events import RoutingDecision
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.instruments import Instrument
 from piggy.core.interrupting import call, meeting_of, waits_for_auction
-from piggy.core.keeping import Keep, guaranteed_keep, keep_lots, keeps_of, once_crossed
+from piggy.core.keeping import Keep, at_venues, guaranteed_keep, keep_lots, keeps_of, once_crossed
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
@@ -25,7 +25,7 @@ from piggy.core.orders import OrderTerms, OrderType, TimeInForce
 from piggy.core.positions import Position, opening_lots
 from piggy.core.pricing import at_least_as_good, client_price, raw_limit
 from piggy.core.ranking import Ranking
-from piggy.core.retrying import ATTEMPTS_MAX, may_rest, passed_over
+from piggy.core.retrying import ATTEMPTS_MAX, may_rest, nothing_left, passed_over
 from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
 from piggy.core.standing import dealable_lots, may_deal, over_with, switched_off
@@ -110,9 +110,10 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
     left = ZERO if meeting.ends_incoming else quantity - met - meeting.reduced
     bounded = treated.b_net_max_lots is not None
     rest, b_net = once_crossed(order=order, position=position, lots=met, bounded=bounded, execution=execution)
+    going, coming = at_venues(order=order, position=position, execution=execution)
     a_lots, b_lots, why = split(
         treatment=treated, instrument=instrument, quantity=left, side=side, position=rest, b_net_lots=b_net,
-        came_back=ZERO if is_whole(terms=terms) else execution.came_back(order),
+        came_back=ZERO if is_whole(terms=terms) else execution.came_back(order), going=going, coming=coming,
     )  # fmt: skip
     way = Way(meeting=meeting, a_lots=a_lots, b_lots=b_lots, why=why if markup is not None else HIDDEN)
     opening = opening_lots(position=position, side=side, quantity=quantity)
@@ -151,9 +152,10 @@ def _guaranteed(
     Nobody meets it: what other clients bid is not its price.
     """
     moment, terms = execution.moment, order.terms
+    going, _ = at_venues(order=order, position=position, execution=execution)
     a_lots, _, why = split(
         treatment=treated, instrument=moment.instrument(terms.symbol), quantity=quantity, side=terms.side,
-        position=position,
+        position=position, going=going,
     )  # fmt: skip
     if order.attempts >= ATTEMPTS_MAX or not may_deal(order=order, execution=execution):
         a_lots = ZERO
@@ -274,7 +276,7 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
     if order.refused_by and not execution.filled(order):
         execution.cancel(order=order, outcome="rejected", reason="refused by " + ", ".join(sorted(order.refused_by)))
     else:
-        reason = PAIRED if execution.waits(order) else _nothing_left(order)
+        reason = PAIRED if execution.waits(order) else nothing_left(order=order)
         execution.cancel(order=order, outcome="cancelled", reason=reason)
 
 
@@ -390,11 +392,3 @@ def _told(*, why: str, meeting: Meeting, planned: tuple[Leg, ...]) -> str:
     if planned:
         parts.append(", ".join([f"{leg.quantity} to {leg.venue}" for leg in planned]))
     return "; ".join(parts)
-
-
-def _nothing_left(order: Order) -> str:
-    if order.terms.time_in_force is TimeInForce.FOK:
-        return "fill or kill: the whole could not be filled at once"
-    if order.rests:
-        return "immediate or cancel: nothing left inside the limit"
-    return "no liquidity left inside the price protection"
