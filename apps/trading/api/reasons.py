@@ -1,6 +1,14 @@
-"""Which field of the request a control of the gate is about; None where it is about no field."""
+"""A denial in a client's words: which field of the request a control is about, None for none, and its figures."""
 
 from __future__ import annotations
+
+from decimal import Context, Decimal, InvalidOperation
+
+from piggy.core.money import plain
+
+# A quotient has as many digits as there is room for, of which nobody reads so many; and no sum here has more.
+FINE, ENOUGH = Decimal("1E-8"), Context(prec=60)
+MICROSECONDS, MS = " us", 1_000
 
 FIELDS = {
     "P-01": "symbol",
@@ -59,3 +67,13 @@ def field_of(*, code: str, text: str, has_limit_price: bool = True) -> str | Non
     if code == "P-09":
         return "limit_price" if has_limit_price else "stop_price"
     return FIELDS.get(code)
+
+
+def figure(*, text: str) -> str | None:
+    """Return a check's value or limit as people read it: of at most eight decimals, times in ms; None for none."""
+    try:
+        if text.endswith(MICROSECONDS):
+            return f"{plain(Decimal(text.removesuffix(MICROSECONDS)) / MS)} ms"
+        return plain(ENOUGH.quantize(Decimal(text), FINE))
+    except InvalidOperation:
+        return text or None

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from apps.common.api import StrictInput
 from apps.common.fields import DecimalText, ZonedTime
-from apps.trading.api.reasons import field_of
+from apps.trading.api.reasons import field_of, figure
 from apps.trading.models import Order, Position
 from piggy.core.answers import OrderView, WhatIf
 from piggy.core.events import Check, told_to_client
@@ -245,8 +245,8 @@ def _reasons(checks: Iterable[Check], *, has_limit_price: bool) -> list[dict[str
             "code": check.code,
             "field": field_of(code=check.code, text=check.text, has_limit_price=has_limit_price),
             "message": check.text,
-            "value": check.value or None,
-            "limit": check.limit or None,
+            "value": figure(text=check.value),
+            "limit": figure(text=check.limit),
         }
         for check in told_to_client(checks=checks)
     ]

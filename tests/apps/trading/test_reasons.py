@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apps.trading.api.reasons import field_of
+from apps.trading.api.reasons import field_of, figure
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,23 @@ def test_each_control_names_its_field(code: str, text: str, field: str | None) -
 def test_a_collar_names_the_price_that_was_given() -> None:
     assert field_of(code="P-09", text="too far", has_limit_price=True) == "limit_price"
     assert field_of(code="P-09", text="too far", has_limit_price=False) == "stop_price"
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ("17.03501583248447863421199397", "17.03501583"),
+        ("542420000.00000", "542420000"),
+        ("0.00000001", "0.00000001"),
+        ("-0.50", "-0.5"),
+        ("727924 us", "727.924 ms"),
+        ("1000 ms", "1000 ms"),
+        ("reducing", "reducing"),
+        ("not known us", "not known us"),
+        ("Infinity", "Infinity"),
+        ("9" * 70, "9" * 70),
+        ("", None),
+    ],
+)
+def test_a_figure_is_as_long_as_people_read(kept: str, shown: str | None) -> None:
+    assert figure(text=kept) == shown
