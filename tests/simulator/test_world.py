@@ -1,6 +1,7 @@
 """The deterministic world: every rule of the reliability contract holds for every seed, and each guard is needed.
 
-SIM_SEEDS says how many seeds (default 200); SIM_HOURS how long trouble lasts in each.
+SIM_SEEDS says how many seeds (default 200), SIM_BUSY_SEEDS how many of a busy day (20); SIM_HOURS how long trouble
+lasts in each.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -17,7 +19,7 @@ import msgspec
 import pytest
 
 from piggy.adapters.fix.inbound import read_report
-from piggy.core import placing, venue_cancels
+from piggy.core import aftermath, placing, position_folding, venue_cancels, working
 from piggy.core.commands import RecordVenueBust, RecordVenueFill
 from piggy.core.desk import DECISIONS, Desk
 from piggy.engine import snapshot
@@ -30,8 +32,9 @@ from piggy.simulator.world.timeloop import SimulatedLoop
 from piggy.simulator.world.worker import SimulatedWorker
 
 SEEDS = int(os.environ.get("SIM_SEEDS", "200"))
+BUSY_SEEDS = int(os.environ.get("SIM_BUSY_SEEDS", "20"))
 HOURS = float(os.environ.get("SIM_HOURS", TROUBLE_S / 3_600))
-CHUNK = 20
+CHUNK, BUSY_CHUNK = 20, 5
 ROOT = Path(__file__).resolve().parents[2]
 BROKEN = [
     line.split()
@@ -54,6 +57,20 @@ def test_every_rule_holds_for_every_seed(first: int) -> None:
     lives = [live(seed=seed, hours=HOURS) for seed in range(first, min(first + CHUNK, SEEDS + 1))]
     assert sum(each.fills for each in lives) > 5 * len(lives), "LPs were really dealt with"
     assert sum(each.repeats for each in lives) > 0, "reports really came again"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1, BUSY_SEEDS + 1, BUSY_CHUNK))
+def test_every_rule_holds_on_a_busy_day(first: int) -> None:
+    """Every kind of order, dealers, hedges, busts, auctions, a rollover; each running sum is what a count says.
+
+    INV-01 to INV-05, INV-07, INV-08, INV-15, INV-16, INV-23; F-14, F-15.
+    """
+    lives = [live(seed=seed, hours=HOURS, busy=True) for seed in range(first, min(first + BUSY_CHUNK, BUSY_SEEDS + 1))]
+    done = sum((each.done for each in lives), Counter[str]())
+    wanted = ("BustFills", "CorrectFill", "CoverByHand", "FlattenPositions", "ChangePhase", "DebitAccount")
+    assert all(done[f"{name} done"] for name in wanted), done
+    assert sum(each.fills for each in lives) > 5 * len(lives), "LPs were really dealt with"
 
 
 @pytest.mark.parametrize(("seed", "hours"), BROKEN)
@@ -90,20 +107,22 @@ def test_inv_08_a_snapshot_that_is_not_what_was_written_is_found_out(monkeypatch
     assert "INV-0" in breaks_in_some_world()
 
 
-def test_the_same_seed_leaves_the_same_trace_in_another_process() -> None:
-    code = "from piggy.simulator.world.run import live; print(live(seed=5).trace)"
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_same_seed_leaves_the_same_trace_in_another_process(busy: bool) -> None:
+    code = f"from piggy.simulator.world.run import live; print(live(seed=5, busy={busy}).trace)"
     environment = {**os.environ, "PYTHONHASHSEED": "77", "TZ": "Asia/Tokyo"}
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == live(seed=5).trace
-    assert live(seed=6).trace != live(seed=5).trace
+    mine = live(seed=5, busy=busy).trace
+    assert said.stdout.strip() == mine
+    assert live(seed=6, busy=busy).trace != mine
 
 
-def breaks_in_some_world() -> str:
+def breaks_in_some_world(*, busy: bool = False) -> str:
     for seed in GUARDED:
         try:
-            live(seed=seed)
+            live(seed=seed, busy=busy)
         except (RuleBroken, LogIsBroken) as error:
             return str(error)
     raise AssertionError("nobody missed the guard")
@@ -184,6 +203,28 @@ def test_a_bust_that_is_not_carried_out_is_found_out(monkeypatch: pytest.MonkeyP
     """F-15, INV-23: what an LP took back stays in the client's position."""
     monkeypatch.setitem(DECISIONS, RecordVenueBust, lambda *, command, moment: [])
     assert "INV-04" in breaks_in_some_world()
+
+
+def test_a_pair_of_which_both_deal_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One cancels the other: not here."""
+    monkeypatch.setattr(aftermath, "_shrink_siblings", lambda **_: None)
+    assert "one cancels the other" in breaks_in_some_world(busy=True)
+
+
+def test_an_exit_that_turns_a_position_round_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working, "dealable_lots", lambda *, quantity, **_: quantity)
+    assert "reduce-only" in breaks_in_some_world(busy=True)
+
+
+def test_a_sum_that_forgets_a_position_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The crossed lots of a symbol are not counted."""
+    count = position_folding._count_exposure
+
+    def careless(exposure, position, sign):
+        count(exposure, position and msgspec.structs.replace(position, cross_lots=Decimal(0)), sign)
+
+    monkeypatch.setattr(position_folding, "_count_exposure", careless)
+    assert "every running sum" in breaks_in_some_world(busy=True)
 
 
 def test_time_jumps_to_what_is_next() -> None:

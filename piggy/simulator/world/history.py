@@ -17,11 +17,13 @@ from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.desk import Desk
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderType
+from piggy.core.orders import BRACKET, FORCED, OrderType
+from piggy.core.positions import Position
 from piggy.core.risk import terms_hash
 from piggy.core.state import Order
 from piggy.messaging.chain import Tip
 from piggy.simulator.world.checks import RuleBroken, canonical
+from piggy.simulator.world.recount import AtVenues, differences
 from piggy.simulator.world.store import Store
 
 ASK_S = 3.0
@@ -70,6 +72,8 @@ def check_history(*, log: list[Recorded]) -> None:
     by_seq = {recorded.seq: recorded.event for recorded in log}
     judged: set[str] = set()
     superseded: set[int] = set()
+    at_venues = AtVenues()
+    pairs = _Pairs()
     money: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for _, command in groupby(log, key=lambda recorded: recorded.command_id):
         kill: ev.TradingStateChanged | None = None
@@ -78,8 +82,14 @@ def check_history(*, log: list[Recorded]) -> None:
             if isinstance(event, ev.ChildOrderCreated):
                 ours = event.order_id in judged or event.order_id in desk.state.hedges
                 _require("INV-15 nothing leaves without a verdict that it passed", ours, event)
-                _require("INV-16 nothing new goes out of a killed scope", not _is_killed(desk, event), event)
+                allowed = _is_forced(desk, event) or not _is_killed(desk, event)
+                _require("INV-16 nothing new goes out of a killed scope", allowed, event)
+            held = desk.state.positions.get(getattr(event, "position_id", ""))
             desk.apply(recorded=recorded)
+            at_venues.hear(event=event)
+            if isinstance(event, ev.OrderFilled):
+                _only_reduces(event, held, desk)
+            pairs.hear(event=event, desk=desk)
             _is_judged(event, desk, judged)
             if event.supersedes:
                 _require("INV-23 corrected once", event.supersedes not in superseded, event)
@@ -92,6 +102,8 @@ def check_history(*, log: list[Recorded]) -> None:
         _require("INV-07 the ledger is the balance after every command", not wrong, (recorded.seq, wrong))
         if kill is not None:
             _reaches_all(desk, kill)
+        found = differences(state=desk.state, at_venues=at_venues)
+        _require("every running sum is its count", not found, (recorded.seq, found))
 
 
 def _reaches_all(desk: Desk, kill: ev.TradingStateChanged) -> None:
@@ -121,11 +133,52 @@ def _is_judged(event: ev.AnyEvent, desk: Desk, judged: set[str]) -> None:
         return
     if verdict is not None:
         terms = desk.state.orders[event.order_id].terms
-        if terms.type is OrderType.TRAILING_STOP:
+        if terms.type is OrderType.TRAILING_STOP and isinstance(event, ev.OrderAccepted):
             terms = msgspec.structs.replace(terms, stop_price=None)  # The desk gives it its first.
         same = verdict.terms_hash == terms_hash(terms=terms) and verdict.order_id == event.order_id
         _require("INV-15 the verdict is on exactly these terms", verdict.passed and same, event)
         judged.add(event.order_id)
+
+
+def _only_reduces(fill: ev.OrderFilled, before: Position | None, desk: Desk) -> None:
+    """What only reduces neither opens a position nor turns it round; legs that are out and fills that are put right
+    are what they were."""
+    order = desk.state.orders[fill.order_id]
+    if not order.terms.reduce_only or fill.cl_ord_id or fill.place_seq:
+        return
+    was = before.quantity if before else ZERO
+    after = desk.state.positions.get(fill.position_id)
+    now = after.quantity if after else ZERO
+    _require("reduce-only reduces", abs(now) < abs(was) and now * was >= 0, (fill, was, now))
+
+
+class _Pairs:
+    """Clients' orders under one name, of which only one ever deals. A name whose orders have all ended is free again.
+
+    The exits of an entry are not among them: they share its lots, so that what one leaves stays protected.
+    """
+
+    def __init__(self) -> None:
+        self._mates: dict[str, list[str]] = {}
+        self._dealt: set[str] = set()
+
+    def hear(self, *, event: ev.AnyEvent, desk: Desk) -> None:
+        """Raises RuleBroken where a second one deals; `event` is applied."""
+        if isinstance(event, ev.OrderAccepted) and event.terms.oco_group and event.source != BRACKET:
+            known = sorted(desk.state.oco[event.terms.account_id, event.terms.oco_group] - {event.order_id})
+            mates = self._mates[known[0]] if known else []
+            mates.append(event.order_id)
+            self._mates[event.order_id] = mates
+        elif isinstance(event, ev.OrderFilled) and event.order_id in self._mates:
+            self._dealt.add(event.order_id)
+            both = self._dealt.intersection(self._mates[event.order_id])
+            _require("one cancels the other", len(both) == 1, (both, event))
+
+
+def _is_forced(desk: Desk, leg: ev.ChildOrderCreated) -> bool:
+    """Return whether the desk closes by itself what a killed scope still holds: a kill is no reason to keep it."""
+    order = desk.state.orders.get(leg.order_id)
+    return order is not None and order.source in FORCED
 
 
 def _is_killed(desk: Desk, leg: ev.ChildOrderCreated) -> bool:
@@ -152,9 +205,12 @@ def _corrects(event: ev.AnyEvent, earlier: ev.AnyEvent) -> bool:
 
 def _book(event: ev.AnyEvent, desk: Desk, money: defaultdict[str, Decimal]) -> None:
     account = desk.state.accounts.get(getattr(event, "account_id", ""))
+    sums: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for line in ledger.postings(event=event, currency=account.currency if account else "USD"):
+        sums[line.currency] += line.amount
         if line.gl_account == ledger.CLIENT_MONEY:
             money[line.owner] -= line.amount
+    _require("every booking adds up to nothing", not any(sums.values()), event)
 
 
 def _require(rule: str, holds: bool, found: object) -> None:

@@ -46,7 +46,15 @@ class _Nowhere:
 class SimulatedLp:
     """`said` holds every report with its sequence number, for a worker that comes back to ask for what it missed."""
 
-    def __init__(self, *, config: LpConfig, tenant: str, loop: SimulatedLoop, luck: random.Random) -> None:
+    def __init__(
+        self,
+        *,
+        config: LpConfig,
+        tenant: str,
+        loop: SimulatedLoop,
+        luck: random.Random,
+        symbols: tuple[SymbolConfig, ...] = (SYMBOL,),
+    ) -> None:
         self.name = config.name
         self.truth = TruthInMemory()
         self.said: list[str] = []
@@ -59,19 +67,23 @@ class SimulatedLp:
             sender_comp_id=tenant.upper(),
             target_comp_id=config.name,
             home=Path(),
-            symbols=(SymbolMapping(symbol=SYMBOL.symbol, venue_symbol=SYMBOL.symbol, units_per_lot=UNITS),),
+            symbols=tuple(
+                SymbolMapping(symbol=each.symbol, venue_symbol=each.symbol, units_per_lot=UNITS) for each in symbols
+            ),
         )
         self._loop, self._luck = loop, luck
         self._venue = Venue(config=config, truth=self.truth)
-        self._generator = Generator(lp=config, symbols={SYMBOL.symbol: SYMBOL}, seed=luck.randrange(10**6))
+        self._symbols = {each.symbol: each for each in symbols}
+        self._generator = Generator(lp=config, symbols=self._symbols, seed=luck.randrange(10**6))
         self._due_at = 0.0
 
-    def quote(self) -> VenueQuote:
-        """Move the market by one step; resting orders may fill."""
-        book = self._generator.book(symbol=SYMBOL.symbol, at_us=self._loop.now_us)
-        for report in self._venue.quote(book):
-            self._say(report)
-        return _as_quote(self.name, book)
+    def quotes(self) -> list[VenueQuote]:
+        """Move every market by one step; resting orders may fill."""
+        books = [self._generator.book(symbol=each, at_us=self._loop.now_us) for each in self._symbols]
+        for book in books:
+            for report in self._venue.quote(book):
+                self._say(report)
+        return [_as_quote(self.name, book) for book in books]
 
     def receive(self, text: str) -> None:
         """Take what a worker sends (35=D, F, H) and answer."""
@@ -96,7 +108,7 @@ class SimulatedLp:
         order, before = self._luck.choice(dealt)
         kind = self._luck.choice(("busted", "corrected"))
         quantity = before.quantity // 2 if self._luck.random() < 0.5 else before.quantity
-        price = before.price + Decimal(self._luck.randint(-20, 20)) / 100_000
+        price = before.price + Decimal(self._luck.randint(-20, 20)).scaleb(-self._symbols[order.symbol].digits)
         if kind == "busted" or not quantity:
             kind, quantity, price = "busted", Decimal(0), Decimal(0)
         fill = self.truth.restate(order=order, fill=before, quantity=quantity, price=price, venue=self.name)

@@ -16,17 +16,20 @@ from piggy.core.market import VenueState, VenueStatus
 from piggy.messaging.chain import Row
 from piggy.messaging.identity import command_id_of
 from piggy.simulator.config import LpConfig
+from piggy.simulator.world import day
 from piggy.simulator.world.checks import RuleBroken, arrived_once, check
 from piggy.simulator.world.clients import Client
 from piggy.simulator.world.engine import SimulatedEngine
 from piggy.simulator.world.history import Auditor, check_history
-from piggy.simulator.world.lp import SimulatedLp
+from piggy.simulator.world.lp import SYMBOL, SimulatedLp
 from piggy.simulator.world.officers import Officers
 from piggy.simulator.world.opening import ACCOUNTS, LPS, opening
 from piggy.simulator.world.redis_stub import RedisStub
 from piggy.simulator.world.snapshots import Snapshots
+from piggy.simulator.world.staff import Staff
 from piggy.simulator.world.store import LogIsBroken, Store
 from piggy.simulator.world.timeloop import SimulatedClock, SimulatedLoop
+from piggy.simulator.world.traders import Trader
 from piggy.simulator.world.trouble import Trouble
 from piggy.simulator.world.worker import SimulatedWorker
 
@@ -45,7 +48,8 @@ OF_PRICES = ("MarginCalled", "MarginRestored")
 class Life:
     """What a seed led to; `trace` is the last hash of the log, the same for the same seed.
 
-    `snapshots` says how many were recovered from and how many passed over as spoilt.
+    `snapshots` says how many were recovered from and how many passed over as spoilt, `done` what the broker's people
+    asked for on a busy day and how often: "BustFills done", "ClaimOrder NOT_WITH_DEALER".
     """
 
     seed: int
@@ -58,15 +62,19 @@ class Life:
     repeats: int
     snapshots: tuple[int, int]
     trouble: Counter[str]
+    done: Counter[str]
 
 
-def live(*, seed: int, hours: float = TROUBLE_S / 3_600) -> Life:
-    """Run one world and check it. Raises RuleBroken or LogIsBroken, with the seed in the text."""
-    loop = SimulatedLoop()
+def live(*, seed: int, hours: float = TROUBLE_S / 3_600, busy: bool = False) -> Life:
+    """Run one world and check it; a `busy` one knows every kind of order and the broker's people.
+
+    Raises RuleBroken or LogIsBroken, with the seed in the text.
+    """
+    loop = SimulatedLoop(start_us=day.START_US) if busy else SimulatedLoop()
     # Logs of many small catastrophes would hide the one that matters.
     logging.disable(logging.CRITICAL)
     try:
-        return loop.run_until_complete(_World(seed=seed, loop=loop).live(trouble_s=hours * 3_600))
+        return loop.run_until_complete(_World(seed=seed, loop=loop, busy=busy).live(trouble_s=hours * 3_600))
     except (RuleBroken, LogIsBroken) as error:
         raise type(error)(f"seed {seed}: {error}") from error
     finally:
@@ -97,8 +105,9 @@ def lasting(rows: list[Row]) -> int:
 
 
 class _World:
-    def __init__(self, *, seed: int, loop: SimulatedLoop) -> None:
+    def __init__(self, *, seed: int, loop: SimulatedLoop, busy: bool) -> None:
         asyncio.set_event_loop(loop)
+        self._busy = busy
         self._seed, self._loop = seed, loop
         self._store = Store(luck=self._luck("store"))
         self._redis = RedisStub(luck=self._luck("redis"), now_us=lambda: loop.now_us)
@@ -122,6 +131,7 @@ class _World:
                 tenant=TENANT,
                 loop=loop,
                 luck=self._luck(name),
+                symbols=day.SYMBOLS if busy else (SYMBOL,),
             )
             for name in LPS
         ]
@@ -136,9 +146,25 @@ class _World:
             )
             for lp in self._lps
         ]
-        self._clients = [
-            Client(account_id=account_id, tenant=TENANT, redis=self._redis, luck=self._luck(account_id))
-            for account_id in ACCOUNTS
+        self._clients = self._traders() if busy else [self._client(account_id) for account_id in ACCOUNTS]
+        self._staff = Staff(
+            client=self._client("people"), desk=self._desk, store=self._store, luck=self._luck("people")
+        )
+
+    def _client(self, name: str) -> Client:
+        return Client(account_id=name, tenant=TENANT, redis=self._redis, luck=self._luck(name))
+
+    def _traders(self) -> list[Client]:
+        return [
+            Trader(
+                account=account,
+                desk=self._desk,
+                loop=self._loop,
+                tenant=TENANT,
+                redis=self._redis,
+                luck=self._luck(account.account_id),
+            )
+            for account in day.accounts()
         ]
 
     async def live(self, *, trouble_s: float) -> Life:
@@ -147,7 +173,7 @@ class _World:
         for worker in self._workers:
             worker.start()
         teller = Client(account_id="staff", tenant=TENANT, redis=self._redis, luck=self._luck("staff"))
-        for number, command in enumerate(opening(now_us=self._loop.now_us)):
+        for number, command in enumerate((day.opening if self._busy else opening)(now_us=self._loop.now_us)):
             await teller.ask(command_id_of("sim opening", str(number)), command)
         trouble = Trouble(
             engines=self._engines,
@@ -164,10 +190,12 @@ class _World:
         trading = [self._loop.create_task(each.trade(orders=orders, until_s=last_s)) for each in self._clients]
         officers = Officers(tenant=TENANT, redis=self._redis, luck=self._luck("officers"))
         auditor = Auditor(tenant=TENANT, store=self._store)
-        closing = self._loop.create_task(officers.watch(until_s=until_s))
+        closing = [self._loop.create_task(officers.watch(until_s=until_s))]
+        if self._busy:
+            closing.append(self._loop.create_task(self._staff.work(until_s=until_s)))
         watching = [self._loop.create_task(each) for each in (auditor.watch(), self._snapshots.watch())]
         await trouble.make(until_s=until_s)
-        await self._come_to_rest([*trading, closing])
+        await self._come_to_rest([*trading, *closing])
         for task in watching:
             await _ended(task)
         self._check()
@@ -190,6 +218,7 @@ class _World:
             repeats=sum(worker.kept.repeats for worker in self._workers),
             snapshots=(self._snapshots.used, self._snapshots.passed_over),
             trouble=trouble.met,
+            done=self._staff.done,
         )
 
     def _check(self) -> None:
@@ -254,7 +283,7 @@ class _World:
     async def _quote(self) -> None:
         while True:
             for lp, worker in zip(self._lps, self._workers, strict=True):
-                quote = lp.quote()
+                quotes = lp.quotes()
                 status = VenueStatus(
                     venue=lp.name,
                     state=VenueState.READY if worker.connected else VenueState.DOWN,
@@ -266,7 +295,8 @@ class _World:
                     if engine.loop is not None and TENANT in engine.loop.desks:
                         engine.loop.desks[TENANT].status(status=status)
                         if worker.connected:
-                            engine.loop.desks[TENANT].quote(quote=quote)
+                            for quote in quotes:
+                                engine.loop.desks[TENANT].quote(quote=quote)
             await asyncio.sleep(QUOTE_S)
 
     def _luck(self, name: str) -> random.Random:

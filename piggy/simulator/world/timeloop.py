@@ -43,14 +43,15 @@ class _Jump(selectors.BaseSelector):
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """`now_us` is UTC in the simulated world; equal seeds schedule equally, as nothing outside is ever ready."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, start_us: int = START_US) -> None:
         self._jump = _Jump()
+        self._start_us = start_us
         super().__init__(self._jump)
 
     @property
     def now_us(self) -> int:
         """Microseconds UTC."""
-        return START_US + self._jump.waited_us
+        return self._start_us + self._jump.waited_us
 
     def time(self) -> float:
         """Return seconds since the world began."""

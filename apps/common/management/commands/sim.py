@@ -15,7 +15,10 @@ SEEDS_MAX, HOURS_MAX = 1_000_000, 1_000.0
 
 
 class Command(BaseCommand):
-    help = "Simulate: sim --seed N [--hours H] [--seeds K]; the same seed gives the same trace, a broken rule exits 1."
+    help = (
+        "Simulate: sim --seed N [--hours H] [--seeds K] [--busy]; "
+        "the same seed gives the same trace, a broken rule exits 1."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,6 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--seeds", type=_seeds, default=1)
         parser.add_argument("--hours", type=_hours, default=None)
+        parser.add_argument("--busy", action="store_true", help="every kind of order, and the broker's people")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """One line a seed; broken ones are named together at the end."""
@@ -32,7 +36,7 @@ class Command(BaseCommand):
         for seed in range(options["seed"], options["seed"] + options["seeds"]):
             began_s = time.monotonic()
             try:
-                found = run.live(seed=seed, hours=hours)
+                found = run.live(seed=seed, hours=hours, busy=options["busy"])
             except (run.RuleBroken, store.LogIsBroken) as error:
                 broken.append(seed)
                 self.stdout.write(f"BROKEN {error}")

@@ -1,0 +1,168 @@
+"""Traders of a busy day: clients who ask for every kind of order, name their positions, and change their minds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from piggy.core import commands as cmd
+from piggy.core.accounts import Account, PositionMode
+from piggy.core.answers import OrderView
+from piggy.core.desk import Desk
+from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce
+from piggy.core.positions import Position
+from piggy.messaging.identity import command_id_of
+from piggy.simulator.config import SymbolConfig
+from piggy.simulator.world.clients import SIZES, STEP, Client
+from piggy.simulator.world.day import SYMBOLS
+from piggy.simulator.world.redis_stub import RedisStub
+from piggy.simulator.world.timeloop import SimulatedLoop
+
+KINDS = (
+    OrderType.MARKET,
+    OrderType.MARKET,
+    OrderType.LIMIT,
+    OrderType.LIMIT,
+    OrderType.STOP,
+    OrderType.STOP_LIMIT,
+    OrderType.TRAILING_STOP,
+    OrderType.MARKET_IF_TOUCHED,
+)
+RESTING = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY)
+AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTC)
+CLOSES, PAIRS, BRACKETS, GUARANTEED, ODD = 0.25, 0.15, 0.3, 0.2, 0.15
+AWAY_POINTS, EXIT_POINTS, LIFE_S_MAX = 25, 60, 8.0
+
+
+class Trader(Client):
+    """One account's owner, who sees the desk as its clients do: prices, positions and nothing while it is away."""
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        desk: Callable[[], Desk | None],
+        loop: SimulatedLoop,
+        tenant: str,
+        redis: RedisStub,
+        luck: random.Random,
+    ) -> None:
+        super().__init__(account_id=account.account_id, tenant=tenant, redis=redis, luck=luck)
+        self._hedges = account.position_mode is PositionMode.HEDGING
+        self._desk, self._loop = desk, loop
+        self._pair = ""
+
+    def _terms(self, number: int) -> OrderTerms:
+        luck = self._luck
+        if luck.random() < CLOSES and (position := self._position()) is not None:
+            return self._close(position, number)
+        symbol, side = luck.choice(SYMBOLS), luck.choice(tuple(Side))
+        kind = luck.choice(KINDS)
+        terms = OrderTerms(
+            account_id=self._account_id,
+            symbol=symbol.symbol,
+            side=side,
+            quantity=Decimal(luck.choice(SIZES)),
+            type=kind,
+            time_in_force=luck.choice(AT_ONCE if kind is OrderType.MARKET else RESTING),
+            stp=luck.choice(tuple(SelfTradePrevention)),
+            oco_group=self._in_a_pair(number),
+            client_order_id=f"{self._account_id}-{number}",
+        )
+        terms = self._priced(terms, symbol)
+        if terms.time_in_force is TimeInForce.GTD:
+            life_us = int(luck.uniform(0.1, LIFE_S_MAX) * 1e6)
+            terms = msgspec.structs.replace(terms, expires_at_us=self._loop.now_us + life_us)
+        if luck.random() < BRACKETS:
+            terms = self._with_exits(terms, symbol)
+        return self._odd(terms) if luck.random() < ODD else terms
+
+    def _in_a_pair(self, number: int) -> str | None:
+        if self._pair:
+            pair, self._pair = self._pair, ""
+            return pair
+        if self._luck.random() < PAIRS:
+            self._pair = f"pair {number}"
+            return self._pair
+        return None
+
+    def _priced(self, terms: OrderTerms, symbol: SymbolConfig) -> OrderTerms:
+        """Put prices around the market, on either side of it."""
+        kind, mid, luck = terms.type, self._mid(symbol), self._luck
+
+        def near(points: int = AWAY_POINTS) -> Decimal:
+            return mid + Decimal(luck.randint(-points, points)).scaleb(-symbol.digits)
+
+        if kind is OrderType.LIMIT:
+            # Some of those that rest are to deal at once.
+            tif = luck.choice((TimeInForce.IOC, TimeInForce.FOK)) if luck.random() < 0.2 else terms.time_in_force
+            return msgspec.structs.replace(terms, limit_price=near(), time_in_force=tif)
+        if kind in (OrderType.STOP, OrderType.MARKET_IF_TOUCHED):
+            return msgspec.structs.replace(terms, stop_price=near())
+        if kind is OrderType.STOP_LIMIT:
+            return msgspec.structs.replace(terms, stop_price=near(), limit_price=near())
+        if kind is OrderType.TRAILING_STOP:
+            distance = Decimal(luck.randint(1, AWAY_POINTS)).scaleb(-symbol.digits)
+            return msgspec.structs.replace(terms, trailing_distance=distance)
+        return terms
+
+    def _with_exits(self, terms: OrderTerms, symbol: SymbolConfig) -> OrderTerms:
+        price = terms.limit_price or terms.stop_price or self._mid(symbol)
+        profit, loss = (Decimal(self._luck.randint(5, EXIT_POINTS)).scaleb(-symbol.digits) for _ in range(2))
+        return msgspec.structs.replace(
+            terms,
+            take_profit=price + terms.side.sign * profit if self._luck.random() < 0.7 else None,
+            stop_loss=price - terms.side.sign * loss,
+            guaranteed_stop=self._luck.random() < GUARANTEED,
+        )
+
+    def _odd(self, terms: OrderTerms) -> OrderTerms:
+        """Add one of the wishes that few have; the gate refuses those that do not go together."""
+        tenth = max(STEP, (terms.quantity / 10).quantize(STEP))
+        wishes = (
+            {"post_only": True},
+            {"reduce_only": True},
+            {"all_or_none": True},
+            {"display_quantity": tenth},
+            {"minimum_quantity": tenth},
+        )
+        return msgspec.structs.replace(terms, **self._luck.choice(wishes))
+
+    def _close(self, position: Position, number: int) -> OrderTerms:
+        """Close a position, or a part of it; a hedging account names it."""
+        part = self._luck.choice((Decimal(1), Decimal(1), Decimal("0.5"), Decimal(2)))
+        return OrderTerms(
+            account_id=self._account_id,
+            symbol=position.symbol,
+            side=position.side.contra,
+            quantity=max(STEP, (position.lots * part).quantize(STEP)),
+            time_in_force=TimeInForce.IOC,
+            position_id=position.position_id if self._hedges else None,
+            reduce_only=self._luck.random() < 0.3,
+            client_order_id=f"{self._account_id}-{number}",
+        )
+
+    def _position(self) -> Position | None:
+        desk = self._desk()
+        held = sorted(desk.state.positions_of.get(self._account_id, ())) if desk is not None else []
+        return desk.state.positions[self._luck.choice(held)] if desk is not None and held else None
+
+    def _mid(self, symbol: SymbolConfig) -> Decimal:
+        desk = self._desk()
+        mark = desk.marks.get(symbol.symbol) if desk is not None else None
+        return mark.bid if mark is not None else symbol.mid
+
+    async def _amend(self, order: OrderView, number: int) -> None:
+        points = Decimal(self._luck.randint(-AWAY_POINTS, AWAY_POINTS))
+        digits = next(each.digits for each in SYMBOLS if each.symbol == order.terms.symbol)
+        moved = points.scaleb(-digits)
+        change = self._luck.choice(("quantity", "limit_price", "stop_price"))
+        now = order.terms.quantity if change == "quantity" else getattr(order.terms, change)
+        if now is None:
+            return
+        value = now + (self._luck.choice((-1, 1, 10)) * STEP if change == "quantity" else moved)
+        command = cmd.AmendOrder(order_id=order.order_id, account_id=self._account_id, **{change: value})
+        await self.ask(command_id_of("sim amend", self._account_id, str(number)), command)
