@@ -68,6 +68,16 @@ def test_the_status_of_another_order_is_none_of_ours(kind: str, settings: dict[s
         play(session(kind, settings).status(order=ORDER, now_us=NOW_US), answers(OTHER))
 
 
+def test_an_order_is_known_by_the_number_that_the_venue_gave_it_too() -> None:
+    """A cancel may leave an order under the id that the venue made for the cancel."""
+    mine = session("binance", {})
+    mine._client_ids["9"] = MINE
+    said, _ = play(mine.status(order=ORDER, now_us=NOW_US), [binance("made-by-the-venue")])
+    assert [(one.report.standing, one.report.cl_ord_id) for one in said] == [("ended", MINE)]
+    with pytest.raises(UnableToReadReport, match=OTHER):
+        play(mine.status(order=ORDER, now_us=NOW_US), [binance(OTHER, orderId=8)])
+
+
 @pytest.mark.parametrize(("kind", "settings", "answers"), CANCELS)
 def test_no_other_orders_end_is_asked_for_or_taken(kind: str, settings: dict[str, str], answers: Any) -> None:
     play(session(kind, settings).cancel(order=ORDER, now_us=NOW_US), answers(MINE))

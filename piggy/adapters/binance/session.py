@@ -201,7 +201,9 @@ class BinanceSession(BookKeeper):
                 return (telling.status(client_id=order.client_id, standing="unknown", at_us=now_us, text=text),)
             return ()
         doc = message(said.text, what="Binance order")
-        doc.must_name("clientOrderId", order.client_id)
+        # Its own number names an order as well: a cancel may have given it another client's id.
+        if self._client_ids.get(doc.name("orderId")) != order.client_id:
+            doc.must_name("clientOrderId", order.client_id)
         stands, filled = inbound.standing(doc), lots_filled(doc, self.config)
         found: Reports = ()
         if filled > order.filled:
