@@ -45,7 +45,7 @@ class UnableToBook(Exception):
 
 def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
     """Book `batch` (rising seq, inside the caller's transaction); events already booked are skipped."""
-    mine = [recorded for recorded in batch if ledger.is_booked(event=recorded.event)]
+    mine = [recorded for recorded in batch if type(recorded.event) in ledger.RULES]
     seqs = [recorded.seq for recorded in mine]
     booked = set(JournalEntry.objects.filter(seq__any_of=seqs).values_list("seq", flat=True)) if mine else set()
     currencies = _currencies(mine) if mine else {}

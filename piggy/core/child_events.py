@@ -36,7 +36,7 @@ class ChildOrderAcknowledged(Event, frozen=True, kw_only=True):
 class ChildOrderFilled(Event, frozen=True, kw_only=True):
     """An execution at a venue, once per (venue, fill_id).
 
-    `result` is what the house's account there made by it, in the quote `currency`; None of before it was told.
+    `venue_booked`: what the house's account there made by it is told by VenueBooked, which no client is shown.
     """
 
     order_id: str
@@ -48,8 +48,7 @@ class ChildOrderFilled(Event, frozen=True, kw_only=True):
     quantity: Decimal
     price: Decimal
     occurred_at_us: int
-    result: Decimal | None = None
-    currency: str = ""
+    venue_booked: bool = False
 
 
 class ChildOrderClosed(Event, frozen=True, kw_only=True):

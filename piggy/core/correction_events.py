@@ -26,8 +26,7 @@ ITS_OWN = Place()
 class VenueFillBusted(Event, frozen=True, kw_only=True):
     """An execution at a venue no longer stands; after a correction one of the id `corrected_by` follows, else ''.
 
-    `result` is what the house's account there makes by dealing it back, in the quote `currency`; None of before it was
-    told.
+    `venue_booked` is as in ChildOrderFilled.
     """
 
     order_id: str
@@ -42,8 +41,7 @@ class VenueFillBusted(Event, frozen=True, kw_only=True):
     price: Decimal
     text: str
     occurred_at_us: int
-    result: Decimal | None = None
-    currency: str = ""
+    venue_booked: bool = False
 
 
 class OrderFillBusted(Event, frozen=True, kw_only=True):

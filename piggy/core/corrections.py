@@ -141,7 +141,7 @@ def _restate_hedge(
 
 
 def _told(bust: VenueFillBusted, fill: RecordVenueFill | None, child: Child, moment: Moment) -> tuple[Events, Events]:
-    """Return the bust and what is dealt anew, each with what it makes at the venue."""
+    """Return the bust, after what is booked at the venue with both, and what is dealt anew."""
     anew = (child_filled(command=fill, child=child),) if fill else ()
     told = booked(events=(bust, *anew), books=moment.state.venue_books, instrument=moment.instrument(bust.symbol))
     return list(told[: len(told) - len(anew)]), list(told[len(told) - len(anew) :])

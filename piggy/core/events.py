@@ -63,6 +63,7 @@ from piggy.core.house_events import SwapDeferred as SwapDeferred
 from piggy.core.house_events import SwapFreeConfigured as SwapFreeConfigured
 from piggy.core.house_events import SwapRestated as SwapRestated
 from piggy.core.house_events import SwapsConfigured as SwapsConfigured
+from piggy.core.house_events import VenueBooked as VenueBooked
 from piggy.core.house_events import VenueBookOpened as VenueBookOpened
 from piggy.core.instruments import Instrument
 from piggy.core.leaving_events import LeavingEvent

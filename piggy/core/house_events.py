@@ -151,6 +151,19 @@ class HedgeSettled(Event, frozen=True, kw_only=True):
     risk: Decimal
 
 
+class VenueBooked(Event, frozen=True, kw_only=True):
+    """What the house's account in `symbol` at a venue made by the execution or bust `fill_id`, in the quote currency.
+
+    It names no order, for it tells of all clients together.
+    """
+
+    venue: str
+    symbol: str
+    fill_id: str
+    result: Decimal
+    currency: str
+
+
 class VenueBookOpened(Event, frozen=True, kw_only=True):
     """From now on the house's account in `symbol` at a venue is booked by executions.
 
@@ -178,5 +191,6 @@ HouseEvent = (
     | SwapFreeConfigured
     | SwapRestated
     | SwapsConfigured
+    | VenueBooked
     | VenueBookOpened
 )

@@ -24,12 +24,12 @@ from piggy.core.events import (
     AccountCredited,
     AccountDebited,
     AnyEvent,
-    ChildOrderFilled,
     HedgeFilled,
     NegativeBalanceWrittenOff,
     OrderFilled,
     SwapCharged,
     SwapRestated,
+    VenueBooked,
     VenueBookOpened,
     VenueSettled,
 )
@@ -89,7 +89,7 @@ MOVED_BY = {
 # What they book is added to what the event that they supersede had booked; others stand in its place.
 ADDED = (OrderFillBusted, VenueFillBusted, NegativeBalanceWrittenOff)
 BANKED = frozenset({"deposit", "withdrawal"})
-Dealt = ChildOrderFilled | VenueFillBusted | VenueSettled | VenueBookOpened
+Dealt = VenueBooked | VenueSettled | VenueBookOpened
 CONTRA_OF_BOOK = {"A": LP_SETTLEMENT, "B": HOUSE_DEALING, "CROSS": CROSS_CLEARING}
 
 
@@ -120,11 +120,6 @@ def postings(*, event: AnyEvent, currency: str) -> tuple[Posting, ...]:
 def other_side(*, line: int) -> int:
     """Return the number of the line on the other side of one of an entry's lines: they come in pairs, from 0."""
     return line ^ 1
-
-
-def is_booked(*, event: AnyEvent) -> bool:
-    """Return whether the ledger has an entry for `event`; an execution that made nothing has none."""
-    return bool(event.result) if isinstance(event, ChildOrderFilled | VenueFillBusted) else type(event) in RULES
 
 
 def is_balanced(lines: Iterable[Posting]) -> bool:
@@ -231,7 +226,6 @@ RULES: dict[type, Callable[[Any, str], tuple[Posting, ...]]] = {
     OrderFillBusted: _bust,
     HedgeFillBusted: _hedge_filled,
     VenueSettled: _venue_settled,
-    ChildOrderFilled: _dealt_at_venue,
-    VenueFillBusted: _dealt_at_venue,
+    VenueBooked: _dealt_at_venue,
     VenueBookOpened: _venue_book_opened,
 }

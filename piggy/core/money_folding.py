@@ -168,6 +168,10 @@ def _hedge_settled(state: State, event: ev.HedgeSettled, recorded: Recorded) -> 
     state.hedges[event.hedge_id].settled = True
 
 
+def _venue_booked(state: State, event: ev.VenueBooked, recorded: Recorded) -> None:
+    """For the ledger: the state of the book follows from the execution itself."""
+
+
 def _venue_book_opened(state: State, event: ev.VenueBookOpened, recorded: Recorded) -> None:
     book = state.venue_books[(event.venue, event.symbol)]
     state.venue_books[(event.venue, event.symbol)] = VenueBook(position=book.position)
@@ -194,5 +198,6 @@ MONEY_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.HedgeFilled: _hedge_filled,
     ev.HedgeClosed: _hedge_closed,
     ev.HedgeSettled: _hedge_settled,
+    ev.VenueBooked: _venue_booked,
     ev.VenueBookOpened: _venue_book_opened,
 }

@@ -3,8 +3,8 @@
 What a venue owes follows from what it dealt, and from nothing else: not from who holds it now, nor from the book that a
 client's lots were opened in, nor from what a dealer took back or restated since.
 
-Executions say what they made since events have a `result`. Before, clients' fills and hedges settled with the venue
-in their place: what those booked is kept here, and given back once the next execution opens the book.
+What executions made is told beside them, by VenueBooked. Before, clients' fills and hedges settled with the venue in
+their place: what those booked is kept here, and given back once the next execution opens the book.
 """
 
 from __future__ import annotations
@@ -39,20 +39,28 @@ class VenueBook:
 
 Books = Mapping[tuple[str, str], VenueBook]
 Dealt = ev.ChildOrderFilled | VenueFillBusted | ev.VenueSettled
+Told = ev.VenueBookOpened | ev.VenueBooked | ev.ChildOrderFilled | VenueFillBusted
 SettledBefore = ev.OrderFilled | OrderFillBusted | ev.HedgeFilled | HedgeFillBusted | ev.VenueSettled
 NONE = VenueBook()
 
 
 def booked(
     *, events: tuple[ev.ChildOrderFilled | VenueFillBusted, ...], books: Books, instrument: Instrument
-) -> tuple[ev.VenueBookOpened | ev.ChildOrderFilled | VenueFillBusted, ...]:
-    """Return executions and busts of one symbol at one venue, each with what it made; first what opens the book."""
+) -> tuple[Told, ...]:
+    """Return executions and busts of one symbol at one venue; first what opens the book, and what each made."""
     key = (events[0].venue, events[0].symbol)
     position, found = books.get(key, NONE).position, list[ev.ChildOrderFilled | VenueFillBusted]()
+    told = list[ev.VenueBooked]()
     for event in events:
         position, result = _after(position, event, instrument.contract_size)
-        found.append(msgspec.structs.replace(event, result=_cut(result), currency=instrument.quote))
-    return (*opened(venue=key[0], books=books, instrument=instrument), *found)
+        found.append(msgspec.structs.replace(event, venue_booked=True))
+        if made := _cut(result):
+            told.append(
+                ev.VenueBooked(
+                    venue=key[0], symbol=key[1], fill_id=event.fill_id, result=made, currency=instrument.quote
+                )
+            )
+    return (*opened(venue=key[0], books=books, instrument=instrument), *told, *found)
 
 
 def settled_at(*, event: ev.VenueSettled, books: Books, contract_size: Decimal) -> ev.VenueSettled:
@@ -78,7 +86,7 @@ def opened(*, venue: str, books: Books, instrument: Instrument) -> tuple[ev.Venu
 def take(*, book: VenueBook, event: Dealt, contract_size: Decimal) -> None:
     """Fold what a venue dealt, took back or settled."""
     book.position, result = _after(book.position, event, contract_size)
-    if event.result is None:
+    if event.result is None if isinstance(event, ev.VenueSettled) else not event.venue_booked:
         book.unbooked += result
 
 

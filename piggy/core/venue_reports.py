@@ -191,7 +191,7 @@ def work_on(*, order: Order, lots: Decimal, leg: ev.ChildOrderCreated, execution
 
 
 def _dealt(command: RecordVenueFill, child: Child, moment: Moment) -> tuple[ev.AnyEvent, ...]:
-    """Return the execution with what it made at its venue."""
+    """Return the execution, after what it made at its venue."""
     fill, instrument = child_filled(command=command, child=child), moment.instrument(command.symbol)
     return booked(events=(fill,), books=moment.state.venue_books, instrument=instrument)
 
