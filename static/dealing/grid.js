@@ -152,12 +152,29 @@ export class Grid {
     }
     for (const key of gone) { this.painted.delete(key); this.records.delete(key); this.expanded.delete(key); }
     if (!gone.length && !fresh.length && !turned) return;
+    const held = this.topInSight();
     this.table.blockRedraw();
     if (gone.length) this.table.deleteRow(gone);
     if (fresh.length) this.table.addData(fresh.map((key) => this.records.get(key)), this.addTop);
     if (turned) this.table.refreshFilter();
     this.table.restoreRedraw();
+    this.hold(held);
     this.look();
+  }
+
+  /** Of a list that was scrolled: the row at its upper edge, and how much of that is above the edge. */
+  topInSight() {
+    const { scrollTop } = this.host.querySelector(".tabulator-tableholder");
+    const [row] = scrollTop ? this.table.getRows("visible") : [];
+    return row ? { key: row.getIndex(), above: scrollTop - row.getElement().offsetTop } : null;
+  }
+
+  /** Leave that row where it was: the table by itself draws from its first row when one comes in above, and a list that
+   *  was scrolled by a little would be blank. */
+  hold(held) {
+    if (!held || !this.painted.has(held.key) || !this.table.getRow(held.key)) return;
+    this.table.scrollToRow(held.key, "top", true).catch(() => {});
+    this.host.querySelector(".tabulator-tableholder").scrollTop += held.above;
   }
 
   /** Bring what is in sight up to date. */
