@@ -79,11 +79,15 @@ const say = (tone, text) => {
 
 const names = (panel, field) => [...new Set([...store.rows(panel).values()].map((row) => row[field]).filter(Boolean))].sort();
 const lists = () => ({ symbols: names("quotes", "symbol"), groups: [...new Set([...names("orders", "group"), ...names("margin", "group")])], accounts: [...new Set([...names("margin", "account_id"), ...names("orders", "account_id")])] });
+const quoted = (symbol) => {
+  const row = store.row("quotes", symbol);
+  return row ? { ...row, ageMs: store.ageMs(row.age_ms) } : null;
+};
 
 const history = new History({ store });
 const strip = new Strip({ root: at("strip"), store, line });
 const drawer = new Drawer({ element: at("drawer"), store });
-const dialog = new ActionDialog({ element: at("action"), forms: forms(given), may: given.may, say, lists });
+const dialog = new ActionDialog({ element: at("action"), forms: forms(given), may: given.may, say, lists, quoted });
 const facts = new Facts({ store, isWanted: (name) => layout.isOpen(name) || (name === "deals" && layout.isOpen("chart")) });
 
 const lookClosely = () => {

@@ -1,9 +1,10 @@
 // The dialog of an action: fill in, give the reason, repeat what cannot be undone, hear what became of it.
-import { NONE, clock, el, money, number, padded } from "./format.js";
+import { NONE, age, clock, el, freshness, money, number, padded } from "./format.js";
 import { scrolled } from "./grid.js";
 import { act, read } from "./server.js";
 
 const REASON_MIN = 3;
+const QUOTE_MS = 500;
 
 const valueOf = (spec, input) => {
   const given = input.value.trim();
@@ -27,10 +28,11 @@ const whatMoves = ({ fills, accounts }) => [
 ];
 
 export class ActionDialog {
-  /** `say(tone, text)` shows a message; `lists()` gives {symbols, groups, accounts} to choose from. */
-  constructor({ element, forms, may, say, lists }) {
-    Object.assign(this, { element, forms, may: new Set(may), say, lists });
-    element.addEventListener("close", () => { this.form = null; });
+  /** `say(tone, text)` shows a message; `lists()` gives {symbols, groups, accounts} to choose from; `quoted(symbol)`
+   *  what is quoted now, with its age in milliseconds. */
+  constructor({ element, forms, may, say, lists, quoted }) {
+    Object.assign(this, { element, forms, may: new Set(may), say, lists, quoted });
+    element.addEventListener("close", () => { this.form = null; clearInterval(this.ticker); });
   }
 
   can(kind) { return this.may.has(kind); }
@@ -52,13 +54,15 @@ export class ActionDialog {
     this.step = el("div", "form-confirm");
     this.done = el("button", "button primary", "Go on");
     this.done.type = "submit";
-    const back = el("button", "button", "Cancel");
+    // Not "Cancel": half of these dialogs are about cancelling something.
+    const back = el("button", "button", "Back");
     back.type = "button";
     back.addEventListener("click", () => this.element.close());
     const title = el("h2", "", spec.title);
     title.id = "action-title";
     const inputs = el("div", "form-fields", ...[...this.fields.values()].map((each) => each.label));
-    this.form.append(title, this.note, inputs, this.step, this.fault, el("div", "form-buttons", back, this.done));
+    this.quote = el("p", "form-quote");
+    this.form.append(title, this.note, inputs, this.quote, this.step, this.fault, el("div", "form-buttons", back, this.done));
     // The press that fills in is not the press that confirms: the second one of a double click, or of a key that is held
     // down, falls on the button that has just become the other.
     this.done.addEventListener("click", (event) => { if (event.detail > 1) event.preventDefault(); });
@@ -67,6 +71,8 @@ export class ActionDialog {
     this.form.addEventListener("input", () => { this.forget(); this.confirming = false; this.step.replaceChildren(); this.refresh(); });
     this.element.replaceChildren(this.form, ...this.datalists());
     this.refresh();
+    clearInterval(this.ticker);
+    if (spec.quoted) this.ticker = setInterval(() => this.tellQuote(), QUOTE_MS);
     this.element.showModal();
     const first = [...this.fields.values()].find((each) => !each.input.readOnly && !each.input.value);
     if (spec.quick) this.done.focus();
@@ -113,8 +119,20 @@ export class ActionDialog {
       const at = ([name, ...values]) => values.includes(this.fields.get(name).input.value);
       label.hidden = Boolean((spec.when && !at(spec.when)) || (spec.unless && at(spec.unless)));
     }
+    this.tellQuote();
     this.done.textContent = this.confirming ? "Yes, do it" : this.spec.confirm?.(this.values()) ? "Go on" : "Do it";
     this.done.classList.toggle("danger", this.confirming);
+  }
+
+  /** What is quoted now in the symbol that is typed, and how old it is once that matters. */
+  tellQuote() {
+    if (!this.spec.quoted) return;
+    const symbol = this.fields.get("symbol").input.value.trim();
+    const row = symbol ? this.quoted(symbol) : null;
+    const old = row && freshness(row.ageMs) === "stale" ? `, ${age(row.ageMs)} old` : "";
+    const text = row && (row.bid || row.ask) ? `${symbol}: bid ${number(row.bid)}, ask ${number(row.ask)}${old}` : symbol ? `${symbol}: no quote` : "";
+    if (this.quote.textContent !== text) this.quote.textContent = text;
+    this.quote.classList.toggle("warn", Boolean(symbol) && (!row || Boolean(old)));
   }
 
   values() {

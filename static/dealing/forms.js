@@ -10,7 +10,7 @@ const minutes = number("minutes", "Minutes until it is put back", { value: "30",
 const lines = (name, title, parts, sample) => ({ name, title, parts, placeholder: `${parts.join(", ")}\n${sample}` });
 const fixed = (name, title) => text(name, title, { readonly: true });
 
-const SCOPES = ["symbol", "group", "account", "venue", "venue_symbol", "strategy", "tenant", "firm"];
+const SCOPES = ["symbol", "group", "account", ["venue", "LP"], ["venue_symbol", "a symbol at an LP"], "strategy", ["tenant", "this broker"], ["firm", "the firm: every broker"]];
 const STATES = [["active", "active: trade again"], ["reducing", "reduce only"], ["halted", "halted: no orders"], ["killed", "killed: no orders, cancel what works"]];
 // An order for a client: the kinds that the client may ask for.
 const TYPES = ["market", "limit", "stop", "stop_limit", "trailing_stop", "market_if_touched"];
@@ -24,7 +24,7 @@ export const forms = ({ tenant, limits }) => ({
     title: "Halt, reduce, kill or reopen",
     note: "What one person halted or killed, another person reopens.",
     fields: [
-      choice("scope", "Scope", SCOPES), text("key", "Name (none for tenant and firm)", { optional: true }), choice("state", "State", STATES),
+      choice("scope", "Scope", SCOPES), text("key", "Its name (none for broker and firm)", { optional: true }), choice("state", "State", STATES),
       { name: "cancel_working", title: "A kill cancels working orders", check: true, value: true },
     ],
     confirm: (values) => (values.state === "killed" ? values.key || tenant : ""),
@@ -34,6 +34,7 @@ export const forms = ({ tenant, limits }) => ({
   "place-order": {
     title: "Order for a client",
     note: "The gate holds it to every limit of the client's own orders.",
+    quoted: true,
     fields: [
       text("account_id", "Account", { list: "accounts" }), text("symbol", "Symbol", { list: "symbols" }), choice("side", "Side", ["buy", "sell"]), number("quantity", "Lots"),
       choice("type", "Type", TYPES.map((type) => [type, words(type)])), number("limit_price", "Limit price", { optional: true, when: ["type", "limit", "stop_limit", "market_if_touched"] }),
@@ -68,10 +69,11 @@ export const forms = ({ tenant, limits }) => ({
   "fill-request": { title: "Fill a request", quick: true, fields: [fixed("order_id", "Order"), choice("at", "At", [["requested", "what the client asked for, or better"], ["market", "the market now"]])] },
   "requote-request": { title: "Requote", note: "Firm for its time, and never worse than the market.", fields: [fixed("order_id", "Order"), number("price", "Price"), number("valid_ms", "Firm for ms", { value: "5000", whole: true })] },
   "pass-request": { title: "Pass on as its rule would", quick: true, fields: [fixed("order_id", "Order")] },
-  "reject-request": { title: "Reject a request", note: "A reason that can be checked must be true.", fields: [fixed("order_id", "Order"), choice("code", "Reason", ["price_moved", "off_quotes", "risk_limit", "news", "suspected_abuse"].map((code) => [code, words(code)]))] },
+  "reject-request": { title: "Reject a request", note: "A reason that can be checked must be true.", fields: [fixed("order_id", "Order"), choice("code", "Ground", ["price_moved", "off_quotes", "risk_limit", "news", "suspected_abuse"].map((code) => [code, words(code)]))] },
   cover: {
     title: "Hedge or flatten",
     note: "Without a side and lots, all that is uncovered is dealt.",
+    quoted: true,
     fields: [text("symbol", "Symbol", { list: "symbols" }), choice("side", "Side", [["", "to flat"], "buy", "sell"], { optional: true }), number("quantity", "Lots", { optional: true, unless: ["side", ""] })],
     confirm: (values) => (values.side ? `${values.side} ${values.quantity} ${values.symbol}` : `flatten ${values.symbol}`),
     says: (values) => (values.side ? `${values.side.toUpperCase()} ${inWords(values.quantity)} lots of ${values.symbol} for the house` : `Deal all that is open in ${values.symbol}`),
@@ -123,7 +125,7 @@ export const forms = ({ tenant, limits }) => ({
   flatten: {
     title: "Close what a stopped scope still holds",
     note: "The scope is halted or killed, and not by you.",
-    fields: [choice("scope", "Scope", ["account", "group", "symbol", "tenant", "firm"]), text("key", "Name (none for tenant and firm)", { optional: true })],
+    fields: [choice("scope", "Scope", ["account", "group", "symbol", ["tenant", "this broker"], ["firm", "the firm: every broker"]]), text("key", "Its name (none for broker and firm)", { optional: true })],
     confirm: (values) => `flatten ${values.key || tenant}`,
     typed: true,
     says: (values) => `Close every position of ${values.scope} ${values.key}`,

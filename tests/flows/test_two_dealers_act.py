@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from apps.dealing.api.actions import ACTIONS
@@ -36,6 +38,53 @@ UNNAMED = """() => {
 SIDEWAYS = """() => [...document.querySelectorAll('.panel, .panel > header, .tabulator-tableholder, .ladder')]
   .filter((part) => part.isConnected && part.scrollWidth > part.clientWidth + 1)
   .map((part) => `${part.closest('.panel').className} ${part.scrollWidth - part.clientWidth}`)"""
+# What of the strip on top is cut off, covered or pushed out, once profits are large.
+CUT_OFF = """() => {
+  for (const name of ['floating', 'realised']) {
+    document.querySelector(`[data-strip=${name}]`).textContent = '-12 345 678.90';
+  }
+  const shown = '.strip-facts > :not(.wide) dd, .strip-lamps dd, [data-action=kill]';
+  return [...document.querySelectorAll(shown)].filter((part) => {
+    const {right, top, height} = part.getBoundingClientRect();
+    const seen = document.elementFromPoint(right - 2, top + height / 2);
+    return part.scrollWidth > part.clientWidth + 1 || right > innerWidth || !part.contains(seen);
+  }).map((part) => part.dataset.strip ?? part.dataset.action);
+}"""
+# Fill the blotter, scroll it, let orders come in above; what is at its edges then, and how many rows are in sight.
+SCROLLED = """async (by) => {
+  const frame = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  const shown = async () => {
+    const count = document.querySelector('[data-count=orders]');
+    while (Number(count.textContent) !== desk.store.rows('orders').size) await frame();
+    await frame();
+  };
+  const row = (number) => ({order_id: `X${number}`, account_id: 'A1', symbol: 'EURUSD', side: 'buy', type: 'market',
+    quantity: '1.00', filled: '1.00', leaves: '0', average_price: '1.08', state: 'filled', at: 4e15 + 1000 * number});
+  const state = desk.store.panels.get('orders'), holder = document.querySelector('#grid-orders .tabulator-tableholder');
+  const put = (keys) => {
+    for (const key of keys) state.rows.set(`X${key}`, {...row(key), key: `X${key}`});
+    desk.store.tell('orders', keys.map((key) => `X${key}`), false);
+  };
+  const seen = () => {
+    const {top, bottom} = holder.getBoundingClientRect();
+    const within = [...holder.querySelectorAll('.tabulator-row')].filter((each) => {
+      const box = each.getBoundingClientRect();
+      return box.bottom > top + 1 && box.top < bottom - 1;
+    });
+    const last = within.at(-1)?.getBoundingClientRect().bottom ?? 0;
+    return {first: within[0]?.querySelector('[tabulator-field=at]').textContent, isFull: last >= bottom - 1};
+  };
+  put([...Array(150).keys()]);
+  await shown();
+  holder.scrollTop = by;
+  await frame();
+  const before = seen();
+  for (let number = 200; number < 206; number += 1) {
+    put([number]);
+    await shown();
+  }
+  return {before, after: seen()};
+}"""
 pytestmark = IN_BROWSER
 
 
@@ -96,6 +145,7 @@ def test_the_ticket_shows_and_sends_what_belongs_to_the_kind_of_order(
     fill_in(page, account_id="A1", symbol="EURUSD", quantity="1.50", type="stop_limit", more="yes")
     fill_in(page, limit_price="1.12", stop_price="1.11", stop_loss="1.09", minimum_quantity="0.5", time_in_force="gtd")
     fill_in(page, expires_at="2030-01-01T10:00:00", display_quantity="0.2")
+    expect(page.locator(".form-quote")).to_contain_text(re.compile(r"^EURUSD: bid [\d.]+, ask [\d.]+"))
     expect(page.locator("#action [name=trailing_distance]")).to_be_hidden()
     assert serious_faults(page, within="#action") == []
     # What does not belong to the choices any more is neither shown nor sent.
@@ -114,6 +164,21 @@ def test_the_ticket_shows_and_sends_what_belongs_to_the_kind_of_order(
         expires_at_us=1_893_492_000_000_000,
     )  # fmt: skip
     assert page.said == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("by", [0, 30, 255, 460, 1700])
+def test_a_scrolled_blotter_stays_where_it_is_and_full_as_orders_come_in(desk: Callable[[str], Page], by: int) -> None:
+    page = desk("dora")
+    found = page.evaluate(SCROLLED, by)
+    assert found["before"]["isFull"] and found["after"]["isFull"], found
+    assert (found["before"]["first"] == found["after"]["first"]) == (by > 0), "at the top the newest is in sight"
+
+
+def test_the_strip_loses_no_lamp_on_a_laptop(desk: Callable[[str], Page]) -> None:
+    page = desk("dora")
+    page.set_viewport_size({"width": 1366, "height": 768})
+    assert page.evaluate(CUT_OFF) == []
+    expect(page.locator(".panel-ladder .hint")).to_be_visible()
 
 
 def bad_prices_are_taken_back(page: Page) -> None:

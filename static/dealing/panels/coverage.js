@@ -15,7 +15,7 @@ export const coverage = ({ host, store }) => new Grid({
     figure("Net lots", "net", net, { minWidth: 74, responsive: 0, cssClass: "figure strong" }),
     figure("Passed on", "passed_on", net, { minWidth: 74, responsive: 1 }),
     figure("Hedges", "hedged", net, { minWidth: 70, responsive: 1 }),
-    figure("Hedge VWAP", "vwap", number, { minWidth: 88, responsive: 3 }),
+    figure("Hedge VWAP", "vwap", number, { minWidth: 98, responsive: 3 }),
     figure("Mark", "mark", number, { minWidth: 92, responsive: 4 }),
     figure("Floating", "floating", inQuoteCurrency, { minWidth: 92, responsive: 0 }),
     figure("Realised", "realised", inQuoteCurrency, { minWidth: 92, responsive: 2 }),

@@ -31,7 +31,7 @@ export const exposure = ({ host, store }) => {
       figure("A-book", "a_net", net, { ...total(net), minWidth: 72, responsive: 2 }),
       figure("B-book", "b_net", net, { ...total(net), minWidth: 72, responsive: 2 }),
       figure("LP net", "venue_net", net, { ...total(net), minWidth: 72, responsive: 3 }),
-      figure("Uncovered", "uncovered", net, { ...total(net), minWidth: 80, responsive: 0, cssClass: "figure strong", phone: { minWidth: 76 } }),
+      figure("Uncovered", "uncovered", net, { ...total(net), minWidth: 92, responsive: 0, cssClass: "figure strong", phone: { minWidth: 76 } }),
       figure("Limit", "limit_percent", (value) => use(value), { minWidth: 66, responsive: 1 }),
       figure("VWAP", "vwap", number, { minWidth: 94, responsive: 3 }),
       figure("Mark", "mark", number, { minWidth: 94, responsive: 4 }),

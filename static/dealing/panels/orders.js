@@ -26,8 +26,8 @@ export const orders = ({ host, store }) => new Grid({
   columns: [
     figure("Time UTC", "at", (value) => clock(value), { minWidth: 112, responsive: 0, hozAlign: "left", headerHozAlign: "left", cssClass: "figure expands", phone: { minWidth: 114, widthGrow: 0 } }),
     label("Order", "order_id", shortId, { minWidth: 84, responsive: 7 }),
-    label("Account", "account_id", undefined, { minWidth: 70, responsive: 3 }),
-    label("Symbol", "symbol", undefined, { minWidth: 132, cssClass: "symbol", responsive: 0, phone: { minWidth: 68 } }),
+    label("Account", "account_id", undefined, { minWidth: 70, responsive: 1 }),
+    label("Symbol", "symbol", undefined, { minWidth: 92, cssClass: "symbol", responsive: 0, phone: { minWidth: 68 } }),
     label("Side", "side", side, { minWidth: 58, responsive: 0, phone: { minWidth: 50 } }),
     label("Type", "type", words, { minWidth: 62, responsive: 8 }),
     figure("Lots", "quantity", number, { minWidth: 54, responsive: 0, phone: { minWidth: 46 } }),

@@ -14,11 +14,11 @@ export const venues = ({ host, store }) => {
     columns: [
       label("LP", "venue", (value) => el("span", "symbol", value), { minWidth: 52, responsive: 0 }),
       label("Session", "state", (value) => el("span", "", lamp(STATE_LAMPS[value] ?? "none", ""), words(value)), { minWidth: 92, widthGrow: 1.4, responsive: 0 }),
-      figure("Quote age", "quote_age_ms", (_value, row) => el("span", `quote-age ${freshness(quoteAge(row))}`, age(quoteAge(row))), { minWidth: 72, responsive: 0 }),
+      figure("Quote age", "quote_age_ms", (_value, row) => el("span", `quote-age ${freshness(quoteAge(row))}`, age(quoteAge(row))), { minWidth: 84, responsive: 0 }),
       figure("Quotes/s", "quotes_per_s", number, { minWidth: 72, responsive: 1 }),
       figure("Orders", "orders", number, { minWidth: 54, responsive: 3 }),
       figure("Fills", "fills", number, { minWidth: 48, responsive: 3 }),
-      figure("Reject %", "reject_percent", (value) => el("span", Number(value) >= 5 ? "warn" : "", number(value)), { minWidth: 62, responsive: 1 }),
+      figure("Reject %", "reject_percent", (value) => el("span", Number(value) >= 5 ? "warn" : "", number(value)), { minWidth: 72, responsive: 1 }),
       figure("In doubt", "in_doubt", (value) => el("span", Number(value) ? "down strong" : "muted", number(value)), { minWidth: 62, responsive: 0 }),
       figure("Unread", "unread", (value) => el("span", Number(value) ? "warn strong" : "muted", number(value ?? 0)), { minWidth: 56, responsive: 2 }),
       label("Word from the session", "text", undefined, { minWidth: 130, widthGrow: 2.5, cssClass: "muted", responsive: 4 }),
