@@ -16,6 +16,7 @@ import piggy.celery  # noqa: F401  Without it a page would send its tasks to no 
 from apps.common.described import Described
 
 SAFE = ["get", "head"]
+handler403 = "apps.common.api.forbidden"
 handler404 = "apps.common.api.not_found"
 handler500 = "apps.common.api.failed"
 

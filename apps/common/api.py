@@ -8,11 +8,14 @@ from typing import Any, ClassVar
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import DataError, InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from rest_framework import exceptions, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
+
+from apps.tenants.selectors import brand_of
 
 log = structlog.get_logger("piggy.api")
 
@@ -20,6 +23,24 @@ DATABASE_AWAY = (OperationalError, InterfaceError)
 AWAY, AWAY_RETRY_S = "The database does not answer.", 1
 # What PostgreSQL cannot hold or compare, wherever it came in: a zero byte in an address or a cookie, a number past all.
 UNUSABLE, NOT_KEPT = "unusable", "A value in this request cannot be looked for or kept."
+# What a page says of a code, in a title and a sentence: what happened, and what to do.
+PAGES = {
+    "not_found": ("There is nothing here", "The address is mistyped, or what it named is gone."),
+    "permission_denied": (
+        "Not for your role",
+        "You are signed in, and your role may not open this. An admin can change that.",
+    ),
+    "csrf_failed": ("This page was open too long", "Nothing was saved. Go back, reload the page and send it again."),
+    "unavailable": (
+        "Not reachable for a moment",
+        "The database does not answer. Nothing was saved; try again in a moment.",
+    ),
+    "internal": (
+        "Something failed here",
+        "It is logged under the number below; what you sent may not have been saved.",
+    ),
+    UNUSABLE: ("That cannot be looked for", NOT_KEPT),
+}
 
 
 class Refused(exceptions.APIException):
@@ -108,12 +129,24 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     return Response(body, status=error.status_code, headers=headers)
 
 
-def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler404, in the same shape."""
     return _plain(request, code="not_found", message="Not found.", status=404)
 
 
-def failed(request: HttpRequest) -> JsonResponse:
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler403: who asks is known, and may not."""
+    message = "You do not have permission to perform this action."
+    return _plain(request, code="permission_denied", message=message, status=403)
+
+
+def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW: mostly a page that was left open past its session."""
+    log.warning("csrf_refused", path=request.path, reason=reason)
+    return _plain(request, code="csrf_failed", message="The token of this form is missing or old.", status=403)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
     """Django's handler500: says nothing but the id to look for in the logs; a lost database is 503, ask again."""
     error = sys.exc_info()[1]
     if isinstance(error, DataError):
@@ -125,10 +158,16 @@ def failed(request: HttpRequest) -> JsonResponse:
 
 def _plain(
     request: HttpRequest, *, code: str, message: str, status: int, retry_after_s: int | None = None
-) -> JsonResponse:
+) -> HttpResponse:
+    """Answer a program in the API's shape, and a person who opened an address in a browser with a page."""
     body = {"code": code, "field": None, "message": message, "request_id": _request_id(request)}
     headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    return JsonResponse(body, status=status, headers=headers)
+    if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
+        return JsonResponse(body, status=status, headers=headers)
+    title, said = PAGES.get(code, ("Something failed", message))
+    shown = {**body, "title": title, "message": said, "status": status, "brand": brand_of(request)}
+    # Without the request: what every template is given asks the database, which may be what failed.
+    return HttpResponse(render_to_string("common/error.html", shown), status=status, headers=headers)
 
 
 def _request_id(request: Any) -> str:

@@ -170,6 +170,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "apps.common.api.forged"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -229,6 +230,7 @@ OTP_TOTP_ISSUER = "Piggy Broker"
 UNFOLD = {
     "SITE_TITLE": "apps.tenants.selectors.brand_title",
     "SITE_HEADER": "apps.tenants.selectors.brand_title",
+    "SITE_SUBHEADER": "Back office · times in UTC",
     "SITE_SYMBOL": "account_balance",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}piggy/icon.svg"}],
     "COLORS": {"primary": "apps.tenants.selectors.brand_palette"},
