@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
@@ -37,10 +38,12 @@ def page_of(row: type[serializers.Serializer]) -> type[serializers.Serializer]:
 
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Drf-spectacular's last step: name the errors that every operation may answer with, in their one shape."""
+    """Drf-spectacular's last step: name every operation by its noun and in words, and its errors in their one shape."""
     result["components"]["schemas"][ERROR] = _error()
     for path, operations in result["paths"].items():
         for operation in operations.values() if path.startswith(API) else ():
+            operation["tags"] = [path.removeprefix(API).partition("/")[0]]
+            operation.setdefault("summary", re.split(r"[.;]", operation.get("description", ""))[0])
             body = operation.get("requestBody")
             if body:
                 body["required"] = True

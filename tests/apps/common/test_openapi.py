@@ -36,6 +36,14 @@ def test_every_operation_names_its_errors_in_one_shape(description: dict[str, An
             assert all(operation["responses"][status]["content"] == ERROR for status in expected), f"{verb} {path}"
 
 
+def test_every_operation_stands_under_its_noun_and_says_in_words_what_it_does(description: dict[str, Any]) -> None:
+    for path, operations in description["paths"].items():
+        for verb, operation in operations.items():
+            assert operation["tags"] == [path.split("/")[3]], f"{verb} {path}"
+            assert operation["description"].startswith(operation["summary"]), f"{verb} {path}"
+            assert len(operation["summary"].split()) >= 3, f"{verb} {path}"
+
+
 @pytest.mark.parametrize("noun", ["accounts", "orders", "fills", "positions"])
 def test_a_list_is_a_page_with_a_cursor(description: dict[str, Any], noun: str) -> None:
     found = description["paths"][f"/api/v1/{noun}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
