@@ -217,24 +217,40 @@ def _without_reason(fieldsets: Any) -> list[Any]:
     return [(title, {**options, "fields": fields}) for title, options, fields in kept]
 
 
-def number(field: str, *, label: str = "", digits: int | None = None, sortable: bool = True) -> Column:
-    """Return an admin column that shows a decimal `field` without trailing zeros, rounded to `digits` if given."""
+def number(
+    field: str, *, label: str = "", digits: int | None = None, places: int | str = 0, sortable: bool = True
+) -> Column:
+    """Return an admin column that shows a decimal `field` without trailing zeros, rounded to `digits` if given.
+
+    It has at least `places` decimals, so that figures under one another can be compared; a name is the row's own
+    count, as the digits of its symbol.
+    """
 
     @admin.display(description=label or field.replace("_", " "), ordering=field if sortable else None)
     def column(row: Any) -> SafeString | str:
         value: Decimal | None = getattr(row, field)
-        return "" if value is None else figure(value, digits=digits)
+        at_least = getattr(row, places, 0) if isinstance(places, str) else places
+        return "" if value is None else figure(value, digits=digits, places=at_least or 0)
 
     column.__name__ = f"{field}_shown"
     return column
 
 
-def figure(value: Decimal, *, digits: int | None = None) -> SafeString:
-    """Return a number as a screen writes it: thousands apart, no trailing zeros, a class that aligns it right."""
-    text = plain(value if digits is None else round(value, digits))
+def money(field: str, *, label: str = "") -> Column:
+    """Return an admin column that shows an amount to the cent."""
+    return number(field, label=label, digits=2, places=2)
+
+
+def figure(value: Decimal, *, digits: int | None = None, places: int = 0) -> SafeString:
+    """Return a number as a screen writes it: thousands apart, at least `places` decimals, a class that aligns it."""
+    rounded = value if digits is None else round(value, digits)
+    text = plain(rounded or abs(rounded))
     whole, dot, fraction = text.partition(".")
     return format_html(
-        '<span class="figure">{}{}{}</span>', f"{int(whole):,}" if whole != "-0" else whole, dot, fraction
+        '<span class="figure">{}{}{}</span>',
+        f"{int(whole):,}" if whole != "-0" else whole,
+        dot or ("." if places else ""),
+        fraction.ljust(places, "0"),
     )
 
 

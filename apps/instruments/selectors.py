@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from apps.instruments.models import Instrument
 
@@ -18,3 +18,9 @@ def instrument_exists(*, symbol: str) -> bool:
 def has_option(*, underlying: str) -> bool:
     """Return whether the tenant has an option on `underlying`."""
     return Instrument.objects.filter(option_underlying=underlying).exists()
+
+
+def digits() -> dict[str, Subquery]:
+    """Return what to annotate rows with a `symbol` with: how many decimals its prices and its lots have."""
+    named = Instrument.objects.filter(symbol=OuterRef("symbol"))
+    return {name: Subquery(named.values(name)[:1]) for name in ("price_digits", "lot_digits")}

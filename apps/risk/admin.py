@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, figure, number
+from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, figure, money, number
 from apps.risk import selectors, services
 from apps.risk.models import AccountMargin, ControlsReview, DepreciationNotice, GroupLimits, LossShare, MarginCall
 from apps.users.selectors import has_role
@@ -47,7 +47,7 @@ class GroupLimitsAdmin(ReadOnlyAdmin):
                 "fields": (
                     ("order_volume_max_lots", "price_age_ms_max", "collar_age_ms_max"),
                     ("close_on_stale_price", "volume_share_percent_max"),
-                    "collar_percent",
+                    "collars",
                 )
             },
         ),
@@ -76,6 +76,11 @@ class GroupLimitsAdmin(ReadOnlyAdmin):
         ),
     )
 
+    @admin.display(description="Collar percent")
+    def collars(self, row: GroupLimits) -> str:
+        """Say how far from the mid a price may be, by asset class."""
+        return " · ".join(f"{name.replace('_', ' ')} {value} %" for name, value in row.collar_percent.items())
+
 
 @admin.register(ControlsReview)
 class ControlsReviewAdmin(KeptAdmin):
@@ -83,6 +88,10 @@ class ControlsReviewAdmin(KeptAdmin):
 
     list_display = ("reference", "signed_by", "signed_at")
     search_fields = ("reference", "signed_by")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Say of a review who signed it and when."""
+        return ("reference",) if obj is None else self.list_display
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Those certify who do not trade."""
@@ -106,13 +115,13 @@ class AccountMarginAdmin(ReadOnlyAdmin):
     list_display = (
         "account_id",
         "currency",
-        number("balance", digits=2),
-        number("deposited", digits=2),
-        number("withdrawn", digits=2),
-        number("realised", digits=2),
-        number("commission", digits=2),
-        number("premiums", digits=2),
-        number("swaps", digits=2),
+        money("balance"),
+        money("deposited"),
+        money("withdrawn"),
+        money("realised"),
+        money("commission"),
+        money("premiums"),
+        money("swaps"),
         "margin_called",
         "updated_at",
     )
@@ -127,8 +136,8 @@ class MarginCallAdmin(ReadOnlyAdmin):
         "at",
         badge("kind"),
         "account_id",
-        number("equity", digits=2),
-        number("used_margin", digits=2),
+        money("equity"),
+        money("used_margin"),
         number("level_percent", label="level %", digits=2),
     )
     list_filter = ("kind",)
@@ -146,8 +155,8 @@ class DepreciationNoticeAdmin(ReadOnlyAdmin):
         "account_id",
         "symbol",
         number("percent", label="lost %"),
-        number("initial", label="worth at first", digits=2),
-        number("value", label="worth now", digits=2),
+        money("initial", label="worth at first"),
+        money("value", label="worth now"),
         "currency",
         number("price"),
         "told_at",

@@ -21,7 +21,8 @@ class PostingInline(TabularInline):
     model = Posting
     extra = 0
     can_delete = False
-    fields = readonly_fields = ("line", "gl_account", "owner", "currency", number("amount", sortable=False))
+    hide_title = True
+    fields = readonly_fields = ("line", "gl_account", "owner", "currency", number("amount", places=2, sortable=False))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only events add."""
@@ -40,7 +41,7 @@ class JournalEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(Posting)
 class PostingAdmin(ReadOnlyAdmin):
-    list_display = ("entry", "line", "gl_account", "owner", number("amount"), "currency")
+    list_display = ("entry", "line", "gl_account", "owner", number("amount", places=2), "currency")
     list_filter = ("gl_account", "currency")
     list_select_related = ("entry",)
     search_fields = ("owner", "=entry__seq")
@@ -74,7 +75,7 @@ class MovementAdmin(KeptAdmin):
     list_display: tuple[Any, ...] = (
         "requested_at",
         "account_id",
-        number("amount"),
+        number("amount", places=2),
         "currency",
         "reference",
         badge("state"),
@@ -87,11 +88,19 @@ class MovementAdmin(KeptAdmin):
     search_fields = ("account_id", "reference")
     ordering = ("-id",)
     fields: tuple[str, ...] = ("account_id", "amount", "currency", "reference")
+    decided: tuple[str, ...] = ("requested_by", "requested_at", "decided_by", "decided_at")
     actions = ("approve", "reject")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """It is decided by its actions."""
         return False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Of what was written down, show also what became of it, and who decided."""
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        asked = (number("amount", places=2, sortable=False) if name == "amount" else name for name in self.fields)
+        return [(None, {"fields": (*asked, badge("state"), *self.decided)})]
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Who may ask may decide what others asked for."""
@@ -139,6 +148,7 @@ class WithdrawalAdmin(MovementAdmin):
 
     list_display = (*MovementAdmin.list_display, "note")
     fields = (*MovementAdmin.fields, "reason")
+    decided = (*MovementAdmin.decided, "note")
 
     def save_model(self, request: HttpRequest, obj: Withdrawal, form: Any, change: bool) -> None:
         """Write the request down in the name of the person who enters it."""

@@ -58,7 +58,7 @@ class Posting(models.Model):
         indexes = [models.Index(fields=["gl_account", "owner", "currency"], name="posting_balance")]
 
     def __str__(self) -> str:
-        return f"{self.gl_account_id} {self.amount} {self.currency}"
+        return f"{self.gl_account_id} {plain(self.amount)} {self.currency}"
 
 
 class Movement(Request):
@@ -85,7 +85,7 @@ class Deposit(Movement):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency} to {self.account_id}"
+        return f"{plain(self.amount)} {self.currency} to {self.account_id}"
 
 
 class Withdrawal(Movement):

@@ -35,8 +35,9 @@ class LoginWithCode(OTPAuthenticationFormMixin, AuthenticationForm):
 
     otp_device = forms.CharField(required=False, widget=forms.HiddenInput)
     otp_token = forms.CharField(
-        label="Code",
+        label="Authenticator code",
         required=False,
+        help_text="Six digits. Staff have an authenticator; without one nobody enters.",
         widget=forms.TextInput(
             attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "class": " ".join(BASE_INPUT_CLASSES)}
         ),

@@ -3,13 +3,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import StackedInline
+from unfold.decorators import display
 
-from apps.common.admin import KeptAdmin, ReadOnlyAdmin, badge, number
+from apps.common.admin import TONES, KeptAdmin, ReadOnlyAdmin, badge, number
+from apps.instruments.selectors import digits
 from apps.liquidity import services
 from apps.liquidity.models import ExecutionPolicy, RouteQuote, RoutingRule, StageChange, VenueScorecard
 from apps.tenants.selectors import current_schema
+
+# What the columns say of a card; its nested figures are among them.
+SHOWN = {
+    "state", "up_percent", "trading_state", "quote_age_ms", "unread", "rejects", "orders", "reject_rate", "fill_ratio",
+    "latency_ms", "hold_ms", "markouts", "venue",
+}  # fmt: skip
 
 
 class RoutingRuleInline(StackedInline):
@@ -55,6 +64,13 @@ class VenueScorecardAdmin(ReadOnlyAdmin):
     search_fields = ("venue",)
     ordering = ("-taken_at", "venue")
     date_hierarchy = "taken_at"
+    fields = (
+        ("taken_at", "venue", "state"),
+        ("quote_age", "unread", "rejects"),
+        ("fill_ratio", "latency", "hold"),
+        "markouts",
+        "more",
+    )
 
     @admin.display(description="Connection")
     def state(self, row: VenueScorecard) -> str:
@@ -97,6 +113,11 @@ class VenueScorecardAdmin(ReadOnlyAdmin):
         found = [each for each in row.card["markouts"] if each["samples"]]
         return ", ".join(f"{each['after_ms'] / 1_000:g} s: {each['mean_bps']} ({each['samples']})" for each in found)
 
+    @admin.display(description="Also")
+    def more(self, row: VenueScorecard) -> str:
+        """Show every other figure of the card."""
+        return " · ".join(f"{name.replace('_', ' ')} {row.card[name]}" for name in sorted(row.card.keys() - SHOWN))
+
 
 @admin.register(StageChange)
 class StageChangeAdmin(ReadOnlyAdmin):
@@ -115,14 +136,26 @@ class RouteQuoteAdmin(ReadOnlyAdmin):
         "venue",
         "asked",
         "symbol",
-        number("lots"),
-        number("price"),
-        number("best_price", label="First choice"),
-        number("filled"),
+        "side",
+        number("lots", places="lot_digits"),
+        number("price", places="price_digits"),
+        number("best_price", label="First choice", places="price_digits"),
+        number("filled", places="lot_digits"),
     )
     list_filter = ("venue", "asked", "symbol")
     search_fields = ("order_id",)
     ordering = ("-seq", "venue")
+    exclude = ("sign",)
+    readonly_fields = ("side",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RouteQuote]:
+        """Look the digits of each symbol up with the rows."""
+        return super().get_queryset(request).annotate(**digits())
+
+    @display(description="side", label=dict(TONES))
+    def side(self, row: RouteQuote) -> str:
+        """Say which way the client dealt."""
+        return "buy" if row.sign > 0 else "sell"
 
 
 def _figures(figures: dict[str, Any]) -> str:

@@ -157,7 +157,16 @@ class VenueReportAdmin(ReadOnlyAdmin):
     list_filter = ("venue", "kind")
     search_fields = ("cl_ord_id", "key")
     ordering = ("-id",)
-    exclude = ("envelope",)
+    exclude = ("envelope", "raw")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What the LP wrote has a row of its own."""
+        return [*super().get_fieldsets(request, obj), ("As the LP wrote it", {"fields": ("written",)})]
+
+    @admin.display(description="Message")
+    def written(self, row: VenueReport) -> str:
+        """Show FIX's separators, which no font has, as bars."""
+        return str(row.raw).replace("\x01", " | ")
 
 
 @admin.register(FixNumbers)

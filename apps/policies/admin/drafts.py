@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import msgspec
@@ -233,9 +234,10 @@ class PolicyAdmin(Tables, Deciding, KeptAdmin):
             if each.name not in left_out
         ]
         return format_html(
-            '<p>{}</p><table class="decision">{}</table>',
-            (struct.__doc__ or "").strip(),
-            format_html_join("", "<tr><td>{}</td><td>{}</td></tr>", lines),
+            '<p>{}</p><table class="decision"><thead><tr><th scope="col">Name in JSON and CSV</th>'
+            '<th scope="col">Where it is left out</th></tr></thead><tbody>{}</tbody></table>',
+            _in_words(struct.__doc__ or ""),
+            format_html_join("", "<tr><td><code>{}</code></td><td>{}</td></tr>", lines),
         )
 
     def get_urls(self) -> list[Any]:
@@ -296,9 +298,18 @@ def _texts(changes: list[tuple[str, Any, Any]]) -> list[tuple[str, str, str]]:
     return [(path, _shown(old), _shown(new)) for path, old, new in changes]
 
 
+def _in_words(doc: str) -> SafeString:
+    """Return what a struct says of itself: names of fields as such, without the file that has the rule."""
+    parts = re.split(r"`(\w+)`", re.sub(r" \(\w+\.py\)", "", doc.strip()))
+    shown = (format_html("<code>{}</code>" if at % 2 else "{}", part) for at, part in enumerate(parts))
+    return format_html_join("", "{}", ((part,) for part in shown))
+
+
 def _shown(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list | tuple) and not any(isinstance(each, dict | list) for each in value):
         return ", ".join(map(str, value)) or "–"
     return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)

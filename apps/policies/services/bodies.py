@@ -30,6 +30,7 @@ YES_OR_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 # More digits nobody means; what is none of these goes to the core as it was written, which says what is wrong.
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}\Z", re.ASCII)
 MANY = "several: with commas"
+CAPITALS = {"kyc": "KYC", "fx": "FX", "lp": "LP"}
 PAIRS = "pairs: LP1=10, LP2=5"
 
 Data = Mapping[str, Any]
@@ -265,4 +266,6 @@ def _text(value: Any, name: str = "") -> str:
 
 
 def _label(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    """Return the name in words; a time is written as one, whatever it is kept in."""
+    words = name.removesuffix("_us").split("_")
+    return " ".join([CAPITALS.get(words[0], words[0].capitalize()), *(CAPITALS.get(each, each) for each in words[1:])])

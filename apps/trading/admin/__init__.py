@@ -3,20 +3,32 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from apps.common.admin import ReadOnlyAdmin, SettingAdmin, badge, named, number, reason_of
+from apps.common.admin import ReadOnlyAdmin, SettingAdmin, badge, money, named, number, reason_of
+from apps.instruments.selectors import digits
 from apps.outbox.selectors import setting_history
 from apps.trading import selectors, services
 from apps.trading.admin import decisions
 from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
 
 REASON = named("text", label="Reason", sortable=False)
+LOTS = number("quantity", label="Lots", places="lot_digits")
+FILLED = number("filled", places="lot_digits")
+
+
+class DealtAdmin(ReadOnlyAdmin):
+    """Rows about a symbol: prices and lots have its digits."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Look the digits up with the rows."""
+        return super().get_queryset(request).annotate(**digits())
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(DealtAdmin):
     """The blotter: what was asked, what the gate said, where it went and why."""
 
     list_display = (
@@ -26,9 +38,9 @@ class OrderAdmin(ReadOnlyAdmin):
         "symbol",
         badge("side"),
         "type",
-        number("quantity", label="Lots"),
-        number("filled"),
-        number("average_price", digits=6, label="Avg price"),
+        LOTS,
+        FILLED,
+        number("average_price", digits=6, places="price_digits", label="Avg price"),
         badge("state"),
         named("mode", label="Book"),
         "group",
@@ -45,8 +57,9 @@ class OrderAdmin(ReadOnlyAdmin):
                 "fields": (
                     ("order_id", badge("state"), REASON),
                     ("symbol", badge("side"), "type"),
-                    (number("quantity", label="Lots"), number("filled"), number("average_price", digits=6)),
-                    (number("limit_price"), number("stop_price"), "guaranteed_stop", "time_in_force"),
+                    (LOTS, FILLED, number("average_price", digits=6, places="price_digits")),
+                    (number("limit_price", places="price_digits"), number("stop_price", places="price_digits")),
+                    ("guaranteed_stop", "time_in_force"),
                     ("account_id", "group", "principal"),
                     ("source", "client_order_id", "seq"),
                     ("created_at", "updated_at"),
@@ -77,17 +90,17 @@ class OrderAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ChildOrder)
-class ChildOrderAdmin(ReadOnlyAdmin):
+class ChildOrderAdmin(DealtAdmin):
     list_display = (
         "created_at",
         "cl_ord_id",
         "venue",
         "symbol",
         badge("side"),
-        number("quantity", label="Lots"),
-        number("limit_price", label="Limit"),
+        LOTS,
+        number("limit_price", label="Limit", places="price_digits"),
         badge("state"),
-        number("filled"),
+        FILLED,
         "venue_order_id",
         "code",
         REASON,
@@ -98,7 +111,7 @@ class ChildOrderAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Fill)
-class FillAdmin(ReadOnlyAdmin):
+class FillAdmin(DealtAdmin):
     list_display = (
         "filled_at",
         "fill_id",
@@ -106,15 +119,15 @@ class FillAdmin(ReadOnlyAdmin):
         named("account_id", label="Account"),
         "symbol",
         badge("side"),
-        number("quantity", label="Lots"),
-        number("price"),
-        number("raw_price", label="Street price"),
+        LOTS,
+        number("price", places="price_digits"),
+        number("raw_price", label="Street price", places="price_digits"),
         "book",
         "counterparty",
-        number("realised"),
-        number("commission"),
-        number("premium"),
-        number("guarantee_cost", label="House's cost"),
+        money("realised"),
+        money("commission"),
+        money("premium"),
+        money("guarantee_cost", label="House's cost"),
     )
     list_filter = ("book", "side", "counterparty")
     search_fields = ("fill_id", "order_id", "account_id", "symbol")
@@ -122,18 +135,18 @@ class FillAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Position)
-class PositionAdmin(ReadOnlyAdmin):
+class PositionAdmin(DealtAdmin):
     list_display = (
         "updated_at",
         "position_id",
         named("account_id", label="Account"),
         "symbol",
-        number("quantity", label="Lots"),
-        number("average_price", digits=6, sortable=False),
-        number("a_lots", label="A lots"),
-        number("b_lots", label="B lots"),
-        number("margin", digits=2),
-        number("realised", digits=2),
+        LOTS,
+        number("average_price", digits=6, places="price_digits", sortable=False),
+        number("a_lots", label="A lots", places="lot_digits"),
+        number("b_lots", label="B lots", places="lot_digits"),
+        money("margin"),
+        money("realised"),
     )
     search_fields = ("position_id", "account_id", "symbol")
     ordering = ("-updated_at",)
