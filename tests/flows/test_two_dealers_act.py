@@ -41,8 +41,9 @@ SIDEWAYS = """() => [...document.querySelectorAll('.panel, .panel > header, .tab
 # What of the strip on top is cut off, covered or pushed out, once profits are large.
 CUT_OFF = """() => {
   for (const name of ['floating', 'realised']) {
-    document.querySelector(`[data-strip=${name}]`).textContent = '-12 345 678.90';
+    document.querySelector(`[data-strip=${name}]`).textContent = '-123 456.78';
   }
+  document.querySelector('[data-strip=connection]').textContent = '● Live';
   const shown = '.strip-facts > :not(.wide) dd, .strip-lamps dd, [data-action=kill]';
   return [...document.querySelectorAll(shown)].filter((part) => {
     const {right, top, height} = part.getBoundingClientRect();
