@@ -14,7 +14,7 @@ from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel
 from piggy.core.orders import Side
 from piggy.core.pricing import worst_price
-from piggy.core.routing import rank_levels
+from piggy.core.routing import FREE, rank_levels
 from piggy.core.routing_rules import CostModel, VenueScore
 from piggy.core.staging import canaries, is_its_turn, venues_for
 from piggy.core.verdicts import packed
@@ -26,10 +26,14 @@ Version = tuple[int, int, tuple[str, ...]]
 
 @dataclass(slots=True, frozen=True)
 class Ranking:
-    """Every venue as it ranks now, as a decision carries it, and the levels to deal at, best first."""
+    """Every venue as it ranks now, as a decision carries it, and the levels to deal at, best first.
+
+    `cost_version` is that of the cost model, 0 where there is none.
+    """
 
     venues: bytes
     reachable: tuple[AttributedLevel, ...]
+    cost_version: int = 0
 
 
 class Rankings:
@@ -92,7 +96,7 @@ class Rankings:
             side=side,
             limit=limit,
         )
-        ranking = Ranking(packed(considered=rows), found)
+        ranking = Ranking(packed(considered=rows), found, 0 if cost_model == FREE else cost_model.version)
         if version is not None:
             self._held[key] = (levels, version, limit, ranking)
         return ranking

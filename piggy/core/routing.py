@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from operator import itemgetter
 
 import msgspec
 
@@ -19,7 +20,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import Side
 from piggy.core.positions import Position
 from piggy.core.routing_rules import CostModel, Treatment, VenueScore, venue_cost
-from piggy.core.verdicts import VenueRow
+from piggy.core.verdicts import CostTerms, VenueRow
 
 HUNDRED = Decimal(100)
 UNSCORED = VenueScore()
@@ -27,7 +28,7 @@ FREE = CostModel()
 SHARE_STEP = Decimal("0.0001")
 _BUY = Side.BUY
 _A, _B = BookMode.A, BookMode.B
-Usable = tuple[Decimal, AttributedLevel, Decimal, Venue, Decimal]
+Usable = tuple[Decimal, AttributedLevel, Decimal, Venue, Decimal, CostTerms | None]
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,34 +155,35 @@ def _ranked(
     buying, free = side is _BUY, cost_model == FREE
     # The last one wins, so that read backwards each venue's best level does.
     best = {level.venue: level for level in reversed(levels)}
-    passed = [_passed_over(venue, None, scores, excluded) for venue in venues.values() if venue.name not in best]
+    passed = [_passed_over(venue, None, None, scores, excluded) for venue in venues.values() if venue.name not in best]
     usable: list[Usable] = []
     last, in_order = None, True
     for name, found in reversed(best.items()):
         venue = venues.get(name)
         if venue is None:
             continue
-        if not venue.enabled or name in excluded:
-            passed.append(_passed_over(venue, found, scores, excluded))
-            continue
-        price, cost = found.price, ZERO
-        if limit is not None and (price > limit if buying else price < limit):
-            passed.append(_row(venue, found, scores, f"quotes {price}, beyond the limit {limit}"))
-            continue
-        score = scores.get(name, UNSCORED)
+        price, cost, terms, score = found.price, ZERO, None, scores.get(name, UNSCORED)
         if not free:
-            cost = venue_cost(model=cost_model, price=price, fee_per_million=venue.commission_per_million, score=score)
+            terms = venue_cost(model=cost_model, price=price, fee_per_million=venue.commission_per_million, score=score)
+        if not venue.enabled or name in excluded:
+            passed.append(_passed_over(venue, found, terms, scores, excluded))
+            continue
+        if limit is not None and (price > limit if buying else price < limit):
+            passed.append(_row(venue, found, terms, scores, f"quotes {price}, beyond the limit {limit}"))
+            continue
+        if terms is not None:
+            cost = terms.total
             price = price + cost if buying else price - cost
         # Levels come best first, so that mostly there is nothing left to sort.
         if last is not None and not (price > last if buying else price < last):
             in_order = False
         last = price
-        usable.append((price if buying else -price, found, score.reject_rate, venue, cost))
+        usable.append((price if buying else -price, found, score.reject_rate, venue, cost, terms))
     if not in_order:
         usable.sort(key=_worth)
     rows: list[VenueRow] = []
     asked: list[AttributedLevel] = []
-    for _, level, reject_rate, venue, cost in usable:
+    for _, level, reject_rate, venue, cost, terms in usable:
         place = len(asked) + 1
         if venue.shadow:
             # It is ranked and recorded as if it were asked, and never is.
@@ -190,14 +192,17 @@ def _ranked(
             rank, text = place, f"choice {place}" if asked else "best price"
             asked.append(level)
         at_us, priority = level.received_at_us, venue.priority
-        rows.append((venue.name, level.price, level.size, at_us, reject_rate, priority, rank, cost, text))
-    passed.sort()
+        rows.append((venue.name, level.price, level.size, at_us, reject_rate, priority, rank, cost, text, terms))
+    passed.sort(key=_named)
     return rows + passed, asked
+
+
+_named = itemgetter(0)
 
 
 def _worth(usable: Usable) -> tuple[Decimal, Decimal, Decimal, int, str]:
     """Return what venues are ranked by: price with what it costs, then size, reject rate, priority and name."""
-    price, level, reject_rate, venue, _ = usable
+    price, level, reject_rate, venue, *_ = usable
     return price, -level.size, reject_rate, venue.priority, venue.name
 
 
@@ -262,6 +267,7 @@ def decision(
     venues: bytes,
     at_us: int,
     text: str,
+    cost_version: int = 0,
 ) -> RoutingDecision:
     """Return the record of a decision at `at_us` over `venues`, packed; without a rule it names the group's mode."""
     return RoutingDecision(
@@ -274,6 +280,7 @@ def decision(
         venues=venues,
         at_us=at_us,
         text=text,
+        cost_version=cost_version,
     )
 
 
@@ -358,17 +365,23 @@ def _nearest(share: Decimal, whole: Decimal, instrument: Instrument) -> Decimal:
 
 
 def _passed_over(
-    venue: Venue, level: AttributedLevel | None, scores: Mapping[str, VenueScore], excluded: Mapping[str, str]
+    venue: Venue,
+    level: AttributedLevel | None,
+    terms: CostTerms | None,
+    scores: Mapping[str, VenueScore],
+    excluded: Mapping[str, str],
 ) -> VenueRow:
     text = "no live quote" if venue.enabled else "switched off"
-    return _row(venue, level, scores, excluded.get(venue.name) or text)
+    return _row(venue, level, terms, scores, excluded.get(venue.name) or text)
 
 
-def _row(venue: Venue, level: AttributedLevel | None, scores: Mapping[str, VenueScore], text: str) -> VenueRow:
+def _row(
+    venue: Venue, level: AttributedLevel | None, terms: CostTerms | None, scores: Mapping[str, VenueScore], text: str
+) -> VenueRow:
     """Return the row of a venue that is passed over, which `text` says why."""
     price, size, at_us = (level.price, level.size, level.received_at_us) if level else (None, None, None)
     reject_rate = scores.get(venue.name, UNSCORED).reject_rate
-    return venue.name, price, size, at_us, reject_rate, venue.priority, 0, None, text
+    return venue.name, price, size, at_us, reject_rate, venue.priority, 0, None, text, terms
 
 
 def _mode(*, a: Decimal, b: Decimal, cross: Decimal) -> str:

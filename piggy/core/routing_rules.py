@@ -11,6 +11,7 @@ import msgspec
 
 from piggy.core.accounts import BookMode, Group
 from piggy.core.money import ZERO
+from piggy.core.verdicts import CostTerms
 from piggy.core.weeks import WeekWindow, window_fault
 
 HUNDRED = Decimal(100)
@@ -220,15 +221,16 @@ def _conditions_fault(rule: RoutingRule) -> tuple[str, str] | None:
     return None
 
 
-def venue_cost(*, model: CostModel, price: Decimal, fee_per_million: Decimal, score: VenueScore) -> Decimal:
-    """Return what dealing at `price` with this venue costs beyond the price, in price units per unit."""
-    bps = (
-        model.reject_bps * score.reject_rate
-        + model.unfilled_bps * (1 - score.fill_ratio)
-        + model.latency_bps_per_s * score.latency_ms / 1_000
-        + model.markout * score.markout_bps
+def venue_cost(*, model: CostModel, price: Decimal, fee_per_million: Decimal, score: VenueScore) -> CostTerms:
+    """Return what dealing at `price` with this venue costs beyond the price, term by term, in price units per unit."""
+    bps = price / 10_000
+    return CostTerms(
+        fee=price * model.fee * fee_per_million / 1_000_000,
+        rejects=bps * model.reject_bps * score.reject_rate,
+        unfilled=bps * model.unfilled_bps * (1 - score.fill_ratio),
+        latency=bps * model.latency_bps_per_s * score.latency_ms / 1_000,
+        markout=bps * model.markout * score.markout_bps,
     )
-    return price * (bps / 10_000 + model.fee * fee_per_million / 1_000_000)
 
 
 def shadowed_rules(*, policy: RoutingPolicy) -> tuple[str, ...]:

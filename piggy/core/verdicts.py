@@ -58,8 +58,26 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return tuple(check for check in self.checks if not check.passed)
 
 
+class CostTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a venue costs beyond its price by the cost model, term by term, in price units per unit."""
+
+    fee: Decimal
+    rejects: Decimal
+    unfilled: Decimal
+    latency: Decimal
+    markout: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        return self.fee + self.rejects + self.unfilled + self.latency + self.markout
+
+
 class VenueConsidered(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One venue that routing looked at, with what it knew; `rank` 0 means it was passed over, `text` says why."""
+    """One venue that routing looked at, with what it knew; `rank` 0 means it was passed over, `text` says why.
+
+    `cost` is what it was ranked by beyond its price, the sum of its `terms`. Those are None without a cost model or a
+    quote, and of before they were told.
+    """
 
     venue: str
     price: Decimal | None
@@ -70,16 +88,20 @@ class VenueConsidered(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rank: int
     cost: Decimal | None = None
     text: str = ""
+    terms: CostTerms | None = None
 
 
 # The same, field by field: of all venues that are ranked most are never looked at.
-VenueRow = tuple[str, Decimal | None, Decimal | None, int | None, Decimal, int, int, Decimal | None, str]
+VenueRow = tuple[
+    str, Decimal | None, Decimal | None, int | None, Decimal, int, int, Decimal | None, str, CostTerms | None
+]
 
 
 class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Where an order goes and why, as data: rule and version, split in lots, every venue considered at `at_us`.
 
-    `venues` is what `packed` made of those: many orders share one ranking, and few are ever looked at.
+    `venues` is what `packed` made of those: many orders share one ranking, and few are ever looked at. They were ranked
+    by the cost model of `cost_version`, 0 where prices alone counted.
     """
 
     rule: str
@@ -91,6 +113,7 @@ class RoutingDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     venues: bytes = b""
     at_us: int = 0
     text: str = ""
+    cost_version: int = 0
 
     @property
     def considered(self) -> tuple[VenueConsidered, ...]:
@@ -141,5 +164,7 @@ def _told_venues(venues: bytes, at_us: int) -> msgspec.Raw:
     rows = [msgspec.structs.asdict(seen) for seen in (_venues.decode(venues) if venues else ())]
     for row in rows:
         received_at_us = row.pop("received_at_us")
+        if seen_terms := row.pop("terms"):
+            row["terms"] = msgspec.structs.asdict(seen_terms)
         row["quote_age_ms"] = None if received_at_us is None else (at_us - received_at_us) // 1_000
     return msgspec.Raw(msgspec.json.encode(rows))

@@ -216,6 +216,7 @@ def _made(
         venues=ranking.venues,
         at_us=moment.now_us,
         text=_told(why=_of_depth(way.why, front) if front else way.why, meeting=way.meeting, planned=legs),
+        cost_version=ranking.cost_version,
     )
     return Plan(decision=record, meeting=way.meeting, keeps=keeps, legs=legs, markup=markup or ZERO)
 

@@ -277,8 +277,9 @@ def test_a_cost_model_prices_fee_rejects_fills_delay_and_markout() -> None:
     score = VenueScore(
         reject_rate=Decimal("0.1"), fill_ratio=Decimal("0.5"), latency_ms=Decimal(500), markout_bps=Decimal(3)
     )
-    cost = venue_cost(model=model, price=Decimal(10_000), fee_per_million=Decimal(100), score=score)
-    assert cost == Decimal(1) + Decimal(2) + Decimal(1) + Decimal(3) + Decimal(1)
+    terms = venue_cost(model=model, price=Decimal(10_000), fee_per_million=Decimal(100), score=score)
+    assert (terms.fee, terms.rejects, terms.unfilled, terms.latency, terms.markout) == (1, 1, 2, 1, 3)
+    assert terms.total == 8
 
 
 def test_a_venue_with_the_better_price_loses_to_the_cheaper_whole() -> None:
@@ -288,8 +289,8 @@ def test_a_venue_with_the_better_price_loses_to_the_cheaper_whole() -> None:
     model = CostModel(reject_bps=Decimal(1))
     seen = ranked(*quotes, venues=venues, scores=scores, cost_model=model)
     assert [each.venue for each in seen] == ["solid", "flaky"]
-    assert seen[1].cost is not None
-    assert seen[1].cost > 0
+    assert seen[1].terms is not None
+    assert seen[1].cost == seen[1].terms.total == seen[1].terms.rejects > 0
     spread = legs(
         levels=quotes, ranked=seen, quantity=Decimal(3), side=Side.BUY, limit=Decimal("1.2"), instrument=EURUSD
     )

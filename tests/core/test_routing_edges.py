@@ -140,4 +140,4 @@ def test_what_nobody_said_of_a_rule_a_cost_model_and_a_venue_stands_in_nobodys_w
     """A rule lets clients cross where their group does, a model begins at version 1, an unscored venue fills all."""
     assert rule().internal_cross and CostModel().version == 1
     model = CostModel(unfilled_bps=D(1))
-    assert venue_cost(model=model, price=D(1), fee_per_million=D(0), score=VenueScore()) == 0
+    assert venue_cost(model=model, price=D(1), fee_per_million=D(0), score=VenueScore()).total == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import msgspec
@@ -9,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from piggy.core import commands as cmd
+from piggy.core import events as ev
 from piggy.core.accounts import BookMode, Venue
 from piggy.core.orders import Side
 from piggy.core.positions import Position
 from piggy.core.routing import decision, reachable, split
-from piggy.core.routing_rules import CostModel, Treatment
-from tests.core.floor import EURUSD
+from piggy.core.routing_rules import CostModel, RoutingPolicy, Treatment
+from piggy.core.verdicts import told_decision
+from tests.core.floor import EURUSD, Floor
 from tests.core.test_routing import level, ranked
 
 D = Decimal
@@ -166,3 +170,32 @@ def test_venues_rank_by_their_worth_in_whatever_order_their_levels_come(
     priority = {venue.name: venue.priority for venue in venues}
     wanted = sorted(quotes, key=lambda q: (side.sign * q.price, -q.size, priority[q.venue], q.venue))
     assert [seen.venue for seen in ranked(*quotes, venues=venues, side=side)] == [quote.venue for quote in wanted]
+
+
+@pytest.mark.parametrize("weighs", [True, False])
+def test_each_venue_is_told_with_what_it_costs_term_by_term_also_one_that_is_passed_over(weighs: bool) -> None:
+    """Without a cost model there is nothing to tell; without a quote nothing is known."""
+    floor = Floor()
+    model = CostModel(version=7, fee=D(1), reject_bps=D(10)) if weighs else CostModel()
+    floor.do(cmd.ConfigureRouting(policy=RoutingPolicy(version=2, cost_model=model)))
+    for name in ("LP8", "LP9"):
+        venue = Venue(name=name, commission_per_million=D(20), quote_age_ms_max=600_000)
+        floor.do(cmd.ConfigureVenue(venue=venue))
+    floor.quote("LP8", "1.09990", "1.10030")
+    floor.place("a1", Side.BUY, "1", limit_price="1.10020")
+    (accepted,) = [each.event for each in floor.log if isinstance(each.event, ev.OrderAccepted)]
+    assert accepted.routing.cost_version == (7 if weighs else 0)
+    seen = {each.venue: each for each in accepted.routing.considered}
+    assert seen["LP9"].terms is None
+    off = seen["LP8"]
+    assert (off.rank, off.cost) == (0, None)
+    assert off.text.startswith("quotes 1.10030, beyond the limit")
+    rows = json.loads(msgspec.json.encode(told_decision(decision=accepted.routing)["considered"]))
+    told = {row["venue"]: row for row in rows}
+    if weighs:
+        assert off.terms is not None
+        assert off.terms.fee == off.terms.total == D("1.10030") * 20 / 1_000_000
+        assert D(told["LP8"]["terms"]["fee"]) == off.terms.fee
+    else:
+        assert off.terms is None
+        assert "terms" not in told["LP8"]

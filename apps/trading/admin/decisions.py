@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from apps.trading.selectors import CONTROLS
 from piggy.core.money import plain
 
-VALUE_PLACES = 4
+VALUE_PLACES, COST_PLACES = 4, 8
 MONEY_FROM = Decimal(100)
 # (heading, key, is a figure)
 Columns = tuple[tuple[str, str, bool], ...]
@@ -120,16 +120,19 @@ def _cell(row: dict[str, Any], key: str) -> str:
         return "–"
     if key == "rank" and not value:
         return "passed over"
+    if key == "cost":
+        return _cost(value, row.get("terms") or {})
     # A price keeps every digit that was quoted; only what was worked out is rounded.
     if key in ("price", "limit_price", "quantity", "filled", "size"):
         return plain(Decimal(str(value)))
-    return (
-        shown(value)
-        if key in ("cost", "reject_rate")
-        else str(value).replace("_", " ")
-        if key == "state"
-        else str(value)
-    )
+    return shown(value) if key == "reject_rate" else str(value).replace("_", " ") if key == "state" else str(value)
+
+
+def _cost(total: Any, terms: dict[str, Any]) -> str:
+    """Return what a venue costs in price units and what makes it up: costs are parts of a tick often."""
+    parts = [f"{name} {plain(round(amount, COST_PLACES))}" for name, each in terms.items() if (amount := Decimal(each))]
+    told = plain(round(Decimal(str(total)), COST_PLACES))
+    return f"{told} ({', '.join(parts)})" if parts else told
 
 
 def _name(check: dict[str, Any]) -> str:
