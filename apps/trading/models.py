@@ -34,7 +34,8 @@ class Order(models.Model):
 
     All its terms, every check of the gate and every venue considered stay in those events (selectors.decided). Of them
     `reasons` holds the checks that it did not pass, `best_venue` and `best_price` the routing's first choice, if any.
-    `guaranteed_stop` was asked of its stop-loss, or where it has none of the order itself.
+    `guaranteed_stop` was asked of its stop-loss, or where it has none of the order itself. `expires_at` is of what
+    is good till a date.
     """
 
     order_id = models.CharField(primary_key=True, max_length=60)
@@ -49,6 +50,10 @@ class Order(models.Model):
     stop_price = _number(null=True)
     guaranteed_stop = models.BooleanField(default=False)
     time_in_force = models.CharField(max_length=4, choices=TIMES_IN_FORCE)
+    expires_at = models.DateTimeField(null=True)
+    trailing_distance = _number(null=True)
+    take_profit = _number(null=True)
+    stop_loss = _number(null=True)
     state = models.CharField(max_length=20, choices=STATES)
     filled = _number(default=ZERO)
     notional = _number(default=ZERO)

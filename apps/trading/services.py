@@ -27,6 +27,7 @@ from piggy.core.commands import (
     Envelope,
     PlaceOrder,
     ReportConnection,
+    SetExits,
 )
 from piggy.core.orders import OrderTerms
 from piggy.messaging.client import Client, UnableToStore, UnableToTell, command_id_of
@@ -215,7 +216,7 @@ def amend_order(
     tenant: str,
     user: Any,
     order_id: str,
-    changes: Mapping[str, Decimal | None],
+    changes: Mapping[str, Any],
     key: str,
     request_hash: str,
     request_id: str,
@@ -223,11 +224,39 @@ def amend_order(
     now_us: int,
     account_id: str = "",
 ) -> Answer | None:
-    """Ask for another quantity, limit or stop price of a working order; answers and errors as place_order."""
+    """Ask for other terms of a working order, named as AmendOrder names them; answers and errors as place_order."""
     return _ask(
         tenant=tenant,
         command=AmendOrder(order_id=order_id, account_id=_account_of(user, order_id, account_id), **changes),
         command_id=amend_command_id(tenant=tenant, user=user, order_id=order_id, key=key),
+        user=user,
+        request_hash=request_hash,
+        request_id=request_id,
+        wait_s=wait_s,
+        now_us=now_us,
+    )
+
+
+def set_exits(
+    *,
+    tenant: str,
+    user: Any,
+    position_id: str,
+    exits: Mapping[str, Decimal | None],
+    key: str,
+    request_hash: str,
+    request_id: str,
+    wait_s: float,
+    now_us: int,
+) -> Answer | None:
+    """Ask for other exits of an open position; answers and errors as place_order."""
+    position = selectors.positions_of(user=user).filter(position_id=position_id).first()
+    if position is None:
+        raise UnableToTrade("There is no such position.")
+    return _ask(
+        tenant=tenant,
+        command=SetExits(account_id=position.account_id, position_id=position_id, **exits),
+        command_id=command_id_of("api", tenant, _principal(user), f"PATCH /positions/{position_id}", key),
         user=user,
         request_hash=request_hash,
         request_id=request_id,

@@ -12,4 +12,5 @@ urlpatterns = [
     path("api/v1/orders/<str:order_id>/receipt", receipts.Receipt.as_view()),
     path("api/v1/fills", views.Fills.as_view()),
     path("api/v1/positions", views.Positions.as_view()),
+    path("api/v1/positions/<str:position_id>", views.Position.as_view()),
 ]

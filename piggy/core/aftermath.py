@@ -15,7 +15,7 @@ from piggy.core.execution import Execution, position_id_of
 from piggy.core.guarantees import stops_of
 from piggy.core.money import ZERO
 from piggy.core.orders import BRACKET as BRACKET
-from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention
+from piggy.core.orders import OF_A_POSITION, OrderTerms, OrderType, SelfTradePrevention
 from piggy.core.positions import Position
 from piggy.core.profiles import GuaranteedStops
 from piggy.core.risk import verdict_on
@@ -61,9 +61,9 @@ def _shrink_siblings(*, order: Order, lots: Decimal, execution: Execution) -> No
     state, group = execution.moment.state, order.terms.oco_group
     for order_id in sorted(state.oco.get((order.terms.account_id, group or ""), set()) - {order.order_id}):
         sibling = state.orders[order_id]
-        if order.source == BRACKET and sibling.routed:
+        if order.source in OF_A_POSITION and sibling.routed:
             continue
-        if order.source == BRACKET:
+        if order.source in OF_A_POSITION:
             execution.reduce(order=sibling, lots=lots, reason=f"order {order.order_id} filled")
         elif execution.leaves(sibling) > 0:
             # What is out at a venue cannot be called back; what it gives back is not worked again.

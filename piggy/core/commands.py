@@ -41,7 +41,7 @@ from piggy.core.leaving_commands import LetOrdersGo as LetOrdersGo
 from piggy.core.leaving_commands import SkipNumbers as SkipNumbers
 from piggy.core.limits import Limits
 from piggy.core.margin import MarginSettings
-from piggy.core.orders import OrderTerms, Side
+from piggy.core.orders import OrderTerms, Side, TimeInForce
 from piggy.core.profiles import PriceProfile
 from piggy.core.routing_rules import RoutingPolicy
 from piggy.core.stress import OptionModel
@@ -277,11 +277,32 @@ class CancelOrder(Command, frozen=True, kw_only=True):
 
 
 class AmendOrder(Command, frozen=True, kw_only=True):
+    """Change a working order; what is not given stays. A take-profit or stop-loss of None is taken off.
+
+    A time to expire alone makes the order good till then; a stop that is to trail at another distance does so from the
+    market as it is now, unless a stop price comes with it.
+    """
+
     order_id: str
     account_id: str
     quantity: Decimal | None = None
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trailing_distance: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    expires_at_us: int | None = None
+    take_profit: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    stop_loss: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    guaranteed_stop: bool | None = None
+
+
+class SetExits(Command, frozen=True, kw_only=True):
+    """Give all of an open position a take-profit or a stop-loss, another one, or none (None); what is unset stays."""
+
+    account_id: str
+    position_id: str
+    take_profit: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    stop_loss: Decimal | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class ActOnPrices(Command, frozen=True, kw_only=True):
@@ -342,6 +363,7 @@ AnyCommand = (
     | AskOutlook
     | CancelOrder
     | AmendOrder
+    | SetExits
     | ActOnPrices
     | ActOnTime
     | ActOnExposure

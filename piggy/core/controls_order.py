@@ -37,7 +37,7 @@ def trading_state(*, context: GateContext) -> Check:
             strictest = state
     if strictest is _ACTIVE:
         return _PASSED["P-01"]
-    passed = strictest is _REDUCING and context.reduces
+    passed = strictest is _REDUCING and (context.reduces or context.eases)
     return yes(code="P-01", passed=passed, value=str(strictest), text=f"trading is {strictest}")
 
 
@@ -152,7 +152,7 @@ def _fault(context: GateContext) -> str | None:
     if not context.sane:
         return f"the {insane_number(terms=context.terms)} must be finite, above zero and at most a million million"
     terms, instrument = context.terms, context.instrument
-    too_small = terms.quantity < instrument.lot_min and not _closes_all(context)
+    too_small = terms.quantity < instrument.lot_min and not (context.is_exit or _closes_all(context))
     if too_small or terms.quantity > instrument.lot_max:
         return f"the quantity must be from {instrument.lot_min} to {instrument.lot_max} lots"
     if terms.quantity % instrument.lot_step:
@@ -163,7 +163,7 @@ def _fault(context: GateContext) -> str | None:
     fault = _price_fault(terms, instrument.tick_size) or _shape_fault(terms, context.now_us)
     if fault is None and (terms.take_profit is not None or terms.stop_loss is not None):
         return _exits_fault(context)
-    return fault
+    return _exit_fault(context) if fault is None and context.is_exit and not context.eases else fault
 
 
 def _closes_all(context: GateContext) -> bool:
@@ -216,6 +216,19 @@ def _exits_fault(context: GateContext) -> str | None:
         return "the take profit must be where the position gains"
     if terms.stop_loss is not None and leaves is not None and (terms.stop_loss - leaves) * sign >= 0:
         return "the stop loss must be where the position loses"
+    return None
+
+
+def _exit_fault(context: GateContext) -> str | None:
+    """Return why an exit of a position that is open would close it at once."""
+    terms, sign = context.terms, context.terms.side.sign
+    market = context.ask if sign > 0 else context.bid
+    if market is None:
+        return None  # P-11 says so.
+    if terms.limit_price is not None and (market - terms.limit_price) * sign <= 0:
+        return f"the limit price of an exit must be where the position gains, past {market}"
+    if terms.stop_price is not None and (market - terms.stop_price) * sign >= 0:
+        return f"the stop price of an exit must be where the position loses, past {market}"
     return None
 
 

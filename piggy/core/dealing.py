@@ -17,13 +17,13 @@ import msgspec
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.aftermath import BRACKET, settled
+from piggy.core.aftermath import settled
 from piggy.core.dealer_commands import DealAt, RejectReason
 from piggy.core.dealer_events import DealerOutcome
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderState, OrderTerms, OrderType
+from piggy.core.orders import OF_A_POSITION, OrderState, OrderTerms, OrderType
 from piggy.core.pricing import at_least_as_good, worst_price
 from piggy.core.quotefilter import PRICE_MAX
 from piggy.core.routing_rules import Treatment
@@ -35,7 +35,7 @@ Events = list[ev.AnyEvent]
 CLAIM_US = 30 * 1_000_000
 REQUOTES_MAX = 3
 REQUOTE_MS_MIN, REQUOTE_MS_MAX = 1_000, 30_000
-NEVER_HELD = (BRACKET, FLATTEN, "stop_out")
+NEVER_HELD = (*OF_A_POSITION, FLATTEN, "stop_out")
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

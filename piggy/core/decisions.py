@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from piggy.core import (
+    amending,
     auctioning,
     busting,
     configuring,
     corrections,
     covering,
     dealing,
+    exits,
     flattening,
     hedge_policies,
     leaving,
@@ -70,7 +72,8 @@ DECISIONS: dict[type, Callable[..., list[AnyEvent]]] = {
     cmd.AskWhatIf: what_ifs.ask,
     cmd.AskOutlook: outlooks.ask,
     cmd.CancelOrder: venue_cancels.cancel,
-    cmd.AmendOrder: placing.amend,
+    cmd.AmendOrder: amending.amend,
+    cmd.SetExits: exits.set_exits,
     cmd.ClaimOrder: dealing.claim,
     cmd.FillByDealer: dealing.fill_by_dealer,
     cmd.RequoteOrder: dealing.requote,

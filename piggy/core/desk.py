@@ -250,10 +250,8 @@ class Desk:
 
     def unsent_children(self) -> tuple[ev.ChildOrderCreated, ...]:
         """Return the legs that no venue has answered yet; putting them on the stream again is safe."""
-        waiting = (
-            child for child in self.state.open_children.values() if not child.acknowledged and not child.in_doubt
-        )
-        return tuple(child.created for child in waiting)
+        legs = self.state.open_children.values()
+        return tuple(leg.created for leg in legs if not leg.acknowledged and not leg.in_doubt)
 
     def unanswered_cancels(self) -> tuple[ev.ChildCancelRequested, ...]:
         """Return the cancels of legs that still live; a worker asks a venue once, however often it is told."""
@@ -339,7 +337,9 @@ class Desk:
             self._due.add(event.terms.symbol)
 
     def _amended(self, event: ev.OrderAmended | ev.OrderTriggered) -> None:
-        self._due.add(self.state.orders[event.order_id].terms.symbol)
+        order = self.state.orders[event.order_id]
+        self._deadlines.hear(order=order)
+        self._due.add(order.terms.symbol)
 
     def _filled(self, event: ev.OrderFilled) -> None:
         self._used[event.account_id] = None

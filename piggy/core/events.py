@@ -266,6 +266,8 @@ class OrderAmended(Event, frozen=True, kw_only=True):
 
     `notional` is what it adds to the value that the account ordered, in the account's currency (P-12), and
     `margin_reserved` what all that is left of it binds from now on; None where each lot goes on binding the same.
+    Where more than quantity, limit and stop changed, `terms` are all of them after it, and `guarantee` is what holds
+    for its stop then.
     """
 
     order_id: str
@@ -276,6 +278,8 @@ class OrderAmended(Event, frozen=True, kw_only=True):
     verdict: Verdict | None = None
     notional: Decimal = ZERO
     margin_reserved: Decimal | None = None
+    terms: OrderTerms | None = None
+    guarantee: GuaranteedStops | None = None
 
 
 class AmendmentDenied(Event, frozen=True, kw_only=True):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
+from piggy.core.amendment_folding import AMENDMENT_HANDLERS, ENDING, count_message, count_reject, part
 from piggy.core.auctions import CrossedAt
 from piggy.core.control_folding import CONTROL_HANDLERS, set_limits
 from piggy.core.correction_folding import CORRECTION_HANDLERS
@@ -20,25 +19,17 @@ from piggy.core.dealer_folding import DEALER_HANDLERS
 from piggy.core.events import Recorded
 from piggy.core.expiry_folding import EXPIRY_HANDLERS
 from piggy.core.leaving_folding import ID_OF, LEAVING_HANDLERS, follow
-from piggy.core.limits import UNSET_LIMITS
 from piggy.core.margining import bind_anew
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
-from piggy.core.orders import FORCED, OF_THE_DESK, OrderState, OrderTerms, OrderType, Side, TimeInForce
-from piggy.core.position_folding import bind, closable, count_turnover, move_position, reserve, work
+from piggy.core.orders import FORCED, OF_THE_DESK, OrderState, OrderType, Side
+from piggy.core.position_folding import bind, count_turnover, move_position, reserve, work
 from piggy.core.resting import RestingOrders
 from piggy.core.rollover import ONE_DAY, business_date
 from piggy.core.state import Exposure, Order, State, accepted_order, activity_of, record_of
 from piggy.core.stop_folding import file_stop, refile_account, refile_group
 from piggy.core.venue_books import take_settled
 from piggy.core.venue_folding import VENUE_HANDLERS, score_venue
-from piggy.core.verdicts import Check
-
-K = TypeVar("K")
-_ENDING = (TimeInForce.GTD, TimeInForce.DAY)
-# Kill switch, closed session, no live price, no review signed: it says nothing of the client that is refused. Nor does
-# the storm's own answer, which would never end it.
-_REFUSED_TO_ALL = frozenset({"P-01", "P-05", "P-11", "P-16", "P-30"})
 
 
 def fold(*, state: State, recorded: Recorded) -> None:
@@ -131,8 +122,8 @@ def _nothing(state: State, event: ev.Event, recorded: Recorded) -> None:
 
 def _denied(state: State, event: ev.OrderDenied, recorded: Recorded) -> None:
     state.order_count += 1
-    _count_message(state, event.terms, recorded, ZERO)
-    _count_reject(state, event.terms.account_id, event.verdict.reasons, recorded)
+    count_message(state=state, terms=event.terms, recorded=recorded)
+    count_reject(state=state, account_id=event.terms.account_id, reasons=event.verdict.reasons, recorded=recorded)
     state.orders[event.order_id] = Order(
         order_id=event.order_id,
         terms=event.terms,
@@ -153,7 +144,7 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
     account_id = event.terms.account_id
     state.orders[order.order_id] = order
     if event.source not in OF_THE_DESK:
-        _count_message(state, event.terms, recorded, event.notional)
+        count_message(state=state, terms=event.terms, recorded=recorded, notional=event.notional)
         state.activity[account_id].accept()
     state.overrides.pop(event.verdict.terms_hash, None)
     state.open_orders.setdefault(account_id, set()).add(order.order_id)
@@ -164,7 +155,7 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
         state.rates.setdefault((quote, state.accounts[account_id].currency), event.conversion_rate)
     if order.terms.oco_group:
         state.oco.setdefault((account_id, order.terms.oco_group), set()).add(order.order_id)
-    if order.terms.time_in_force in _ENDING:
+    if order.terms.time_in_force in ENDING:
         state.expiring.add(order.order_id)
     if order.guaranteed:
         state.guaranteed.setdefault(account_id, set()).add(order.order_id)
@@ -184,32 +175,6 @@ def _price_of(event: ev.OrderAccepted) -> Decimal | None:
     return event.arrival_ask if terms.side is Side.BUY else event.arrival_bid
 
 
-def _amendment_denied(state: State, event: ev.AmendmentDenied, recorded: Recorded) -> None:
-    """A change that is refused is a message all the same (P-14), and one for the storm of rejects (P-16)."""
-    _count_message(state, event.terms, recorded, ZERO)
-    if event.verdict.reasons:
-        _count_reject(state, event.account_id, event.verdict.reasons, recorded)
-
-
-def _count_reject(state: State, account_id: str, reasons: tuple[Check, ...], recorded: Recorded) -> None:
-    """A refusal counts towards the account's storm (P-16) unless nobody's order would have been taken just then."""
-    if not any(check.code in _REFUSED_TO_ALL for check in reasons):
-        state.activity[account_id].reject(at_us=recorded.recorded_at_us)
-
-
-def _count_message(state: State, terms: OrderTerms, recorded: Recorded, notional: Decimal) -> None:
-    activity = state.activity.get(terms.account_id) or activity_of(state=state, account_id=terms.account_id)
-    held, window_us = ZERO, 0
-    if notional:
-        held = closable(state=state, terms=terms)
-        limits = state.effective_limits.get(state.accounts[terms.account_id].group, UNSET_LIMITS)
-        window_us = 1_000 * (limits.duplicate_window_ms or 0)
-    activity.message(
-        at_us=recorded.recorded_at_us, terms=terms, notional=notional, seq=recorded.seq, held=held, window_us=window_us
-    )
-    state.messages.message(at_us=recorded.recorded_at_us, who=terms.account_id)
-
-
 def _rerouted(state: State, event: ev.OrderRerouted, recorded: Recorded) -> None:
     order = state.orders[event.order_id]
     order.routing = event.routing
@@ -223,40 +188,6 @@ def _triggered(state: State, event: ev.OrderTriggered, recorded: Recorded) -> No
     if order.rests:
         order.seq = recorded.seq  # From now on it stands where it came into the book, also once it is made smaller.
         state.resting[order.terms.symbol].add(order_id=order.order_id, terms=order.terms, seq=order.seq)
-
-
-def _amended(state: State, event: ev.OrderAmended, recorded: Recorded) -> None:
-    order = state.orders[event.order_id]
-    before = order.leaves
-    state.overrides.pop(order.order_id, None)
-    book = state.resting[order.terms.symbol]
-    # One whose venues were asked to end it has left the book, and does not come back by being made smaller.
-    stood = order.order_id in book
-    if stood:
-        book.remove(order_id=order.order_id)
-    order.terms = msgspec.structs.replace(
-        order.terms, quantity=event.quantity, limit_price=event.limit_price, stop_price=event.stop_price
-    )
-    order.quantity = event.quantity
-    if not event.keeps_priority:
-        order.seq, order.shown = recorded.seq, order.terms.display_quantity or ZERO
-    _reserve_anew(state, order, before, event.margin_reserved)
-    if event.verdict is not None:  # Somebody asked for it.
-        _count_message(state, order.terms, recorded, event.notional)
-        state.activity[order.terms.account_id].accept()
-    if stood:
-        book.add(order_id=order.order_id, terms=order.terms, seq=order.seq)
-    elif order.order_id in state.stops.get(order.terms.symbol, ()):
-        file_stop(state=state, order=order)
-
-
-def _reserve_anew(state: State, order: Order, before: Decimal, margin: Decimal | None) -> None:
-    """Keep the margin of an order that had `before` lots left: all of it anew, or as much a lot as ever."""
-    bind(state=state, order=order, lots=-before)
-    if margin is not None:
-        order.margin_per_lot = margin / order.leaves
-    bind(state=state, order=order, lots=order.leaves)
-    work(state=state, order=order, lots=order.leaves - before)
 
 
 def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
@@ -342,10 +273,10 @@ def _end(state: State, order: Order, final: OrderState) -> None:
         )
     state.expiring.discard(order.order_id)
     if order.guaranteed:
-        _part(state.guaranteed, order.terms.account_id, order.order_id)
+        part(groups=state.guaranteed, group=order.terms.account_id, order_id=order.order_id)
     state.held.pop(order.order_id, None)
     if order.terms.oco_group:
-        _part(state.oco, (order.terms.account_id, order.terms.oco_group), order.order_id)
+        part(groups=state.oco, group=(order.terms.account_id, order.terms.oco_group), order_id=order.order_id)
     _wait_no_more(state, order)
     state.resting[order.terms.symbol].remove(order_id=order.order_id)
 
@@ -354,14 +285,6 @@ def _wait_no_more(state: State, order: Order) -> None:
     stops = state.stops.get(order.terms.symbol)
     if stops is not None:
         stops.discard(order_id=order.order_id)
-
-
-def _part(groups: dict[K, set[str]], group: K, order_id: str) -> None:
-    """Take an order out of those it belongs to; the last one takes the group along."""
-    others = groups.get(group, set())
-    others.discard(order_id)
-    if not others:
-        groups.pop(group, None)
 
 
 HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
@@ -389,8 +312,7 @@ HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     **LEAVING_HANDLERS,
     **EXPIRY_HANDLERS,
     ev.OrderFilled: _filled,
-    ev.OrderAmended: _amended,
-    ev.AmendmentDenied: _amendment_denied,
+    **AMENDMENT_HANDLERS,
     ev.OrderTriggered: _triggered,
     ev.OrderCancelled: _order_cancelled,
     ev.MarginCalled: _margin_called,

@@ -49,6 +49,8 @@ class GateContext:
     `filled` is what a REPLACE's order has dealt already: it is in the position, so only `open_lots` can still deal.
     `notional` is the order's value, `replaced_notional` what a REPLACE gives back of it. None means that the desk does
     not know, which refuses. What is no argument is worked out here, from what stands before `request`.
+    A REPLACE that `eases` only takes away: lots, or time to work. What `is_exit` is a take-profit or stop-loss of a
+    position; neither adds to what may come to be open.
     """
 
     terms: OrderTerms
@@ -101,6 +103,8 @@ class GateContext:
     order_id: str = ""
     review_due_at_us: int | None = None
     config_version: int = 0
+    eases: bool = False
+    is_exit: bool = False
     sane: bool = field(init=False, default=False)
     open_lots: Decimal = field(init=False, default=ZERO)
     reduces: bool = field(init=False, default=False)

@@ -45,21 +45,24 @@ NONE: frozenset[str] = frozenset()
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
-    """The gate's verdict and the margin that the order binds while it works, in the account's currency.
+    """The gate's verdict and the margin that the order binds while it works, in the account's currency; None: unknown.
 
     `notional_added` is what an amendment adds to the value ordered, never less than nothing; a new order all of it.
     """
 
     verdict: Verdict
-    margin_required: Decimal = ZERO
+    margin_required: Decimal | None = None
     notional: Decimal = ZERO
     notional_added: Decimal = ZERO
     conversion_rate: Decimal | None = None
     guarantee: GuaranteedStops | None = None
 
 
-def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order | None = None) -> Admission:
-    """Return whether the desk may take these terms as `order_id`, new or in the place of `replaces`."""
+def admit(
+    *, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order | None = None, eases: bool = False,
+    is_exit: bool = False,
+) -> Admission:  # fmt: skip
+    """Return whether the desk may take these terms, new or in the place of `replaces`; not all is new exposure."""
     state = moment.state
     account = state.accounts.get(terms.account_id)
     instrument = state.instruments.get(terms.symbol)
@@ -68,35 +71,35 @@ def admit(*, order_id: str, terms: OrderTerms, moment: Moment, replaces: Order |
     if instrument is None:
         return _turned_away(order_id, terms, moment, "P-05", f"no such symbol: {terms.symbol}")
     context = context_of(terms=terms, account=account, instrument=instrument, moment=moment, replaces=replaces)
-    verdict = risk.assess(context=context, order_id=order_id)
-    if terms.reduce_only and not context.reduces:
+    context.eases, context.is_exit = eases, is_exit
+    verdict, more = risk.assess(context=context, order_id=order_id), list[Check]()
+    if terms.reduce_only and not context.reduces and not eases:
         hedging = context.closable is not None and terms.position_id is None
         text = "name the position to reduce" if hedging else "there is no position to reduce"
-        check = Check(code="REDUCE_ONLY", passed=False, text=text)
-        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
+        more.append(Check(code="REDUCE_ONLY", passed=False, text=text))
     if (beyond := _beyond_position(context=context, replaces=replaces)) is not None:
-        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, beyond))
+        more.append(beyond)
     if replaces is None and terms.position_id is not None and not names_its_own(state=state, terms=terms):
-        check = Check(code="POSITION", passed=False, text="the account has no such position in this symbol")
-        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
-    if replaces is None and terms.oco_group and _has_dealt(terms=terms, state=state):
-        check = Check(code="OCO", passed=False, text="an order of this pair has dealt already")
-        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
-    opens_cross = instrument.cross is not None and context.sane and not context.reduces
+        more.append(Check(code="POSITION", passed=False, text="the account has no such position in this symbol"))
+    if replaces is None and terms.oco_group and not is_exit and _has_dealt(terms=terms, state=state):
+        more.append(Check(code="OCO", passed=False, text="an order of this pair has dealt already"))
+    opens_cross = instrument.cross is not None and context.sane and not context.reduces and not eases
     if opens_cross and only_passed_on(treatment=treatment_of(terms=terms, moment=moment)):
-        check = Check(code="CROSS", passed=False, text="no venue deals a cross, and this flow is only passed on")
-        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
+        text = "no venue deals a cross, and this flow is only passed on"
+        more.append(Check(code="CROSS", passed=False, text=text))
     guarantee = None
     if terms.guaranteed_stop and context.sane:
         check, guarantee = judged(context=context, moment=moment, replaces=replaces)
-        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, check))
+        more.append(check)
+    if more:
+        verdict = msgspec.structs.replace(verdict, checks=(*verdict.checks, *more))
     # What was refused binds nothing, and may be more than has cents.
     bound = context.margin_required if verdict.passed else None
     return Admission(
         verdict=verdict,
-        margin_required=round_money(amount=bound or ZERO, currency=account.currency),
+        margin_required=None if bound is None else round_money(amount=bound, currency=account.currency),
         notional=context.notional or ZERO,
-        notional_added=max(ZERO, (context.notional or ZERO) - context.replaced_notional),
+        notional_added=ZERO if is_exit else max(ZERO, (context.notional or ZERO) - context.replaced_notional),
         conversion_rate=context.conversion_rate,
         guarantee=guarantee,
     )

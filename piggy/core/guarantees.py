@@ -24,6 +24,7 @@ from piggy.core.state import Order, State
 
 CODE = "GUARANTEED_STOP"
 _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
+_OF_THE_STOP = ("guaranteed_stop", "limit_price", "stop_price", "stop_loss")
 _DEALS_NOW = (OrderType.MARKET, OrderType.LIMIT)
 
 
@@ -43,7 +44,7 @@ def judged(*, context: GateContext, moment: Moment, replaces: Order | None) -> t
     What is changed keeps its premium; a change that leaves the stop and adds no lots is not asked about again.
     """
     terms, point = context.terms, context.instrument.point
-    if replaces is not None and _only_less(terms, replaces):
+    if replaces is not None and (context.eases or _only_less(terms, replaces)):
         return _passed(), replaces.guarantee
     if fault := _fault(terms):
         return _refused(fault), None
@@ -112,9 +113,11 @@ def stops_of(*, state: State, account_id: str, symbol: str, position_id: str | N
 
 
 def _only_less(terms: OrderTerms, replaces: Order) -> bool:
+    """Whether the stop that is guaranteed already stays, and stands for no more lots."""
     before = replaces.terms
-    same = (terms.stop_price, terms.limit_price) == (before.stop_price, before.limit_price)
-    return same and terms.quantity <= replaces.quantity
+    same = all(getattr(terms, name) == getattr(before, name) for name in _OF_THE_STOP)
+    waits = terms.time_in_force is before.time_in_force or terms.time_in_force not in _AT_ONCE
+    return same and waits and terms.quantity <= replaces.quantity
 
 
 def _fault(terms: OrderTerms) -> str:

@@ -8,10 +8,14 @@ from enum import StrEnum
 import msgspec
 
 # Sources of the desk's own orders: what settles an option, closes for a person, stops an account out, and the exits of
-# an entry. Nobody sent them, so they are nobody's messages (P-14).
-EXPIRY, FLATTEN, STOP_OUT, BRACKET = "expiry", "flatten", "stop_out", "bracket"
+# an entry. Nobody sent them, so they are nobody's messages (P-14). Exits that were asked for of a position are.
+EXPIRY, FLATTEN, STOP_OUT, BRACKET, EXITS = "expiry", "flatten", "stop_out", "bracket", "exits"
+OF_A_POSITION = frozenset({BRACKET, EXITS})
 FORCED = frozenset({EXPIRY, FLATTEN, STOP_OUT})
 OF_THE_DESK = FORCED | {BRACKET}
+
+
+TIME_MAX_US = 253_402_300_799_999_999  # The end of the year 9999.
 
 
 class Side(StrEnum):
@@ -113,3 +117,10 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     client_order_id: str = ""
     position_id: str | None = None
     tag: str = ""
+
+
+def good_till_us(*, terms: OrderTerms) -> int | None:
+    """Return when terms that are good till a date end, in years that every calendar has; None where they are not."""
+    if terms.time_in_force is not TimeInForce.GTD or terms.expires_at_us is None:
+        return None
+    return min(max(terms.expires_at_us, 0), TIME_MAX_US)

@@ -1,21 +1,18 @@
-"""Placing, amending and cancelling clients' orders."""
+"""Placing clients' orders."""
 
 from __future__ import annotations
-
-import copy
 
 import msgspec
 
 from piggy.core import events as ev
 from piggy.core.aftermath import settled
-from piggy.core.commands import AmendOrder, PlaceOrder
+from piggy.core.commands import PlaceOrder
 from piggy.core.dealing import held_events, hold_for
 from piggy.core.execution import Execution
 from piggy.core.gatekeeping import Admission, admit
-from piggy.core.leaving import has_left
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
-from piggy.core.orders import OrderState, OrderTerms, OrderType
+from piggy.core.orders import OrderTerms, OrderType
 from piggy.core.routing import waiting
 from piggy.core.state import Order, proposed_order
 from piggy.core.working import carry_out, marketable, plan, street_price
@@ -35,7 +32,7 @@ def place(*, command: PlaceOrder, moment: Moment) -> Events:
         denied = ev.OrderDenied(
             order_id=order_id, terms=command.terms, source=command.source, verdict=admission.verdict
         )
-        return [denied, *_latch(verdict=admission.verdict, account_id=command.terms.account_id)]
+        return [denied, *latched(verdict=admission.verdict, account_id=command.terms.account_id)]
     take_on(order_id=order_id, terms=command.terms, source=command.source, admission=admission, execution=execution)
     return settled(execution=execution)
 
@@ -68,7 +65,7 @@ def take_on(*, order_id: str, terms: OrderTerms, source: str, admission: Admissi
     if terms.type in TRIGGERED_TYPES:
         waits = waiting(group=group, text="waits for its price")
         accepted = _accepted(order=order, admission=admission, routing=waits, moment=moment)
-        execution.events.append(msgspec.structs.replace(accepted, terms=_with_stop(terms=terms, moment=moment)))
+        execution.events.append(msgspec.structs.replace(accepted, terms=with_stop(terms=terms, moment=moment)))
         return
     if hold := hold_for(order=order, moment=moment):
         waits = waiting(group=group, text="waits for its price")
@@ -94,7 +91,7 @@ def _accepted(*, order: Order, admission: Admission, routing: ev.RoutingDecision
         group=order.group,
         verdict=admission.verdict,
         routing=routing,
-        margin_reserved=admission.margin_required,
+        margin_reserved=admission.margin_required or ZERO,
         notional=admission.notional,
         conversion_rate=admission.conversion_rate,
         arrival_bid=mark.bid if mark else None,
@@ -103,73 +100,14 @@ def _accepted(*, order: Order, admission: Admission, routing: ev.RoutingDecision
     )
 
 
-def amend(*, command: AmendOrder, moment: Moment) -> Events:
-    """Change quantity or prices of a working order; less quantity keeps its place, anything else goes to the back."""
-    order = moment.state.orders.get(command.order_id)
-    if has_left(state=moment.state, order_id=command.order_id):
-        return [_refused("ORDER_NOT_AMENDABLE", "order_id", "the order ended long ago")]
-    if order is None or order.terms.account_id != command.account_id:
-        return [_refused("ORDER_UNKNOWN", "order_id", "no such order in this account")]
-    if order.state.final or order.routed or order.state is OrderState.WITH_DEALER:
-        return [_refused("ORDER_NOT_AMENDABLE", "order_id", f"the order is {order.state.value}")]
-    terms = msgspec.structs.replace(
-        order.terms,
-        quantity=command.quantity if command.quantity is not None else order.quantity,
-        limit_price=command.limit_price if command.limit_price is not None else order.terms.limit_price,
-        stop_price=command.stop_price if command.stop_price is not None else order.terms.stop_price,
-    )
-    # What is no number at all is the gate's to refuse.
-    if terms.quantity.is_finite() and terms.quantity <= order.filled:
-        return [_refused("QTY_BELOW_FILLED", "quantity", f"{order.filled} lots are already filled")]
-    admission = admit(order_id=order.order_id, terms=terms, moment=moment, replaces=order)
-    verdict = admission.verdict
-    if not verdict.passed:
-        first, account_id = verdict.reasons[0], command.account_id
-        text = "; ".join(dict.fromkeys(check.text for check in verdict.reasons))
-        refused = ev.CommandRefused(code=first.code, field="order_id", text=text, reasons=verdict.reasons)
-        denied = ev.AmendmentDenied(order_id=order.order_id, account_id=account_id, terms=terms, verdict=verdict)
-        return [refused, denied, *_latch(verdict=verdict, account_id=account_id)]
-    same_prices = (terms.limit_price, terms.stop_price) == (order.terms.limit_price, order.terms.stop_price)
-    amended = ev.OrderAmended(
-        order_id=order.order_id,
-        quantity=terms.quantity,
-        limit_price=terms.limit_price,
-        stop_price=terms.stop_price,
-        keeps_priority=same_prices and terms.quantity <= order.quantity,
-        verdict=verdict,
-        notional=admission.notional_added,
-        margin_reserved=admission.margin_required,
-    )
-    if amended.keeps_priority or not order.rests:
-        return [amended]
-    return _entered_anew(order=order, terms=terms, amended=amended, verdict=verdict, moment=moment)
-
-
-def _entered_anew(
-    *, order: Order, terms: OrderTerms, amended: ev.OrderAmended, verdict: ev.Verdict, moment: Moment
-) -> Events:
-    """What lost its place comes as a new order would: it may deal at once, unless it is never to take."""
-    execution, changed = Execution(moment=moment), copy.copy(order)
-    changed.terms, changed.quantity = terms, terms.quantity
-    made = plan(order=changed, quantity=changed.leaves, execution=execution)
-    if terms.post_only and made.takes:
-        denied = ev.AmendmentDenied(order_id=order.order_id, account_id=terms.account_id, terms=terms, verdict=verdict)
-        return [_refused("POST_ONLY", "limit_price", "it would take liquidity"), denied]
-    execution.events.append(amended)
-    if made.acts and not execution.waits(order):
-        execution.events.append(ev.OrderRerouted(order_id=order.order_id, routing=made.decision))
-        carry_out(order=changed, plan=made, execution=execution)
-    return settled(execution=execution)
-
-
-def _latch(*, verdict: ev.Verdict, account_id: str) -> Events:
+def latched(*, verdict: ev.Verdict, account_id: str) -> Events:
     """Latch the execution throttle when it first refuses (P-15): what ran away does not start again by itself."""
     # A limit that nobody set refuses, and tells of nothing that ran away.
     ran_away = any(check.code == "P-15" and check.value and check.limit for check in verdict.reasons)
     return [ev.ThrottleLatched(account_id=account_id)] if ran_away else []
 
 
-def _with_stop(*, terms: OrderTerms, moment: Moment) -> OrderTerms:
+def with_stop(*, terms: OrderTerms, moment: Moment) -> OrderTerms:
     """Give a trailing stop its first price, its distance behind the market that its client would deal at."""
     if terms.type is not OrderType.TRAILING_STOP or terms.stop_price is not None or terms.trailing_distance is None:
         return terms
@@ -181,7 +119,3 @@ def _with_stop(*, terms: OrderTerms, moment: Moment) -> OrderTerms:
 
 def _rests(order: Order) -> str:
     return f"rests in the internal book at {order.terms.limit_price}"
-
-
-def _refused(code: str, field: str, text: str) -> ev.CommandRefused:
-    return ev.CommandRefused(code=code, field=field, text=text)

@@ -7,6 +7,7 @@ override a refusal, alerts, limit changes and cancel-on-disconnect are in oversi
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import msgspec
 
@@ -58,6 +59,14 @@ NUMBER_CODES = (
 assert len(NUMBER_CODES) == len(NUMBER_CHECKS), "every control that computes has its code"
 _CANCEL = Request.CANCEL
 _UNJUDGED = tuple(Check(code=code, passed=False, text="cannot be judged: no numbers") for code in NUMBER_CODES)
+# What adds no lots and comes at no price that was not there is no new exposure. It wants an open market all the
+# same, and is a message.
+_OF_EXPOSURE = ("P-07", "P-08", "P-09", "P-12", "P-17", "P-18", "P-19", "P-20", "P-21", "P-23")
+_ADDS_NOTHING: dict[Callable[..., Check], Check] = {
+    check: Check(code=code, passed=True, text="adds nothing")
+    for check, code in zip(NUMBER_CHECKS, NUMBER_CODES, strict=True)
+    if code in _OF_EXPOSURE
+}
 # P-25 is deliberately not here: no person's signature lets an order through a kill.
 OVERRIDABLE = frozenset({"P-07", "P-08", "P-09", "P-12", "P-13", "P-18", "P-19", "P-21"})
 
@@ -67,7 +76,10 @@ def assess(*, context: GateContext, order_id: str = "") -> Verdict:
     if context.request is _CANCEL:
         checks: tuple[Check, ...] = (flow.message_rate(context=context),)
     elif context.sane:
-        checks = tuple([check(context=context) for check in CHECKS])
+        if context.eases or context.is_exit:
+            checks = tuple([_ADDS_NOTHING.get(check) or check(context=context) for check in CHECKS])
+        else:
+            checks = tuple([check(context=context) for check in CHECKS])
     else:
         checks = (*[check(context=context) for check in PLAIN_CHECKS], *_UNJUDGED)
     if context.override is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from piggy.core.accounts import Account, PositionMode, TradingState
+from piggy.core.amendment_folding import ENDING
 from piggy.core.auctions import AuctionPhase
 from piggy.core.controls_order import STRICTNESS
 from piggy.core.execution import Execution, position_id_of
@@ -23,6 +24,7 @@ from piggy.core.state import Order, State
 
 # The scope of one symbol at one venue; its key is VENUE/SYMBOL.
 VENUE_SYMBOL = "venue_symbol"
+NEVER_US = 1 << 62
 _CONTINUOUS = AuctionPhase.CONTINUOUS
 _ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
 
@@ -70,10 +72,15 @@ def is_group_stopped(*, state: State, group: str, symbol: str, account_id: str =
 
 
 def expires_at_us(*, order: Order) -> int:
-    """Return when the order ends by itself: its own time, or the end of the trading day it came in."""
+    """Return when the order ends by itself: its own time, or the end of the trading day that it was given for."""
     if order.terms.time_in_force is TimeInForce.GTD and order.terms.expires_at_us is not None:
         return order.terms.expires_at_us
-    return next_rollover_at_us(at_us=order.accepted_at_us)
+    return next_rollover_at_us(at_us=order.day_from_us or order.accepted_at_us)
+
+
+def ends_at_us(*, order: Order) -> int:
+    """Return when a working order ends by itself; NEVER_US where only somebody, or its fill, ends it."""
+    return expires_at_us(order=order) if order.terms.time_in_force in ENDING else NEVER_US
 
 
 def may_deal(*, order: Order, execution: Execution) -> bool:

@@ -49,6 +49,7 @@ class Order:
     `guarantee` are the terms on which its stop, or that of its exits, is guaranteed. `came_back` are lots that venues
     were sent and did not deal: wherever they go next, they stay the A book's. `misses` are the legs in a row that came
     back with nothing done or refused, since its last fill; the last at `given_back_at_us`. `ahead`: see `lots_ahead`.
+    What was made good for the day later than it came is so since `day_from_us`.
     """
 
     order_id: str
@@ -85,6 +86,7 @@ class Order:
     guarantee: GuaranteedStops | None = None
     came_back: Decimal = ZERO
     ahead: Decimal = ZERO
+    day_from_us: int = 0
 
     @property
     def leaves(self) -> Decimal:
@@ -379,10 +381,8 @@ def record_of(*, state: State, venue: str) -> VenueRecord:
 def accepted_order(*, event: ev.OrderAccepted, at_us: int, seq: int) -> Order:
     """Return the order that `event` brings to life."""
     terms, routing = event.terms, event.routing
-    order = Order(
-        event.order_id, terms, event.source, event.group, routing, _WORKING, terms.quantity, at_us, seq,
-        event.margin_reserved / terms.quantity,
-    )  # fmt: skip
+    order = Order(event.order_id, terms, event.source, event.group, routing, _WORKING, terms.quantity, at_us, seq)
+    order.margin_per_lot = event.margin_reserved / terms.quantity
     order.shown, order.text, order.guarantee = terms.display_quantity or ZERO, routing.text, event.guarantee
     return order
 

@@ -29,7 +29,7 @@ from piggy.core.overseeing import limits_due
 from piggy.core.pricing import at_least_as_good, nearest_price
 from piggy.core.profiles import builds_of
 from piggy.core.rematching import rematch
-from piggy.core.standing import expires_at_us, is_group_stopped, may_deal
+from piggy.core.standing import NEVER_US, expires_at_us, is_group_stopped, may_deal
 from piggy.core.state import Order, State
 from piggy.core.supervising import left_behind
 from piggy.core.triggering import is_reached, trigger, waits, work
@@ -40,7 +40,7 @@ Events = list[ev.AnyEvent]
 # The second is of trailing stops that only follow: they can wait a few steps, and orders wait behind each step.
 ORDERS_PER_STEP_MAX, FOLLOWED_PER_STEP_MAX = 500, 200
 ENDING = (TimeInForce.DAY, TimeInForce.GTD)
-NEVER_US, ASKED_AGAIN_US = 1 << 62, 1_000_000
+ASKED_AGAIN_US = 1_000_000
 NONE = WaitingStops()
 _id = attrgetter("order_id")
 
@@ -96,7 +96,7 @@ class Deadlines:
         self._next_us = 0
 
     def hear(self, *, order: Order) -> None:
-        """Heed the time of an order that has just been accepted."""
+        """Heed the time of an order that has just been accepted, or changed."""
         if order.terms.time_in_force in ENDING:
             self._next_us = min(self._next_us, expires_at_us(order=order))
 

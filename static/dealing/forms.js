@@ -55,9 +55,15 @@ export const forms = ({ tenant, limits }) => ({
   "amend-order": {
     title: "Change a client's order",
     note: "What is left blank stays; the gate holds the change to the client's limits.",
-    fields: [fixed("order_id", "Order"), number("quantity", "Lots in all", { optional: true }), number("limit_price", "Limit price", { optional: true }), number("stop_price", "Stop price", { optional: true })],
+    fields: [
+      fixed("order_id", "Order"), number("quantity", "Lots in all", { optional: true }), number("limit_price", "Limit price", { optional: true }), number("stop_price", "Stop price", { optional: true }),
+      number("trailing_distance", "Distance, from the market now", { optional: true }),
+      choice("time_in_force", "Good", [["", "as it is"], ...FORCES.slice(0, 3)], { optional: true }), { name: "expires_at", title: "Until, UTC", utc: true, optional: true, when: ["time_in_force", "gtd"] },
+      number("stop_loss", "Stop loss of what is not filled", { optional: true }), { name: "no_stop_loss", title: "Take the stop loss off", check: true, value: false },
+      number("take_profit", "Take profit of what is not filled", { optional: true }), { name: "no_take_profit", title: "Take the take profit off", check: true, value: false },
+    ],
     confirm: (values) => `amend ${values.order_id}`,
-    says: (values) => `Change ${values.order_id}: ${[["quantity", "lots"], ["limit_price", "limit"], ["stop_price", "stop"]].filter(([name]) => values[name]).map(([name, title]) => `${title} ${inWords(values[name])}`).join(", ") || "nothing given"}`,
+    says: (values) => `Change ${values.order_id}: ${changesOf(values).join(", ") || "nothing given"}`,
   },
   "score-account": {
     title: "Score an account's flow",
@@ -180,6 +186,13 @@ export const forms = ({ tenant, limits }) => ({
 });
 
 const ended = (values) => (Number(values.lots) ? `${values.cl_ord_id} dealt ${inWords(values.lots)} lots more at ${inWords(values.price ?? "")}, then ended` : `${values.cl_ord_id} ended and dealt nothing more`);
+
+/** What a change of an order says, in words. */
+const changesOf = (values) => [
+  ...[["quantity", "lots"], ...PRICES].filter(([name]) => values[name]).map(([name, title]) => `${title} ${inWords(values[name])}`),
+  ...(values.time_in_force ? [`good ${new Map(FORCES).get(values.time_in_force)}${values.expires_at ? ` ${values.expires_at}` : ""}`] : []),
+  ...["stop_loss", "take_profit"].filter((name) => values[`no_${name}`]).map((name) => `no ${words(name)}`),
+];
 
 const DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 

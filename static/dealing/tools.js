@@ -14,6 +14,9 @@ const deal = (row) => `${row.side.toUpperCase()} ${row.quantity} ${row.symbol}`;
 const ofRequest = (row) => ({ order_id: row.order_id, says: `${deal(row)} for ${row.account_id}: asked ${row.requested ?? "the market"}, now ${row.current ?? "no price"}.` });
 const ofHedge = (row) => ({ hedge_id: row.hedge_id, says: `${deal(row)} for the house.` });
 
+// Which of an order's prices its row shows; of the other kinds the row does not say.
+const OWN_PRICE = { limit: "limit_price", stop_limit: "limit_price", stop: "stop_price" };
+
 // `values(row)` fills the form in, null where the row is not one for this. Keys are listed in the overlay.
 const TOOLS = {
   exposure: [
@@ -27,7 +30,7 @@ const TOOLS = {
   ],
   orders: [
     { title: "Cancel", key: "x", kind: "cancel-order", needsRow: true, values: (row) => ({ order_id: row.order_id, says: `${deal(row)} for ${row.account_id}, ${row.filled} filled.` }) },
-    { title: "Change", kind: "amend-order", needsRow: true, fits: (row) => row.leaves > 0, values: (row) => ({ order_id: row.order_id, quantity: row.quantity, [row.type.startsWith("stop") ? "stop_price" : "limit_price"]: row.price ?? "" }) },
+    { title: "Change", kind: "amend-order", needsRow: true, fits: (row) => row.leaves > 0, values: (row) => ({ order_id: row.order_id, quantity: row.quantity, ...(OWN_PRICE[row.type] && { [OWN_PRICE[row.type]]: row.price ?? "" }) }) },
     { title: "Override", kind: "ask-override", needsRow: true, fits: (row) => row.state === "denied" || row.leaves > 0, values: (row) => ({ order_id: row.order_id, codes: (row.checks ?? []).map((check) => check.code).join(", ") }) },
     { title: "Halt account", kind: "set-trading-state", needsRow: true, values: (row) => stop("account", row.account_id, "halted") },
   ],

@@ -206,13 +206,16 @@ def test_a_trailing_stop_placed_while_no_price_is_shown_starts_with_the_first_on
     assert floor.order(2).terms.stop_price is not None
 
 
-def test_without_a_rate_nothing_is_filled_and_nothing_amended(floor: Floor) -> None:
+def test_without_a_rate_nothing_is_filled_and_nothing_made_larger(floor: Floor) -> None:
     """The symbol's quote currency turns into one that no rate leads from while an order waits."""
     floor.place("b1", Side.BUY, "1", limit_price="1.09990")
     floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, quote="SEK")))
     floor.desk.state.rates.clear()
-    refused, *_ = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=D("0.5")))
+    refused, *_ = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=D("1.5")))
     assert isinstance(refused, ev.CommandRefused)
+    bound = floor.desk.state.reserved["b1"]
+    (smaller,) = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=D("0.5")))
+    assert isinstance(smaller, ev.OrderAmended) and floor.desk.state.reserved["b1"] == bound / 2 > 0
     floor.quotes("-0.00100")
     (no_rate,) = floor.do(cmd.ActOnPrices(symbols=("EURUSD",)))
     assert isinstance(no_rate, ev.CommandRefused) and no_rate.code == "NO_RATE"

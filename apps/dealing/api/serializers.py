@@ -131,12 +131,31 @@ class CancelIn(Reasoned):
 
 
 class AmendIn(CancelIn):
-    """What is not given stays; `confirm` repeats the order as "amend O000000001"."""
+    """What is not given, or null, stays; an exit is taken off by its box. `confirm`: "amend O000000001"."""
 
-    quantity = _number(required=False, allow_null=True, default=None)
-    limit_price = _number(required=False, allow_null=True, default=None)
-    stop_price = _number(required=False, allow_null=True, default=None)
+    quantity = _number(required=False, allow_null=True)
+    limit_price = _number(required=False, allow_null=True)
+    stop_price = _number(required=False, allow_null=True)
+    trailing_distance = _number(required=False, allow_null=True)
+    time_in_force = _choice(TimeInForce, required=False, allow_blank=True, allow_null=True)
+    expires_at = _Zoned(required=False, allow_null=True)
+    take_profit = _number(required=False, allow_null=True)
+    stop_loss = _number(required=False, allow_null=True)
+    no_take_profit = serializers.BooleanField(default=False)
+    no_stop_loss = serializers.BooleanField(default=False)
     confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return what is to be otherwise as the core names it, beside reason, order and confirmation."""
+        values = {name: value for name, value in attrs.items() if value is not None}
+        for name in ("take_profit", "stop_loss"):
+            if values.pop(f"no_{name}"):
+                values[name] = None
+        if force := values.pop("time_in_force", ""):
+            values["time_in_force"] = TimeInForce(force)
+        if "expires_at" in values:
+            values["expires_at_us"] = microseconds(values.pop("expires_at"))
+        return values
 
 
 class RequestIn(StrictInput):

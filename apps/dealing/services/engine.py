@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -65,25 +66,16 @@ def cancel_order(*, wish: Wish, order_id: str) -> Outcome:
     return perform(wish=wish, subject=f"order:{order_id}", command=command, waits=False)
 
 
-def amend_order(
-    *,
-    wish: Wish,
-    order_id: str,
-    confirm: str,
-    quantity: Decimal | None = None,
-    limit_price: Decimal | None = None,
-    stop_price: Decimal | None = None,
-) -> Outcome:
-    """Change what a working order asks for; what is not given stays. Raises UnableToAct where there is none."""
+def amend_order(*, wish: Wish, order_id: str, confirm: str, **changes: Any) -> Outcome:
+    """Change what a working order asks for, as AmendOrder names it. Raises UnableToAct where there is none."""
     account_id = trading.account_of_order(order_id=order_id)
     if account_id is None:
         raise UnableToAct("There is no such order.", code="ORDER_UNKNOWN", field="order_id")
-    if quantity is None and limit_price is None and stop_price is None:
-        raise UnableToAct("Give lots, a limit or a stop.", code="INCOMPLETE", field="quantity")
+    if not changes:
+        text = "Give lots, a price, a time or an exit that is to be otherwise."
+        raise UnableToAct(text, code="INCOMPLETE", field="quantity")
     require_confirmation(given=confirm, expected=f"amend {order_id}")
-    command = AmendOrder(
-        order_id=order_id, account_id=account_id, quantity=quantity, limit_price=limit_price, stop_price=stop_price
-    )
+    command = AmendOrder(order_id=order_id, account_id=account_id, **changes)
     return perform(wish=wish, subject=f"order:{order_id}", command=command, waits=False)
 
 

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -221,8 +220,7 @@ class Requests:
         elif answer.refused is not None:
             self._reply(Reply("8", self._refused(values, outbound.OTHER_REASON, answer.refused.text)))
         elif answer.order is not None:
-            trails = ("211",) if request.terms.trailing_distance is not None else ()
-            fixed = {tag: values[tag] for tag in ("55", "54", "40", *trails)}
+            fixed = {tag: values[tag] for tag in ("55", "54", "40")}
             self._remember(request.cl_ord_id, Known(answer.order.order_id, request.terms.account_id, fixed))
             if answer.duplicate:
                 self._tell_status(request.cl_ord_id, values)
@@ -233,11 +231,9 @@ class Requests:
             self._reply(Reply("9", outbound.cancel_refused(values=values, order_id="NONE", status="8", text="Unknown")))
             return
         order_id, account_id, fixed = found
-        if other := [
-            tag for tag, own in fixed.items() if values["35"] == "G" and _differs(tag, values.get(tag, own), own)
-        ]:
+        if other := [tag for tag, own in fixed.items() if values["35"] == "G" and values.get(tag, own) != own]:
             # Its quantity was meant, and read, in lots of another symbol, or for the other way.
-            text = f"{other[0]}: the order's own is {fixed[other[0]]}; only its quantity and prices change."
+            text = f"{other[0]}: the order's own is {fixed[other[0]]}; it does not change."
             self._refuse_change(values, order_id, outbound.NOT_CHANGED_HERE, text)
             return
         if values["35"] == "G" and self._is_late(values):
@@ -263,8 +259,7 @@ class Requests:
         named = {"tenant": self._tenant, "user": self._user, "key": key, **self._asking()}
         if isinstance(request, inbound.Cancel):
             return trading.cancel_order(order_id=order_id, account_id=account_id, **named)
-        changes = {"quantity": request.quantity, "limit_price": request.limit_price, "stop_price": request.stop_price}
-        changed = _hash(repr(request))
+        changes, changed = request.changes(), _hash(repr(request))
         return trading.amend_order(
             order_id=order_id, account_id=account_id, changes=changes, request_hash=changed, **named
         )
@@ -362,11 +357,6 @@ def reject_body(*, values: dict[str, str], error: inbound.UnableToTake) -> str:
     """Return the body of a session Reject (35=3) that names the field and its limit."""
     named = f"371={error.tag}{SOH}372={values['35']}{SOH}373={error.reason}{SOH}"
     return f"45={values['34']}{SOH}{named}58={outbound.clean(str(error))}{SOH}"
-
-
-def _differs(tag: str, given: str, own: str) -> bool:
-    # A distance is the same however many zeros it ends with.
-    return Decimal(given) != Decimal(own) if tag == "211" else given != own
 
 
 def _hash(body: str) -> str:

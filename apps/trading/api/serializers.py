@@ -9,12 +9,13 @@ from rest_framework import serializers
 
 from apps.common.api import StrictInput
 from apps.common.fields import DecimalText, ZonedTime
+from apps.common.times import moment
 from apps.trading.api.reasons import field_of, figure
 from apps.trading.models import Order, Position
 from piggy.core.answers import OrderView, WhatIf
 from piggy.core.events import Check, told_to_client
 from piggy.core.money import plain
-from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce
+from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce, good_till_us
 
 TEXT_MAX = 100
 # Of what is asked and not booked, more than any currency has; an absurd order is told what it would bind, too.
@@ -71,18 +72,55 @@ class AmendIn(StrictInput):
     quantity = DecimalText(required=False)
     limit_price = DecimalText(required=False)
     stop_price = DecimalText(required=False)
+    trailing_distance = DecimalText(
+        required=False, help_text="Another one begins at the market as it is now, unless a stop price comes with it."
+    )
+    time_in_force = serializers.ChoiceField(_choices(TimeInForce), required=False)
+    expires_at = ZonedTime(required=False, help_text="Alone it makes the order good till then.")
+    take_profit = DecimalText(
+        required=False, allow_null=True, help_text="Of what is not filled yet; null takes it off."
+    )
+    stop_loss = DecimalText(required=False, allow_null=True, help_text="Of what is not filled yet; null takes it off.")
+    guaranteed_stop = serializers.BooleanField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the changes; there must be one."""
+        """Return the changes as the desk's command names them; there must be one."""
         if len(attrs) < self.fields_min:
-            raise serializers.ValidationError("Name a quantity, a limit price or a stop price.")
+            raise serializers.ValidationError("Name what is to be otherwise: a quantity, a price, a time or an exit.")
+        changes = dict(attrs)
+        if "expires_at" in changes:
+            changes["expires_at_us"] = changes.pop("expires_at")
+        if "time_in_force" in changes:
+            changes["time_in_force"] = TimeInForce(changes["time_in_force"])
+        return changes
+
+
+class ExitsIn(StrictInput):
+    """The exits of an open position that are to be otherwise; null takes one off."""
+
+    take_profit = DecimalText(required=False, allow_null=True)
+    stop_loss = DecimalText(required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the exits; there must be one."""
+        if not attrs:
+            raise serializers.ValidationError("Name a take profit or a stop loss.")
         return attrs
+
+
+class ExitsOut(serializers.Serializer):
+    """What was asked for, which all of the position has now."""
+
+    position_id = serializers.CharField()
+    take_profit = DecimalText(required=False, allow_null=True)
+    stop_loss = DecimalText(required=False, allow_null=True)
 
 
 class RequoteIn(StrictInput):
     accept = serializers.BooleanField()
 
 
+PRICES = ("limit_price", "stop_price", "trailing_distance", "take_profit", "stop_loss")
 KINDS: dict[str, Any] = {"side": Side, "type": OrderType, "time_in_force": TimeInForce, "stp": SelfTradePrevention}
 
 
@@ -107,6 +145,10 @@ class OrderOut(serializers.Serializer):
     stop_price = DecimalText(allow_null=True)
     guaranteed_stop = serializers.BooleanField()
     time_in_force = serializers.CharField()
+    expires_at = ZonedTime(allow_null=True)
+    trailing_distance = DecimalText(allow_null=True)
+    take_profit = DecimalText(allow_null=True)
+    stop_loss = DecimalText(allow_null=True)
     state = serializers.CharField()
     filled = DecimalText()
     leaves = DecimalText()
@@ -204,10 +246,10 @@ def order_of_view(view: OrderView) -> dict[str, Any]:
         "side": terms.side.value,
         "type": terms.type.value,
         "quantity": plain(terms.quantity),
-        "limit_price": None if terms.limit_price is None else plain(terms.limit_price),
-        "stop_price": None if terms.stop_price is None else plain(terms.stop_price),
+        **{name: None if (price := getattr(terms, name)) is None else plain(price) for name in PRICES},
         "guaranteed_stop": terms.guaranteed_stop,
         "time_in_force": terms.time_in_force.value,
+        "expires_at": _until(terms),
         "state": view.state.value,
         "filled": plain(view.filled),
         "leaves": plain(view.leaves),
@@ -217,6 +259,11 @@ def order_of_view(view: OrderView) -> dict[str, Any]:
         "reason": view.text or (view.routing.text if view.routing else ""),
         "reasons": reasons_of(view.reasons, terms=terms),
     }
+
+
+def _until(terms: OrderTerms) -> str | None:
+    until_us = good_till_us(terms=terms)
+    return None if until_us is None else ZonedTime().to_representation(moment(until_us))
 
 
 def what_if_told(told: WhatIf, *, terms: OrderTerms) -> dict[str, Any]:

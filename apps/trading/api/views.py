@@ -99,7 +99,10 @@ class Order(ApiView):
         responses={200: serializers.OrderOut} | UNDECIDED,
     )
     def patch(self, request: Request, order_id: str) -> Response:
-        """Ask for another quantity or price; a smaller quantity alone keeps the order's place."""
+        """Ask for other terms of a working order; fewer lots, another time to work or other exits keep its place.
+
+        What was filled has exits of its own already: orders that are changed by their own ids.
+        """
         changes = serializers.AmendIn(data=request.data)
         changes.is_valid(raise_exception=True)
         return _asked(self, request, services.amend_order, order_id=order_id, changes=dict(changes.validated_data))
@@ -162,6 +165,33 @@ class Positions(ApiView):
             key="position_id",
             serializer=serializers.PositionOut,
         )
+
+
+class Position(ApiView):
+    """One of the caller's open positions."""
+
+    @extend_schema(
+        operation_id="positions_set_exits",
+        request=serializers.ExitsIn,
+        parameters=[KEY, PREFER],
+        responses={200: serializers.ExitsOut} | UNDECIDED,
+    )
+    def patch(self, request: Request, position_id: str) -> Response:
+        """Give all of a position a take profit or a stop loss, another one, or none (null); what is left out stays.
+
+        They work as orders that only reduce, listed with the others; for a part of it they are placed as such.
+        """
+        exits = serializers.ExitsIn(data=request.data)
+        exits.is_valid(raise_exception=True)
+        asked_for = dict(exits.validated_data)
+        answer = _told(
+            self, request, services.set_exits, key=_key(request), request_hash=_hash(request.data),
+            position_id=position_id, exits=asked_for,
+        )  # fmt: skip
+        response = _answered(request, answer, done=status.HTTP_200_OK)
+        if response.status_code != status.HTTP_200_OK:
+            return response
+        return Response(serializers.ExitsOut({"position_id": position_id, **asked_for}).data)
 
 
 def _asked(

@@ -20,7 +20,7 @@ from apps.trading.projections.rows import Rows, load
 from piggy.core import events as ev
 from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.events import Recorded, RoutingDecision, VenueConsidered, told_checks
-from piggy.core.orders import OrderState, OrderTerms
+from piggy.core.orders import OrderState, OrderTerms, good_till_us
 
 ZERO = Decimal(0)
 DOUBT = "in_doubt"
@@ -72,17 +72,29 @@ def _new_order(
         quantity=terms.quantity,
         limit_price=terms.limit_price,
         stop_price=terms.stop_price,
-        guaranteed_stop=terms.guaranteed_stop,
-        time_in_force=terms.time_in_force.value,
         state=state.value,
         source=event.source,
         principal=recorded.principal,
         client_order_id=terms.client_order_id,
         created_at=at_us,
         updated_at=at_us,
+        **_changing(terms),
         **more,
     )
     return row
+
+
+def _changing(terms: OrderTerms) -> dict[str, Any]:
+    """Return the columns of an order that few changes of it change."""
+    until_us = good_till_us(terms=terms)
+    return {
+        "time_in_force": terms.time_in_force.value,
+        "expires_at": None if until_us is None else moment(until_us),
+        "trailing_distance": terms.trailing_distance,
+        "take_profit": terms.take_profit,
+        "stop_loss": terms.stop_loss,
+        "guaranteed_stop": terms.guaranteed_stop,
+    }
 
 
 def _rerouted(rows: Rows, event: ev.OrderRerouted, recorded: Recorded) -> None:
@@ -105,6 +117,9 @@ def _first_choice(venues: bytes) -> tuple[str, Decimal | None]:
 def _amended(rows: Rows, event: ev.OrderAmended, recorded: Recorded) -> None:
     if (order := rows.order(event.order_id, recorded)) is not None:
         order.quantity, order.limit_price, order.stop_price = event.quantity, event.limit_price, event.stop_price
+        if event.terms is not None:
+            vars(order).update(_changing(event.terms))
+            rows.amended[event.order_id] = order
 
 
 def _cancelled(rows: Rows, event: ev.OrderCancelled, recorded: Recorded) -> None:

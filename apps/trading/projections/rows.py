@@ -16,6 +16,8 @@ from piggy.core.events import Recorded
 from piggy.core.positions import netted_id
 
 ORDER = ("last_seq", "quantity", "limit_price", "stop_price", "state", "filled", "notional", "average_price")
+# What only a change of it changes, and few changes do.
+TERMS = ("time_in_force", "expires_at", "trailing_distance", "take_profit", "stop_loss", "guaranteed_stop")
 POSITION = ("last_seq", "quantity", "cost", "a_lots", "cross_lots", "b_lots", "realised", "margin", "opened_at")
 ROUTED = ("routed_seq", "best_venue", "best_price")
 UPDATES: dict[type, tuple[str, ...]] = {
@@ -31,7 +33,8 @@ Bound = ev.OrderFilled | OrderFillBusted | ev.SymbolMarginChanged
 class Rows:
     """The rows that one batch touches, by primary key, and which of them changed.
 
-    `bound` is what the whole holding of an account in a symbol binds, as the last event of the batch says.
+    `bound` is what the whole holding of an account in a symbol binds, as the last event of the batch says; `amended`
+    are orders of which more than quantity and prices changed.
     """
 
     orders: dict[str, Order]
@@ -41,6 +44,7 @@ class Rows:
     changed: dict[int, Order | ChildOrder | Position] = field(default_factory=dict)
     added: dict[type, dict[int, Any]] = field(default_factory=lambda: {kind: {} for kind in UPDATES})
     bound: dict[Holding, tuple[Decimal, Recorded]] = field(default_factory=dict)
+    amended: dict[str, Order] = field(default_factory=dict)
 
     def touch(self, row: Any, recorded: Recorded) -> bool:
         """Note that `recorded` changes `row`; False where it is unknown or the event is already in it."""
@@ -67,6 +71,7 @@ class Rows:
         for kind, names in UPDATES.items():
             bulk.insert(rows=list(self.added[kind].values()), model=kind)
             bulk.update(rows=[row for row in self.changed.values() if isinstance(row, kind)], names=names)
+        bulk.update(rows=list(self.amended.values()), names=TERMS)
         bulk.insert(rows=list(self.fills.values()), model=Fill, repeatable=True)
 
     def share(self) -> None:

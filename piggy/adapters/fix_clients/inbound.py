@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -53,13 +53,21 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replace(msgspec.Struct, frozen=True, kw_only=True):
-    """Quantity in lots, the whole order's and not what is left of it."""
+    """Quantity in lots, the whole order's and not what is left of it; what the message leaves out stays."""
 
     cl_ord_id: str
     orig_cl_ord_id: str
     quantity: Decimal
     limit_price: Decimal | None
     stop_price: Decimal | None
+    trailing_distance: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    expires_at_us: int | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Return what is to be otherwise, as the desk's command names it."""
+        named = msgspec.structs.asdict(self)
+        return {name: named[name] for name in named if name not in ("cl_ord_id", "orig_cl_ord_id")}
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,21 +95,28 @@ def read(*, values: dict[str, str], terms: Terms) -> Request:
     if kind == "F":
         return Cancel(cl_ord_id=cl_ord_id, orig_cl_ord_id=id_of(values, "41"))
     if kind == "G":
-        if "211" in values:
-            _price(values, "211")
-        return Replace(
-            cl_ord_id=cl_ord_id,
-            orig_cl_ord_id=id_of(values, "41"),
-            quantity=_lots(values, "38", terms),
-            limit_price=_price(values, "44") if "44" in values else None,
-            stop_price=_price(values, "99") if "99" in values else None,
-        )
+        return _replace(values, cl_ord_id, terms)
     return NewOrder(cl_ord_id=cl_ord_id, terms=_order(values, cl_ord_id, terms))
 
 
 def is_late(*, values: dict[str, str], now_us: int) -> bool:
     """Whether a message that may have come before was sent for the first time longer ago than an order is good for."""
     return values.get("43") == "Y" and now_us - at_us(values["122"]) > ORDER_AGE_S_MAX * 1_000_000
+
+
+def _replace(values: dict[str, str], cl_ord_id: str, terms: Terms) -> Replace:
+    if "836" in values and values["836"] != "0":
+        _refuse("836", INCORRECT, "PegOffsetType: 0, a distance in price.")
+    return Replace(
+        cl_ord_id=cl_ord_id,
+        orig_cl_ord_id=id_of(values, "41"),
+        quantity=_lots(values, "38", terms),
+        limit_price=_price(values, "44") if "44" in values else None,
+        stop_price=_price(values, "99") if "99" in values else None,
+        trailing_distance=_price(values, "211") if "211" in values else None,
+        time_in_force=_one_of(values, "59", _TIMES) if "59" in values else None,
+        expires_at_us=_expiry(values) if "126" in values or "432" in values else None,
+    )
 
 
 def _order(values: dict[str, str], cl_ord_id: str, terms: Terms) -> OrderTerms:

@@ -18,7 +18,7 @@ from piggy.core import events as ev
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO, plain
-from piggy.core.orders import OrderType, Side, TimeInForce
+from piggy.core.orders import OrderType, Side, TimeInForce, good_till_us
 
 _SIDES = {Side.BUY: "1", Side.SELL: "2"}
 _TYPES = {
@@ -60,6 +60,7 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     trailing_distance: Decimal | None = None
+    expires_at_us: int | None = None
     orig_cl_ord_id: str = ""
     last_quantity: Decimal = ZERO
     last_price: Decimal = ZERO
@@ -125,6 +126,7 @@ def _first(event: ev.OrderAccepted | ev.OrderDenied, recorded: Recorded) -> Copy
         limit_price=terms.limit_price,
         stop_price=terms.stop_price,
         trailing_distance=terms.trailing_distance,
+        expires_at_us=good_till_us(terms=terms),
         exec_type=REJECTED if denied else NEW,
         status=REJECTED if denied else NEW,
         reason=OTHER_REASON if denied else "",
@@ -166,7 +168,10 @@ def _busted(before: Copy, event: OrderFillBusted, _: str) -> Copy:
 
 
 def _amended(before: Copy, event: ev.OrderAmended, cl_ord_id: str) -> Copy:
-    named = {"cl_ord_id": cl_ord_id, "orig_cl_ord_id": before.cl_ord_id} if cl_ord_id else {}
+    named: dict[str, Any] = {"cl_ord_id": cl_ord_id, "orig_cl_ord_id": before.cl_ord_id} if cl_ord_id else {}
+    if (terms := event.terms) is not None:
+        named |= {"time_in_force": terms.time_in_force, "expires_at_us": good_till_us(terms=terms)}
+        named["trailing_distance"] = terms.trailing_distance
     return structs.replace(
         before,
         exec_type=REPLACED,
@@ -254,9 +259,8 @@ def refused(*, cl_ord_id: str, values: dict[str, str], reason: str, text: str, a
 
 
 def fixed_of(copy: Copy) -> dict[str, str]:
-    """Return what no replacement changes of an order, by its tag: symbol, side, type and how far a stop trails."""
-    trails = {} if copy.trailing_distance is None else {"211": plain(copy.trailing_distance)}
-    return {"55": copy.symbol, "54": _SIDES[copy.side], "40": _TYPES[copy.type], **trails}
+    """Return what no replacement changes of an order, by its tag: symbol, side and type."""
+    return {"55": copy.symbol, "54": _SIDES[copy.side], "40": _TYPES[copy.type]}
 
 
 def cancel_refused(*, values: dict[str, str], order_id: str, status: str, text: str, reason: str = TOO_LATE) -> str:
@@ -282,6 +286,7 @@ def _order(copy: Copy, units: Decimal) -> list[str]:
     # What a denied order asked for need be no symbol of anybody.
     parts = [f"55={clean(copy.symbol)}", f"54={_SIDES[copy.side]}", f"38={_wire(copy.quantity, units)}"]
     parts += [f"40={_TYPES[copy.type]}", f"59={_TIMES[copy.time_in_force]}"]
+    parts += [f"126={stamp(copy.expires_at_us)}"] if copy.expires_at_us is not None else []
     parts += [f"44={plain(copy.limit_price)}"] if copy.limit_price is not None else []
     parts += [f"99={plain(copy.stop_price)}"] if copy.stop_price is not None else []
     parts += ["18=a", f"211={plain(copy.trailing_distance)}"] if copy.trailing_distance is not None else []

@@ -133,9 +133,10 @@ def _is_judged(event: ev.AnyEvent, desk: Desk, judged: set[str]) -> None:
         return
     if verdict is not None:
         terms = desk.state.orders[event.order_id].terms
-        if terms.type is OrderType.TRAILING_STOP and isinstance(event, ev.OrderAccepted):
-            terms = msgspec.structs.replace(terms, stop_price=None)  # The desk gives it its first.
-        same = verdict.terms_hash == terms_hash(terms=terms) and verdict.order_id == event.order_id
+        asked = {terms_hash(terms=terms)}
+        if terms.type is OrderType.TRAILING_STOP:  # The desk gives it its stop unless somebody asked for one.
+            asked.add(terms_hash(terms=msgspec.structs.replace(terms, stop_price=None)))
+        same = verdict.terms_hash in asked and verdict.order_id == event.order_id
         _require("INV-15 the verdict is on exactly these terms", verdict.passed and same, event)
         judged.add(event.order_id)
 

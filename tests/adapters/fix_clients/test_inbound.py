@@ -144,3 +144,39 @@ def test_a_mass_request_of_a_kind_we_do_not_answer_is_refused() -> None:
     with pytest.raises(UnableToTake) as refused:
         read(values={"35": "AF", "584": "m", "585": "1"}, terms=TERMS)
     assert refused.value.tag == "585"
+
+
+NEW_YEAR_US = 1_893_456_000_000_000
+CHANGE = ORDER | {"35": "G", "11": "c-2", "41": "c-1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "changes"),
+    [
+        ({"59": "1"}, {"time_in_force": TimeInForce.GTC}),
+        ({"59": "0"}, {"time_in_force": TimeInForce.DAY}),
+        ({"59": "6"}, {"time_in_force": TimeInForce.GTD}),
+        ({"59": "6", "126": "20300101-00:00:00"}, {"time_in_force": TimeInForce.GTD, "expires_at_us": NEW_YEAR_US}),
+        ({"126": "20300101-00:00:00"}, {"expires_at_us": NEW_YEAR_US}),
+        ({"432": "20300101"}, {"expires_at_us": NEW_YEAR_US + 22 * 3_600_000_000}),
+        ({"211": "0.0010"}, {"trailing_distance": Decimal("0.0010")}),
+    ],
+)
+def test_a_replacement_says_how_long_and_how_far_and_leaves_the_rest(
+    given: dict[str, str], changes: dict[str, object]
+) -> None:
+    values = {tag: value for tag, value in CHANGE.items() if tag not in ("44", "59")} | given
+    asked = read(values=values, terms=TERMS)
+    assert isinstance(asked, Replace)
+    found = {name: value for name, value in asked.changes().items() if value is not None}
+    assert found == {"quantity": asked.quantity, **changes}
+
+
+@pytest.mark.parametrize(
+    ("given", "tag"),
+    [({"59": "2"}, "59"), ({"432": "20301301"}, "432"), ({"126": "soon"}, "126"), ({"836": "1"}, "836")],
+)
+def test_a_replacement_names_the_field_that_it_cannot_have(given: dict[str, str], tag: str) -> None:
+    with pytest.raises(UnableToTake) as refused:
+        read(values={name: value for name, value in CHANGE.items() if name != "59"} | given, terms=TERMS)
+    assert refused.value.tag == tag

@@ -205,6 +205,22 @@ def test_a_replacement_and_a_cancel_go_by_the_ids_they_were_asked_under() -> Non
     assert cancelled["151"] == "0"
 
 
+def test_a_replacement_tells_how_long_it_works_now_and_no_year_that_no_calendar_has() -> None:
+    till = msgspec.structs.replace(TERMS, time_in_force=TimeInForce.GTD, expires_at_us=1_893_456_000_000_000)
+    for_ever = msgspec.structs.replace(till, expires_at_us=1 << 62)
+    for_good = msgspec.structs.replace(TERMS, time_in_force=TimeInForce.GTC)
+    amended = [
+        ev.OrderAmended(
+            order_id="O1", quantity=Decimal(2), limit_price=None, stop_price=None, keeps_priority=True, terms=terms
+        )
+        for terms in (till, for_ever, for_good)
+    ]
+    _, *reports = told(accepted(), *amended)
+    assert [(each["59"], each.get("126")) for each in reports] == [
+        ("6", "20300101-00:00:00.000"), ("6", "99991231-23:59:59.999"), ("1", None),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("outcome", "kind"), [("cancelled", "4"), ("expired", "C"), ("rejected", "8")])
 def test_an_order_that_ends_by_itself_keeps_its_id(outcome: str, kind: str) -> None:
     ended = ev.OrderCancelled(order_id="O1", outcome=outcome, leaves=Decimal("1.5"), reason="the day is over")

@@ -133,17 +133,18 @@ def _change(trader: Trader) -> None:
 
 
 def _trails(trader: Trader) -> None:
-    """Its distance is its own: a replacement that names another is refused, and not passed over."""
+    """A replacement that names its distance leaves its stop; one that names another begins at the market anew."""
     trader.order("trails", t40="P", t18="a", t211="0.0050", t59=1, t38=40_000)
     (new,) = trader.wait("trails", "0")
     assert (new["40"], new["18"], new["211"]) == ("P", "a", "0.005")
     asked = {"t55": "EURUSD", "t54": 1, "t40": "P", "t18": "a", "t60": stamp(time.time_ns() // 1_000), "t41": "trails"}
-    trader.say("G", t11="trails-far", t38=30_000, t211="0.01", **asked)
-    (refused,) = trader.wait("trails-far", "9")
-    assert (refused["102"], refused["58"][:3]) == ("2", "211")
-    trader.say("G", t11="trails-less", t38=30_000, t211="0.005", **asked)
-    (less,) = trader.wait("trails-less", "5")
+    trader.say("G", t11="trails-on", t38=30_000, t211="0.0050", t59=6, t126="20991231-12:00:00", **asked)
+    (less,) = trader.wait("trails-on", "5")
     assert (less["38"], less["99"], less["211"]) == ("30000", new["99"], "0.005")
+    assert (less["59"], less["126"]) == ("6", "20991231-12:00:00.000")
+    trader.say("G", t11="trails-less", t38=30_000, t211="0.01", **asked | {"t41": "trails-on"})
+    (far,) = trader.wait("trails-less", "5")
+    assert far["211"] == "0.01" and float(far["99"]) != float(new["99"]) and far["59"] == "6"
     trader.say("F", t11="trails-end", t41="trails-less", **{name: asked[name] for name in ("t55", "t54", "t60")})
     trader.wait("trails-end", "4")
 
