@@ -81,7 +81,14 @@ DOORS: dict[str, dict[str, frozenset[str]]] = {
     "desk/scorecards": {"get": STAFF},
     "desk/shadow-report": {"get": STAFF},
 }
-FILLED_IN = {"order_id": "O1", "account_id": "A9", "panel": "orders", "name": "exposure", "kind": "html"}
+FILLED_IN = {
+    "order_id": "O1",
+    "position_id": "P1",
+    "account_id": "A9",
+    "panel": "orders",
+    "name": "exposure",
+    "kind": "html",
+}
 SOCKETS = {"ws/desk/": SEATED}
 
 # Who does what at the desk.
