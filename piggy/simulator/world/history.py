@@ -17,7 +17,7 @@ from piggy.core.correction_events import OrderFillBusted, VenueFillBusted
 from piggy.core.desk import Desk
 from piggy.core.events import Recorded
 from piggy.core.money import ZERO
-from piggy.core.orders import BRACKET, FORCED, OrderType
+from piggy.core.orders import FORCED, OF_A_POSITION, OrderType
 from piggy.core.positions import Position
 from piggy.core.risk import terms_hash
 from piggy.core.state import Order
@@ -165,7 +165,7 @@ class _Pairs:
 
     def hear(self, *, event: ev.AnyEvent, desk: Desk) -> None:
         """Raises RuleBroken where a second one deals; `event` is applied."""
-        if isinstance(event, ev.OrderAccepted) and event.terms.oco_group and event.source != BRACKET:
+        if isinstance(event, ev.OrderAccepted) and event.terms.oco_group and event.source not in OF_A_POSITION:
             known = sorted(desk.state.oco[event.terms.account_id, event.terms.oco_group] - {event.order_id})
             mates = self._mates[known[0]] if known else []
             mates.append(event.order_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -164,5 +165,6 @@ class Trader(Client):
         if now is None:
             return
         value = now + (self._luck.choice((-1, 1, 10)) * STEP if change == "quantity" else moved)
-        command = cmd.AmendOrder(order_id=order.order_id, account_id=self._account_id, **{change: value})
+        changes: dict[str, Any] = {change: value}
+        command = cmd.AmendOrder(order_id=order.order_id, account_id=self._account_id, **changes)
         await self.ask(command_id_of("sim amend", self._account_id, str(number)), command)
