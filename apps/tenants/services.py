@@ -99,8 +99,6 @@ def create_tenant(
         raise UnableToCreateTenant(f"{schema} is a reserved name.")
     if not re.match(SCHEMA_NAME.regex, schema):
         raise UnableToCreateTenant(f"schema {schema!r}: {SCHEMA_NAME.message}")
-    if removal.was_dropped(schema=schema):
-        raise UnableToCreateTenant(f"{schema} was removed: secrets that its clients have would be the new one's too.")
     _check_shard(shard, UnableToCreateTenant)
     # As a browser's Host header is looked up; what never matches one would make a broker whom nobody reaches.
     hosts = {domain: selectors.clean_host(raw=domain) for domain in domains}
@@ -115,6 +113,9 @@ def create_tenant(
             raise UnableToCreateTenant(f"{', '.join(taken)} belongs to another broker.")
         if schema_exists(schema, case_sensitive=False):
             raise UnableToCreateTenant(f"The schema {schema} exists already.")
+        # Looked up last, for it may go while this one waits.
+        if removal.was_dropped(schema=schema):
+            raise UnableToCreateTenant(f"{schema} was removed: secrets of its clients would be the new one's too.")
         tenant = Tenant(
             schema_name=schema,
             name=name,
@@ -137,7 +138,7 @@ def create_tenant(
 
 
 def _take_turns() -> None:
-    """Wait, until the transaction that is open ends, for whoever makes or renames a broker, or sets up the database."""
+    """Wait, until the transaction that is open ends, for whoever makes, renames or drops a broker, or sets up."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [setup.SETUP_LOCK])
 
@@ -264,6 +265,8 @@ def remove_tenant(*, schema: str) -> None:
     """
     with transaction.atomic():
         connection.set_schema_to_public()
+        # Set-up makes whatever schema is missing of those that it began with.
+        _take_turns()
         tenant = (
             Tenant.objects.select_for_update().filter(schema_name=schema, shard=shards.NOBODYS, is_active=False).first()
         )

@@ -21,6 +21,7 @@ from django.conf import settings
 
 from apps.dealing.services import removing
 from apps.tenants import selectors
+from apps.tenants.backend import setup
 from apps.tenants.backend.shards import NOBODYS
 from apps.tenants.services import in_tenant
 from apps.trading.models import ChildOrder
@@ -33,7 +34,10 @@ ROOT = Path(__file__).resolve().parents[3]
 SCHEMAS = "select count(*) from pg_namespace where nspname = 'elm'"
 ROWS = "select count(*) from public.tenants_tenant where schema_name = 'elm'"
 DOMAINS = "select domain from public.tenants_domain order by domain"
-DROPS = "select count(*) from pg_locks where locktype = 'relation' and not granted"
+# One server has the databases of all test workers.
+HERE = "database = (select oid from pg_database where datname = current_database())"
+TURNS = f"select count(*) from pg_locks where locktype = 'advisory' and granted and objid = %s and {HERE}"
+DROPS = f"select count(*) from pg_locks where locktype = 'relation' and not granted and {HERE}"
 POSITION = """
 insert into elm.trading_position select (jsonb_populate_record(null::elm.trading_position, %s::jsonb)).*
 """
@@ -180,6 +184,8 @@ def test_t_22_a_removal_that_is_killed_has_lost_no_file_and_is_finished_by_the_n
             while owner_sql(DROPS) == [(0,)]:
                 assert killed.poll() is None and time.monotonic() < until_s
                 time.sleep(0.05)
+            # Set-up would make the schema again, of nobody, if it had looked up whose it migrates just before.
+            assert owner_sql(TURNS, [setup.SETUP_LOCK]) == [(1,)]
         finally:
             killed.kill()
             killed.wait()
