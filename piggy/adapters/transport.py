@@ -106,7 +106,11 @@ def _whole(answer: httpx.Response) -> str:
         size += len(part)
         if size > ANSWER_BYTES_MAX or time.monotonic() > until_s:
             raise httpx.ReadTimeout(f"an answer of more than {ANSWER_BYTES_MAX} bytes or {ANSWER_S_MAX:g} s")
-    return b"".join(parts).decode(answer.encoding or "utf-8", "replace")
+    try:
+        return b"".join(parts).decode(answer.encoding or "utf-8", "replace")
+    except (LookupError, UnicodeError) as error:
+        # Python has codecs that make no text, and some that replace nothing.
+        raise httpx.DecodingError(f"an answer in {answer.encoding}: {error}") from error
 
 
 class SocketChannel:

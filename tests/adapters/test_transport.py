@@ -56,6 +56,13 @@ def test_an_answer_in_parts_is_one_text(ask: Asked) -> None:
     assert ask(b"x", kind="text/html; charset=of-nobody").text == "x"
 
 
+@pytest.mark.parametrize("charset", ["hex", "idna"])
+def test_an_answer_in_what_is_no_text_is_no_answer(charset: str, ask: Asked) -> None:
+    """The driver is told of every failure; none is raised at it while an order may live."""
+    answer = ask(b"\xff", kind=f"text/html; charset={charset}")
+    assert (answer.status, answer.left, answer.text[:13]) == (0, True, "DecodingError")
+
+
 def test_an_answer_that_trickles_for_ever_is_no_answer(ask: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     """F-07: each byte came in time, so that the one who had sent an order waited for it without end."""
     monkeypatch.setattr(transport, "ANSWER_S_MAX", 0.2)
