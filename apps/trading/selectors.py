@@ -113,8 +113,7 @@ def receipt_of(*, tenant: str, user: Any, order_id: str) -> dict[str, Any] | Non
     order = order_of(user=user, order_id=order_id)
     if order is None:
         return None
-    events, first = _events_of(order), _first_hash()
-    shown = [withholding.for_client(event=event, first_hash=first) for event in events]
+    shown = withholding.for_client(events=_events_of(order), first_hash=_first_hash())
     return receipts.receipt(tenant=tenant, order_id=order_id, events=shown)
 
 
@@ -124,7 +123,7 @@ def receipt_for_staff(*, tenant: str, order_id: str) -> dict[str, Any] | None:
     if order is None:
         return None
     events, first = _events_of(order), _first_hash()
-    sealed = [each["seq"] for each in events if withholding.for_client(event=each, first_hash=first) is not each]
+    sealed = [each["seq"] for each in withholding.for_client(events=events, first_hash=first) if "seal" in each]
     opens = {str(seq): withholding.salt_of(first_hash=first, seq=seq) for seq in sealed}
     return receipts.receipt(tenant=tenant, order_id=order_id, events=events, opens=opens)
 

@@ -8,8 +8,9 @@ chained to the one before by SHA-256; the last link is the receipt's hash. What 
 fills, delays and slippage in parts, is worked out from the payloads alone, here and again by whoever checks.
 
 In a client's own receipt (format 2) an event whose verdict has figures of the firm, its other clients or its venues is
-told without those, and sealed: in the place of its log hash stands the hash of that and a salt. Staff have the whole
-receipt (format 1), which opens it: `python receipts.py client.json whole.json` says whether the two agree.
+told without those, and sealed: in the place of its log hash stands the hash of that and a salt. What stands in the log
+right after a sealed one is sealed, too. Staff have the whole receipt (format 1), which opens it:
+`python receipts.py client.json whole.json` says whether the two agree.
 """
 
 from __future__ import annotations
@@ -230,7 +231,7 @@ def _is_sealed(event: Event) -> bool:
 def _is_same(entry: Event, row: Event, whole: dict[str, Any]) -> bool:
     salt = whole.get("opens", {}).get(str(entry["seq"]))
     told, body = _decoded(entry), _decoded(row)
-    pairs = zip(told["verdict"].pop("checks"), body["verdict"].pop("checks"), strict=True)
+    pairs = zip(_taken_checks(told), _taken_checks(body), strict=True)
     return (
         salt is not None
         and len(salt) == len(row["hash"])
@@ -239,6 +240,12 @@ def _is_same(entry: Event, row: Event, whole: dict[str, Any]) -> bool:
         and told == body
         and all(shown in (check, without_figures(check=check)) for shown, check in pairs)
     )
+
+
+def _taken_checks(body: dict[str, Any]) -> list[Any]:
+    """Take the checks out of an event's verdict, if it has one, and return them."""
+    taken: list[Any] = (body.get("verdict") or {}).pop("checks", [])
+    return taken
 
 
 def _bare(entry: Event) -> Event:
@@ -330,7 +337,7 @@ def main(paths: list[str]) -> int:
         good += [] if found else [(path, told)]
         sealed = 0 if found else sum("seal" in entry for entry in told["entries"])
         what = "; ".join(found) if found else f"good, receipt hash {told['receipt_hash']}"
-        sys.stdout.write(f"{path}: {what}{f', figures withheld in {sealed} of its events' if sealed else ''}\n")
+        sys.stdout.write(f"{path}: {what}{f', {sealed} of its events are sealed' if sealed else ''}\n")
     return 3 if _held_against(good) + bad else 0
 
 

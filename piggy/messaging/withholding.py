@@ -2,13 +2,15 @@
 
 The log's hash covers them, so an event without them cannot show that it is the log's. It is sealed instead: its firm
 has said which event of the log it is, and proves that where it must by the whole receipt. The salt is nothing that a
-client is told, for figures of few digits could else be tried until the hash is right. Whoever has the log's rows right
-before and right after, both of his own orders, still could, at a thousand times the cost: the clock is left out, too.
+client is told, for figures of few digits could else be tried until the hash is right. What follows it without a gap is
+sealed as well, for it names that hash, and of the same command the clock. Whoever has the log's rows right before and
+right after, of other orders of his own, still could try, at a thousand times the cost: the clock is left out, too.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -25,14 +27,23 @@ def salt_of(*, first_hash: bytes, seq: int) -> str:
     return hashlib.sha256(b"%s\x1freceipt\x1f%d" % (first_hash, seq)).hexdigest()
 
 
-def for_client(*, event: Event, first_hash: bytes) -> Event:
-    """Return the event as its order's client is shown it: as it is, or sealed and without the figures of others."""
-    payload = _shown(bytes.fromhex(event["payload"]))
-    if payload is None:
-        return event
+def for_client(*, events: Iterable[Event], first_hash: bytes) -> list[Event]:
+    """Return an order's events, by rising seq, as its client is shown them: each as it is, or sealed, and then without
+    the figures of others.
+    """
+    shown: list[Event] = []
+    for event in events:
+        payload = _shown(bytes.fromhex(event["payload"]))
+        names_sealed = bool(shown) and "seal" in shown[-1] and shown[-1]["seq"] + 1 == event["seq"]
+        is_told = payload is None and not names_sealed
+        shown.append(event if is_told else _sealed(event, payload, first_hash))
+    return shown
+
+
+def _sealed(event: Event, payload: bytes | None, first_hash: bytes) -> Event:
     kept = {name: value for name, value in event.items() if name not in _HIDDEN}
     seal = seal_of(salt=salt_of(first_hash=first_hash, seq=event["seq"]), log_hash=event["hash"])
-    return {**kept, "payload": payload.hex(), "seal": seal}
+    return {**kept, **({} if payload is None else {"payload": payload.hex()}), "seal": seal}
 
 
 def _shown(payload: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from piggy.core import controls_flow as flow
-from piggy.core.events import AmendmentDenied, AnyEvent, Check, OrderDenied, Verdict
+from piggy.core.events import AmendmentDenied, AnyEvent, Check, OrderCancelled, OrderDenied, Verdict
 from piggy.core.orders import OrderTerms, Side
 from piggy.messaging import codec, receipts
 from piggy.messaging.chain import FIRST_HASH, event_hash
@@ -52,7 +52,7 @@ def verdict(*checks: Check) -> Verdict:
 
 
 def shown(events: list[dict[str, Any]]) -> dict[str, Any]:
-    told = [for_client(event=event, first_hash=FIRST) for event in events]
+    told = for_client(events=events, first_hash=FIRST)
     return receipts.receipt(tenant="acorn", order_id="O1", events=told)
 
 
@@ -92,12 +92,30 @@ def test_an_override_tells_no_figure_either_and_only_its_event_is_sealed() -> No
     assert receipts.faults(told=told) == []
 
 
+def test_what_follows_a_sealed_event_names_its_hash_and_is_sealed_until_there_is_a_gap() -> None:
+    """An order let through is accepted and dealt by one command: one clock, and each row has the hash before it."""
+    cancelled = OrderCancelled(order_id="O1", outcome="cancelled", leaves=Decimal(1), reason="")
+    events = rows(denied(OWN), denied(SIGNED_FOR), cancelled, cancelled, cancelled)
+    del events[3]
+    told = shown(events)
+    assert ["seal" in entry for entry in told["entries"]] == [False, True, True, False]
+    everything = json.dumps(told)
+    assert events[1]["hash"] not in everything and events[2]["hash"] not in everything
+    assert [entry["payload"] for entry in told["entries"][2:]] == [event["payload"] for event in events[2:]]
+    assert receipts.faults(told=told) == []
+    assert receipts.unlike(told=told, whole=whole(events)) == []
+    another = msgspec.structs.replace(cancelled, leaves=Decimal(2))
+    altered = rows(denied(OWN), denied(SIGNED_FOR), another, cancelled, cancelled)
+    del altered[3]
+    assert receipts.unlike(told=shown(altered), whole=whole(events)) != []
+
+
 def test_a_verdict_of_the_first_version_named_its_fields() -> None:
     (event,) = rows(denied(OWN))
     body = msgspec.msgpack.decode(bytes.fromhex(event["payload"]))
     body["verdict"]["checks"] = [msgspec.structs.asdict(check) for check in (FIRM, OWN)]
     event["payload"] = msgspec.msgpack.encode(body).hex()
-    sealed = for_client(event=event, first_hash=FIRST)
+    (sealed,) = for_client(events=[event], first_hash=FIRST)
     told, own = receipts.unpack(bytes.fromhex(sealed["payload"]))["verdict"]["checks"]
     assert (told["value"], told["limit"], told["text"]) == ("", "", FIRM.text)
     assert own["value"] == "912.5"
@@ -123,12 +141,13 @@ def test_the_whole_receipt_opens_the_seal_and_finds_whatever_was_altered(tmp_pat
         return receipts.main([str(mine), str(theirs)]), capsys.readouterr().out
 
     code, said = held(shown(events), whole(events))
-    assert code == 0 and "figures withheld in 1 of its events" in said and "what the whole receipt says" in said
+    assert code == 0 and "2 of its events are sealed" in said and "what the whole receipt says" in said
     another = rows(denied(PASSED, msgspec.structs.replace(FIRM, value="1")), denied(OWN))
     for told, against in (
         (shown(events), whole(another)),
         (shown(rows(denied(PASSED, msgspec.structs.replace(FIRM, text="another reason")), denied(OWN))), whole(events)),
         (shown(events), whole(events[:1])),
+        (shown(rows(denied(PASSED, FIRM), denied(OWN, OWN))), whole(events)),
         (shown(events), whole(events) | {"opens": {}}),
         (shown(events), whole(events) | {"opens": {"41": "x"}}),
     ):
@@ -144,7 +163,7 @@ def test_a_sealed_event_that_is_altered_left_out_or_added_to_is_found(name: str)
         altered["entries"][0][name] = value
         assert receipts.faults(told=altered), value
     for change in ({"hash": "00" * 32}, {"more": 1}):
-        events = [{**for_client(event=event, first_hash=FIRST), **change} for event in rows(denied(FIRM))]
+        events = [{**event, **change} for event in for_client(events=rows(denied(FIRM)), first_hash=FIRST)]
         assert receipts.faults(told=receipts.receipt(tenant="acorn", order_id="O1", events=events))
     assert receipts.faults(told={**told, "format": 1}), "what is not sealed by its format is no event of the log"
     assert receipts.faults(told={**told, "format": 3})
