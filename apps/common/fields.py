@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -13,7 +13,15 @@ from rest_framework import serializers
 from apps.common.times import microseconds
 from piggy.core.money import plain
 
+# Of what is shown and not booked: more than any currency or price has, and no sum here has more digits.
+FINE, ENOUGH = Decimal("1E-8"), Context(prec=60)
 NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,10})?\Z", re.ASCII)
+
+
+def to_eight(number: Decimal) -> str:
+    """Return the number to eight decimals, of which whole zeros are left out. Raises InvalidOperation."""
+    # A quotient that came out a hair below nothing is nothing, not "-0".
+    return plain(ENOUGH.add(ENOUGH.quantize(number, FINE), 0))
 
 
 @extend_schema_field({"type": "string", "pattern": r"^-?[0-9]{1,18}(\.[0-9]{1,10})?$", "example": "0.10"})

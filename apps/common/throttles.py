@@ -38,6 +38,12 @@ class PerUser(OpenWithoutRedis):
         return tenant_key(tenant=request.tenant.schema_name, name=f"throttle:{self.scope}:{who}")  # type: ignore[attr-defined]
 
 
+class Outlooks(PerUser):
+    """What the engine answers while it deals for nobody: with many positions one takes as long as many orders do."""
+
+    scope = "outlook"
+
+
 class Logins(OpenWithoutRedis):
     """Logins from an address, whoever it says it is: looking at a password is meant to take long."""
 

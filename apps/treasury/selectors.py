@@ -63,18 +63,22 @@ def movements_of(*, account_id: str) -> QuerySet[Posting]:
 
 
 def told(*, lines: Sequence[Posting]) -> list[Moved]:
-    """Return lines of one account, newest first with none left out between them, as its owner reads them."""
+    """Return lines of one account, newest first, as its owner reads them."""
     if not lines:
         return []
     others = Posting.objects.filter(entry_id__in={line.entry_id for line in lines})
     sides = {(entry, at): gl for entry, at, gl in others.values_list("entry_id", "line", "gl_account_id")}
-    earlier = movements_of(account_id=lines[0].owner).filter(id__lte=lines[0].id).aggregate(sum=Sum("amount"))
-    balance, found = -(earlier["sum"] or ZERO), []
+    mine = movements_of(account_id=lines[0].owner)
+    balance = -(mine.filter(id__lt=lines[-1].id).aggregate(sum=Sum("amount"))["sum"] or ZERO)
+    # Beside those of a time stand others, where the clock was put back meanwhile.
+    beside = mine.filter(id__gte=lines[-1].id, id__lte=lines[0].id).order_by("id")
+    balances, found = {}, []
+    for number, amount in beside.values_list("id", "amount"):
+        balances[number] = balance = balance - amount
     for line in lines:
         kind = ledger.MOVED_BY[sides[line.entry_id, ledger.other_side(line=line.line)]]
         entry = line.entry
-        found.append(Moved(line.id, entry.seq, kind, -line.amount, balance, entry.reference, entry.booked_at))
-        balance += line.amount
+        found.append(Moved(line.id, entry.seq, kind, -line.amount, balances[line.id], entry.reference, entry.booked_at))
     return found
 
 

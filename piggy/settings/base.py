@@ -202,7 +202,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["apps.common.throttles.PerUser"],
     # The server in front of Django believes our proxy alone; nobody else may say whom to count.
     "NUM_PROXIES": 0,
-    "DEFAULT_THROTTLE_RATES": {"user": "6000/min", "login": "60/min"},
+    "DEFAULT_THROTTLE_RATES": {"user": "6000/min", "outlook": "2/s", "login": "60/min"},
     "COERCE_DECIMAL_TO_STRING": True,
     "ALLOWED_VERSIONS": ("1",),  # Or the schema's file is named after whatever somebody asks for.
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

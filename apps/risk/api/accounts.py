@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import time
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import ErrorDetail, NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts import selectors as accounts
 from apps.common.api import ApiView, StrictInput, Unavailable
 from apps.common.asked import Asked, Time, asked, wish
-from apps.common.fields import DecimalText, ZonedTime
+from apps.common.fields import DecimalText, ZonedTime, to_eight
 from apps.common.openapi import PAGE, page_of
 from apps.common.pages import page
+from apps.common.throttles import Outlooks, PerUser
 from apps.common.times import moment
 from apps.risk import selectors
 from apps.trading import services as trading
 from apps.treasury import selectors as treasury
 from piggy.core import ledger
 from piggy.core.answers import Outlook
-from piggy.core.money import plain
 
 WAIT_S, DESK_AWAY_RETRY_S = 2, 5
-# Of what is shown and not booked: more than any currency or price has.
-FINE, ENOUGH = Decimal("1E-8"), Context(prec=60)
 
 
 class Money(DecimalText):
@@ -36,7 +34,7 @@ class Money(DecimalText):
 
     def to_representation(self, value: Decimal) -> str:
         """Return the text."""
-        return plain(ENOUGH.quantize(value, FINE))
+        return to_eight(value)
 
 
 class Instant(ZonedTime):
@@ -167,9 +165,17 @@ class StatementAsked(StrictInput):
     since = Time(required=False, help_text="From then on; without it, from the beginning.")
     until = Time(required=False, help_text="Until right before; without it, until now.")
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse an end before the beginning: no account had then what it had at both."""
+        if "since" in attrs and "until" in attrs and attrs["until"] < attrs["since"]:
+            raise serializers.ValidationError({"until": [ErrorDetail("This is before `since`.", "before_since")]})
+        return attrs
+
 
 class Account(ApiView):
     """One of the caller's accounts."""
+
+    throttle_classes = (PerUser, Outlooks)
 
     @extend_schema(operation_id="accounts_get", responses=AccountNowOut)
     def get(self, request: Request, account_id: str) -> Response:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 
+from apps.common.fields import to_eight
 from piggy.core.money import plain
 
-# A quotient has as many digits as there is room for, of which nobody reads so many; and no sum here has more.
-FINE, ENOUGH = Decimal("1E-8"), Context(prec=60)
 MICROSECONDS, MS = " us", 1_000
 
 FIELDS = {
@@ -74,6 +73,6 @@ def figure(*, text: str) -> str | None:
     try:
         if text.endswith(MICROSECONDS):
             return f"{plain(Decimal(text.removesuffix(MICROSECONDS)) / MS)} ms"
-        return plain(ENOUGH.quantize(Decimal(text), FINE))
+        return to_eight(Decimal(text))
     except InvalidOperation:
         return text or None

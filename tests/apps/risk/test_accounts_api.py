@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from apps.common.throttles import Outlooks
 from apps.risk.selectors import money_of
 from apps.trading import services
+from apps.treasury.models import JournalEntry, Posting
 from apps.users.services import issue_token
 from piggy import projector
 from piggy.core import events as ev
@@ -79,6 +81,7 @@ def asked(engine_lease: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             return Answer(command_id=envelope.command_id, outlook=NOW) if len(heard) == 1 else None
 
     monkeypatch.setattr(services, "_client", Desk)
+    monkeypatch.setattr(Outlooks, "rate", "60/min", raising=False)
     return heard
 
 
@@ -103,6 +106,16 @@ def test_an_account_is_shown_as_the_desk_values_it_now(alice: Api, bob: Api, ask
 
 def test_nobody_is_told_of_an_account_while_no_desk_runs(alice: Api) -> None:
     assert alice.get("accounts/A1").status_code == 503
+
+
+def test_t_18_nobody_asks_the_desk_of_his_account_as_often_as_to_keep_it_from_dealing(
+    alice: Api, bob: Api, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Outlooks, "rate", "2/min", raising=False)
+    heard = [alice.get("accounts/A1").status_code for _ in range(3)]
+    assert (heard, len(asked)) == ([200, 503, 429], 2)
+    assert alice.get("accounts/A1/movements").status_code == 200, "what no engine answers goes on"
+    assert bob.get("accounts/B1").status_code == 503, "and so do others"
 
 
 def night(amount: str) -> ev.SwapCharged:
@@ -157,6 +170,30 @@ def test_a_statement_closes_with_what_it_opened_with_and_all_between(alice: Api,
     after = alice.get("accounts/A1/statement?since=2031-01-01T00:00:00Z").json()
     assert (after["opening_balance"], after["closing_balance"], after["moved"]) == ("1006.15", "1006.15", {})
     assert after["since"] == "2031-01-01T00:00:00.000000Z"
+
+
+def test_an_end_before_its_beginning_is_refused(alice: Api, history: None) -> None:
+    told = alice.get("accounts/A1/statement?since=2031-01-01T00:00:00Z&until=2030-12-31T00:00:00Z")
+    assert (told.status_code, told.json()["field"], told.json()["code"]) == (400, "until", "before_since")
+    same = alice.get("accounts/A1/statement?since=2031-01-01T00:00:00Z&until=2031-01-01T00:00:00Z").json()
+    assert (same["opening_balance"], same["closing_balance"], same["moved"]) == ("1006.15", "1006.15", {})
+
+
+def test_inv_20_a_clock_that_was_put_back_changes_no_balance(alice: Api, as_tenant: Any) -> None:
+    """Of what is asked for by its time some were booked between others that were not."""
+    with as_tenant("acorn"):
+        for seq, (day, amount) in enumerate([(1, 5), (3, 10), (2, 20), (3, 40)], start=1):
+            at = datetime(2030, 1, day, tzinfo=UTC)
+            JournalEntry.objects.create(seq=seq, event_type="AccountCredited", reference=f"p{seq}", booked_at=at)
+            moved = {"entry_id": seq, "currency": "USD"}
+            Posting.objects.bulk_create(
+                [
+                    Posting(**moved, line=0, gl_account_id="bank", amount=amount),
+                    Posting(**moved, line=1, gl_account_id="client_money", owner="A1", amount=-amount),
+                ]
+            )
+    rows = alice.get("accounts/A1/movements?since=2030-01-03T00:00:00Z").json()["results"]
+    assert [(row["reference"], row["balance"]) for row in rows] == [("p4", "75"), ("p2", "15")]
 
 
 def test_margin_calls_and_what_followed_are_listed(alice: Api, as_tenant: Any) -> None:
