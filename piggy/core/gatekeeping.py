@@ -108,10 +108,10 @@ def admit(
 def _beyond_position(*, context: GateContext, replaces: Order | None) -> Check | None:
     """Return the check that refuses more lots than the position has that a hedging account's order is to close.
 
-    An amendment that asks for no more lots passes, though the position became smaller since: no more is dealt than it
-    has.
+    An amendment that asks for no more lots passes, though the position became smaller since, and so does the other exit
+    of a pair that stands: no more is dealt than it has.
     """
-    if context.closable is None or not context.reduces:
+    if context.closable is None or not context.reduces or (context.is_exit and replaces is None):
         return None
     lots, most = context.open_lots, abs(context.closable)
     if lots <= most or (replaces is not None and context.terms.quantity <= replaces.quantity):

@@ -130,6 +130,22 @@ def test_another_position_keeps_its_own() -> None:
     assert {(price, lots) for _, price, lots in exits_of(floor)} == {(D("1.09000"), 1), (D("1.09600"), 1)}
 
 
+def test_a_pair_of_more_lots_than_are_left_is_made_whole_all_the_same() -> None:
+    """Seven tenths are closed by hand; the stop that came with the lot stands for all of it, and so does its pair."""
+    floor = Floor()
+    floor.open_account("h1", group="b", hedging=True)
+    floor.place("h1", BUY, "1", stop_loss=LOSS)
+    floor.place("h1", SELL, "0.7", position_id="O000000001")
+    fresh(floor)
+    assert names(ask(floor, "O000000001", "h1", take_profit=TAKE)) == ["OrderAccepted"]
+    more = cmd.AmendOrder(order_id="O000000004", account_id="h1", quantity=D("1.1"))
+    assert refusal(floor.do(more)) == "POSITION_SIZE", "nobody makes an exit larger than what it exits from"
+    floor.quotes("0.00510")
+    (fill,) = only(floor.act(), ev.OrderFilled)
+    assert fill.quantity == D("0.3") and exits_of(floor) == [] and floor.desk.state.positions == {}
+    folded_again(floor)
+
+
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
