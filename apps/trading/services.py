@@ -30,10 +30,11 @@ from piggy.core.commands import (
     SetExits,
 )
 from piggy.core.orders import OrderTerms
-from piggy.messaging.client import Client, UnableToStore, UnableToTell, command_id_of
+from piggy.messaging.client import Client, UnableToStore, UnableToTell, UnableToUnderstand, command_id_of
 
 WAIT_S_MAX = 10
 AWAY = "The desk cannot be reached now. Ask again under the same key."
+UPDATED = "The desk is being updated: its answer cannot be read here yet. Ask again, an order under the same key."
 
 log = structlog.get_logger(__name__)
 
@@ -320,7 +321,7 @@ def _ask(
 def _unreached(tenant: str, error: UnableToTell) -> UnableToReachDesk:
     """What stands in the way, and on which server, is for who runs it; a client is told to ask again."""
     log.warning("desk_not_reached", tenant=tenant, error=str(error))
-    return UnableToReachDesk(AWAY)
+    return UnableToReachDesk(UPDATED if isinstance(error, UnableToUnderstand) else AWAY)
 
 
 def _principal(user: Any) -> str:

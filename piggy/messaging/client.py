@@ -32,6 +32,10 @@ class UnableToStore(UnableToTell):
     """The stream has no room, on disk or in memory; the command is not on it."""
 
 
+class UnableToUnderstand(UnableToTell):
+    """The engine answered in words that this program does not know, as while only one of both is of a newer version."""
+
+
 class Client:
     """A synchronous, thread-safe door to the engines behind one Redis.
 
@@ -48,7 +52,7 @@ class Client:
     def ask(self, *, tenant: str, envelope: Envelope, wait_s: float) -> Answer | None:
         """Send a command and return its answer after commit, or None past `wait_s` seconds (it may still be done).
 
-        Raises UnableToTell where Redis is away.
+        Raises UnableToTell where Redis is away, UnableToUnderstand where the answer is none that is known here.
         """
         request_id = envelope.reply_to or uuid.uuid4().hex
         self.tell(tenant=tenant, envelope=msgspec.structs.replace(envelope, reply_to=request_id))
@@ -59,6 +63,8 @@ class Client:
                     return codec.decode_answer(cast("tuple[bytes, bytes]", reply)[1])
         except redis.RedisError as error:
             raise UnableToTell(f"The answer could not be read: {error}") from error
+        except msgspec.DecodeError as error:
+            raise UnableToUnderstand(f"The answer is none that is known here: {error}") from error
         return None
 
     def tell(self, *, tenant: str, envelope: Envelope) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from apps.common.throttles import Outlooks
@@ -18,6 +19,8 @@ from piggy.core import events as ev
 from piggy.core.accounts import StopOutMode
 from piggy.core.answers import Answer, Brink, Close, HeldPosition, Outlook
 from piggy.core.commands import AskOutlook
+from piggy.messaging import codec, streams
+from piggy.messaging.client import Client as Engines
 from tests.apps import records
 from tests.apps.trading.test_orders_api import Api
 from tests.apps.trading.test_orders_api import engine_lease as engine_lease
@@ -116,6 +119,23 @@ def test_t_18_nobody_asks_the_desk_of_his_account_as_often_as_to_keep_it_from_de
     assert (heard, len(asked)) == ([200, 503, 429], 2)
     assert alice.get("accounts/A1/movements").status_code == 200, "what no engine answers goes on"
     assert bob.get("accounts/B1").status_code == 503, "and so do others"
+
+
+def test_a_desk_of_an_older_version_is_said_to_be_being_updated(
+    alice: Api, engine_lease: None, redis_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer lacks what this program needs, or it does not know the question and says nothing."""
+    older = msgspec.to_builtins(Answer(command_id="c", outlook=NOW))
+    del older["outlook"]["positions"][0]["nights"]
+
+    def answer(self: Any, *, tenant: str, envelope: Any) -> None:
+        redis_server.rpush(streams.reply_key(tenant=tenant, request_id=envelope.reply_to), codec.encode(older))
+
+    monkeypatch.setattr(Engines, "tell", answer)
+    away = alice.get("accounts/A1")
+    assert (away.status_code, away.json()["code"], away["retry-after"]) == (503, "ENGINE_RECOVERING", "5")
+    assert away.json()["message"] == services.UPDATED
+    assert alice.place().json()["message"] == services.UPDATED, "nor is it known what became of an order"
 
 
 def night(amount: str) -> ev.SwapCharged:
