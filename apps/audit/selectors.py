@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, LiteralString, NamedTuple
@@ -15,10 +15,11 @@ from psycopg import sql
 from apps.audit.models import DeadLetter
 from apps.tenants.services import in_tenant
 from piggy.core import ledger
-from piggy.core.events import AccountConfigured
+from piggy.core.events import AccountConfigured, AnyEvent
 from piggy.messaging import log_pages, merkle, tree_heads, witness
 from piggy.messaging.chain import FIRST_HASH, Row, Tip
 from piggy.messaging.log_pages import PAGE_ROWS, UnableToRead
+from piggy.messaging.upcasting import UnableToUpcast, event_of
 from piggy.messaging.witness import Acceptance, Seen
 
 NO_END = 2**63 - 1
@@ -37,6 +38,7 @@ SELECT (SELECT coalesce(max(seq), 0) FROM {schema}.event_log)
      - coalesce((SELECT seq FROM {schema}.projection_cursor WHERE name = %(name)s), 0)
 """
 HASH: LiteralString = "SELECT hash FROM {schema}.event_log WHERE seq = %(seq)s"
+AT: LiteralString = "SELECT seq, version, payload FROM {schema}.event_log WHERE seq = ANY(%(seqs)s)"
 HASHES: LiteralString = "SELECT hash FROM {schema}.event_log WHERE seq <= %(until)s ORDER BY seq"
 
 
@@ -79,6 +81,21 @@ def events(*, tenant: str, after: int = 0, until: int = NO_END) -> Iterator[Row]
     tip = Tip(after, _hash_at(tenant, after)) if after else Tip()
     for page in _pages(tenant=tenant, after=after, until=until):
         yield from log_pages.rows(tenant=tenant, page=page, tip=tip)
+
+
+def events_at(*, tenant: str, seqs: Iterable[int]) -> dict[int, AnyEvent]:
+    """Return single events by seq, as they were written: no hash is looked at. Raises UnableToRead, also for none."""
+    wanted = list(seqs)
+    found = {}
+    for seq, version, payload in _rows(tenant, AT, {"seqs": wanted}):
+        try:
+            found[seq] = event_of(payload=bytes(payload), version=version)
+        except UnableToUpcast as error:
+            raise UnableToRead(f"{tenant}: event {seq} {error}", seq=seq) from error
+    for seq in wanted:
+        if seq not in found:
+            raise UnableToRead(f"{tenant}: there is no event {seq}.", seq=seq)
+    return found
 
 
 def as_of(*, tenant: str, seq: int) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from django.db import models
 
 from piggy.core import accounts as core
 from piggy.core.commands import ConfigureStrategy
-from piggy.core.orders import OrderState, OrderType, Side, TimeInForce
+from piggy.core.orders import OrderState, OrderTerms, OrderType, Side, TimeInForce, exit_of
 from piggy.core.strategies import settings_fault
 
 ZERO = Decimal(0)
@@ -73,6 +73,9 @@ class Order(models.Model):
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
+    # What was asked for; only on a row that selectors.with_terms gave it.
+    terms: OrderTerms
+
     class Meta:
         indexes = [
             models.Index(fields=["account_id", "-seq"], name="order_of_account"),
@@ -86,6 +89,18 @@ class Order(models.Model):
     def leaves(self) -> Decimal:
         """Lots that may still be filled."""
         return ZERO if OrderState(self.state).final else self.quantity - self.filled
+
+    @property
+    def parent_order_id(self) -> str | None:
+        """The entry that named this exit, None of any other order."""
+        found = exit_of(terms=self.terms, source=self.source)
+        return found[0] if found else None
+
+    @property
+    def exit(self) -> str | None:
+        """Which exit this is, `take_profit` or `stop_loss`; None of any other order."""
+        found = exit_of(terms=self.terms, source=self.source)
+        return found[1] if found else None
 
 
 class ChildOrder(models.Model):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -84,8 +84,23 @@ def decided(*, seq: int, routed_seq: int) -> Decided:
     )
 
 
+def with_terms(*, lines: Sequence[Order]) -> Sequence[Order]:
+    """Return orders with the `terms` that their first events hold. Raises UnableToRead.
+
+    What an amendment may change is in the row, and there as it is now.
+    """
+    firsts: dict[int, Any] = audit.events_at(tenant=_tenant(), seqs=[row.seq for row in lines]) if lines else {}
+    for row in lines:
+        row.terms = firsts[row.seq].terms
+    return lines
+
+
+def _tenant() -> str:
+    return str(connection.schema_name)  # type: ignore[attr-defined]
+
+
 def _event(seq: int) -> Any:
-    tenant: str = connection.schema_name  # type: ignore[attr-defined]
+    tenant = _tenant()
     (row,) = audit.events(tenant=tenant, after=seq - 1, until=seq)
     return row.recorded.event
 

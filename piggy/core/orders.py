@@ -124,3 +124,16 @@ def good_till_us(*, terms: OrderTerms) -> int | None:
     if terms.time_in_force is not TimeInForce.GTD or terms.expires_at_us is None:
         return None
     return min(max(terms.expires_at_us, 0), TIME_MAX_US)
+
+
+def exit_of(*, terms: OrderTerms, source: str) -> tuple[str | None, str] | None:
+    """Return of an exit which `take_profit` or `stop_loss` it is, after the id of the entry that it protects.
+
+    That is None where it was asked for of a position (exits.py), and all is None of any other order: a client may name
+    a group as he likes.
+    """
+    if source not in OF_A_POSITION:
+        return None
+    entry_id, _, bond = (terms.oco_group or "").rpartition("/")
+    kind = "take_profit" if terms.type is OrderType.LIMIT else "stop_loss"
+    return (entry_id or None) if bond != EXITS else None, kind

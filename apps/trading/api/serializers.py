@@ -15,7 +15,7 @@ from apps.trading.models import Order, Position
 from piggy.core.answers import OrderView, WhatIf
 from piggy.core.events import Check, told_to_client
 from piggy.core.money import plain
-from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce, good_till_us
+from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce, exit_of, good_till_us
 
 TEXT_MAX = 100
 # Of what is asked and not booked, more than any currency has; an absurd order is told what it would bind, too.
@@ -120,7 +120,6 @@ class RequoteIn(StrictInput):
     accept = serializers.BooleanField()
 
 
-PRICES = ("limit_price", "stop_price", "trailing_distance", "take_profit", "stop_loss")
 KINDS: dict[str, Any] = {"side": Side, "type": OrderType, "time_in_force": TimeInForce, "stp": SelfTradePrevention}
 
 
@@ -133,7 +132,11 @@ class ReasonOut(serializers.Serializer):
 
 
 class OrderOut(serializers.Serializer):
-    """An order as of now; `leaves` is what may still be filled, `average_price` is "0" until the first fill."""
+    """An order as of now; `leaves` is what may still be filled, `average_price` is "0" until the first fill.
+
+    What its sender left out is null, false or "". Of an exit `position_id` is what it protects and `parent_order_id`
+    the entry that named it, null where it was asked for of the position.
+    """
 
     order_id = serializers.CharField()
     account_id = serializers.CharField()
@@ -143,12 +146,23 @@ class OrderOut(serializers.Serializer):
     quantity = DecimalText()
     limit_price = DecimalText(allow_null=True)
     stop_price = DecimalText(allow_null=True)
-    guaranteed_stop = serializers.BooleanField()
     time_in_force = serializers.CharField()
     expires_at = ZonedTime(allow_null=True)
     trailing_distance = DecimalText(allow_null=True)
     take_profit = DecimalText(allow_null=True)
     stop_loss = DecimalText(allow_null=True)
+    guaranteed_stop = serializers.BooleanField()
+    post_only = serializers.BooleanField(source="terms.post_only")
+    reduce_only = serializers.BooleanField(source="terms.reduce_only")
+    all_or_none = serializers.BooleanField(source="terms.all_or_none")
+    display_quantity = DecimalText(allow_null=True, source="terms.display_quantity")
+    minimum_quantity = DecimalText(allow_null=True, source="terms.minimum_quantity")
+    oco_group = serializers.CharField(allow_null=True, source="terms.oco_group")
+    stp = serializers.CharField(source="terms.stp")
+    position_id = serializers.CharField(allow_null=True, source="terms.position_id")
+    tag = serializers.CharField(source="terms.tag")
+    parent_order_id = serializers.CharField(allow_null=True)
+    exit = serializers.ChoiceField(["take_profit", "stop_loss"], allow_null=True)
     state = serializers.CharField()
     filled = DecimalText()
     leaves = DecimalText()
@@ -239,23 +253,18 @@ class PositionOut(serializers.Serializer):
 def order_of_view(view: OrderView) -> dict[str, Any]:
     """Return the engine's answer in the shape of OrderOut."""
     terms = view.terms
+    parent_order_id, exit_ = exit_of(terms=terms, source=view.source) or (None, None)
     return {
         "order_id": view.order_id,
-        "account_id": terms.account_id,
-        "symbol": terms.symbol,
-        "side": terms.side.value,
-        "type": terms.type.value,
-        "quantity": plain(terms.quantity),
-        **{name: None if (price := getattr(terms, name)) is None else plain(price) for name in PRICES},
-        "guaranteed_stop": terms.guaranteed_stop,
-        "time_in_force": terms.time_in_force.value,
+        **{name: _told(getattr(terms, name)) for name in OrderTerms.__struct_fields__ if name != "expires_at_us"},
         "expires_at": _until(terms),
+        "parent_order_id": parent_order_id,
+        "exit": exit_,
         "state": view.state.value,
         "filled": plain(view.filled),
         "leaves": plain(view.leaves),
         "average_price": plain(view.average_price.quantize(Decimal("1E-10"))),
         "source": view.source,
-        "client_order_id": terms.client_order_id,
         "reason": view.text or (view.routing.text if view.routing else ""),
         "reasons": reasons_of(view.reasons, terms=terms),
     }
@@ -264,6 +273,10 @@ def order_of_view(view: OrderView) -> dict[str, Any]:
 def _until(terms: OrderTerms) -> str | None:
     until_us = good_till_us(terms=terms)
     return None if until_us is None else ZonedTime().to_representation(moment(until_us))
+
+
+def _told(value: Any) -> Any:
+    return plain(value) if isinstance(value, Decimal) else value
 
 
 def what_if_told(told: WhatIf, *, terms: OrderTerms) -> dict[str, Any]:

@@ -65,7 +65,12 @@ class Orders(ApiView):
         """List the caller's orders, newest first."""
         rows = asked(request=request, by=OrdersAsked, rows=selectors.orders_of(user=request.user))
         return page(
-            request=request, tenant=self.tenant(request), rows=rows, key="seq", serializer=serializers.OrderRowOut
+            request=request,
+            tenant=self.tenant(request),
+            rows=rows,
+            key="seq",
+            serializer=serializers.OrderRowOut,
+            told=selectors.with_terms,
         )
 
 
@@ -78,7 +83,8 @@ class Order(ApiView):
         row = selectors.order_of(user=request.user, order_id=order_id)
         if row is None:
             raise NotFound
-        return Response(serializers.OrderRowOut(row).data)
+        (shown,) = selectors.with_terms(lines=[row])
+        return Response(serializers.OrderRowOut(shown).data)
 
     @extend_schema(
         operation_id="orders_cancel",
