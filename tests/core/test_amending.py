@@ -13,7 +13,7 @@ from piggy.core import events as ev
 from piggy.core.accounts import TradingState
 from piggy.core.desk import Desk
 from piggy.core.limits import HOUSE_LIMITS
-from piggy.core.orders import OrderType, Side, TimeInForce
+from piggy.core.orders import TIME_MAX_US, OrderTerms, OrderType, Side, TimeInForce, good_till_us
 from piggy.core.rollover import DAY_US, next_rollover_at_us
 from tests.core.floor import SECOND_US, START_US, Floor, canonical, names, only
 
@@ -321,3 +321,17 @@ def test_a_distance_that_is_none_is_refused(trailing: Floor, distance: str) -> N
 def test_what_does_not_trail_gets_no_distance(floor: Floor) -> None:
     told = ("P-06", "a trailing stop, and nothing else, needs a distance")
     assert refusal(amend(floor, trailing_distance=D("0.00050"))) == told
+
+
+@pytest.mark.parametrize(
+    ("force", "expires_at_us", "told"),
+    [(GTD, LATER_US, LATER_US), (GTD, 1 << 62, TIME_MAX_US), (GTD, -1, 0), (GTD, None, None), (GTC, LATER_US, None)],
+)
+def test_a_time_to_end_is_told_in_years_that_every_calendar_has(
+    force: TimeInForce, expires_at_us: int | None, told: int | None
+) -> None:
+    """What was asked for may be any number, also of what the gate refused."""
+    terms = OrderTerms(
+        account_id="b1", symbol="EURUSD", side=BUY, quantity=D(1), time_in_force=force, expires_at_us=expires_at_us
+    )
+    assert good_till_us(terms=terms) == told
