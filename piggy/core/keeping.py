@@ -103,10 +103,11 @@ def at_venues(*, order: Order, position: Position | None, execution: Execution) 
     wanted, net, owed = position_id_of(account=account, order=order), ZERO, ZERO
     for order_id in moment.state.open_orders.get(terms.account_id, ()):
         other = orders[order_id]
-        if other.terms.symbol == terms.symbol and position_id_of(account=account, order=other) == wanted:
-            sent = execution.sent(other)
+        sent, ahead = execution.sent(other), execution.owed(other)
+        # Of most the first says it all, and an account may have hundreds.
+        if (sent or ahead) and position_id_of(account=account, order=other) == wanted:
             net += sent if other.terms.side is terms.side else -sent
-            owed += ZERO if other.terms.side is terms.side else execution.owed(other)
+            owed += ZERO if other.terms.side is terms.side else ahead
     if net >= 0:
         return net, ZERO
     held = position.lots if position is not None and position.side is terms.side else ZERO
