@@ -66,7 +66,8 @@ class Environment:
 
     def secrets(self, name: str, *, characters_min: int) -> list[str]:
         """Return secret texts that commas divide, none where it is not set; no value is ever shown."""
-        values = [value for value in self._values.get(name, "").split(",") if value]
+        # A blank after a comma would make it another secret, and nobody would hear of it.
+        values = [value for part in self._values.get(name, "").split(",") if (value := part.strip())]
         if short := [len(value) for value in values if len(value) < characters_min]:
             raise ImproperlyConfigured(
                 f"Each of {name} must be at least {characters_min} characters; one is {short[0]}."

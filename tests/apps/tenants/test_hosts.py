@@ -226,6 +226,6 @@ def test_e_10_a_secret_key_is_turned_over_and_who_is_logged_in_stays_so(dealer: 
 
 def test_e_10_a_key_of_before_that_is_too_short_stops_the_start_and_is_not_shown() -> None:
     assert Environment({}).secrets("OLD", characters_min=32) == []
-    assert Environment({"OLD": f"{'a' * 32},{'b' * 40},"}).secrets("OLD", characters_min=32) == ["a" * 32, "b" * 40]
+    assert Environment({"OLD": f"{'a' * 32}, {'b' * 40}, "}).secrets("OLD", characters_min=32) == ["a" * 32, "b" * 40]
     with pytest.raises(ImproperlyConfigured, match=r"Each of OLD must be at least 32 characters; one is 5\.$"):
         Environment({"OLD": f"{'a' * 32},short"}).secrets("OLD", characters_min=32)
