@@ -34,6 +34,16 @@ KINDS = (
 )
 RESTING = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY)
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTC)
+AMENDED = (
+    "quantity",
+    "limit_price",
+    "stop_price",
+    "trailing_distance",
+    "time_in_force",
+    "expires_at_us",
+    "take_profit",
+    "stop_loss",
+)
 CLOSES, PAIRS, BRACKETS, GUARANTEED, ODD = 0.25, 0.15, 0.3, 0.2, 0.15
 AWAY_POINTS, EXIT_POINTS, LIFE_S_MAX = 25, 60, 8.0
 
@@ -157,14 +167,38 @@ class Trader(Client):
         return mark.bid if mark is not None else symbol.mid
 
     async def _amend(self, order: OrderView, number: int) -> None:
-        points = Decimal(self._luck.randint(-AWAY_POINTS, AWAY_POINTS))
-        digits = next(each.digits for each in SYMBOLS if each.symbol == order.terms.symbol)
-        moved = points.scaleb(-digits)
-        change = self._luck.choice(("quantity", "limit_price", "stop_price"))
-        now = order.terms.quantity if change == "quantity" else getattr(order.terms, change)
-        if now is None:
-            return
-        value = now + (self._luck.choice((-1, 1, 10)) * STEP if change == "quantity" else moved)
-        changes: dict[str, Any] = {change: value}
-        command = cmd.AmendOrder(order_id=order.order_id, account_id=self._account_id, **changes)
-        await self.ask(command_id_of("sim amend", self._account_id, str(number)), command)
+        """Change one thing of the order, or the exits of a position."""
+        symbol = next(each for each in SYMBOLS if each.symbol == order.terms.symbol)
+        changes = self._changes(order.terms, symbol)
+        name = command_id_of("sim amend", self._account_id, str(number))
+        if changes:
+            await self.ask(name, cmd.AmendOrder(order_id=order.order_id, account_id=self._account_id, **changes))
+        elif (position := self._position()) is not None:
+            exits = self._exits(position)
+            await self.ask(name, cmd.SetExits(account_id=self._account_id, position_id=position.position_id, **exits))
+
+    def _changes(self, terms: OrderTerms, symbol: SymbolConfig) -> dict[str, Any]:
+        """Return what is to be another, by name; nothing where the order has none of what was drawn."""
+        luck, moved = self._luck, self._moved(symbol, AWAY_POINTS)
+        change = luck.choice((*AMENDED, "nothing"))
+        if change == "quantity":
+            return {change: terms.quantity + luck.choice((-1, 1, 10)) * STEP}
+        if change == "time_in_force":
+            return {change: luck.choice((TimeInForce.GTC, TimeInForce.DAY))}
+        if change == "expires_at_us":
+            return {change: self._loop.now_us + int(luck.uniform(-1.0, LIFE_S_MAX) * 1e6)}
+        if change in ("take_profit", "stop_loss") and luck.random() < 0.3:
+            return {change: None}
+        now = getattr(terms, change, None)
+        return {} if now is None else {change: now + moved}
+
+    def _exits(self, position: Position) -> dict[str, Any]:
+        symbol = next(each for each in SYMBOLS if each.symbol == position.symbol)
+        mid, side = self._mid(symbol), position.side.sign
+        near = Decimal(EXIT_POINTS).scaleb(-symbol.digits)
+        exits = {"take_profit": mid + side * near, "stop_loss": mid - side * near}
+        chosen = self._luck.choice((("take_profit",), ("stop_loss",), ("take_profit", "stop_loss")))
+        return {name: exits[name] if self._luck.random() < 0.8 else None for name in chosen}
+
+    def _moved(self, symbol: SymbolConfig, points: int) -> Decimal:
+        return Decimal(self._luck.randint(-points, points)).scaleb(-symbol.digits)
