@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from piggy.core.correction_events import HedgeFillBusted, OrderFillBusted, VenueFillBusted
+from piggy.core.correction_events import HedgeFillBusted, OrderFillBusted
 from piggy.core.events import (
     AccountCredited,
     AccountDebited,
@@ -87,7 +87,7 @@ MOVED_BY = {
 }
 
 # What they book is added to what the event that they supersede had booked; others stand in its place.
-ADDED = (OrderFillBusted, VenueFillBusted, NegativeBalanceWrittenOff)
+ADDED = (OrderFillBusted, NegativeBalanceWrittenOff)
 BANKED = frozenset({"deposit", "withdrawal"})
 Dealt = VenueBooked | VenueSettled | VenueBookOpened
 CONTRA_OF_BOOK = {"A": LP_SETTLEMENT, "B": HOUSE_DEALING, "CROSS": CROSS_CLEARING}
