@@ -19,8 +19,9 @@ import msgspec
 import pytest
 
 from piggy.adapters.fix.inbound import read_report
-from piggy.core import aftermath, placing, position_folding, venue_cancels, working
+from piggy.core import aftermath, placing, position_folding, venue_cancels, venue_folding, working
 from piggy.core.commands import RecordVenueBust, RecordVenueFill
+from piggy.core.correction_events import VenueFillBusted
 from piggy.core.desk import DECISIONS, Desk
 from piggy.engine import snapshot
 from piggy.engine.journal import Row
@@ -225,6 +226,18 @@ def test_a_sum_that_forgets_a_position_is_found_out(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(position_folding, "_count_exposure", careless)
     assert "every running sum" in breaks_in_some_world(busy=True)
+
+
+def test_a_venues_book_that_keeps_what_was_taken_back_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-15: what the house holds at an LP by its book is what the LP dealt."""
+    take = venue_folding.take
+
+    def careless(*, event, **more):
+        if not isinstance(event, VenueFillBusted):
+            take(event=event, **more)
+
+    monkeypatch.setattr(venue_folding, "take", careless)
+    assert "venue_books" in breaks_in_some_world(busy=True)
 
 
 def test_time_jumps_to_what_is_next() -> None:
