@@ -12,7 +12,7 @@ from piggy.core.commands import ActOnTime, Envelope
 from piggy.core.strategies import key_versions
 from piggy.engine import signals
 from piggy.engine.config import EngineConfig
-from piggy.engine.handshakes import Handshakes, signed_part
+from piggy.engine.handshakes import LONG_AGO_S, Handshakes, signed_part
 from piggy.engine.http_messages import Request
 from piggy.engine.loop import Item, Loop
 from piggy.engine.proofs import Proofs, require_fresh, unauthorised
@@ -102,7 +102,7 @@ class Door:
             name=(passed.tenant, passed.strategy_id),
             signature=request.headers["x-piggy-signature"],
             signed_at_s=int(request.headers["x-piggy-timestamp"]),
-            taken_at_s=self._term.status.taken_at_s.get(passed.tenant, 0),
+            taken_at_s=self._term.status.taken_at_s.get(passed.tenant, LONG_AGO_S),
         )
 
     def is_suspended(self, *, tenant: str) -> bool:

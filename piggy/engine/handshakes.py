@@ -18,6 +18,7 @@ AHEAD_S_MAX = 5
 # By the monotonic clock: as long as one could come again, and as long once more for a clock that is put back.
 KEPT_S = 2 * WINDOW_S + AHEAD_S_MAX
 KEPT_MAX = 1_000
+LONG_AGO_S = (0, float("-inf"))
 
 
 class Handshakes:
@@ -26,18 +27,20 @@ class Handshakes:
     def __init__(self) -> None:
         self._used: dict[tuple[str, str], dict[str, float]] = {}
 
-    def spend(self, *, name: tuple[str, str], signature: str, signed_at_s: int, taken_at_s: int) -> None:
+    def spend(self, *, name: tuple[str, str], signature: str, signed_at_s: int, taken_at_s: tuple[int, float]) -> None:
         """Use a handshake up that proved to be of strategy `name` (tenant and strategy).
 
-        `taken_at_s` is when this engine took the desk over (Unix s). Raises UnableToAcceptSignal: 401 signed by a clock
-        that is ahead, 503 signed before this engine was sure to be asked, 409 used before, 429 too many of one.
+        `taken_at_s` is when this engine took the desk over (Unix s, monotonic s). Raises UnableToAcceptSignal: 401
+        signed by a clock that is ahead, 503 signed before this engine was sure to be asked, 409 used before, 429 too
+        many of one.
         """
         if signed_at_s - int(time.time()) > AHEAD_S_MAX:
             raise unauthorised()
-        if signed_at_s <= taken_at_s + AHEAD_S_MAX and taken_at_s:
+        now_s, (taken_utc_s, taken_mono_s) = time.monotonic(), taken_at_s
+        # What was used before does not come again after KEPT_S; a clock that was ahead then would keep all out longer.
+        if signed_at_s <= taken_utc_s + AHEAD_S_MAX and now_s - taken_mono_s < KEPT_S:
             text = "The desk was just taken over; sign a handshake anew in a moment."
             raise UnableToAcceptSignal(503, "HANDSHAKE_TOO_OLD", text, retry_after_s=AHEAD_S_MAX)
-        now_s = time.monotonic()
         used = {each: at_s for each, at_s in self._used.get(name, {}).items() if now_s - at_s < KEPT_S}
         if signature in used:
             text = "This handshake opened a socket already; sign another second, or another X-Piggy-Nonce."

@@ -15,7 +15,7 @@ class Status:
     `progress` is how far each tenant's log is folded, `goals` where it ended when that began. Of `venues` those in
     `unreconciled` (tenant/venue) are closed for entry until their workers know what became of all they had. Of tenants
     that are `suspended` no socket stays open. `elsewhere` are the domains of tenants that another shard has.
-    `taken_at_s` is when each tenant's desk was taken over from whoever had it (Unix s).
+    `taken_at_s` is when each tenant's desk was taken over from whoever had it (Unix s, and monotonic s).
     """
 
     state: str = "STARTING"
@@ -28,7 +28,7 @@ class Status:
     domains: dict[str, str] = field(default_factory=dict)
     elsewhere: set[str] = field(default_factory=set)
     suspended: set[str] = field(default_factory=set)
-    taken_at_s: dict[str, int] = field(default_factory=dict)
+    taken_at_s: dict[str, tuple[int, float]] = field(default_factory=dict)
     clock_steps: int = 0
     figures: Figures = field(default_factory=Figures)
     storage: Storage = field(default_factory=Storage)

@@ -287,7 +287,7 @@ class Term:
                     ended_us=self._config.ended_kept_s * 1_000_000, orders_max=self._config.ended_kept_max
                 )
                 loop.take(tenant=tenant, desk=desk)
-                self.status.taken_at_s[tenant] = self._clock.now_us() // 1_000_000
+                self.status.taken_at_s[tenant] = self._clock.now_us() // 1_000_000, self._clock.mono_ns() / 1e9
                 if (given_up := warm.accepted.pop(tenant, None)) is not None:
                     loop.submit(item=going_on(tenant=tenant, given_up=given_up))
                 entry.begin(tenant=tenant)

@@ -113,9 +113,16 @@ def test_what_opened_a_socket_opens_no_other_as_long_as_it_could_come_again(
 
 def test_what_may_have_opened_a_socket_at_another_engine_opens_none_here(edge: Edge) -> None:
     now_s = int(time.time())
-    edge._status.taken_at_s["acorn"] = now_s - 60
+    edge._status.taken_at_s["acorn"] = now_s - 60, time.monotonic() - 60
     for signed_at_s, status in ((now_s - 60, 503), (now_s - 55, 503), (now_s - 54, 101), (now_s + 9, 401)):
         assert opens(edge, handshake(at_s=signed_at_s)) == status, signed_at_s
+
+
+def test_inv_20_a_desk_that_was_taken_over_while_the_clock_was_ahead_keeps_nobody_out_for_as_long(edge: Edge) -> None:
+    """Set right, it would have refused every handshake until it came to that time again."""
+    for ago_s, status in ((handshakes.KEPT_S - 60, 503), (handshakes.KEPT_S + 1, 101)):
+        edge._status.taken_at_s["acorn"] = int(time.time()) + 7_200, time.monotonic() - ago_s
+        assert opens(edge, handshake(nonce=str(status))) == status
 
 
 def test_a_page_is_read_only_and_what_is_none_is_not_found_however_it_is_asked_for(edge: Edge) -> None:
