@@ -13,7 +13,7 @@ from apps.accounts import selectors as accounts
 from apps.audit import selectors as audit
 from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
 from piggy.core.events import told_decision, told_verdict
-from piggy.core.orders import OrderState
+from piggy.core.orders import OF_A_POSITION, OrderState
 from piggy.messaging import receipts, withholding
 
 # The bytes of the id narrow down what has to be decoded; which order an event belongs to is then read from it.
@@ -212,6 +212,12 @@ def open_order_ids(*, account_ids: Iterable[str]) -> tuple[list[str], int]:
     shown = Order.objects.aggregate(last=Max("seq"))["last"] or 0
     rows = Order.objects.filter(account_id__any_of=list(account_ids)).exclude(state__in=ENDED)
     return list(rows.values_list("order_id", flat=True)), shown
+
+
+def orders_to_cancel(*, account_id: str, symbol: str | None) -> QuerySet[Order]:
+    """Return an account's orders that work, oldest first, but for exits: those are a position's, as long as it is."""
+    rows = Order.objects.filter(account_id=account_id, **({"symbol": symbol} if symbol else {}))
+    return rows.exclude(state__in=ENDED).exclude(source__in=OF_A_POSITION).order_by("seq")
 
 
 def legs_of(*, order_id: str) -> QuerySet[ChildOrder]:

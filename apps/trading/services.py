@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from django.conf import settings
 
 from apps.accounts import selectors as accounts
+from apps.audit import selectors as audit
 from apps.outbox.services import retell_settings, save_setting
 from apps.tenants.selectors import database_identity
 from apps.trading import selectors
@@ -33,10 +35,20 @@ from piggy.core.orders import OrderTerms
 from piggy.messaging.client import Client, UnableToStore, UnableToTell, UnableToUnderstand, command_id_of
 
 WAIT_S_MAX = 10
+# As many as are asked for in one go, and how long their list may take to show what the log holds.
+CANCELS_MAX, SHOWN_S_MAX, LOOK_S = 500, 1.0, 0.02
 AWAY = "The desk cannot be reached now. Ask again under the same key."
 UPDATED = "The desk is being updated: its answer cannot be read here yet. Ask again, an order under the same key."
 
 log = structlog.get_logger(__name__)
+_Told = TypeVar("_Told")
+
+
+class Cancels(NamedTuple):
+    """What became of each order that was to be cancelled, None where it is not decided; `complete`: no other worked."""
+
+    answers: list[tuple[str, Answer | None]]
+    complete: bool
 
 
 class UnableToTrade(Exception):
@@ -184,6 +196,42 @@ def cancel_order(
     )
 
 
+def cancel_all(
+    *,
+    tenant: str,
+    user: Any,
+    account_id: str,
+    symbol: str | None,
+    key: str,
+    request_id: str,
+    wait_s: float,
+    now_us: int,
+) -> Cancels:
+    """Ask the desk to cancel all orders of the user's account, or those in one symbol, that work now; exits stay.
+
+    Each is the same command that a single cancel under `key` is. Errors as place_order.
+    """
+    if accounts.account_of(user=user, account_id=account_id) is None:
+        raise UnableToTrade("There is no such account.")
+    is_shown = _is_shown(tenant)
+    rows = selectors.orders_to_cancel(account_id=account_id, symbol=symbol)
+    found = list(rows.values_list("order_id", flat=True)[: CANCELS_MAX + 1])
+    envelopes = [
+        Envelope(
+            command_id=cancel_command_id(tenant=tenant, user=user, order_id=order_id, key=key),
+            command=CancelOrder(order_id=order_id, account_id=account_id),
+            principal=_principal(user),
+            request_hash=order_id,
+            request_id=request_id,
+            sent_at_us=now_us,
+        )
+        for order_id in found[:CANCELS_MAX]
+    ]
+    within_s = min(wait_s, WAIT_S_MAX)
+    answers = _through(tenant, lambda desk: desk.ask_all(tenant=tenant, envelopes=envelopes, wait_s=within_s))
+    return Cancels(list(zip(found, answers, strict=False)), is_shown and len(found) <= CANCELS_MAX)
+
+
 def answer_requote(
     *,
     tenant: str,
@@ -299,9 +347,6 @@ def _ask(
     wait_s: float,
     now_us: int,
 ) -> Answer | None:
-    # An order that waited on the stream for a dead engine would trade at a price that nobody asked for.
-    if not selectors.engine_is_running(tenant=tenant):
-        raise UnableToReachDesk("The desk is starting or recovering; nothing was taken.")
     envelope = Envelope(
         command_id=command_id,
         command=command,
@@ -310,8 +355,26 @@ def _ask(
         request_id=request_id,
         sent_at_us=now_us,
     )
+    within_s = min(wait_s, WAIT_S_MAX)
+    return _through(tenant, lambda desk: desk.ask(tenant=tenant, envelope=envelope, wait_s=within_s))
+
+
+def _is_shown(tenant: str) -> bool:
+    """Wait a while until the tables show all orders that the log holds now; return whether they do."""
+    end, until_s = audit.seq_end(tenant=tenant), time.monotonic() + SHOWN_S_MAX
+    while audit.seq_end(tenant=tenant) - audit.not_projected(tenant=tenant, name="trading") < end:
+        if time.monotonic() >= until_s:
+            return False
+        time.sleep(LOOK_S)
+    return True
+
+
+def _through(tenant: str, ask: Callable[[Client], _Told]) -> _Told:
+    # An order that waited on the stream for a dead engine would trade at a price that nobody asked for.
+    if not selectors.engine_is_running(tenant=tenant):
+        raise UnableToReachDesk("The desk is starting or recovering; nothing was taken.")
     try:
-        return _client().ask(tenant=tenant, envelope=envelope, wait_s=min(wait_s, WAIT_S_MAX))
+        return ask(_client())
     except UnableToStore as error:
         raise UnableToRecord("There is no room to record orders. Try again under the same key.") from error
     except UnableToTell as error:

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from apps.common import asked
+from apps.common.api import StrictInput
 from apps.common.asked import Time
 from apps.trading import selectors
 from piggy.core.orders import OrderState
@@ -40,6 +41,11 @@ class OrdersAsked(Asked):
             self.validated_data.pop("state")
             rows = rows.exclude(state__in=selectors.ENDED)
         return super().of(rows)
+
+
+class CancelsAsked(StrictInput):
+    account_id = serializers.CharField(max_length=40)
+    symbol = serializers.CharField(required=False, max_length=40)
 
 
 class FillsAsked(Asked):

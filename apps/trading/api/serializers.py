@@ -12,7 +12,7 @@ from apps.common.fields import DecimalText, ZonedTime
 from apps.common.times import moment
 from apps.trading.api.reasons import field_of, figure
 from apps.trading.models import Order, Position
-from piggy.core.answers import OrderView, WhatIf
+from piggy.core.answers import Answer, OrderView, WhatIf
 from piggy.core.events import Check, told_to_client
 from piggy.core.money import plain
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce, exit_of, good_till_us
@@ -173,6 +173,20 @@ class OrderOut(serializers.Serializer):
     reasons = ReasonOut(many=True, required=False)
 
 
+class CancelOut(serializers.Serializer):
+    """What became of one order: its state after it, "pending" where that is not decided yet; or why not, by `code`."""
+
+    order_id = serializers.CharField()
+    state = serializers.CharField(allow_null=True)
+    code = serializers.CharField(allow_null=True)
+    message = serializers.CharField()
+
+
+class CancelsOut(serializers.Serializer):
+    results = CancelOut(many=True)
+    complete = serializers.BooleanField(help_text="Whether no other order worked then; where not, ask again.")
+
+
 class PendingOut(serializers.Serializer):
     """A command that is taken and not decided yet."""
 
@@ -277,6 +291,17 @@ def _until(terms: OrderTerms) -> str | None:
 
 def _told(value: Any) -> Any:
     return plain(value) if isinstance(value, Decimal) else value
+
+
+def cancel_told(*, order_id: str, answer: Answer | None) -> dict[str, Any]:
+    """Return what the desk said of one cancel among others in the shape of CancelOut."""
+    refused, view = (answer.refused, answer.order) if answer else (None, None)
+    return {
+        "order_id": order_id,
+        "state": "pending" if answer is None else view.state.value if view else None,
+        "code": refused.code if refused else None,
+        "message": refused.text if refused else view.text if view else "",
+    }
 
 
 def what_if_told(told: WhatIf, *, terms: OrderTerms) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api import ApiView, Refused, Unavailable
-from apps.common.asked import asked
+from apps.common.asked import asked, wish
 from apps.common.openapi import PAGE, page_of
 from apps.common.pages import page
 from apps.trading import selectors, services
 from apps.trading.api import serializers
-from apps.trading.api.filters import FillsAsked, OrdersAsked, PositionsAsked
+from apps.trading.api.filters import CancelsAsked, FillsAsked, OrdersAsked, PositionsAsked
 from piggy.core.answers import STORAGE_FULL, Answer
 from piggy.core.orders import OrderState
 
@@ -72,6 +72,24 @@ class Orders(ApiView):
             serializer=serializers.OrderRowOut,
             told=selectors.with_terms,
         )
+
+    @extend_schema(
+        operation_id="orders_cancel_all",
+        parameters=[CancelsAsked, PREFER],
+        request=None,
+        responses={200: serializers.CancelsOut},
+    )
+    def delete(self, request: Request) -> Response:
+        """Cancel all orders of an account, or those in one symbol, that work when this is asked; exits stay.
+
+        Asked again it cancels what was placed since, too, whatever the key. Exits are taken off their position.
+        """
+        named = wish(request=request, by=CancelsAsked).validated_data
+        key = _key(request) if "Idempotency-Key" in request.headers else uuid.uuid4().hex
+        account_id, symbol = named["account_id"], named.get("symbol")
+        told = _told(self, request, services.cancel_all, account_id=account_id, symbol=symbol, key=key)
+        results = [serializers.cancel_told(order_id=order_id, answer=answer) for order_id, answer in told.answers]
+        return Response({"results": results, "complete": told.complete})
 
 
 class Order(ApiView):

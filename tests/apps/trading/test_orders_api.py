@@ -25,7 +25,7 @@ from piggy.core.answers import STORAGE_FULL, Answer, OrderView
 from piggy.core.commands import AmendOrder, AnswerRequote, PlaceOrder
 from piggy.core.events import Check, CommandRefused
 from piggy.core.orders import OrderState
-from piggy.messaging import codec, streams
+from piggy.messaging import codec, lanes, streams
 from piggy.messaging.client import Client as Engines
 from piggy.messaging.client import UnableToStore, UnableToTell
 from tests.apps import records
@@ -80,11 +80,11 @@ def desk(engine_lease: None, redis_server: Any) -> Iterator[list[Any]]:
 
 
 def _answer(server: Any, heard: list[Any], stopped: threading.Event) -> None:
-    seen = "0"
+    seen = dict.fromkeys(lanes.keys(tenant="acorn"), "0")
     while not stopped.is_set():
-        found = server.xrange(streams.commands_key(tenant="acorn"), min=f"({seen}")
-        for entry_id, fields in found:
-            seen = entry_id.decode()
+        found = [(lane, *entry) for lane, last in seen.items() for entry in server.xrange(lane, min=f"({last}")]
+        for lane, entry_id, fields in found:
+            seen[lane] = entry_id.decode()
             envelope = codec.decode_envelope(fields[streams.FIELD])
             if not envelope.reply_to:
                 continue

@@ -65,7 +65,7 @@ DOORS: dict[str, dict[str, frozenset[str]]] = {
     "api/v1/fills": {"get": CLIENTS},
     "api/v1/positions": {"get": CLIENTS},
     "api/v1/positions/<str:position_id>": {"patch": CLIENTS},
-    "api/v1/orders": {"get": CLIENTS, "post": CLIENTS},
+    "api/v1/orders": {"get": CLIENTS, "post": CLIENTS, "delete": CLIENTS},
     "api/v1/orders/what-if": {"post": CLIENTS},
     "api/v1/orders/<str:order_id>": {"get": CLIENTS, "patch": CLIENTS, "delete": CLIENTS},
     "api/v1/orders/<str:order_id>/requote": {"post": CLIENTS},
