@@ -243,7 +243,8 @@ def money(field: str, *, label: str = "") -> Column:
 
 def figure(value: Decimal, *, digits: int | None = None, places: int = 0) -> SafeString:
     """Return a number as a screen writes it: thousands apart, at least `places` decimals, a class that aligns it."""
-    rounded = value if digits is None else round(value, digits)
+    # What is rounded away is not filled up with noughts: a symbol may have more digits than most.
+    rounded = value if digits is None else round(value, max(digits, places))
     text = plain(rounded or abs(rounded))
     whole, dot, fraction = text.partition(".")
     return format_html(

@@ -30,6 +30,7 @@ from tests.apps.trading.test_admin import staff
         ("-0.001", {"digits": 2, "places": 2}, "0.00"),
         ("-0.25", {"digits": 2, "places": 2}, "-0.25"),
         ("1.2345678", {"digits": 6, "places": 5}, "1.234568"),
+        ("0.00001234", {"digits": 6, "places": 8}, "0.00001234"),
         ("3.10", {}, "3.1"),
     ],
 )
