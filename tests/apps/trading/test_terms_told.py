@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from django.db import connection
 from msgspec import structs
 
 from apps.audit import selectors as audit
 from apps.trading.api import serializers
+from apps.trading.models import Order
 from apps.users.services import issue_token
 from piggy import projector
 from piggy.core.answers import OrderView
 from piggy.core.commands import AmendOrder, SetExits
-from piggy.core.events import OrderAccepted, OrderAmended
+from piggy.core.events import OrderAccepted, OrderAmended, OrderDenied
 from piggy.core.orders import BRACKET, EXITS, OrderState, OrderTerms, OrderType, Side, exit_of
 from piggy.messaging.upcasting import UnableToUpcast
 from tests.apps import records
@@ -129,6 +132,27 @@ def test_the_desk_names_its_exits_as_they_are_told() -> None:
         if told := exit_of(terms=order.terms, source=order.source):
             found.append((order.terms.position_id, *told))
     assert entry and found == [("b1:EURUSD", "O000000001", "take_profit"), ("b2:EURUSD", None, "stop_loss")]
+
+
+def test_orders_of_before_there_were_columns_are_given_what_the_log_holds(
+    alice: Api, as_tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migration = import_module("apps.trading.migrations.0009_terms_that_change")
+    monkeypatch.setattr(migration, "AT_ONCE", 2)
+    names = ("expires_at", "trailing_distance", "take_profit", "stop_loss")
+    with as_tenant("acorn"):
+        absurd = terms_of({"take_profit": "1"})
+        for order_id, price in (("O6", Decimal("1E+30")), ("O7", Decimal("Infinity"))):
+            asked = structs.replace(absurd, take_profit=price, stop_loss=-price)
+            verdict = records.accepted().verdict
+            records.write(OrderDenied(order_id=order_id, terms=asked, source="api", verdict=verdict))
+        projector.catch_up(tenant="acorn")
+        found = Order.objects.order_by("order_id").values_list("order_id", *names)
+        wanted = list(found)
+        assert all(dict(zip(names, wanted[3][1:], strict=True)).values()), "O4 has all of them"
+        Order.objects.update(**dict.fromkeys(names))
+        migration.find_terms(None, Mock(connection=connection))
+        assert list(found.all()) == wanted
 
 
 def test_whatever_an_amendment_changes_is_shown_from_the_row(alice: Api, as_tenant: Any) -> None:
