@@ -20,12 +20,12 @@ from piggy.core.margin import MarginTerms
 from piggy.core.margining import News, latest_rate, margin_of, news_of, positions_in, window_of
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, round_money
-from piggy.core.nights import Nights
 from piggy.core.orders import EXPIRY, OrderTerms
 from piggy.core.positions import COST_STEP, Fold, Life, Position, filled, kept_lots, lots_ahead, netted_id
 from piggy.core.pricing import commission_plan
 from piggy.core.rollover import is_counted
 from piggy.core.routing import Leg
+from piggy.core.so_far import SoFar
 from piggy.core.state import Order
 
 NO_TOUCH, FREE = (None, None, 0), Settlement(ZERO, ZERO)
@@ -35,25 +35,15 @@ class UnableToConvert(Exception):
     """No rate, live or past, leads from an instrument's quote currency to an account's."""
 
 
-class Execution:
+class Execution(SoFar):
     """What a command does so far: `events`, lots filled and sent out on top of the state, legs by venue (`sent_to`),
     symbols that it `called` an auction of, orders that are `ending` once venues have answered; `nights` of positions
     without fills that it takes back; signed lots by which it moved the B book (`kept`)."""
 
     def __init__(self, *, moment: Moment) -> None:
+        super().__init__()
         self.moment = moment
         self.events: list[ev.AnyEvent] = []
-        self._filled, self._routed = dict[str, Decimal](), dict[str, Decimal]()
-        self._came_back, self._ahead = dict[str, Decimal](), dict[str, Decimal]()
-        self._reduced: dict[str, Decimal] = {}
-        self._cancelled: set[str] = set()
-        self._orders, self._fills = dict[str, Order](), dict[str, int]()
-        self._positions: dict[str, Position | None] = {}
-        self._lives: dict[str, Life | None] = {}
-        self._charges: dict[str, Charge] = {}
-        self._balances, self._turnover = dict[str, Decimal](), dict[str, Decimal]()
-        self.sent_to, self.called, self.ending, self._created = dict[str, int](), set[str](), set[str](), 0
-        self.nights, self.kept = dict[str, Nights](), dict[str, Decimal]()
 
     def new_order_id(self) -> str:
         """Return the next order's id: a count per tenant, so that ids sort and replay gives the same ones."""

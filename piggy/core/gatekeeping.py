@@ -72,7 +72,8 @@ def admit(
         return _turned_away(order_id, terms, moment, "P-05", f"no such symbol: {terms.symbol}")
     context = context_of(terms=terms, account=account, instrument=instrument, moment=moment, replaces=replaces)
     context.eases, context.is_exit = eases, is_exit
-    verdict, more = risk.assess(context=context, order_id=order_id), list[Check]()
+    verdict = risk.assess(context=context, order_id=order_id)
+    more: list[Check] = []
     if terms.reduce_only and not context.reduces and not eases:
         hedging = context.closable is not None and terms.position_id is None
         text = "name the position to reduce" if hedging else "there is no position to reduce"
