@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -13,10 +14,16 @@ from apps.liquidity import selectors as liquidity
 from apps.outbox import selectors as outbox
 from apps.policies.models import ANY_SYMBOL, OF_RECORD, Kind, Policy, said_elsewhere
 from apps.risk import selectors as risk
+from piggy.core.accounts import PositionMode
 from piggy.core.bookbuild import BuildMode, PriceBuild, SpreadProfile, ThinBook
 from piggy.core.clearance import Calendar
+from piggy.core.funds import HOUSE_RULES
 from piggy.core.limits import HOUSE_LIMITS, OF_THE_GROUP
+from piggy.core.margin import MarginSettings, margin_terms
 from piggy.core.money import plain
+from piggy.core.pricing import commission_plan
+from piggy.core.profiles import profiles_of
+from piggy.core.rollover import business_date
 from piggy.core.routing_lint import Finding, lint
 
 Row = dict[str, Any]
@@ -180,6 +187,55 @@ def effective(*, group: str) -> list[Row]:
             values["interruption"] = (told, str(auctions))
         rows.append({"symbol": symbol, "values": values})
     return rows
+
+
+def symbols_of(*, account: Any, symbol: str | None, at_us: int) -> list[Row]:
+    """Return each symbol, or one, on the terms of an account's row, as the engine was told them, by name."""
+    kinds = (Kind.PRICING, Kind.MARGIN, Kind.SWAPS, Kind.SWAP_FREE, Kind.CALENDAR)
+    rows = live_policies().filter(kind__in=kinds, group__in=("", account.group.name))
+    live = {(row.kind, row.group, row.symbol): row.to_core() for row in rows}
+    known = instruments.all_instruments()
+    found = known.filter(symbol=symbol) if symbol else known
+    return [_of_symbol(row.to_core(), account.to_core(), account.group.to_core(), live, at_us) for row in found]
+
+
+def _of_symbol(instrument: Any, account: Any, group: Any, live: dict[Any, Any], at_us: int) -> Row:
+    profiles = profiles_of(
+        profiles={(of, symbol): made for (kind, of, symbol), made in live.items() if kind == Kind.PRICING},
+        group=group.name,
+        symbol=instrument.symbol,
+    )
+    offer = next((each.guaranteed_stops for each in profiles if each.guaranteed_stops is not None), None)
+    swap, free = live.get((Kind.SWAPS, "", instrument.symbol)), live.get((Kind.SWAP_FREE, group.name, ""))
+    hours = live.get((Kind.CALENDAR, "", instrument.symbol))
+    today = business_date(at_us=at_us)
+    return {
+        "instrument": instrument,
+        "margin": _margin(instrument, account, group, live),
+        "commission": commission_plan(group=group, profiles=profiles),
+        "swap": None if swap is None or free is not None else _ahead(swap, today),
+        "swap_free": free,
+        "hours": hours and _ahead(hours, hours.local(at_us=at_us)[0]) | {"is_open": hours.is_open(at_us=at_us)},
+        "guaranteed_stops": offer if offer is not None and offer.offered else None,
+    }
+
+
+def _margin(instrument: Any, account: Any, group: Any, live: dict[Any, Any]) -> Row:
+    names = (instrument.symbol, ANY_SYMBOL)
+    made = next((live[key] for name in names if (key := (Kind.MARGIN, group.name, name)) in live), MarginSettings())
+    terms = margin_terms(instrument=instrument, account=account, group=group, rules=HOUSE_RULES)
+    is_netting = account.position_mode is PositionMode.NETTING
+    return {
+        "percent": max(terms.percent, made.percent),
+        "tier_basis": made.tier_basis,
+        "tiers": made.tiers,
+        "hedged_ratio": None if is_netting else made.hedged_ratio,
+    }
+
+
+def _ahead(made: Any, today: date) -> Row:
+    """Return what a struct says, of its holidays those that are not over."""
+    return msgspec.structs.asdict(made) | {"holidays": sorted(day for day in made.holidays if day >= today)}
 
 
 def effective_limits(*, group: str) -> list[tuple[str, str, str, str]]:

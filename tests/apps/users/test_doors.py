@@ -61,6 +61,7 @@ DOORS: dict[str, dict[str, frozenset[str]]] = {
     "api/v1/accounts/<str:account_id>/movements": {"get": CLIENTS},
     "api/v1/accounts/<str:account_id>/statement": {"get": CLIENTS},
     "api/v1/accounts/<str:account_id>/margin-events": {"get": CLIENTS},
+    "api/v1/accounts/<str:account_id>/symbols": {"get": CLIENTS},
     "api/v1/notices": {"get": CLIENTS},
     "api/v1/fills": {"get": CLIENTS},
     "api/v1/positions": {"get": CLIENTS},

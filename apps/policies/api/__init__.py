@@ -1,0 +1,1 @@
+"""What a client reads of the terms that hold for his accounts."""
