@@ -18,13 +18,12 @@ from apps.trading.models import Order
 from apps.users.services import issue_token
 from piggy import projector
 from piggy.core.answers import OrderView
-from piggy.core.commands import AmendOrder, SetExits
+from piggy.core.commands import AmendOrder
 from piggy.core.events import OrderAccepted, OrderAmended, OrderDenied
-from piggy.core.orders import BRACKET, EXITS, OrderState, OrderTerms, OrderType, Side, exit_of
+from piggy.core.orders import BRACKET, OrderState, OrderTerms
 from piggy.messaging.upcasting import UnableToUpcast
 from tests.apps import records
 from tests.apps.trading.test_orders_api import ORDER, Api
-from tests.core.floor import Floor
 
 CHOSEN = ORDER | {
     "type": "limit",
@@ -110,28 +109,6 @@ def test_an_exit_says_which_order_and_position_it_protects(alice: Api) -> None:
     assert told["O2"] == ("O1", "take_profit", "A1:EURUSD")
     assert told["O3"] == ("O1", "stop_loss", "A1:EURUSD")
     assert told["O5"] == (None, None, None), "a client's own group of the same name is no exit of the desk's"
-
-
-def test_an_order_is_an_exit_only_where_the_desk_or_its_position_says_so() -> None:
-    terms = terms_of(STRANGE)
-    assert exit_of(terms=terms, source=BRACKET) == ("O1", "take_profit")
-    assert exit_of(terms=structs.replace(terms, type=OrderType.STOP), source=EXITS) == ("O1", "stop_loss")
-    assert exit_of(terms=terms, source="api") is None
-    for group in (None, "O9/exits", "pair"):
-        assert exit_of(terms=structs.replace(terms, oco_group=group), source=EXITS) == (None, "take_profit")
-
-
-def test_the_desk_names_its_exits_as_they_are_told() -> None:
-    """An entry's own, and those that a position without any was given."""
-    floor, found = Floor(), []
-    take_profit, stop_loss = Decimal("1.2"), Decimal("1.05")
-    entry = floor.place("b1", Side.BUY, "1", take_profit=take_profit)
-    floor.place("b2", Side.BUY, "1")
-    floor.do(SetExits(account_id="b2", position_id="b2:EURUSD", stop_loss=stop_loss))
-    for order in sorted(floor.desk.state.orders.values(), key=lambda each: each.order_id):
-        if told := exit_of(terms=order.terms, source=order.source):
-            found.append((order.terms.position_id, *told))
-    assert entry and found == [("b1:EURUSD", "O000000001", "take_profit"), ("b2:EURUSD", None, "stop_loss")]
 
 
 def test_orders_of_before_there_were_columns_are_given_what_the_log_holds(
