@@ -98,21 +98,11 @@ def what_if(*, tenant: str, user: Any, terms: OrderTerms, request_id: str, wait_
 
     Raises UnableToTrade, UnableToReachDesk.
     """
-    if accounts.account_of(user=user, account_id=terms.account_id) is None:
-        raise UnableToTrade("There is no such account.")
-    answer = _ask(
-        tenant=tenant,
-        command=AskWhatIf(terms=terms),
-        command_id=str(uuid.uuid4()),
-        user=user,
-        request_hash="",
-        request_id=request_id,
-        wait_s=wait_s,
-        now_us=now_us,
-    )
-    if answer is None or answer.what_if is None:
-        raise UnableToReachDesk("The desk did not answer in time.")
-    return answer.what_if
+    answer = _ask_beside(
+        tenant=tenant, user=user, account_id=terms.account_id, command=AskWhatIf(terms=terms), request_id=request_id,
+        wait_s=wait_s, now_us=now_us,
+    )  # fmt: skip
+    return _told(answer.what_if)
 
 
 def outlook(*, tenant: str, user: Any, account_id: str, request_id: str, wait_s: float, now_us: int) -> Outlook:
@@ -120,21 +110,11 @@ def outlook(*, tenant: str, user: Any, account_id: str, request_id: str, wait_s:
 
     Raises UnableToTrade, UnableToReachDesk.
     """
-    if accounts.account_of(user=user, account_id=account_id) is None:
-        raise UnableToTrade("There is no such account.")
-    answer = _ask(
-        tenant=tenant,
-        command=AskOutlook(account_id=account_id),
-        command_id=str(uuid.uuid4()),
-        user=user,
-        request_hash="",
-        request_id=request_id,
-        wait_s=wait_s,
-        now_us=now_us,
-    )
-    if answer is None or answer.outlook is None:
-        raise UnableToReachDesk("The desk did not answer in time.")
-    return answer.outlook
+    answer = _ask_beside(
+        tenant=tenant, user=user, account_id=account_id, command=AskOutlook(account_id=account_id),
+        request_id=request_id, wait_s=wait_s, now_us=now_us,
+    )  # fmt: skip
+    return _told(answer.outlook)
 
 
 def cancel_command_id(*, tenant: str, user: Any, order_id: str, key: str) -> str:
@@ -357,6 +337,22 @@ def _ask(
     )
     within_s = min(wait_s, WAIT_S_MAX)
     return _through(tenant, lambda desk: desk.ask(tenant=tenant, envelope=envelope, wait_s=within_s))
+
+
+def _ask_beside(*, tenant: str, user: Any, account_id: str, command: AnyCommand, **call: Any) -> Answer:
+    """Ask about an account of the user's what changes nothing, so that it may be asked anew under another id."""
+    if accounts.account_of(user=user, account_id=account_id) is None:
+        raise UnableToTrade("There is no such account.")
+    answer = _ask(
+        tenant=tenant, command=command, command_id=str(uuid.uuid4()), user=user, request_hash="", **call
+    )  # fmt: skip
+    return _told(answer)
+
+
+def _told(answer: _Told | None) -> _Told:
+    if answer is None:
+        raise UnableToReachDesk("The desk did not answer in time.")
+    return answer
 
 
 def _is_shown(tenant: str) -> bool:

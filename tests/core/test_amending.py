@@ -25,6 +25,10 @@ LATER_US = START_US + 3_600 * SECOND_US
 
 @pytest.fixture
 def floor() -> Floor:
+    return resting()
+
+
+def resting() -> Floor:
     """One lot of b1 rests at 1.09500, good till cancelled."""
     made = Floor()
     made.place("b1", BUY, "1", limit_price="1.09500")

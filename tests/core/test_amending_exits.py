@@ -9,46 +9,15 @@ import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
-from piggy.core.desk import Desk
-from piggy.core.orders import OrderState, OrderType, Side, TimeInForce
+from piggy.core.orders import OrderState, OrderType, TimeInForce
 from piggy.core.profiles import GuaranteedStops, PriceProfile
-from tests.core.floor import SECOND_US, START_US, Floor, canonical, names, only
-
-FIRST = "O000000001"
-BUY, SELL = Side.BUY, Side.SELL
-GTC, GTD, DAY = TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY
-LATER_US = START_US + 3_600 * SECOND_US
+from tests.core.floor import Floor, names, only
+from tests.core.test_amending import BUY, LATER_US, SELL, amend, folded_again, fresh, refusal, resting
 
 
 @pytest.fixture
 def floor() -> Floor:
-    """One lot of b1 rests at 1.09500, good till cancelled."""
-    made = Floor()
-    made.place("b1", BUY, "1", limit_price="1.09500")
-    fresh(made)
-    return made
-
-
-def fresh(floor: Floor, seconds: int = 2) -> None:
-    floor.now_us += seconds * SECOND_US
-    floor.requote()
-
-
-def amend(floor: Floor, number: int = 1, account_id: str = "b1", **changes: Any) -> list[ev.AnyEvent]:
-    return floor.do(cmd.AmendOrder(order_id=f"O{number:09d}", account_id=account_id, **changes))
-
-
-def refusal(events: list[ev.AnyEvent]) -> tuple[str, str]:
-    refused = events[0]
-    assert isinstance(refused, ev.CommandRefused), refused
-    return refused.code, refused.text
-
-
-def folded_again(floor: Floor) -> None:
-    again = Desk(tenant="acorn")
-    for recorded in floor.log:
-        again.apply(recorded=recorded)
-    assert canonical(again.state) == canonical(floor.desk.state)
+    return resting()
 
 
 # Exits of an entry

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import msgspec
-
 from piggy.core import commands as cmd
 from piggy.core.accounts import Account, BookMode, Group, PositionMode, StopOutMode, Venue
 from piggy.core.auctions import AuctionRules
 from piggy.core.commissions import Charged, Commission, CommissionBasis, TurnoverTier
 from piggy.core.hedging import HedgePolicy
 from piggy.core.instruments import AssetClass, Instrument
-from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.margin import MarginSettings, MarginTier
 from piggy.core.profiles import ANY_SYMBOL, GuaranteedStops, MarkupBand, MarkupUnit, PriceProfile
 from piggy.core.routing_rules import Conditions, CostModel, DealerWait, RoutingPolicy, RoutingRule
 from piggy.core.swaps import SwapRates, SwapUnit
 from piggy.simulator.config import SymbolConfig
 from piggy.simulator.world.lp import SYMBOL, UNITS
-from piggy.simulator.world.opening import CLEARED, DAY_US, LPS, RATE_MAX
+from piggy.simulator.world.opening import CLEARED, DAY_US, LIMITS, LPS
 
 # 2026-01-07 21:59:45 UTC: the rollover is at 22:00.
 START_US = 1_767_823_185_000_000
@@ -61,15 +58,6 @@ def opening(*, now_us: int) -> list[cmd.AnyCommand]:
         *(cmd.ConfigureInstrument(instrument=_instrument(each)) for each in SYMBOLS),
         *(cmd.ConfigureVenue(venue=Venue(name=name, priority=at)) for at, name in enumerate(LPS)),
     ]
-    limits = msgspec.structs.replace(
-        HOUSE_LIMITS,
-        account_messages_per_s_max=RATE_MAX,
-        tenant_messages_per_s_max=RATE_MAX,
-        venue_messages_per_s_max=RATE_MAX,
-        executions_max=RATE_MAX,
-        window_value_max=Decimal(10**12),
-        duplicate_window_ms=0,
-    )
     for at, name in enumerate(GROUPS):
         group = Group(
             name=name,
@@ -80,7 +68,7 @@ def opening(*, now_us: int) -> list[cmd.AnyCommand]:
             stop_out_mode=StopOutMode.FAIR if at % 2 else StopOutMode.SMART,
             commission_per_lot=Decimal(at),
         )
-        commands += [cmd.ConfigureGroup(group=group), cmd.ConfigureLimits(group=name, limits=limits)]
+        commands += [cmd.ConfigureGroup(group=group), cmd.ConfigureLimits(group=name, limits=LIMITS)]
         commands.append(cmd.ConfigurePricing(group=name, symbol=ANY_SYMBOL, profile=_profile(at)))
     tiers = (MarginTier(above=Decimal(0), percent=Decimal(2)), MarginTier(above=Decimal(500_000), percent=Decimal(5)))
     in_bands = MarginSettings(hedged_ratio=Decimal(0), tiers=tiers)

@@ -21,6 +21,16 @@ ACCOUNTS = tuple(f"{mode.value.lower()}{number}" for mode in MODES for number in
 BALANCES = (Decimal(50_000), Decimal(50_000), Decimal(1_500))
 DAY_US = 86_400_000_000
 RATE_MAX = 1_000_000
+# Of what the house allows all but the rates: here everybody asks as often as he likes.
+LIMITS = msgspec.structs.replace(
+    HOUSE_LIMITS,
+    account_messages_per_s_max=RATE_MAX,
+    tenant_messages_per_s_max=RATE_MAX,
+    venue_messages_per_s_max=RATE_MAX,
+    executions_max=RATE_MAX,
+    window_value_max=Decimal(10**12),
+    duplicate_window_ms=0,
+)
 
 
 def opening(*, now_us: int) -> list[cmd.AnyCommand]:
@@ -35,15 +45,6 @@ def opening(*, now_us: int) -> list[cmd.AnyCommand]:
         tick_size=Decimal("0.00001"),
         margin_percent=Decimal("3.33"),
     )
-    limits = msgspec.structs.replace(
-        HOUSE_LIMITS,
-        account_messages_per_s_max=RATE_MAX,
-        tenant_messages_per_s_max=RATE_MAX,
-        venue_messages_per_s_max=RATE_MAX,
-        executions_max=RATE_MAX,
-        window_value_max=Decimal(10**12),
-        duplicate_window_ms=0,
-    )
     commands: list[cmd.AnyCommand] = [
         cmd.SignReview(signed_by="risk", reference="review", signed_at_us=now_us - DAY_US),
         cmd.ConfigureInstrument(instrument=instrument),
@@ -53,7 +54,7 @@ def opening(*, now_us: int) -> list[cmd.AnyCommand]:
         group = Group(name=mode.value.lower(), book_mode=mode, a_book_percent=Decimal(40), ask_markup_points=2)
         group = msgspec.structs.replace(group, order_notional_max=Decimal(10_000_000))
         commands.append(cmd.ConfigureGroup(group=group))
-        commands.append(cmd.ConfigureLimits(group=group.name, limits=limits))
+        commands.append(cmd.ConfigureLimits(group=group.name, limits=LIMITS))
     for number, account_id in enumerate(ACCOUNTS):
         mode_of = PositionMode.HEDGING if number % 2 else PositionMode.NETTING
         account = Account(
