@@ -22,7 +22,6 @@ def test_only_the_right_mac_passes(given: str):
     assert mac_matches(secret="s", text="text", given=right if wanted else given) is wanted
     assert not mac_matches(secret="s", text="text", given=right.upper())
     assert not mac_matches(secret="t", text="text", given=right)
-    assert not mac_matches(secret="", text="text", given=mac(secret="", text="text"))
 
 
 def test_a_mac_is_never_compared_by_hand():

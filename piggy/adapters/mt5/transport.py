@@ -76,7 +76,9 @@ class BridgeTransport:
     def _let_in(self, connection: ServerConnection, handshake: Handshake) -> Refusal | None:
         stamp, given = handshake.headers.get("X-Time", ""), handshake.headers.get("X-Sign", "")
         fresh = stamp.isdecimal() and abs(time.time() - int(stamp)) <= CLOCK_S_MAX
-        right = mac_matches(secret=self._config.secret, text=f"{stamp}{self.path}", given=given)
+        # A venue without a secret yet knows no agent: anybody can sign with nothing.
+        secret = self._config.secret
+        right = bool(secret) and mac_matches(secret=secret, text=f"{stamp}{self.path}", given=given)
         if handshake.path == self.path and fresh and right:
             return None
         log.warning("an agent was refused", extra={"venue": self._config.venue})
