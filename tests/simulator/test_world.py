@@ -1,6 +1,6 @@
 """The deterministic world: every rule of the reliability contract holds for every seed, and each guard is needed.
 
-SIM_SEEDS says how many seeds (default 200), SIM_BUSY_SEEDS how many of a busy day (20); SIM_HOURS how long trouble
+SIM_SEEDS says how many seeds (default 200), SIM_BUSY_SEEDS how many of a busy day (10); SIM_HOURS how long trouble
 lasts in each.
 """
 
@@ -33,7 +33,7 @@ from piggy.simulator.world.timeloop import SimulatedLoop
 from piggy.simulator.world.worker import SimulatedWorker
 
 SEEDS = int(os.environ.get("SIM_SEEDS", "200"))
-BUSY_SEEDS = int(os.environ.get("SIM_BUSY_SEEDS", "20"))
+BUSY_SEEDS = int(os.environ.get("SIM_BUSY_SEEDS", "10"))
 HOURS = float(os.environ.get("SIM_HOURS", TROUBLE_S / 3_600))
 CHUNK, BUSY_CHUNK = 20, 5
 ROOT = Path(__file__).resolve().parents[2]
