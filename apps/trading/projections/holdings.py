@@ -27,6 +27,7 @@ def fill(rows: Rows, event: ev.OrderFilled, recorded: Recorded) -> None:
         price=event.price,
         contract_size=Decimal(1),
         book=event.book,
+        ahead=event.ahead,
     ).position
     _hold(rows, row, after, event, recorded, opened_at_us=event.place_at_us)
 

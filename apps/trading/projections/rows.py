@@ -71,7 +71,8 @@ class Rows:
         for kind, names in UPDATES.items():
             bulk.insert(rows=list(self.added[kind].values()), model=kind)
             bulk.update(rows=[row for row in self.changed.values() if isinstance(row, kind)], names=names)
-        bulk.update(rows=list(self.amended.values()), names=TERMS)
+        # A new row was written with the terms that it has by now.
+        bulk.update(rows=[row for row in self.amended.values() if isinstance(row, Order)], names=TERMS)
         bulk.insert(rows=list(self.fills.values()), model=Fill, repeatable=True)
 
     def share(self) -> None:

@@ -55,6 +55,14 @@ def test_a_position_that_turned_to_the_other_side_was_opened_then(books: Any) ->
     assert (Position.objects.get().quantity, Position.objects.get().opened_at) == (-1, moment(turned_us))
 
 
+def test_what_a_venue_opens_for_the_house_is_shown_as_the_houses(books: Any) -> None:
+    """As the desk has it where an order turned round (`lots_ahead`): dealers see their exposure by these lots."""
+    records.write(records.accepted(quantity="3"), records.filled(quantity=Decimal(3), book="A", ahead=Decimal(1)))
+    projector.catch_up(tenant="acorn")
+    held = Position.objects.get()
+    assert (held.quantity, held.a_lots, held.cross_lots, held.b_lots) == (3, 2, 0, 1)
+
+
 def test_a_fill_of_a_hedging_account_changes_what_its_other_positions_bind(books: Any) -> None:
     """An opposite leg lets both bind less: what a client is told adds up to what the desk says."""
     records.write(records.accepted("O1"), leg(1, Side.BUY, binds="3000", held="1"))

@@ -155,6 +155,24 @@ def test_whatever_an_amendment_changes_is_shown_from_the_row(alice: Api, as_tena
     assert (shown["oco_group"], shown["tag"]) == ("O1/1", "")
 
 
+def test_an_order_that_is_changed_in_the_batch_that_it_came_in_is_shown_as_changed(alice: Api, as_tenant: Any) -> None:
+    """INV-09: beside one that was there before, or alone as where all is made anew, and the projector goes on."""
+    for seconds, orders in enumerate((("O8",), ("O5", "O9")), start=1):
+        after = terms_of({"stop_loss": f"1.0{seconds}"})
+        changes = [
+            OrderAmended(
+                order_id=order_id, quantity=after.quantity, limit_price=None, stop_price=None, keeps_priority=True,
+                terms=after,
+            )
+            for order_id in orders
+        ]  # fmt: skip
+        with as_tenant("acorn"):
+            records.write(taken(orders[-1]), *changes)
+            projector.catch_up(tenant="acorn")
+            assert projector.lag_events(tenant="acorn") == 0
+        assert {rows(alice)[order_id]["stop_loss"] for order_id in orders} == {f"1.0{seconds}"}
+
+
 def test_a_page_reads_its_orders_terms_at_once(alice: Api, as_tenant: Any, django_assert_num_queries: Any) -> None:
     from apps.trading import selectors
     from apps.trading.models import Order
