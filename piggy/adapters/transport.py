@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
+from collections.abc import Iterator
 from typing import Protocol
 
 import httpx
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from piggy.adapters import timed
 from piggy.adapters.interface import Request, Response, Stream
 
 log = logging.getLogger(__name__)
 
 CALL_S_MAX = 5.0
-# Of a whole answer: each part of it may take as long as CALL_S_MAX, and there is no end to how many could come.
+# Of a whole answer, head and body: each part of it may take as long as CALL_S_MAX (timed.py).
 ANSWER_S_MAX, ANSWER_BYTES_MAX = 20.0, 64_000_000
 OPEN_S_MAX = 5.0
 CLOSE_S_MAX = 1.0
@@ -63,7 +64,7 @@ class HttpTransport:
     """HTTP/1.1 with kept connections, and WebSockets; proxies and environment are left out of it."""
 
     def __init__(self) -> None:
-        self._client = httpx.Client(timeout=CALL_S_MAX, trust_env=False, follow_redirects=False)
+        self._client = timed.client(timeout=CALL_S_MAX, answer_s=ANSWER_S_MAX)
 
     def call(self, *, request: Request) -> Response:
         """Ask once; a question, which changes nothing, is asked a second time where the kept connection was dead."""
@@ -100,17 +101,30 @@ class HttpTransport:
 
 def _whole(answer: httpx.Response) -> str:
     """Return an answer's text. Raises httpx.HTTPError, also where it comes too slowly or without end."""
-    until_s, parts, size = time.monotonic() + ANSWER_S_MAX, list[bytes](), 0
+    parts, size = list[bytes](), 0
     for part in answer.iter_bytes():
         parts.append(part)
         size += len(part)
-        if size > ANSWER_BYTES_MAX or time.monotonic() > until_s:
-            raise httpx.ReadTimeout(f"an answer of more than {ANSWER_BYTES_MAX} bytes or {ANSWER_S_MAX:g} s")
+        if size > ANSWER_BYTES_MAX:
+            raise httpx.DecodingError(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
     try:
         return b"".join(parts).decode(answer.encoding or "utf-8", "replace")
     except (LookupError, UnicodeError) as error:
         # Python has codecs that make no text, and some that replace nothing.
         raise httpx.DecodingError(f"an answer in {answer.encoding}: {error}") from error
+
+
+def _lines(answer: httpx.Response) -> Iterator[str]:
+    """Yield an endless answer's lines as they end. Raises httpx.HTTPError, also where one does not."""
+    rest = bytearray()
+    for part in answer.iter_bytes():
+        rest += part
+        if b"\n" in part:
+            *whole, rest = rest.split(b"\n")
+            yield from (line.removesuffix(b"\r").decode("utf-8", "replace") for line in whole)
+        if len(rest) > MESSAGE_BYTES_MAX:
+            raise httpx.DecodingError(f"a line of more than {MESSAGE_BYTES_MAX} bytes")
+    yield rest.decode("utf-8", "replace")
 
 
 class SocketChannel:
@@ -161,15 +175,18 @@ class LinesChannel:
         self._closed = threading.Event()
         self._why = "the venue closed the stream"
         timeout = httpx.Timeout(OPEN_S_MAX, read=stream.silence_s_max or None)
-        self._client = httpx.Client(timeout=timeout, trust_env=False)
+        self._client = timed.client(timeout=timeout, answer_s=ANSWER_S_MAX)
         try:
             request = self._client.build_request("GET", stream.url, headers=stream.headers)
             self._answer = self._client.send(request, stream=True)
             if not self._answer.is_success:
-                raise StreamEnded(f"{stream.name}: HTTP {self._answer.status_code} {self._answer.read()[:200]!r}")
-        except httpx.HTTPError as error:
+                raise StreamEnded(f"{stream.name}: HTTP {self._answer.status_code} {_whole(self._answer)[:200]!r}")
+        except (httpx.HTTPError, StreamEnded) as error:
             self._client.close()
+            if isinstance(error, StreamEnded):
+                raise
             raise StreamEnded(f"{stream.name}: {type(error).__name__} {error}") from error
+        timed.lift(answer=self._answer)
         threading.Thread(target=self._read, name=f"lines-{stream.name}", daemon=True).start()
 
     def receive(self, *, timeout_s: float) -> str | None:
@@ -193,7 +210,7 @@ class LinesChannel:
 
     def _read(self) -> None:
         try:
-            for line in self._answer.iter_lines():
+            for line in _lines(self._answer):
                 if line.strip():
                     self._put(line)
                 if self._closed.is_set():

@@ -2,53 +2,73 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+import httpcore
 import pytest
 
 from piggy.adapters import transport
-from piggy.adapters.interface import Request, Response
-from piggy.adapters.transport import HttpTransport
+from piggy.adapters.interface import Request, Response, Stream
+from piggy.adapters.timed import TimedStream
+from piggy.adapters.transport import Channel, HttpTransport, StreamEnded
 
 Asked = Callable[..., Response]
+Heads = Sequence[bytes]
+
+
+class Venue:
+    """A socket of loopback that answers every request with the same parts, so many seconds apart."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/order"
+
+    def answers(self, *parts: bytes, apart_s: float = 0.0, until: bytes = b"{}") -> None:
+        def serve() -> None:
+            line, _ = self._server.accept()
+            with line, contextlib.suppress(OSError):  # It may be hung up on.
+                # What is left unread when it hangs up would take the answer away with it.
+                asked_for = b""
+                while not asked_for.endswith(until):
+                    asked_for += line.recv(4_096)
+                for part in parts:
+                    line.sendall(part)
+                    time.sleep(apart_s)
+
+        threading.Thread(target=serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.close()
 
 
 @pytest.fixture
-def ask() -> Iterator[Asked]:
+def venue() -> Iterator[Venue]:
+    made = Venue()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ask(venue: Venue) -> Asked:
     """Ask a venue that answers with these parts, so many seconds apart, of so many bytes promised."""
-    client, servers = HttpTransport(), list[socket.socket]()
 
-    def asked(*parts: bytes, apart_s: float = 0.0, promised: int = 0, kind: str = "application/json") -> Response:
-        server = socket.create_server(("127.0.0.1", 0))
-        servers.append(server)
+    def asked(
+        *parts: bytes, apart_s: float = 0.0, promised: int = 0, kind: str = "application/json", heads: Heads = ()
+    ) -> Response:
+        length = promised or sum(map(len, parts))
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n".encode()
+        venue.answers(*heads, head, *parts, apart_s=apart_s)
+        client = HttpTransport()
+        try:
+            return client.call(request=Request(method="POST", url=venue.url, body="{}", places_order=True))
+        finally:
+            client.close()
 
-        def serve() -> None:
-            line, _ = server.accept()
-            with line:
-                # What is left unread when it hangs up would take the answer away with it.
-                asked_for = b""
-                while not asked_for.endswith(b"{}"):
-                    asked_for += line.recv(4_096)
-                length = promised or sum(map(len, parts))
-                line.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n".encode())
-                try:
-                    for part in parts:
-                        line.sendall(part)
-                        time.sleep(apart_s)
-                except OSError:
-                    return  # It was hung up on.
-
-        threading.Thread(target=serve, daemon=True).start()
-        url = f"http://127.0.0.1:{server.getsockname()[1]}/order"
-        return client.call(request=Request(method="POST", url=url, body="{}", places_order=True))
-
-    yield asked
-    client.close()
-    for server in servers:
-        server.close()
+    return asked
 
 
 def test_an_answer_in_parts_is_one_text(ask: Asked) -> None:
@@ -66,13 +86,32 @@ def test_an_answer_in_what_is_no_text_is_no_answer(charset: str, ask: Asked) -> 
     assert (answer.status, answer.left, answer.text[:13]) == (0, True, "DecodingError")
 
 
-def test_an_answer_that_trickles_for_ever_is_no_answer(ask: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["head", "body", "promises"])
+def test_an_answer_that_trickles_for_ever_is_no_answer(what: str, ask: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     """F-07: each byte came in time, so that the one who had sent an order waited for it without end."""
     monkeypatch.setattr(transport, "ANSWER_S_MAX", 0.2)
+    heads = {"head": [b"HTTP/1.1 200 OK\r\n", *[b"X: y\r\n"] * 600], "promises": [b"HTTP/1.1 103 Early\r\n\r\n"] * 600}
     began_s = time.monotonic()
-    answer = ask(*[b" "] * 600, apart_s=0.05)
+    answer = ask(*[b" "] * 600, apart_s=0.05, heads=heads.get(what, ()))
     assert (answer.status, answer.left) == (0, True), "the order may well live there"
     assert time.monotonic() - began_s < 10
+
+
+def test_each_answer_of_a_kept_connection_has_its_own_time() -> None:
+    class Kept(httpcore.NetworkStream):
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            return b"x"
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None: ...
+
+    stream = TimedStream(stream=Kept(), answer_s=0.2)
+    stream.write(b"GET")
+    assert stream.read(1) == b"x"
+    time.sleep(0.3)
+    with pytest.raises(httpcore.ReadTimeout):
+        stream.read(1)
+    stream.write(b"GET")
+    assert stream.read(1) == b"x"
 
 
 def test_an_answer_without_end_is_no_answer(ask: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,3 +119,51 @@ def test_an_answer_without_end_is_no_answer(ask: Asked, monkeypatch: pytest.Monk
     assert ask(b"x" * 100).status == 200
     answer = ask(*[b"x" * 64] * 50, apart_s=0.001, promised=10**9)
     assert (answer.status, answer.left) == (0, True)
+
+
+ENDLESS = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+
+def opened(venue: Venue) -> Channel:
+    return HttpTransport().open(stream=Stream(name="prices", url=venue.url, lines=True))
+
+
+def test_a_stream_of_lines_outlives_the_time_of_an_answer(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "ANSWER_S_MAX", 0.5)
+    venue.answers(ENDLESS, b'{"a"', b":1}\r\n\n", '{"b":"é"}\n{"c":3}'.encode(), apart_s=0.4, until=b"\r\n\r\n")
+    channel = opened(venue)
+    assert [channel.receive(timeout_s=5) for _ in range(3)] == ['{"a":1}', '{"b":"é"}', '{"c":3}']
+    with pytest.raises(StreamEnded):
+        channel.receive(timeout_s=5)
+    channel.close()
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"503 Busy"])
+def test_a_stream_whose_head_or_refusal_trickles_does_not_begin(
+    status: bytes, venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "ANSWER_S_MAX", 0.2)
+    head = b"HTTP/1.1 %s\r\n" % status
+    parts = [head, *[b"X: y\r\n"] * 600] if status.startswith(b"2") else [head + b"\r\n", *[b"x"] * 600]
+    venue.answers(*parts, apart_s=0.05, until=b"\r\n\r\n")
+    began_s = time.monotonic()
+    with pytest.raises(StreamEnded, match="ReadTimeout"):
+        opened(venue)
+    assert time.monotonic() - began_s < 10
+
+
+def test_a_refusal_without_end_fills_no_memory(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "ANSWER_BYTES_MAX", 100)
+    venue.answers(b"HTTP/1.1 503 Busy\r\n\r\n", *[b"x" * 64] * 20, apart_s=0.001, until=b"\r\n\r\n")
+    with pytest.raises(StreamEnded, match="more than 100 bytes"):
+        opened(venue)
+
+
+def test_a_line_without_end_ends_its_stream(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MESSAGE_BYTES_MAX", 100)
+    venue.answers(ENDLESS, b"x" * 100 + b"\n", *[b"y" * 64] * 20, apart_s=0.01, until=b"\r\n\r\n")
+    channel = opened(venue)
+    assert channel.receive(timeout_s=5) == "x" * 100
+    with pytest.raises(StreamEnded, match="more than 100 bytes"):
+        channel.receive(timeout_s=5)
+    channel.close()
