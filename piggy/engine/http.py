@@ -25,6 +25,8 @@ CHUNKED_BYTES_MAX = 8 * BODY_BYTES_MAX
 PIPELINED_MAX = 64
 PART_BYTES = 2_048
 REQUEST_S_MAX = 10
+# Who is told that a request took too long has so long to read it.
+PARTING_S_MAX = 2
 IDLE_S_MAX = 75
 HEADER_NAMES_KEPT = 500
 PROXIES_HERE = Proxies()
@@ -74,6 +76,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[list[bytes]] = deque()
         self._peer = self._address = self.crowd = ""
         self._closing = self._is_unread = self._is_paused = self._is_feeding = self._is_ended = False
+        self._is_begun = False
         self._unfed: bytes | memoryview = b""
         self._turn = 0
         self._begin()
@@ -163,8 +166,13 @@ class Connection(asyncio.Protocol):
             self._fail(400, "MALFORMED")
 
     def tick(self, *, now_s: float) -> None:
-        """Drop who is idle or sends a request too slowly."""
-        if self._deadline_s < now_s:
+        """Drop who is idle, tell who sends a request too slowly why, and wait for nobody who does not read that."""
+        if self._deadline_s >= now_s:
+            return
+        if self._is_begun and not (self._closing or self._is_unread):
+            self._deadline_s = now_s + PARTING_S_MAX
+            self._fail(408, "TOO_SLOW")
+        else:
             self.abort()
 
     def abort(self) -> None:
@@ -176,6 +184,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._begin()
+        self._is_begun = True
         self._deadline_s = time.monotonic() + REQUEST_S_MAX
 
     def on_url(self, url: bytes) -> None:
@@ -246,6 +255,7 @@ class Connection(asyncio.Protocol):
         """Have the request that is here whole answered."""
         assert self._parser is not None
         self._deadline_s = time.monotonic() + IDLE_S_MAX
+        self._is_begun = False
         self.crowd = ""
         self._turn += 1
         keep_alive = bool(self._parser.should_keep_alive())

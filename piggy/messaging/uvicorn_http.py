@@ -17,7 +17,10 @@ HEAD_BYTES_MAX = 64 * 1024
 HEAD_S_MAX = 10.0
 # Ten megabytes, the largest file that staff may send, over a slow line.
 BODY_S_MAX = 120.0
+# Who is told that a request took too long has so long to read it.
+PARTING_S_MAX = 2.0
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+TOO_SLOW = TOO_LARGE.replace(b"431 Request Header Fields Too Large", b"408 Request Timeout")
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -25,6 +28,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     _due: asyncio.TimerHandle | None = None
     _is_head = True
+    _is_begun = False
     # Whether what came last was more than a part of one head.
     _is_past_head = False
     _is_handed_over = False
@@ -101,7 +105,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._is_head, self._head_bytes = True, 0
+        self._is_head, self._is_begun, self._head_bytes = True, True, 0
         self._expect(HEAD_S_MAX)
 
     def on_headers_complete(self) -> None:
@@ -116,7 +120,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Wait for the next."""
         if self._is_offer():
             return
-        self._is_head, self._is_past_head, self._head_bytes = True, True, 0
+        self._is_head, self._is_past_head, self._is_begun, self._head_bytes = True, True, False, 0
         self._expect(None)
         super().on_message_complete()
 
@@ -130,5 +134,14 @@ class BoundedHttp(HttpToolsProtocol):
         self._due = None if seconds is None else self.loop.call_later(seconds, self._let_go)
 
     def _let_go(self) -> None:
-        self._due = None
+        """Close, and say why to who began a request; who does not read that is not waited for."""
+        if self._is_unanswered() and not self.flow.write_paused:
+            self.transport.write(TOO_SLOW)
+        self._due = self.loop.call_later(PARTING_S_MAX, self.transport.abort)
         self.transport.close()
+
+    def _is_unanswered(self) -> bool:
+        """Whether what is late is of a request, and nothing that was said is to be finished first."""
+        if self._is_head:
+            return self._is_begun and not self._is_at_work()
+        return not (self.pipeline or self.cycle.response_started)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from piggy.engine import connections as connections_module
 from piggy.engine.connections import Connections
-from piggy.engine.http import BODY_BYTES_MAX, IDLE_S_MAX, PART_BYTES, PIPELINED_MAX, REQUEST_S_MAX, Connection, Respond
+from piggy.engine.http import BODY_BYTES_MAX, PART_BYTES, PIPELINED_MAX, Connection, Respond
 from piggy.engine.http_messages import Request, Response
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
@@ -298,32 +297,6 @@ def test_who_waits_for_too_many_answers_is_not_read_from_until_one_is_there() ->
     assert client.wire.paused, "not while what was said is unread"
     client.connection.resume_writing()
     assert not client.wire.paused
-
-
-@pytest.mark.parametrize(
-    ("said", "allowed_s"),
-    [(b"POST /x HTTP/1.1\r\nHo", REQUEST_S_MAX), (HEAD + b"Content-Length: 9\r\n\r\na", REQUEST_S_MAX)],
-    ids=["head", "body"],
-)
-def test_who_sends_a_byte_now_and_then_is_dropped_all_the_same(said: bytes, allowed_s: int) -> None:
-    client = Client()
-    begun_s = time.monotonic()
-    client.says(said)
-    client.connection.tick(now_s=begun_s + allowed_s - 1)
-    client.says(b"x")
-    assert not client.wire.aborted
-    client.connection.tick(now_s=time.monotonic() + allowed_s)
-    assert client.wire.aborted
-
-
-def test_who_is_idle_is_dropped_after_a_while(monkeypatch: Any) -> None:
-    client = Client()
-    client.says(HEAD + b"\r\n")
-    now_s = time.monotonic()
-    client.connection.tick(now_s=now_s + IDLE_S_MAX - 1)
-    assert not client.wire.aborted
-    client.connection.tick(now_s=now_s + IDLE_S_MAX + 1)
-    assert client.wire.aborted
 
 
 def test_inv_26_a_crowd_that_takes_every_place_loses_some_and_keeps_nobody_else_out(monkeypatch: Any) -> None:

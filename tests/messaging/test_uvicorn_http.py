@@ -74,9 +74,14 @@ async def said(port: int, *parts: bytes, every_s: float = 0.0) -> tuple[bytes, f
     [[], [b"POST / HT"], [HEAD, *[b"X: y\r\n"] * 99], [HEAD + b"Content-Length: 99\r\n\r\n", *[b"a"] * 90]],
     ids=["nothing", "half", "head", "body"],
 )
-async def test_who_sends_too_slowly_is_let_go(port: int, parts: list[bytes]) -> None:
+async def test_who_sends_too_slowly_hears_408_and_is_let_go(port: int, parts: list[bytes]) -> None:
     answer, took_s = await said(port, *parts, every_s=0.05)
-    assert answer == b"" and took_s < 2.4
+    assert answer == (uvicorn_http.TOO_SLOW if parts else b"") and took_s < 2.4
+
+
+async def test_of_a_request_that_is_too_slow_nothing_is_said_in_the_midst_of_an_answer(port: int) -> None:
+    answer, _ = await said(port, HEAD + b"Content-Length: 0\r\n\r\n", b"POST / HT", every_s=0.1)
+    assert answer == b""
 
 
 async def test_a_head_without_end_is_refused(port: int) -> None:
