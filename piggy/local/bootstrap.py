@@ -77,16 +77,24 @@ def make_environment() -> None:
     stamp, value = VENV / ".stamp-python", steps.fingerprint(files=[], extra=sys.base_prefix)
     if steps.is_stamped(stamp=stamp, value=value) and PYTHON.exists():
         return
-    if PYTHON.exists() and not stamp.exists() and _runs_like_us():
+    if PYTHON.exists() and not stamp.exists() and not _half().exists() and _runs_like_us():
         steps.put_stamp(stamp=stamp, value=value)  # An environment made by hand with this very Python will do.
         return
     shutil.rmtree(VENV, ignore_errors=True)
+    VENV.mkdir()
+    _half().touch()
     Step(
         name=f"making .venv with Python {sys.version.split()[0]}",
         argv=[sys.executable, "-m", "venv", str(VENV)],
         log=LOGS / "setup-venv.log",
     ).start().require()
     steps.put_stamp(stamp=stamp, value=value)
+    _half().unlink()
+
+
+def _half() -> Path:
+    """Return the mark of an environment that is being made: interrupted, it has a Python and no pip."""
+    return VENV / ".half"
 
 
 def _runs_like_us() -> bool:

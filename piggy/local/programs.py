@@ -44,7 +44,7 @@ def _program(
 def _engines(env: Mapping[str, str], python: Path) -> list[Program]:
     """Return an engine for each of PIGGY_SHARDS, or the one of PIGGY_SHARD; each further door is one port higher."""
     made = [_program("engine", python, "-m", "piggy.engine")]
-    for at, shard in enumerate(_shards(env)[1:], 1):
+    for at, shard in enumerate(shards(env)[1:], 1):
         door = str(int(env["PIGGY_EDGE_PORT"]) + at)
         own = {"PIGGY_SHARD": shard, "PIGGY_EDGE_PORT": door}
         made.append(_program(f"engine-{shard}", python, "-m", "piggy.engine", env=own))
@@ -52,10 +52,11 @@ def _engines(env: Mapping[str, str], python: Path) -> list[Program]:
 
 
 def _everywhere(env: Mapping[str, str]) -> dict[str, str]:
-    return {"PIGGY_SHARD": "*"} if len(_shards(env)) > 1 else {}
+    return {"PIGGY_SHARD": "*"} if len(shards(env)) > 1 else {}
 
 
-def _shards(env: Mapping[str, str]) -> list[str]:
+def shards(env: Mapping[str, str]) -> list[str]:
+    """Return the shards that PIGGY_SHARDS names, none where it is not set."""
     return [shard for shard in env.get("PIGGY_SHARDS", "").split(",") if shard]
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,9 @@ PYTHON = Path(sys.executable)
 READY_S_MAX = 120.0
 TICK_S = 0.25
 TRY_AGAIN_S = 1.0
+PORT_MAX = 65_535
+# So many ports from one that is taken, and again, until all that a program opens are free.
+MOVES_BY = 20
 
 
 class UnableToStart(Exception):
@@ -82,23 +85,39 @@ def addressed(*, env: Mapping[str, str], services: LocalServices) -> dict[str, s
 
 
 def choose_ports(*, given: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
-    """Return `env` with free ports: what was asked for must be free, what was not asked for may move."""
-    chosen = dict(env)
-    for name, width in (("PIGGY_WEB_PORT", 1), ("PIGGY_EDGE_PORT", 1), ("PIGGY_LP_PORT_BASE", len(environment.LPS))):
-        wanted = int(env[name])
-        if all(map(processes.port_is_free, range(wanted, wanted + width))):
-            continue
-        if given.get(name):
-            raise UnableToStart(f"Port {wanted} ({name}) is taken by another program; choose another.")
-        step = 20 if width == 1 else 10
-        moved = next(
-            port
-            for port in range(wanted + step, 65_000, step)
-            if all(map(processes.port_is_free, range(port, port + width)))
-        )
-        say(f"port {wanted} is taken by another program: {name} is {moved} this time")
-        chosen[name] = str(moved)
+    """Return `env` with free ports, no two programs at one: what was asked for must be free, what was not may move."""
+    chosen, widths = dict(env), _widths(env)
+    held = {name: _ports(env, name, width) for name, width in widths.items() if given.get(name)}
+    for name, width in widths.items():
+        wanted = _ports(env, name, width)
+        others = {port for other, ports in held.items() if other != name for port in ports}
+        if not _are_free(wanted, others):
+            if given.get(name):
+                raise UnableToStart(f"Port {wanted[0]} ({name}) is taken by another program; choose another.")
+            later = (range(first, first + width) for first in range(wanted[0] + MOVES_BY, 65_000, MOVES_BY))
+            moved = next(ports for ports in later if _are_free(ports, others))
+            say(f"port {wanted[0]} is taken by another program: {name} is {moved[0]} this time")
+            chosen[name], wanted = str(moved[0]), moved
+        held[name] = wanted
     return chosen
+
+
+def _widths(env: Mapping[str, str]) -> dict[str, int]:
+    """Return how many ports, one after the other, are opened from the one that each variable names."""
+    doors = max(1, len(programs.shards(env)))
+    clients = {"PIGGY_FIX_PORT": 1} if env.get("PIGGY_FIX_PORT", "0") != "0" else {}
+    return {"PIGGY_WEB_PORT": 1, "PIGGY_EDGE_PORT": doors, "PIGGY_LP_PORT_BASE": len(environment.LPS), **clients}
+
+
+def _ports(env: Mapping[str, str], name: str, width: int) -> range:
+    first = int(env[name]) if env[name].isdecimal() else 0
+    if not 1 <= first <= PORT_MAX - width + 1:
+        raise UnableToStart(f"{name} must be between 1 and {PORT_MAX - width + 1}; it is {env[name]!r}.")
+    return range(first, first + width)
+
+
+def _are_free(ports: range, others: Container[int]) -> bool:
+    return all(port not in others and processes.port_is_free(port) for port in ports)
 
 
 def run(*, env: dict[str, str], place: Path, services: LocalServices, stopped: threading.Event) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,40 @@ def test_a_stamp_holds_until_a_file_changes(tmp_path: Path) -> None:
     assert steps.is_stamped(stamp=stamp, value=steps.fingerprint(files=[wanted]))
     wanted.write_text("one==2\n")
     assert not steps.is_stamped(stamp=stamp, value=steps.fingerprint(files=[wanted]))
+
+
+def test_an_environment_whose_making_was_interrupted_is_made_anew_and_one_made_by_hand_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C leaves one with a Python and no pip, into which nothing is ever installed."""
+    venv = tmp_path / ".venv"
+    python, packages = venv / "bin" / "python", venv / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    monkeypatch.setattr(bootstrap, "VENV", venv)
+    monkeypatch.setattr(bootstrap, "PYTHON", python)
+    monkeypatch.setattr(bootstrap, "LOGS", tmp_path)
+
+    def make(*, is_stopped: bool) -> bool:
+        made = []
+
+        def require(step: steps.Step) -> None:
+            made.append(step)
+            python.parent.mkdir(parents=True)
+            python.touch()
+            (packages / "site-packages").mkdir(parents=True)
+            if is_stopped:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(steps.Step, "start", lambda step: step)
+        monkeypatch.setattr(steps.Step, "require", require)
+        with suppress(KeyboardInterrupt):
+            bootstrap.make_environment()
+        return bool(made)
+
+    assert make(is_stopped=True)
+    assert make(is_stopped=False), "or pip is missing for ever"
+    assert not make(is_stopped=False)
+    (venv / ".stamp-python").unlink()
+    assert not make(is_stopped=False), "made by hand"
 
 
 def test_every_direct_requirement_is_pinned_as_in_the_lock() -> None:

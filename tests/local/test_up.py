@@ -35,6 +35,32 @@ def test_a_taken_port_moves_unless_it_was_asked_for(home: Path) -> None:
             up.choose_ports(given={"PIGGY_WEB_PORT": port}, env=env)
 
 
+def test_no_two_of_our_programs_are_given_one_port(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What moves keeps off what another was asked to have, and off every door of every shard."""
+    taken = {8_000, 8_011}
+    monkeypatch.setattr(up.processes, "port_is_free", lambda port: port not in taken)
+
+    def chosen(**given: str) -> tuple[str, str]:
+        made = up.choose_ports(given=given, env=environment.complete(env=given, place=home))
+        return made["PIGGY_WEB_PORT"], made["PIGGY_EDGE_PORT"]
+
+    assert chosen() == ("8020", "8010")
+    assert chosen(PIGGY_FIX_PORT="8020") == ("8040", "8010"), "the clients' FIX door is there"
+    assert chosen(PIGGY_WEB_PORT="8010") == ("8010", "8030")
+    assert chosen(PIGGY_SHARDS="main,second") == ("8020", "8030"), "the second engine's door is taken"
+    with pytest.raises(up.UnableToStart, match="PIGGY_EDGE_PORT"):
+        chosen(PIGGY_SHARDS="main,second", PIGGY_EDGE_PORT="8010")
+    with pytest.raises(up.UnableToStart, match="PIGGY_FIX_PORT"):
+        chosen(PIGGY_FIX_PORT="8011")
+
+
+@pytest.mark.parametrize("value", ["0", "70000", "-1", "eight"])
+def test_a_port_that_is_none_is_named(home: Path, value: str) -> None:
+    given = {"PIGGY_WEB_PORT": value}
+    with pytest.raises(up.UnableToStart, match="PIGGY_WEB_PORT must be between 1 and 65535"):
+        up.choose_ports(given=given, env=environment.complete(env=given, place=home))
+
+
 def test_the_screen_shows_a_dealer_and_the_way_to_a_code() -> None:
     assert up.excerpt(text=LOGINS) == [
         "  acorn   dealer@acorn  secret",
