@@ -1,4 +1,7 @@
-"""Activity: how much an account did lately, for the rate, value, duplicate and loss controls."""
+"""Activity: how much an account did lately, for the rate, value, duplicate and loss controls.
+
+What a day brought or cost is that of the trading day, which ends at 17:00 New York as limits of the day do (P-20, P-28).
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from typing import NamedTuple
 
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms
+from piggy.core.rollover import day_number
 
 SECOND_US = 1_000_000
-DAY_US = 86_400 * SECOND_US
 SECONDS_KEPT = 60
 DUPLICATES_KEPT, DUPLICATES_MAX = 64, 10_000
 # So many are added up as fast as their sum is looked up.
@@ -177,8 +180,8 @@ class Activity:
 
     def result(self, *, at_us: int, amount: Decimal) -> None:
         """Count what was brought or cost today."""
-        if at_us // DAY_US != self.day:
-            self.day, self.realised_today = at_us // DAY_US, ZERO
+        if (day := day_number(at_us=at_us)) != self.day:
+            self.day, self.realised_today = day, ZERO
         self.realised_today += amount
 
     def within(self, *, now_us: int, value_s: int, executions_s: int) -> tuple[Decimal, int]:
@@ -190,7 +193,9 @@ class Activity:
         return _with_edges(*sums, now_us, value_s, executions_s)
 
     def loss_today(self, *, now_us: int) -> Decimal:
-        return -self.realised_today if self.realised_today < 0 and now_us // DAY_US == self.day else ZERO
+        if self.realised_today < 0 and day_number(at_us=now_us) == self.day:
+            return -self.realised_today
+        return ZERO
 
     def _second(self, at_us: int) -> Second:
         number = at_us // SECOND_US
@@ -208,13 +213,13 @@ class DayResults:
 
     def add(self, *, at_us: int, currency: str, amount: Decimal) -> None:
         """Count what an account of this `currency` was brought, or cost, below nothing."""
-        if at_us // DAY_US != self.day:
-            self.day, self.sums = at_us // DAY_US, {}
+        if (day := day_number(at_us=at_us)) != self.day:
+            self.day, self.sums = day, {}
         self.sums[currency] = self.sums.get(currency, ZERO) + amount
 
     def of_day(self, *, now_us: int) -> dict[str, Decimal]:
         """Return the sums of the day that `now_us` is in, by currency."""
-        return self.sums if now_us // DAY_US == self.day else {}
+        return self.sums if day_number(at_us=now_us) == self.day else {}
 
 
 def _younger(times: Iterable[int] | None, since_us: int) -> int:

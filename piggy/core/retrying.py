@@ -2,7 +2,8 @@
 
 What may not rest ends once it was sent round so often. A limit that may rest stays until its client, its time or a fill
 ends it, however often venues refuse it or say that nothing was left: its misses in a row make ever longer pauses, from
-two seconds to an hour, at the end of which even those are asked again that refused it. Any fill ends the misses.
+two seconds to an hour, at the end of which even those are asked again that refused it. Any fill ends the misses; who
+refused it is left alone for the shortest of these pauses all the same, for what another venue dealt is no reason for it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def may_rest(order: Order) -> bool:
 def passed_over(*, order: Order, venues: Iterable[str], now_us: int) -> dict[str, str]:
     """Return which of `venues` are not asked for the order now, each with why."""
     if may_rest(order):
-        if not order.misses or now_us >= order.given_back_at_us + pause_us(misses=order.misses):
+        if now_us >= order.given_back_at_us + pause_us(misses=max(1, order.misses)):
             return {}
         if order.misses >= ATTEMPTS_MAX:
             return dict.fromkeys(venues, "this order was given back too often: asked again later")

@@ -35,6 +35,11 @@ def next_rollover_at_us(*, at_us: int) -> int:
     return rollover_at_us(business_date=business_date(at_us=at_us))
 
 
+def day_number(*, at_us: int) -> int:
+    """Return the business date of the instant as a count of days: one that is larger is later."""
+    return _date_of_hour(at_us // HOUR_US).toordinal()
+
+
 def month_of(*, at_us: int) -> int:
     """Return the calendar month (UTC) as a count, 12 a year."""
     return _month_of_day(at_us // DAY_US)

@@ -14,6 +14,7 @@ from piggy.core.desk import Desk
 from piggy.core.instruments import AssetClass, Instrument
 from piggy.core.limits import HOUSE_LIMITS
 from piggy.core.orders import OrderTerms, Side
+from piggy.core.rollover import next_rollover_at_us
 from tests.core.floor import CLEARED, SECOND_US, Floor, only
 from tests.core.test_busting import bust, on_record
 
@@ -27,6 +28,7 @@ USDJPY = Instrument(
     tick_size=D("0.001"),
     margin_percent=D("3.33"),
 )
+DAY_US = 86_400 * SECOND_US
 # A lot bought at 150.01 and sold at 149.01 lost 100,000 JPY: 666.66 USD at the ask, as it is made good by buying yen.
 LOST = D(100_000) / D("150.000")
 
@@ -120,3 +122,19 @@ def test_p_20_a_bust_takes_the_loss_back_and_a_new_day_forgets_it() -> None:
     yen_at(floor, "150.000")
     assert refused(floor) == []
     assert floor.desk.state.results_today.of_day(now_us=floor.now_us + 86_400 * SECOND_US) == {}
+
+
+def test_p_20_the_day_ends_at_17_in_new_york_and_not_at_midnight_utc() -> None:
+    """What an account, and all of them, lost counts until limits of the day end too (P-28), and no longer."""
+    floor = floor_of("666.66")
+    ends_us, midnight_us = next_rollover_at_us(at_us=floor.now_us), -(-floor.now_us // DAY_US) * DAY_US
+    assert floor.now_us < midnight_us < ends_us, "it was lost after 17:00 in New York, and before midnight"
+    activity, results = floor.desk.state.activity["yen"], floor.desk.state.results_today
+    for at_us in (midnight_us, ends_us - 1):
+        assert activity.loss_today(now_us=at_us) == 100_000 and results.of_day(now_us=at_us)
+    assert activity.loss_today(now_us=ends_us) == 0 and not results.of_day(now_us=ends_us)
+    activity.result(at_us=midnight_us, amount=D(-5))
+    results.add(at_us=midnight_us, currency="JPY", amount=D(-5))
+    assert (activity.realised_today, results.sums) == (-100_005, {"JPY": -100_005})
+    activity.result(at_us=ends_us, amount=D(-7))
+    assert activity.loss_today(now_us=ends_us) == 7 and activity.loss_today(now_us=ends_us - 1) == 0

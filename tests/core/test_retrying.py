@@ -76,14 +76,22 @@ def test_venues_that_never_have_what_they_quote_are_asked_so_often_at_once_and_n
     assert len(only(tick(floor, 256), ev.ChildOrderCreated)) == 1
 
 
-def test_a_fill_ends_the_misses_and_who_refused_before_is_asked_again(floor: Floor) -> None:
+def test_a_fill_ends_the_misses_and_who_refused_before_is_asked_again_after_the_shortest_pause(floor: Floor) -> None:
+    """What LP2 dealt is no reason for LP1 to take what it refused a moment ago."""
     (leg,) = only(floor.place("a1", Side.BUY, "1", limit_price="1.10020"), ev.ChildOrderCreated)
     (next_leg,) = only(floor.reject(leg), ev.ChildOrderCreated)
-    assert next_leg.venue != leg.venue and floor.order(1).misses == 1
+    assert (leg.venue, next_leg.venue, floor.order(1).misses) == ("LP1", "LP2", 1)
     floor.fill(next_leg, "1.10011", lots="0.4")
     assert not floor.order(1).misses
+    floor.now_us += pause_us(misses=1) - 1
+    floor.requote()
     (third,) = only(floor.done(next_leg, filled="0.4"), ev.ChildOrderCreated)
-    assert third.venue == leg.venue
+    assert third.venue == "LP2"
+    floor.fill(third, "1.10011", lots="0.4")
+    floor.now_us += 1
+    floor.requote()
+    (fourth,) = only(floor.done(third, filled="0.4"), ev.ChildOrderCreated)
+    assert fourth.venue == "LP1"
 
 
 @pytest.mark.parametrize("force", [TimeInForce.IOC, None])
