@@ -1,6 +1,6 @@
 """Activity: how much an account did lately, for the rate, value, duplicate and loss controls.
 
-What a day brought or cost is that of the trading day, which ends at 17:00 New York as limits of the day do (P-20, P-28).
+A day's result is that of the trading day, which ends at 17:00 New York as limits of the day do (P-20, P-28).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What may not rest ends once it was sent round so often. A limit that may rest stays until its client, its time or a fill
 ends it, however often venues refuse it or say that nothing was left: its misses in a row make ever longer pauses, from
 two seconds to an hour, at the end of which even those are asked again that refused it. Any fill ends the misses; who
-refused it is left alone for the shortest of these pauses all the same, for what another venue dealt is no reason for it.
+refused it is left alone for the shortest of these pauses all the same: that another venue dealt is nothing to it.
 """
 
 from __future__ import annotations
@@ -46,8 +46,13 @@ def told(*, order: Order) -> str:
     return f"{who}, {order.misses} times in a row: it rests, and venues are asked again after {seconds} s"
 
 
-def nothing_left(*, order: Order) -> str:
-    """Return what the client reads of an order that may not rest, and of which nothing more can be dealt."""
+def nothing_left(*, order: Order, too_little: bool) -> str:
+    """Return what the client reads of an order that may not rest, and of which nothing more can be dealt.
+
+    `too_little`: venues gave back less than one deals in.
+    """
+    if too_little:
+        return "what is left is less than a venue deals in"
     if order.terms.time_in_force is TimeInForce.FOK:
         return "fill or kill: the whole could not be filled at once"
     if order.rests:

@@ -7,18 +7,17 @@ was known of it. Venues are ranked by price, then size, then reject rate, then p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from operator import itemgetter
 
 import msgspec
 
-from piggy.core.accounts import BookMode, Group, Venue
+from piggy.core.accounts import Group, Venue
 from piggy.core.events import RoutingDecision, VenueConsidered
 from piggy.core.instruments import Instrument
 from piggy.core.market import AttributedLevel
 from piggy.core.money import ZERO
 from piggy.core.orders import Side
-from piggy.core.positions import Position
 from piggy.core.routing_rules import CostModel, Treatment, VenueScore, venue_cost
 from piggy.core.verdicts import CostTerms, VenueRow
 
@@ -27,7 +26,6 @@ UNSCORED = VenueScore()
 FREE = CostModel()
 SHARE_STEP = Decimal("0.0001")
 _BUY = Side.BUY
-_A, _B = BookMode.A, BookMode.B
 Usable = tuple[Decimal, AttributedLevel, Decimal, Venue, Decimal, CostTerms | None]
 
 
@@ -37,61 +35,6 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     venue: str
     quantity: Decimal
     limit_price: Decimal
-
-
-def split(
-    *,
-    treatment: Treatment,
-    instrument: Instrument,
-    quantity: Decimal,
-    side: Side,
-    position: Position | None,
-    b_net_lots: Decimal = ZERO,
-    came_back: Decimal = ZERO,
-    going: Decimal = ZERO,
-    coming: Decimal = ZERO,
-) -> tuple[Decimal, Decimal, str]:
-    """Return the lots for the A and the B book and why; they add up to `quantity` exactly, by the largest remainder
-    (INV-21).
-
-    A close follows the book of its open: what `quantity` takes off a position goes back where those lots came from,
-    and only the rest is new flow that `treatment` decides. New B lots that would push the B book past the rule's limit
-    overflow to A; `b_net_lots` is the clients' signed net in the B book. Of a cross A's lots find no venue.
-    Lots that `came_back` from venues are A's already: a reject would else make the B book's share larger. So are those
-    that meet what venues are dealing: `going` are lots of the position that they are closing, `coming` those that they
-    are opening for it, and that there will be to close.
-    """
-    if instrument.cross is not None:
-        return _split_cross(treatment, instrument, quantity, side, position, b_net_lots)
-    closing = a_closing = ZERO
-    if position is not None and position.side is not side:
-        held = position.a_lots + position.b_lots
-        closing = min(quantity, held)
-    if position is not None and closing:
-        a_closing = _closed_at_venues(position, closing, going, came_back, instrument)
-    opening = quantity - closing
-    # Nothing, to the digits of a step: what comes of it is written with them.
-    again = ZERO % instrument.lot_step
-    if came_back:
-        again = on_step(lots=min(opening, max(ZERO, came_back - a_closing)), instrument=instrument)
-    met = on_step(lots=min(opening - again, coming), instrument=instrument)
-    fresh = opening - again - met
-    share = fresh if treatment.book_mode is _A else fresh * treatment.a_percent / HUNDRED
-    a_opening = again + met + _nearest(share, fresh, instrument)
-    why = _why(treatment=treatment, closing=closing, opening=opening)
-    if again:
-        why = f"{why}; {again} came back from venues and stay A's"
-    if met:
-        why = f"{why}; {met} close what venues are dealing, and are A's"
-    if treatment.b_net_max_lots is not None and opening > a_opening:
-        # What is closed of the B book moves its net the same way as what is opened in it.
-        room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots - (closing - a_closing))
-        overflow = (opening - a_opening) - on_step(lots=min(opening - a_opening, room), instrument=instrument)
-        if overflow:
-            a_opening += overflow
-            why = f"{why}; {overflow} overflow to A: the B book may hold {treatment.b_net_max_lots} lots"
-    a_quantity = a_closing + a_opening
-    return a_quantity, quantity - a_quantity, why
 
 
 def only_passed_on(*, treatment: Treatment) -> bool:
@@ -245,7 +188,23 @@ def reachable(
 def spread(
     *, reachable: Sequence[AttributedLevel], quantity: Decimal, limit: Decimal, instrument: Instrument
 ) -> tuple[Leg, ...]:
-    """Return one leg per venue for `quantity` lots over the levels `reachable`, from the first one on."""
+    """Return one leg per venue for `quantity` lots over the levels `reachable`, from the first one on.
+
+    None is below what a venue deals in: the last one gets what it lacks from those before it, or else one venue that
+    shows them deals all lots. Where neither can be, what would be too little is left out.
+    """
+    taken = _taken(reachable, quantity, instrument)
+    if taken and min(taken.values()) < instrument.lot_min:
+        shown: dict[str, Decimal] = {}
+        for level in reachable:
+            shown[level.venue] = shown.get(level.venue, ZERO) + on_step(lots=level.size, instrument=instrument)
+        enough = [level for level in reachable if shown[level.venue] >= instrument.lot_min]
+        taken = _lifted(_taken(enough, quantity, instrument), shown, quantity, instrument)
+    return tuple([Leg(venue=venue, quantity=lots, limit_price=limit) for venue, lots in taken.items()])
+
+
+def _taken(reachable: Sequence[AttributedLevel], quantity: Decimal, instrument: Instrument) -> dict[str, Decimal]:
+    """Return what each venue would deal of `quantity`, the first level first."""
     taken: dict[str, Decimal] = {}
     left = quantity
     for level in reachable:
@@ -255,7 +214,29 @@ def spread(
         if lots > 0:
             taken[level.venue] = taken.get(level.venue, ZERO) + lots
             left -= lots
-    return tuple([Leg(venue=venue, quantity=lots, limit_price=limit) for venue, lots in taken.items()])
+    return taken
+
+
+def _lifted(
+    taken: dict[str, Decimal], shown: Mapping[str, Decimal], quantity: Decimal, instrument: Instrument
+) -> dict[str, Decimal]:
+    """Return `taken` with no leg below the least: what it lacks is another's, the worst first; else it is left out."""
+    least = least_leg(instrument=instrument)
+    for name in [name for name, lots in taken.items() if lots < least]:
+        lacks = least - taken[name]
+        spare = {other: lots - least for other, lots in reversed(taken.items()) if lots > least}
+        if sum(spare.values()) < lacks:
+            whole = [venue for venue, lots in shown.items() if lots >= quantity >= least]
+            if whole:
+                return {whole[0]: quantity}
+            del taken[name]
+            continue
+        taken[name] = least
+        for other, lots in spare.items():
+            part = min(lots, lacks)
+            taken[other] -= part
+            lacks -= part
+    return taken
 
 
 def decision(
@@ -311,57 +292,10 @@ def on_step(*, lots: Decimal, instrument: Instrument) -> Decimal:
     return (lots / instrument.lot_step).to_integral_value(rounding=ROUND_FLOOR) * instrument.lot_step
 
 
-def _split_cross(
-    treatment: Treatment,
-    instrument: Instrument,
-    quantity: Decimal,
-    side: Side,
-    position: Position | None,
-    b_net_lots: Decimal,
-) -> tuple[Decimal, Decimal, str]:
-    """Return the split of an order that no venue can be sent: every close is kept, whatever book it was opened in.
-
-    New flow is kept, all of it, where `treatment` keeps any, as far as its limit goes.
-    """
-    closing = min(quantity, position.lots) if position is not None and position.side is not side else ZERO
-    opening = quantity - closing
-    kept = opening if treatment.a_percent < HUNDRED else ZERO
-    if treatment.b_net_max_lots is not None:
-        closed = position.b_lots if position is not None and closing else ZERO
-        room = max(ZERO, treatment.b_net_max_lots - side.sign * b_net_lots - closed)
-        kept = on_step(lots=min(kept, room), instrument=instrument)
-    left = opening - kept
-    says = f"{left} lots that may not be kept are not filled" if left else "all of it is kept"
-    return left, closing + kept, f"{treatment.rule.partition(':')[0]}: no venue deals a cross, {says}"
-
-
-def _closed_at_venues(
-    position: Position, closing: Decimal, going: Decimal, came_back: Decimal, instrument: Instrument
-) -> Decimal:
-    """Return A's part of a close: what came back, then its share of what each book has left but for what is `going`.
-
-    More than they have left is closing already, at venues, and what turns round there is theirs.
-    """
-    a_left, b_lots = max(ZERO, position.a_lots - going), position.b_lots
-    again = on_step(lots=min(closing, came_back, a_left), instrument=instrument)
-    a_left -= again
-    shared = min(closing - again, a_left + b_lots)
-    if not shared:
-        return closing
-    share = _nearest(shared * a_left / (a_left + b_lots), shared, instrument)
-    return closing - shared + max(shared - b_lots, min(share, a_left))
-
-
-def _nearest(share: Decimal, whole: Decimal, instrument: Instrument) -> Decimal:
-    """Return A's part of `whole` lots, its exact `share` in steps: the step left over goes to the larger remainder.
-
-    Of equal remainders A's is taken, so that what cannot be halved is no risk of the house.
-    """
-    over = share % instrument.lot_step
-    if not over:
-        return share - over
-    steps = (share / instrument.lot_step).to_integral_value(rounding=ROUND_HALF_UP)
-    return min(steps * instrument.lot_step, on_step(lots=whole, instrument=instrument))
+def least_leg(*, instrument: Instrument) -> Decimal:
+    """Return the fewest lots that a venue is sent: the least order, in whole steps."""
+    steps = (instrument.lot_min / instrument.lot_step).to_integral_value(rounding=ROUND_CEILING)
+    return steps * instrument.lot_step
 
 
 def _passed_over(
@@ -389,12 +323,3 @@ def _mode(*, a: Decimal, b: Decimal, cross: Decimal) -> str:
         return "A"
     names = [name for name, lots in (("A", a), ("B", b), ("CROSS", cross)) if lots > 0]
     return names[0] if len(names) == 1 else ("MIXED" if names else "REST")
-
-
-def _why(*, treatment: Treatment, closing: Decimal, opening: Decimal) -> str:
-    mode = treatment.book_mode
-    opened = "passed on" if mode is _A else "kept" if mode is _B else f"{treatment.a_percent} % passed on"
-    if not closing:
-        return f"{treatment.rule.partition(':')[0]} is {mode}: {opened}"
-    closes = f"{closing} lots close a position and follow the book of its open"
-    return closes if not opening else f"{closes}; the other {opening} are new: {opened}"

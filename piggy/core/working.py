@@ -26,8 +26,9 @@ from piggy.core.positions import Position, opening_lots
 from piggy.core.pricing import at_least_as_good, client_price, raw_limit
 from piggy.core.ranking import Ranking
 from piggy.core.retrying import ATTEMPTS_MAX, may_rest, nothing_left, passed_over
-from piggy.core.routing import FREE, Leg, decision, split, spread, waiting
+from piggy.core.routing import FREE, Leg, decision, spread, waiting
 from piggy.core.routing_rules import Situation, Treatment, treatment
+from piggy.core.splitting import split
 from piggy.core.standing import dealable_lots, may_deal, over_with, switched_off
 from piggy.core.state import Order
 from piggy.core.venue_room import full_venues
@@ -277,7 +278,9 @@ def end_if_nothing_works(*, order: Order, execution: Execution) -> None:
     if order.refused_by and not execution.filled(order):
         execution.cancel(order=order, outcome="rejected", reason="refused by " + ", ".join(sorted(order.refused_by)))
     else:
-        reason = PAIRED if execution.waits(order) else nothing_left(order=order)
+        least = execution.moment.instrument(order.terms.symbol).lot_min
+        too_little = execution.came_back(order) == execution.leaves(order) < least
+        reason = PAIRED if execution.waits(order) else nothing_left(order=order, too_little=too_little)
         execution.cancel(order=order, outcome="cancelled", reason=reason)
 
 

@@ -16,8 +16,8 @@ from piggy.core.accounts import Account, BookMode, Group
 from piggy.core.auctions import AuctionPhase
 from piggy.core.orders import OrderType, SelfTradePrevention, Side, TimeInForce
 from piggy.core.positions import Position
-from piggy.core.routing import split
 from piggy.core.routing_rules import Situation, treatment
+from piggy.core.splitting import split
 from tests.core.floor import CLEARED, EURUSD, Floor, names, only
 
 LIMITED = {"type": OrderType.STOP_LIMIT, "stop_price": D("1.10050")}

@@ -13,8 +13,8 @@ from piggy.core import events as ev
 from piggy.core.accounts import BookMode
 from piggy.core.desk import Desk
 from piggy.core.orders import Side
-from piggy.core.routing import split
 from piggy.core.routing_rules import Treatment
+from piggy.core.splitting import split
 from tests.core.floor import EURUSD, Floor, canonical, only
 
 D = Decimal

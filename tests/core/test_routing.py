@@ -17,7 +17,7 @@ from piggy.core.accounts import BookMode, Group, Venue
 from piggy.core.market import AttributedLevel
 from piggy.core.orders import Side
 from piggy.core.positions import Position
-from piggy.core.routing import legs, rank, share, split, spread
+from piggy.core.routing import legs, rank, share, spread
 from piggy.core.routing_rules import (
     Conditions,
     CostModel,
@@ -30,6 +30,7 @@ from piggy.core.routing_rules import (
     treatment,
     venue_cost,
 )
+from piggy.core.splitting import split
 from tests.core.floor import EURUSD, START_US, Floor, only
 
 NAN = Decimal("NaN")

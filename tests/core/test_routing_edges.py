@@ -12,7 +12,6 @@ from piggy.core.accounts import BookMode, Venue
 from piggy.core.orders import Side
 from piggy.core.positions import Position
 from piggy.core.ranking import Rankings
-from piggy.core.routing import split
 from piggy.core.routing_rules import (
     WEEK_MINUTES,
     Conditions,
@@ -24,6 +23,7 @@ from piggy.core.routing_rules import (
     treatment,
     venue_cost,
 )
+from piggy.core.splitting import split
 from tests.core.floor import EURUSD
 from tests.core.test_crosses import EURGBP
 from tests.core.test_routing import GROUP, HERE, level, policy

@@ -15,8 +15,9 @@ from piggy.core import events as ev
 from piggy.core.accounts import BookMode, Venue
 from piggy.core.orders import Side
 from piggy.core.positions import Position
-from piggy.core.routing import decision, reachable, split
+from piggy.core.routing import decision, reachable
 from piggy.core.routing_rules import CostModel, RoutingPolicy, Treatment
+from piggy.core.splitting import split
 from piggy.core.verdicts import told_decision
 from tests.core.floor import EURUSD, Floor
 from tests.core.test_routing import level, ranked

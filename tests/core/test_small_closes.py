@@ -54,12 +54,14 @@ def test_a_named_position_is_closed_whole_too_by_a_change_as_well(floor: Floor) 
     assert dealt.quantity == D("0.05") and opened.position_id not in floor.desk.state.positions
 
 
-def test_what_a_venue_filled_in_part_goes_back_to_venues(floor: Floor) -> None:
-    """An LP fills half of the smallest order: the client is not left holding what he cannot close."""
+def test_what_a_venue_filled_in_part_is_closed_by_the_house(floor: Floor) -> None:
+    """An LP fills half of the smallest order: the client is not left holding what no venue takes from him."""
     floor.place("a1", BUY, "0.1", time_in_force="ioc", limit_price="1.10013")
     (leg,) = floor.children()
     floor.fill(leg, "1.10010", lots="0.05")
     floor.quote("LP1", "1.10000", "1.10020")
     floor.done(leg, filled="0.05")
-    (leg,) = only(floor.place("a1", SELL, "0.05"), ev.ChildOrderCreated)
-    assert leg.quantity == D("0.05")
+    (dealt,) = only(floor.place("a1", SELL, "0.05"), ev.OrderFilled)
+    assert (dealt.book, dealt.quantity) == ("B", D("0.05")) and not floor.children()
+    assert "0.05 are less than a venue deals in: the house closes 0.05 of them" in floor.order(2).text
+    assert floor.desk.state.exposure["EURUSD"].uncovered == D("-0.05"), "and what it keeps is its risk to cover"
