@@ -122,3 +122,123 @@ async def test_the_ends_of_many_logs_are_told_as_often_altogether_as_those_of_a_
     between = [after - before for before, after in zip(told.at_s[1:], told.at_s[2:], strict=False)]
     # A timer of the loop may be early by its own resolution.
     assert min(between) >= apart_s * 0.9
+
+
+class Streams:
+    """Stands for Redis: what is put on streams, of which workers have taken everything already."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.put: list[str] = []
+        self.asked: list[tuple[Any, ...]] = []
+        self._refuses = refuses
+
+    def pipeline(self, **_: Any) -> Streams:
+        self.asked = []
+        return self
+
+    async def __aenter__(self) -> Streams:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *asked: self.asked.append((name, *asked))
+
+    def xadd(self, key: str, _: Any) -> asyncio.Future[bytes]:
+        self.asked.append(("xadd", key))
+        self.put.append(key)
+        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        done.set_result(b"7-0")
+        return done
+
+    async def execute(self, **_: Any) -> list[Any]:
+        return [redis.ResponseError("OOM") if self._refuses else [] if asked[0] == "xrange" else b"7-0"
+                for asked in self.asked]  # fmt: skip
+
+
+def sender_of(wire: Streams, *cancels: codec.CancelChild, settled: Any = nothing) -> Dispatch:
+    desks: Any = {"acorn": Asked(cancels=cancels)}
+    return Dispatch(connection=wire, desks=desks, settled=settled)  # type: ignore[arg-type]
+
+
+async def turns(sender: Dispatch) -> asyncio.Task[None]:
+    """Have what is missing put again once, as far as that comes without waiting for anybody."""
+    looking = asyncio.create_task(sender._put_missing("acorn", sender._desks["acorn"]))
+    await asyncio.sleep(0.05)
+    return looking
+
+
+async def test_what_a_worker_took_is_not_put_again_before_its_venue_may_have_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatch, "GRACE_S", 0.2)
+    wire = Streams()
+    sender = sender_of(wire, cancel("LP1", 1))
+    await (await turns(sender))
+    assert len(wire.put) == 1, "of one that was never put nobody waits for an answer"
+    await (await turns(sender))
+    assert len(wire.put) == 1
+    await asyncio.sleep(0.2)
+    await (await turns(sender))
+    assert len(wire.put) == 2
+
+
+async def test_inv_01_what_is_not_committed_yet_is_not_put_again_either() -> None:
+    """The desk is ahead of the log: an order would be at its venue that the log may never have."""
+    wire, committed = Streams(), asyncio.Event()
+
+    async def settled() -> None:
+        await committed.wait()
+
+    sender = sender_of(wire, cancel("LP1", 1), settled=settled)
+    looking = await turns(sender)
+    assert wire.put == []
+    committed.set()
+    await looking
+    assert len(wire.put) == 1
+
+
+async def test_what_is_just_being_sent_is_not_put_beside_itself() -> None:
+    wire = Streams()
+    sender = sender_of(wire, cancel("LP1", 1))
+    sender._wake.set()
+    looking = await turns(sender)
+    assert wire.put == []
+    running = asyncio.create_task(sender.run())
+    await looking
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert len(wire.put) == 1
+
+
+async def test_of_what_was_answered_nothing_is_remembered() -> None:
+    wire = Streams()
+    sender = sender_of(wire, cancel("LP1", 1))
+    await (await turns(sender))
+    await (await turns(sender))
+    assert len(sender._entries) == len(sender._gone_since_s) == 1
+    desk: Any = sender._desks["acorn"]
+    desk.cancels = []
+    await (await turns(sender))
+    assert not (sender._entries or sender._gone_since_s)
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_what_redis_refused_was_not_put(refuses: bool) -> None:
+    """F-03: taken for put, it would be waited for."""
+    sender = sender_of(Streams(refuses=refuses))
+    outbound = dispatch.Outbound(children=[("acorn", cancel("LP1", 1))])
+    await sender._send(outbound)
+    assert (len(sender._entries), sender.sent) == ((0, 0) if refuses else (1, 1))
+
+
+def test_an_answer_that_nobody_fetches_leaves_redis_and_what_was_answered_its_stream() -> None:
+    item = SimpleNamespace(
+        tenant="acorn", entry_id=b"7-0", entry_key="{acorn}:commands", envelope=SimpleNamespace(reply_to="r")
+    )
+    pipe = Streams()
+    dispatch._settle(pipe, SimpleNamespace(item=item, answer=None))  # type: ignore[arg-type]
+    assert [asked[0] for asked in pipe.asked] == ["rpush", "expire", "xack", "xdel"]
+    assert pipe.asked[1][1:] == ("{acorn}:reply:r", streams.REPLY_LIFE_S)
+    assert pipe.asked[3][1:] == ("{acorn}:commands", b"7-0")

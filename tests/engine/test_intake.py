@@ -10,13 +10,14 @@ from unittest.mock import AsyncMock, MagicMock
 
 import psycopg
 import pytest
+import redis
 
 from piggy.core.answers import Answer
 from piggy.core.commands import ActOnPrices, AnyCommand, CancelOrder, Envelope, LetOrdersGo
 from piggy.engine import intake
 from piggy.engine.clock import Clock
 from piggy.engine.intake import Intake
-from piggy.engine.loop import Item
+from piggy.engine.loop import Done, Item
 from piggy.engine.storage import Storage
 from piggy.messaging import codec, streams
 
@@ -123,6 +124,72 @@ async def test_f_24_what_the_desk_carried_out_is_no_dead_letter(is_done: bool) -
     pending = [{"message_id": b"1-0", "times_delivered": intake.DELIVERIES_MAX}]
     await taker._claim_each("{acorn}:commands", pending, is_first=False)
     assert (len(loop.items), letters.bury.await_count) == ((1, 0) if is_done else (0, 1))
+
+
+CANCEL = Envelope(command_id=str(uuid.uuid4()), command=CancelOrder(order_id="O1", account_id="a"), principal="t")
+KEY = "{acorn}:commands"
+
+
+def taker_of(**more: Any) -> tuple[Intake, Any, Any]:
+    """Return an intake of entries that Redis has for it, with its loop and its Redis."""
+    connection = MagicMock(xclaim=AsyncMock(return_value=[(b"1-0", {streams.FIELD: codec.encode(CANCEL)})]))
+    loop: Any = BusyLoop(SimpleNamespace(answer=lambda **_: None))
+    loop.blameless, loop.storage, loop.is_holding = set(), Storage(), False
+    for name, value in more.items():
+        setattr(loop, name, value)
+    return Intake(connection=connection, loop=loop, clock=Clock(), shard="", letters=AsyncMock()), loop, connection
+
+
+def delivered(times: int) -> list[dict[str, Any]]:
+    return [{"message_id": b"1-0", "times_delivered": times}]
+
+
+async def test_inv_11_what_is_under_way_is_not_taken_again() -> None:
+    """A commit that takes longer than an entry may lie would else decide it twice, and count it for dead."""
+    taker, loop, connection = taker_of()
+    for _ in range(intake.DELIVERIES_MAX + 1):
+        await taker._claim_each(KEY, delivered(1), is_first=False)
+    assert (len(loop.items), connection.xclaim.await_count) == (1, 1)
+    taker.settled([Done(loop.items[0], None, [])])
+    await taker._claim_each(KEY, delivered(1), is_first=False)
+    assert len(loop.items) == 2, "what nobody could answer comes again"
+
+
+@pytest.mark.parametrize(("is_first", "is_holding", "times"), [(True, False, 0), (False, True, 0), (False, False, 1)])
+async def test_f_24_a_suspect_is_tried_when_nobody_waits_behind_it(
+    is_first: bool, is_holding: bool, times: int, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(intake, "SUSPECT_S_MAX", 0)
+    taker, loop, _ = taker_of(is_holding=is_holding)
+    is_through = await taker._claim_each(KEY, delivered(intake.SUSPECT_DELIVERIES), is_first=is_first)
+    assert (len(loop.items), is_through) == (times, not times)
+
+
+@pytest.mark.parametrize(("field", "counted"), [("is_full", 1), ("is_away", 1), ("", 2)])
+async def test_f_24_a_delivery_counts_where_something_could_have_been_written(field: str, counted: int) -> None:
+    taker, loop, connection = taker_of()
+    if field:
+        setattr(loop.storage, field, True)
+    await taker._claim_each(KEY, delivered(1), is_first=False)
+    assert connection.xclaim.await_args.kwargs["retrycount"] == counted
+
+
+async def test_inv_11_after_an_error_of_redis_what_it_may_have_delivered_goes_first(monkeypatch: Any) -> None:
+    taker, _, connection = taker_of()
+    taker._caught_up |= {KEY, KEY.replace("commands", "urgent")}
+    connection.xreadgroup = AsyncMock(side_effect=redis.TimeoutError("the answer never came"))
+    connection.xpending_range = AsyncMock(return_value=[])
+    looked_at = list[str]()
+    monkeypatch.setattr(BusyLoop, "is_full", lambda *_, **__: False, raising=False)
+
+    async def pause(_: float) -> None:
+        looked_at.extend(taker._caught_up)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(intake, "pause", pause)
+    with pytest.raises(asyncio.CancelledError):
+        await taker.read_commands()
+    assert looked_at == []
 
 
 async def rounds() -> None:

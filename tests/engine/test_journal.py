@@ -122,6 +122,27 @@ async def test_a_successor_does_not_wait_for_a_holder_that_stopped_in_the_midst_
         await pipeline.__aexit__(None, None, None)
 
 
+async def test_f_29_every_write_of_an_engine_ends_with_a_lease_at_the_latest(
+    ground: Ground, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, append = list[tuple[int, str]](), Journal.append
+
+    async def look_and_append(self: Journal, *, rows: Any) -> set[str]:
+        for hand in () if seen else self._hands:
+            found = await hand.context._connection.execute("SELECT current_setting('transaction_timeout', true)")
+            ((timeout,),) = await found.fetchall()
+            seen.append((hand.context._connection.info.server_version, timeout))
+        return await append(self, rows=rows)
+
+    monkeypatch.setattr(Journal, "append", look_and_append)
+    config = ground.config(shard=shard)
+    async with running(config):
+        client = Client(redis_url=ground.services.redis_url)
+        assert await asyncio.to_thread(client.ask, tenant=tenant, envelope=envelope(buy()), wait_s=5) is not None
+    assert len(seen) == 2
+    assert all(timeout == f"{config.lease_life_s}s" for version, timeout in seen if version >= 170_000)
+
+
 async def test_nothing_of_a_batch_is_kept_when_one_row_is_refused(
     ground: Ground, connect: Any, shard: str, tenant: str
 ) -> None:

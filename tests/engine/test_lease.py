@@ -102,6 +102,22 @@ async def test_inv_27_a_successor_of_before_that_waits_for_nothing_costs_a_term_
     assert written[1] != row.recorded.command_id
 
 
+async def test_inv_27_who_was_taken_over_gives_back_no_lease_but_his_own(
+    ground: Ground, connect: Any, shard: str
+) -> None:
+    """F-29: it slept while its shard was taken, and on waking it ends; its successor's lease is not its to end."""
+    lease, successor, third = [await held(connect, shard, name) for name in ("first", "second", "third")]
+    await lease.acquire()
+    put(ground, shard, "-1 s")
+    token = await successor.acquire()
+    await lease.release()
+    with pytest.raises(UnableToHoldLease):
+        await third.acquire()
+    await successor.renew()
+    await successor.release()
+    assert await third.acquire() == token + 1
+
+
 async def test_inv_20_a_clock_put_back_keeps_no_shard_from_its_successor(
     ground: Ground, connect: Any, shard: str
 ) -> None:

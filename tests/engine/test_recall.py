@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,8 +15,10 @@ import pytest
 from piggy.core import commands as cmd
 from piggy.core import desk as desk_module
 from piggy.core.desk import Desk
+from piggy.core.events import Recorded
+from piggy.core.leaving_events import Gone, OrdersLetGo
 from piggy.engine.loop import Item
-from piggy.engine.recall import Recall
+from piggy.engine.recall import Recall, _trail
 from piggy.messaging.client import Client
 from tests.core.forgetful import small_blocks
 from tests.engine.conftest import buy, envelope, running, running_engine, until
@@ -103,6 +107,77 @@ def test_f_32_a_log_that_answers_slowly_makes_no_signal_dear() -> None:
     assert not any(recall.is_ahead(mine) for _ in range(many))
     assert time.process_time() - began_s < 0.1
     assert recall.is_ahead(made(msgspec.structs.replace(named, principal="strategy:7")))
+
+
+class SilentLog(Recall):
+    """A log in which nothing is found; nobody hears so before it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(connection=SimpleNamespace(), context_key=b"")  # type: ignore[arg-type]
+        self.may_say = asyncio.Event()
+
+    async def read(self, **_: Any) -> list[Recorded]:
+        await self.may_say.wait()
+        return []
+
+
+class Asked:
+    """A loop with a desk that misses an order which left, and what becomes of an item."""
+
+    def __init__(self, *missed: str) -> None:
+        desk: Any = SimpleNamespace(missed=lambda command: missed, state=SimpleNamespace(orders={}))
+        self.desks = {"acorn": desk}
+        self.settles = asyncio.Event()
+        self.submitted: list[Item] = []
+        self.heard: list[Any] = []
+        self.item = Item("acorn", envelope(buy()), self.heard.append)
+
+    async def settled(self) -> None:
+        await self.settles.wait()
+
+    def submit(self, *, item: Item) -> None:
+        self.submitted.append(item)
+
+    def running(self, log: SilentLog) -> asyncio.Task[None]:
+        log.look_up(self.item)
+        return asyncio.create_task(log.run(loop=self, tell=lambda done: None))  # type: ignore[arg-type]
+
+
+async def test_what_is_decided_already_is_committed_before_anything_is_told_of_it() -> None:
+    asked, log = Asked(), SilentLog()
+    task = asked.running(log)
+    log.may_say.set()
+    await asyncio.sleep(0.02)
+    assert not asked.submitted and not asked.heard
+    asked.settles.set()
+    await until(lambda: asked.submitted == [asked.item], task=task)
+    assert asked.item.looked_up, "it is not looked up again"
+    task.cancel()
+
+
+async def test_a_command_whose_order_is_not_in_the_log_is_not_decided_without_it() -> None:
+    asked, log = Asked("O1"), SilentLog()
+    log.may_say.set()
+    asked.settles.set()
+    task = asked.running(log)
+    await until(lambda: asked.heard == [None], task=task)
+    assert not asked.submitted
+    task.cancel()
+
+
+async def test_who_waits_for_the_log_hears_of_the_terms_end() -> None:
+    asked, log = Asked(), SilentLog()
+    task = asked.running(log)
+    await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert asked.heard == [None]
+
+
+def test_an_order_that_left_twice_is_as_it_left_last() -> None:
+    left = [SimpleNamespace(event=OrdersLetGo(orders=(Gone(order_id="O1", trail=trail),))) for trail in (b"1", b"2")]
+    assert _trail(left, "O1") == b"2"  # type: ignore[arg-type]
+    assert _trail(left, "O2") == b""  # type: ignore[arg-type]
 
 
 def override(order_id: str) -> cmd.GrantOverride:

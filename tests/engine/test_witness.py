@@ -187,6 +187,29 @@ def test_f_34_of_all_brokers_the_folder_waits_for_the_disk_once_and_what_it_did_
     assert [each and each.seq for each in found] == [7, 8, 7]
 
 
+@pytest.mark.parametrize(("there_seq", "is_given_up", "kept_seq"), [(9, False, 9), (6, False, 7), (9, True, 7)])
+def test_f_34_what_another_engine_of_the_same_folder_saw_since_stays_unless_it_was_given_up(
+    tmp_path: Path, there_seq: int, is_given_up: bool, kept_seq: int
+) -> None:
+    there = witness.Seen(tenant="elm", seq=there_seq, hash=b"z", orders=3, hedges=0, seen_at_us=1)
+    witness.tell(home=tmp_path, said=there)
+    mine = Witness(home=tmp_path)
+    mine._given_up |= {"elm": there} if is_given_up else {}
+    mine.saw(tenant="elm", seq=7, digest=b"x", desk=Desk(tenant="elm"))
+    mine.write()
+    found = witness.seen(home=tmp_path, tenant="elm")
+    assert found is not None and found.seq == kept_seq
+
+
+def test_f_34_another_event_under_the_same_number_is_another_log(tmp_path: Path) -> None:
+    mine, desk = Witness(home=tmp_path), Desk(tenant="elm")
+    for digest in (b"x", b"y"):
+        mine.saw(tenant="elm", seq=7, digest=digest, desk=desk)
+        mine.write()
+    found = witness.seen(home=tmp_path, tenant="elm")
+    assert found is not None and found.hash == b"y"
+
+
 def accept(broker: Restored, *, kept: int, lost: witness.Seen, home: Path | None = None) -> None:
     with broker.everything() as database:
         row = database.execute(f"SELECT hash FROM {broker.tenant}.event_log WHERE seq = {kept}").fetchone()

@@ -88,6 +88,21 @@ def test_a_secret_belongs_to_one_tenant_strategy_and_version() -> None:
     assert signing.capability_mac(key=KEY, account_id="", scope="", **parts) not in secrets
 
 
+def test_a_snapshot_is_proven_for_one_place_in_one_log_and_one_program() -> None:
+    parts = {"tenant": "acorn", "fold": "f", "seq": 7, "log_hash": bytes(32), "body": b"live"}
+    others = [{"tenant": "birch"}, {"fold": "g"}, {"seq": 8}, {"log_hash": bytes(31) + b"x"}, {"body": b"else"}]
+    macs = {signing.snapshot_mac(key=KEY, **(parts | each)) for each in [{}, *others]}
+    assert len(macs) == 1 + len(others)
+
+
+def test_a_capability_is_of_one_use_and_a_part_holds_no_separator() -> None:
+    parts = {"tenant": "acorn", "strategy": "mean", "account_id": "anna", "scope": "trade", "key_version": 1}
+    others = [{"account_id": "ben"}, {"scope": "read"}, {"tenant": "birch"}, {"strategy": "x"}, {"key_version": 2}]
+    assert len({signing.capability_mac(key=KEY, **(parts | each)) for each in [{}, *others]}) == 1 + len(others)
+    with pytest.raises(AssertionError):
+        signing.capability_mac(key=KEY, **(parts | {"account_id": "anna\x1ftrade"}))
+
+
 @pytest.mark.parametrize("secret", ["", "short", "k" * 64])
 def test_a_signature_is_the_hmac_that_everybody_else_computes(secret: str) -> None:
     signer = signing.Signer(secret=secret)

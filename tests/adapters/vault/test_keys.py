@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from piggy.adapters.vault import envelope
+from piggy.adapters.vault import envelope, kms
 from piggy.adapters.vault.config import keys_from_env
 from piggy.adapters.vault.envelope import Place, UnableToOpen, UnableToReachKeys
 from piggy.adapters.vault.kms import CACHED_S_MAX, KmsKeys
@@ -75,9 +75,12 @@ def test_a_key_service_seals_and_opens_for_one_tenant(service: ThreadingHTTPServ
     sealed = envelope.seal(keys=keys, place=PLACE, secret=b"secret")
     assert envelope.unseal(keys=keys_from_env(env), place=PLACE, sealed=sealed) == b"secret"
     wrapped = keys.wrap(tenant="acorn", kek_id="2026", data_key=b"d" * 32, bound_to=b"x")
-    for tenant, bound_to in (("birch", b"x"), ("acorn", b"y")):
-        with pytest.raises(UnableToOpen):
-            keys.unwrap(tenant=tenant, kek_id="2026", wrapped=wrapped, bound_to=bound_to)
+    # Once without and once with the opened key at hand, which is nobody else's and of no other place.
+    for _ in range(2):
+        for tenant, kek_id, bound_to in (("birch", "2026", b"x"), ("acorn", "2026", b"y"), ("acorn", "2025", b"x")):
+            with pytest.raises(UnableToOpen):
+                keys.unwrap(tenant=tenant, kek_id=kek_id, wrapped=wrapped, bound_to=bound_to)
+        assert keys.unwrap(tenant="acorn", kek_id="2026", wrapped=wrapped, bound_to=b"x") == b"d" * 32
 
 
 def test_with_the_service_away_opened_keys_live_a_quarter_of_an_hour_and_then_all_is_refused(
@@ -98,6 +101,32 @@ def test_with_the_service_away_opened_keys_live_a_quarter_of_an_hour_and_then_al
     now_s[0] = CACHED_S_MAX + 1
     with pytest.raises(UnableToReachKeys):
         envelope.unseal(keys=keys, place=PLACE, sealed=sealed)
+
+
+def test_opened_keys_take_no_memory_without_end(service: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kms, "CACHED_KEYS_MAX", 2)
+    keys = KmsKeys(url=f"http://127.0.0.1:{service.server_port}", token="let me in", kek_id="k", clock=lambda: 0.0)
+    for number in range(5):
+        sealed = envelope.seal(keys=keys, place=PLACE, secret=b"%d" % number)
+        assert envelope.unseal(keys=keys, place=PLACE, sealed=sealed) == b"%d" % number
+        assert len(keys._opened) <= 2
+
+
+def test_of_a_key_that_was_taken_away_the_service_says_404_and_a_record_does_not_open(
+    service: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = KmsKeys(url=f"http://127.0.0.1:{service.server_port}", token="let me in", kek_id="k", clock=lambda: 0.0)
+    sealed = envelope.seal(keys=keys, place=PLACE, secret=b"secret")
+    monkeypatch.setattr(Transit, "do_POST", lambda self: self._say(404, {}))
+    with pytest.raises(UnableToOpen):
+        envelope.unseal(keys=keys, place=PLACE, sealed=sealed)
+
+
+@pytest.mark.parametrize("name", ["", "k" * 65, "schlüssel"])
+def test_a_key_has_a_short_and_plain_name(name: str) -> None:
+    """It is written into every record, its length in one byte."""
+    with pytest.raises(UnableToReachKeys, match="short and plain"):
+        keys_from_env({"PIGGY_KEKS": json.dumps({"current": name, "keys": {name: "ab" * 32}})})
 
 
 def test_a_stranger_to_the_service_gets_nothing(service: ThreadingHTTPServer) -> None:
