@@ -123,7 +123,7 @@ def _meet_level(
             continue
         meeting.touched = True
         offered = _offered(resting, open_)
-        if needs(resting=resting, open_=free) > min(left, offered):
+        if needs(resting=resting, open_=free, out=execution.sent(resting)) > min(left, offered):
             continue
         if account.owner_id == owner:
             left -= _prevent(stp=stp, resting=resting, lots=min(left, open_), meeting=meeting)
@@ -177,10 +177,13 @@ def _offered(resting: Order, open_: Decimal) -> Decimal:
     return open_ if resting.terms.display_quantity is None else min(open_, resting.shown)
 
 
-def needs(*, resting: Order, open_: Decimal) -> Decimal:
-    """Return the least lots that a resting order, of which `open_` may deal, may be filled with at once."""
+def needs(*, resting: Order, open_: Decimal, out: Decimal) -> Decimal:
+    """Return the least lots that a resting order, of which `open_` may deal, may be filled with at once.
+
+    What is `out` at a venue may come back.
+    """
     if resting.terms.all_or_none:
-        return open_
+        return open_ + out
     minimum = resting.terms.minimum_quantity
     # Self-trade prevention may have made it smaller than its minimum: then that is all of it.
     return ZERO if minimum is None else min(minimum - resting.filled, open_)

@@ -65,4 +65,4 @@ def _finds_enough(order: Order, others: list[Order], execution: Execution) -> bo
         theirs = moment.account(other.terms.account_id).owner_id
         if theirs != owner and at_least_as_good(price=price, limit=limit, side=terms.side):
             found += execution.free(other)
-    return found > 0 and free > 0 and found >= needs(resting=order, open_=free)
+    return found > 0 and free > 0 and found >= needs(resting=order, open_=free, out=execution.sent(order))

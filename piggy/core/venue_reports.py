@@ -29,7 +29,7 @@ from piggy.core.state import Child, Hedge, Order
 from piggy.core.storms import NOT_SENT, storm
 from piggy.core.venue_books import booked
 from piggy.core.venue_cancels import end_if_asked
-from piggy.core.whole_orders import make_good
+from piggy.core.whole_orders import deal_house_part, is_whole, make_good
 from piggy.core.working import carry_out, end_if_nothing_works, plan
 
 Events = list[ev.AnyEvent]
@@ -86,6 +86,7 @@ def record_fill(*, command: RecordVenueFill, moment: Moment) -> Events:
     fill_client(order=order, child=child, command=command, lots=lots, execution=execution)
     closing = _missing_fill_came(command, child)
     if not closing:
+        deal_house_part(order=order, leg=child.created, execution=execution)
         if not end_if_asked(order=order, execution=execution):
             # It was sent for all that was shown: what was beyond that waits only where it is a limit.
             end_if_nothing_works(order=order, execution=execution)
@@ -176,7 +177,8 @@ def work_on(*, order: Order, lots: Decimal, leg: ev.ChildOrderCreated, execution
         return settled(execution=execution)
     if end_if_asked(order=order, execution=execution):
         return settled(execution=execution)
-    lots = min(lots, execution.free(order))
+    free = execution.free(order)
+    lots = free if is_whole(terms=order.terms) else min(lots, free)
     if lots > 0 and (order.attempts < ATTEMPTS_MAX or order.guaranteed or may_rest(order)):
         again = plan(order=order, quantity=lots, execution=execution)
         if again.lots > 0:

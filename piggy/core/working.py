@@ -17,7 +17,7 @@ from piggy.core.events import RoutingDecision
 from piggy.core.execution import Execution, position_id_of
 from piggy.core.instruments import Instrument
 from piggy.core.interrupting import call, meeting_of, waits_for_auction
-from piggy.core.keeping import Keep, at_venues, guaranteed_keep, keep_lots, keeps_of, once_crossed
+from piggy.core.keeping import Keep, at_venues, guaranteed_keep, keep_lots, keeps_of
 from piggy.core.market import AttributedLevel
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO
@@ -32,7 +32,7 @@ from piggy.core.splitting import split
 from piggy.core.standing import dealable_lots, may_deal, over_with, switched_off
 from piggy.core.state import Order
 from piggy.core.venue_room import full_venues
-from piggy.core.whole_orders import Way, is_whole, ways, whole_leg
+from piggy.core.whole_orders import Way, is_whole, short, torn_up, ways, whole_leg
 
 HIDDEN = "no price is shown: the spread is beyond the maximum, or the book too thin for the size"
 STOPPED = "nothing deals here now: halted, only reducing, in a call, or too near its guaranteed stop"
@@ -107,19 +107,17 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
         if rules:
             made = _nothing(order=order, moment=moment, text="clients would meet too far away: a call begins")
             return msgspec.structs.replace(made, interrupts=rules)
-    met = meeting.lots
-    left = ZERO if meeting.ends_incoming else quantity - met - meeting.reduced
-    bounded = treated.b_net_max_lots is not None
-    rest, b_net = once_crossed(order=order, position=position, lots=met, bounded=bounded, execution=execution)
-    going, coming = at_venues(order=order, position=position, execution=execution)
-    a_lots, b_lots, why = split(
-        treatment=treated, instrument=instrument, quantity=left, side=side, position=rest, b_net_lots=b_net,
-        came_back=ZERO if is_whole(terms=terms) else execution.came_back(order), going=going, coming=coming,
+    tear = partial(
+        torn_up, order=order, quantity=quantity, position=position, treated=treated, execution=execution,
+        hidden=HIDDEN if markup is None else "",
     )  # fmt: skip
-    way = Way(meeting=meeting, a_lots=a_lots, b_lots=b_lots, why=why if markup is not None else HIDDEN)
+    way, rest, b_net = tear(meeting=meeting)
     opening = opening_lots(position=position, side=side, quantity=quantity)
     found: tuple[Way, ...] = (way,)
     if is_whole(terms=terms):
+        if not opening and way.a_lots and meeting.crosses and not meeting.reductions:
+            # A part of it closes at a venue, which may not deal it: so nobody is met before.
+            way, rest, b_net = tear(meeting=Meeting(touched=True))
         found = ways(
             terms=terms, quantity=quantity, torn=way, treated=treated, opening=opening, b_net_lots=b_net, position=rest
         )
@@ -128,10 +126,10 @@ def plan(*, order: Order, quantity: Decimal, execution: Execution) -> Plan:
             order=order, way=way, treated=treated, limit=limit, levels=levels, front=front, markup=markup,
             opens=opening > 0, execution=execution,
         )  # fmt: skip
-        short = _short(order, made)
-        if not short:
-            return made
-    text = f"{made.decision.text}; {short}"
+        lacking = short(order=order, lots=made.lots)
+        if not lacking:
+            return msgspec.structs.replace(made, keeps=()) if way.house_last else made
+    text = f"{made.decision.text}; {lacking}"
     kept = Meeting(touched=meeting.touched)
     return Plan(decision=msgspec.structs.replace(made.decision, text=text), meeting=kept)
 
@@ -350,17 +348,6 @@ def _ranking(
         limit=limit,
         version=version,
     )
-
-
-def _short(order: Order, made: Plan) -> str:
-    """Return why the plan cannot do what the order insists on: all of it at once, or a minimum quantity; else ''."""
-    terms = order.terms
-    if is_whole(terms=terms) and made.lots < order.quantity:
-        return f"not all {order.quantity} lots can be filled at once"
-    # Self-trade prevention may have made it smaller than its minimum: then that is all of it.
-    if terms.minimum_quantity is not None and order.filled + made.lots < min(terms.minimum_quantity, order.quantity):
-        return f"less than the minimum of {terms.minimum_quantity} lots can be filled"
-    return ""
 
 
 def _meet(*, order: Order, meeting: Meeting, execution: Execution) -> None:
