@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import structlog
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from apps.accounts import selectors as accounts
 from apps.accounts import services as groups
 from apps.common.times import microseconds, moment
-from apps.dealing.models import MINUTES_MAX, DeskAction, TimedChange
+from apps.dealing.models import DeskAction, TimedChange
 from apps.dealing.services.acting import Outcome, UnableToAct, Wish, perform
 from apps.risk import selectors as risk
 from apps.risk import services as limits
@@ -24,33 +26,33 @@ ROUTING, SPREAD, LIMITS = "change-routing", "widen-spread", "change-limits"
 CLOCK = "clock"
 REASON_MAX = 500
 
+log = structlog.get_logger(__name__)
+
 
 def change_routing(*, wish: Wish, group: str, book_mode: BookMode, a_book_percent: Decimal, minutes: int) -> Outcome:
     """Send a group's flow another way for some minutes. Raises UnableToAct."""
     after = {"book_mode": book_mode.value, "a_book_percent": str(a_book_percent)}
-    return _for_a_while(wish=wish, kind=ROUTING, group=group, after=after, minutes=minutes)
+    return _for_a_while(wish=wish, kind=ROUTING, group=group, after=lambda _: after, minutes=minutes)
 
 
 def widen_spread(*, wish: Wish, group: str, bid_points: int, ask_points: int, minutes: int) -> Outcome:
     """Add points to a group's markup on both sides for some minutes. Raises UnableToAct."""
-    known = accounts.all_groups().filter(name=group).first()
-    if known is None:
-        raise UnableToAct(f"There is no group {group}.", code="TARGET_UNKNOWN", field="group")
-    after = {
-        "bid_markup_points": known.bid_markup_points + bid_points,
-        "ask_markup_points": known.ask_markup_points + ask_points,
-    }
-    return _for_a_while(wish=wish, kind=SPREAD, group=group, after=after, minutes=minutes)
+    points = {"bid_markup_points": bid_points, "ask_markup_points": ask_points}
+
+    def wider(known: Any) -> dict[str, Any]:
+        return {field: getattr(known, field) + more for field, more in points.items()}
+
+    return _for_a_while(wish=wish, kind=SPREAD, group=group, after=wider, minutes=minutes)
 
 
 def change_limits(*, wish: Wish, group: str, changes: Mapping[str, str], minutes: int) -> Outcome:
     """Ask for other limits of a group for some minutes; another person lets them in (P-28). Raises UnableToAct."""
     if not changes or not set(changes) <= set(risk.CHANGEABLE):
         raise UnableToAct(f"Name limits among {', '.join(risk.CHANGEABLE)}.", code="LIMIT_UNKNOWN", field="changes")
-    if not accounts.all_groups().filter(name=group).exists():
-        raise UnableToAct(f"There is no group {group}.", code="TARGET_UNKNOWN", field="group")
 
     def ask(action: DeskAction) -> None:
+        with _said():
+            limits.check_change(group=group, changes=changes)
         _write(action=action, kind=LIMITS, group=group, after=dict(changes), minutes=minutes, wish=wish)
 
     return perform(wish=wish, subject=f"group:{group}", effect=ask)
@@ -85,8 +87,12 @@ def end_change(*, wish: Wish, change_id: int) -> Outcome:
 
 
 def revert_due(*, tenant: str, now: datetime) -> int:
-    """Put back every change whose time is over, each with an entry of its own; return how many."""
+    """Put back every change whose time is over, each with an entry of its own; return how many.
+
+    One that cannot be, as where somebody ends it at this moment, holds none of the others up.
+    """
     due = TimedChange.objects.filter(state=TimedChange.State.LIVE, reverts_at__lte=now).values_list("pk", flat=True)
+    done = 0
     for change_id in list(due):
         wish = Wish(
             tenant=tenant,
@@ -97,13 +103,19 @@ def revert_due(*, tenant: str, now: datetime) -> int:
             body={},
             now=now,
         )
-        end_change(wish=wish, change_id=change_id)
-    return len(due)
+        try:
+            end_change(wish=wish, change_id=change_id)
+        except UnableToAct as error:
+            log.warning("change_not_put_back", tenant=tenant, change=change_id, code=error.code, error=str(error))
+        else:
+            done += 1
+    return done
 
 
-def _for_a_while(*, wish: Wish, kind: str, group: str, after: dict[str, Any], minutes: int) -> Outcome:
+def _for_a_while(*, wish: Wish, kind: str, group: str, after: Callable[[Any], dict[str, Any]], minutes: int) -> Outcome:
     def begin(action: DeskAction) -> None:
-        change = _write(action=action, kind=kind, group=group, after=after, minutes=minutes, wish=wish)
+        values = after(_group(group))
+        change = _write(action=action, kind=kind, group=group, after=values, minutes=minutes, wish=wish)
         _begin(change=change, tenant=wish.tenant, by=wish.by, now=wish.now)
         change.save()
 
@@ -113,8 +125,6 @@ def _for_a_while(*, wish: Wish, kind: str, group: str, after: dict[str, Any], mi
 def _write(
     *, action: DeskAction, kind: str, group: str, after: dict[str, Any], minutes: int, wish: Wish
 ) -> TimedChange:
-    if not 1 <= minutes <= MINUTES_MAX:
-        raise UnableToAct(f"Between 1 and {MINUTES_MAX} minutes.", code="MINUTES_UNUSABLE", field="minutes")
     try:
         with transaction.atomic():
             return TimedChange.objects.create(
@@ -158,7 +168,7 @@ def _end(*, change: TimedChange, tenant: str, by: str, now: datetime) -> None:
 
 
 def _apply(*, change: TimedChange, values: Mapping[str, Any], tenant: str, by: str) -> dict[str, Any]:
-    try:
+    with _said():
         if change.kind == LIMITS:
             assert change.reverts_at is not None, "it has just begun"
             before = limits.change_limits(
@@ -174,17 +184,32 @@ def _apply(*, change: TimedChange, values: Mapping[str, Any], tenant: str, by: s
         else:
             reason = f"{change.kind}: {change.action.reason}"[:REASON_MAX]
             before = groups.change_group(tenant=tenant, name=change.group, changes=values, by=by, reason=reason)
+    return {field: value if isinstance(value, int) else str(value) for field, value in before.items()}
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Say to the dealer what a group could not be given. Raises UnableToAct."""
+    try:
+        yield
     except (limits.UnableToChangeLimits, groups.UnableToChangeGroup) as error:
         raise UnableToAct(str(error), code="TARGET_UNKNOWN", field="group") from error
     except ValidationError as error:
         field, texts = next(iter(error.message_dict.items()))
         raise UnableToAct(texts[0], code="VALUE_UNUSABLE", field=field) from error
-    return {field: value if isinstance(value, int) else str(value) for field, value in before.items()}
 
 
 def _current(change: TimedChange) -> dict[str, Any]:
-    row = accounts.all_groups().get(name=change.group)
+    row = _group(change.group)
     return {field: getattr(row, field) for field in change.after}
+
+
+def _group(name: str) -> Any:
+    """Return a group, locked: what somebody else changes meanwhile is neither written over nor counted twice."""
+    found = accounts.all_groups().select_for_update().filter(name=name).first()
+    if found is None:
+        raise UnableToAct(f"There is no group {name}.", code="TARGET_UNKNOWN", field="group")
+    return found
 
 
 def _mark(change: TimedChange) -> str:

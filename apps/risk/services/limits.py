@@ -77,13 +77,7 @@ def change_limits(
     Raises UnableToChangeLimits where there is no such group, ValidationError naming a field.
     """
     with transaction.atomic():
-        known = accounts.all_groups().filter(name=group).first()
-        if known is None:
-            raise UnableToChangeLimits(f"There is no group {group}.")
-        limits = GroupLimits.objects.select_for_update().filter(group=known).first() or GroupLimits(group=known)
-        before = {field: _change(field, value, limits, known) for field, value in changes.items()}
-        limits.full_clean()
-        _clean_group(known)
+        known, limits, before = _changed(group, changes)
         command = ChangeLimits(
             group=group,
             limits=msgspec.structs.replace(limits.to_core(), **_of_the_group(known)),
@@ -94,6 +88,12 @@ def change_limits(
         )
         tell_engine(tenant=tenant, command=command, reference=f"limits-today:{group}", version=mark, by=approved_by)
     return before
+
+
+def check_change(*, group: str, changes: Mapping[str, Any]) -> None:
+    """Raise what `change_limits` would: UnableToChangeLimits, ValidationError naming the limit."""
+    with transaction.atomic():
+        _changed(group, changes)
 
 
 def revert_limits(*, tenant: str, group: str, by: str, reason: str, mark: str) -> None:
@@ -111,6 +111,21 @@ def sync_engine(*, tenant: str, by: str, mark: str) -> int:
         if review is not None:
             _tell_review(tenant=tenant, review=review, by=by, mark=mark)
     return told + (review is not None)
+
+
+def _changed(group: str, changes: Mapping[str, Any]) -> tuple[Any, GroupLimits, dict[str, Any]]:
+    """Return a group and its limits with other values, unsaved, and what these were; both are locked.
+
+    The engine is told all of them: what a draft changes at this moment is told too, not what it was before.
+    """
+    known = accounts.all_groups().select_for_update().filter(name=group).first()
+    if known is None:
+        raise UnableToChangeLimits(f"There is no group {group}.")
+    limits = GroupLimits.objects.select_for_update().filter(group=known).first() or GroupLimits(group=known)
+    before = {field: _change(field, value, limits, known) for field, value in changes.items()}
+    limits.full_clean()
+    _clean_group(known)
+    return known, limits, before
 
 
 def _change(field: str, value: Any, limits: GroupLimits, group: Any) -> Any:

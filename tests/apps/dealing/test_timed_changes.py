@@ -136,11 +136,33 @@ def test_what_a_groups_own_settings_say_is_changed_by_two_for_a_while_too(dora: 
     assert change().before == {"order_value_max": "250000.00", "slippage_bps_max": "50.00"}
     assert (group().order_notional_max, group().version) == (250_000, 1)
     assert later(16) == 1
-    dora.act("change-limits", **(LIMITS | {"changes": {"orders_open_max": "-1"}}))
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        ("orders_open_max", "-1"),
+        ("orders_open_max", "9" * 30),
+        ("order_value_max", "many"),
+        ("order_volume_max_lots", "-1"),
+        ("loss_daily_account_max", "NaN"),
+        ("exposure_account_max", "1e400"),
+    ],
+)
+def test_a_limit_that_no_group_could_have_is_refused_by_its_name_to_whoever_asks_for_it(
+    dora: Dealer, rick: Dealer, limit: str, value: str
+) -> None:
+    """P-28: nor does one of before come in, whoever lets it in."""
+    asked = LIMITS | {"changes": {limit: value}}
+    refused = dora.act("change-limits", **asked)
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, "VALUE_UNUSABLE", limit)
+    assert kinds() == []
+    dora.act("change-limits", **LIMITS)
     with in_tenant("acorn"):
-        asked = TimedChange.objects.latest("pk").pk
-    refused = rick.act("approve-change", change_id=asked)
-    assert (refused.status_code, refused.json()["field"]) == (422, "orders_open_max")
+        TimedChange.objects.update(after={limit: value})
+    refused = rick.act("approve-change", change_id=change().pk)
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, "VALUE_UNUSABLE", limit)
+    assert (change().state, today()) == ("asked", []), "nothing of it happened"
 
 
 def test_limits_of_the_day_are_ended_early_by_the_same_door(dora: Dealer, rick: Dealer) -> None:
@@ -153,6 +175,14 @@ def test_limits_of_the_day_are_ended_early_by_the_same_door(dora: Dealer, rick: 
     assert dora.act("end-change", change_id=made.pk).status_code == 200
     assert isinstance(today()[-1], cmd.RevertLimits)
     assert later(1_500) == 0
+
+
+def test_a_wish_for_other_limits_is_taken_back_without_a_word_to_the_engine(dora: Dealer) -> None:
+    """P-28."""
+    dora.act("change-limits", **LIMITS)
+    assert dora.act("end-change", change_id=change().pk).status_code == 200
+    assert (change().state, change().ended_by, today()) == ("ended", "dora", [])
+    assert dora.act("change-limits", **LIMITS).status_code == 200, "it stands in nobody's way"
 
 
 def test_the_database_too_refuses_limits_by_one_person(dora: Dealer) -> None:
@@ -171,7 +201,4 @@ def test_a_refused_change_is_over(dora: Dealer, rick: Dealer) -> None:
 @pytest.mark.parametrize("minutes", [0, -1, 1_441])
 def test_a_change_without_a_near_end_is_refused(dora: Dealer, minutes: int) -> None:
     assert dora.act("change-routing", **(ROUTING | {"minutes": minutes})).status_code == 400
-    assert dora.act("change-limits", **(LIMITS | {"changes": {"order_volume_max_lots": "-1"}})).status_code == 200
-    refused = Dealer(role="risk", username="rick").act("approve-change", change_id=change().pk)
-    assert (refused.status_code, refused.json()["code"]) == (422, "VALUE_UNUSABLE")
-    assert change().state == "asked", "nothing of it happened"
+    assert kinds() == []
