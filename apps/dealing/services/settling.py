@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from django.db import connection
+
 from apps.common.times import microseconds
 from apps.dealing.models import DeskAction
 from apps.dealing.services.acting import Outcome, UnableToAct, Wish, first_outcome, perform
@@ -43,6 +45,7 @@ def settle_doubt(*, wish: Wish, action_id: int, confirm: str) -> Outcome:
     require_confirmation(given=confirm, expected=f"settle {settlement.cl_ord_id}")
 
     def settle(action: DeskAction) -> None:
+        _require_first(asked, action)
         liquidity.settle_by_hand(
             tenant=wish.tenant,
             settlement=settlement,
@@ -52,6 +55,17 @@ def settle_doubt(*, wish: Wish, action_id: int, confirm: str) -> Outcome:
         )
 
     return perform(wish=wish, subject=asked.subject, effect=settle)
+
+
+def _require_first(asked: DeskAction, action: DeskAction) -> None:
+    """Raise UnableToAct where the leg was settled since this was said: the tables may not show it yet."""
+    with connection.cursor() as cursor:
+        # Two who settle one leg at once, each as another person said, take turns.
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended(current_schema() || %s, 0))", [asked.subject])
+    since = DeskAction.objects.filter(kind=action.kind, subject=asked.subject, pk__gt=asked.pk)
+    if since.exclude(pk=action.pk).exists():
+        text = "This leg was settled since this was said: look again."
+        raise UnableToAct(text, code="SETTLED_SINCE", field="action_id")
 
 
 def _settlement(cl_ord_id: str, lots: Decimal, price: Decimal | None, fill_id: str) -> Settlement:

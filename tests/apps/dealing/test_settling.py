@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from apps.dealing import services
 from apps.dealing.models import DeskAction
 from apps.liquidity.models import VenueOrder, VenueReport
 from apps.tenants.services import in_tenant
@@ -15,8 +17,9 @@ from piggy.core.commands import Envelope, RecordVenueDone, RecordVenueFill
 from tests.apps import records
 from tests.apps.dealing.desk_floor import Dealer
 from tests.apps.dealing.test_actions import SETTLED, dora, floor
+from tests.apps.dealing.test_changes_at_once import Meanwhile, meanwhile
 
-__all__ = ["dora", "floor"]
+__all__ = ["dora", "floor", "meanwhile"]
 
 
 @pytest.fixture
@@ -85,6 +88,28 @@ def test_what_cannot_have_been_is_not_said(dora: Dealer, change: dict[str, Any],
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     with in_tenant("acorn"):
         assert not DeskAction.objects.exists()
+
+
+def test_what_was_said_before_another_settled_the_leg_is_void(
+    dora: Dealer, rick: Dealer, floor: list[Envelope], meanwhile: Meanwhile
+) -> None:
+    """INV-03, INV-04: also at the same moment, and before the tables show what was told."""
+    first, second, third = (
+        dora.act("ask-settlement", **(SETTLED | {"fill_id": fill})).json()["action"] for fill in ("E77", "E78", "E79")
+    )
+    settle: dict[str, Any] = {"confirm": "settle O1-LP1-1"}
+    wish = services.Wish(
+        tenant="acorn", by="rita", kind="settle-doubt", key="k", reason="heard it too", body={}, now=timezone.now()
+    )
+    refused = meanwhile(
+        lambda: services.settle_doubt(wish=wish, action_id=first, **settle),
+        lambda: rick.act("settle-doubt", action_id=second, **settle),
+    )
+    assert (refused.status_code, refused.json()["code"]) == (422, "SETTLED_SINCE")
+    assert rick.act("settle-doubt", action_id=third, **settle).json()["code"] == "SETTLED_SINCE"
+    assert [each.fill_id for each in heard(floor, 2) if isinstance(each, RecordVenueFill)] == ["E77"]
+    anew = dora.act("ask-settlement", **(SETTLED | {"fill_id": "E80"})).json()["action"]
+    assert rick.act("settle-doubt", action_id=anew, **settle).status_code == 200, "it may be in doubt again"
 
 
 def test_who_settles_sees_what_the_venue_said_and_nobody_else_does(dora: Dealer, rick: Dealer) -> None:
