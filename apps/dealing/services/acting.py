@@ -109,10 +109,10 @@ def perform(
     return _outcome(action=action, answer=_ask(tenant=wish.tenant, action=action), repeated=not is_new)
 
 
-def first_outcome(*, wish: Wish) -> Outcome | None:
+def first_outcome(*, wish: Wish, waits: bool = True) -> Outcome | None:
     """Return what became of the wish where its key was used before, None for a new one. Raises as perform."""
     known = DeskAction.objects.filter(by=wish.by, key=wish.key).exists()
-    return perform(wish=wish, subject="") if known else None
+    return perform(wish=wish, subject="", waits=waits) if known else None
 
 
 def _noted(*, wish: Wish, subject: str, command: AnyCommand | None) -> tuple[DeskAction, bool]:

@@ -49,6 +49,7 @@ def record_locates(*, wish: Wish, rows: Sequence[dict[str, Any]]) -> Outcome:
         require_target(scope="account", key=row["account_id"])
         require_target(scope="symbol", key=row["symbol"])
     names = [f"locate:{row['account_id']}:{row['symbol']}:{row['reference']}" for row in rows]
+    _require_once(names)
     return _record(wish, {name: RecordLocate(**row, by=wish.by) for name, row in zip(names, rows, strict=True)})
 
 
@@ -57,6 +58,7 @@ def record_volumes(*, wish: Wish, rows: Sequence[dict[str, Any]]) -> Outcome:
     for row in rows:
         require_target(scope="symbol", key=row["symbol"])
     names = [f"volume:{row['symbol']}:{row['business_date']}" for row in rows]
+    _require_once(names)
     return _record(wish, {name: RecordDailyVolume(**row) for name, row in zip(names, rows, strict=True)})
 
 
@@ -70,7 +72,7 @@ def ask_override(*, wish: Wish, order_id: str, codes: Sequence[str]) -> Outcome:
 
 def grant_override(*, wish: Wish, action_id: int) -> Outcome:
     """Grant what another person asked for in the last half hour. Raises UnableToAct."""
-    if done := first_outcome(wish=wish):
+    if done := first_outcome(wish=wish, waits=False):
         return done
     asked = asked_by_another(wish=wish, kind=ASK, action_id=action_id)
     command = GrantOverride(
@@ -100,6 +102,14 @@ def release_throttle(*, wish: Wish, account_id: str) -> Outcome:
     require_target(scope="account", key=account_id)
     command = ReleaseThrottle(account_id=account_id, by=wish.by, reason=wish.reason)
     return perform(wish=wish, subject=f"account:{account_id}", command=command)
+
+
+def _require_once(names: Sequence[str]) -> None:
+    """Raise UnableToAct where two rows are of the same: one of them would be lost without a word."""
+    for at, name in enumerate(names):
+        if (first := names.index(name)) != at:
+            text = f"Row {at + 1} is of the same as row {first + 1}: leave one out."
+            raise UnableToAct(text, code="ROW_TWICE", field=f"rows.{at}")
 
 
 def _record(wish: Wish, commands: dict[str, AnyCommand]) -> Outcome:

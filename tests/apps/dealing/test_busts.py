@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
+from django.utils import timezone
 
+from apps.dealing import services
 from apps.dealing.models import DeskAction
+from apps.dealing.services import Wish, acting
 from apps.instruments import services as instruments
 from apps.outbox.models import OutboxCommand
 from apps.tenants.services import in_tenant
@@ -149,6 +154,20 @@ def test_a_list_is_one_entry_and_a_command_a_row(dora: Dealer, floor: list[Envel
     assert dora.act("record-volumes", rows=wrong).json()["code"] == "TARGET_UNKNOWN"
 
 
+@pytest.mark.parametrize("kind", ["record-locates", "record-volumes"])
+def test_two_rows_of_the_same_are_refused_by_the_second_one_s_place(
+    dora: Dealer, floor: list[Envelope], kind: str
+) -> None:
+    """Spec 2.c, CSV: the engine would hear of one of them only."""
+    rows = BODIES[kind]["rows"]
+    refused = dora.act(kind, rows=[*rows, rows[0] | {"lots": "9"}])
+    assert (refused.status_code, refused.json()["code"]) == (422, "ROW_TWICE")
+    assert refused.json()["field"] == f"rows.{len(rows)}"
+    with in_tenant("acorn"):
+        assert not DeskAction.objects.exists()
+    assert floor == []
+
+
 def test_an_override_is_asked_by_one_and_granted_by_another(dora: Dealer, floor: list[Envelope]) -> None:
     """P-26."""
     action = dora.act("ask-override", **BODIES["ask-override"]).json()["action"]
@@ -161,3 +180,41 @@ def test_an_override_is_asked_by_one_and_granted_by_another(dora: Dealer, floor:
     assert (granted.requested_by, granted.authorised_by, granted.codes) == ("dora", "rick", {"P-07", "P-08"})
     assert rick.act("grant-override", action_id=action + 77).json()["code"] == "NOT_ASKED"
     assert dora.act("ask-override", order_id="O1", codes=["P-01"]).json()["code"] == "NOT_OVERRIDABLE"
+
+
+def test_an_override_that_nobody_heard_is_not_told_again_when_the_market_has_moved_on(
+    dora: Dealer, redis_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P-26."""
+    action = dora.act("ask-override", **BODIES["ask-override"]).json()["action"]
+    monkeypatch.setattr(acting, "ANSWER_WAIT_S", 0.01)
+    wish = Wish(
+        tenant="acorn",
+        by="rick",
+        kind="grant-override",
+        key="k",
+        reason="as asked",
+        body={"action_id": action},
+        now=timezone.now(),
+    )
+    later = msgspec.structs.replace(wish, now=wish.now + timedelta(seconds=acting.FRESH_S_MAX + 1))
+    with in_tenant("acorn"):
+        first = services.grant_override(wish=wish, action_id=action)
+        again = services.grant_override(wish=later, action_id=action)
+        records.write(records.credited(), command_id=str(DeskAction.objects.get(pk=first.action).command_id))
+        known = services.grant_override(wish=later, action_id=action)
+    assert (again.action, known.action) == (first.action, first.action)
+    assert (again.state, again.text, again.repeated) == ("unheard", "Too late to tell it.", True)
+    assert known.text == "", "what is in the log is asked for, however late"
+
+
+@pytest.mark.parametrize(("kind", "minutes"), [("ask-override", 26), ("ask-settlement", 1)])
+def test_only_what_was_asked_of_late_and_for_this_is_granted(
+    dora: Dealer, floor: list[Envelope], kind: str, minutes: int
+) -> None:
+    """P-26."""
+    action = dora.act(kind, **BODIES[kind]).json()["action"]
+    now = timezone.now() + timedelta(minutes=minutes)
+    wish = Wish(tenant="acorn", by="rick", kind="grant-override", key="k", reason="as asked", body={}, now=now)
+    with in_tenant("acorn"), pytest.raises(services.UnableToAct, match="Nobody asked"):
+        services.grant_override(wish=wish, action_id=action)
