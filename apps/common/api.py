@@ -10,6 +10,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import TimeoutError as RedisSilent
 from rest_framework import exceptions, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,6 +23,8 @@ log = structlog.get_logger("piggy.api")
 
 DATABASE_AWAY = (OperationalError, InterfaceError)
 AWAY, AWAY_RETRY_S = "The database does not answer.", 1
+# What the desk shows is kept there; nothing that was acknowledged is (F-03).
+SCREENS_AWAY, NO_SCREENS = (RedisAway, RedisSilent), "What the desk last showed cannot be fetched."
 # What PostgreSQL cannot hold or compare, wherever it came in: a zero byte in an address or a cookie, a number past all.
 UNUSABLE, NOT_KEPT = "unusable", "A value in this request cannot be looked for or kept."
 # What a page says of a code, in a title and a sentence: what happened, and what to do.
@@ -35,6 +39,7 @@ PAGES = {
         "Not reachable for a moment",
         "The database does not answer. Nothing was saved; try again in a moment.",
     ),
+    "desk_away": ("Not reachable for a moment", f"{NO_SCREENS} Try again in a moment."),
     "internal": (
         "Something failed here",
         "It is logged under the number below; what you sent may not have been saved.",
@@ -147,12 +152,14 @@ def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: says nothing but the id to look for in the logs; a lost database is 503, ask again."""
+    """Django's handler500: says nothing but the id to look for in the logs; a lost database or Redis is 503."""
     error = sys.exc_info()[1]
     if isinstance(error, DataError):
         return _plain(request, code=UNUSABLE, message=NOT_KEPT, status=400)
     if isinstance(error, DATABASE_AWAY):
         return _plain(request, code="unavailable", message=AWAY, status=503, retry_after_s=AWAY_RETRY_S)
+    if isinstance(error, SCREENS_AWAY):
+        return _plain(request, code="desk_away", message=NO_SCREENS, status=503, retry_after_s=AWAY_RETRY_S)
     return _plain(request, code="internal", message="Something failed here; it is logged.", status=500)
 
 

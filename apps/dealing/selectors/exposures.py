@@ -110,8 +110,14 @@ def _by_owner(what: str, marks: Marks) -> list[Row]:
         parts = {"long": long, "short": short, "client": long - short, "a": a_net, "b": b_net, "cross": cross}
         for name, lots in parts.items():
             owner[name] = owner.get(name, ZERO) + lots * worth
-    limits = risk.account_exposure_limits() if what == "account" else {}
+    limits = _account_limits(marks) if what == "account" else {}
     return [_owner_row(key, parts, unpriced.get(key, set()), limits.get(key)) for key, parts in owners.items()]
+
+
+def _account_limits(marks: Marks) -> dict[str, Decimal]:
+    """Return what each account may have open, in USD; those whose currency nobody quotes are left out."""
+    found = risk.account_exposure_limits().items()
+    return {name: limit * rate for name, (limit, own) in found if (rate := marks.rate(own)) is not None}
 
 
 def _owner_row(key: str, parts: dict[str, Decimal], unpriced: Iterable[str], limit: Decimal | None) -> Row:

@@ -82,12 +82,12 @@ def margin_called_count() -> int:
     return AccountMargin.objects.filter(margin_called=True).count()
 
 
-def account_exposure_limits() -> dict[str, Decimal]:
-    """Return the largest exposure (P-19) that each account may have, in its currency."""
+def account_exposure_limits() -> dict[str, tuple[Decimal, str]]:
+    """Return the largest exposure (P-19) that each account may have, and the account's currency, which it is in."""
     own = {limits.group_id: limits.exposure_account_max for limits in GroupLimits.objects.all()}
     house = HOUSE_LIMITS.exposure_account_max
-    found = accounts.all_accounts().values_list("account_id", "group_id")
-    return {account_id: limit for account_id, group_id in found if (limit := own.get(group_id, house)) is not None}
+    found = accounts.all_accounts().values_list("account_id", "currency", "group_id")
+    return {name: (limit, currency) for name, currency, of in found if (limit := own.get(of, house)) is not None}
 
 
 def margin_events_of(*, account_id: str) -> QuerySet[MarginCall]:

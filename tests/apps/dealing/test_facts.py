@@ -13,10 +13,14 @@ from typing import Any
 
 import msgspec
 import pytest
+import redis
 
+from apps.accounts.models import Account, Group
 from apps.dealing.api.actions import ACTIONS
+from apps.dealing.selectors import seats
 from apps.dealing.urls import urlpatterns
 from apps.instruments import services as instruments
+from apps.risk.models import GroupLimits
 from apps.tenants.services import in_tenant
 from piggy import projector
 from piggy.messaging import streams
@@ -82,6 +86,40 @@ def test_positions_are_summed_by_who_owns_them_at_the_live_mid(dora: Dealer, wha
     assert (row["key"], Decimal(row["long"]), row["positions"]) == (key, worth, 1)
     assert Decimal(row["a"]) + Decimal(row["b"]) + Decimal(row["cross"]) == worth
     assert (row["limit_percent"] is not None) == (what == "account")
+
+
+def test_an_account_in_another_currency_uses_its_limit_up_by_what_both_are_worth(
+    dora: Dealer, redis_server: Any
+) -> None:
+    """P-19: the limit is in the account's currency, what it holds is shown in USD."""
+    with in_tenant("acorn"):
+        GroupLimits.objects.create(group=Group.objects.get(), exposure_account_max=Decimal(200_000))
+        Account.objects.update(currency="EUR")
+    (row,) = rows(dora, "exposure-account")
+    assert (row["gross"], row["limit"], row["limit_percent"]) == ("110010.00", "220020.00", "50.0")
+    told(redis_server, "quotes", {"EURUSD": QUOTE})
+    with in_tenant("acorn"):
+        Account.objects.update(currency="CHF")
+    (row,) = rows(dora, "exposure-account")
+    assert (row["limit"], row["limit_percent"]) == (None, None), "nobody says what a franc is worth"
+
+
+@pytest.mark.parametrize("address", ["snapshot/quotes", "facts/books", "facts/exposure-currency", "reports/venues.csv"])
+def test_f_03_while_redis_is_away_the_desk_says_so_and_when_to_ask_again(
+    dora: Dealer, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """F-03."""
+    monkeypatch.setattr(seats, "_redis", redis.Redis(port=1, socket_connect_timeout=1))
+    dora.http.raise_request_exception = False
+    answer = dora.http.get(f"/desk/{address}")
+    assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "desk_away", "1")
+
+
+def test_what_nobody_quotes_is_named_and_counted_nowhere(dora: Dealer, redis_server: Any) -> None:
+    told(redis_server, "quotes", {})
+    (row,) = rows(dora, "exposure-account")
+    assert (row["unpriced"], row["positions"], row["gross"]) == (["EURUSD"], 1, "0.00")
+    assert {each["kind"] for each in rows(dora, "books")} == {"today"}, "no open profit without a price"
 
 
 def test_each_book_says_what_it_earned_and_from_what(dora: Dealer) -> None:
