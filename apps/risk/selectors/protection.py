@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from django.db.models import Max, QuerySet
+from django.db.models import F, Max, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
@@ -138,9 +138,10 @@ def warning_context(request: HttpRequest) -> dict[str, Any]:
 
 
 def notices_of(*, user: Any) -> QuerySet[DepreciationNotice]:
-    """Return the notices of the user's own accounts, the newest first."""
+    """Return notices of the user's own accounts, those that were told to nobody before all others."""
     mine = list(accounts.accounts_of(user=user).values_list("account_id", flat=True))
-    return DepreciationNotice.objects.filter(account_id__in=mine).order_by("-id")[:NOTICES_SHOWN]
+    untold_first = F("told_at").desc(nulls_first=True)
+    return DepreciationNotice.objects.filter(account_id__in=mine).order_by(untold_first, "-id")[:NOTICES_SHOWN]
 
 
 def untold_notices() -> QuerySet[DepreciationNotice]:

@@ -35,8 +35,11 @@ def measure_losses(*, tenant: str, at: datetime) -> LossShare | None:
 
 
 def fetch_notices(*, user: Any, at: datetime) -> list[DepreciationNotice]:
-    """Return the notices of the user's accounts, and remember of those that are new that he has them now."""
-    rows = list(selectors.notices_of(user=user))
+    """Return notices of the user's accounts, the newest first, and remember of those that are new that he has them now.
+
+    What is too much for one answer is in the next.
+    """
+    rows = sorted(selectors.notices_of(user=user), key=lambda row: -row.pk)
     fresh = [row.pk for row in rows if row.told_at is None]
     DepreciationNotice.objects.filter(pk__in=fresh, told_at=None).update(told_at=at, told_by=BY_CLIENT)
     return rows

@@ -136,6 +136,21 @@ def test_a_client_fetches_his_notices_and_whoever_did_not_waits_in_a_queue(alice
         assert services.tell_otherwise(notices=[row.pk], by="carl", at=NOON) == 0, "he was told already"
 
 
+def test_more_notices_than_one_answer_holds_come_with_the_next(alice: Any) -> None:
+    """G-21: nobody is left untold of the oldest."""
+    worth = {"initial": 100, "value": 90, "currency": "USD", "price": 1}
+    DepreciationNotice.objects.bulk_create(
+        DepreciationNotice(
+            account_id="A1", position_id=f"P{number}", symbol="EURUSD", opened_at=NOON, percent=10, at=NOON, **worth
+        )
+        for number in range(selectors.protection.NOTICES_SHOWN + 1)
+    )
+    first, second = ([row.position_id for row in services.fetch_notices(user=alice, at=NOON)] for _ in range(2))
+    assert (first[0], first[-1], len(first)) == ("P200", "P1", 200)
+    assert (second[-1], len(second)) == ("P0", 200)
+    assert not DepreciationNotice.objects.filter(told_at=None).exists()
+
+
 def test_compliance_notes_that_a_client_was_told_by_telephone(alice: Any, quote: Any) -> None:
     quote("0.76")
     noted()
