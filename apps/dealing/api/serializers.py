@@ -150,6 +150,8 @@ class AmendIn(CancelIn):
         values = {name: value for name, value in attrs.items() if value is not None}
         for name in ("take_profit", "stop_loss"):
             if values.pop(f"no_{name}"):
+                if name in values:
+                    raise serializers.ValidationError({f"no_{name}": "Give an exit, or take it off, not both."})
                 values[name] = None
         if force := values.pop("time_in_force", ""):
             values["time_in_force"] = TimeInForce(force)

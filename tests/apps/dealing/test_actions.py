@@ -233,6 +233,7 @@ def test_a_halt_reaches_the_engine_also_when_it_is_away_and_an_order_does_not(
         ("widen-spread", {"group": "nobody"}, "TARGET_UNKNOWN"),
         ("widen-spread", {"bid_points": 1_000, "ask_points": -1_000}, "VALUE_UNUSABLE"),
         ("change-limits", {"changes": {"version": "3"}}, "LIMIT_UNKNOWN"),
+        ("change-limits", {"group": "nobody"}, "TARGET_UNKNOWN"),
         ("approve-change", {"change_id": 99}, "CHANGE_UNKNOWN"),
         ("end-change", {"change_id": 99}, "CHANGE_UNKNOWN"),
     ],
@@ -262,6 +263,8 @@ def test_a_body_that_says_too_little_or_too_much_is_400(dora: Dealer, change: di
         ("cover", {"quantity": "1_0"}, "quantity"),
         ("cover", {"quantity": "1e1"}, "quantity"),
         ("cover", {"quantity": True}, "quantity"),
+        ("amend-order", {"take_profit": "1.2", "no_take_profit": True}, "no_take_profit"),
+        ("amend-order", {"stop_loss": "1.0", "no_stop_loss": True}, "no_stop_loss"),
         ("approve-change", {"change_id": 2**63}, "change_id"),
         ("bust-window", {"since": "2030-01-01T00:00:00"}, "since"),
     ],
@@ -282,6 +285,23 @@ def test_a_kill_is_told_once_its_target_was_typed(dora: Dealer, floor: list[Enve
         ("symbol", True),
         ("tenant", False),
     ]
+
+
+def test_f_33_nobody_at_the_desk_reopens_what_the_platform_suspended(
+    dora: Dealer, floor: list[Envelope], owner_sql: Any
+) -> None:
+    """F-33: stopping more, and a part of it, stays theirs."""
+    suspend = "update public.tenants_tenant set suspended_at = {} where schema_name = 'acorn'"
+    owner_sql(suspend.format("now()"))
+    try:
+        for scope in ("firm", "tenant"):
+            refused = dora.act("set-trading-state", scope=scope, state="active")
+            assert (refused.status_code, refused.json()["code"]) == (422, "SUSPENDED")
+            assert dora.act("set-trading-state", scope=scope, state="halted").status_code == 200
+        assert dora.act("set-trading-state", scope="symbol", key="EURUSD", state="active").status_code == 200
+    finally:
+        owner_sql(suspend.format("null"))
+    assert dora.act("set-trading-state", scope="firm", state="active").status_code == 200
 
 
 def test_what_the_engine_refuses_is_shown_with_its_reason(acorn: Any, redis_server: Any, owner_sql: Any) -> None:
