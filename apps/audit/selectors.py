@@ -98,13 +98,14 @@ def events_at(*, tenant: str, seqs: Iterable[int]) -> dict[int, AnyEvent]:
     return found
 
 
-def as_of(*, tenant: str, seq: int) -> Iterator[Row]:
+def as_of(*, tenant: str, seq: int, after: int = 0, until: int = NO_END) -> Iterator[Row]:
     """Yield what was true when the log ended at `seq`: its events without those that others up to `seq` supersede.
 
-    The log only grows, so the same question has the same answer for ever. Raises UnableToRead.
+    Of these those after `after` to `until`. The log only grows, so the same question has the same answer for ever.
+    Raises UnableToRead.
     """
     superseded = {row.recorded.event.supersedes for row in events(tenant=tenant, until=seq)}
-    for row in events(tenant=tenant, until=seq):
+    for row in events(tenant=tenant, after=after, until=min(seq, until)):
         if row.recorded.seq not in superseded:
             yield row
 

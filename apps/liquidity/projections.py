@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.common import bulk
 from apps.liquidity.models import RouteQuote
+from apps.trading import selectors as trading
 from piggy.core import events as ev
 from piggy.core.events import Recorded, RoutingDecision, VenueConsidered
 from piggy.core.orders import Side
@@ -67,6 +68,10 @@ def _sides(batch: Sequence[Recorded]) -> dict[str, tuple[str, Side]]:
     anew = {each.event.order_id for each in batch if isinstance(each.event, ev.OrderRerouted)} - found.keys()
     for row in RouteQuote.objects.filter(order_id__in=anew).distinct("order_id") if anew else ():
         found[row.order_id] = (row.symbol, Side.BUY if row.sign > 0 else Side.SELL)
+    # No venue was asked for one that rested here first: of it these rows tell nothing yet.
+    rested = anew - found.keys()
+    for order_id, (symbol, side) in trading.sides_of(order_ids=rested).items() if rested else ():
+        found[order_id] = (symbol, Side(side))
     return found
 
 

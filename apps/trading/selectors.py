@@ -84,6 +84,12 @@ def decided(*, seq: int, routed_seq: int) -> Decided:
     )
 
 
+def sides_of(*, order_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return symbol and side of each order that there is, as the tables have it."""
+    rows = Order.objects.filter(order_id__any_of=list(order_ids)).values_list("order_id", "symbol", "side")
+    return {order_id: (symbol, side) for order_id, symbol, side in rows}
+
+
 def with_terms(*, lines: Sequence[Order]) -> Sequence[Order]:
     """Return orders with the `terms` that their first events hold. Raises UnableToRead.
 

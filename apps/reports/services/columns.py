@@ -1,12 +1,14 @@
 """The columns of the exported log: what every event has, the numbers that some have, and the payload as it was hashed.
 
-Lots and prices are decimal128(28, 10), money and rates decimal128(38, 18): a number that does not fit exactly is
-refused, never rounded. A column that an event has no field for is null.
+Lots and prices are decimal128(28, 10), money and rates decimal128(38, 18). An LP may quote and deal in finer steps: of
+such a number the column has what people's tables have of it, rounded half to even, and the payload all of it. One that
+is too large is refused. A column that an event has no field for is null.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DecimalException
 from functools import cache
 from typing import Any
 
@@ -72,8 +74,12 @@ FIELDS: tuple[tuple[str, str], ...] = (
 FIRST: tuple[tuple[str, str], ...] = (("first_venue", TEXT), ("first_price", LOTS))
 
 
+# Digits enough for any number that an event may hold before it is seen whether its column takes it.
+WIDE = Context(prec=100, rounding=ROUND_HALF_EVEN)
+
+
 class UnableToTabulate(Exception):
-    """An event holds a number or a text that its column cannot take exactly; the message names event and column."""
+    """An event holds a number or a text that its column cannot take; the message names event and column."""
 
 
 @cache
@@ -146,9 +152,22 @@ def _array(name: str, kind: Any, values: list[Any], rows: Sequence[Row]) -> Any:
     import pyarrow as pa
 
     try:
-        return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError) as error:
+        return _made(kind, values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError, DecimalException) as error:
         raise UnableToTabulate(f"event {_culprit(kind, values, rows)}, {name}: {error}") from error
+
+
+def _made(kind: Any, values: list[Any]) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, kind)
+    except pa.ArrowInvalid:
+        if not pa.types.is_decimal(kind):
+            raise
+    # Seldom: most LPs deal in fewer digits than a column has.
+    step = Decimal(1).scaleb(-kind.scale)
+    return pa.array([None if value is None else value.quantize(step, context=WIDE) for value in values], kind)
 
 
 def _culprit(kind: Any, values: list[Any], rows: Sequence[Row]) -> int:
@@ -157,7 +176,7 @@ def _culprit(kind: Any, values: list[Any], rows: Sequence[Row]) -> int:
 
     for row, value in zip(rows, values, strict=True):
         try:
-            pa.array([value], kind)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError):
+            _made(kind, [value])
+        except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, OverflowError, DecimalException):
             return row.recorded.seq
     return rows[0].recorded.seq

@@ -37,6 +37,9 @@ def bust(rows: Rows, event: OrderFillBusted, recorded: Recorded) -> None:
     row, after = _position(rows, event, recorded), event.position
     if row is not None:
         _hold(rows, row, after, event, recorded, opened_at_us=after.opened_at_us if after else 0)
+        if after is not None and after.opened_at_us:
+            # Without the fill that opened it, it has been held since a later one.
+            row.opened_at = after.opened_at_us  # type: ignore[assignment]
 
 
 def bind(rows: Rows, event: ev.SymbolMarginChanged, recorded: Recorded) -> None:

@@ -289,6 +289,19 @@ def test_inv_23_what_was_true_stays_the_answer_after_a_late_correction(book: Boo
     assert [row.recorded.seq for row in selectors.as_of(tenant="acorn", seq=4)] == [1, 2, 4]
 
 
+def test_a_part_of_what_was_true_is_that_part_alone(book: Book, capsys: Any) -> None:
+    """INV-23: what was superseded from beyond the part is not in it, and nothing of the part is left out."""
+    book.write(*(records.credited(str(amount)) for amount in (10, 20, 30, 40)))
+    book.write(msgspec.structs.replace(records.credited("25"), supersedes=2))
+    for asked, seqs in (
+        (("--as-of", "5", "--after", "1", "--until", "4"), [3, 4]),
+        (("--as-of", "4", "--after", "1"), [2, 3, 4]),
+        (("--as-of", "3", "--until", "9"), [1, 2, 3]),
+    ):
+        call_command("log", "export", "--tenant", "acorn", *asked)
+        assert [json.loads(line)["seq"] for line in capsys.readouterr().out.splitlines()] == seqs, asked
+
+
 def test_inv_23_a_bust_leaves_the_client_what_the_desk_says_and_earlier_answers_as_they_were(book: Book) -> None:
     floor = Floor(commission_per_lot=Decimal(7))
     for side, price in ((Side.BUY, "1.10010"), (Side.SELL, "1.10500")):

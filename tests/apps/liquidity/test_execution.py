@@ -16,6 +16,7 @@ from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import BookMode, Venue
 from piggy.core.orders import Side
+from piggy.core.verdicts import packed
 from piggy.messaging import codec, streams
 from tests.apps import records
 from tests.apps.trading.test_admin import staff
@@ -195,6 +196,36 @@ def test_fills_count_once_in_the_latest_offer_whatever_the_batches(desk: Any) ->
     assert from_the_start(rows_max=4_000) == once, "told again it changes nothing"
     RouteQuote.objects.all().delete()
     assert from_the_start(rows_max=1) == once
+
+
+def test_what_venues_offered_for_an_order_that_rested_first_is_told_whatever_the_batches(desk: Any) -> None:
+    """INV-09: event by event it is what all at once makes, and making all anew changes nothing."""
+    from apps.liquidity.models import RouteQuote
+    from piggy import projector
+
+    def offers(*, rows_max: int) -> list[Any]:
+        with connection.cursor() as cursor:
+            cursor.execute("update projection_cursor set seq = 0")
+        RouteQuote.objects.all().delete()
+        while projector.catch_up(tenant="acorn", rows_max=rows_max):
+            pass
+        return list(RouteQuote.objects.order_by("seq", "venue").values_list("seq", "venue", "order_id", "symbol"))
+
+    asked = next(each for each in records_of_a_reroute() if isinstance(each, ev.OrderAccepted))
+    records.write(*records_of_a_reroute())
+    once = offers(rows_max=4_000)
+    assert {(order_id, symbol) for _, _, order_id, symbol in once} == {(asked.order_id, asked.terms.symbol)}
+    assert offers(rows_max=1) == once
+
+
+def records_of_a_reroute() -> list[ev.AnyEvent]:
+    """An order that no venue was asked for as it came, and then one was."""
+    accepted = records.accepted("O1")
+    best = ev.VenueConsidered("LP1", Decimal("1.1001"), Decimal(5), None, Decimal(0), 0, rank=1)
+    to_venue = msgspec.structs.replace(
+        accepted.routing, a_quantity=Decimal(1), b_quantity=Decimal(0), venues=packed(considered=[best])
+    )
+    return [accepted, ev.OrderRerouted(order_id="O1", routing=to_venue)]
 
 
 def test_a_canary_in_a_reject_storm_or_dearer_than_the_others_goes_back_to_shadow(desk: Any) -> None:

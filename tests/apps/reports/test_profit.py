@@ -9,18 +9,21 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from pyarrow import parquet
 
 from apps.reports import selectors
 from apps.reports.selectors.files import LATER, folder_of
+from apps.reports.services.columns import UnableToTabulate, table
 from apps.reports.services.exporting import write
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.correction_events import OrderFillBusted
 from piggy.core.money import ZERO, round_money
-from piggy.core.orders import Side
+from piggy.core.orders import OrderTerms, Side
 from piggy.core.profiles import MarkupBand, PriceProfile, PriceSchedule, WeekWindow
 from piggy.core.rollover import business_date
 from tests.apps.reports.trading_days import Days, rows
@@ -146,6 +149,38 @@ def test_what_is_open_is_valued_with_the_markup_of_that_time_of_the_day() -> Non
             (found,) = selectors.profits(log=log, tenant="acorn", since=day, until=day)
     # Bought a point over a spread of 12, sold a point under it.
     assert found.floating == end.floating["b1", "EURUSD"] == Decimal(-14)
+
+
+def test_what_an_lp_deals_in_finer_steps_than_a_column_has_keeps_nothing_from_being_exported() -> None:
+    """INV-22: quotes of 12 digits behind the point, a fill of 11; figures to the cent, and the payload has all."""
+    floor = Days()
+    floor.now_us += 2_000_000
+    for venue in ("LP1", "LP2", "LP3"):
+        floor.quote(venue, "1.100001234567", "1.100021234567", "2", "EURUSD")
+    floor.do(cmd.PlaceOrder(terms=OrderTerms(account_id="a1", symbol="EURUSD", side=Side.BUY, quantity=Decimal(1))))
+    for leg in floor.children():
+        floor.fill(leg, "1.10000000005")
+    floor.note()
+    day, end = max(floor.ends.items())
+    with tempfile.TemporaryDirectory() as folder:
+        exported(floor, Path(folder))
+        with selectors.opened(folder=Path(folder), tenant="acorn") as log:
+            (found,) = selectors.profits(log=log, tenant="acorn", since=day, until=day, closing={day: end.marks})
+            ((price, payload),) = log.rows("SELECT price, payload FROM log WHERE type = 'ChildOrderFilled'")
+    assert found.lots == 1 and abs((found.floating or ZERO) - end.floating["a1", "EURUSD"]) < Decimal("0.01")
+    assert price == Decimal("1.1000000000") and b"1.10000000005" in payload
+
+
+@pytest.mark.parametrize("price", ["1E+19", "Infinity"])
+def test_a_number_that_no_column_holds_is_refused_by_its_event(price: str) -> None:
+    floor = Days()
+    floor.deal("b1", "EURUSD", Side.BUY, 100)
+    made = rows(floor)
+    at = next(each for each, row in enumerate(made) if row.type == "OrderFilled")
+    event = structs.replace(made[at].recorded.event, price=Decimal(price))
+    made[at] = structs.replace(made[at], recorded=structs.replace(made[at].recorded, event=event))
+    with pytest.raises(UnableToTabulate, match=f"event {at + 1}, price: "):
+        table(rows=made)
 
 
 def must_agree(floor: Days) -> None:

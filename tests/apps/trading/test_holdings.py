@@ -18,6 +18,8 @@ from piggy import projector
 from piggy.core import events as ev
 from piggy.core.orders import Side
 from tests.apps import records
+from tests.core.floor import Floor
+from tests.core.test_busting import bust, on_record
 
 
 @pytest.fixture
@@ -53,6 +55,21 @@ def test_a_position_that_turned_to_the_other_side_was_opened_then(books: Any) ->
     records.write(records.accepted("O3", quantity="3", side=Side.SELL), sold)
     projector.catch_up(tenant="acorn")
     assert (Position.objects.get().quantity, Position.objects.get().opened_at) == (-1, moment(turned_us))
+
+
+def test_a_position_that_lost_the_fill_that_opened_it_is_held_since_the_next(books: Any) -> None:
+    """INV-23: a bust names what is left, and since when the desk has it."""
+    floor = Floor()
+    floor.place("b1", Side.BUY, "1")
+    floor.now_us += 1_000_000
+    floor.place("b1", Side.BUY, "2")
+    bust(floor, on_record(floor)[0])
+    (own,) = floor.desk.state.positions.values()
+    records.client(name="b1", account_id="b1")
+    records.write(*(each.event for each in floor.log))
+    projector.catch_up(tenant="acorn")
+    held = Position.objects.get()
+    assert (held.quantity, held.opened_at) == (2, moment(own.opened_at_us)) and own.opened_at_us == floor.now_us
 
 
 def test_what_a_venue_opens_for_the_house_is_shown_as_the_houses(books: Any) -> None:

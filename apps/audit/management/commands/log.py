@@ -213,10 +213,11 @@ def _told_lost(gone: witness.Seen) -> str:
 
 
 def _wanted(tenant: str, options: dict[str, Any]) -> Any:
+    asked = {"tenant": tenant, "after": options["after"], "until": options["until"]}
     if options["as_of"]:
-        found = selectors.as_of(tenant=tenant, seq=_seq(tenant, options["as_of"]))
+        found = selectors.as_of(seq=_seq(tenant, options["as_of"]), **asked)
     else:
-        found = selectors.events(tenant=tenant, after=options["after"], until=options["until"])
+        found = selectors.events(**asked)
     for row in found:
         event = row.recorded.event
         is_type = options["type"] in ("", row.type)
