@@ -128,3 +128,20 @@ def test_a_second_engine_waits_for_the_lease_of_the_first() -> None:
     assert "/warmz" in " ".join(second["healthcheck"]["test"])
     # Or `--wait` gives up on a new program that reads a long log from its first event.
     assert second["healthcheck"]["start_period"] == "30m"
+
+
+def test_f_27_no_old_projector_reads_beside_new_columns_or_after_a_new_engine() -> None:
+    """It would leave the columns of new orders empty for ever, or halt at an event of tomorrow."""
+    steps = [line.split("#")[0] for line in (DOCKER / "README.md").read_text().splitlines() if "/compose.yml " in line]
+    steps = [line.split("compose.yml ")[1].split() for line in steps]
+    wanted = [
+        ["stop", "projector"],
+        ["run", "--rm", "migrate"],
+        ["up", "-d", "--no-deps", "projector"],
+        ["up", "-d", "--no-deps", "--wait", "engine-standby"],
+        ["up", "-d", "--no-deps", "--wait", "engine"],
+    ]
+    first = steps.index(wanted[0])
+    assert steps[first : first + len(wanted)] == wanted
+    rest = steps[first + len(wanted)]
+    assert {*rest} >= {name for name in OURS if not name.startswith(("engine", "migrate", "projector"))}

@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 from django.db import connection
+from django.db.migrations import RunPython
 from msgspec import structs
 
 from apps.audit import selectors as audit
@@ -54,6 +55,17 @@ def terms_of(body: dict[str, Any]) -> OrderTerms:
     given = serializers.OrderIn(data=ORDER | body)
     given.is_valid(raise_exception=True)
     return given.terms()
+
+
+def amended(order_id: str, *, terms: OrderTerms | None) -> OrderAmended:
+    return OrderAmended(
+        order_id=order_id,
+        quantity=Decimal("0.05"),
+        limit_price=None,
+        stop_price=None,
+        keeps_priority=False,
+        terms=terms,
+    )
 
 
 def taken(order_id: str, *, source: str = "api", **body: Any) -> OrderAccepted:
@@ -114,7 +126,8 @@ def test_an_exit_says_which_order_and_position_it_protects(alice: Api) -> None:
 def test_orders_of_before_there_were_columns_are_given_what_the_log_holds(
     alice: Api, as_tenant: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    migration = import_module("apps.trading.migrations.0009_terms_that_change")
+    """Also where it runs anew over orders that were amended since, in the same page of the log and in a later one."""
+    migration = import_module("apps.trading.migrations.0010_terms_of_before")
     monkeypatch.setattr(migration, "AT_ONCE", 2)
     names = ("expires_at", "trailing_distance", "take_profit", "stop_loss")
     with as_tenant("acorn"):
@@ -123,6 +136,10 @@ def test_orders_of_before_there_were_columns_are_given_what_the_log_holds(
             asked = structs.replace(absurd, take_profit=price, stop_loss=-price)
             verdict = records.accepted().verdict
             records.write(OrderDenied(order_id=order_id, terms=asked, source="api", verdict=verdict))
+        bare = terms_of(STRANGE)
+        kept = structs.replace(bare, stop_loss=Decimal("1.01"))
+        for order_id, terms in (("O1", kept), ("O4", None), ("O5", kept), ("O5", bare), ("O5", kept), ("O1", bare)):
+            records.write(amended(order_id, terms=terms))
         projector.catch_up(tenant="acorn")
         found = Order.objects.order_by("order_id").values_list("order_id", *names)
         wanted = list(found)
@@ -132,6 +149,13 @@ def test_orders_of_before_there_were_columns_are_given_what_the_log_holds(
         assert list(found.all()) == wanted
 
 
+def test_no_page_of_the_log_is_held_together_with_another() -> None:
+    """One transaction over a long log would keep the projector, and who sees its orders, waiting for minutes."""
+    migration = import_module("apps.trading.migrations.0010_terms_of_before")
+    assert not migration.Migration.atomic
+    assert [type(each) for each in migration.Migration.operations] == [RunPython], "or it would be done half"
+
+
 def test_whatever_an_amendment_changes_is_shown_from_the_row(alice: Api, as_tenant: Any) -> None:
     """The first event knows nothing of it: what an amendment may change is in a column of its own."""
     fields = serializers.OrderRowOut().fields
@@ -139,16 +163,8 @@ def test_whatever_an_amendment_changes_is_shown_from_the_row(alice: Api, as_tena
     assert len(changed) == 9 + 2, "the order and its account are named, too"
     assert not {name for name in changed if str(fields[name].source).startswith("terms.")}
     after = structs.replace(terms_of(STRANGE), stop_loss=Decimal("1.01"), limit_price=Decimal("1.3"))
-    amended = OrderAmended(
-        order_id="O5",
-        quantity=Decimal("0.05"),
-        limit_price=after.limit_price,
-        stop_price=None,
-        keeps_priority=False,
-        terms=after,
-    )
     with as_tenant("acorn"):
-        records.write(amended)
+        records.write(structs.replace(amended("O5", terms=after), limit_price=after.limit_price))
         projector.catch_up(tenant="acorn")
     shown = rows(alice)["O5"]
     assert (shown["quantity"], shown["limit_price"], shown["stop_loss"]) == ("0.05", "1.3", "1.01")
