@@ -3,14 +3,30 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
+from pathlib import Path
 
 LOCAL_COMMANDS = {"up", "down", "status", "doctor"}
 
 
+def go_on_in_the_environment() -> None:
+    """Become the Python of .venv, which `make` made, where this one has nothing of what is installed there.
+
+    What README and the venue tell to type begins with `python`, and nobody needs to know which one that must be.
+    """
+    if importlib.util.find_spec("django") is not None:
+        return
+    python = Path(__file__).resolve().parent / ".venv" / "bin" / "python"
+    if not python.exists() or Path(sys.prefix) == python.parents[1]:
+        raise SystemExit("manage.py: nothing is installed yet, or not all of it: `make run` sets everything up.")
+    os.execv(python, [str(python), *sys.argv])
+
+
 def main() -> None:
     """Run one command."""
+    go_on_in_the_environment()
     if len(sys.argv) > 1 and sys.argv[1] in LOCAL_COMMANDS:
         # These come before any setting: they make what the settings need.
         from piggy.local import commands

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -94,3 +95,17 @@ def test_what_is_not_configured_is_said_in_a_line(home: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("manage.py: PIGGY_CONTEXT_KEY must be set.")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_command_goes_on_in_the_environment_that_make_made_or_says_that_there_is_none(tmp_path: Path) -> None:
+    """What is told to type begins with `python`: for whoever typed `make run` alone, that of the machine."""
+    shutil.copy(Path(manage.__file__), tmp_path)
+    bare = [sys.executable, "-S", str(tmp_path / "manage.py"), "demo_code", "dealer@acorn"]
+    told = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 1 and "`make run`" in told.stderr and "Traceback" not in told.stderr
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    told = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [str(tmp_path / "manage.py"), "demo_code", "dealer@acorn"]
