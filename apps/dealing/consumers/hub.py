@@ -212,6 +212,10 @@ async def join(*, tenant: str, member: Member) -> tuple[Hub, Group]:
     return hub, group
 
 
+# Stops under way: nothing else keeps a task of asyncio's.
+_stops: set[asyncio.Task[None]] = set()
+
+
 async def leave(*, hub: Hub, member: Member) -> None:
     """Take a socket out; the last one stops the hub."""
     for group in hub.groups:
@@ -219,4 +223,8 @@ async def leave(*, hub: Hub, member: Member) -> None:
     hubs = _hubs.get(asyncio.get_running_loop(), {})
     if not hub.members and hubs.get(hub.tenant) is hub:
         del hubs[hub.tenant]
-        await hub.stop()
+        # Of its own: a task of the hub's that hangs up would wait for its own end, and to cancel it never came to one.
+        stop = asyncio.create_task(hub.stop())
+        _stops.add(stop)
+        stop.add_done_callback(_stops.discard)
+        await asyncio.shield(stop)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+
+import pytest
 
 from apps.dealing.consumers import hub as hubs
 from apps.dealing.consumers.socket import DeskConsumer
@@ -24,3 +27,46 @@ async def test_who_is_gone_already_leaves_the_others_their_lines(monkeypatch: An
     monkeypatch.setattr(consumer, "close", close)
     await consumer.hang_up(hubs.CODE_SLOW)
     assert left == [("the hub", consumer)]
+
+
+@pytest.mark.parametrize("of_the_hub", [True, False])
+async def test_the_last_line_that_is_hung_up_ends_its_hub_whoever_does_it(
+    monkeypatch: pytest.MonkeyPatch, of_the_hub: bool
+) -> None:
+    """The hub's own look at its lines ends it as the last reader does: else its line to Redis stays, read by nobody."""
+    closed, asked = asyncio.Event(), asyncio.Event()
+
+    class Feed:
+        def __init__(self, **_: Any) -> None:
+            self.frames = self._frames
+
+        async def _frames(self) -> Any:
+            yield None
+            await asyncio.Event().wait()
+
+        async def snapshot(self, **_: Any) -> None:
+            return None
+
+        async def close(self) -> None:
+            closed.set()
+
+    async def nobody(tenant: str, keys: set[str]) -> set[str]:
+        asked.set()
+        return set()
+
+    async def close(code: int) -> None:
+        return None
+
+    monkeypatch.setattr(hubs, "DeskFeed", Feed)
+    monkeypatch.setattr(hubs, "seated_sessions", nobody)
+    monkeypatch.setattr(hubs, "RECHECK_S", 0.05 if of_the_hub else 60)
+    consumer = DeskConsumer()
+    consumer.tenant, consumer.writer, consumer.session_key = "acorn", None, "gone"
+    monkeypatch.setattr(consumer, "close", close)
+    consumer.hub, _ = await hubs.join(tenant="acorn", member=consumer)
+    tasks = consumer.hub._tasks
+    if not of_the_hub:
+        await consumer.hang_up(hubs.CODE_SLOW)
+    await asyncio.wait_for(closed.wait(), 5)
+    assert asked.is_set() is of_the_hub
+    assert all(task.done() for task in tasks)
