@@ -37,8 +37,8 @@ def read_logins() -> dict[tuple[str, str], Login]:
     return {(row[0], row[1]): Login(*row) for row in rows if len(row) == len(COLUMNS) and row[0] != COLUMNS[0]}
 
 
-def write_logins(*, logins: dict[tuple[str, str], Login], example: str) -> str:
-    """Write the file for our own account only (0600) and return its text."""
+def write_logins(*, logins: dict[tuple[str, str], Login], example: str) -> Path:
+    """Write the file for our own account only (0600) and return where it is."""
     widths = [max(len(row[at]) for row in (COLUMNS, *logins.values())) for at in range(len(COLUMNS))]
     lines = [
         "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip()
@@ -56,7 +56,7 @@ def write_logins(*, logins: dict[tuple[str, str], Login], example: str) -> str:
     with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
     half.replace(path)
-    return text
+    return path
 
 
 def staff(*, broker: Broker, known: dict[tuple[str, str], Login]) -> list[Login]:

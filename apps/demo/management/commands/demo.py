@@ -49,7 +49,8 @@ class Command(BaseCommand):
             token=first.token,
             account_id=catalogue.account_id(broker=broker, number=0),
         )
-        self.stdout.write(people.write_logins(logins=logins, example=example))
+        # Not what is in it: a start keeps what this prints in a log.
+        self.stdout.write(f"logins are in {people.write_logins(logins=logins, example=example)}")
 
     def _create(self, broker: catalogue.Broker) -> None:
         call_command(
