@@ -51,9 +51,11 @@ class LoginWithCode(OTPAuthenticationFormMixin, AuthenticationForm):
         return self.cleaned_data
 
     def _chosen_device(self, user: Any) -> Any:
-        """The form shows no list of devices: a person's authenticator is theirs to use."""
-        chosen = super()._chosen_device(user)
-        return chosen or TOTPDevice.objects.select_for_update().filter(user=user, confirmed=True).first()
+        """The form shows no list of devices: a person's authenticator is theirs to use, whatever else is named.
+
+        What looks a name up fails at one that is no device's, and takes an authenticator that is not confirmed.
+        """
+        return TOTPDevice.objects.select_for_update().filter(user=user, confirmed=True).first()
 
 
 def staff_only(request: HttpRequest) -> bool:

@@ -8,9 +8,12 @@ import pytest
 from django.contrib.auth.backends import ModelBackend
 from django.core.cache import cache
 from django.test import Client
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from redis.exceptions import ConnectionError as RedisAway
 
 from apps.common.throttles import Logins
+from apps.tenants.services import in_tenant
+from apps.users import services
 
 
 def test_past_so_many_logins_of_an_address_no_password_is_looked_at(
@@ -44,3 +47,28 @@ def test_past_so_many_logins_of_an_address_no_password_is_looked_at(
 
     monkeypatch.setattr(cache, "get", away)
     assert log_in("g"), "and nobody is kept out by a Redis that is away"
+
+
+@pytest.mark.parametrize(
+    "named", ["", "users.user/1", "sessions.session/1", "otp_totp.totpdevice/0", "a.b.c/1", "x", "OWN", "UNCONFIRMED"]
+)
+def test_the_code_is_that_of_ones_own_authenticator_whatever_device_is_named(
+    acorn: Any, redis_server: Any, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def verify(self: TOTPDevice, token: str) -> bool:
+        asked.append(self.pk)
+        return token == "123456"
+
+    monkeypatch.setattr(TOTPDevice, "verify_token", verify)
+    with in_tenant("acorn"):
+        user = services.create_staff(username="dealer", password="long enough for a test", role="dealer")
+        own = TOTPDevice.objects.get(user=user)
+        begun = TOTPDevice.objects.create(user=user, confirmed=False)
+    device = {"OWN": own.persistent_id, "UNCONFIRMED": begun.persistent_id}.get(named, named)
+    web = Client(headers={"host": "acorn.localhost"})
+    said = {"username": "dealer", "password": "long enough for a test", "otp_device": device}
+    assert web.post("/admin/login/", said | {"otp_token": "000000"}).status_code == 200
+    assert web.post("/admin/login/", said | {"otp_token": "123456"}).status_code == 302
+    assert asked == [own.pk, own.pk]
