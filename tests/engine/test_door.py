@@ -148,6 +148,16 @@ def test_who_asks_what_cannot_be_now_hears_so_at_once_and_never_why_something_fa
     assert (failed.status, b"secret" in failed.body) == (500, False)
 
 
+def test_the_log_of_a_failure_has_no_capability(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who reads logs could signal with it until the secret is changed."""
+    monkeypatch.setattr(edge._door, "signal", Mock(side_effect=ValueError("a fault of ours")))
+    headers = HOST | {"content-type": "application/json"}
+    assert ask(edge, Request("POST", "/hooks/tradingview/mean/0123abcd", headers, b"{}", "9.9.9.9")).status == 500
+    assert [record.path for record in caplog.records] == ["/hooks/tradingview/mean"]  # type: ignore[attr-defined]
+
+
 class Desks:
     """A loop that takes every signal and decides none."""
 
