@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from apps.trading.api import receipts, views
+from apps.trading.api import positions, receipts, views
 
 urlpatterns = [
     path("api/v1/orders", views.Orders.as_view()),
@@ -10,7 +10,8 @@ urlpatterns = [
     path("api/v1/orders/<str:order_id>", views.Order.as_view()),
     path("api/v1/orders/<str:order_id>/requote", views.Requote.as_view()),
     path("api/v1/orders/<str:order_id>/receipt", receipts.Receipt.as_view()),
+    path("api/v1/accounts/<str:account_id>/close-all", positions.CloseAll.as_view()),
     path("api/v1/fills", views.Fills.as_view()),
-    path("api/v1/positions", views.Positions.as_view()),
-    path("api/v1/positions/<str:position_id>", views.Position.as_view()),
+    path("api/v1/positions", positions.Positions.as_view()),
+    path("api/v1/positions/<str:position_id>", positions.Position.as_view()),
 ]

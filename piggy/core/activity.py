@@ -117,12 +117,7 @@ class Activity:
         `held` are the signed lots that it could close then. Of fingerprints the latest are kept, and all that came
         within `window_us` as far as there is room, however fast an account may send.
         """
-        second = self._second(at_us)
-        second.messages += 1
-        if second.came is None:
-            second.came = [at_us]
-        else:
-            second.came.append(at_us)
+        second = self.came(at_us=at_us)
         if notional:
             second.notional += notional
             if second.orders is None:
@@ -137,6 +132,16 @@ class Activity:
                 if at_us - self.latest[oldest][0] < window_us and len(self.latest) <= DUPLICATES_MAX:
                     break
                 del self.latest[oldest]
+
+    def came(self, *, at_us: int) -> Second:
+        """Count a message of any kind, and return the second that it came in."""
+        second = self._second(at_us)
+        second.messages += 1
+        if second.came is None:
+            second.came = [at_us]
+        else:
+            second.came.append(at_us)
+        return second
 
     def reject(self, *, at_us: int) -> None:
         """Count an order that the gate refused; a storm is over once it was quiet for half a minute."""

@@ -13,6 +13,7 @@ from piggy.core.events import Check, Recorded
 from piggy.core.limits import UNSET_LIMITS
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, TimeInForce
+from piggy.core.position_events import PositionsClosed
 from piggy.core.position_folding import bind, closable, work
 from piggy.core.state import Order, State, activity_of
 from piggy.core.stop_folding import file_stop
@@ -49,6 +50,16 @@ def _denied(state: State, event: ev.AmendmentDenied, recorded: Recorded) -> None
     count_message(state=state, terms=event.terms, recorded=recorded)
     if event.verdict.reasons:
         count_reject(state=state, account_id=event.account_id, reasons=event.verdict.reasons, recorded=recorded)
+
+
+def _positions_closed(state: State, event: PositionsClosed, recorded: Recorded) -> None:
+    """Count the request as the one message that it is, and as refused where nothing of it could be done."""
+    activity_of(state=state, account_id=event.account_id).came(at_us=recorded.recorded_at_us)
+    state.messages.message(at_us=recorded.recorded_at_us, who=event.account_id)
+    if event.reasons:
+        count_reject(state=state, account_id=event.account_id, reasons=event.reasons, recorded=recorded)
+    elif event.closes:
+        state.activity[event.account_id].accept()
 
 
 def part(*, groups: dict[K, set[str]], group: K, order_id: str) -> None:
@@ -114,4 +125,5 @@ def _reserve_anew(state: State, order: Order, before: Decimal, margin: Decimal |
 AMENDMENT_HANDLERS: dict[type, Callable[[State, Any, Recorded], None]] = {
     ev.OrderAmended: _amended,
     ev.AmendmentDenied: _denied,
+    PositionsClosed: _positions_closed,
 }

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from piggy.core.accounts import StopOutMode
-from piggy.core.events import Check, CommandRefused, OrderShadowed, RoutingDecision, Verdict
+from piggy.core.events import Check, CommandRefused, OrderShadowed, PositionsClosed, RoutingDecision, Verdict
 from piggy.core.orders import OrderState, OrderTerms
 
 # Refused by the engine and not by the desk, for want of room to write: nothing is recorded, and asked again it is new.
@@ -113,6 +113,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     conflict: bool = False
     what_if: WhatIf | None = None
     outlook: Outlook | None = None
+    closed: PositionsClosed | None = None
+
+
+# Events that are told to the asker as they are, and where in the answer.
+TOLD_AS: dict[type, str] = {CommandRefused: "refused", OrderShadowed: "shadow", PositionsClosed: "closed"}
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):

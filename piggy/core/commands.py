@@ -42,6 +42,9 @@ from piggy.core.leaving_commands import SkipNumbers as SkipNumbers
 from piggy.core.limits import Limits
 from piggy.core.margin import MarginSettings
 from piggy.core.orders import OrderTerms, Side, TimeInForce
+from piggy.core.position_commands import ClosePositions as ClosePositions
+from piggy.core.position_commands import PositionCommand
+from piggy.core.position_commands import SetExits as SetExits
 from piggy.core.profiles import PriceProfile
 from piggy.core.routing_rules import RoutingPolicy
 from piggy.core.stress import OptionModel
@@ -296,15 +299,6 @@ class AmendOrder(Command, frozen=True, kw_only=True):
     guaranteed_stop: bool | None = None
 
 
-class SetExits(Command, frozen=True, kw_only=True):
-    """Give all of an open position a take-profit or a stop-loss, another one, or none (None); what is unset stays."""
-
-    account_id: str
-    position_id: str
-    take_profit: Decimal | msgspec.UnsetType | None = msgspec.UNSET
-    stop_loss: Decimal | msgspec.UnsetType | None = msgspec.UNSET
-
-
 class ActOnPrices(Command, frozen=True, kw_only=True):
     """The engine's own: prices of `symbols` moved, so fill touched orders, call margin, stop out.
 
@@ -363,7 +357,7 @@ AnyCommand = (
     | AskOutlook
     | CancelOrder
     | AmendOrder
-    | SetExits
+    | PositionCommand
     | ActOnPrices
     | ActOnTime
     | ActOnExposure

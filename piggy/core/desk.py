@@ -20,7 +20,7 @@ from piggy.core import commands as cmd
 from piggy.core import corrections, covering, leaving, liquidation, overnight, sessions, touching
 from piggy.core import events as ev
 from piggy.core.activity import Windows
-from piggy.core.answers import Answer, Memory, WhatIf
+from piggy.core.answers import TOLD_AS, Answer, Memory, WhatIf
 from piggy.core.commands import AnyCommand
 from piggy.core.conversion import Conversion, Touch, currency_pairs
 from piggy.core.correction_events import OrderFillBusted
@@ -370,10 +370,10 @@ class Desk:
             if known.order_id in ("", order_id) and order_id in self.state.orders:
                 known.order_id = order_id
                 self._command_id, self._unsettled = recorded.command_id, known
-        elif isinstance(event, ev.CommandRefused):
-            known.answer = msgspec.structs.replace(known.answer, refused=event)
-        elif isinstance(event, ev.OrderShadowed):
-            known.answer = msgspec.structs.replace(known.answer, shadow=event)
+        elif (told_as := TOLD_AS.get(type(event))) is not None:
+            known.answer = msgspec.structs.replace(known.answer, **{told_as: event})
+            if told_as == "closed":  # It tells of all the orders, so no one of them is the answer.
+                known.order_id, self._unsettled = "", None
 
     def _settle(self) -> None:
         """Write down how the latest command left its order, before the next command can change it."""

@@ -75,6 +75,7 @@ from piggy.core.margin_events import NegativeBalanceWrittenOff as NegativeBalanc
 from piggy.core.margin_events import StoppedOut as StoppedOut
 from piggy.core.money import ZERO
 from piggy.core.orders import OrderTerms, Side
+from piggy.core.position_events import PositionsClosed as PositionsClosed
 from piggy.core.profiles import GuaranteedStops, PriceProfile
 from piggy.core.routing_rules import RoutingPolicy
 from piggy.core.verdicts import Check as Check
@@ -340,6 +341,7 @@ AnyEvent = (
     | AmendmentDenied
     | OrderTriggered
     | OrderCancelled
+    | PositionsClosed
     | ControlEvent
     | DealerEvent
     | HouseEvent

@@ -22,7 +22,7 @@ from piggy.core.leaving_folding import ID_OF, LEAVING_HANDLERS, follow
 from piggy.core.margining import bind_anew
 from piggy.core.money import ZERO
 from piggy.core.money_folding import MONEY_HANDLERS
-from piggy.core.orders import FORCED, OF_THE_DESK, OrderState, OrderType, Side
+from piggy.core.orders import CLOSE_ALL, NO_EXECUTIONS, NO_MESSAGES, OrderState, OrderType, Side
 from piggy.core.position_folding import bind, count_turnover, move_position, reserve, work
 from piggy.core.resting import RestingOrders
 from piggy.core.rollover import ONE_DAY, business_date
@@ -122,8 +122,9 @@ def _nothing(state: State, event: ev.Event, recorded: Recorded) -> None:
 
 def _denied(state: State, event: ev.OrderDenied, recorded: Recorded) -> None:
     state.order_count += 1
-    count_message(state=state, terms=event.terms, recorded=recorded)
-    count_reject(state=state, account_id=event.terms.account_id, reasons=event.verdict.reasons, recorded=recorded)
+    if event.source != CLOSE_ALL:
+        count_message(state=state, terms=event.terms, recorded=recorded)
+        count_reject(state=state, account_id=event.terms.account_id, reasons=event.verdict.reasons, recorded=recorded)
     state.orders[event.order_id] = Order(
         order_id=event.order_id,
         terms=event.terms,
@@ -143,7 +144,7 @@ def _accepted(state: State, event: ev.OrderAccepted, recorded: Recorded) -> None
     order = accepted_order(event=event, at_us=recorded.recorded_at_us, seq=recorded.seq)
     account_id = event.terms.account_id
     state.orders[order.order_id] = order
-    if event.source not in OF_THE_DESK:
+    if event.source not in NO_MESSAGES:
         count_message(state=state, terms=event.terms, recorded=recorded, notional=event.notional)
         state.activity[account_id].accept()
     state.overrides.pop(event.verdict.terms_hash, None)
@@ -209,7 +210,7 @@ def _filled(state: State, event: ev.OrderFilled, recorded: Recorded) -> None:
     result = event.realised - event.commission - event.premium
     state.balances[account_id] = state.balances.get(account_id, ZERO) + result
     activity, currency = activity_of(state=state, account_id=account_id), state.accounts[account_id].currency
-    if order.source in FORCED:
+    if order.source in NO_EXECUTIONS:
         activity.result(at_us=recorded.recorded_at_us, amount=result)
     else:
         activity.execution(at_us=recorded.recorded_at_us, result=result)

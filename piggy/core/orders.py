@@ -10,9 +10,12 @@ import msgspec
 # Sources of the desk's own orders: what settles an option, closes for a person, stops an account out, and the exits of
 # an entry. Nobody sent them, so they are nobody's messages (P-14). Exits that were asked for of a position are.
 EXPIRY, FLATTEN, STOP_OUT, BRACKET, EXITS = "expiry", "flatten", "stop_out", "bracket", "exits"
+# What closes an account's positions at its client's, or a dealer's, one request: only that is counted (closes.py).
+CLOSE_ALL = "close_all"
 OF_A_POSITION = frozenset({BRACKET, EXITS})
 FORCED = frozenset({EXPIRY, FLATTEN, STOP_OUT})
 OF_THE_DESK = FORCED | {BRACKET}
+NO_MESSAGES, NO_EXECUTIONS = OF_THE_DESK | {CLOSE_ALL}, FORCED | {CLOSE_ALL}
 
 
 TIME_MAX_US = 253_402_300_799_999_999  # The end of the year 9999.

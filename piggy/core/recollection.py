@@ -27,8 +27,9 @@ def recollected(
     if first.request_hash != request_hash:
         return Answer(command_id=first.command_id, conflict=True)
     refused = next((each.event for each in recorded if isinstance(each.event, ev.CommandRefused)), None)
-    if refused is not None:
-        return Answer(command_id=first.command_id, refused=refused, duplicate=True)
+    closed = next((each.event for each in recorded if isinstance(each.event, ev.PositionsClosed)), None)
+    if refused is not None or closed is not None:
+        return Answer(command_id=first.command_id, refused=refused, closed=closed, duplicate=True)
     order_id = shown(recorded=recorded, state=state)
     if not order_id:
         return Answer(command_id=first.command_id, duplicate=True)

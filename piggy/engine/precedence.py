@@ -27,4 +27,4 @@ URGENT = frozenset(
 
 # What a clock that nobody can trust keeps out (INV-20), a start that is not over, and a full disk (F-21); cancels and
 # closes by the desk itself stay.
-NEW_RISK = (cmd.PlaceOrder, cmd.AmendOrder, cmd.SetExits)
+NEW_RISK = (cmd.PlaceOrder, cmd.AmendOrder, cmd.SetExits, cmd.ClosePositions)

@@ -65,6 +65,17 @@ export const forms = ({ tenant, limits }) => ({
     confirm: (values) => `amend ${values.order_id}`,
     says: (values) => `Change ${values.order_id}: ${changesOf(values).join(", ") || "nothing given"}`,
   },
+  "close-all": {
+    title: "Close a client's positions",
+    note: "Each after its book, held to the client's limits; what may not be closed now stays and says so.",
+    fields: [
+      text("account_id", "Account", { list: "accounts" }), text("symbol", "Symbol (none: all)", { list: "symbols", optional: true }),
+      choice("which", "Which", [["all", "all of them"], ["profitable", "those that gain"], ["losing", "those that lose"]]),
+    ],
+    confirm: (values) => `close ${values.account_id}`,
+    typed: true,
+    says: (values) => `Close ${values.which === "all" ? "every position" : `every ${values.which} position`} of ${values.account_id}${values.symbol ? ` in ${values.symbol}` : ""}`,
+  },
   "score-account": {
     title: "Score an account's flow",
     note: "Basis points against the house that its fills are worth; routing rules may look at it.",

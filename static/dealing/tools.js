@@ -78,6 +78,7 @@ const TOOLS = {
   margin: [
     { title: "Reduce only", kind: "set-trading-state", needsRow: true, values: (row) => stop("account", row.account_id, "reducing") },
     { title: "Order", kind: "place-order", needsRow: true, values: (row) => ({ account_id: row.account_id, reduce_only: true }) },
+    { title: "Close all", kind: "close-all", needsRow: true, values: (row) => ({ account_id: row.account_id }) },
     { title: "Score", kind: "score-account", needsRow: true, values: (row) => ({ account_id: row.account_id }) },
     { title: "Unthrottle", kind: "release-throttle", needsRow: true, values: (row) => ({ account_id: row.account_id }) },
   ],

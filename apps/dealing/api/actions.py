@@ -65,6 +65,7 @@ ACTIONS: dict[str, Action] = {
     "settle-doubt": Action(serializers.SettleIn, services.settle_doubt),
     "release-throttle": Action(serializers.AccountIn, services.release_throttle),
     "amend-order": Action(serializers.AmendIn, services.amend_order),
+    "close-all": Action(serializers.CloseAllIn, services.close_all),
     "score-account": Action(serializers.ScoreIn, services.score_account),
 }
 assert ACTIONS.keys() == selectors.RIGHTS.keys(), "every action has a right that it needs"

@@ -18,6 +18,7 @@ from piggy.core.auctions import CALL_S_MAX, AuctionPhase
 from piggy.core.dealer_commands import DealAt, RejectReason
 from piggy.core.dealing import REQUOTE_MS_MAX, REQUOTE_MS_MIN
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce
+from piggy.core.position_commands import Which
 
 NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,10})?\Z", re.ASCII)
 BIGINT_MAX = 2**63 - 1
@@ -158,6 +159,19 @@ class AmendIn(CancelIn):
         if "expires_at" in values:
             values["expires_at_us"] = microseconds(values.pop("expires_at"))
         return values
+
+
+class CloseAllIn(Reasoned):
+    """`confirm` repeats the account as "close A1001"."""
+
+    account_id = serializers.CharField(max_length=40)
+    symbol = serializers.CharField(max_length=40, allow_blank=True, default="")
+    which = _choice(Which, default=Which.ALL.value)
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+    def validate_which(self, value: str) -> Which:
+        """Return which positions."""
+        return Which(value)
 
 
 class RequestIn(StrictInput):

@@ -48,6 +48,7 @@ RIGHTS = {
     "settle-doubt": "dealing.settle_doubt",
     "release-throttle": "dealing.grant_override",
     "amend-order": "dealing.deal_for_client",
+    "close-all": "dealing.deal_for_client",
     "score-account": "dealing.change_terms",
 }
 

@@ -22,6 +22,7 @@ from apps.dealing.services.engine import (
     set_trading_state,
 )
 from apps.dealing.services.layouts import save_layout
+from apps.dealing.services.positions import close_all
 from apps.dealing.services.removing import LETTING_GO_S, remove
 from apps.dealing.services.requests import claim_request, fill_request, pass_request, reject_request, requote_request
 from apps.dealing.services.settling import ask_settlement, settle_doubt
@@ -53,6 +54,7 @@ __all__ = [
     "change_phase",
     "change_routing",
     "claim_request",
+    "close_all",
     "correct_fill",
     "cover",
     "decide_hedge",

@@ -21,12 +21,15 @@ from apps.tenants.selectors import database_identity
 from apps.trading.selectors import engine_is_running
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand, Envelope
+from piggy.core.position_events import PositionsClosed
 from piggy.messaging import codec
 from piggy.messaging.client import Client, UnableToTell, command_id_of
 
 ANSWER_WAIT_S = 3.0
 # What acts on a price is not told again later than this: the market has moved on.
 FRESH_S_MAX = 30.0
+# Of positions that stayed open, so many say why where a dealer reads it; all of them are in the log.
+KEPT_TOLD = 5
 
 log = structlog.get_logger(__name__)
 
@@ -151,6 +154,9 @@ def _outcome(*, action: DeskAction, answer: Answer | None, repeated: bool) -> Ou
         log.warning("desk_action_unheard", action=action.pk, kind=action.kind)
         return Outcome(action=action.pk, kind=action.kind, state="unheard", repeated=repeated)
     refused, order = answer.refused, answer.order
+    if refused is None and answer.closed is not None:
+        state, text = _of_closes(answer.closed)
+        return Outcome(action=action.pk, kind=action.kind, state=state, text=text, repeated=repeated)
     reasons = "; ".join(check.text or check.code for check in order.reasons) if order else ""
     return Outcome(
         action=action.pk,
@@ -162,6 +168,22 @@ def _outcome(*, action: DeskAction, answer: Answer | None, repeated: bool) -> Ou
         order_state=order.state.value if order else "",
         repeated=repeated,
     )
+
+
+def _of_closes(closed: PositionsClosed) -> tuple[str, str]:
+    """Return what became of positions that were to be closed at once: how many, and the first that were not, with why.
+
+    It is refused where every one of them was.
+    """
+    kept = [each for each in closed.closes if each.reasons]
+    told = [f"{each.position_id} {each.symbol}: {each.reasons[0].text}" for each in kept[:KEPT_TOLD]]
+    if len(kept) > KEPT_TOLD:
+        told.append(f"and {len(kept) - KEPT_TOLD} more")
+    if closed.left:
+        told.append(f"{closed.left} are left: ask again")
+    sent = len(closed.closes) - len(kept)
+    count = f"{sent} of {len(closed.closes)} positions closed or on their way" if closed.closes else "nothing to close"
+    return "refused" if kept and not sent else "done", "; ".join([count, *told])
 
 
 def _is_stale(action: DeskAction, now: datetime) -> bool:

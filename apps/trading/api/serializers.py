@@ -11,7 +11,7 @@ from apps.common.api import StrictInput
 from apps.common.fields import DecimalText, ZonedTime
 from apps.common.times import moment
 from apps.trading.api.reasons import field_of, figure
-from apps.trading.models import Order, Position
+from apps.trading.models import Order
 from piggy.core.answers import Answer, OrderView, WhatIf
 from piggy.core.events import Check, told_to_client
 from piggy.core.money import plain
@@ -93,27 +93,6 @@ class AmendIn(StrictInput):
         if "time_in_force" in changes:
             changes["time_in_force"] = TimeInForce(changes["time_in_force"])
         return changes
-
-
-class ExitsIn(StrictInput):
-    """The exits of an open position that are to be otherwise; null takes one off."""
-
-    take_profit = DecimalText(required=False, allow_null=True)
-    stop_loss = DecimalText(required=False, allow_null=True)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the exits; there must be one."""
-        if not attrs:
-            raise serializers.ValidationError("Name a take profit or a stop loss.")
-        return attrs
-
-
-class ExitsOut(serializers.Serializer):
-    """What was asked for, which all of the position has now."""
-
-    position_id = serializers.CharField()
-    take_profit = DecimalText(required=False, allow_null=True)
-    stop_loss = DecimalText(required=False, allow_null=True)
 
 
 class RequoteIn(StrictInput):
@@ -245,23 +224,6 @@ class FillOut(serializers.Serializer):
     premium = DecimalText()
     position_id = serializers.CharField()
     filled_at = ZonedTime()
-
-
-class PositionOut(serializers.Serializer):
-    """Signed lots: above zero is long."""
-
-    position_id = serializers.CharField()
-    account_id = serializers.CharField()
-    symbol = serializers.CharField()
-    quantity = DecimalText()
-    average_price = serializers.SerializerMethodField()
-    realised = DecimalText()
-    used_margin = DecimalText(source="margin")
-    opened_at = ZonedTime()
-
-    def get_average_price(self, row: Position) -> str:
-        """Return the volume-weighted open price to ten decimals."""
-        return plain(row.average_price.quantize(Decimal("1E-10")))
 
 
 def order_of_view(view: OrderView) -> dict[str, Any]:

@@ -1,45 +1,21 @@
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-import time
 import uuid
-from collections.abc import Callable
-from typing import Any, TypeVar
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.common.api import ApiView, Refused, Unavailable
+from apps.common.api import ApiView
 from apps.common.asked import asked, wish
 from apps.common.openapi import PAGE, page_of
 from apps.common.pages import page
 from apps.trading import selectors, services
 from apps.trading.api import serializers
-from apps.trading.api.filters import CancelsAsked, FillsAsked, OrdersAsked, PositionsAsked
-from piggy.core.answers import STORAGE_FULL, Answer
-from piggy.core.orders import OrderState
-
-KEY_CHARACTERS_MAX = 255
-WAIT_S_DEFAULT = 2
-RETRY_AFTER_S = 1
-DESK_AWAY_RETRY_S = 5
-_Told = TypeVar("_Told")
-WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,3})(?:$|[,;\s])", re.ASCII)
-KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
-KEY_SHAPE = {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX, "pattern": KEY_PATTERN}
-KEY_SAYS = "Of your own choice. The same key and body hear one answer, also while it is made; another body hears 422."
-KEY = OpenApiParameter("Idempotency-Key", KEY_SHAPE, OpenApiParameter.HEADER, required=True, description=KEY_SAYS)
-PREFER = OpenApiParameter("Prefer", str, OpenApiParameter.HEADER, description="wait=N: seconds to wait, at most 10.")
-
-UNDECIDED = {
-    202: OpenApiResponse(serializers.PendingOut, "Not decided within the wait; repeat under the same key."),
-    422: OpenApiResponse(serializers.DeniedOut, "Denied with every reason, or another body under the same key."),
-}
+from apps.trading.api.answering import KEY, PREFER, UNDECIDED, answer_of, answered, hear, key_of
+from apps.trading.api.filters import CancelsAsked, FillsAsked, OrdersAsked
 
 
 class Orders(ApiView):
@@ -53,10 +29,10 @@ class Orders(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Place an order; the answer is the desk's decision, committed."""
-        _key(request)  # A missing key is said before a bad body.
+        key_of(request)  # A missing key is said before a bad body.
         body = serializers.OrderIn(data=request.data)
         body.is_valid(raise_exception=True)
-        return _asked(self, request, services.place_order, done=status.HTTP_201_CREATED, terms=body.terms())
+        return answer_of(self, request, services.place_order, done=status.HTTP_201_CREATED, terms=body.terms())
 
     @extend_schema(
         operation_id="orders_list", parameters=[*PAGE, OrdersAsked], responses=page_of(serializers.OrderRowOut)
@@ -85,9 +61,9 @@ class Orders(ApiView):
         Asked again it cancels what was placed since, too, whatever the key. Exits are taken off their position.
         """
         named = wish(request=request, by=CancelsAsked).validated_data
-        key = _key(request) if "Idempotency-Key" in request.headers else uuid.uuid4().hex
+        key = key_of(request) if "Idempotency-Key" in request.headers else uuid.uuid4().hex
         account_id, symbol = named["account_id"], named.get("symbol")
-        told = _told(self, request, services.cancel_all, account_id=account_id, symbol=symbol, key=key)
+        told = hear(self, request, services.cancel_all, account_id=account_id, symbol=symbol, key=key)
         results = [serializers.cancel_told(order_id=order_id, answer=answer) for order_id, answer in told.answers]
         return Response({"results": results, "complete": told.complete})
 
@@ -112,9 +88,9 @@ class Order(ApiView):
     )
     def delete(self, request: Request, order_id: str) -> Response:
         """Cancel what is left of an order."""
-        key = _key(request) if "Idempotency-Key" in request.headers else uuid.uuid4().hex
-        answer = _told(self, request, services.cancel_order, order_id=order_id, key=key)
-        return _answered(request, answer, done=status.HTTP_200_OK)
+        key = key_of(request) if "Idempotency-Key" in request.headers else uuid.uuid4().hex
+        answer = hear(self, request, services.cancel_order, order_id=order_id, key=key)
+        return answered(request, answer, done=status.HTTP_200_OK)
 
     @extend_schema(
         operation_id="orders_amend",
@@ -129,7 +105,7 @@ class Order(ApiView):
         """
         changes = serializers.AmendIn(data=request.data)
         changes.is_valid(raise_exception=True)
-        return _asked(self, request, services.amend_order, order_id=order_id, changes=dict(changes.validated_data))
+        return answer_of(self, request, services.amend_order, order_id=order_id, changes=dict(changes.validated_data))
 
 
 class WhatIf(ApiView):
@@ -146,7 +122,7 @@ class WhatIf(ApiView):
         body = serializers.OrderIn(data=request.data)
         body.is_valid(raise_exception=True)
         terms = body.terms()
-        told = _told(self, request, services.what_if, terms=terms)
+        told = hear(self, request, services.what_if, terms=terms)
         return Response(serializers.what_if_told(told, terms=terms))
 
 
@@ -164,7 +140,7 @@ class Requote(ApiView):
         given = serializers.RequoteIn(data=request.data)
         given.is_valid(raise_exception=True)
         accept = given.validated_data["accept"]
-        return _asked(self, request, services.answer_requote, order_id=order_id, accept=accept)
+        return answer_of(self, request, services.answer_requote, order_id=order_id, accept=accept)
 
 
 class Fills(ApiView):
@@ -173,130 +149,3 @@ class Fills(ApiView):
         """List the caller's fills, newest first."""
         rows = asked(request=request, by=FillsAsked, rows=selectors.fills_of(user=request.user))
         return page(request=request, tenant=self.tenant(request), rows=rows, key="seq", serializer=serializers.FillOut)
-
-
-class Positions(ApiView):
-    @extend_schema(
-        operation_id="positions_list", parameters=[*PAGE, PositionsAsked], responses=page_of(serializers.PositionOut)
-    )
-    def get(self, request: Request) -> Response:
-        """List the caller's open positions."""
-        rows = asked(request=request, by=PositionsAsked, rows=selectors.positions_of(user=request.user))
-        return page(
-            request=request,
-            tenant=self.tenant(request),
-            rows=rows,
-            key="position_id",
-            serializer=serializers.PositionOut,
-        )
-
-
-class Position(ApiView):
-    """One of the caller's open positions."""
-
-    @extend_schema(
-        operation_id="positions_set_exits",
-        request=serializers.ExitsIn,
-        parameters=[KEY, PREFER],
-        responses={200: serializers.ExitsOut} | UNDECIDED,
-    )
-    def patch(self, request: Request, position_id: str) -> Response:
-        """Give all of a position a take profit or a stop loss, another one, or none (null); what is left out stays.
-
-        They work as orders that only reduce, listed with the others; for a part of it they are placed as such.
-        """
-        exits = serializers.ExitsIn(data=request.data)
-        exits.is_valid(raise_exception=True)
-        asked_for = dict(exits.validated_data)
-        answer = _told(
-            self, request, services.set_exits, key=_key(request), request_hash=_hash(request.data),
-            position_id=position_id, exits=asked_for,
-        )  # fmt: skip
-        response = _answered(request, answer, done=status.HTTP_200_OK)
-        if response.status_code != status.HTTP_200_OK:
-            return response
-        return Response(serializers.ExitsOut({"position_id": position_id, **asked_for}).data)
-
-
-def _asked(
-    view: ApiView, request: Request, ask: Callable[..., Answer | None], *, done: int = status.HTTP_200_OK, **wish: Any
-) -> Response:
-    """Ask under the caller's key; `done` is the status of what was carried out."""
-    answer = _told(view, request, ask, key=_key(request), request_hash=_hash(request.data), **wish)
-    return _answered(request, answer, done=done)
-
-
-def _told(view: ApiView, request: Request, ask: Callable[..., _Told], **wish: Any) -> _Told:
-    """Ask the desk for the caller, as long as he waits; where it is away, or nothing of his is meant, say so."""
-    try:
-        return ask(
-            tenant=view.tenant(request),
-            user=request.user,
-            request_id=_request_id(request),
-            wait_s=_wait_s(request),
-            now_us=time.time_ns() // 1_000,
-            **wish,
-        )
-    except services.UnableToTrade as error:
-        raise NotFound from error
-    except services.UnableToReachDesk as error:
-        raise _away(error) from error
-
-
-def _answered(request: Request, answer: Answer | None, *, done: int) -> Response:
-    if answer is None:
-        waiting = {
-            "state": "pending",
-            "message": "Not decided yet. Repeat this request under the same Idempotency-Key for the answer.",
-            "request_id": _request_id(request),
-        }
-        return Response(waiting, status=status.HTTP_202_ACCEPTED, headers={"Retry-After": str(RETRY_AFTER_S)})
-    if answer.conflict:
-        message = "This Idempotency-Key was used for another body."
-        raise Refused(code="idempotency_conflict", field="Idempotency-Key", message=message)
-    if answer.refused is not None:
-        if answer.refused.code == STORAGE_FULL:
-            raise Unavailable(message=answer.refused.text, code=STORAGE_FULL, retry_after_s=DESK_AWAY_RETRY_S)
-        if answer.refused.reasons:
-            changes = request.data if isinstance(request.data, dict) else {}
-            return _denied(request, serializers.reasons_of_change(answer.refused.reasons, changes=changes))
-        raise Refused(code=answer.refused.code, field=answer.refused.field or None, message=answer.refused.text)
-    if answer.order is None:
-        return Response(status=done)
-    body = serializers.order_of_view(answer.order)
-    if answer.order.state is OrderState.DENIED:
-        return _denied(request, body["reasons"], order=body)
-    return Response(body, status=done, headers={"Location": f"/api/v1/orders/{answer.order.order_id}"})
-
-
-def _denied(request: Request, reasons: list[dict[str, str | None]], **order: Any) -> Response:
-    """Name the first reason as every error does, and beside it all of them."""
-    first = reasons[0] if reasons else {"code": "denied", "field": None, "message": "The desk refused."}
-    body = {**first, "request_id": _request_id(request), "errors": reasons, **order}
-    return Response(body, status=status.HTTP_422_UNPROCESSABLE_ENTITY)
-
-
-def _away(error: services.UnableToReachDesk) -> Unavailable:
-    code = STORAGE_FULL if isinstance(error, services.UnableToRecord) else "ENGINE_RECOVERING"
-    return Unavailable(message=str(error), code=code, retry_after_s=DESK_AWAY_RETRY_S)
-
-
-def _key(request: Request) -> str:
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > KEY_CHARACTERS_MAX or not re.match(KEY_PATTERN, key):
-        message = f"Send 1 to {KEY_CHARACTERS_MAX} printable ASCII characters of your own choice."
-        raise Refused(code="idempotency_key", field="Idempotency-Key", message=message, status=400)
-    return key
-
-
-def _hash(body: Any) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _wait_s(request: Request) -> int:
-    asked = WAIT.search(request.headers.get("Prefer", ""))
-    return max(1, min(int(asked[1]), services.WAIT_S_MAX)) if asked else WAIT_S_DEFAULT
-
-
-def _request_id(request: Request) -> str:
-    return getattr(request._request, "request_id", "")

@@ -11,7 +11,7 @@ import pytest
 
 from apps.common.throttles import Outlooks
 from apps.risk.selectors import money_of
-from apps.trading import services
+from apps.trading.services import asking
 from apps.treasury.models import JournalEntry, Posting
 from apps.users.services import issue_token
 from piggy import projector
@@ -83,7 +83,7 @@ def asked(engine_lease: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             heard.append(envelope.command)
             return Answer(command_id=envelope.command_id, outlook=NOW) if len(heard) == 1 else None
 
-    monkeypatch.setattr(services, "_client", Desk)
+    monkeypatch.setattr(asking, "client", Desk)
     monkeypatch.setattr(Outlooks, "rate", "60/min", raising=False)
     return heard
 
@@ -134,8 +134,8 @@ def test_a_desk_of_an_older_version_is_said_to_be_being_updated(
     monkeypatch.setattr(Engines, "tell", answer)
     away = alice.get("accounts/A1")
     assert (away.status_code, away.json()["code"], away["retry-after"]) == (503, "ENGINE_RECOVERING", "5")
-    assert away.json()["message"] == services.UPDATED
-    assert alice.place().json()["message"] == services.UPDATED, "nor is it known what became of an order"
+    assert away.json()["message"] == asking.UPDATED
+    assert alice.place().json()["message"] == asking.UPDATED, "nor is it known what became of an order"
 
 
 def night(amount: str) -> ev.SwapCharged:

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from apps.trading import selectors, services
-from apps.trading.api import views
+from apps.trading.api import answering
 from piggy.core.orders import OrderTerms, Side
 from tests.apps import records
 from tests.apps.dealing.desk_floor import LEASE
@@ -35,7 +35,7 @@ def test_f_01_an_engine_whose_lease_ran_out_is_none(acorn: Any, as_tenant: Any, 
     [("", 2), ("wait=0", 1), ("wait=7", 7), ("respond-async; wait=999", 10), ("wait=1000", 2), ("wait=-1", 2)],
 )
 def test_nobody_is_made_to_wait_for_ever_nor_not_at_all(said: str, wait_s: int) -> None:
-    assert views._wait_s(Mock(headers={"Prefer": said})) == wait_s
+    assert answering.wait_s_of(Mock(headers={"Prefer": said})) == wait_s
 
 
 @pytest.mark.parametrize("name", [services.cancel_command_id, services.amend_command_id])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from apps.trading import services
+from apps.trading.services import orders
 from apps.users.services import issue_token
 from piggy import projector
 from piggy.core.answers import Answer, OrderView
@@ -93,13 +93,13 @@ def test_each_order_says_what_became_of_it(
         def ask_all(self, *, tenant: str, envelopes: list[Any], wait_s: float) -> list[Answer | None]:
             return [answered(each) for each in envelopes]
 
-    monkeypatch.setattr(services, "_client", Desk)
+    monkeypatch.setattr(orders.asking, "client", Desk)
     assert cancel_all(alice).json()["results"] == [
         {"order_id": "O1", "state": "cancelled", "code": None, "message": "asked"},
         {"order_id": "O3", "state": None, "code": "ORDER_NOT_OPEN", "message": "filled"},
         {"order_id": "O4", "state": "pending", "code": None, "message": ""},
     ]
-    monkeypatch.setattr(services, "CANCELS_MAX", 2)
+    monkeypatch.setattr(orders, "CANCELS_MAX", 2)
     told = cancel_all(alice).json()
     assert (len(told["results"]), told["complete"]) == (2, False)
 
@@ -110,15 +110,15 @@ def test_an_order_that_is_not_shown_yet_is_waited_for_and_where_it_does_not_come
     """The client heard that O8 is taken before any table shows it: who cancels all means that one, too."""
     with as_tenant("acorn"):
         records.write(taken("O8"))
-    monkeypatch.setattr(services, "SHOWN_S_MAX", 0.0)
+    monkeypatch.setattr(orders, "SHOWN_S_MAX", 0.0)
     told = cancel_all(alice).json()
     assert (len(told["results"]), told["complete"]) == (3, False)
 
     def shows(_: float) -> None:
         projector.catch_up(tenant="acorn")
 
-    monkeypatch.setattr(services, "SHOWN_S_MAX", 60.0)
-    monkeypatch.setattr(services.time, "sleep", shows)
+    monkeypatch.setattr(orders, "SHOWN_S_MAX", 60.0)
+    monkeypatch.setattr(orders.time, "sleep", shows)
     told = cancel_all(alice).json()
     assert (len(told["results"]), told["complete"]) == (4, True)
 

@@ -18,7 +18,7 @@ from django.test import Client
 from apps.common import middleware
 from apps.common.throttles import PerUser
 from apps.trading import services
-from apps.trading.api import views
+from apps.trading.api import answering
 from apps.users.services import issue_token
 from piggy import projector
 from piggy.core.answers import STORAGE_FULL, Answer, OrderView
@@ -166,7 +166,7 @@ def test_inv_02_a_key_is_its_users_own_whoever_else_chose_it_here_or_at_another_
     names = [services.order_command_id(tenant=each, user=bob, key="k1") for each in ("acorn", "birch")]
     assert names[0] == his.command_id != names[1]
     accounts = [{**ORDER, "account_id": each} for each in ("A2", "A3")]
-    assert len({views._hash(each) for each in accounts}) == 2
+    assert len({answering.hash_of(each) for each in accounts}) == 2
 
 
 def test_a_denied_order_is_422_with_every_reason(alice: Api, desk: list[Any]) -> None:

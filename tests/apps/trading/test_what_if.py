@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apps.trading import services
+from apps.trading.services import asking
 from apps.users.services import issue_token
 from piggy.core.answers import Answer, WhatIf
 from piggy.core.commands import AskWhatIf
@@ -51,7 +51,7 @@ def asked(engine_lease: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             slow = envelope.command.terms.quantity == 9
             return None if slow else Answer(command_id=envelope.command_id, what_if=told)
 
-    monkeypatch.setattr(services, "_client", Desk)
+    monkeypatch.setattr(asking, "client", Desk)
     return heard
 
 

@@ -62,6 +62,7 @@ DOORS: dict[str, dict[str, frozenset[str]]] = {
     "api/v1/accounts/<str:account_id>/statement": {"get": CLIENTS},
     "api/v1/accounts/<str:account_id>/margin-events": {"get": CLIENTS},
     "api/v1/accounts/<str:account_id>/symbols": {"get": CLIENTS},
+    "api/v1/accounts/<str:account_id>/close-all": {"post": CLIENTS},
     "api/v1/notices": {"get": CLIENTS},
     "api/v1/fills": {"get": CLIENTS},
     "api/v1/positions": {"get": CLIENTS},
@@ -101,7 +102,7 @@ BY_RISK_TOO = (
 BY_DEALERS = (
     "place-order cancel-order claim-request fill-request requote-request pass-request reject-request cover "
     "change-routing widen-spread end-change change-phase record-locates record-volumes ask-override amend-order "
-    "score-account"
+    "score-account close-all"
 )
 ACTIONS = {
     **dict.fromkeys(BY_RISK_TOO.split(), frozenset({"admin", "dealer", "risk"})),

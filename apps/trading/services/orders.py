@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Callable, Mapping
-from decimal import Decimal
-from functools import cache
-from typing import Any, NamedTuple, TypeVar
-
-import structlog
-from django.conf import settings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from apps.accounts import selectors as accounts
 from apps.audit import selectors as audit
-from apps.outbox.services import retell_settings, save_setting
-from apps.tenants.selectors import database_identity
 from apps.trading import selectors
-from apps.trading.models import Strategy
+from apps.trading.services import asking
+from apps.trading.services.asking import UnableToTrade, ask, ask_beside, principal, through, told, unreached
 from piggy.core.answers import Answer, Outlook, WhatIf
 from piggy.core.commands import (
     AmendOrder,
     AnswerRequote,
-    AnyCommand,
     AskOutlook,
     AskWhatIf,
     CancelOrder,
     Envelope,
     PlaceOrder,
     ReportConnection,
-    SetExits,
 )
 from piggy.core.orders import OrderTerms
-from piggy.messaging.client import Client, UnableToStore, UnableToTell, UnableToUnderstand, command_id_of
+from piggy.messaging.client import UnableToTell, command_id_of
 
-WAIT_S_MAX = 10
 # As many as are asked for in one go, and how long their list may take to show what the log holds.
 CANCELS_MAX, SHOWN_S_MAX, LOOK_S = 500, 1.0, 0.02
-AWAY = "The desk cannot be reached now. Ask again under the same key."
-UPDATED = "The desk is being updated: its answer cannot be read here yet. Ask again, an order under the same key."
-
-log = structlog.get_logger(__name__)
-_Told = TypeVar("_Told")
 
 
 class Cancels(NamedTuple):
@@ -49,18 +34,6 @@ class Cancels(NamedTuple):
 
     answers: list[tuple[str, Answer | None]]
     complete: bool
-
-
-class UnableToTrade(Exception):
-    """The user has no such account or order, whether or not another user has."""
-
-
-class UnableToReachDesk(Exception):
-    """The engine or Redis is away. Whether the command was taken is unknown: ask again under the same key."""
-
-
-class UnableToRecord(UnableToReachDesk):
-    """There is no room to write; nothing was taken."""
 
 
 def place_order(
@@ -81,7 +54,7 @@ def place_order(
     """
     if accounts.account_of(user=user, account_id=terms.account_id) is None:
         raise UnableToTrade("There is no such account.")
-    return _ask(
+    return ask(
         tenant=tenant,
         command=PlaceOrder(terms=terms, source=source),
         command_id=order_command_id(tenant=tenant, user=user, key=key),
@@ -98,11 +71,11 @@ def what_if(*, tenant: str, user: Any, terms: OrderTerms, request_id: str, wait_
 
     Raises UnableToTrade, UnableToReachDesk.
     """
-    answer = _ask_beside(
+    answer = ask_beside(
         tenant=tenant, user=user, account_id=terms.account_id, command=AskWhatIf(terms=terms), request_id=request_id,
         wait_s=wait_s, now_us=now_us,
     )  # fmt: skip
-    return _told(answer.what_if)
+    return told(answer.what_if)
 
 
 def outlook(*, tenant: str, user: Any, account_id: str, request_id: str, wait_s: float, now_us: int) -> Outlook:
@@ -110,26 +83,26 @@ def outlook(*, tenant: str, user: Any, account_id: str, request_id: str, wait_s:
 
     Raises UnableToTrade, UnableToReachDesk.
     """
-    answer = _ask_beside(
+    answer = ask_beside(
         tenant=tenant, user=user, account_id=account_id, command=AskOutlook(account_id=account_id),
         request_id=request_id, wait_s=wait_s, now_us=now_us,
     )  # fmt: skip
-    return _told(answer.outlook)
+    return told(answer.outlook)
 
 
 def cancel_command_id(*, tenant: str, user: Any, order_id: str, key: str) -> str:
     """Return the id under which the desk knows a cancel that a user asks for under `key`."""
-    return command_id_of("api", tenant, _principal(user), f"DELETE /orders/{order_id}", key)
+    return command_id_of("api", tenant, principal(user), f"DELETE /orders/{order_id}", key)
 
 
 def order_command_id(*, tenant: str, user: Any, key: str) -> str:
     """Return the id under which the desk knows the order that a user places under `key`."""
-    return command_id_of("api", tenant, _principal(user), "POST /orders", key)
+    return command_id_of("api", tenant, principal(user), "POST /orders", key)
 
 
 def amend_command_id(*, tenant: str, user: Any, order_id: str, key: str) -> str:
     """Return the id under which the desk knows a change that a user asks for under `key`."""
-    return command_id_of("api", tenant, _principal(user), f"PATCH /orders/{order_id}", key)
+    return command_id_of("api", tenant, principal(user), f"PATCH /orders/{order_id}", key)
 
 
 def report_connection(*, tenant: str, account_id: str, connected: bool, key: str, now_us: int) -> None:
@@ -144,9 +117,9 @@ def report_connection(*, tenant: str, account_id: str, connected: bool, key: str
         sent_at_us=now_us,
     )
     try:
-        _client().tell(tenant=tenant, envelope=envelope)
+        asking.client().tell(tenant=tenant, envelope=envelope)
     except UnableToTell as error:
-        raise _unreached(tenant, error) from error
+        raise unreached(tenant, error) from error
 
 
 def cancel_order(
@@ -164,7 +137,7 @@ def cancel_order(
 
     With `account_id`, one of the user's, an order need not be shown yet: the desk looks whether it is that account's.
     """
-    return _ask(
+    return ask(
         tenant=tenant,
         command=CancelOrder(order_id=order_id, account_id=_account_of(user, order_id, account_id)),
         command_id=cancel_command_id(tenant=tenant, user=user, order_id=order_id, key=key),
@@ -200,15 +173,15 @@ def cancel_all(
         Envelope(
             command_id=cancel_command_id(tenant=tenant, user=user, order_id=order_id, key=key),
             command=CancelOrder(order_id=order_id, account_id=account_id),
-            principal=_principal(user),
+            principal=principal(user),
             request_hash=order_id,
             request_id=request_id,
             sent_at_us=now_us,
         )
         for order_id in found[:CANCELS_MAX]
     ]
-    within_s = min(wait_s, WAIT_S_MAX)
-    answers = _through(tenant, lambda desk: desk.ask_all(tenant=tenant, envelopes=envelopes, wait_s=within_s))
+    within_s = min(wait_s, asking.WAIT_S_MAX)
+    answers = through(tenant, lambda desk: desk.ask_all(tenant=tenant, envelopes=envelopes, wait_s=within_s))
     return Cancels(list(zip(found, answers, strict=False)), is_shown and len(found) <= CANCELS_MAX)
 
 
@@ -228,10 +201,10 @@ def answer_requote(
     order = selectors.order_of(user=user, order_id=order_id)
     if order is None:
         raise UnableToTrade("There is no such order.")
-    return _ask(
+    return ask(
         tenant=tenant,
         command=AnswerRequote(order_id=order_id, account_id=order.account_id, accept=accept),
-        command_id=command_id_of("api", tenant, _principal(user), f"POST /orders/{order_id}/requote", key),
+        command_id=command_id_of("api", tenant, principal(user), f"POST /orders/{order_id}/requote", key),
         user=user,
         request_hash=request_hash,
         request_id=request_id,
@@ -254,7 +227,7 @@ def amend_order(
     account_id: str = "",
 ) -> Answer | None:
     """Ask for other terms of a working order, named as AmendOrder names them; answers and errors as place_order."""
-    return _ask(
+    return ask(
         tenant=tenant,
         command=AmendOrder(order_id=order_id, account_id=_account_of(user, order_id, account_id), **changes),
         command_id=amend_command_id(tenant=tenant, user=user, order_id=order_id, key=key),
@@ -264,45 +237,6 @@ def amend_order(
         wait_s=wait_s,
         now_us=now_us,
     )
-
-
-def set_exits(
-    *,
-    tenant: str,
-    user: Any,
-    position_id: str,
-    exits: Mapping[str, Decimal | None],
-    key: str,
-    request_hash: str,
-    request_id: str,
-    wait_s: float,
-    now_us: int,
-) -> Answer | None:
-    """Ask for other exits of an open position; answers and errors as place_order."""
-    position = selectors.positions_of(user=user).filter(position_id=position_id).first()
-    if position is None:
-        raise UnableToTrade("There is no such position.")
-    return _ask(
-        tenant=tenant,
-        command=SetExits(account_id=position.account_id, position_id=position_id, **exits),
-        command_id=command_id_of("api", tenant, _principal(user), f"PATCH /positions/{position_id}", key),
-        user=user,
-        request_hash=request_hash,
-        request_id=request_id,
-        wait_s=wait_s,
-        now_us=now_us,
-    )
-
-
-def save_strategy(*, tenant: str, strategy: Strategy, by: str, reason: str = "") -> Strategy:
-    """Write a new or changed signal source and tell the engine. Raises ValidationError, naming the field."""
-    save_setting(tenant=tenant, row=strategy, by=by, reason=reason)
-    return strategy
-
-
-def sync_engine(*, tenant: str, by: str, mark: str) -> int:
-    """Tell the engine every strategy anew; `mark` makes this re-telling distinct from earlier ones."""
-    return retell_settings(tenant=tenant, rows=list(selectors.all_strategies()), by=by, mark=mark)
 
 
 def _account_of(user: Any, order_id: str, account_id: str) -> str:
@@ -316,45 +250,6 @@ def _account_of(user: Any, order_id: str, account_id: str) -> str:
     raise UnableToTrade("There is no such order.")
 
 
-def _ask(
-    *,
-    tenant: str,
-    command: AnyCommand,
-    command_id: str,
-    user: Any,
-    request_hash: str,
-    request_id: str,
-    wait_s: float,
-    now_us: int,
-) -> Answer | None:
-    envelope = Envelope(
-        command_id=command_id,
-        command=command,
-        principal=_principal(user),
-        request_hash=request_hash,
-        request_id=request_id,
-        sent_at_us=now_us,
-    )
-    within_s = min(wait_s, WAIT_S_MAX)
-    return _through(tenant, lambda desk: desk.ask(tenant=tenant, envelope=envelope, wait_s=within_s))
-
-
-def _ask_beside(*, tenant: str, user: Any, account_id: str, command: AnyCommand, **call: Any) -> Answer:
-    """Ask about an account of the user's what changes nothing, so that it may be asked anew under another id."""
-    if accounts.account_of(user=user, account_id=account_id) is None:
-        raise UnableToTrade("There is no such account.")
-    answer = _ask(
-        tenant=tenant, command=command, command_id=str(uuid.uuid4()), user=user, request_hash="", **call
-    )  # fmt: skip
-    return _told(answer)
-
-
-def _told(answer: _Told | None) -> _Told:
-    if answer is None:
-        raise UnableToReachDesk("The desk did not answer in time.")
-    return answer
-
-
 def _is_shown(tenant: str) -> bool:
     """Wait a while until the tables show all orders that the log holds now; return whether they do."""
     end, until_s = audit.seq_end(tenant=tenant), time.monotonic() + SHOWN_S_MAX
@@ -363,30 +258,3 @@ def _is_shown(tenant: str) -> bool:
             return False
         time.sleep(LOOK_S)
     return True
-
-
-def _through(tenant: str, ask: Callable[[Client], _Told]) -> _Told:
-    # An order that waited on the stream for a dead engine would trade at a price that nobody asked for.
-    if not selectors.engine_is_running(tenant=tenant):
-        raise UnableToReachDesk("The desk is starting or recovering; nothing was taken.")
-    try:
-        return ask(_client())
-    except UnableToStore as error:
-        raise UnableToRecord("There is no room to record orders. Try again under the same key.") from error
-    except UnableToTell as error:
-        raise _unreached(tenant, error) from error
-
-
-def _unreached(tenant: str, error: UnableToTell) -> UnableToReachDesk:
-    """What stands in the way, and on which server, is for who runs it; a client is told to ask again."""
-    log.warning("desk_not_reached", tenant=tenant, error=str(error))
-    return UnableToReachDesk(UPDATED if isinstance(error, UnableToUnderstand) else AWAY)
-
-
-def _principal(user: Any) -> str:
-    return f"user:{user.pk}"
-
-
-@cache
-def _client() -> Client:
-    return Client(redis_url=settings.REDIS_URL, identity=database_identity)

@@ -1,0 +1,40 @@
+"""Commands about open positions; asked like those of commands.py."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from piggy.core.command import Command
+
+
+class SetExits(Command, frozen=True, kw_only=True):
+    """Give all of an open position a take-profit or a stop-loss, another one, or none (None); what is unset stays."""
+
+    account_id: str
+    position_id: str
+    take_profit: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    stop_loss: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Which(StrEnum):
+    """Which positions: by what closing them now would bring, before commission; what brings nothing is only of ALL."""
+
+    ALL = "all"
+    PROFITABLE = "profitable"
+    LOSING = "losing"
+
+
+class ClosePositions(Command, frozen=True, kw_only=True):
+    """Close what an account holds, of one `symbol` or of all (''), at the market; `by` is a dealer, '' the client."""
+
+    account_id: str
+    symbol: str = ""
+    which: Which = Which.ALL
+    by: str = ""
+    reason: str = ""
+
+
+PositionCommand = SetExits | ClosePositions

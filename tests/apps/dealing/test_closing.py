@@ -1,0 +1,58 @@
+"""A dealer closes all that a client holds: what reaches the core, and how what became of it is told."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+
+from apps.dealing.services import acting
+from piggy.core.commands import ClosePositions, Envelope
+from piggy.core.events import Check
+from piggy.core.orders import OrderState
+from piggy.core.position_commands import Which
+from piggy.core.position_events import PositionClose, PositionsClosed
+from tests.apps.dealing.test_actions import BODIES
+from tests.apps.dealing.test_actions import dora as dora
+from tests.apps.dealing.test_actions import floor as floor
+
+WHY = (Check(code="P-05", passed=False, text="the market is closed"),)
+
+
+def closed(count: int, kept: int, *, left: int = 0) -> PositionsClosed:
+    done = [
+        PositionClose(position_id=f"P{each}", symbol="EURUSD", order_id="O1", lots=D(1), state=OrderState.FILLED)
+        for each in range(count)
+    ]
+    stays = [PositionClose(position_id=f"K{each}", symbol="GBPUSD", reasons=WHY) for each in range(kept)]
+    return PositionsClosed(
+        account_id="A1", symbol="", which=Which.ALL, by="dora", reason="risk", closes=(*done, *stays), left=left
+    )
+
+
+def test_the_core_hears_who_closes_what_and_why(dora: Any, floor: list[Envelope]) -> None:
+    assert dora.act("close-all", **BODIES["close-all"]).status_code == 200
+    (heard,) = (envelope.command for envelope in floor if envelope.reply_to)
+    assert heard == ClosePositions(
+        account_id="A1", symbol="EURUSD", which=Which.LOSING, by="dora", reason="because of the news"
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "state", "text"),
+    [
+        (closed(2, 0), "done", "2 of 2 positions closed or on their way"),
+        (closed(0, 0), "done", "nothing to close"),
+        (closed(1, 1), "done", "1 of 2 positions closed or on their way; K0 GBPUSD: the market is closed"),
+        (closed(0, 1), "refused", "0 of 1 positions closed or on their way; K0 GBPUSD: the market is closed"),
+        (closed(1, 0, left=3), "done", "1 of 1 positions closed or on their way; 3 are left: ask again"),
+    ],
+)
+def test_what_stays_open_is_told_with_why(told: PositionsClosed, state: str, text: str) -> None:
+    assert acting._of_closes(told) == (state, text)
+
+
+def test_of_many_that_stay_the_first_are_told_and_how_many_more() -> None:
+    _, text = acting._of_closes(closed(0, acting.KEPT_TOLD + 2))
+    assert text.count("the market is closed") == acting.KEPT_TOLD and text.endswith("and 2 more")
