@@ -16,30 +16,17 @@ from decimal import ROUND_UP, Decimal
 import msgspec
 
 from piggy.core.accounts import StopOutMode as StopOutMode
-from piggy.core.commissions import Commission, charge, chargeable
-from piggy.core.margin import AccountMargin, MarginTerms, account_margin, below, holding_of, symbol_margin
+from piggy.core.commissions import charge, chargeable
+from piggy.core.margin import AccountMargin
 from piggy.core.money import ZERO, round_money
 from piggy.core.orders import Side
-from piggy.core.positions import Position, filled, floating
+from piggy.core.positions import filled
+from piggy.core.stopout_book import Book
+from piggy.core.stopout_book import OpenLine as OpenLine
+from piggy.core.stopout_book import line_floating as line_floating
 
 TWO = Decimal(2)
 BPS = Decimal(10_000)
-
-
-class OpenLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A position with what closing it needs: the price a close gets now (after a gap, the gap price), account currency
-    per quote currency, one lot's worth in account currency as it was opened, its margin terms, whether the price may be
-    trusted, and the commission plan of a close."""
-
-    position: Position
-    close_price: Decimal
-    rate: Decimal
-    contract_size: Decimal
-    lot_step: Decimal
-    lot_value: Decimal
-    terms: MarginTerms
-    trusted: bool = True
-    plan: Commission | None = None
 
 
 class Rung(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,95 +54,6 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True):
     queued: tuple[str, ...] = ()
 
 
-class Book(msgspec.Struct, kw_only=True):
-    """The account while the ladder is worked out; `bound` is the margin of symbols of which nothing was closed.
-
-    `rates` are those of the latest close in each of the other symbols.
-    """
-
-    lines: dict[str, OpenLine]
-    balance: Decimal
-    credit: Decimal
-    currency: str
-    now_us: int
-    turnover: Decimal = ZERO
-    bound: dict[str, Decimal] = {}
-    rates: dict[str, Decimal] = {}
-
-    def trial(self) -> Book:
-        """Return a copy to try closes on."""
-        return msgspec.structs.replace(self, lines=dict(self.lines), bound=dict(self.bound), rates=dict(self.rates))
-
-    def margin(self) -> AccountMargin:
-        """Return the account's margin with what is still open."""
-        floating_, used = self._sums()
-        return account_margin(
-            balance=self.balance, credit=self.credit, floating=floating_, used=used, currency=self.currency
-        )
-
-    def is_low(self, *, level_percent: Decimal, inclusive: bool = False) -> bool:
-        """Return whether the account is below its level, by sums that nobody rounded: as it is watched."""
-        floating_, used = self._sums()
-        equity = self.balance + self.credit + floating_
-        return below(equity=equity, used=used, level_percent=level_percent, inclusive=inclusive)
-
-    def _sums(self) -> tuple[Decimal, Decimal]:
-        lines = list(self.lines.values())
-        total = sum((line_floating(line=line) for line in lines), ZERO)
-        return total, used_margin(lines=lines, now_us=self.now_us, bound=self.bound, rates=self.rates)
-
-    def bound_by(self, *, symbol: str) -> Decimal:
-        """Return what the open lines of one symbol bind, unrounded."""
-        lines = [line for line in self.lines.values() if line.position.symbol == symbol]
-        return used_margin(lines=lines, now_us=self.now_us, bound=self.bound, rates=self.rates)
-
-
-def line_floating(*, line: OpenLine) -> Decimal:
-    """Return the open profit of a line in the account's currency, unrounded."""
-    price = line.close_price
-    return floating(position=line.position, bid=price, ask=price, contract_size=line.contract_size) * line.rate
-
-
-def used_margin(
-    *, lines: Sequence[OpenLine], now_us: int, bound: Mapping[str, Decimal], rates: Mapping[str, Decimal] = {}
-) -> Decimal:
-    """Return the margin that the lines bind, netted per symbol, unrounded; of some it is known (`bound`).
-
-    A symbol is bound at its rate of `rates`, at that of its lines where it has none.
-    """
-    by_symbol: dict[str, list[OpenLine]] = {}
-    for line in lines:
-        by_symbol.setdefault(line.position.symbol, []).append(line)
-    return sum(
-        (
-            bound[symbol]
-            if symbol in bound
-            else symbol_margin(
-                holding=holding_of(positions=[line.position for line in group], now_us=now_us),
-                terms=group[0].terms,
-                lot_value=_lot_value(group, rates.get(symbol)),
-            )
-            for symbol, group in by_symbol.items()
-        ),
-        ZERO,
-    )
-
-
-def _lot_value(group: Sequence[OpenLine], rate: Decimal | None) -> Decimal:
-    """Return what a lot of these lines of one symbol is worth at what they were opened at, as margin has it."""
-    first = group[0]
-    if len(group) == 1 and rate in (None, first.rate):
-        return first.lot_value
-    total = lots = ZERO
-    for line in group:
-        value = line.lot_value
-        if rate not in (None, line.rate) and not _is_fixed(line):
-            value = value * rate / line.rate
-        total += line.position.lots * value
-        lots += line.position.lots
-    return total / lots
-
-
 def ladder(
     *,
     lines: Sequence[OpenLine],
@@ -176,15 +74,8 @@ def ladder(
     same call on prices that did not happen yet is the preview. `turnover` is what tiers of commission begin from,
     `bound` what symbols bind now, as it was booked.
     """
-    open_ = {line.position.position_id: line for line in lines}
     book = Book(
-        lines=open_,
-        balance=balance,
-        credit=credit,
-        currency=currency,
-        now_us=now_us,
-        turnover=turnover,
-        bound=dict(bound),
+        lines=lines, balance=balance, credit=credit, currency=currency, now_us=now_us, turnover=turnover, bound=bound
     )
     before = book.margin()
     if not book.is_low(level_percent=level_percent, inclusive=inclusive):
@@ -253,12 +144,14 @@ def _fewest_lots(book: Book, line: OpenLine, level: Decimal, inclusive: bool, in
     Where none do, those that leave least bound, which may be none; `in_any_case` all of them.
     """
     whole, symbol = line.position.lots, line.position.symbol
-    tried = {ZERO: book}
+    bound = {ZERO: book.bound_by(symbol=symbol)}
 
     def enough(lots: Decimal) -> bool:
-        tried[lots] = trial = book.trial()
-        _take(trial, line, lots)
-        return not trial.is_low(level_percent=level, inclusive=inclusive)
+        before = book.remember(symbol=symbol)
+        _take(book, line, lots)
+        bound[lots], is_low = book.bound_by(symbol=symbol), book.is_low(level_percent=level, inclusive=inclusive)
+        book.put_back(line=line, before=before)
+        return not is_low
 
     ends = (whole,) if in_any_case else _turning(book, line)
     low = 0
@@ -272,14 +165,13 @@ def _fewest_lots(book: Book, line: OpenLine, level: Decimal, inclusive: bool, in
         low = high
     if in_any_case:
         return whole
-    return min(tried, key=lambda lots: (tried[lots].bound_by(symbol=symbol), lots))
+    return min(bound, key=lambda lots: (bound[lots], lots))
 
 
 def _turning(book: Book, line: OpenLine) -> tuple[Decimal, ...]:
     """Return the lots up to which, one after the other, closing binds ever less or ever more."""
-    whole, symbol = line.position.lots, line.position.symbol
-    held = (each.position.quantity for each in book.lines.values() if each.position.symbol == symbol)
-    net = sum(held, ZERO) * line.position.side.sign
+    whole = line.position.lots
+    net = book.net_of(symbol=line.position.symbol) * line.position.side.sign
     return (net, whole) if 0 < net < whole else (whole,)
 
 
@@ -315,10 +207,7 @@ def _take(book: Book, line: OpenLine, lots: Decimal) -> tuple[Decimal, Decimal]:
     book.balance += realised - cost
     book.bound.pop(position.symbol, None)
     book.rates[position.symbol] = line.rate
-    if fold.position is None:
-        del book.lines[position.position_id]
-    else:
-        book.lines[position.position_id] = msgspec.structs.replace(line, position=fold.position)
+    book.swap(line=line, after=msgspec.structs.replace(line, position=fold.position) if fold.position else None)
     return realised, cost
 
 
@@ -334,8 +223,3 @@ def _commission(book: Book, line: OpenLine, lots: Decimal) -> Decimal:
     )  # fmt: skip
     book.turnover += lots * worth
     return cost.due
-
-
-def _is_fixed(line: OpenLine) -> bool:
-    """Return whether a lot is worth the same at every price and rate, as it is in its base currency."""
-    return line.lot_value == line.contract_size

@@ -60,6 +60,7 @@ NOUNS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "margin": dict.fromkeys(("margin", "stopout", "protection", "leverage_rules"), MARGIN_TESTS)
     | {
+        "stopout_book": ("tests/core/test_stopout_book.py", *MARGIN_TESTS),
         "positions": ("tests/core/test_positions.py",),
         "conversion": ("tests/core/test_conversion.py",),
         "margining": ("tests/core/test_desk_margin.py", "tests/core/test_margin_on_the_desk.py"),
@@ -70,8 +71,15 @@ NOUNS: dict[str, dict[str, tuple[str, ...]]] = {
         "routing": (
             "tests/core/test_routing_records.py",
             "tests/core/test_routing.py",
+            "tests/core/test_least_legs.py",
             "tests/core/test_hostile_orders.py",
             "tests/core/test_desk.py",
+        ),
+        "splitting": (
+            "tests/core/test_least_legs.py",
+            "tests/core/test_routing.py",
+            "tests/core/test_turned_books.py",
+            "tests/core/test_hostile_orders.py",
         ),
         "routing_rules": (
             "tests/core/test_routing.py",
