@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
+import signal
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+from piggy.local import processes
 from piggy.local.environment import ROOT
 
 # What decides over the schema: the migrations and what is run after them; and what makes the demo's data.
 SCHEMA_SOURCES = ("apps/*/migrations/**/*.py", "apps/tenants/**/*.py", "piggy/settings/installed.py")
 DEMO_SOURCES = ("apps/*/management/commands/demo*.py", "apps/*/demo/*.py")
+LOOK_S = 0.1
+STOP_STEPS = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
 
 
 class UnableToMigrate(Exception):
     """A migration or the demo failed; the message is the end of what it said."""
+
+
+class Stopped(Exception):
+    """Somebody said to stop meanwhile; the message says what was not finished."""
 
 
 def digest(*, patterns: tuple[str, ...]) -> str:
@@ -54,12 +62,28 @@ def put_state(*, owner_url: str, text: str) -> None:
         connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(text)))
 
 
-def manage(*arguments: str, env: Mapping[str, str], python: Path, log: Path) -> None:
-    """Run one management command with its output in `log`; raises UnableToMigrate."""
+def manage(
+    *arguments: str, env: Mapping[str, str], python: Path, log: Path, stopped: threading.Event | None = None
+) -> None:
+    """Run one management command with its output in `log`; raises UnableToMigrate, and Stopped where `stopped` is set.
+
+    Nothing is half done then: what it was doing is a transaction, and the next start goes on from there.
+    """
+    stopped = stopped or threading.Event()
     with log.open("ab") as output:
-        done = subprocess.run(
-            [str(python), "manage.py", *arguments], cwd=ROOT, env=dict(env), stdout=output, stderr=output, check=False
+        child = processes.spawn(
+            argv=[str(python), "manage.py", *arguments],
+            cwd=ROOT,
+            env=dict(env),
+            output=output.fileno(),
+            death_signal=signal.SIGTERM,
         )
-    if done.returncode:
+    while child.poll() is None:
+        if stopped.wait(LOOK_S):
+            processes.stop(pids=[child.pid], steps=STOP_STEPS)
+            child.wait()
+    if stopped.is_set():
+        raise Stopped(f"Stopped during {' '.join(arguments)}; the next start goes on from there.")
+    if child.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
         raise UnableToMigrate(f"manage.py {' '.join(arguments)} failed; the end of {log}:\n{tail}")

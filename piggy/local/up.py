@@ -128,7 +128,11 @@ def run(*, env: dict[str, str], place: Path, services: LocalServices, stopped: t
         checks.durable(url=env["DATABASE_URL"])
     checks.own_queue(redis_url=env["REDIS_URL"], database_url=env["DATABASE_URL"], is_embedded=services.has_valkey)
     environment.remember(env=env, place=place)
-    prepare(env=env, place=place)
+    try:
+        prepare(env=env, place=place, stopped=stopped)
+    except schema.Stopped as error:
+        say(str(error))
+        return
     # The programs never see the owner's password: whoever takes one over is still bound by row-level security.
     bound = {name: value for name, value in env.items() if name != "DATABASE_OWNER_URL"}
     keeper = Supervisor(
@@ -146,7 +150,7 @@ def run(*, env: dict[str, str], place: Path, services: LocalServices, stopped: t
         keeper.stop()
 
 
-def prepare(*, env: Mapping[str, str], place: Path) -> None:
+def prepare(*, env: Mapping[str, str], place: Path, stopped: threading.Event) -> None:
     """Migrate and seed when the code's schema or demo is not what the database was last brought to."""
     owner = env["DATABASE_OWNER_URL"]
     sources = {"schema": schema.SCHEMA_SOURCES, "demo": schema.DEMO_SOURCES}
@@ -155,11 +159,11 @@ def prepare(*, env: Mapping[str, str], place: Path) -> None:
     log = place / "log" / "migrate.log"
     if wanted[0] not in done:
         say("migrating the database as its owner (the first time up to a minute: public, the template, every tenant)")
-        schema.manage("setup_database", env=env, python=PYTHON, log=log)
+        schema.manage("setup_database", env=env, python=PYTHON, log=log, stopped=stopped)
         if any(done):
             # An engine's log from before this version may lack what this one asks for, as who is cleared to trade.
             say("telling the engine what the tables say")
-            schema.manage("sync_engine", env=env, python=PYTHON, log=log)
+            schema.manage("sync_engine", env=env, python=PYTHON, log=log, stopped=stopped)
         if off := schema.switched_off(owner_url=owner):
             # The others run; the next start tries these again.
             for each in off:
@@ -168,7 +172,7 @@ def prepare(*, env: Mapping[str, str], place: Path) -> None:
         schema.put_state(owner_url=owner, text=wanted[0])
     if wanted != done or not (place / "logins.txt").exists():
         say("seeding the demo tenants acorn and birch")
-        schema.manage("demo", env=env, python=PYTHON, log=log)
+        schema.manage("demo", env=env, python=PYTHON, log=log, stopped=stopped)
         schema.put_state(owner_url=owner, text="; ".join(wanted))
 
 

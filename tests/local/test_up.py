@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from piggy.local import commands, environment, programs, up
+from piggy.local import commands, environment, programs, schema, up
 
 LOGINS = """broker  login         password  token  authenticator
 acorn   dealer@acorn  secret    -      otpauth://totp/x
@@ -108,8 +111,36 @@ def test_an_older_database_is_migrated_and_its_engine_told_what_it_may_lack(
     monkeypatch.setattr(up.schema, "manage", lambda name, **_: ran.append(name))
     monkeypatch.setattr(up.schema, "switched_off", lambda **_: [])
     (home / "logins.txt").touch()
-    up.prepare(env={"DATABASE_OWNER_URL": ""}, place=home)
+    up.prepare(env={"DATABASE_OWNER_URL": ""}, place=home, stopped=threading.Event())
     assert (ran, states[-1]) == (asked, "schema now; demo now")
+
+
+def test_who_stops_during_a_migration_waits_for_none_of_it_and_sees_no_traceback(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C reaches ours alone: the command ends by our word, and nothing else is begun."""
+    (home / "manage.py").write_text("import time; print('begun', flush=True); time.sleep(60)")
+    monkeypatch.setattr(schema, "ROOT", home)
+    stopped = threading.Event()
+    log = home / "log" / "migrate.log"
+    log.parent.mkdir()
+
+    def stop() -> None:
+        until = time.monotonic() + 30
+        while "begun" not in log.read_text() and time.monotonic() < until:
+            time.sleep(0.05)
+        stopped.set()
+
+    log.touch()
+    threading.Thread(target=stop).start()
+    began = time.monotonic()
+    with pytest.raises(schema.Stopped, match="setup_database"):
+        schema.manage("setup_database", env={}, python=Path(sys.executable), log=log, stopped=stopped)
+    assert time.monotonic() - began < 40
+    assert log.read_text() == "begun\n", "in a session of its own, and ended by a signal that it need not tell of"
+    monkeypatch.setattr(up.schema, "state", lambda **_: "")
+    with pytest.raises(schema.Stopped):
+        up.prepare(env={"DATABASE_OWNER_URL": ""}, place=home, stopped=stopped)
 
 
 def test_f_27_while_a_broker_is_off_every_start_tries_it_again(
@@ -121,6 +152,6 @@ def test_f_27_while_a_broker_is_off_every_start_tries_it_again(
     monkeypatch.setattr(up.schema, "put_state", lambda text, **_: said.append(text))
     monkeypatch.setattr(up.schema, "manage", lambda name, **_: ran.append(name))
     monkeypatch.setattr(up.schema, "switched_off", lambda **_: ["elm IS OFF"])
-    up.prepare(env={"DATABASE_OWNER_URL": ""}, place=home)
+    up.prepare(env={"DATABASE_OWNER_URL": ""}, place=home, stopped=threading.Event())
     assert (ran, said) == (["setup_database", "sync_engine"], [])
     assert "elm IS OFF" in capsys.readouterr().out
