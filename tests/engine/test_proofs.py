@@ -48,6 +48,7 @@ def signed(
         ({"at": "１７００００００００"}, False),
         ({"at": f"-{NOW_S}"}, False),
         ({"at": ""}, False),
+        ({"at": f"{NOW_S}x"}, False),
         ({"over": b'{"id": "1"}'}, False),
         ({"by": ("birch", "s1")}, False),
         ({"by": ("acorn", "s2")}, False),

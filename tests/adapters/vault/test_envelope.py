@@ -38,6 +38,7 @@ def test_what_is_sealed_opens_at_its_place() -> None:
         {"row": "LP2/password"},
         {"version": 4},
         {"tenant": "acor", "table": "ncredential"},
+        {"table": "credentials", "column": "ealed"},
     ],
 )
 def test_a_record_opens_nowhere_else(elsewhere: dict[str, Any]) -> None:
@@ -54,6 +55,25 @@ def test_one_tenants_key_never_unwraps_anothers_data_key() -> None:
         keys().unwrap(tenant="birch", kek_id="k1", wrapped=wrapped, bound_to=b"here")
     derived = [envelope.tenant_key(root=ROOTS["k1"], kek_id="k1", tenant=name) for name in ("acorn", "birch")]
     assert derived[0] != derived[1]
+
+
+def test_one_root_key_under_two_names_makes_two_keys() -> None:
+    made = {envelope.tenant_key(root=ROOTS["k1"], kek_id=name, tenant="acorn") for name in ("k1", "k2")}
+    assert len(made) == 2
+
+
+def test_a_record_of_another_form_or_cut_short_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = envelope.seal(keys=keys(), place=PLACE, secret=b"secret")
+    assert envelope.kek_of(sealed=sealed) == "k1"
+    for cut in (b"", sealed[:20], sealed[:4] + b"\xff\xff" + sealed[6:], sealed[:60]):
+        with pytest.raises(UnableToOpen):
+            envelope.kek_of(sealed=cut)
+    with monkeypatch.context() as later:
+        later.setattr(envelope, "FORMAT", 2)
+        sealed = envelope.seal(keys=keys(), place=PLACE, secret=b"secret")
+        assert envelope.unseal(keys=keys(), place=PLACE, sealed=sealed) == b"secret"
+    with pytest.raises(UnableToOpen):
+        envelope.unseal(keys=keys(), place=PLACE, sealed=sealed)
 
 
 def test_every_flipped_bit_of_a_blob_is_noticed_and_none_is_told_apart() -> None:

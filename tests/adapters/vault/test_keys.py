@@ -74,6 +74,8 @@ def test_a_key_service_seals_and_opens_for_one_tenant(service: ThreadingHTTPServ
     keys = keys_from_env(env)
     sealed = envelope.seal(keys=keys, place=PLACE, secret=b"secret")
     assert envelope.unseal(keys=keys_from_env(env), place=PLACE, sealed=sealed) == b"secret"
+    with pytest.raises(UnableToReachKeys, match="PIGGY_KMS_KEY"):
+        keys_from_env(env | {"PIGGY_KMS_KEY": ""})
     wrapped = keys.wrap(tenant="acorn", kek_id="2026", data_key=b"d" * 32, bound_to=b"x")
     # Once without and once with the opened key at hand, which is nobody else's and of no other place.
     for _ in range(2):
