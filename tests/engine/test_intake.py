@@ -174,6 +174,17 @@ async def test_f_24_a_delivery_counts_where_something_could_have_been_written(fi
     assert connection.xclaim.await_args.kwargs["retrycount"] == counted
 
 
+async def test_f_24_what_was_answered_is_not_counted_for_a_redis_that_does_not_hear_so() -> None:
+    taker, loop, connection = taker_of()
+    pipe = MagicMock(execute=AsyncMock(side_effect=[redis.TimeoutError("gone"), None]))
+    connection.pipeline.return_value.__aenter__.return_value = pipe
+    with pytest.raises(redis.TimeoutError):
+        await taker._is_through(KEY, b"1-0")
+    assert loop.blameless == {(KEY, b"1-0")}
+    assert await taker._is_through(KEY, b"1-0")
+    assert loop.blameless == set()
+
+
 async def test_inv_11_after_an_error_of_redis_what_it_may_have_delivered_goes_first(monkeypatch: Any) -> None:
     taker, _, connection = taker_of()
     taker._caught_up |= {KEY, KEY.replace("commands", "urgent")}

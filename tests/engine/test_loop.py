@@ -32,11 +32,14 @@ class HeldJournal(Journal):
         self.begun: list[dict[str, list[Row]]] = []
         self.gate = asyncio.Event()
         self.fails = False
+        self.error: Exception | None = None
         self.moved: set[str] = set()
 
     async def append(self, *, rows: dict[str, list[Row]]) -> set[str]:
         self.begun.append(rows)
         await self.gate.wait()
+        if self.error is not None:
+            raise self.error
         if self.fails:
             raise UnableToWrite("the disk is gone")
         return self.moved & rows.keys()
@@ -243,6 +246,17 @@ async def test_what_is_held_or_comes_later_hears_of_a_failed_commit_too(bank: Ba
     await bank.turns()
     bank.ask(credit("two"))
     assert [answer for _, answer in bank.heard] == [None, None, None]
+
+
+@pytest.mark.parametrize("is_postgresql", [False, True])
+async def test_f_24_what_ends_a_loop_counts_unless_it_was_postgresql(bank: Bank, is_postgresql: bool) -> None:
+    """Else a command that ends every term would be taken for one that nothing could be written for."""
+    bank.loop.storage.is_away = True
+    bank.journal.error = UnableToWrite("the disk is gone") if is_postgresql else RuntimeError("it was the command")
+    bank.ask(credit("one"))
+    bank.journal.gate.set()
+    await bank.turns()
+    assert bank.heard and bank.loop.storage.is_away is is_postgresql
 
 
 async def test_after_its_close_a_loop_ends_what_it_took_and_takes_nothing_more(bank: Bank) -> None:

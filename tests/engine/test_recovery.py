@@ -189,6 +189,12 @@ async def test_a_snapshot_of_another_history_is_not_used(ledger: Ledger) -> None
         await recovery.recover(**ledger.place)
 
 
+async def test_inv_09_of_events_that_are_not_there_no_head_is_signed(ledger: Ledger) -> None:
+    await ledger.write(until=10)
+    with pytest.raises(recovery.UnableToRead, match="events after 0 are missing"):
+        await keeper.sign_head(**ledger.place, home=ledger.home, tip=Tip(11, bytes(32)))
+
+
 async def test_every_round_signs_a_head_that_covers_the_log(ledger: Ledger) -> None:
     for until in (37, 100):
         await ledger.write(until=until)

@@ -14,6 +14,7 @@ from piggy.core.commands import CreditAccount, Envelope
 from piggy.core.market import Level, VenueQuote
 from piggy.messaging import codec, signing, streams
 from piggy.messaging.chain import FIRST_HASH, event_hash
+from piggy.messaging.context import signed_context
 from piggy.messaging.identity import command_id_of
 
 KEY = bytes(32)
@@ -86,6 +87,12 @@ def test_a_secret_belongs_to_one_tenant_strategy_and_version() -> None:
     secrets = {signing.strategy_secret(key=KEY, **each) for each in [parts, *others]}
     assert len(secrets) == 4
     assert signing.capability_mac(key=KEY, account_id="", scope="", **parts) not in secrets
+
+
+@pytest.mark.parametrize("tenant", ["", "acorn|9999999999"])
+def test_a_context_names_one_tenant_and_nothing_else(tenant: str) -> None:
+    with pytest.raises(ValueError, match="schema name"):
+        signed_context(key=KEY, tenant=tenant, backend_pid=1, expires_at_s=1)
 
 
 def test_a_snapshot_is_proven_for_one_place_in_one_log_and_one_program() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from piggy.adapters.ibkr import transport
 from piggy.adapters.ibkr.inbound import Known
 from piggy.adapters.ibkr.session import IbkrSession
 from piggy.adapters.interface import ReportKind, Response, UnableToConnect, UnableToReadReport
+from piggy.adapters.transport import StreamEnded
 from tests.adapters.ibkr.test_ibkr import (
     COMPLETED,
     CONFIG,
@@ -90,3 +92,14 @@ def test_a_gateway_that_does_not_answer_for_a_contract_is_not_one_that_has_none(
     for silent in (Response(status=0, text=""), Response(status=503, text="busy")):
         with pytest.raises(UnableToConnect, match="busy|no contract details"):
             play(IbkrSession(config=CONFIG).connect(now_us=NOW_US), [GREETING, silent])
+
+
+def test_f_23_who_reads_too_slowly_loses_the_line_and_no_message_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fill that was dropped would never be missed; a line that ended is begun anew, and all is asked for again."""
+    monkeypatch.setattr(transport, "STREAMED_MAX", 2)
+    line = transport.Line()
+    channel = transport._LineChannel(line=line, close=lambda: None)
+    for text in ("one", "two", "three"):
+        line._tell(text)
+    with pytest.raises(StreamEnded, match="too slowly"):
+        channel.receive(timeout_s=0)
