@@ -223,7 +223,18 @@ def test_an_option_that_the_lp_settled_is_held_no_more(floor: Logged, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("encoding", "rot13"), ("encoding", "hex"), ("encoding", "undefined"), ("cancel_words", [])]
+    ("field", "value"),
+    [
+        ("encoding", "rot13"),
+        ("encoding", "hex"),
+        ("encoding", "undefined"),
+        ("cancel_words", []),
+        ("columns", ["reference"]),
+        ("columns", {"reference": "ExecID"}),
+        ("columns", COLUMNS | {"colour": "Colour"}),
+        ("columns", COLUMNS | {"side": 7}),
+        ("time_zone", "Mars/Olympus"),
+    ],
 )
 def test_a_format_by_which_no_file_can_be_read_is_refused(field: str, value: Any) -> None:
     written = StatementFormat(venue="LP1", **{field: value})

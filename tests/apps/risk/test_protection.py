@@ -232,6 +232,15 @@ def test_the_share_is_measured_once_a_day_for_every_broker(alice: Any, quote: An
     assert "0% of retail investor accounts" in front_door()
 
 
+def test_a_share_is_measured_once_in_a_day_and_a_night_too(acorn: Any, redis_server: Any) -> None:
+    """G-16, F-26: not again because a date is another."""
+    late = NOON.replace(hour=23)
+    with in_tenant("acorn"):
+        assert services.measure_losses(tenant="acorn", at=late) is not None
+        assert services.measure_losses(tenant="acorn", at=late + timedelta(hours=2)) is None
+        assert services.measure_losses(tenant="acorn", at=late + timedelta(days=1)) is not None
+
+
 def test_a_new_firm_says_the_range_of_all_firms(acorn: Any, redis_server: Any) -> None:
     """G-16."""
     with in_tenant("acorn"):

@@ -15,6 +15,7 @@ from django.utils import timezone
 from apps.outbox.models import OutboxCommand
 from apps.treasury import selectors, services
 from apps.treasury.models import Deposit, Withdrawal
+from apps.users.models import User
 from apps.users.services import create_staff
 from piggy import projector
 from piggy.core.commands import DebitAccount
@@ -169,3 +170,23 @@ def test_who_only_looks_decides_nothing_and_nobody_edits_what_was_asked_for(
         assert "Choose one" in told.content.decode()
     with as_tenant("acorn"):
         assert set(model.objects.values_list("state", "amount")) == {("requested", Decimal(100))}
+
+
+def test_one_s_own_request_is_refused_in_words_on_its_screen(books: Any, as_tenant: Any) -> None:
+    """INV-29."""
+    browser = staff("treasury", "tess")
+    with as_tenant("acorn"):
+        tess = User.objects.get(username="tess")
+        made = services.request_withdrawal(**ASKED, by=tess)  # type: ignore[arg-type]
+        paid = {name: ASKED[name] for name in ("account_id", "amount", "currency", "reference")}
+        came = services.request_deposit(**paid, by=tess)  # type: ignore[arg-type]
+    for screen, pk, action in (("deposit", came.pk, "approve"), ("deposit", came.pk, "reject"),
+                               ("withdrawal", made.pk, "reject")):  # fmt: skip
+        sent = {"action": action, "_selected_action": pk}
+        page = browser.post(f"/admin/treasury/{screen}/", sent, follow=True)
+        assert (page.status_code, "needs a second pair of eyes" in page.content.decode()) == (200, True), (
+            screen,
+            action,
+        )
+    with as_tenant("acorn"):
+        assert {each.state for model in (Deposit, Withdrawal) for each in model.objects.all()} == {"requested"}

@@ -1,0 +1,130 @@
+"""Who may do what about a break, once, and what reads no statement: each guard of it on its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+from django.utils import timezone
+
+from apps.reports import services
+from apps.reports.models import Break, BreakNote
+from apps.reports.services import exporting
+from apps.tenants.services import in_tenant
+from apps.users.models import User
+from apps.users.services import create_client_user, create_staff
+from tests.apps.dealing.test_changes_at_once import Meanwhile, meanwhile
+from tests.apps.reports.test_exporting import Logged
+from tests.apps.reports.test_reconciling import desk_of, fills, floor, line, run, statement, tina
+from tests.apps.reports.trading_days import rows
+
+__all__ = ["floor", "meanwhile", "tina"]
+
+
+@pytest.fixture
+def found(floor: Logged, tmp_path: Path) -> Break:
+    (made,) = run(statement(*map(line, fills(floor)[:-1])), tmp_path).breaks
+    return made
+
+
+@pytest.fixture
+def boss(floor: Logged) -> User:
+    return create_staff(username="boss", password="long enough for a test", role="auditor")
+
+
+def acts() -> list[str]:
+    with in_tenant("acorn"):
+        return list(BreakNote.objects.order_by("id").values_list("act", flat=True))
+
+
+def send(browser: Client, found: Break, **sent: str) -> Any:
+    with in_tenant("acorn"):
+        note = str(BreakNote.objects.earliest("id").pk)
+    notes = {"notes-TOTAL_FORMS": "1", "notes-INITIAL_FORMS": "1", "notes-0-id": note, "notes-0-of": str(found.pk)}
+    answer = browser.post(f"/admin/reports/break/{found.pk}/change/", {"owner": "", **sent, **notes}, follow=True)
+    with in_tenant("acorn"):
+        found.refresh_from_db()
+    return answer
+
+
+def test_of_two_who_decide_a_break_at_once_the_second_hears_that_it_is_closed(
+    found: Break, boss: User, meanwhile: Meanwhile
+) -> None:
+    def explain() -> None:
+        with in_tenant("acorn"):
+            services.explain(break_id=found.pk, text="it comes tomorrow", by=boss, at=timezone.now())
+
+    with pytest.raises(services.UnableToDecideBreak, match="closed, or there is none"):
+        meanwhile(lambda: services.close(break_id=found.pk, text="ours", by=boss, at=timezone.now()), explain)
+    found.refresh_from_db()
+    assert (found.state, acts()) == ("closed", ["found", "closed"])
+
+
+def test_a_break_that_a_person_closes_while_a_statement_is_read_is_not_closed_again(
+    floor: Logged, found: Break, boss: User, meanwhile: Meanwhile, tmp_path: Path
+) -> None:
+    """INV-22."""
+
+    def read() -> int:
+        with in_tenant("acorn"):
+            return run(statement(*map(line, fills(floor))), tmp_path).run.breaks_gone
+
+    closed_at = timezone.now()
+    assert meanwhile(lambda: services.close(break_id=found.pk, text="ours", by=boss, at=closed_at), read) == 0
+    found.refresh_from_db()
+    assert (found.closed_at, acts()) == (closed_at, ["found", "closed"])
+
+
+def test_nothing_is_decided_without_a_word_why(found: Break, boss: User) -> None:
+    for verb in (services.explain, services.close):
+        with pytest.raises(services.UnableToDecideBreak, match="Say why"):
+            verb(break_id=found.pk, text=" ", by=boss, at=timezone.now())
+    assert acts() == ["found"]
+
+
+def test_who_may_explain_explains_and_closes_nothing(found: Break, boss: User) -> None:
+    right = Permission.objects.get(codename="explain_break")
+    boss.user_permissions.add(right)
+    browser = desk_of(boss)
+    refused = send(browser, found, decision="close", why="because")
+    assert "You may not close breaks." in refused.content.decode()
+    assert (found.state, acts()) == ("open", ["found"])
+    send(browser, found, decision="explain", why="because")
+    assert (found.state, acts()) == ("explained", ["found", "explained"])
+
+
+def test_a_break_is_given_to_staff_only(found: Break, tina: Client) -> None:
+    client = create_client_user(username="alice", password="long enough for a test")
+    send(tina, found, owner=str(client.pk))
+    assert (found.owner, acts()) == (None, ["found"])
+
+
+def test_what_a_line_cannot_say_is_named_and_an_empty_line_is_none(floor: Logged, tmp_path: Path) -> None:
+    deals = fills(floor)
+    long_ago = line(deals[0], time="14.11.1023 23:13")
+    for content, says in (
+        (statement(line(deals[0], id="E\0001")), "line 2: it holds a zero byte"),
+        (statement(long_ago), "line 2, column Time: '14.11.1023 23:13' is not between"),
+    ):
+        with pytest.raises(services.UnableToReadStatement) as refused:
+            run(content, tmp_path)
+        assert says in str(refused.value)
+    assert run(statement(line(deals[0]), "", ";;;;;;", *map(line, deals[1:])), tmp_path).breaks == []
+
+
+def test_no_file_begins_past_an_event_that_is_missing(floor: Logged, tmp_path: Path) -> None:
+    """INV-22."""
+    with pytest.raises(services.UnableToExport, match="event 1 should follow, not 2"):
+        exporting.write(home=tmp_path, rows=rows(floor)[1:])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_broker_that_there_is_not_is_said(floor: Logged, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="no broker 'oak'") as refused:
+        call_command("pnl", "export", "--tenant", "oak", folder=tmp_path)
+    assert refused.value.returncode == 2
