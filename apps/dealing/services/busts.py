@@ -13,8 +13,6 @@ from piggy.core.busting import FILLS_MAX
 
 def bust_fill(*, wish: Wish, seq: int, confirm: str) -> Outcome:
     """Take one fill back; where two clients met, the other's with it. Raises UnableToAct."""
-    if done := first_outcome(wish=wish):
-        return done
     fills = _known(seq)
     require_confirmation(given=confirm, expected=f"bust {fills[0].fill_id}")
     return _bust(wish=wish, fills=fills, subject=f"order:{fills[0].order_id}")
@@ -22,8 +20,6 @@ def bust_fill(*, wish: Wish, seq: int, confirm: str) -> Outcome:
 
 def correct_fill(*, wish: Wish, seq: int, price: Decimal, confirm: str) -> Outcome:
     """Deal a fill anew at another price in its place. Raises UnableToAct."""
-    if done := first_outcome(wish=wish):
-        return done
     fill = _known(seq)[0]
     require_confirmation(given=confirm, expected=f"correct {fill.fill_id} to {price}")
     command = CorrectFill(fill=fill, price=price, reason=wish.reason, by=wish.by)

@@ -11,6 +11,8 @@ import redis
 
 from apps.common.times import microseconds
 from apps.dealing.services import acting, busts
+from apps.tenants.services import in_tenant
+from apps.trading.models import Fill
 from piggy.core.commands import Envelope
 from piggy.messaging.client import UnableToTell
 from tests.apps.dealing.desk_floor import LEASE, Dealer
@@ -85,6 +87,18 @@ def test_more_fills_than_one_bust_takes_are_said(
     answer = dora.act("bust-window", **BODIES["bust-window"])
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "TOO_MANY", "until")
     assert (entries(), floor) == ([], [])
+
+
+def test_a_window_that_was_busted_under_a_key_is_not_looked_for_again_under_it(
+    dora: Dealer, floor: list[Envelope]
+) -> None:
+    first = dora.act("bust-window", once="k", **BODIES["bust-window"])
+    with in_tenant("acorn"):
+        Fill.objects.update(symbol="GBPUSD")
+    again = dora.act("bust-window", once="k", **BODIES["bust-window"])
+    assert (again.status_code, again.json()["repeated"]) == (200, True)
+    assert again.json()["action"] == first.json()["action"]
+    assert dora.act("bust-window", **BODIES["bust-window"]).json()["code"] == "NOTHING_TO_BUST"
 
 
 def test_a_panel_is_its_last_frame_nothing_before_the_first_and_404_where_there_is_none(

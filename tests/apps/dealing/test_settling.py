@@ -40,7 +40,7 @@ def test_what_one_said_and_another_settles_is_kept_as_the_venues_word_and_told_o
     dora: Dealer, rick: Dealer, floor: list[Envelope]
 ) -> None:
     """F-02, INV-03."""
-    said = dora.act("ask-settlement", **SETTLED).json()["action"]
+    said = dora.act("ask-settlement", once="k1", **SETTLED).json()["action"]
     settle = {"action_id": said, "confirm": "settle O1-LP1-1"}
     assert dora.act("settle-doubt", **settle).json()["code"] == "FOUR_EYES"
     assert rick.act("settle-doubt", **(settle | {"confirm": "yes"})).json()["code"] == "CONFIRMATION_NEEDED"
@@ -48,6 +48,8 @@ def test_what_one_said_and_another_settles_is_kept_as_the_venues_word_and_told_o
         assert not VenueReport.objects.exists(), "nothing is told before its second person"
     first, again = (rick.act("settle-doubt", once="k9", **settle) for _ in range(2))
     assert (first.status_code, again.json()["repeated"]) == (200, True)
+    asked = dora.act("ask-settlement", once="k1", **SETTLED)
+    assert (asked.status_code, asked.json()["action"], asked.json()["repeated"]) == (200, said, True)
     fill, done = heard(floor, 2)
     assert isinstance(fill, RecordVenueFill) and isinstance(done, RecordVenueDone)
     assert (fill.fill_id, fill.quantity, fill.price, fill.side) == ("E77", Decimal("0.4"), Decimal("1.0999"), "buy")
