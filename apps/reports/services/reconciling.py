@@ -29,6 +29,8 @@ from piggy.core.money import round_money
 from piggy.messaging.troubles import Troubles
 
 AUTOMATIC = "automatic"
+# As the table of breaks has room for.
+REFERENCE_CHARACTERS, OCCURRENCES_MAX = 120, 32_767
 State, Act = Break.State, BreakNote.Act
 Key = tuple[str, str, str, str, int]
 
@@ -120,7 +122,7 @@ def _compared(said: Statement) -> set[str]:
     """Return the kinds of breaks that a statement can say the end of: what it leaves out may differ still."""
     unsaid = {
         core.BreakKind.POSITION: not said.positions,
-        core.BreakKind.CASH: not said.balances,
+        core.BreakKind.CASH: not said.moved(),
         core.BreakKind.FEE: bool(said.executions) and all(line.fee is None for line in said.executions),
     }
     return {kind.value for kind in core.BreakKind if not unsaid.get(kind)}
@@ -138,15 +140,19 @@ def _held(
     yield from core.held_breaks(
         kind=core.BreakKind.POSITION, ours=core.net_lots(executions=every), theirs=said.positions, stated_on=until
     )
-    if said.balances:
+    if stated := said.moved():
         moved, count = core.cash_moved(executions=every, since=since, terms=symbols)
         for line in said.money:
             # What an LP takes for a night is its own affair, and no deal of ours: as it says, or every swap is a break.
             moved[line.name] = moved.get(line.name, Decimal(0)) + line.amount
         yield from core.held_breaks(
             kind=core.BreakKind.CASH,
-            ours={currency: round_money(amount=amount, currency=currency) for currency, amount in moved.items()},
-            theirs=said.moved(),
+            ours={
+                currency: round_money(amount=amount, currency=currency)
+                for currency, amount in moved.items()
+                if currency not in said.stated_once()
+            },
+            theirs=stated,
             stated_on=until,
             # Each of them may have been rounded, and its fee be another by as much as a fee may be.
             tolerance={currency: named.fee_tolerance * times for currency, times in count.items()},
@@ -167,7 +173,7 @@ def _write(run: Reconciliation, found: Iterable[core.Break], compared: set[str])
     gone = [key for key, each in known.items() if key not in now and each.kind in compared]
     run.breaks_new, run.breaks_known, run.breaks_gone = len(fresh), len(now) - len(fresh), len(gone)
     run.save()
-    made = [_opened(run, now[key], key[-1]) for key in now if key in fresh]
+    made = [_opened(run, now[key], key) for key in now if key in fresh]
     Break.objects.bulk_create(made)
     _note(made, Act.FOUND, f"in {run.file_name}, event {run.seq}", run.by, run.at)
     over = [known[key] for key in gone]
@@ -223,12 +229,17 @@ def _alert(*, venue: str) -> None:
 
 
 def _numbered(found: Iterable[core.Break]) -> dict[Key, core.Break]:
-    """Return breaks by key; of several that say the same each is one more occurrence."""
+    """Return breaks by key; of several that say the same each is one more occurrence. Raises UnableToReadStatement."""
     times: Counter[tuple[str, str, str, str]] = Counter()
     numbered: dict[Key, core.Break] = {}
     for each in found:
-        said = (each.kind.value, each.reference, each.ours, each.theirs)
+        # An LP may give longer ids than anybody reads; of two with one beginning each has its own occurrence.
+        said = (each.kind.value, each.reference[:REFERENCE_CHARACTERS], each.ours, each.theirs)
         times[said] += 1
+        if times[said] > OCCURRENCES_MAX:
+            raise UnableToReadStatement(
+                f"line {each.line}: {said[1]} says the same more than {OCCURRENCES_MAX} times; is it a statement?"
+            )
         numbered[*said, times[said]] = each
     return numbered
 
@@ -237,9 +248,9 @@ def _key(each: Break) -> Key:
     return (each.kind, each.reference, each.ours, each.theirs, each.occurrence)
 
 
-def _opened(run: Reconciliation, each: core.Break, occurrence: int) -> Break:
+def _opened(run: Reconciliation, each: core.Break, key: Key) -> Break:
     return Break(
-        venue=run.venue, kind=each.kind.value, reference=each.reference, occurrence=occurrence, symbol=each.symbol,
+        venue=run.venue, kind=each.kind.value, reference=key[1], occurrence=key[-1], symbol=each.symbol,
         ours=each.ours, theirs=each.theirs, traded_on=each.traded_on, line=each.line, found_in=run, opened_at=run.at,
     )  # fmt: skip
 

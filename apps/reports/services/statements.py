@@ -52,10 +52,18 @@ class Statement(NamedTuple):
     taken_back: list[Holding]
 
     def moved(self) -> list[Holding]:
-        """Return by how much each currency's balance moved from its first to its last line."""
+        """Return by how much each currency's balance moved from its first to its last line: one alone tells nothing."""
         first = {line.name: line for line in reversed(self.balances)}
         last = {line.name: line for line in self.balances}
-        return [structs.replace(line, amount=line.amount - first[name].amount) for name, line in last.items()]
+        return [
+            structs.replace(line, amount=line.amount - first[name].amount)
+            for name, line in last.items()
+            if line is not first[name]
+        ]
+
+    def stated_once(self) -> set[str]:
+        """Return the currencies of which no more than one end of the balance is told."""
+        return {line.name for line in self.balances} - {line.name for line in self.moved()}
 
     def days(self) -> tuple[date, date]:
         """Return the first and the last day that it speaks of. Raises UnableToReadStatement where it has no line."""

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from apps.reports import services
 from apps.reports.models import Break, Reconciliation, StatementFormat
 from piggy.core import events as ev
+from piggy.core.commands import PlaceOrder
 from piggy.core.expiry_events import VenueSettled
-from piggy.core.orders import Side
+from piggy.core.orders import OrderTerms, Side
 from tests.apps.reports.test_exporting import COMMANDS, Logged, more
 from tests.apps.reports.test_reconciling import COLUMNS, HEAD, fills, floor, line, run, seen, statement, tina
 
@@ -25,6 +26,7 @@ __all__ = ["floor", "tina"]
 
 DAY = "14.11.2023 23:13"
 KINDS = HEAD + ";Order;What"
+ORDER = OrderTerms(account_id="a1", symbol="EURUSD", side=Side.BUY, quantity=Decimal("0.1"))
 
 
 def kinds() -> None:
@@ -158,6 +160,38 @@ def test_a_file_ends_no_break_of_a_kind_that_it_says_nothing_of(floor: Logged, t
     assert (silent.run.breaks_gone, Break.objects.exclude(state="closed").count()) == (0, 3)
     assert run(told(*deals), tmp_path).run.breaks_gone == 1
     assert set(Break.objects.exclude(state="closed").values_list("kind", flat=True)) == {"position", "cash"}
+
+
+def test_one_end_of_a_balance_alone_is_compared_with_nothing_and_ends_no_break(floor: Logged, tmp_path: Path) -> None:
+    """INV-22: the fees of the day moved the balance, but of how far the LP told no beginning."""
+    kinds()
+    deals, closing = [of(fill) for fill in fills(floor)], f";USD;;5000;;{DAY};;;balance"
+    assert seen(run(told(*deals, closing), tmp_path)) == set()
+    euros = [f";EUR;;{amount};;{DAY};;;balance" for amount in ("50", "49")]
+    assert seen(run(told(*deals, closing, *euros), tmp_path)) == {("cash", "cash:EUR")}
+    assert run(told(*deals, closing), tmp_path).run.breaks_gone == 0
+
+
+def test_a_file_of_one_line_many_thousand_times_is_refused_whole(floor: Logged, tmp_path: Path) -> None:
+    deals = [line(fill) for fill in fills(floor)]
+    again = 32_768 * (deals[0],)
+    assert "says the same more than 32767 times" in refused(statement(*deals, *again), tmp_path)
+
+
+def test_an_id_that_is_longer_than_a_break_has_room_for_is_told_by_its_beginning(floor: Logged, tmp_path: Path) -> None:
+    """INV-22: an LP's file that leaves two such executions out is read, and read again it finds the same."""
+    for end in ("1", "2"):
+        floor.now_us += 2_000_000
+        for symbol in ("EURUSD", "USDJPY"):
+            floor.again(symbol)
+        floor.do(PlaceOrder(terms=replace(ORDER, tag=end)))
+        floor.fill(floor.children()[0], "1.10006", fill_id=f"{'L' * 180}{end}")
+    more(floor)
+    found = run(statement(*map(line, fills(floor)[:-2])), tmp_path)
+    assert [(each.kind, each.reference, each.occurrence) for each in found.breaks] == [
+        ("missing_there", "L" * 120, 1), ("missing_there", "L" * 120, 2),
+    ]  # fmt: skip
+    assert run(statement(*map(line, fills(floor)[:-2])), tmp_path).run.breaks_known == 2
 
 
 def test_what_an_lp_dates_otherwise_is_ended_by_that_days_statement_and_by_no_other(
