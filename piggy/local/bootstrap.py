@@ -36,8 +36,13 @@ def main() -> int:
     options = argparse.ArgumentParser(description="Set the project up.")
     options.add_argument("--dev", action="store_true", help="also what tests and checks need")
     wanted = options.parse_args()
-    HOME.mkdir(parents=True, exist_ok=True)
-    with (HOME / "setup.lock").open("w") as lock:
+    try:
+        HOME.mkdir(parents=True, exist_ok=True)
+        lock = (HOME / "setup.lock").open("w")
+    except OSError as error:
+        print(f"\n{error}: nothing can be kept there; PIGGY_HOME=dir names another folder.", file=sys.stderr)
+        return 1
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             set_up(dev=wanted.dev)

@@ -38,7 +38,12 @@ def run(*, name: str, arguments: Sequence[str]) -> int:
 
 
 def _up(_as_json: bool) -> int:
-    return up.up(env=os.environ)
+    try:
+        return up.up(env=os.environ)
+    except OSError as error:
+        # A folder that cannot be written, a full disk: what stands in the way is in it, and no line of ours.
+        place = environment.home(env=os.environ)
+        raise up.UnableToStart(f"{error}. Data are kept in {place}; PIGGY_HOME=dir names another folder.") from error
 
 
 def _down(_as_json: bool) -> int:

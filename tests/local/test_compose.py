@@ -145,3 +145,9 @@ def test_f_27_no_old_projector_reads_beside_new_columns_or_after_a_new_engine() 
     assert steps[first : first + len(wanted)] == wanted
     rest = steps[first + len(wanted)]
     assert {*rest} >= {name for name in OURS if not name.startswith(("engine", "migrate", "projector"))}
+
+
+def test_a_backup_is_made_by_the_one_role_that_sees_every_row() -> None:
+    """Row-level security is forced, so that it binds the owner, as whom `pg_dump` ends with an error."""
+    dumps = re.findall(r"exec -T (\S+) pg_(?:dump|restore) -U (\S+)", (DOCKER / "README.md").read_text())
+    assert dumps == [("postgres", SERVICES["postgres"]["environment"]["POSTGRES_USER"])] * 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from piggy.local import commands, environment, programs, schema, up
+from piggy.local import bootstrap, commands, environment, programs, schema, up
 
 LOGINS = """broker  login         password  token  authenticator
 acorn   dealer@acorn  secret    -      otpauth://totp/x
@@ -89,6 +89,21 @@ def test_each_shard_has_an_engine_with_a_door_of_its_own_and_one_worker_serves_a
 
 def test_unknown_arguments_are_usage_errors() -> None:
     assert commands.run(name="down", arguments=["--hard"]) == commands.USAGE
+
+
+def test_a_home_that_cannot_be_written_is_named_with_what_to_do(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """F-21: root writes wherever permissions forbid it, but in no file."""
+    nowhere = home / "file" / "home"
+    (home / "file").touch()
+    monkeypatch.setenv("PIGGY_HOME", str(nowhere))
+    assert commands.run(name="up", arguments=[]) == commands.FAILED
+    assert str(nowhere) in (told := capsys.readouterr().err) and "PIGGY_HOME=dir" in told
+    monkeypatch.setattr(bootstrap, "HOME", nowhere)
+    monkeypatch.setattr(sys, "argv", ["bootstrap"])
+    assert bootstrap.main() == 1
+    assert str(nowhere) in (told := capsys.readouterr().err) and "PIGGY_HOME=dir" in told
 
 
 @pytest.mark.parametrize(
