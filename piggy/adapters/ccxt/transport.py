@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from piggy.adapters.ccxt.bounded import bound
 from piggy.adapters.ccxt.streaming import METHODS, Streamer
 from piggy.adapters.interface import Request, Response, Stream, VenueConfig
 from piggy.adapters.transport import CALL_S_MAX, Channel
@@ -42,6 +43,7 @@ class CcxtTransport:
         self._ccxt = import_module("ccxt")
         self._lock = threading.Lock()
         self._exchange = self._made(self._ccxt)
+        bound(session=self._exchange.session)
         self._streamer: Streamer | None = None
         if config.rest_url:
             self._exchange.session.trust_env = False

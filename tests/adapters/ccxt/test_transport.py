@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import ccxt
 import pytest
 
+from piggy.adapters import transport as limits
 from piggy.adapters.ccxt.transport import CcxtTransport
 from piggy.adapters.interface import Request, VenueConfig
 from piggy.adapters.transport import CALL_S_MAX
 from tests.adapters.ccxt.test_ccxt import CONFIG
+from tests.adapters.test_transport import Venue, venue
+
+__all__ = ["venue"]
 
 ORDER = Request(method="POST", url="create_order", body="[]", places_order=True)
 
@@ -55,3 +60,40 @@ def test_an_error_is_a_refusal_only_where_ccxt_knows_its_words(
 
 def test_ccxt_waits_no_longer_than_other_venues_do(transport: CcxtTransport) -> None:
     assert transport._exchange.timeout == CALL_S_MAX * 1_000
+
+
+TIME = b'{"error":[],"result":{"unixtime":1700000000}}'
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+def asked(transport: CcxtTransport, venue: Venue) -> Any:
+    exchange = transport._exchange
+    exchange.urls["api"] = dict.fromkeys(exchange.urls["api"], venue.url)
+    exchange.session.trust_env = False
+    return transport.call(request=Request(method="GET", url="fetch_time", body="[]"))
+
+
+def test_an_answer_in_parts_is_read_whole(transport: CcxtTransport, venue: Venue) -> None:
+    head = HEAD + b"Content-Length: %d\r\n\r\n" % len(TIME)
+    venue.answers(head, TIME[:9], TIME[9:], apart_s=0.05, until=b"\r\n\r\n")
+    answer = asked(transport, venue)
+    assert (answer.status, answer.text) == (200, "1700000000000")
+
+
+@pytest.mark.parametrize("what", ["head", "body", "large"])
+def test_an_answer_without_end_is_no_answer(
+    what: str, transport: CcxtTransport, venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-07: all that is asked of an exchange waits for the one question that is under way."""
+    monkeypatch.setattr(limits, "ANSWER_S_MAX", 20.0 if what == "large" else 0.3)
+    monkeypatch.setattr(limits, "ANSWER_BYTES_MAX", 1_000)
+    parts = {
+        "head": [HEAD, *[b"X: y\r\n"] * 90],
+        "body": [HEAD + b"Content-Length: 999\r\n\r\n", *[b" "] * 600],
+        "large": [HEAD + b"Content-Length: %d\r\n\r\n" % (630_000 + len(TIME)), *[b" " * 70_000] * 9, TIME],
+    }
+    venue.answers(*parts[what], apart_s=0.05, until=b"\r\n\r\n")
+    began_s = time.monotonic()
+    answer = asked(transport, venue)
+    assert (answer.status, answer.left) == (0, True)
+    assert time.monotonic() - began_s < 4
