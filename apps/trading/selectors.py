@@ -185,6 +185,12 @@ def open_positions(*, account_ids: Iterable[str]) -> QuerySet[Position]:
     return Position.objects.filter(account_id__any_of=list(account_ids)).exclude(quantity=0).order_by("position_id")
 
 
+def account_of_position(*, position_id: str) -> str | None:
+    """Return the account of any client's open position, None where there is no such position."""
+    found = Position.objects.filter(position_id=position_id).exclude(quantity=0)
+    return found.values_list("account_id", flat=True).first()
+
+
 def left_open(*, tenant: str) -> str:
     """Return what of a broker is not over yet, '' where all is: positions, orders, or a log that no table shows yet."""
     if behind := audit.not_projected(tenant=tenant, name="trading"):

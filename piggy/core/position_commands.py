@@ -11,12 +11,18 @@ from piggy.core.command import Command
 
 
 class SetExits(Command, frozen=True, kw_only=True):
-    """Give all of an open position a take-profit or a stop-loss, another one, or none (None); what is unset stays."""
+    """Give all of an open position a take-profit or a stop-loss, another one, or none (None); what is unset stays.
+
+    Its stop is at a price, or trails the market at a distance: the one takes the other's place, and a stop-loss of None
+    takes off either. `guaranteed_stop` is asked of the stop at a price; None leaves what is guaranteed as it is.
+    """
 
     account_id: str
     position_id: str
     take_profit: Decimal | msgspec.UnsetType | None = msgspec.UNSET
     stop_loss: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    trailing_distance: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    guaranteed_stop: bool | None = None
 
 
 class Which(StrEnum):

@@ -65,6 +65,18 @@ export const forms = ({ tenant, limits }) => ({
     confirm: (values) => `amend ${values.order_id}`,
     says: (values) => `Change ${values.order_id}: ${changesOf(values).join(", ") || "nothing given"}`,
   },
+  "set-exits": {
+    title: "Change a position's exits",
+    note: "For all of the position; what is left blank stays. Its stop is at a price or trails the market: the one takes the other's place.",
+    fields: [
+      text("position_id", "Position"), number("stop_loss", "Stop loss", { optional: true }), number("trailing_distance", "Trailing at a distance, from the market now", { optional: true }),
+      { name: "no_stop_loss", title: "Take the stop off, of either kind", check: true, value: false },
+      choice("guaranteed_stop", "Stop guaranteed, for its premium", [["", "as it is"], ["true", "yes"], ["false", "no"]], { optional: true }),
+      number("take_profit", "Take profit", { optional: true }), { name: "no_take_profit", title: "Take the take profit off", check: true, value: false },
+    ],
+    confirm: (values) => `exits ${values.position_id}`,
+    says: (values) => `Exits of ${values.position_id}: ${changesOf(values).join(", ") || "nothing given"}`,
+  },
   "close-all": {
     title: "Close a client's positions",
     note: "Each after its book, held to the client's limits; what may not be closed now stays and says so.",
@@ -202,6 +214,7 @@ const ended = (values) => (Number(values.lots) ? `${values.cl_ord_id} dealt ${in
 const changesOf = (values) => [
   ...[["quantity", "lots"], ...PRICES].filter(([name]) => values[name]).map(([name, title]) => `${title} ${inWords(values[name])}`),
   ...(values.time_in_force ? [`good ${new Map(FORCES).get(values.time_in_force)}${values.expires_at ? ` ${values.expires_at}` : ""}`] : []),
+  ...(values.guaranteed_stop ? [values.guaranteed_stop === "true" ? "guaranteed" : "not guaranteed"] : []),
   ...["stop_loss", "take_profit"].filter((name) => values[`no_${name}`]).map((name) => `no ${words(name)}`),
 ];
 

@@ -44,6 +44,7 @@ const TOOLS = {
   deals: [
     { title: "Bust", key: "x", kind: "bust-fill", needsRow: true, fits: (row) => row.stands, values: (row) => ({ seq: row.seq, fill_id: row.fill_id }) },
     { title: "Correct", key: "c", kind: "correct-fill", needsRow: true, fits: (row) => row.stands, values: (row) => ({ seq: row.seq, fill_id: row.fill_id, price: row.price }) },
+    { title: "Exits", kind: "set-exits", needsRow: true, fits: (row) => row.stands, values: (row) => ({ position_id: row.position_id }) },
     { title: "Bad prices", key: "b", kind: "bust-window", values: (row) => (row ? windowAround(row) : {}) },
   ],
   venues: [

@@ -314,7 +314,7 @@ def test_an_own_order_that_rests_in_its_way_ends_and_exits_go_with_their_positio
     assert len(only(close(floor), ev.OrderCancelled)) == 2 and not floor.desk.state.open_orders["h1"]
 
 
-def test_g_09_a_guaranteed_stop_that_is_reached_gets_its_price_first(floor: Floor) -> None:
+def test_a_guaranteed_stop_that_is_reached_gets_its_price_first(floor: Floor) -> None:
     terms = GuaranteedStops(premium_points=D(1), distance_points_min=D(10))
     profile = PriceProfile(guaranteed_stops=terms)
     floor.do(cmd.ConfigurePricing(group="b", symbol="EURUSD", profile=profile))

@@ -63,6 +63,7 @@ WALK: tuple[tuple[str, str, dict[str, Any]], ...] = (
         {"action_id": "ask-settlement", "cl_ord_id": "O1-LP1-1", "lots": "0.4", "price": "1.0999", "fill_id": "E77"},
     ),
     ("dora", "release-throttle", {"account_id": "A1"}),
+    ("rick", "set-exits", {"position_id": "A1:EURUSD", "trailing_distance": "0.005", "no_take_profit": True}),
     ("dora", "close-all", {"account_id": "A1", "which": "losing"}),
     ("rick", "score-account", {"account_id": "A1", "score": "2.5"}),
 )

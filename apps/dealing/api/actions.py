@@ -65,6 +65,7 @@ ACTIONS: dict[str, Action] = {
     "settle-doubt": Action(serializers.SettleIn, services.settle_doubt),
     "release-throttle": Action(serializers.AccountIn, services.release_throttle),
     "amend-order": Action(serializers.AmendIn, services.amend_order),
+    "set-exits": Action(serializers.ExitsIn, services.set_exits),
     "close-all": Action(serializers.CloseAllIn, services.close_all),
     "score-account": Action(serializers.ScoreIn, services.score_account),
 }

@@ -148,17 +148,40 @@ class AmendIn(CancelIn):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return what is to be otherwise as the core names it, beside reason, order and confirmation."""
-        values = {name: value for name, value in attrs.items() if value is not None}
-        for name in ("take_profit", "stop_loss"):
-            if values.pop(f"no_{name}"):
-                if name in values:
-                    raise serializers.ValidationError({f"no_{name}": "Give an exit, or take it off, not both."})
-                values[name] = None
+        values = _without(attrs)
         if force := values.pop("time_in_force", ""):
             values["time_in_force"] = TimeInForce(force)
         if "expires_at" in values:
             values["expires_at_us"] = microseconds(values.pop("expires_at"))
         return values
+
+
+def _without(attrs: dict[str, Any]) -> dict[str, Any]:
+    """Return what is given, an exit whose box takes it off as none."""
+    values = {name: value for name, value in attrs.items() if value is not None}
+    for name in ("take_profit", "stop_loss"):
+        if values.pop(f"no_{name}"):
+            if name in values:
+                raise serializers.ValidationError({f"no_{name}": "Give an exit, or take it off, not both."})
+            values[name] = None
+    return values
+
+
+class ExitsIn(Reasoned):
+    """What is not given stays; a stop of either kind is taken off by its box. `confirm`: "exits A1001:EURUSD"."""
+
+    position_id = serializers.CharField(max_length=TEXT_MAX)
+    take_profit = _number(required=False, allow_null=True)
+    stop_loss = _number(required=False, allow_null=True)
+    trailing_distance = _number(required=False, allow_null=True)
+    guaranteed_stop = serializers.BooleanField(required=False, allow_null=True)
+    no_take_profit = serializers.BooleanField(default=False)
+    no_stop_loss = serializers.BooleanField(default=False)
+    confirm = serializers.CharField(max_length=TEXT_MAX, allow_blank=True, default="")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return what is to be otherwise as the core names it, beside reason, position and confirmation."""
+        return _without(attrs)
 
 
 class CloseAllIn(Reasoned):

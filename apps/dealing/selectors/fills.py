@@ -29,7 +29,7 @@ STANDING = """f.quantity > 0 and not exists (
 )"""
 LATEST = """
 select seq, fill_id, order_id, account_id, symbol, side, quantity, price, raw_price, book, counterparty, realised,
-       commission, markup_revenue, premium, guarantee_cost, reason, filled_at
+       commission, markup_revenue, premium, guarantee_cost, reason, filled_at, position_id
 from trading_fill order by seq desc limit %s
 """
 # Asked of those orders only: beside LATEST the planner keeps ready all that was ever taken back, and reads every fill.

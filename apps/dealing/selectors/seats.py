@@ -49,6 +49,7 @@ RIGHTS = {
     "release-throttle": "dealing.grant_override",
     "amend-order": "dealing.deal_for_client",
     "close-all": "dealing.deal_for_client",
+    "set-exits": "dealing.deal_for_client",
     "score-account": "dealing.change_terms",
 }
 

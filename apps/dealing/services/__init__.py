@@ -22,7 +22,7 @@ from apps.dealing.services.engine import (
     set_trading_state,
 )
 from apps.dealing.services.layouts import save_layout
-from apps.dealing.services.positions import close_all
+from apps.dealing.services.positions import close_all, set_exits
 from apps.dealing.services.removing import LETTING_GO_S, remove
 from apps.dealing.services.requests import claim_request, fill_request, pass_request, reject_request, requote_request
 from apps.dealing.services.settling import ask_settlement, settle_doubt
@@ -74,6 +74,7 @@ __all__ = [
     "revert_due",
     "save_layout",
     "score_account",
+    "set_exits",
     "set_trading_state",
     "settle_doubt",
     "suspend",

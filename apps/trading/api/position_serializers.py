@@ -20,15 +20,23 @@ ASKED = ("account_id", "symbol")
 
 
 class ExitsIn(StrictInput):
-    """The exits of an open position that are to be otherwise; null takes one off."""
+    """The exits of an open position that are to be otherwise; null takes one off.
+
+    Its stop is at a price or trails the market: the one takes the other's place, and a stop loss of null takes off
+    either.
+    """
 
     take_profit = DecimalText(required=False, allow_null=True)
     stop_loss = DecimalText(required=False, allow_null=True)
+    trailing_distance = DecimalText(required=False, allow_null=True, help_text="Behind the market, as it is now.")
+    guaranteed_stop = serializers.BooleanField(
+        required=False, help_text="Of the stop loss; alone it is of the one that stands."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the exits; there must be one."""
         if not attrs:
-            raise serializers.ValidationError("Name a take profit or a stop loss.")
+            raise serializers.ValidationError("Name a take profit, or what its stop is to be.")
         return attrs
 
 
@@ -38,6 +46,8 @@ class ExitsOut(serializers.Serializer):
     position_id = serializers.CharField()
     take_profit = DecimalText(required=False, allow_null=True)
     stop_loss = DecimalText(required=False, allow_null=True)
+    trailing_distance = DecimalText(required=False, allow_null=True)
+    guaranteed_stop = serializers.BooleanField(required=False)
 
 
 class CloseAllIn(StrictInput):

@@ -43,7 +43,7 @@ class Position(ApiView):
         responses={200: serializers.ExitsOut} | UNDECIDED,
     )
     def patch(self, request: Request, position_id: str) -> Response:
-        """Give all of a position a take profit or a stop loss, another one, or none (null); what is left out stays.
+        """Give all of a position a take profit or a stop, another one, or none (null); what is left out stays.
 
         They work as orders that only reduce, listed with the others; for a part of it they are placed as such.
         """
@@ -57,7 +57,9 @@ class Position(ApiView):
         response = answered(request, answer, done=status.HTTP_200_OK)
         if response.status_code != status.HTTP_200_OK:
             return response
-        return Response(serializers.ExitsOut({"position_id": position_id, **asked_for}).data)
+        told = serializers.ExitsOut({"position_id": position_id, **asked_for}).data
+        # What was left out stays as it is, so nothing is said of it.
+        return Response({name: told[name] for name in ("position_id", *asked_for)})
 
 
 class CloseAll(ApiView):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from apps.accounts import selectors as accounts
@@ -20,14 +19,14 @@ def set_exits(
     tenant: str,
     user: Any,
     position_id: str,
-    exits: Mapping[str, Decimal | None],
+    exits: Mapping[str, Any],
     key: str,
     request_hash: str,
     request_id: str,
     wait_s: float,
     now_us: int,
 ) -> Answer | None:
-    """Ask for other exits of an open position; answers and errors as place_order."""
+    """Ask for other exits of an open position, named as SetExits names them; answers and errors as place_order."""
     position = selectors.positions_of(user=user).filter(position_id=position_id).first()
     if position is None:
         raise UnableToTrade("There is no such position.")

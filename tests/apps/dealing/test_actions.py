@@ -87,6 +87,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "ask-settlement": SETTLED,
     "release-throttle": {"account_id": "A1"},
     "amend-order": {"order_id": "O1", "quantity": "2", "limit_price": "1.2", "confirm": "amend O1"},
+    "set-exits": {"position_id": "A1:EURUSD", "stop_loss": "1.05", "confirm": "exits A1:EURUSD"},
     "close-all": {"account_id": "A1", "symbol": "EURUSD", "which": "losing", "confirm": "close A1"},
     "score-account": {"account_id": "A1", "score": "2.5"},
 }
@@ -227,6 +228,9 @@ def test_a_halt_reaches_the_engine_also_when_it_is_away_and_an_order_does_not(
         ("amend-order", {"confirm": "amend"}, "CONFIRMATION_NEEDED"),
         ("score-account", {"account_id": "A9"}, "TARGET_UNKNOWN"),
         ("close-all", {"account_id": "A9"}, "TARGET_UNKNOWN"),
+        ("set-exits", {"position_id": "A9:EURUSD"}, "POSITION_UNKNOWN"),
+        ("set-exits", {"stop_loss": None}, "INCOMPLETE"),
+        ("set-exits", {"confirm": "exits"}, "CONFIRMATION_NEEDED"),
         ("close-all", {"symbol": "NOTHING"}, "TARGET_UNKNOWN"),
         ("close-all", {"confirm": "close"}, "CONFIRMATION_NEEDED"),
         ("set-trading-state", {"scope": "strategy", "key": "nobody"}, "TARGET_UNKNOWN"),

@@ -1,4 +1,4 @@
-"""A dealer closes all that a client holds: what reaches the core, and how what became of it is told."""
+"""What a dealer does about a client's positions: what reaches the core, and how what became of it is told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from apps.dealing.services import acting
-from piggy.core.commands import ClosePositions, Envelope
+from apps.tenants.services import in_tenant
+from apps.trading.models import Position
+from piggy.core.commands import ClosePositions, Envelope, SetExits
 from piggy.core.events import Check
 from piggy.core.orders import OrderState
 from piggy.core.position_commands import Which
@@ -56,3 +58,34 @@ def test_what_stays_open_is_told_with_why(told: PositionsClosed, state: str, tex
 def test_of_many_that_stay_the_first_are_told_and_how_many_more() -> None:
     _, text = acting._of_closes(closed(0, acting.KEPT_TOLD + 2))
     assert text.count("the market is closed") == acting.KEPT_TOLD and text.endswith("and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("sent", "heard"),
+    [
+        ({"stop_loss": "1.05", "take_profit": None}, {"stop_loss": D("1.05")}),
+        (
+            {"trailing_distance": "0.005", "no_take_profit": True},
+            {"trailing_distance": D("0.005"), "take_profit": None},
+        ),
+        ({"no_stop_loss": True}, {"stop_loss": None}),
+        ({"guaranteed_stop": "true"}, {"guaranteed_stop": True}),
+        ({"guaranteed_stop": "false", "stop_loss": "1.05"}, {"guaranteed_stop": False, "stop_loss": D("1.05")}),
+    ],
+)
+def test_exits_reach_the_core_as_they_were_given(
+    dora: Any, floor: list[Envelope], sent: dict[str, Any], heard: dict[str, Any]
+) -> None:
+    body = {"position_id": "A1:EURUSD", "confirm": "exits A1:EURUSD"} | sent
+    assert dora.act("set-exits", **body).status_code == 200
+    (command,) = (envelope.command for envelope in floor if envelope.reply_to)
+    assert command == SetExits(account_id="A1", position_id="A1:EURUSD", **heard)
+
+
+def test_inv_02_exits_asked_for_again_hear_the_first_outcome_though_the_position_is_gone(dora: Any) -> None:
+    first = dora.act("set-exits", once="k1", **BODIES["set-exits"])
+    with in_tenant("acorn"):
+        Position.objects.update(quantity=0)
+    again = dora.act("set-exits", once="k1", **BODIES["set-exits"])
+    assert (again.status_code, again.json()) == (200, first.json() | {"repeated": True}), again.content
+    assert dora.act("set-exits", once="k2", **BODIES["set-exits"]).json()["code"] == "POSITION_UNKNOWN"

@@ -65,6 +65,10 @@ def test_a_client_sets_the_exits_of_a_position(alice: Api, desk: list[Any], as_t
     assert commands == [
         SetExits(take_profit=Decimal("1.20"), stop_loss=None, **named), SetExits(stop_loss=Decimal("1.0"), **named),
     ]  # fmt: skip
+    stops = {"trailing_distance": "0.0050", "guaranteed_stop": False}
+    assert change(alice, path, stops, key="k4").json()["trailing_distance"] == "0.005"
+    trails = SetExits(trailing_distance=Decimal("0.0050"), guaranteed_stop=False, **named)
+    assert desk[-1].command == trails
     assert change(alice, path, {}, key="k3").status_code == 400
     assert change(alice, path, {"stop_loss": 1}, key="k3").status_code == 400
     assert change(alice, path, {"stop_loss": "1"}, key="").status_code == 400

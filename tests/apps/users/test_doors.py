@@ -102,7 +102,7 @@ BY_RISK_TOO = (
 BY_DEALERS = (
     "place-order cancel-order claim-request fill-request requote-request pass-request reject-request cover "
     "change-routing widen-spread end-change change-phase record-locates record-volumes ask-override amend-order "
-    "score-account close-all"
+    "score-account close-all set-exits"
 )
 ACTIONS = {
     **dict.fromkeys(BY_RISK_TOO.split(), frozenset({"admin", "dealer", "risk"})),
