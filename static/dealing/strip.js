@@ -1,10 +1,13 @@
 // The strip on top: clock, P&L, margin calls and the lamps. It never scrolls and never shows old numbers as new.
 import { sign } from "./decimal.js";
-import { age, clock, freshness, lamp, money, number } from "./format.js";
+import { age, brief, clock, freshness, lamp, money, number } from "./format.js";
 import { painter } from "./painter.js";
 
 const FRESHNESS_WORDS = { live: "live", slow: "slow", stale: "stale", none: "no data" };
 const SESSION_LAMPS = { ready: "live", connecting: "slow", down: "stale" };
+
+/** Millions without their cents, which the panels have. */
+const roomy = (text) => (/^-?\d{7,}\./.test(text ?? "") ? brief(text) : text);
 
 export class Strip {
   constructor({ root, store, line }) {
@@ -19,8 +22,7 @@ export class Strip {
   paint() {
     const row = this.store.row("summary", "desk");
     if (!row) return;
-    this.part("floating").replaceChildren(money(row.floating));
-    this.part("realised").replaceChildren(money(row.realised));
+    for (const name of ["floating", "realised"]) this.part(name).replaceChildren(money(roomy(row[name])));
     this.part("orders-per-s").textContent = number(row.orders_per_s);
     const calls = this.part("margin-calls");
     calls.textContent = number(row.margin_calls);

@@ -40,8 +40,8 @@ SIDEWAYS = """() => [...document.querySelectorAll('.panel, .panel > header, .tab
   .map((part) => `${part.closest('.panel').className} ${part.scrollWidth - part.clientWidth}`)"""
 # What of the strip on top is cut off, covered or pushed out, once profits are large.
 CUT_OFF = """() => {
-  for (const name of ['floating', 'realised']) {
-    document.querySelector(`[data-strip=${name}]`).textContent = '-123 456.78';
+  for (const [name, text] of [['floating', '−12 345 678'], ['realised', '+98 765 432'], ['margin-calls', '128']]) {
+    document.querySelector(`[data-strip=${name}]`).textContent = text;
   }
   document.querySelector('[data-strip=connection]').textContent = '● Live';
   const shown = '.strip-facts > :not(.wide) dd, .strip-lamps dd, [data-action=kill]';
