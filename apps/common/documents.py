@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -23,6 +23,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 NUMBER = re.compile(r"^[+-]?\d+(\.\d+)?$")
 FIGURE = re.compile(r"^[+-]?[\d, ]*\.?\d+ ?%?\*?( \(\d+\))?$")
 SHEET_NAME_MAX = 31
+SHEET_HEADER_MAX = 120
+A4 = 9
+# What a printed page has room for: A4 across without its margins, a cell's padding, a digit, words unbroken.
+PAGE_PT, PADDING_PT, LETTER_EM, WORD_MAX = 762, 6, 0.66, 14
+TYPE_PT, TYPE_PT_MIN = 9.0, 4.0
 # A double holds this many significant digits of any decimal; so many are shown behind the point.
 FIGURES_EXACT = 15
 DIGITS = range(11)
@@ -43,6 +48,20 @@ class Section(NamedTuple):
     def drawn(self) -> SafeString:
         """The chart as SVG, nothing where there is none."""
         return svg(chart=self.chart) if self.chart else SafeString("")
+
+    @property
+    def type_pt(self) -> str:
+        """How large the type of the printed table is, so that its figures, which never break, find room on a page."""
+        heads = [max(map(len, head.split()), default=0) for head in self.heads]
+        longest = [0] * len(heads)
+        for row in self.shown:
+            longest = [max(most, len(text)) for most, (text, _) in zip(longest, row, strict=True)]
+        widths = [
+            max(head, most if is_figure else min(most, WORD_MAX))
+            for head, most, (_, is_figure) in zip(heads, longest, self.columns, strict=True)
+        ]
+        room_pt = PAGE_PT - PADDING_PT * len(widths)
+        return f"{min(TYPE_PT, max(TYPE_PT_MIN, room_pt / (LETTER_EM * max(1, sum(widths))))):.1f}"
 
     @property
     def columns(self) -> list[tuple[str, bool]]:
@@ -104,23 +123,38 @@ def as_xlsx(document: Document) -> bytes:
 
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
-        bold = book.add_format({"bold": True})
-        figures = [book.add_format({"num_format": "0" + f".{'0' * digits}" * bool(digits)}) for digits in DIGITS]
+        book.set_properties({"title": document.title, "company": document.house, "comments": document.note})
+        heads = [book.add_format({"bold": True, "align": side}) for side in ("left", "right")]
+        right = book.add_format({"align": "right"})
+        figures = [book.add_format({"num_format": "#,##0" + f".{'0' * digits}" * bool(digits)}) for digits in DIGITS]
         for at, section in enumerate(document.sections, start=1):
             name = re.sub(r"[\[\]:*?/\\']", " ", section.title)[: SHEET_NAME_MAX - 3]
             sheet = book.add_worksheet(f"{at} {name}" if len(document.sections) > 1 else name)
-            for column, head in enumerate(section.heads):
-                sheet.write_string(0, column, head, bold)
+            for column, (head, is_figure) in enumerate(section.columns):
+                sheet.write_string(0, column, head, heads[is_figure])
             for line, cells in enumerate(section.cells, start=1):
                 for column, (value, is_figure) in enumerate(cells):
                     if is_figure and _is_exact(value):
                         sheet.write_number(line, column, float(value), figures[len(value.partition(".")[2])])
                     else:
-                        sheet.write_string(line, column, value)
+                        sheet.write_string(line, column, value, right if is_figure else None)
             sheet.freeze_panes(1, 0)
             sheet.autofilter(0, 0, max(1, len(section.rows)), len(section.heads) - 1)
             sheet.autofit()
+            _to_print(sheet, document, section)
     return out.getvalue()
+
+
+def _to_print(sheet: Any, document: Document, section: Section) -> None:
+    """Lay a sheet out for paper as the PDF is: all columns on a page, the heads on each, what and whose it is."""
+    sheet.set_landscape()
+    sheet.set_paper(A4)
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
+    says = " · ".join(part for part in (document.house, document.title, section.title) if part)
+    # An ampersand begins a code there, and longer is refused.
+    sheet.set_header(f"&L{says[:SHEET_HEADER_MAX].replace('&', '&&')}")
+    sheet.set_footer("&R&P of &N")
 
 
 def as_pdf(document: Document) -> bytes:
