@@ -182,7 +182,7 @@ class Client(models.Model):
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     reference = models.CharField(max_length=40, unique=True)
     name = models.CharField(max_length=200)
-    kyc_approved = models.BooleanField(default=False)
+    kyc_approved = models.BooleanField("KYC approved", default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from apps.common.structures import WrittenStructures, structured
 from piggy.core.money import plain
 
 FIELDS_PER_ROW = 3
@@ -57,7 +58,7 @@ class PlainDecimalField(forms.DecimalField):
         return plain(value) if isinstance(value, Decimal) and value.is_finite() else value
 
 
-class _Shown(ModelAdmin):
+class _Shown(WrittenStructures, ModelAdmin):
     """What looking at rows has in common, whether or not they may be changed."""
 
     list_filter_sheet = False
@@ -68,6 +69,28 @@ class _Shown(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody deletes."""
         return False
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Set whole numbers right, as other figures."""
+        fields = {field.name for field in self.model._meta.fields if isinstance(field, models.IntegerField)}
+        return [whole(name) if name in fields else name for name in super().get_list_display(request)]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show who may only look lists and pairs as words."""
+        given = super().get_fieldsets(request, obj)
+        may = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        return given if may else [(title, {**told, "fields": self._in_words(told["fields"])}) for title, told in given]
+
+    def _in_words(self, names: Iterable[Any]) -> list[Any]:
+        kept = {field.name: field for field in self.model._meta.fields if isinstance(field, models.JSONField)}
+        return [
+            tuple(self._in_words(name))
+            if isinstance(name, tuple | list)
+            else structured(name, label=str(kept[name].verbose_name))
+            if name in kept
+            else name
+            for name in names
+        ]
 
 
 class ReadOnlyAdmin(_Shown):
@@ -88,12 +111,12 @@ class ReadOnlyAdmin(_Shown):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Lay fields out in short rows and show every decimal plainly."""
         decimals = {field.name for field in self.model._meta.fields if isinstance(field, models.DecimalField)}
+        given = super().get_fieldsets(request, obj)
         if self.fieldsets or self.fields:
-            given = super().get_fieldsets(request, obj)
             return [(title, {**options, "fields": _plainly(options["fields"], decimals)}) for title, options in given]
         hidden = set(self.exclude or ())
         names = [field.name for field in self.model._meta.fields if field.name not in hidden]
-        shown = _plainly(names, decimals)
+        shown = _plainly(self._in_words(names), decimals)
         rows = [tuple(shown[at : at + FIELDS_PER_ROW]) for at in range(0, len(shown), FIELDS_PER_ROW)]
         return [(None, {"fields": rows})]
 
@@ -239,6 +262,18 @@ def number(
 def money(field: str, *, label: str = "") -> Column:
     """Return an admin column that shows an amount to the cent."""
     return number(field, label=label, digits=2, places=2)
+
+
+def whole(field: str) -> Column:
+    """Return an admin column that shows a whole number as it is, right: a count, a version, a port."""
+
+    @admin.display(description=field.replace("_", " "), ordering=field)
+    def column(row: Any) -> SafeString | str:
+        value = getattr(row, field)
+        return "" if value is None else format_html('<span class="figure">{}</span>', value)
+
+    column.__name__ = f"{field}_whole"
+    return column
 
 
 def figure(value: Decimal, *, digits: int | None = None, places: int = 0) -> SafeString:

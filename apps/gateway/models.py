@@ -33,7 +33,7 @@ class FixClient(models.Model):
         help_text="Whose accounts it may trade or hear of.",
     )
     every_account = models.BooleanField(default=False, help_text="A drop copy of all accounts, as for a regulator.")
-    accounts = models.JSONField(default=list, blank=True, help_text='["A1"]; none: all accounts of the user.')
+    accounts = models.JSONField(default=list, blank=True, help_text="None: all accounts of the user.")
     in_lots = models.BooleanField(default=False, help_text="Quantities in lots; else in units of the base currency.")
     cancel_on_disconnect = models.BooleanField(default=False)
     sources = models.JSONField(default=list, blank=True, help_text="Addresses that it may come from; none means any.")
@@ -88,7 +88,7 @@ class OrderCopy(models.Model):
     seq = models.BigIntegerField(primary_key=True)
     account_id = models.CharField(max_length=40)
     order_id = models.CharField(max_length=60)
-    cl_ord_id = models.CharField(max_length=100)
+    cl_ord_id = models.CharField("ClOrdID", max_length=100)
     facts = models.BinaryField()
 
     class Meta:
@@ -141,7 +141,7 @@ class Asked(models.Model):
     """A ClOrdID that a client used, written before the desk hears of it; `command_id` is what the desk knows it by."""
 
     client = models.ForeignKey(FixClient, on_delete=models.CASCADE, related_name="asked")
-    cl_ord_id = models.CharField(max_length=64)
+    cl_ord_id = models.CharField("ClOrdID", max_length=64)
     kind = models.CharField(max_length=1, choices=[("D", "order"), ("F", "cancel"), ("G", "replacement")])
     order_id = models.CharField(max_length=60, blank=True)
     request_hash = models.CharField(max_length=64)

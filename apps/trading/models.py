@@ -106,7 +106,7 @@ class Order(models.Model):
 class ChildOrder(models.Model):
     """One leg of an order at one venue."""
 
-    cl_ord_id = models.CharField(primary_key=True, max_length=100)
+    cl_ord_id = models.CharField("ClOrdID", primary_key=True, max_length=100)
     last_seq = models.BigIntegerField()
     order_id = models.CharField(max_length=60, db_index=True)
     venue = models.CharField(max_length=40)

@@ -19,6 +19,9 @@ class GlAccount(models.Model):
     code = models.CharField(primary_key=True, max_length=40)
     kind = models.CharField(max_length=12)
 
+    class Meta:
+        verbose_name = "ledger account"
+
     def __str__(self) -> str:
         return self.code
 
@@ -47,7 +50,12 @@ class Posting(models.Model):
     )
     line = models.PositiveSmallIntegerField()
     gl_account = models.ForeignKey(
-        GlAccount, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+        GlAccount,
+        verbose_name="ledger account",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
     )
     owner = models.CharField(max_length=60, blank=True)
     currency = models.CharField(max_length=10)

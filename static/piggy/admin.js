@@ -5,6 +5,10 @@ const said = (element) => element?.textContent.replace("*", "").trim();
 /** What stands over a cell of a table. */
 const headOf = (cell) => said(cell.closest("table")?.querySelector("thead tr")?.children[cell.cellIndex]);
 
+/** What a box that scrolls is called: its caption, the field that it stands in, else the page. */
+const nameOf = (box) => said(box.querySelector("caption")) || said(box.closest(".field-line")?.querySelector("label"))
+  || document.title.split(" | ")[0] || "Table";
+
 const name = () => {
   document.getElementById("main")?.setAttribute("role", "main");
   for (const shown of document.querySelectorAll(".select2-selection__rendered:not([aria-label])")) {
@@ -22,8 +26,13 @@ const name = () => {
   for (const cell of document.querySelectorAll(".result-list tbody:first-of-type tr:first-child > :has(> .figure)")) {
     cell.closest("table").querySelector("thead tr").children[cell.cellIndex]?.classList.add("figure-head");
   }
+  // Icons are letters of a font, and read aloud as "chevron_right"; one that is all that a button has stays its name.
+  for (const icon of document.querySelectorAll(".material-symbols-outlined:not([aria-hidden])")) {
+    const control = icon.closest("a, button");
+    if (!control || control.ariaLabel || said(control) !== said(icon)) icon.ariaHidden = "true";
+  }
   for (const box of document.querySelectorAll(".scrolls:not([tabindex])")) {
-    Object.assign(box, { tabIndex: 0, role: box.role || "region", ariaLabel: said(document.querySelector("h1")) || "Table" });
+    Object.assign(box, { tabIndex: 0, role: box.role || "region", ariaLabel: nameOf(box) });
   }
   document.querySelectorAll(".simplebar-content-wrapper").forEach((box, at) => box.setAttribute("aria-label", `Part ${at + 1} that scrolls`));
 };

@@ -9,6 +9,7 @@ from unfold.admin import StackedInline
 from unfold.decorators import display
 
 from apps.common.admin import TONES, KeptAdmin, ReadOnlyAdmin, badge, number
+from apps.common.structures import WrittenStructures
 from apps.instruments.selectors import digits
 from apps.liquidity import services
 from apps.liquidity.models import ExecutionPolicy, RouteQuote, RoutingRule, StageChange, VenueScorecard
@@ -21,7 +22,7 @@ SHOWN = {
 }  # fmt: skip
 
 
-class RoutingRuleInline(StackedInline):
+class RoutingRuleInline(WrittenStructures, StackedInline):
     model = RoutingRule
     extra = 0
 

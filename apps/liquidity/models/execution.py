@@ -84,7 +84,7 @@ class RoutingRule(models.Model):
     )
     internal_cross = models.BooleanField(default=True)
     b_net_max_lots = models.DecimalField(max_digits=28, decimal_places=10, null=True, blank=True)
-    accounts = models.JSONField(default=list, blank=True, help_text='["A1"]; none means any.')
+    accounts = models.JSONField(default=list, blank=True, help_text="None means any.")
     groups = models.JSONField(default=list, blank=True)
     symbols = models.JSONField(default=list, blank=True)
     lots_min = models.DecimalField(max_digits=28, decimal_places=10, null=True, blank=True)

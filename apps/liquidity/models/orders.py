@@ -19,7 +19,7 @@ class VenueOrder(models.Model):
         REFUSED = "refused"  # By us: it never left.
 
     venue = models.CharField(max_length=20)
-    cl_ord_id = models.CharField(max_length=100)
+    cl_ord_id = models.CharField("ClOrdID", max_length=100)
     client_id = models.CharField(max_length=128, blank=True, help_text="What the LP knows the order by.")
     order_id = models.CharField(max_length=64)
     symbol = models.CharField(max_length=40)
@@ -57,7 +57,7 @@ class VenueReport(models.Model):
     venue = models.CharField(max_length=20)
     key = models.CharField(max_length=200)
     kind = models.CharField(max_length=10)
-    cl_ord_id = models.CharField(max_length=100, blank=True)
+    cl_ord_id = models.CharField("ClOrdID", max_length=100, blank=True)
     raw = models.TextField(blank=True)
     note = models.CharField(max_length=300, blank=True)
     repeats = models.PositiveIntegerField(default=0)

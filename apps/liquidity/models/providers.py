@@ -158,6 +158,7 @@ class LpSymbol(models.Model):
     enabled = models.BooleanField(default=True)
 
     class Meta:
+        verbose_name = "LP symbol"
         constraints = [
             models.UniqueConstraint(fields=["provider", "symbol"], name="liquidity_symbol_once"),
             models.UniqueConstraint(fields=["provider", "venue_symbol"], name="liquidity_venue_symbol_once"),
