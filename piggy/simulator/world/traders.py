@@ -14,6 +14,7 @@ from piggy.core.accounts import Account, PositionMode
 from piggy.core.answers import OrderView
 from piggy.core.desk import Desk
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce
+from piggy.core.position_commands import Which
 from piggy.core.positions import Position
 from piggy.messaging.identity import command_id_of
 from piggy.simulator.config import SymbolConfig
@@ -45,6 +46,7 @@ AMENDED = (
     "stop_loss",
 )
 CLOSES, PAIRS, BRACKETS, GUARANTEED, ODD = 0.25, 0.15, 0.3, 0.2, 0.15
+SWEEPS = 0.4
 AWAY_POINTS, EXIT_POINTS, LIFE_S_MAX = 25, 60, 8.0
 
 
@@ -167,12 +169,14 @@ class Trader(Client):
         return mark.bid if mark is not None else symbol.mid
 
     async def _amend(self, order: OrderView, number: int) -> None:
-        """Change one thing of the order, or the exits of a position."""
+        """Change one thing of the order, or the exits of a position, or close many positions at once."""
         symbol = next(each for each in SYMBOLS if each.symbol == order.terms.symbol)
         changes = self._changes(order.terms, symbol)
         name = command_id_of("sim amend", self._account_id, str(number))
         if changes:
             await self.ask(name, cmd.AmendOrder(order_id=order.order_id, account_id=self._account_id, **changes))
+        elif self._luck.random() < SWEEPS:
+            await self.ask(name, self._sweep())
         elif (position := self._position()) is not None:
             exits = self._exits(position)
             await self.ask(name, cmd.SetExits(account_id=self._account_id, position_id=position.position_id, **exits))
@@ -192,13 +196,22 @@ class Trader(Client):
         now = getattr(terms, change, None)
         return {} if now is None else {change: now + moved}
 
+    def _sweep(self) -> cmd.ClosePositions:
+        symbol = self._luck.choice(("", *(each.symbol for each in SYMBOLS)))
+        return cmd.ClosePositions(account_id=self._account_id, symbol=symbol, which=self._luck.choice(tuple(Which)))
+
     def _exits(self, position: Position) -> dict[str, Any]:
-        symbol = next(each for each in SYMBOLS if each.symbol == position.symbol)
+        luck, symbol = self._luck, next(each for each in SYMBOLS if each.symbol == position.symbol)
         mid, side = self._mid(symbol), position.side.sign
         near = Decimal(EXIT_POINTS).scaleb(-symbol.digits)
-        exits = {"take_profit": mid + side * near, "stop_loss": mid - side * near}
-        chosen = self._luck.choice((("take_profit",), ("stop_loss",), ("take_profit", "stop_loss")))
-        return {name: exits[name] if self._luck.random() < 0.8 else None for name in chosen}
+        exits = {
+            "take_profit": mid + side * near,
+            "stop_loss": mid - side * near,
+            "trailing_distance": Decimal(luck.randint(1, AWAY_POINTS)).scaleb(-symbol.digits),
+        }
+        choices = (("take_profit",), ("stop_loss",), ("trailing_distance",), ("take_profit", "stop_loss"))
+        chosen = {name: exits[name] if luck.random() < 0.8 else None for name in luck.choice(choices)}
+        return chosen | ({"guaranteed_stop": luck.random() < 0.5} if luck.random() < GUARANTEED else {})
 
     def _moved(self, symbol: SymbolConfig, points: int) -> Decimal:
         return Decimal(self._luck.randint(-points, points)).scaleb(-symbol.digits)
