@@ -90,7 +90,8 @@ def _wishes(command: SetExits, asked: Mapping[str, Decimal | None], pair: Pair) 
     if command.guaranteed_stop is None:
         return wishes
     others = [wish for wish in wishes if wish.kind is not OrderType.STOP]
-    price = asked.get("stop_loss") or pair.by_type[OrderType.STOP].terms.stop_price
+    # A stop at 0 is one that is asked for, and the gate's to refuse.
+    price = asked["stop_loss"] if "stop_loss" in asked else pair.by_type[OrderType.STOP].terms.stop_price
     return [*others, _Wish(kind=OrderType.STOP, price=price, guaranteed=command.guaranteed_stop)]
 
 

@@ -120,6 +120,18 @@ def test_what_makes_no_stop_is_refused(floor: Floor, asked: dict[str, Any], code
     assert refusal(ask(floor, **asked)) == code and exits_of(floor) == []
 
 
+@pytest.mark.parametrize("before", [{}, {"stop_loss": LOSS}, {"trailing_distance": FAR}])
+@pytest.mark.parametrize("guaranteed", [True, False])
+def test_a_stop_at_nothing_is_no_stop_that_was_left_out(floor: Floor, before: dict[str, Any], guaranteed: bool) -> None:
+    """It was taken for one that stands at its price: guaranteed there, and where none stood the desk broke on it."""
+    guarantee(floor)
+    if before:
+        ask(floor, **before)
+    stood = exits_of(floor)
+    assert refusal(ask(floor, stop_loss=D(0), guaranteed_stop=guaranteed)) == "P-06" and exits_of(floor) == stood
+    assert floor.desk.state.guaranteed == {}
+
+
 def test_one_that_stands_and_trails_is_not_guaranteed(floor: Floor) -> None:
     guarantee(floor)
     ask(floor, stop_loss=LOSS)
