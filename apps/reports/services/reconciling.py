@@ -98,7 +98,7 @@ def reconcile(
         venue=venue, file_name=file_name[:200], sha256=hashlib.sha256(content).hexdigest(), since=first, until=last,
         lines=len(theirs), ours=len(ours), seq=seq, by=by, at=at,
     )  # fmt: skip
-    outcome = _write(run, found, _compared(said))
+    outcome = _write(run, found, _compared(said), {f"{core.BreakKind.CASH}:{name}" for name in said.stated_once()})
     _alert(venue=venue)
     return outcome
 
@@ -160,7 +160,7 @@ def _held(
 
 
 @transaction.atomic
-def _write(run: Reconciliation, found: Iterable[core.Break], compared: set[str]) -> Outcome:
+def _write(run: Reconciliation, found: Iterable[core.Break], compared: set[str], unsaid: set[str]) -> Outcome:
     now = _numbered(found)
     with connection.cursor() as cursor:
         # Two runs of one LP take turns, else both would open the same breaks.
@@ -170,7 +170,9 @@ def _write(run: Reconciliation, found: Iterable[core.Break], compared: set[str])
     # A break of a day out of this statement is another statement's, unless this one names it again.
     known = {_key(each): each for each in mine if _is_of(each, run) or _key(each) in now}
     fresh = now.keys() - known.keys()
-    gone = [key for key, each in known.items() if key not in now and each.kind in compared]
+    gone = [
+        key for key, each in known.items() if key not in now and each.kind in compared and each.reference not in unsaid
+    ]
     run.breaks_new, run.breaks_known, run.breaks_gone = len(fresh), len(now) - len(fresh), len(gone)
     run.save()
     made = [_opened(run, now[key], key) for key in now if key in fresh]

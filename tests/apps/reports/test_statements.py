@@ -170,6 +170,9 @@ def test_one_end_of_a_balance_alone_is_compared_with_nothing_and_ends_no_break(f
     euros = [f";EUR;;{amount};;{DAY};;;balance" for amount in ("50", "49")]
     assert seen(run(told(*deals, closing, *euros), tmp_path)) == {("cash", "cash:EUR")}
     assert run(told(*deals, closing), tmp_path).run.breaks_gone == 0
+    francs = 2 * [f";CHF;;7;;{DAY};;;balance"]
+    other = run(told(*deals, closing, euros[0], *francs), tmp_path)
+    assert (seen(other), other.run.breaks_gone) == (set(), 0), "another currency's two ends tell nothing of the euro's"
 
 
 def test_a_file_of_one_line_many_thousand_times_is_refused_whole(floor: Logged, tmp_path: Path) -> None:
