@@ -28,16 +28,18 @@ update trading_order set expires_at = t.until, trailing_distance = t.distance, t
 
 
 def find_terms(apps, schema_editor) -> None:
-    seq = 0
-    with schema_editor.connection.cursor() as cursor:
-        while True:
+    connection, seq = schema_editor.connection, 0
+    while True:
+        # A cursor for each: one that is kept outlives its connection's context, and to that a log has no rows (INV-20).
+        with connection.cursor() as cursor:
             cursor.execute(CHANGES, [seq, AT_ONCE])
-            if not (rows := cursor.fetchall()):
-                return
-            seq = rows[-1][0]
-            if told := _told([msgspec.msgpack.decode(bytes(payload)) for _, payload in rows]):
-                with transaction.atomic():
-                    cursor.execute(TERMS, [list(told), *map(list, zip(*told.values(), strict=True))])
+            rows = cursor.fetchall()
+        if not rows:
+            return
+        seq = rows[-1][0]
+        if told := _told([msgspec.msgpack.decode(bytes(payload)) for _, payload in rows]):
+            with connection.cursor() as cursor, transaction.atomic():
+                cursor.execute(TERMS, [list(told), *map(list, zip(*told.values(), strict=True))])
 
 
 def _told(changes):

@@ -149,6 +149,29 @@ def test_orders_of_before_there_were_columns_are_given_what_the_log_holds(
         assert list(found.all()) == wanted
 
 
+def test_inv_20_a_log_that_takes_longer_than_a_context_lives_is_read_to_its_end(
+    alice: Api, as_tenant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL shows no rows to a context that is over, and a page without rows is taken for the end of the log."""
+    migration = import_module("apps.trading.migrations.0010_terms_of_before")
+    monkeypatch.setattr(migration, "AT_ONCE", 2)
+    told = migration._told
+
+    def late(changes: Any) -> Any:
+        with connection.connection.cursor() as own:
+            own.execute("select set_config('piggy.tenant', '', false)")
+        connection._renew_at_s = 0.0
+        return told(changes)
+
+    monkeypatch.setattr(migration, "_told", late)
+    with as_tenant("acorn"):
+        found = Order.objects.order_by("order_id").values_list("order_id", "stop_loss")
+        wanted = list(found)
+        Order.objects.update(stop_loss=None)
+        migration.find_terms(None, Mock(connection=connection))
+        assert list(found.all()) == wanted and any(stop for _, stop in wanted)
+
+
 def test_no_page_of_the_log_is_held_together_with_another() -> None:
     """One transaction over a long log would keep the projector, and who sees its orders, waiting for minutes."""
     migration = import_module("apps.trading.migrations.0010_terms_of_before")
