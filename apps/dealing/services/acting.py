@@ -21,7 +21,8 @@ from apps.tenants.selectors import database_identity
 from apps.trading.selectors import engine_is_running
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand, Envelope
-from piggy.core.position_events import PositionsClosed
+from piggy.core.money import plain
+from piggy.core.position_events import PositionClose, PositionsClosed
 from piggy.messaging import codec
 from piggy.messaging.client import Client, UnableToTell, command_id_of
 
@@ -173,17 +174,24 @@ def _outcome(*, action: DeskAction, answer: Answer | None, repeated: bool) -> Ou
 def _of_closes(closed: PositionsClosed) -> tuple[str, str]:
     """Return what became of positions that were to be closed at once: how many, and the first that were not, with why.
 
-    It is refused where every one of them was.
+    It is refused where nothing at all was dealt or sent.
     """
     kept = [each for each in closed.closes if each.reasons]
-    told = [f"{each.position_id} {each.symbol}: {each.reasons[0].text}" for each in kept[:KEPT_TOLD]]
+    told = [_of_kept(each) for each in kept[:KEPT_TOLD]]
     if len(kept) > KEPT_TOLD:
         told.append(f"and {len(kept) - KEPT_TOLD} more")
     if closed.left:
         told.append(f"{closed.left} are left: ask again")
     sent = len(closed.closes) - len(kept)
     count = f"{sent} of {len(closed.closes)} positions closed or on their way" if closed.closes else "nothing to close"
-    return "refused" if kept and not sent else "done", "; ".join([count, *told])
+    is_refused = kept and not sent and not any(each.filled for each in kept)
+    return "refused" if is_refused else "done", "; ".join([count, *told])
+
+
+def _of_kept(close: PositionClose) -> str:
+    """Return why a position stays, and how much of it does not."""
+    part = f"{plain(close.filled)} of {plain(close.lots)} lots closed, then " if close.filled else ""
+    return f"{close.position_id} {close.symbol}: {part}{close.reasons[0].text}"
 
 
 def _is_stale(action: DeskAction, now: datetime) -> bool:

@@ -6,6 +6,7 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from apps.dealing.services import acting
 from apps.tenants.services import in_tenant
@@ -53,6 +54,16 @@ def test_the_core_hears_who_closes_what_and_why(dora: Any, floor: list[Envelope]
 )
 def test_what_stays_open_is_told_with_why(told: PositionsClosed, state: str, text: str) -> None:
     assert acting._of_closes(told) == (state, text)
+
+
+def test_what_was_closed_in_part_is_no_refusal_and_says_how_much() -> None:
+    part = PositionClose(
+        position_id="P1", symbol="EURUSD", order_id="O1", lots=D("2.00"), filled=D("0.50"), average_price=D("1.1"),
+        state=OrderState.CANCELLED, reasons=(Check(code="CANCELLED", passed=False, text="nobody deals the rest"),),
+    )  # fmt: skip
+    told = structs.replace(closed(0, 0), closes=(part,))
+    text = "0 of 1 positions closed or on their way; P1 EURUSD: 0.5 of 2 lots closed, then nobody deals the rest"
+    assert acting._of_closes(told) == ("done", text)
 
 
 def test_of_many_that_stay_the_first_are_told_and_how_many_more() -> None:
