@@ -86,8 +86,12 @@ def make_environment() -> None:
         steps.put_stamp(stamp=stamp, value=value)  # An environment made by hand with this very Python will do.
         return
     shutil.rmtree(VENV, ignore_errors=True)
-    VENV.mkdir()
-    _half().touch()
+    try:
+        # A link to another disk, or a volume, stays where it is.
+        VENV.mkdir(exist_ok=True)
+        _half().touch()
+    except OSError as error:
+        raise UnableToSetUp(f"{error}: no environment can be made there; take {VENV} away.") from error
     Step(
         name=f"making .venv with Python {sys.version.split()[0]}",
         argv=[sys.executable, "-m", "venv", str(VENV)],

@@ -75,6 +75,24 @@ def test_an_environment_whose_making_was_interrupted_is_made_anew_and_one_made_b
     assert not make(is_stopped=False), "made by hand"
 
 
+def test_an_environment_may_be_elsewhere_and_one_that_cannot_be_made_is_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link or a volume is not taken away with what is in it, nor are files of root's for anybody else."""
+    venv, made = tmp_path / ".venv", list[steps.Step]()
+    monkeypatch.setattr(bootstrap, "VENV", venv)
+    monkeypatch.setattr(bootstrap, "PYTHON", venv / "bin" / "python")
+    monkeypatch.setattr(steps.Step, "start", lambda step: step)
+    monkeypatch.setattr(steps.Step, "require", lambda step: made.append(step))
+    venv.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(steps.UnableToSetUp, match=f"take {venv} away"):
+        bootstrap.make_environment()
+    assert not made
+    (tmp_path / "elsewhere").mkdir()
+    bootstrap.make_environment()
+    assert len(made) == 1 and venv.is_symlink()
+
+
 def test_every_direct_requirement_is_pinned_as_in_the_lock() -> None:
     def pins(name: str) -> dict[str, str]:
         lines = (ROOT / "requirements" / name).read_text().splitlines()
