@@ -7,11 +7,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 
 import httpcore
 import pytest
 
-from piggy.adapters import transport
+from piggy.adapters import timed, transport
 from piggy.adapters.interface import Request, Response, Stream
 from piggy.adapters.timed import TimedStream
 from piggy.adapters.transport import Channel, HttpTransport, StreamEnded
@@ -97,7 +98,10 @@ def test_an_answer_that_trickles_for_ever_is_no_answer(what: str, ask: Asked, mo
     assert time.monotonic() - began_s < 10
 
 
-def test_each_answer_of_a_kept_connection_has_its_own_time() -> None:
+def test_each_answer_of_a_kept_connection_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [1_000.0]
+    monkeypatch.setattr(timed, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
+
     class Kept(httpcore.NetworkStream):
         def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
             return b"x"
@@ -107,10 +111,13 @@ def test_each_answer_of_a_kept_connection_has_its_own_time() -> None:
     stream = TimedStream(stream=Kept(), answer_s=0.2)
     stream.write(b"GET")
     assert stream.read(1) == b"x"
-    time.sleep(0.3)
+    now_s[0] += 0.3
     with pytest.raises(httpcore.ReadTimeout):
         stream.read(1)
     stream.write(b"GET")
+    assert stream.read(1) == b"x"
+    now_s[0] += 0.3
+    stream.lift()
     assert stream.read(1) == b"x"
 
 
@@ -129,8 +136,8 @@ def opened(venue: Venue) -> Channel:
 
 
 def test_a_stream_of_lines_outlives_the_time_of_an_answer(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "ANSWER_S_MAX", 0.5)
-    venue.answers(ENDLESS, b'{"a"', b":1}\r\n\n", '{"b":"é"}\n{"c":3}'.encode(), apart_s=0.4, until=b"\r\n\r\n")
+    monkeypatch.setattr(transport, "ANSWER_S_MAX", 2.0)
+    venue.answers(ENDLESS, b'{"a"', b":1}\r\n\n", '{"b":"é"}\n{"c":3}'.encode(), apart_s=0.8, until=b"\r\n\r\n")
     channel = opened(venue)
     assert [channel.receive(timeout_s=5) for _ in range(3)] == ['{"a":1}', '{"b":"é"}', '{"c":3}']
     with pytest.raises(StreamEnded):

@@ -76,7 +76,7 @@ async def said(port: int, *parts: bytes, every_s: float = 0.0) -> tuple[bytes, f
 )
 async def test_who_sends_too_slowly_hears_408_and_is_let_go(port: int, parts: list[bytes]) -> None:
     answer, took_s = await said(port, *parts, every_s=0.05)
-    assert answer == (uvicorn_http.TOO_SLOW if parts else b"") and took_s < 2.4
+    assert answer == (uvicorn_http.TOO_SLOW if parts else b"") and took_s < 4
 
 
 async def test_of_a_request_that_is_too_slow_nothing_is_said_in_the_midst_of_an_answer(port: int) -> None:
