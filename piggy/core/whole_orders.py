@@ -156,12 +156,15 @@ def deal_house_part(*, order: Order, leg: ev.ChildOrderCreated, execution: Execu
 def make_good(*, order: Order, leg: ev.ChildOrderCreated, execution: Execution) -> bool:
     """Give the client what a venue left of a whole order that it dealt a part of; tell whether there was such a rest.
 
-    The breach costs the client nothing.
+    The breach costs the client nothing. A leg that is dealt in full, as a correction may make it, is none.
     """
     if not _has_rest(order=order, execution=execution):
         return False
     dealt = execution.filled(order)
-    text = f"dealt {dealt} of {order.quantity} lots of an order that was fill or kill"
+    if dealt >= leg.quantity:
+        deal_house_part(order=order, leg=leg, execution=execution)
+        return False
+    text = f"dealt {dealt} of {leg.quantity} lots of an order that was fill or kill"
     reason = f"{leg.venue} {text}: the house makes it good"
     lots = _give_rest(order=order, leg=leg, reason=reason, execution=execution)
     execution.events.append(

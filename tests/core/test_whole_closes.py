@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.orders import OrderState, Side, TimeInForce
 from tests.core.floor import Floor, only
@@ -101,8 +102,27 @@ def test_a_leg_that_breaks_its_word_is_made_good_with_the_houses_part() -> None:
     floor.place("mixed1", SELL, "1", **FOK)
     (leg,) = floor.children()
     floor.fill(leg, "1.10003", lots="0.1")
-    (rest,) = only(floor.done(leg, filled="0.1"), ev.OrderFilled)
+    events = floor.done(leg, filled="0.1")
+    (rest,) = only(events, ev.OrderFilled)
     assert (rest.quantity, rest.book) == (D("0.9"), "B") and floor.order(2).state is OrderState.FILLED
+    (told,) = only(events, ev.VenueReportSuspended)
+    assert "dealt 0.1 of 0.40 lots" in told.text, "of what it was sent, not of what the house deals"
+
+
+def test_a_correction_that_completes_the_leg_is_no_broken_word() -> None:
+    """The house deals its part then, as after a fill, and nobody is told that the venue left some."""
+    floor = floor_of()
+    floor.place("mixed1", SELL, "1", **FOK)
+    (leg,) = floor.children()
+    floor.fill(leg, "1.10003", lots="0.1", fill_id="F1")
+    corrected = cmd.RecordVenueCorrection(
+        venue=leg.venue, cl_ord_id=leg.cl_ord_id, report_id="C1", ref_fill_id="F1", symbol=leg.symbol, side=leg.side,
+        quantity=leg.quantity, price=D("1.10003"), text="all of it", occurred_at_us=floor.now_us,
+    )  # fmt: skip
+    events = floor.do(corrected)
+    assert [(fill.book, fill.quantity) for fill in only(events, ev.OrderFilled)] == [("A", D("0.4")), ("B", D("0.6"))]
+    assert not only(events, ev.VenueReportSuspended) and books(floor) == (0, 0, 0)
+    assert floor.order(2).state is OrderState.FILLED
 
 
 def test_of_a_position_of_one_book_and_of_what_is_turned_round_nothing_waits() -> None:
