@@ -58,7 +58,7 @@ def _positions_closed(state: State, event: PositionsClosed, recorded: Recorded) 
     state.messages.message(at_us=recorded.recorded_at_us, who=event.account_id)
     if event.reasons:
         count_reject(state=state, account_id=event.account_id, reasons=event.reasons, recorded=recorded)
-    elif event.closes:
+    elif event.is_begun:
         state.activity[event.account_id].accept()
 
 

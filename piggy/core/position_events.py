@@ -45,8 +45,13 @@ class PositionsClosed(Event, frozen=True, kw_only=True):
     refused: tuple[Check, ...] = ()
 
     @property
+    def is_begun(self) -> bool:
+        """Whether any of it was taken on."""
+        return any(close.state is not OrderState.DENIED for close in self.closes)
+
+    @property
     def reasons(self) -> tuple[Check, ...]:
         """Why nothing at all was closed; empty where something was, or there was nothing to close."""
-        if any(close.state is not OrderState.DENIED for close in self.closes):
+        if self.is_begun:
             return ()
         return self.refused or next((close.reasons for close in self.closes if close.order_id), ())

@@ -212,6 +212,19 @@ def test_p_16_many_that_may_not_close_are_one_refusal_and_one_that_does_ends_the
     assert activity.rejects_consecutive(now_us=floor.now_us) == 0
 
 
+def test_p_16_a_request_of_which_nothing_is_taken_on_ends_no_row() -> None:
+    """All of it is on its way out already: no order was refused, and none accepted."""
+    floor = Floor()
+    floor.place("a1", BUY, "1")
+    floor.fill(floor.children()[0], "1.10010")
+    fresh(floor)
+    close(floor, "a1")
+    assert names(floor.place("a1", BUY, "0.001")) == ["OrderDenied"]
+    assert [codes(each) for each in told(close(floor, "a1"))] == [["ON_ITS_WAY"]]
+    assert floor.desk.state.activity["a1"].rejects_consecutive(now_us=floor.now_us) == 1
+    folded_again(floor)
+
+
 def test_who_holds_nothing_hears_that_and_it_counts_as_a_message(floor: Floor) -> None:
     limits(floor, account_messages_per_s_max=1)
     events = close(floor, "b2")
