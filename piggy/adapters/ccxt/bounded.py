@@ -16,6 +16,8 @@ from urllib3.response import HTTPResponse
 from piggy.adapters import transport
 
 PART_BYTES = 65_536
+# To where an exchange may have moved. Each has a time of its own, and requests would follow thirty.
+REDIRECTS_MAX = 1
 # What an answer remembers its line by; its connection may have let go of it.
 LINE = "_line"
 
@@ -52,6 +54,7 @@ def bound(*, session: Any) -> None:
         pools = session.get_adapter(scheme).poolmanager
         pools.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
     session.hooks["response"].append(_whole)
+    session.max_redirects = REDIRECTS_MAX
 
 
 @contextlib.contextmanager

@@ -97,3 +97,15 @@ def test_an_answer_without_end_is_no_answer(
     answer = asked(transport, venue)
     assert (answer.status, answer.left) == (0, True)
     assert time.monotonic() - began_s < 4
+
+
+def test_an_exchange_that_sends_on_and_on_is_followed_once(transport: CcxtTransport, venue: Venue) -> None:
+    """F-07: each of thirty answers would have a whole answer's time."""
+    moved = b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    for answer in (moved, HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(TIME) + TIME):
+        venue.answers(answer, until=b"\r\n\r\n")
+    assert asked(transport, venue).status == 200
+    for _ in range(2):
+        venue.answers(moved, until=b"\r\n\r\n")
+    answer = asked(transport, venue)
+    assert (answer.status, answer.left) == (500, True)
