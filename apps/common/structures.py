@@ -143,8 +143,12 @@ class WordsField(_WrittenField):
         return json.dumps(items) if text.startswith(self.opening) else text
 
     def read(self, text: str) -> list[str]:
-        """Return the texts between the commas."""
-        return [each.strip() for each in text.replace("\n", ",").split(",") if each.strip()]
+        """Return the texts between the commas. Raises ValidationError where there are commas and no text."""
+        items = [each.strip() for each in text.replace("\n", ",").split(",") if each.strip()]
+        if text.strip() and not items:
+            # Of addresses and accounts none means any: nobody gives that by a slip.
+            raise ValidationError("There is nothing between the commas; leave it empty for none.")
+        return items
 
 
 class PairsField(_WrittenField):

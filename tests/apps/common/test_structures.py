@@ -110,3 +110,10 @@ def test_a_line_that_is_no_pair_is_refused(text: str) -> None:
 def test_json_is_taken_as_before() -> None:
     assert WordsField().clean('["A1"]') == ["A1"]
     assert PairsField().clean('{"a": "b"}') == {"a": "b"}
+
+
+@pytest.mark.parametrize("text", [",", " , ,", ",\n,"])
+def test_commas_alone_are_no_way_to_say_none_which_means_any(text: str) -> None:
+    with pytest.raises(ValidationError, match="nothing between the commas"):
+        WordsField(required=False).clean(text)
+    assert WordsField(required=False).clean(" ") == []
