@@ -58,9 +58,12 @@ def split(
     met = on_step(lots=min(opening - again, coming), instrument=instrument)
     fresh = opening - again - met
     share = fresh if treatment.book_mode is _A else fresh * treatment.a_percent / HUNDRED
-    # What is all the one book's is not for the least leg to move into the other.
-    bounds = (on_step(lots=fresh, instrument=instrument) if share == fresh else ZERO, fresh if share else ZERO)
-    a_opening = again + met + _nearest(share, fresh, bounds, a_closing + again + met, instrument)
+    a_opening = again + met
+    if not share or share == fresh:
+        # What is all the one book's is not for the least leg to move into the other.
+        a_opening += share - share % instrument.lot_step
+    else:
+        a_opening += _nearest(share, fresh, (ZERO, fresh), a_closing + a_opening, instrument)
     why = _why(treatment=treatment, closing=closing, opening=opening)
     if again:
         why = f"{why}; {again} came back from venues and stay A's"
