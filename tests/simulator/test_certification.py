@@ -22,7 +22,7 @@ from piggy.simulator.faults import Fault
 
 
 def certified(home: Path) -> dict[str, list[pack.Result]]:
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    with ThreadPoolExecutor(max_workers=len(pack.PACKS)) as pool:
         running = {venue: pool.submit(pack.certify, venue=venue, home=home) for venue in pack.PACKS}
         return {venue: future.result() for venue, future in running.items()}
 
