@@ -58,12 +58,7 @@ def split(
     met = on_step(lots=min(opening - again, coming), instrument=instrument)
     fresh = opening - again - met
     share = fresh if treatment.book_mode is _A else fresh * treatment.a_percent / HUNDRED
-    a_opening = again + met
-    if not share or share == fresh:
-        # What is all the one book's is not for the least leg to move into the other.
-        a_opening += share - share % instrument.lot_step
-    else:
-        a_opening += _nearest(share, fresh, (ZERO, fresh), a_closing + a_opening, instrument)
+    a_opening = again + met + _of_fresh(share, fresh, a_closing + again + met, instrument)
     why = _why(treatment=treatment, closing=closing, opening=opening)
     if again:
         why = f"{why}; {again} came back from venues and stay A's"
@@ -130,6 +125,13 @@ def _closed_at_venues(
     bounds = (max(ZERO, shared - b_lots), min(shared, a_left))
     share = shared * a_left / (a_left + b_lots)
     return closing - shared + _nearest(share, shared, bounds, closing - shared, instrument)
+
+
+def _of_fresh(share: Decimal, fresh: Decimal, beside: Decimal, instrument: Instrument) -> Decimal:
+    """Return A's part of `fresh` lots; what is all the one book's is not for the least leg to move into the other."""
+    if not share or share == fresh:
+        return share - share % instrument.lot_step
+    return _nearest(share, fresh, (ZERO, fresh), beside, instrument)
 
 
 def _nearest(
