@@ -22,7 +22,7 @@ from piggy.core.money import ZERO
 from piggy.core.orders import CLOSE_ALL, OrderState
 from piggy.core.placing import latched, take_on
 from piggy.core.position_commands import ClosePositions, Which
-from piggy.core.position_events import PositionClose, PositionsClosed
+from piggy.core.position_events import ON_ITS_WAY, PositionClose, PositionsClosed
 from piggy.core.positions import Position
 from piggy.core.triggering import keep_guarantees, owed_lots
 
@@ -86,7 +86,7 @@ def _close(position: Position, execution: Execution) -> PositionClose | ev.Verdi
     owed = owed_lots(position=position, execution=execution)
     lots = left.lots - execution.under_way(position=left) - owed if left else ZERO
     if lots <= 0:
-        return _no_order(position, "ON_ITS_WAY", "orders have all of it on its way out already")
+        return _no_order(position, ON_ITS_WAY, "orders have all of it on its way out already")
     terms, order_id = closing_terms(position=position, lots=lots, tag=CLOSE_ALL), execution.new_order_id()
     admission = admit(order_id=order_id, terms=terms, moment=execution.moment)
     verdict = admission.verdict

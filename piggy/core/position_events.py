@@ -11,6 +11,9 @@ from piggy.core.orders import OrderState
 from piggy.core.position_commands import Which
 from piggy.core.verdicts import Check, Event
 
+# Why no order was made for a position: others have all of it on its way out.
+ON_ITS_WAY = "ON_ITS_WAY"
+
 
 class PositionClose(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one position: the order that closes `lots` of it, as the request left it, or why there is none.

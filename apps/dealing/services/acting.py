@@ -22,7 +22,7 @@ from apps.trading.selectors import engine_is_running
 from piggy.core.answers import Answer
 from piggy.core.commands import AnyCommand, Envelope
 from piggy.core.money import plain
-from piggy.core.position_events import PositionClose, PositionsClosed
+from piggy.core.position_events import ON_ITS_WAY, PositionClose, PositionsClosed
 from piggy.messaging import codec
 from piggy.messaging.client import Client, UnableToTell, command_id_of
 
@@ -176,7 +176,7 @@ def _of_closes(closed: PositionsClosed) -> tuple[str, str]:
 
     It is refused where nothing at all was dealt or sent.
     """
-    kept = [each for each in closed.closes if each.reasons]
+    kept = [each for each in closed.closes if each.reasons and each.reasons[0].code != ON_ITS_WAY]
     told = [_of_kept(each) for each in kept[:KEPT_TOLD]]
     if len(kept) > KEPT_TOLD:
         told.append(f"and {len(kept) - KEPT_TOLD} more")

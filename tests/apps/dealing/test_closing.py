@@ -15,7 +15,7 @@ from piggy.core.commands import ClosePositions, Envelope, SetExits
 from piggy.core.events import Check
 from piggy.core.orders import OrderState
 from piggy.core.position_commands import Which
-from piggy.core.position_events import PositionClose, PositionsClosed
+from piggy.core.position_events import ON_ITS_WAY, PositionClose, PositionsClosed
 from tests.apps.dealing.test_actions import BODIES
 from tests.apps.dealing.test_actions import dora as dora
 from tests.apps.dealing.test_actions import floor as floor
@@ -64,6 +64,13 @@ def test_what_was_closed_in_part_is_no_refusal_and_says_how_much() -> None:
     told = structs.replace(closed(0, 0), closes=(part,))
     text = "0 of 1 positions closed or on their way; P1 EURUSD: 0.5 of 2 lots closed, then nobody deals the rest"
     assert acting._of_closes(told) == ("done", text)
+
+
+def test_what_is_on_its_way_out_already_is_told_as_that_and_as_no_refusal() -> None:
+    """A second press finds nothing left to send, and nothing went wrong."""
+    why = (Check(code=ON_ITS_WAY, passed=False, text="orders have all of it on its way out already"),)
+    told = structs.replace(closed(0, 0), closes=(PositionClose(position_id="P1", symbol="EURUSD", reasons=why),))
+    assert acting._of_closes(told) == ("done", "1 of 1 positions closed or on their way")
 
 
 def test_of_many_that_stay_the_first_are_told_and_how_many_more() -> None:
