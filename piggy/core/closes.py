@@ -50,6 +50,8 @@ def close_positions(*, command: ClosePositions, moment: Moment) -> Events:
         if isinstance(made, ev.Verdict):
             return _not_heard(command, made)
         closes.append(made)
+    if (verdict := _too_fast(wanted, closes, moment)) is not None:
+        return _not_heard(command, verdict)
     events = settled(execution=execution)
     told = PositionsClosed(
         account_id=command.account_id,
@@ -98,6 +100,15 @@ def _close(position: Position, execution: Execution) -> PositionClose | ev.Verdi
         return verdict
     execution.events.append(ev.OrderDenied(order_id=order_id, terms=terms, source=CLOSE_ALL, verdict=verdict))
     return msgspec.structs.replace(told, reasons=verdict.reasons)
+
+
+def _too_fast(wanted: list[Position], closes: list[PositionClose], moment: Moment) -> ev.Verdict | None:
+    """Return the verdict on a request of which no order came, so that the gate was not asked, if it comes too fast."""
+    if not wanted or any(close.order_id for close in closes):
+        return None
+    terms = closing_terms(position=wanted[0], lots=wanted[0].lots, tag=CLOSE_ALL)
+    verdict = admit(order_id="", terms=terms, moment=moment).verdict
+    return verdict if any(check.code in OF_THE_REQUEST for check in verdict.reasons) else None
 
 
 def _as_left(closes: list[PositionClose], events: Events) -> tuple[PositionClose, ...]:

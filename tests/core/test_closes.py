@@ -185,6 +185,23 @@ def test_p_14_requests_that_come_too_fast_are_refused_whole_and_counted(floor: F
     folded_again(floor)
 
 
+def test_p_14_a_request_of_which_no_order_comes_is_held_to_the_pace_too() -> None:
+    """Nobody asked the gate of it, and what is told of each position went into the log as often as one liked."""
+    floor = Floor()
+    floor.place("a1", BUY, "1")
+    floor.fill(floor.children()[0], "1.10010")
+    fresh(floor)
+    limits(floor, "a", account_messages_per_s_max=2)
+    close(floor, "a1")
+    assert [codes(each) for each in told(close(floor, "a1"))] == [["ON_ITS_WAY"]]
+    events = close(floor, "a1")
+    assert names(events) == ["CommandRefused", "PositionsClosed"] and events[0].code == "P-14"  # type: ignore[union-attr]
+    assert told(events) == ()
+    floor.now_us += SECOND_US
+    assert [codes(each) for each in told(close(floor, "a1"))] == [["ON_ITS_WAY"]]
+    folded_again(floor)
+
+
 def test_p_15_a_latched_throttle_holds_requests_too(floor: Floor) -> None:
     limits(floor, executions_max=1)
     for lots in ("0.1", "0.2"):
