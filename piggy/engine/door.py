@@ -15,7 +15,7 @@ from piggy.engine.config import EngineConfig
 from piggy.engine.handshakes import LONG_AGO_S, Handshakes, signed_part
 from piggy.engine.http_messages import Request
 from piggy.engine.loop import Item, Loop
-from piggy.engine.proofs import Proofs, require_fresh, unauthorised
+from piggy.engine.proofs import Proofs, is_allowed, require_fresh, unauthorised
 from piggy.engine.rates import Rates
 from piggy.engine.signals import Signal, UnableToAcceptSignal
 from piggy.engine.storage import TEXT
@@ -34,11 +34,15 @@ Proven = TypeVar("Proven")
 
 
 class Pass(NamedTuple):
-    """What a connection proved: which strategy of which tenant, with which version of its secret."""
+    """What a connection proved: which strategy of which tenant, with which version of its secret, from which address.
+
+    Without an address it is let in only where the strategy names none.
+    """
 
     tenant: str
     strategy_id: str
     key_version: int
+    address: str = ""
 
 
 class Door:
@@ -94,7 +98,7 @@ class Door:
         version = self._unguessed(request, lambda: self._prove_handshake(request, tenant, strategy))
         if self.is_suspended(tenant=tenant):
             raise UnableToAcceptSignal(403, "SUSPENDED", "The broker is suspended; a signal may still come by POST.")
-        return Pass(tenant, strategy_id, version)
+        return Pass(tenant, strategy_id, version, request.address)
 
     def use_up(self, *, request: Request, passed: Pass) -> None:
         """Let what proved a connection open no other one. Raises UnableToAcceptSignal."""
@@ -110,9 +114,14 @@ class Door:
         return tenant in self._term.status.suspended
 
     def still_valid(self, *, passed: Pass) -> Strategy:
-        """Return the strategy behind a connection as it is now. Raises UnableToAcceptSignal 401 after a rotation."""
+        """Return the strategy behind a connection as it is now.
+
+        Raises UnableToAcceptSignal 401 after its secret was rotated, or its addresses narrowed to leave this one out.
+        """
         strategy, now_us = self._strategy(passed.tenant, passed.strategy_id), time.time_ns() // 1_000
         if strategy is None or passed.key_version not in key_versions(strategy=strategy, now_us=now_us):
+            raise unauthorised()
+        if not is_allowed(address=passed.address, sources=strategy.sources):
             raise unauthorised()
         return strategy
 

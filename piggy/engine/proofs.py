@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from piggy.core.accounts import Strategy
 from piggy.core.strategies import key_versions
@@ -19,6 +20,7 @@ from piggy.messaging.signing import Signer
 WINDOW_S = 300
 SCOPE = "trade"
 SIGNERS_KEPT = 20_000
+SOURCES_KEPT = 20_000
 
 NO_TIME = "time must be when the alert was made: ISO 8601 with a zone, as {{timenow}} gives it, or Unix seconds."
 
@@ -42,7 +44,7 @@ class Proofs:
         timestamp, given = headers.get("x-piggy-timestamp", ""), headers.get("x-piggy-signature", "")
         if not _TIME.fullmatch(timestamp) or abs(now_s - int(timestamp)) > WINDOW_S:
             raise unauthorised()
-        if not _is_allowed(address, strategy.sources):
+        if not is_allowed(address=address, sources=strategy.sources):
             raise unauthorised()
         for version in key_versions(strategy=strategy, now_us=now_s * 1_000_000):
             signer = self._signer(tenant, strategy.strategy_id, version)
@@ -66,7 +68,7 @@ class Proofs:
                 key_version=version,
             )
             known = signing.same(mac, expected) or known
-        if not known or not _is_allowed(address, strategy.sources):
+        if not known or not is_allowed(address=address, sources=strategy.sources):
             raise unauthorised()
 
     def _signer(self, tenant: str, strategy_id: str, version: int) -> Signer:
@@ -92,12 +94,12 @@ def require_fresh(*, signal: Signal, now_s: int) -> None:
         raise unauthorised()
 
 
-def unauthorised() -> UnableToAcceptSignal:
-    """Return the one answer to every failed proof, so that it does not tell what failed."""
-    return UnableToAcceptSignal(401, "UNAUTHORISED", "Strategy, signature or time window is not valid.")
+@lru_cache(SOURCES_KEPT)
+def is_allowed(*, address: str, sources: tuple[str, ...]) -> bool:
+    """Return whether an address is in one of a strategy's networks; without any, each is.
 
-
-def _is_allowed(address: str, sources: tuple[str, ...]) -> bool:
+    Kept, as an open socket asks it of every signal and every second.
+    """
     if not sources:
         return True
     found = addresses.plain(text=address)
@@ -105,6 +107,11 @@ def _is_allowed(address: str, sources: tuple[str, ...]) -> bool:
         return found is not None and any(found in ipaddress.ip_network(source) for source in sources)
     except ValueError:
         return False
+
+
+def unauthorised() -> UnableToAcceptSignal:
+    """Return the one answer to every failed proof, so that it does not tell what failed."""
+    return UnableToAcceptSignal(401, "UNAUTHORISED", "Strategy, signature or time window is not valid.")
 
 
 def _seconds(text: str) -> int | None:

@@ -1,7 +1,8 @@
 """The fast door over WebSocket: proven once at the handshake, then one signal a message and one answer each.
 
 A message is a signal's body; its answer has the signal's `id` and the `status` that HTTP would have given. What cannot
-be read as JSON ends the connection, and so do a secret that is no longer valid and a broker's suspension.
+be read as JSON ends the connection, and so do a broker's suspension, and a secret or an address that is no longer one
+of the strategy's: within a second, and before another signal counts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 
 import msgspec
 from websockets.exceptions import ProtocolError
@@ -34,6 +36,7 @@ END_S_MAX = 3.0
 # Pings, pongs and parts without bytes: what no rate of signals counts.
 OTHER_FRAMES_PER_S_MAX = 200
 
+NO_LONGER = "the secret, or the address, is no longer valid"
 NOT_TEXT, NOT_UTF_8, UNREADABLE, NOT_VALID, SUSPENDED, SILENT, TOO_MANY = 1003, 1007, 4400, 4401, 4403, 4408, 4429
 
 
@@ -75,6 +78,8 @@ class SignalSocket(asyncio.Protocol):
                 self.abort()
         elif self._door.is_suspended(tenant=self._pass.tenant):
             self._close(SUSPENDED, "the broker is suspended")
+        elif not self._is_valid():
+            self._close(NOT_VALID, NO_LONGER)
         elif now_s - self._heard_s > SILENT_S_MAX:
             self._close(SILENT, "no pong")
             self.abort()
@@ -115,6 +120,14 @@ class SignalSocket(asyncio.Protocol):
                 body, self._parts = b"".join(self._parts), []
                 self._message(body)
 
+    def _is_valid(self) -> bool:
+        """Whether it would be let in as it once was; while nobody decides for its broker, that is not known."""
+        try:
+            self._door.still_valid(passed=self._pass)
+        except UnableToAcceptSignal as error:
+            return error.status != HTTPStatus.UNAUTHORIZED
+        return True
+
     def _is_flood(self) -> bool:
         """Count a frame that is no signal's last; whether there were too many since the last second began."""
         self._others += 1
@@ -142,8 +155,8 @@ class SignalSocket(asyncio.Protocol):
         except UnableToAcceptSignal as error:
             if signal_id:
                 self._unanswered -= 1
-            if error.status == 401:
-                self._close(NOT_VALID, "the secret is no longer valid")
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                self._close(NOT_VALID, NO_LONGER)
             elif isinstance(error.__cause__, UnicodeDecodeError):
                 self._close(NOT_UTF_8, "not UTF-8")
             elif error.code == signals.MALFORMED:

@@ -233,11 +233,16 @@ def test_who_decides_for_nobody_says_so_and_why() -> None:
     assert admitted(door_of(Desks(MEAN, tenants=("birch",)))) == "ENGINE_RECOVERING"
 
 
-def test_a_connection_ends_with_its_secret_and_with_its_strategy() -> None:
+def test_a_connection_ends_with_its_secret_its_address_and_its_strategy() -> None:
     loop = Desks(MEAN)
     door = door_of(loop)
     assert door.still_valid(passed=Pass("acorn", "mean", 1)) is MEAN
-    for passed in (Pass("acorn", "mean", 2), Pass("acorn", "trend", 1)):
+    loop.desks["acorn"].state.strategies["fenced"] = replace(MEAN, sources=("9.9.9.0/24",))
+    assert door.still_valid(passed=Pass("acorn", "fenced", 1, "9.9.9.9"))
+    for passed in (
+        Pass("acorn", "mean", 2), Pass("acorn", "trend", 1), Pass("acorn", "fenced", 1, "9.9.8.9"),
+        Pass("acorn", "fenced", 1),
+    ):  # fmt: skip
         with pytest.raises(UnableToAcceptSignal) as refused:
             door.still_valid(passed=passed)
         assert refused.value.status == 401

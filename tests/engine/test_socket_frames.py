@@ -56,17 +56,18 @@ class SocketWire(Wire):
 class Strategist:
     """A proven strategy; the door behind it takes every signal and answers at once that nobody decided.
 
-    Not at once where it is `slow`, and `refusal` is what it refuses each with.
+    Not at once where it is `slow`; `refusal` is what it refuses each with, `doubt` what it says of the proof itself.
     """
 
     slow = False
     refusal: UnableToAcceptSignal | None = None
+    doubt: UnableToAcceptSignal | None = None
 
     def __init__(self) -> None:
         self.taken: list[str] = []
         self.suspended = False
         door: Any = SimpleNamespace(
-            still_valid=lambda **_: SimpleNamespace(strategy_id="mean"),
+            still_valid=self._still_valid,
             is_suspended=lambda **_: self.suspended,
             admit=lambda **_: None,
             take=self._take,
@@ -92,6 +93,11 @@ class Strategist:
     def code(self) -> int:
         at = self.wire.said.find(b"\x88")
         return int(struct.unpack("!H", self.wire.said[at + 2 : at + 4])[0])
+
+    def _still_valid(self, **_: Any) -> Any:
+        if self.doubt is not None:
+            raise self.doubt
+        return SimpleNamespace(strategy_id="mean")
 
     def _take(self, *, signal: Any, told: Any, **_: Any) -> None:
         if self.refusal is not None:
@@ -180,6 +186,18 @@ def test_f_33_a_suspended_broker_has_no_line_left_even_of_who_goes_on_talking() 
     for later_s in (1, END_S_MAX + 2):
         one.wire.protocol.tick(now_s=now_s + later_s)
     assert one.wire.aborted
+
+
+def test_f_32_whose_proof_holds_no_more_has_no_line_left_though_they_say_nothing() -> None:
+    """Where nobody can tell, as while an engine recovers, the line stays."""
+    one = Strategist()
+    one.doubt = UnableToAcceptSignal(503, "ENGINE_RECOVERING", "Try again.")
+    one.wire.protocol.tick(now_s=time.monotonic())
+    assert one.wire.said == b""
+    one.doubt = UnableToAcceptSignal(401, "UNAUTHORISED", "No.")
+    one.wire.protocol.tick(now_s=time.monotonic())
+    one.says(frame(TEXT, SIGNAL))
+    assert (one.code(), one.taken, one.wire.closed) == (4401, [], True)
 
 
 def test_inv_26_who_has_too_many_signals_under_way_is_hung_up_on() -> None:

@@ -195,6 +195,25 @@ def test_a_handshake_of_another_version_hears_which_one_is_spoken(door: Door) ->
     assert (told.status_code, told.headers["Sec-WebSocket-Version"]) == (426, "13")
 
 
+def test_f_32_addresses_narrowed_end_who_came_from_another_before_a_further_signal_and_without_one(door: Door) -> None:
+    client = Client(redis_url=door.ground.services.redis_url)
+
+    def allow(*sources: str) -> None:
+        told = cmd.ConfigureStrategy(strategy=Strategy(strategy_id="mean", account_id="anna", sources=sources))
+        assert client.ask(tenant=door.tenant, envelope=envelope(told), wait_s=10)
+
+    with opened(door) as socket:
+        allow("127.0.0.0/8")
+        time.sleep(1.5)
+        socket.ping().wait(10)
+        allow("192.0.2.1")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=10)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4401
+    allow()
+
+
 def test_a_rotation_without_leave_ends_who_came_with_the_old_secret(door: Door) -> None:
     client = Client(redis_url=door.ground.services.redis_url)
     with opened(door) as socket:
