@@ -17,6 +17,8 @@ FIX = ("worker", "--fix", "-P", "threads", "-Q", "fix", "-n", "fix@%h")
 FIX_POOL = {"PIGGY_DATABASE_POOL_SIZE_MAX": "100"}
 WORKER = ("worker", "-Q", "default", "-c", "2", "-n", "default@%h")
 BEAT = ("beat", "-S", "redbeat.RedBeatScheduler", "--pidfile=", "--loglevel=INFO")
+# As the desk's screens may say; of more, a server would put together up to 16 MB before anybody saw it.
+SOCKET_BYTES_MAX = str(64 * 1024)
 QUIET = ("--without-gossip", "--without-mingle", "--loglevel=INFO")
 
 
@@ -64,10 +66,11 @@ def _web(env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the chosen ASGI server; both serve the same application."""
     port = env["PIGGY_WEB_PORT"]
     if env.get("PIGGY_ASGI") == "daphne":
-        return ("-m", "daphne", "-b", "127.0.0.1", "-p", port, "piggy.asgi:application")
+        sizes = ("--websocket-max-message-size", SOCKET_BYTES_MAX, "--websocket-max-frame-size", SOCKET_BYTES_MAX)
+        return ("-m", "daphne", "-b", "127.0.0.1", "-p", port, *sizes, "piggy.asgi:application")
     # Packing every frame anew for every socket costs a desk of 50 more delay than the bytes saved are worth.
     options = ("--host", "127.0.0.1", "--port", port, "--lifespan", "off", "--ws-per-message-deflate", "false")
-    sockets = ("--ws", "piggy.messaging.uvicorn_sockets:FrameSockets")
+    sockets = ("--ws", "piggy.messaging.uvicorn_sockets:FrameSockets", "--ws-max-size", SOCKET_BYTES_MAX)
     http = ("--http", "piggy.messaging.uvicorn_http:BoundedHttp")
     return ("-m", "uvicorn", *options, *http, *sockets, "piggy.asgi:application")
 

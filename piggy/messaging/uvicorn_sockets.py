@@ -1,6 +1,6 @@
 """uvicorn's websockets, which also take a finished frame: what a desk tells two hundred screens is framed once.
 
-    uvicorn --ws piggy.messaging.uvicorn_sockets:FrameSockets --ws-per-message-deflate false
+    uvicorn --ws piggy.messaging.uvicorn_sockets:FrameSockets --ws-per-message-deflate false --ws-max-size 65536
 
 A frame is written at once where the line is free. Sending a text through the application's layers costs each socket a
 task's turn and two copies of the text; on any other server, or where lines are packed, that is what happens.

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 import yaml
+from daphne.cli import CommandLineInterface
 
+from apps.dealing.consumers.socket import MESSAGE_BYTES_MAX
 from piggy.local import programs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +22,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if service["image"] == "piggy-broker")
 NEEDED = {"DATABASE_URL", "REDIS_URL", "PIGGY_SECRET_KEY", "PIGGY_CONTEXT_KEY", "PIGGY_SIGNAL_KEY"}
+ENV = {"FLOW": "0", "PIGGY_WEB_PORT": "8000"}
 SECRET = re.compile(r"\$\{(\w*(?:PASSWORD|KEY)\w*)([^}]*)\}")
 
 
@@ -107,6 +111,18 @@ def test_the_image_has_the_static_files_that_production_names_by_hash() -> None:
     made = (DOCKER / "Dockerfile").read_text()
     assert "collectstatic" in made
     assert made.index("piggy.local.browser") < made.index("collectstatic")
+
+
+def test_inv_26_no_server_puts_together_more_of_a_message_than_the_desk_takes() -> None:
+    """However it is started: its own limit is a megabyte or sixteen."""
+    started = [next(each.argv[3:] for each in programs.of(env=ENV, python=Path("python")) if each.name == "web")]
+    started.append(SERVICES["web"]["command"][3:])
+    sizes = [uvicorn.main.make_context("uvicorn", list(each)).params["ws_max_size"] for each in started]
+    assert sizes == [MESSAGE_BYTES_MAX] * 2
+    env = ENV | {"PIGGY_ASGI": "daphne"}
+    (argv,) = [each.argv[3:] for each in programs.of(env=env, python=Path("python")) if each.name == "web"]
+    asked = CommandLineInterface().parser.parse_args(argv)
+    assert {asked.websocket_max_message_size, asked.websocket_max_frame_size} == {MESSAGE_BYTES_MAX}
 
 
 def test_the_pool_of_the_process_with_the_sessions_is_not_a_web_process_own() -> None:

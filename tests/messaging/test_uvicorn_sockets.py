@@ -11,8 +11,10 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from piggy.local.programs import SOCKET_BYTES_MAX
 from piggy.messaging.uvicorn_sockets import FRAMES_PER_S_MAX, TOO_MANY, FrameSockets
 
+BYTES_MAX = int(SOCKET_BYTES_MAX)
 MANY = FRAMES_PER_S_MAX + 50
 
 
@@ -26,7 +28,8 @@ async def address() -> AsyncIterator[str]:
         while (message := await receive())["type"] == "websocket.receive":
             await send({"type": "websocket.send", "text": str(len(message["text"]))})
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, ws=FrameSockets, lifespan="off", log_level="critical"))
+    config = uvicorn.Config(app, port=0, ws=FrameSockets, ws_max_size=BYTES_MAX, lifespan="off", log_level="critical")
+    server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
@@ -63,6 +66,21 @@ async def test_who_sends_frames_without_end_is_let_go(address: str, flood: Any) 
             while True:
                 await asyncio.wait_for(line.recv(), 5)
         assert line.close_code == TOO_MANY
+
+
+@pytest.mark.parametrize("parts", [1, 20])
+async def test_a_message_of_more_bytes_than_are_taken_ends_the_line_before_it_is_whole(
+    address: str, parts: int
+) -> None:
+    async with connect(address, ping_interval=None, compression=None) as line:
+        whole = "x" * BYTES_MAX
+        await line.send(whole)
+        assert await asyncio.wait_for(line.recv(), 5) == str(BYTES_MAX)
+        size = BYTES_MAX // parts + 1
+        with pytest.raises(ConnectionClosed):
+            await line.send(["x" * size] * parts if parts > 1 else "x" * size)
+            await asyncio.wait_for(line.recv(), 5)
+        assert line.close_code == 1009
 
 
 async def test_what_a_screen_says_passes_whole_in_whatever_frames(address: str) -> None:
