@@ -9,6 +9,7 @@ import structlog
 from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from knox.models import get_token_model
@@ -127,8 +128,7 @@ def create_staff(*, username: str, password: str, role: str, email: str = "", ot
     """Make a member of staff with one role and a TOTP device (key of 20 bytes in hex, made when not given)."""
     if role not in ROLES:
         raise UnableToCreateUser(f"There is no role {role}; the roles are {', '.join(ROLES)}.")
-    if User.objects.filter(username=username).exists():
-        raise UnableToCreateUser(f"{username} exists already.")
+    _require_free(username)
     user = User.objects.create_user(username, email, password, is_staff=True)
     user.groups.add(Group.objects.get(name=role))
     given = {"key": otp_key_hex} if otp_key_hex else {}
@@ -139,9 +139,19 @@ def create_staff(*, username: str, password: str, role: str, email: str = "", ot
 @transaction.atomic
 def create_client_user(*, username: str, password: str, email: str = "") -> User:
     """Make a login for a client; no staff rights."""
+    _require_free(username)
+    return User.objects.create_user(username, email, password)
+
+
+def _require_free(username: str) -> None:
+    """Check that a name is nobody's and a login at all. Raises UnableToCreateUser."""
+    try:
+        User.username_validator(username)
+    except ValidationError as error:
+        # What the venue does by itself goes under names that no person can have.
+        raise UnableToCreateUser(f"{username!r} is no login: letters, digits and @ . + - _ only.") from error
     if User.objects.filter(username=username).exists():
         raise UnableToCreateUser(f"{username} exists already.")
-    return User.objects.create_user(username, email, password)
 
 
 def issue_token(*, user: User) -> str:

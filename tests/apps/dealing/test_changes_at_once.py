@@ -99,6 +99,6 @@ def test_one_that_somebody_ends_at_that_moment_holds_no_other_up(dora: Dealer, m
     with in_tenant("acorn"):
         assert list(TimedChange.objects.order_by("pk").values_list("state", "ended_by")) == [
             ("ended", "dora"),
-            ("ended", "clock"),
+            ("ended", "the clock"),
         ]
     assert (group().book_mode, group().ask_markup_points) == ("B", 2)

@@ -15,9 +15,11 @@ from apps.accounts.models import Group
 from apps.common.times import microseconds
 from apps.dealing import services
 from apps.dealing.models import DeskAction, TimedChange
+from apps.dealing.services import terms
 from apps.outbox.models import OutboxCommand
 from apps.risk.models import GroupLimits
 from apps.tenants.services import in_tenant
+from apps.users.services import UnableToCreateUser, create_staff
 from piggy.core import commands as cmd
 from piggy.core.rollover import next_rollover_at_us
 from piggy.messaging import codec
@@ -73,7 +75,7 @@ def test_routing_is_put_back_when_its_minutes_are_over(dora: Dealer) -> None:
     assert later(14) == 0
     assert (later(16), later(17)) == (1, 0)
     assert (group().book_mode, group().a_book_percent, group().version) == ("B", 100, 3)
-    assert kinds() == [("change-routing", "dora"), ("end-change", "clock")]
+    assert kinds() == [("change-routing", "dora"), ("end-change", "the clock")]
     with in_tenant("acorn"):
         told = [codec.decode_envelope(bytes(row.payload)).command for row in OutboxCommand.objects.order_by("id")]
     assert [each.group.book_mode for each in told] == ["B", "MIXED", "B"]
@@ -122,7 +124,7 @@ def test_other_limits_need_a_second_person(dora: Dealer, rick: Dealer) -> None:
     assert later(16) == 1
     assert len(today()) == 1
     assert change().state == "ended"
-    assert kinds() == [("change-limits", "dora"), ("approve-change", "rick"), ("end-change", "clock")]
+    assert kinds() == [("change-limits", "dora"), ("approve-change", "rick"), ("end-change", "the clock")]
 
 
 def test_what_a_groups_own_settings_say_is_changed_by_two_for_a_while_too(dora: Dealer, rick: Dealer) -> None:
@@ -175,6 +177,24 @@ def test_limits_of_the_day_are_ended_early_by_the_same_door(dora: Dealer, rick: 
     assert dora.act("end-change", change_id=made.pk).status_code == 200
     assert isinstance(today()[-1], cmd.RevertLimits)
     assert later(1_500) == 0
+
+
+def test_a_dealer_called_clock_is_a_person_who_ends_limits_early_and_uses_up_no_key_of_the_clock(
+    rick: Dealer, dora: Dealer
+) -> None:
+    """P-28: and nobody can be called as the clock is."""
+    dora.act("change-limits", **LIMITS)
+    rick.act("approve-change", change_id=change().pk)
+    clock = Dealer(username="clock")
+    assert clock.act("end-change", change_id=change().pk).status_code == 200
+    assert isinstance(today()[-1], cmd.RevertLimits)
+    dora.act("change-routing", **ROUTING)
+    with in_tenant("acorn"):
+        routed = TimedChange.objects.get(kind="change-routing").pk
+    assert clock.act("widen-spread", once=f"end:{routed}", **SPREAD).status_code == 200
+    assert later(16) == 2
+    with in_tenant("acorn"), pytest.raises(UnableToCreateUser, match="is no login"):
+        create_staff(username=terms.CLOCK, password="long enough for a test", role="dealer")
 
 
 def test_a_wish_for_other_limits_is_taken_back_without_a_word_to_the_engine(dora: Dealer) -> None:

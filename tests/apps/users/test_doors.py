@@ -147,7 +147,7 @@ SESSION_OF = {"SESSION_KEY", "BACKEND_SESSION_KEY", "_auth_user_id", "_auth_user
 
 def staff(role: str, *, schema: str = "acorn", has_code: bool = True) -> Client:
     with in_tenant(schema):
-        name = role if has_code else f"{role} without a code"
+        name = role if has_code else f"{role}-without-a-code"
         user = users.create_staff(username=name, password=PASSWORD, role=role)
         client = Client(headers={"host": f"{schema}.localhost"})
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
