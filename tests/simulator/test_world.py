@@ -74,9 +74,10 @@ def test_every_rule_holds_on_a_busy_day(first: int) -> None:
     assert sum(each.fills for each in lives) > 5 * len(lives), "LPs were really dealt with"
 
 
-@pytest.mark.parametrize(("seed", "hours"), BROKEN)
-def test_what_once_broke_a_rule_breaks_none_now(seed: str, hours: str) -> None:
-    live(seed=int(seed), hours=float(hours))
+@pytest.mark.parametrize("what", BROKEN, ids=" ".join)
+def test_what_once_broke_a_rule_breaks_none_now(what: list[str]) -> None:
+    seed, hours, *more = what
+    live(seed=int(seed), hours=float(hours), busy=more == ["busy"])
 
 
 def test_an_account_whose_prices_call_it_to_and_fro_does_not_keep_a_world_from_rest() -> None:

@@ -18,7 +18,7 @@ from piggy.messaging.identity import command_id_of
 from piggy.simulator.config import LpConfig
 from piggy.simulator.world import day
 from piggy.simulator.world.checks import RuleBroken, arrived_once, check
-from piggy.simulator.world.clients import Client
+from piggy.simulator.world.clients import POLL_S, Client
 from piggy.simulator.world.engine import SimulatedEngine
 from piggy.simulator.world.history import Auditor, check_history
 from piggy.simulator.world.lp import SYMBOL, SimulatedLp
@@ -198,6 +198,7 @@ class _World:
         await self._come_to_rest([*trading, *closing])
         for task in watching:
             await _ended(task)
+        await self._write_all()
         self._check()
         auditor.ask_again()
         quoting.cancel()
@@ -263,6 +264,14 @@ class _World:
         desk = self._desk()
         legs = list(desk.state.open_children.values())[:3] if desk else "no desk"
         raise RuleBroken(f"liveness: {HEALED_S} s after healing {waiting} clients wait, open legs {legs}")
+
+    async def _write_all(self) -> None:
+        """Wait until the log has all that the desk did: it is ahead by the commit under way, and prices never rest."""
+        until_s = self._loop.time() + HEALED_S
+        while (desk := self._desk()) is None or desk.state.seq != len(self._store.rows[TENANT]):
+            if self._loop.time() > until_s:
+                raise RuleBroken(f"liveness: {HEALED_S} s after all rest the log still lacks what the desk did")
+            await asyncio.sleep(POLL_S)
 
     def _is_settled(self) -> bool:
         desk = self._desk()
