@@ -19,7 +19,14 @@ from piggy.core.commands import AnyCommand
 from piggy.core.events import Recorded
 from piggy.core.folding import fold
 from piggy.core.leaving_events import Gone, NumbersSkipped, OrderBroughtBack, OrdersLetGo
-from piggy.core.leaving_folding import BLOCK_ORDERS, has_ended, left_by, nothing_happened, order_ids_of
+from piggy.core.leaving_folding import (
+    BLOCK_ORDERS,
+    has_ended,
+    last_order_id_of,
+    left_by,
+    nothing_happened,
+    order_ids_of,
+)
 from piggy.core.moment import Moment
 from piggy.core.state import TRAIL_BYTES, Hedge, Order, State
 
@@ -152,7 +159,7 @@ def _blocks_due(state: State, now_us: int, before_us: int, keeping: Keeping) -> 
         if behind < 0:
             return
         too_many = behind > keeping.orders_max
-        last = state.orders[order_ids_of(block=block)[-1]]
+        last = state.orders[last_order_id_of(block=block)]
         if not too_many and last.accepted_at_us > before_us:
             return
         yield cmd.LetOrdersGo(block=block, before_us=now_us if too_many else before_us)

@@ -53,7 +53,16 @@ def has_ended(*, state: State, parent: Order | Hedge) -> bool:
 def order_ids_of(*, block: int) -> list[str]:
     """Return the ids of the orders of a block; orders are numbered from 1."""
     first = block * BLOCK_ORDERS + 1
-    return [f"O{number:09d}" for number in range(first, first + BLOCK_ORDERS)]
+    return [_order_id(number) for number in range(first, first + BLOCK_ORDERS)]
+
+
+def last_order_id_of(*, block: int) -> str:
+    """Return the id of the last order of a block, for who asks of every broker many times a second."""
+    return _order_id((block + 1) * BLOCK_ORDERS)
+
+
+def _order_id(number: int) -> str:
+    return f"O{number:09d}"
 
 
 def left_by(*, state: State, order_id: str) -> bytes:
