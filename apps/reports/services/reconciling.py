@@ -2,6 +2,7 @@
 
 A run never changes what an earlier one wrote of itself. The same statement again finds the same breaks and opens none;
 after a late correction on either side, what no longer differs is closed and says in which run it went (INV-22, INV-23).
+What a person closed stays closed while it is told of the same day with the same figures, and opens anew with others.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from piggy.messaging.troubles import Troubles
 AUTOMATIC = "automatic"
 # As the table of breaks has room for.
 REFERENCE_CHARACTERS, OCCURRENCES_MAX = 120, 32_767
+# Nobody looks into more: such a file is of another LP, or written otherwise, and would be minutes under way.
+BREAKS_MAX = 10_000
 State, Act = Break.State, BreakNote.Act
 Key = tuple[str, str, str, str, int]
 
@@ -62,6 +65,7 @@ def reconcile(
 
     The days are the statement's own unless given. Raises UnableToReadStatement, and what `export` raises.
     """
+    _require_written(file_name)
     terms = liquidity.venue_terms(venue=venue)
     if terms is None:
         raise UnableToReadStatement(f"there is no LP {venue}")
@@ -101,6 +105,14 @@ def reconcile(
     outcome = _write(run, found, _compared(said), {f"{core.BreakKind.CASH}:{name}" for name in said.stated_once()})
     _alert(venue=venue)
     return outcome
+
+
+def _require_written(file_name: str) -> None:
+    """Check that a name can be kept; a disk has them of any bytes. Raises UnableToReadStatement."""
+    try:
+        file_name.encode()
+    except UnicodeEncodeError as error:
+        raise UnableToReadStatement("the name of the file is not UTF-8; give it another") from error
 
 
 def _days(said: Statement, since: date | None, until: date | None) -> tuple[date, date]:
@@ -170,6 +182,7 @@ def _write(run: Reconciliation, found: Iterable[core.Break], compared: set[str],
     # A break of a day out of this statement is another statement's, unless this one names it again.
     known = {_key(each): each for each in mine if _is_of(each, run) or _key(each) in now}
     fresh = now.keys() - known.keys()
+    fresh -= _accepted(run.venue, {key: now[key] for key in fresh})
     gone = [
         key for key, each in known.items() if key not in now and each.kind in compared and each.reference not in unsaid
     ]
@@ -182,6 +195,20 @@ def _write(run: Reconciliation, found: Iterable[core.Break], compared: set[str],
     Break.objects.filter(pk__in=[each.pk for each in over]).update(state=State.CLOSED, closed_at=run.at)
     _note(over, Act.GONE, f"no longer differs in {run.file_name}, event {run.seq}", AUTOMATIC, run.at)
     return Outcome(run, [*(each for key, each in known.items() if key in now), *made])
+
+
+def _accepted(venue: str, fresh: dict[Key, core.Break]) -> set[Key]:
+    """Return which of these a person has closed before, with these figures: nobody decides one fact twice.
+
+    Of another day it is another fact: some LPs begin their references anew with each day, cash may differ each month by
+    as much, and what is held may have come right in between.
+    """
+    names = {key[1] for key in fresh}
+    decided = Break.objects.filter(
+        venue=venue, state=State.CLOSED, reference__in=names, notes__act=Act.CLOSED
+    ).distinct()
+    known = {(_key(each), each.traded_on) for each in decided}
+    return {key for key, each in fresh.items() if (key, each.traded_on) in known}
 
 
 def _is_of(each: Break, run: Reconciliation) -> bool:
@@ -243,6 +270,10 @@ def _numbered(found: Iterable[core.Break]) -> dict[Key, core.Break]:
                 f"line {each.line}: {said[1]} says the same more than {OCCURRENCES_MAX} times; is it a statement?"
             )
         numbered[*said, times[said]] = each
+    if len(numbered) > BREAKS_MAX:
+        raise UnableToReadStatement(
+            f"it differs in {len(numbered)} breaks, at most {BREAKS_MAX} are kept of a statement; is it of this LP?"
+        )
     return numbered
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,9 @@ CELL_CHARACTERS_MAX = 120
 NUMBER_DIGITS_MAX = 28
 # As the tables keep them: more would be rounded on the way in.
 DECIMALS_MAX = 10
+# An LP may deal in finer prices, as the desk takes them; the log's columns have them rounded to DECIMALS_MAX.
+PRICE_DECIMALS_MAX = 20
+KEPT, WIDE = Decimal(1).scaleb(-DECIMALS_MAX), Context(prec=100, rounding=ROUND_HALF_EVEN)
 WHOLE_DIGITS_MAX = NUMBER_DIGITS_MAX - DECIMALS_MAX
 CURRENCY_CHARACTERS_MAX = 10
 GROUP_DIGITS = 3
@@ -190,7 +193,7 @@ class _Line:
         fields |= {name: self._text(name, may_be_empty=True) for name in ("fee", "order") if name in self._places}
         known = self._symbol(fields["symbol"], terms)
         quantity = self._amount("quantity", fields["quantity"])
-        price = self._amount("price", fields["price"])
+        price = self._amount("price", fields["price"], decimals=PRICE_DECIMALS_MAX)
         by_sign = Side.SELL if quantity < 0 else Side.BUY
         side = self._side(fields["side"]) if "side" in fields else by_sign
         quantity = self._sized(quantity, side)
@@ -202,7 +205,7 @@ class _Line:
             symbol=known.symbol,
             side=side,
             quantity=quantity / known.units_per_lot if self._written.in_units else quantity,
-            price=price,
+            price=price if _decimals(price) <= DECIMALS_MAX else price.quantize(KEPT, context=WIDE),
             traded_on=self._date(fields["traded_at"]),
             fee=self._amount("fee", fields["fee"]) if fields.get("fee") else None,
             line=self._number,
@@ -225,7 +228,7 @@ class _Line:
         """Return a quantity without the sign that some put before what is sold, beside the side."""
         return -quantity if quantity < 0 and side is Side.SELL else quantity
 
-    def _amount(self, field: str, text: str) -> Decimal:
+    def _amount(self, field: str, text: str, *, decimals: int = DECIMALS_MAX) -> Decimal:
         mark = self._written.decimal_mark
         whole, _, behind = text.partition(mark)
         first, *groups = THOUSANDS[mark].split(whole)
@@ -237,11 +240,9 @@ class _Line:
             number = Decimal(plain if (is_parted or not groups) and PLAIN.fullmatch(plain) else "")
         except InvalidOperation as error:
             raise self._bad(field, f"{text!r} is no number, written as {EXAMPLES[mark]}") from error
-        _, digits, exponent = number.as_tuple()
-        if len(digits) > NUMBER_DIGITS_MAX or abs(int(exponent)) > DECIMALS_MAX:
-            raise self._bad(
-                field, f"{text!r} has more than {NUMBER_DIGITS_MAX} digits or {DECIMALS_MAX} behind the point"
-            )
+        digits = WHOLE_DIGITS_MAX + decimals
+        if len(number.as_tuple().digits) > digits or abs(_decimals(number)) > decimals:
+            raise self._bad(field, f"{text!r} has more than {digits} digits or {decimals} behind the point")
         if number.adjusted() >= WHOLE_DIGITS_MAX:
             raise self._bad(field, f"{text!r} has more than {WHOLE_DIGITS_MAX} digits before the point")
         return number
@@ -266,3 +267,8 @@ class _Line:
 
     def _bad(self, field: str, what: str) -> UnableToReadStatement:
         return UnableToReadStatement(f"line {self._number}, column {self._written.columns[field]}: {what}")
+
+
+def _decimals(number: Decimal) -> int:
+    """Return how many digits stand behind the point, below zero where noughts are left out before it."""
+    return -int(number.as_tuple().exponent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.reports import services
-from apps.reports.models import Break, BreakNote
+from apps.reports.models import Break, BreakNote, Reconciliation
 from apps.reports.services import exporting
 from apps.tenants.services import in_tenant
 from apps.users.models import User
@@ -78,6 +79,74 @@ def test_a_break_that_a_person_closes_while_a_statement_is_read_is_not_closed_ag
     assert meanwhile(lambda: services.close(break_id=found.pk, text="ours", by=boss, at=closed_at), read) == 0
     found.refresh_from_db()
     assert (found.closed_at, acts()) == (closed_at, ["found", "closed"])
+
+
+def test_inv_22_what_a_person_closed_stays_closed_while_it_is_told_again_and_opens_with_other_figures(
+    floor: Logged, boss: User, tmp_path: Path
+) -> None:
+    """In the same file and in a longer one; its notes stay as they are."""
+    one, two, *_ = deals = fills(floor)
+    said = statement(line(one, rate="1,2"), *map(line, deals[1:]))
+    (found,) = run(said, tmp_path).breaks
+    services.close(break_id=found.pk, text="agreed by phone", by=boss, at=timezone.now())
+    for again in (
+        said,
+        statement(line(one, rate="1,2"), *map(line, deals[1:]), line(two, id="X", time="15.11.2023 10:00")),
+    ):
+        told = run(again, tmp_path)
+        assert (found.pk not in {each.pk for each in told.breaks}, told.run.breaks_known) == (True, 1)
+    assert [each.reference for each in told.breaks] == ["X"]
+    assert Break.objects.filter(kind="price").count() == 1
+    assert list(found.notes.order_by("id").values_list("act", flat=True)) == ["found", "closed"]
+    other = run(statement(line(one, rate="1,3"), *map(line, deals[1:])), tmp_path)
+    assert [(each.kind, each.theirs) for each in other.breaks] == [("price", "1.3")]
+
+
+def test_inv_22_what_is_gone_by_itself_opens_again_and_what_was_closed_of_another_day_is_another(
+    floor: Logged, boss: User, tmp_path: Path
+) -> None:
+    one, *others = fills(floor)
+    clean, bad = statement(*map(line, (one, *others))), statement(line(one, rate="1,2"), *map(line, others))
+    (found,) = run(bad, tmp_path).breaks
+    assert run(clean, tmp_path).run.breaks_gone == 1
+    (again,) = run(bad, tmp_path).breaks
+    services.close(break_id=again.pk, text="agreed", by=boss, at=timezone.now())
+    assert run(bad, tmp_path).breaks == []
+    Break.objects.filter(pk__in=[found.pk, again.pk]).update(traded_on="2023-11-13")
+    assert run(bad, tmp_path).run.breaks_new == 1
+
+
+def test_inv_22_a_statement_of_more_breaks_than_are_kept_is_refused_whole(
+    floor: Logged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deals = fills(floor)
+    monkeypatch.setattr("apps.reports.services.reconciling.BREAKS_MAX", 2)
+    strange = [line(deals[0], id=f"X{number}") for number in range(3)]
+    with pytest.raises(services.UnableToReadStatement, match="in 3 breaks, at most 2 are kept"):
+        run(statement(*map(line, deals), *strange), tmp_path)
+    assert not Break.objects.exists() and not Reconciliation.objects.exists() and not BreakNote.objects.exists()
+    assert len(run(statement(*map(line, deals), *strange[:2]), tmp_path).breaks) == 2
+
+
+def test_inv_22_a_price_is_read_as_fine_as_the_desk_deals_and_compared_as_the_log_has_it(
+    floor: Logged, tmp_path: Path
+) -> None:
+    one, *others = fills(floor)
+
+    def told(rate: str) -> list[Break]:
+        return run(statement(line(one, rate=rate), *map(line, others)), tmp_path).breaks
+
+    assert told(f"{one.price:.5f}" + "0" * 6 + "1" + "0" * 8) == []
+    with pytest.raises(services.UnableToReadStatement, match="column Rate: .* or 20 behind the point"):
+        told(f"{one.price:.5f}" + "1" * 16)
+    assert len(told(f"{one.price:.5f}00001")) == 1
+
+
+def test_inv_22_a_file_whose_name_is_no_text_is_refused_in_words(floor: Logged, tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/lp\xff.csv"))
+    path.write_bytes(statement(*map(line, fills(floor))))
+    with pytest.raises(CommandError, match="name of the file is not UTF-8"):
+        call_command("pnl", "reconcile", path, venue="LP1", tenant="acorn", folder=tmp_path / "pnl")
 
 
 def test_nothing_is_decided_without_a_word_why(found: Break, boss: User) -> None:
