@@ -8,6 +8,7 @@ its account's (P-14), however many orders come of it: what asks of the account's
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -53,16 +54,8 @@ def close_positions(*, command: ClosePositions, moment: Moment) -> Events:
     if (verdict := _too_fast(wanted, closes, moment)) is not None:
         return _not_heard(command, verdict)
     events = settled(execution=execution)
-    told = PositionsClosed(
-        account_id=command.account_id,
-        symbol=command.symbol,
-        which=command.which,
-        by=command.by,
-        reason=command.reason,
-        closes=_as_left(closes, events),
-        left=max(0, len(wanted) - CLOSES_MAX),
-    )
-    return [*events, told]
+    left = max(0, len(wanted) - CLOSES_MAX)
+    return [*events, _told(command, closes=_as_left(closes, events), left=left)]
 
 
 def _wanted(command: ClosePositions, moment: Moment) -> list[Position]:
@@ -141,16 +134,21 @@ def _not_heard(command: ClosePositions, verdict: ev.Verdict) -> Events:
     """Return what is recorded of a request that comes too fast: nothing of it is done, and it counts as one."""
     reasons = tuple(check for check in verdict.reasons if check.code in OF_THE_REQUEST)
     text = "; ".join(check.text for check in reasons)
-    told = PositionsClosed(
+    refused = ev.CommandRefused(code=reasons[0].code, field="account_id", text=text, reasons=reasons)
+    told = _told(command, refused=reasons)
+    return [refused, told, *latched(verdict=verdict, account_id=command.account_id)]
+
+
+def _told(command: ClosePositions, **became: Any) -> PositionsClosed:
+    """Return the record of the request, with what became of it."""
+    return PositionsClosed(
         account_id=command.account_id,
         symbol=command.symbol,
         which=command.which,
         by=command.by,
         reason=command.reason,
-        refused=reasons,
+        **became,
     )
-    refused = ev.CommandRefused(code=reasons[0].code, field="account_id", text=text, reasons=reasons)
-    return [refused, told, *latched(verdict=verdict, account_id=command.account_id)]
 
 
 def _no_order(position: Position, code: str, text: str) -> PositionClose:

@@ -22,22 +22,23 @@ REDIRECTS_MAX = 1
 LINE = "_line"
 
 
-class _Http(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+class _InTime:
+    sock: Any
+
+    def getresponse(self) -> HTTPResponse:
         line = self.sock
         with _in_time(line):
-            answer = super().getresponse()
+            answer: HTTPResponse = super().getresponse()  # type: ignore[misc]
         setattr(answer, LINE, line)
         return answer
 
 
-class _Https(HTTPSConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        line = self.sock
-        with _in_time(line):
-            answer = super().getresponse()
-        setattr(answer, LINE, line)
-        return answer
+class _Http(_InTime, HTTPConnection):  # type: ignore[misc]
+    pass
+
+
+class _Https(_InTime, HTTPSConnection):  # type: ignore[misc]
+    pass
 
 
 class _HttpPool(HTTPConnectionPool):
