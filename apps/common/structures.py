@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
@@ -101,7 +102,7 @@ def _kind(value: Any) -> str:
     return "figure" if is_number or (isinstance(value, str) and NUMBER.match(value)) else ""
 
 
-class _WrittenField(forms.JSONField):
+class _WrittenField(forms.JSONField, ABC):
     """A JSON field that people write in words; JSON that is pasted is taken as well."""
 
     opening = ""
@@ -120,13 +121,13 @@ class _WrittenField(forms.JSONField):
             return super().to_python(value)
         return self.read(value)
 
+    @abstractmethod
     def worded(self, value: Any) -> str:
         """Return the text of a value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, text: str) -> Any:
         """Return the value of a text that is no JSON."""
-        raise NotImplementedError
 
 
 class WordsField(_WrittenField):
