@@ -203,13 +203,17 @@ def test_keys_turn_over_while_sessions_log_on_and_a_killed_turnover_goes_on(
 
     trading = threading.Thread(target=log_on)
     trading.start()
-    doomed = rotation(rows=4)
-    assert doomed.stderr is not None
-    assert doomed.stderr.readline().startswith("acorn: 4")
-    doomed.send_signal(signal.SIGKILL)
-    doomed.wait(20)
+    with transaction.atomic():  # a row in the middle is held, so that the run cannot end before it is killed
+        middle = Credential.objects.order_by("pk")[RECORDS // 2].pk
+        Credential.objects.select_for_update().get(pk=middle)
+        doomed = rotation(rows=4)
+        assert doomed.stderr is not None
+        reached = f"acorn: {RECORDS // 2 // 4 * 4}\n"
+        assert reached in iter(doomed.stderr.readline, "")  # everything before it is committed, and the next waits
+        doomed.send_signal(signal.SIGKILL)
+        doomed.wait(20)
     left = Credential.objects.filter(kek_id="test").count()
-    assert 0 < left < RECORDS
+    assert left == RECORDS - RECORDS // 2 // 4 * 4
     again = rotation(rows=200)
     said, complaints = again.communicate(timeout=120)
     stopping.set()
