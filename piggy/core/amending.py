@@ -48,7 +48,7 @@ def amend(*, command: AmendOrder, moment: Moment) -> Events:
         return [_refused("ORDER_UNKNOWN", "order_id", "no such order in this account")]
     if (refused := unchangeable(order=order, moment=moment) or _unfit(order, command)) is not None:
         return [refused]
-    terms = _changed(order, command)
+    terms = changed(order=order, command=command)
     # What is no number at all is the gate's to refuse.
     if terms.quantity.is_finite() and terms.quantity <= order.filled:
         return [_refused("QTY_BELOW_FILLED", "quantity", f"{order.filled} lots are already filled")]
@@ -187,7 +187,7 @@ def _unfit(order: Order, command: AmendOrder) -> ev.CommandRefused | None:
     return None
 
 
-def _changed(order: Order, command: AmendOrder) -> OrderTerms:
+def changed(*, order: Order, command: AmendOrder) -> OrderTerms:
     """Return the order's terms with what the command gives; NaN and its like are as good as any number here."""
     own = order.terms
     given: dict[str, Any] = {

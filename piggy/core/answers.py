@@ -31,12 +31,23 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order would do to its account, in the account's currency; None where a price or rate is missing."""
+    """What an order would do to its account, in the account's currency; None where a price or rate is missing.
+
+    `released` is what of what is bound now would come free: of what it closes, or of the order that it changes.
+    `lots_before` and `lots_after` are the account's signed net lots of the symbol, `exposure_*` their worth; after:
+    with all of the order dealt at prices of now. `realised` is what that closes would bring, before commission.
+    """
 
     required: Decimal | None
     free_before: Decimal | None
     free_after: Decimal | None
     verdict: Verdict
+    released: Decimal | None = None
+    realised: Decimal | None = None
+    lots_before: Decimal | None = None
+    lots_after: Decimal | None = None
+    exposure_before: Decimal | None = None
+    exposure_after: Decimal | None = None
 
 
 class HeldPosition(msgspec.Struct, frozen=True, kw_only=True):

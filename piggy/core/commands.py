@@ -42,6 +42,7 @@ from piggy.core.leaving_commands import SkipNumbers as SkipNumbers
 from piggy.core.limits import Limits
 from piggy.core.margin import MarginSettings
 from piggy.core.orders import OrderTerms, Side, TimeInForce
+from piggy.core.position_commands import AskClose as AskClose
 from piggy.core.position_commands import ClosePositions as ClosePositions
 from piggy.core.position_commands import PositionCommand
 from piggy.core.position_commands import SetExits as SetExits
@@ -264,6 +265,12 @@ class AskWhatIf(Command, frozen=True, kw_only=True):
     terms: OrderTerms
 
 
+class AskAmendment(Command, frozen=True, kw_only=True):
+    """What would a change of a working order do to its account? Decides nothing, leaves nothing, as AskWhatIf."""
+
+    change: AmendOrder
+
+
 class AskOutlook(Command, frozen=True, kw_only=True):
     """How does an account stand, and where would it be stopped out? It decides nothing and leaves nothing in the log.
 
@@ -355,6 +362,7 @@ AnyCommand = (
     | PlaceOrder
     | AskWhatIf
     | AskOutlook
+    | AskAmendment
     | CancelOrder
     | AmendOrder
     | PositionCommand

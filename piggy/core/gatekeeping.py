@@ -190,7 +190,7 @@ def _value(
         context.replaced_notional = _replaced_notional(
             replaces=replaces, instrument=instrument, rate=rate, currency=account.currency
         )
-    price = _reference_price(context=context, moment=moment) if context.sane else None
+    price = reference_price(context=context, moment=moment) if context.sane else None
     if price is None or rate is None:
         return
     unit = lot_value(instrument=instrument, price=price, rate=rate, account_currency=account.currency)
@@ -270,7 +270,7 @@ def _self_trade(*, terms: OrderTerms, moment: Moment, replaces: Order | None) ->
     return meets_itself(terms=terms, quantity=quantity, street=street, execution=Execution(moment=moment))
 
 
-def _reference_price(*, context: GateContext, moment: Moment) -> Decimal | None:
+def reference_price(*, context: GateContext, moment: Moment) -> Decimal | None:
     """Return the price that the order is judged at: its own limit or stop, else what its client would deal at."""
     terms = context.terms
     own = terms.limit_price if terms.limit_price is not None else terms.stop_price

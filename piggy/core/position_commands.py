@@ -43,4 +43,12 @@ class ClosePositions(Command, frozen=True, kw_only=True):
     reason: str = ""
 
 
-PositionCommand = SetExits | ClosePositions
+class AskClose(Command, frozen=True, kw_only=True):
+    """What would a close of so many `lots` of a position (None: all) bring? It decides and leaves nothing."""
+
+    account_id: str
+    position_id: str
+    lots: Decimal | None = None
+
+
+PositionCommand = SetExits | ClosePositions | AskClose

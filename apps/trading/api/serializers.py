@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -12,14 +12,12 @@ from apps.common.fields import DecimalText, ZonedTime
 from apps.common.times import moment
 from apps.trading.api.reasons import field_of, figure
 from apps.trading.models import Order
-from piggy.core.answers import Answer, OrderView, WhatIf
+from piggy.core.answers import Answer, OrderView
 from piggy.core.events import Check, told_to_client
 from piggy.core.money import plain
 from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side, TimeInForce, exit_of, good_till_us
 
 TEXT_MAX = 100
-# Of what is asked and not booked, more than any currency has; an absurd order is told what it would bind, too.
-CENTS, ENOUGH = Decimal("0.0001"), Context(prec=60)
 
 
 def _choices(kind: type) -> list[str]:
@@ -187,16 +185,6 @@ class DeniedOut(serializers.Serializer):
     order = OrderOut(required=False)
 
 
-class WhatIfOut(serializers.Serializer):
-    """What an order would do now; money of its account, null where a price or a rate is missing."""
-
-    passes = serializers.BooleanField()
-    reasons = ReasonOut(many=True)
-    margin_required = DecimalText(allow_null=True)
-    margin_free = DecimalText(allow_null=True)
-    margin_free_after = DecimalText(allow_null=True)
-
-
 class OrderRowOut(OrderOut):
     requote_price = DecimalText(allow_null=True)
     requote_until = ZonedTime(allow_null=True)
@@ -263,16 +251,6 @@ def cancel_told(*, order_id: str, answer: Answer | None) -> dict[str, Any]:
         "state": "pending" if answer is None else view.state.value if view else None,
         "code": refused.code if refused else None,
         "message": refused.text if refused else view.text if view else "",
-    }
-
-
-def what_if_told(told: WhatIf, *, terms: OrderTerms) -> dict[str, Any]:
-    """Return the desk's answer in the shape of WhatIfOut."""
-    sums = {"margin_required": told.required, "margin_free": told.free_before, "margin_free_after": told.free_after}
-    return {
-        "passes": told.verdict.passed,
-        "reasons": reasons_of(told.verdict.reasons, terms=terms),
-        **{name: None if amount is None else plain(ENOUGH.quantize(amount, CENTS)) for name, amount in sums.items()},
     }
 
 

@@ -108,24 +108,6 @@ class Order(ApiView):
         return answer_of(self, request, services.amend_order, order_id=order_id, changes=dict(changes.validated_data))
 
 
-class WhatIf(ApiView):
-    """What an order would do, asked before it is placed."""
-
-    @extend_schema(
-        operation_id="orders_what_if",
-        request=serializers.OrderIn,
-        parameters=[PREFER],
-        responses={200: serializers.WhatIfOut},
-    )
-    def post(self, request: Request) -> Response:
-        """Say what the order would bind, what it would leave free, and all that speaks against it; nothing is done."""
-        body = serializers.OrderIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        terms = body.terms()
-        told = hear(self, request, services.what_if, terms=terms)
-        return Response(serializers.what_if_told(told, terms=terms))
-
-
 class Requote(ApiView):
     """The price that a dealer offers in place of the one asked for."""
 

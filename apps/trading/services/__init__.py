@@ -5,6 +5,7 @@ from apps.trading.services.asking import WAIT_S_MAX, UnableToReachDesk, UnableTo
 from apps.trading.services.orders import (
     amend_command_id,
     amend_order,
+    amendment_what_if,
     answer_requote,
     cancel_all,
     cancel_command_id,
@@ -15,7 +16,7 @@ from apps.trading.services.orders import (
     report_connection,
     what_if,
 )
-from apps.trading.services.positions import close_all, set_exits
+from apps.trading.services.positions import close_all, close_what_if, set_exits
 from apps.trading.services.strategies import save_strategy, sync_engine
 
 __all__ = (
@@ -26,11 +27,13 @@ __all__ = (
     "UnableToTrade",
     "amend_command_id",
     "amend_order",
+    "amendment_what_if",
     "answer_requote",
     "cancel_all",
     "cancel_command_id",
     "cancel_order",
     "close_all",
+    "close_what_if",
     "order_command_id",
     "outlook",
     "place_order",

@@ -15,6 +15,7 @@ from piggy.core.answers import Answer, Outlook, WhatIf
 from piggy.core.commands import (
     AmendOrder,
     AnswerRequote,
+    AskAmendment,
     AskOutlook,
     AskWhatIf,
     CancelOrder,
@@ -76,6 +77,18 @@ def what_if(*, tenant: str, user: Any, terms: OrderTerms, request_id: str, wait_
         wait_s=wait_s, now_us=now_us,
     )  # fmt: skip
     return told(answer.what_if)
+
+
+def amendment_what_if(
+    *, tenant: str, user: Any, order_id: str, changes: Mapping[str, Any], request_id: str, wait_s: float, now_us: int
+) -> Answer:
+    """Ask the desk what other terms of the user's order would do, and change nothing; errors as what_if."""
+    account_id = _account_of(user, order_id, "")
+    change = AmendOrder(order_id=order_id, account_id=account_id, **changes)
+    return ask_beside(
+        tenant=tenant, user=user, account_id=account_id, command=AskAmendment(change=change), request_id=request_id,
+        wait_s=wait_s, now_us=now_us,
+    )  # fmt: skip
 
 
 def outlook(*, tenant: str, user: Any, account_id: str, request_id: str, wait_s: float, now_us: int) -> Outlook:
