@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import django
 
+from piggy.engine import storage
 from piggy.engine.priority import give_way
 from piggy.messaging.troubles import Troubles
 
@@ -37,6 +38,7 @@ NICE = 5
 RECONNECT_S = 1.0
 # A log that cannot be shown is looked at again so often, and said to be so again: somebody may have put it right.
 HALTED_S = 30.0
+ROOM_S = 2.0  # Where its tables have no room: that comes by itself.
 TENANTS_AGE_S = 5.0
 BATCH_ROWS_MAX = 4_000
 NO_END = 2**63 - 1
@@ -306,21 +308,21 @@ class Follower:
         log = structlog.get_logger(__name__)
         try:
             found = catch_up(tenant=tenant)
-        except (OperationalError, InterfaceError):
-            raise
-        except UnableToProject as error:
-            log.critical("projections_halted", tenant=tenant, error=str(error))
-            return self._halt(tenant, str(error))
         except Exception as error:
-            # The boundary of one broker: what cannot be shown of its log hides nothing of the others'.
-            log.critical("projections_halted", tenant=tenant, error=str(error), exc_info=True)
-            return self._halt(tenant, str(error))
+            # The boundary of one broker: what cannot be shown of its log hides nothing of the others'. So it is where
+            # its tables have no room, as under a quota: the log and those of others may well have some.
+            wants_room = storage.wants_room(error.__cause__)
+            if isinstance(error, OperationalError | InterfaceError) and not wants_room:
+                raise
+            is_clear = wants_room or isinstance(error, UnableToProject)
+            log.critical("projections_halted", tenant=tenant, error=str(error), exc_info=not is_clear)
+            return self._halt(tenant, str(error), seconds=ROOM_S if wants_room else HALTED_S)
         self._halted_until_s.pop(tenant, None)
         self._troubles.say(tenant=tenant, text="")
         return found
 
-    def _halt(self, tenant: str, why: str) -> int:
-        self._halted_until_s[tenant] = time.monotonic() + HALTED_S
+    def _halt(self, tenant: str, why: str, *, seconds: float = HALTED_S) -> int:
+        self._halted_until_s[tenant] = time.monotonic() + seconds
         self._halted[tenant] = f"nothing new is shown in tables and reports: {why}"
         self._troubles.say(tenant=tenant, text=self._halted[tenant])
         return 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from psycopg.errors import DiskFull
 from structlog.testing import capture_logs
 
 from piggy import projector
@@ -139,6 +140,30 @@ def test_a_database_that_is_away_is_no_brokers_fault(looked: list[list[str]], mo
     with capture_logs() as said:
         assert follow(looked, None, 1) == [["acorn", *TENANTS]]
     assert [each["log_level"] for each in said] == ["warning"]
+
+
+def test_f_21_tables_without_room_hold_up_their_broker_alone_which_goes_on_once_there_is_some(
+    looked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All were waited for once, one after the other, and no dealer was told."""
+    full = True
+
+    def catch_up(*, tenant: str) -> int:
+        looked[-1].append(tenant)
+        if full and tenant == "birch":
+            raise OperationalError("could not extend file") from DiskFull("could not extend file")
+        return 0
+
+    monkeypatch.setattr(projector, "catch_up", catch_up)
+    monkeypatch.setattr(projector, "ROOM_S", 0.0)
+    shown = Said()
+    with capture_logs() as said:
+        assert follow(looked, None, 2, shown) == [TENANTS, TENANTS]
+        assert "could not extend file" in shown.now["birch"] and shown.now["cedar"] == ""
+        full, looked[:] = False, [[]]
+        assert follow(looked, None, 1, shown) == [TENANTS]
+    assert [(each["log_level"], each["tenant"]) for each in said] == [("critical", "birch")] * 2
+    assert shown.now["birch"] == ""
 
 
 def test_a_log_that_was_longer_than_a_batch_is_looked_at_again_at_once(

@@ -67,6 +67,6 @@ def not_taken(*, command_id: str) -> Answer:
     return Answer(command_id=command_id, refused=CommandRefused(code=STORAGE_FULL, field="", text=TEXT))
 
 
-def wants_room(error: psycopg.Error) -> bool:
-    """Tell whether a statement failed because a disk, a quota or a file is full."""
+def wants_room(error: BaseException | None) -> bool:
+    """Tell whether a statement failed because a disk, a quota or a file is full; PostgreSQL's error, not Django's."""
     return isinstance(error, psycopg.errors.DiskFull) or any(sign in str(error) for sign in SIGNS)
