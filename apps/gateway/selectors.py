@@ -16,7 +16,20 @@ from piggy.adapters.fix_clients.config import Kind, Step, Terms
 from piggy.adapters.fix_clients.outbound import Copy
 
 SUSPENDED = "the broker is suspended; its accounts may close over the API or its desk"
+CHANGED = "the session's settings were changed; log on again"
 _ENDED = ("2", "4", "8", "C")
+# What a session is let in by, and what it may hear and do.
+_TERMS = (
+    "comp_id",
+    "password",
+    "sources",
+    "kind",
+    "user_id",
+    "every_account",
+    "accounts",
+    "in_lots",
+    "cancel_on_disconnect",
+)
 
 
 def has_clients() -> bool:
@@ -24,13 +37,19 @@ def has_clients() -> bool:
     return FixClient.objects.filter(enabled=True).exists()
 
 
-def reason_to_end(*, tenant: str, client_id: int) -> str:
-    """Return why a session may not go on, '' where it may."""
+def reason_to_end(*, tenant: str, client: FixClient) -> str:
+    """Return why a session may not go on, '' where it may; `client` is it as it logged on.
+
+    Of what was changed since then nothing would reach who stays: accounts, addresses and a password that were taken
+    from it would be its own for as long as its line holds.
+    """
     if tenants.is_suspended(schema=tenant):
         return SUSPENDED
     of_nobody_or_active = Q(user=None) | Q(user__is_active=True)
-    is_open = FixClient.objects.filter(of_nobody_or_active, pk=client_id, enabled=True).exists()
-    return "" if is_open else "the session is closed"
+    now = FixClient.objects.filter(of_nobody_or_active, pk=client.pk, enabled=True).first()
+    if now is None:
+        return "the session is closed"
+    return "" if all(getattr(now, name) == getattr(client, name) for name in _TERMS) else CHANGED
 
 
 def accounts_of(*, client: FixClient) -> tuple[str, ...] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from queue import SimpleQueue
 
 import structlog
 from django.db import connection
@@ -63,7 +62,8 @@ class ClientLink:
             self._terms = selectors.terms_of(client=client)
             refused = selectors.refused_numbers(client=client)
         self._board = Board(terms=self._terms)
-        self._prices: SimpleQueue[ClientPrices] = SimpleQueue()
+        self._prices: ClientPrices = {}
+        self._pricing = threading.Lock()
         self._priced_at = 0.0
         self._requests = Requests(tenant=tenant, client=client, terms=self._terms, reply=self._reply, refused=refused)
 
@@ -77,8 +77,10 @@ class ClientLink:
         return self._board.wanted
 
     def show(self, prices: ClientPrices) -> None:
-        """Clients have these prices now."""
-        self._prices.put(prices)
+        """Clients have these prices now; of those that wait for a line that is slow only the latest is kept."""
+        with self._pricing:
+            for account_id, of_account in prices.items():
+                self._prices.setdefault(account_id, {}).update(of_account)
         self._wire.ring()
 
     def stop(self) -> None:
@@ -141,7 +143,7 @@ class ClientLink:
             self._requests.note_incoming(self._session.expected)
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_S
-            if reason := selectors.reason_to_end(tenant=self._tenant, client_id=self._client.pk):
+            if reason := selectors.reason_to_end(tenant=self._tenant, client=self._client):
                 self._do([Say("5", f"58={reason}{SOH}"), Close(reason)])
         if self._open and self._stopping.is_set():
             self._do([Say("5", f"58=we are going down{SOH}"), Close("going down")])
@@ -189,8 +191,10 @@ class ClientLink:
         """Tell prices that changed; take them back where nobody makes any more."""
         now_s = time.monotonic()
         said: list[Said] = []
-        while not self._prices.empty():
-            said += self._board.take(self._prices.get_nowait())
+        with self._pricing:
+            prices, self._prices = self._prices, {}
+        if prices:
+            said += self._board.take(prices)
             self._priced_at = now_s
         if now_s - self._priced_at > PRICES_S_MAX:
             said += self._board.withdraw()

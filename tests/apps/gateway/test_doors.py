@@ -107,7 +107,7 @@ def test_t_17_a_session_ends_with_its_switch_its_users_leave_and_its_brokers(
 
     def reason(client: FixClient) -> str:
         with as_tenant("acorn"):
-            return selectors.reason_to_end(tenant="acorn", client_id=client.pk)
+            return selectors.reason_to_end(tenant="acorn", client=client)
 
     turn = "update public.tenants_tenant set suspended_at = {} where schema_name = 'acorn'"
     with as_tenant("acorn"):
@@ -115,6 +115,16 @@ def test_t_17_a_session_ends_with_its_switch_its_users_leave_and_its_brokers(
         hers = FixClient.objects.create(comp_id="C1", kind=Kind.ORDERS, user=user)
         copy = FixClient.objects.create(comp_id="COPY1", kind=Kind.DROP_COPY, every_account=True)
     assert (reason(hers), reason(copy)) == ("", "")
+    # What is taken from a session is taken from the one that is open too: it heard of every account for good once.
+    changes = {"accounts": ["A1"], "every_account": False, "sources": ["10.0.0.1"], "password": "x", "in_lots": True}
+    for name, value in changes.items():
+        before = getattr(copy, name)
+        with as_tenant("acorn"):
+            FixClient.objects.filter(pk=copy.pk).update(**{name: value})
+        assert (reason(copy), reason(hers)) == (selectors.CHANGED, ""), name
+        with as_tenant("acorn"):
+            FixClient.objects.filter(pk=copy.pk).update(**{name: before}, incoming=7, outgoing=9, copied_seq=3)
+        assert reason(copy) == "", "it is not changed by what it does"
     owner_sql(turn.format("now()"))
     try:
         assert "suspended" in reason(hers) and "suspended" in reason(copy)

@@ -1,21 +1,26 @@
-"""F-11: a client asks for everything again; it comes from the log in parts, and the living are served between them."""
+"""F-11: a client asks for everything again, or reads slowly: parts, and the latest, so that others are served too."""
 
 from __future__ import annotations
 
 import os
 import resource
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 from django.contrib.auth.hashers import make_password
 
-from piggy.adapters.fix_clients.config import RESEND_MAX, Kind
+from piggy.adapters.fix.messages import SOH
+from piggy.adapters.fix_clients.config import RESEND_MAX, Kind, Terms
+from piggy.adapters.fix_clients.market import Board
 from piggy.adapters.fix_clients.outbound import Copy
+from piggy.core.market import ClientPrice
 from piggy.core.orders import OrderType, Side, TimeInForce
 from tests.apps.gateway.ground import PASSWORD, Line
 
@@ -103,3 +108,26 @@ def connected(port: int) -> Line:
         except OSError:
             time.sleep(0.05)
     raise AssertionError("the door did not open")
+
+
+def test_f_23_of_prices_that_wait_for_a_slow_line_only_the_latest_is_told() -> None:
+    """F-30: who reads a message in seconds had every price kept for him once, and got further behind with each."""
+    from apps.gateway.worker.client_link import ClientLink
+
+    link: Any = object.__new__(ClientLink)
+    terms = Terms(
+        kind=Kind.ORDERS, accounts=("A1",), units=dict.fromkeys(("EURUSD", "GBPUSD"), Decimal(100_000)), in_lots=False
+    )
+    link._board, link._prices, link._pricing = Board(terms=terms), {}, threading.Lock()
+    link._wire, link._priced_at, told = SimpleNamespace(ring=lambda: None), 0.0, list[str]()
+    link._tell_all = lambda said: told.extend(each.body for each in said)
+    for symbol in terms.units:
+        asked = f"35=V{SOH}262={symbol}{SOH}263=1{SOH}264=1{SOH}267=1{SOH}269=0{SOH}146=1{SOH}55={symbol}{SOH}"
+        assert link._board.ask(asked) == []
+    for points in range(1_000):
+        price = ClientPrice(Decimal(points), None, Decimal(1), Decimal(0))
+        link.show({"A1": {"EURUSD": price}, "A2": {"EURUSD": price}} if points else {"A1": {"GBPUSD": price}})
+    assert sum(len(each) for each in link._prices.values()) == 3
+    link._tell_prices()
+    assert sorted(body.split(SOH)[4] for body in told) == ["270=0", "270=999"]
+    assert link._priced_at > 0, "and who is told is not told a moment later that there are none"
