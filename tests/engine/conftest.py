@@ -80,7 +80,7 @@ async def running(config: EngineConfig, clock: Clock | None = None) -> AsyncIter
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(condition: Any, *, seconds: float = 15, task: asyncio.Task[Any] | None = None) -> None:
+async def until(condition: Any, *, seconds: float = 30, task: asyncio.Task[Any] | None = None) -> None:
     """Wait for a condition; fails with the task's error where it ended first."""
     async with asyncio.timeout(seconds):
         while not condition():

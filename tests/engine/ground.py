@@ -14,6 +14,9 @@ from piggy.engine.config import EngineConfig
 from piggy.local.services import LocalServices
 
 BLOCK_BYTES = 64
+# Long, for a busy machine may set a test aside for seconds, and most are of one term that must not end; what is about
+# leases has a short one of its own.
+LEASE_LIFE_S = 10
 SHARED = """
 CREATE TABLE tenants_tenant (id serial PRIMARY KEY, schema_name text UNIQUE, shard text, is_active boolean,
   suspended_at timestamptz);
@@ -118,7 +121,7 @@ class Ground:
             shard=shard,
             edge_port=edge_port,
             holder=holder,
-            lease_life_s=2,
+            lease_life_s=LEASE_LIFE_S,
             reconcile_ms_max=100,
             home=self.home,
         )

@@ -61,7 +61,7 @@ async def test_inv_13_a_venue_that_is_away_keeps_no_others_orders_from_being_put
     running = asyncio.create_task(sender.put_again())
     keys = [streams.venue_key(tenant=tenant, venue=venue) for venue in ("LP1", "LP2")]
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while [await wire.xlen(key) for key in keys] != [50, 1]:
                 assert not running.done(), running.exception()
                 await asyncio.sleep(0.02)
@@ -112,7 +112,7 @@ async def test_the_ends_of_many_logs_are_told_as_often_altogether_as_those_of_a_
     sender = Dispatch(connection=told, desks={}, settled=nothing)
     running = asyncio.create_task(sender.run())
     names = [f"broker{number}" for number in range(brokers)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(told.sendings) < 4:
             sender.tell([grown(name) for name in names])
             await asyncio.sleep(0.005)
@@ -172,14 +172,14 @@ async def turns(sender: Dispatch) -> asyncio.Task[None]:
 async def test_what_a_worker_took_is_not_put_again_before_its_venue_may_have_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dispatch, "GRACE_S", 0.2)
+    monkeypatch.setattr(dispatch, "GRACE_S", 3_600)
     wire = Streams()
     sender = sender_of(wire, cancel("LP1", 1))
     await (await turns(sender))
     assert len(wire.put) == 1, "of one that was never put nobody waits for an answer"
     await (await turns(sender))
     assert len(wire.put) == 1
-    await asyncio.sleep(0.2)
+    monkeypatch.setattr(dispatch, "GRACE_S", 0)
     await (await turns(sender))
     assert len(wire.put) == 2
 

@@ -116,7 +116,7 @@ async def test_a_successor_does_not_wait_for_a_holder_that_stopped_in_the_midst_
     locked = await writer.execute("SELECT token FROM public.engine_lease WHERE shard = %s FOR KEY SHARE", (shard,))
     assert await locked.fetchone() == (1,)
     await asyncio.sleep(life_s + 0.1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert await second.acquire() == 2
     with pytest.raises(OperationalError):
         await pipeline.__aexit__(None, None, None)

@@ -26,6 +26,7 @@ from piggy.messaging.client import Client
 from tests.engine.conftest import buy, envelope, opening_commands, running_engine, until
 from tests.engine.ground import Ground
 from tests.engine.market import quotes
+from tests.engine.test_clock import Stepped
 from tests.engine.test_lab import _run
 
 NOW_US = 1_700_000_000_000_000
@@ -95,16 +96,19 @@ async def test_a_desk_writes_nothing_before_it_has_read_and_reads_again_where_re
 
 async def test_a_quote_of_the_first_minute_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A venue that logs on again says better what its price is than what was written before."""
-    monkeypatch.setattr(last_marks, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(last_marks, "KEEP_S", 0.01)
     desk = Desk(tenant="acorn")
     desk.state.instruments["WHEAT"] = WHEAT
-    wire = Wire(before := written(WHEAT=("9.9", "10", 1)))
-    kept = LastMarks(connection=wire, desks={"acorn": desk}, reels={}, clock=Clock())  # type: ignore[arg-type]
+    wire, clock = Wire(before := written(WHEAT=("9.9", "10", 1))), Stepped()
+    kept = LastMarks(connection=wire, desks={"acorn": desk}, reels={}, clock=clock)  # type: ignore[arg-type]
     task = asyncio.create_task(kept.run())
     try:
-        await asyncio.sleep(0.2)
+        await until(lambda: "acorn" in kept._since_us, task=task)
+        clock.pass_time(int(last_marks.PATIENCE_S) // 2)
+        await asyncio.sleep(0.05)
         assert (desk.marks, wire.held) == ({}, before)
         desk.marks["WHEAT"] = now = Touch(Decimal(8), Decimal(9), 2)
+        clock.pass_time(int(last_marks.PATIENCE_S))
         await until(lambda: wire.held != before, task=task)
         assert desk.marks == {"WHEAT": now} == usable(data=wire.held or b"", now_us=2)
     finally:

