@@ -10,16 +10,19 @@ from piggy.core import strategies
 from piggy.core.accounts import group_fault, venue_fault
 from piggy.core.crosses import cross_fault
 from piggy.core.funds import HOUSE_RULES
-from piggy.core.instruments import instrument_fault
+from piggy.core.instruments import Instrument, instrument_fault
 from piggy.core.moment import Moment
 from piggy.core.money import ZERO, plain
 from piggy.core.profiles import ANY_SYMBOL, profile_fault
 from piggy.core.protection import CREDIT, credit_left, credit_refusal
 from piggy.core.routing_rules import policy_fault
+from piggy.core.state import State
 
 Events = list[ev.AnyEvent]
 # What an open position's cost and profit are reckoned by.
 WORTH = ("contract_size", "base", "quote", "option", "cross")
+# What lots are worth by: of orders too, which were judged by it, and of what venues deal and the house holds there.
+LOTS_WORTH = WORTH[:3]
 # The books are exact to so many digits, before and after the point.
 AMOUNT_MAX, AMOUNT_STEP = Decimal(10) ** 15, Decimal(1).scaleb(-10)
 
@@ -36,11 +39,26 @@ def configure_instrument(*, command: cmd.ConfigureInstrument, moment: Moment) ->
         return [_refused("TERMS_UNUSABLE", *fault)]
     if fault := cross_fault(instrument=instrument, known=moment.state.instruments):
         return [_refused("CROSS_UNUSABLE", *fault)]
-    if known and known != instrument and moment.state.holders.get(instrument.symbol):
-        for name in WORTH:
-            if getattr(known, name) != getattr(instrument, name):
-                return [_refused("POSITIONS_OPEN", name, "it cannot change while positions are open")]
+    if known and known != instrument and (in_use := _in_use(known, instrument, moment.state)):
+        return [_refused(*in_use)]
     return [] if known == instrument else [ev.InstrumentConfigured(instrument=instrument)]
+
+
+def _in_use(known: Instrument, instrument: Instrument, state: State) -> tuple[str, str, str] | None:
+    """Return (code, field, why) of what may not change now because something that is open is worth by it."""
+    symbol, changed = known.symbol, [name for name in WORTH if getattr(known, name) != getattr(instrument, name)]
+    if changed and state.holders.get(symbol):
+        return "POSITIONS_OPEN", changed[0], "it cannot change while positions are open"
+    if not changed or changed[0] not in LOTS_WORTH:
+        return None
+    working = (state.orders[order_id] for mine in state.open_orders.values() for order_id in mine)
+    if any(order.terms.symbol == symbol for order in working):
+        return "ORDERS_OPEN", changed[0], "it cannot change while orders work"
+    if any(leg.created.symbol == symbol for leg in state.open_children.values()):
+        return "ORDERS_OPEN", changed[0], "it cannot change while venues have orders"
+    if any(held == symbol and net for (_, held), net in state.venue_nets.items()):
+        return "POSITIONS_OPEN", changed[0], "it cannot change while the house has positions at venues"
+    return None
 
 
 def configure_group(*, command: cmd.ConfigureGroup, moment: Moment) -> Events:

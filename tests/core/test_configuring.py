@@ -181,6 +181,38 @@ def test_what_positions_are_worth_by_stays_while_there_are_any(floor: Floor, nam
     assert names(floor.do(changed)) == ["InstrumentConfigured"]
 
 
+@pytest.mark.parametrize(("name", "value"), [("contract_size", D(10)), ("quote", "JPY"), ("base", "GBP")])
+def test_what_lots_are_worth_by_stays_while_orders_work(floor: Floor, name: str, value: Any) -> None:
+    """P-07, P-17: an order that was judged at one size of contract is not dealt at another."""
+    changed = cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, **{name: value}))
+    floor.place("b1", Side.BUY, "1", limit_price="1.09000")
+    assert refused(floor.do(changed)) == "ORDERS_OPEN"
+    crossed = msgspec.structs.replace(
+        EURUSD, option=OptionTerms(underlying="X", kind=OptionKind.PUT, strike=D(1), expires_at_us=1)
+    )
+    assert names(floor.do(cmd.ConfigureInstrument(instrument=crossed))) == ["InstrumentConfigured"], "no lot's worth"
+    floor.do(cmd.ConfigureInstrument(instrument=EURUSD))
+    floor.do(cmd.CancelOrder(order_id=floor.order(1).order_id, account_id="b1"))
+    assert names(floor.do(changed)) == ["InstrumentConfigured"]
+
+
+def test_what_lots_are_worth_by_stays_while_venues_have_orders_or_positions_of_the_house(floor: Floor) -> None:
+    changed = cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, contract_size=D(10)))
+    floor.do(cmd.CoverByHand(symbol="EURUSD", by="dealer", reason="test", side=Side.BUY, quantity=D(1)))
+    (leg,) = floor.children()
+    (event,) = floor.do(changed)
+    assert isinstance(event, ev.CommandRefused)
+    assert (event.code, event.text) == ("ORDERS_OPEN", "it cannot change while venues have orders")
+    floor.fill(leg, "1.10010")
+    (event,) = floor.do(changed)
+    assert isinstance(event, ev.CommandRefused)
+    assert (event.code, event.text) == ("POSITIONS_OPEN", "it cannot change while the house has positions at venues")
+    floor.quote(leg.venue, "1.10005", "1.10010")
+    floor.do(cmd.CoverByHand(symbol="EURUSD", by="dealer", reason="test", side=Side.SELL, quantity=D(1)))
+    floor.fill(floor.children()[-1], "1.10005")
+    assert names(floor.do(changed)) == ["InstrumentConfigured"]
+
+
 def test_no_more_goes_out_than_is_free(floor: Floor) -> None:
     assert refused(floor.do(cmd.DebitAccount(account_id="a1", amount=D(100_001), reference="r"))) == "FUNDS_NOT_FREE"
     floor.do(cmd.DebitAccount(account_id="a1", amount=D(100_000), reference="r"))
