@@ -155,7 +155,7 @@ def _fault(context: GateContext) -> str | None:
     too_small = terms.quantity < instrument.lot_min and not (context.is_exit or _closes_all(context))
     if too_small or terms.quantity > instrument.lot_max:
         return f"the quantity must be from {instrument.lot_min} to {instrument.lot_max} lots"
-    if terms.quantity % instrument.lot_step:
+    if terms.quantity % instrument.lot_step and not (context.lots_given or _closes_all(context)):
         return f"the quantity must be a multiple of {instrument.lot_step} lots"
     for name, lots in (("display", terms.display_quantity), ("minimum", terms.minimum_quantity)):
         if lots is not None and lots % instrument.lot_step:
@@ -167,7 +167,7 @@ def _fault(context: GateContext) -> str | None:
 
 
 def _closes_all(context: GateContext) -> bool:
-    """Return whether nothing is left of what is held: a part, or a venue, may leave less than an order may have."""
+    """Return whether nothing is left of what is held: a venue, or a step changed since, may leave what no order has."""
     held = context.position_net if context.closable is None else context.closable
     return context.reduces and context.open_lots == abs(held)
 

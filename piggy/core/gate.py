@@ -50,7 +50,8 @@ class GateContext:
     `notional` is the order's value, `replaced_notional` what a REPLACE gives back of it. None means that the desk does
     not know, which refuses. What is no argument is worked out here, from what stands before `request`.
     A REPLACE that `eases` only takes away: lots, or time to work. What `is_exit` is a take-profit or stop-loss of a
-    position; neither adds to what may come to be open.
+    position; neither adds to what may come to be open. Lots that were `lots_given`, by a position or by the order that
+    is replaced, are on no step where the step was changed since, or a venue dealt a part of one.
     """
 
     terms: OrderTerms
@@ -105,6 +106,7 @@ class GateContext:
     config_version: int = 0
     eases: bool = False
     is_exit: bool = False
+    lots_given: bool = False
     sane: bool = field(init=False, default=False)
     open_lots: Decimal = field(init=False, default=ZERO)
     reduces: bool = field(init=False, default=False)

@@ -72,6 +72,7 @@ def admit(
         return _turned_away(order_id, terms, moment, "P-05", f"no such symbol: {terms.symbol}")
     context = context_of(terms=terms, account=account, instrument=instrument, moment=moment, replaces=replaces)
     context.eases, context.is_exit = eases, is_exit
+    context.lots_given = is_exit if replaces is None else context.sane and terms.quantity == replaces.quantity
     verdict = risk.assess(context=context, order_id=order_id)
     more: list[Check] = []
     if terms.reduce_only and not context.reduces and not eases:

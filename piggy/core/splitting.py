@@ -72,7 +72,7 @@ def split(
             a_opening += overflow
             why = f"{why}; {overflow} overflow to A: the B book may hold {treatment.b_net_max_lots} lots"
     a_quantity = a_closing + a_opening
-    if 0 < a_quantity < instrument.lot_min:
+    if 0 < a_quantity < max(instrument.lot_min, instrument.lot_step):
         why = f"{why}; {a_quantity} are less than a venue deals in"
         if a_closing:
             why, a_quantity = f"{why}: the house closes {a_closing} of them", a_opening
