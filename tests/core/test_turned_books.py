@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from decimal import Decimal
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import BookMode, Group
+from piggy.core.correction_events import OrderFillBusted
 from piggy.core.desk import Desk
 from piggy.core.orders import Side
+from piggy.core.position_commands import ClosePositions, Which
 from piggy.core.positions import Position, ahead_in, lots_ahead
 from tests.core.floor import EURUSD, Floor, canonical, only
 
@@ -183,3 +186,90 @@ def test_inv_21_venues_hold_what_the_a_book_says_however_often_a_client_turns(
     for recorded in floor.log:
         again.apply(recorded=recorded)
     assert canonical(again.state) == canonical(floor.desk.state)
+
+
+def dealt(floor: Floor) -> dict[str, Decimal]:
+    """Return the signed lots that each book has dealt, straight out of the log."""
+    sums = {"A": D(0), "B": D(0)}
+    for event in (recorded.event for recorded in floor.log):
+        if isinstance(event, ev.OrderFilled | OrderFillBusted):
+            signed = event.side.sign * event.quantity
+            sums[event.book] += signed if isinstance(event, ev.OrderFilled) else -signed
+    return sums
+
+
+def is_told_in_full(floor: Floor) -> bool:
+    """Whether what venues hold, and what the house has open, are what each book has dealt."""
+    exposure, sums = floor.desk.state.exposure["EURUSD"], dealt(floor)
+    parts = exposure.a_net + exposure.b_net
+    return (exposure.venue_net, exposure.uncovered, parts) == (sums["A"], sums["B"], exposure.client_net)
+
+
+def flatten(floor: Floor) -> Decimal:
+    """Let a dealer cover what is open, and return what is open then."""
+    asked = cmd.CoverByHand(symbol="EURUSD", side=None, quantity=None, by="dora", reason="left over")
+    floor.do(asked)
+    deal(floor)
+    return floor.desk.state.exposure["EURUSD"].uncovered
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_two_orders_that_overlap_leave_with_the_house_is_seen_and_can_be_covered(floor: Floor, first: int) -> None:
+    """The book of a lot may then be another's by name; what venues hold for nobody is open, and a dealer covers it."""
+    floor.place("mixed1", BUY, "1")
+    floor.place("mixed1", SELL, "2")
+    legs = floor.children()
+    for leg in (legs[first], legs[1 - first]):
+        floor.fill(leg, "1.10005")
+        assert is_told_in_full(floor)
+    assert at_venues(floor) == D("-0.4") and dealt(floor)["B"] == D("-0.6")
+    floor.place("mixed1", BUY, "1")
+    deal(floor)
+    assert held(floor) == (0, 0) and is_told_in_full(floor), "flat, and still nothing that venues hold is hidden"
+    assert floor.desk.state.exposure["EURUSD"].uncovered == -at_venues(floor)
+    assert flatten(floor) == 0 == at_venues(floor)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_overlaps_the_houses_risk_is_what_the_house_dealt(seed: int, floor: Floor) -> None:
+    """Orders, closes of all, fills in parts, refusals, busts and corrections in any order, netting and hedging: so
+    hedging, which goes by what is open, covers neither too much nor too little, whatever the books are called."""
+    chance, stands = random.Random(seed), list[tuple[ev.ChildOrderCreated, str, Decimal]]()
+    floor.open_account("hedged", group="mixed", hedging=True, amount=1_000_000)
+    floor.do(cmd.CreditAccount(account_id="mixed1", amount=D(1_000_000), reference="more"))
+    for number in range(14):
+        floor.requote()
+        what, legs = chance.randrange(10), floor.children()
+        if what < 4:
+            floor.place(
+                chance.choice(("mixed1", "hedged")), chance.choice((BUY, SELL)), str(D(chance.randint(1, 300)) / 100)
+            )
+        elif what == 4:
+            floor.now_us += 2_000_000
+            account_id = chance.choice(("mixed1", "hedged"))
+            floor.do(ClosePositions(account_id=account_id, symbol="", which=Which.ALL, by="dora", reason="asked"))
+        elif what < 8 and legs:
+            leg = chance.choice(legs)
+            lots = min(floor.desk.state.children[leg.cl_ord_id].leaves, D(chance.randint(1, 120)) / 100)
+            floor.fill(leg, "1.10005", lots=str(lots), fill_id=f"X{number}")
+            stands.append((leg, f"X{number}", lots))
+        elif what == 8 and legs and not floor.desk.state.children[legs[0].cl_ord_id].filled:
+            floor.reject(legs[0])
+        elif what == 9 and stands:
+            leg, fill_id, lots = stands.pop(chance.randrange(len(stands)))
+            floor.do(taken_back(floor, leg, fill_id, lots, f"R{number}", corrected=chance.random() < 0.5))
+        assert is_told_in_full(floor)
+    for _ in range(4):  # What a venue gives back goes to the next.
+        deal(floor)
+    assert not floor.children() and is_told_in_full(floor) and flatten(floor) == 0
+
+
+def taken_back(
+    floor: Floor, leg: ev.ChildOrderCreated, fill_id: str, lots: Decimal, report_id: str, *, corrected: bool
+) -> cmd.AnyCommand:
+    """Return a venue's word that an execution never was, or was at another price."""
+    said = {"venue": leg.venue, "cl_ord_id": leg.cl_ord_id, "ref_fill_id": fill_id, "report_id": report_id, "text": ""}
+    if not corrected:
+        return cmd.RecordVenueBust(**said, occurred_at_us=floor.now_us)
+    dealt_at = {"symbol": leg.symbol, "side": leg.side, "quantity": lots, "price": D("1.10001")}
+    return cmd.RecordVenueCorrection(**said, **dealt_at, occurred_at_us=floor.now_us)
