@@ -73,14 +73,16 @@ def serious_faults(page: Page) -> list[str]:
 
 
 def test_a_frame_is_on_the_page_within_a_second(page: Page, voice: EngineVoice) -> None:
-    frame = voice.maker.order()
-    ((key, row),) = json.loads(frame)["rows"].items()
-    began_s = time.monotonic()
-    voice.say([frame])
-    page.wait_for_function(
-        "key => [...document.querySelectorAll('#grid-orders [title]')].some(n => n.title === key)", arg=key
-    )
-    assert time.monotonic() - began_s < 1
+    took_s, is_shown = [], "key => [...document.querySelectorAll('#grid-orders [title]')].some(n => n.title === key)"
+    # The best of three: a machine busy with other tests may be slow once, a page that waits for a poll is always.
+    while min(took_s, default=1.0) >= 1:
+        assert len(took_s) < 3, took_s
+        frame = voice.maker.order()
+        ((key, row),) = json.loads(frame)["rows"].items()
+        began_s = time.monotonic()
+        voice.say([frame])
+        page.wait_for_function(is_shown, arg=key)
+        took_s.append(time.monotonic() - began_s)
     expect(page.locator("#grid-orders .tabulator-row").first).to_contain_text(row["reason"])
     assert page.said == []  # type: ignore[attr-defined]
 

@@ -14,9 +14,13 @@ from piggy.messaging import installation
 
 def test_a_redis_that_evicts_is_refused(services: LocalServices) -> None:
     checks.queue(url=services.redis_url)
-    redis.Redis.from_url(services.redis_url).config_set("maxmemory-policy", "allkeys-lru")
-    with pytest.raises(checks.UnableToUseServer, match="CONFIG SET maxmemory-policy noeviction"):
-        checks.queue(url=services.redis_url)
+    with redis.Redis.from_url(services.redis_url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with pytest.raises(checks.UnableToUseServer, match="CONFIG SET maxmemory-policy noeviction"):
+                checks.queue(url=services.redis_url)
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
 
 
 def test_the_redis_of_another_installation_is_refused_unless_it_is_the_embedded_one(services: LocalServices) -> None:
@@ -43,9 +47,11 @@ def test_app_roles_that_step_around_row_level_security_are_refused(services: Loc
             ("GRANT piggy_owner TO piggy_app", "REVOKE piggy_owner FROM piggy_app", "REVOKE piggy_owner"),
         ):
             connection.execute(change)  # type: ignore[arg-type]
-            with pytest.raises(checks.UnableToUseServer, match=remedy):
-                checks.roles(app_url=services.database_url, owner_url=services.owner_url)
-            connection.execute(back)  # type: ignore[arg-type]
+            try:
+                with pytest.raises(checks.UnableToUseServer, match=remedy):
+                    checks.roles(app_url=services.database_url, owner_url=services.owner_url)
+            finally:
+                connection.execute(back)  # type: ignore[arg-type]
     with pytest.raises(checks.UnableToUseServer, match="use two roles"):
         checks.roles(app_url=services.owner_url, owner_url=services.owner_url)
 

@@ -38,7 +38,7 @@ def keeper_of(home: Path, *programs: Program, say: Callable[[str], None] = print
     return Supervisor(programs=programs, env=dict(os.environ), home=home, cwd=home, say=say)
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

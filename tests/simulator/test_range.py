@@ -136,14 +136,14 @@ def test_recorded_ticks_are_replayed_at_the_chosen_speed(tmp_path: Path, speed: 
     thread = threading.Thread(target=feed.run, args=(stopped,))
     began = time.monotonic()
     thread.start()
-    time.sleep(1.5)
+    wait(lambda: len(quoted.at) >= 4 * speed)
     stopped.set()
     thread.join()
+    took_s = time.monotonic() - began
     first_us = quoted.at[0][1]
     early = [at for at, at_us in quoted.at if at - began < (at_us - first_us) / 1e6 / speed - 0.005]
     assert not early, "never before its time"
-    assert len(quoted.at) <= 1.5 * 5 * speed + 3
-    assert len(quoted.at) >= 3, "and it does go on, on a busy machine too"
+    assert len(quoted.at) <= took_s * 5 * speed + 3
 
 
 def test_an_lp_stands_by_its_price_between_two_ticks(tmp_path: Path) -> None:
@@ -155,9 +155,10 @@ def test_an_lp_stands_by_its_price_between_two_ticks(tmp_path: Path) -> None:
     quoted, stopped = Quoted(), threading.Event()
     feed = TickFeed(config=config, source="broker", date="20140505", acceptor=quoted)
     thread = threading.Thread(target=feed.run, args=(stopped,))
+    began = time.monotonic()
     thread.start()
     wait(lambda: len(quoted.at) >= 3)
     stopped.set()
     thread.join()
     assert len({at_us for _, at_us in quoted.at}) == 1, "the second tick is ten minutes away"
-    assert quoted.at[2][0] - quoted.at[1][0] >= 0.9
+    assert quoted.at[2][0] - began >= 1.9, "a second apart at least"
