@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,15 +13,17 @@ from apps.common import probes
 from piggy.messaging import streams
 
 TENANTS = ("acorn", "birch")
+NOW_US = 1_900_000_000_000_000
 
 
 @pytest.fixture
-def speak(redis_server: Any) -> Any:
-    """Speak as a live engine with one LP; keywords change what the LP's row says."""
+def speak(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Speak as a live engine with one LP; keywords change what the LP's row says. No time passes meanwhile."""
+    monkeypatch.setattr(probes, "time", SimpleNamespace(time_ns=lambda: NOW_US * 1_000))
     kept = [streams.desk_snapshot_key(tenant=tenant, panel=panel) for tenant in TENANTS for panel in streams.PANELS]
 
     def say(*, age_s: float = 0, **row: object) -> None:
-        at_us = time.time_ns() // 1_000 - int(age_s * 1_000_000)
+        at_us = NOW_US - int(age_s * 1_000_000)
         lp = {"venue": "LP1", "enabled": True, "state": "ready", "quote_age_ms": 40} | row
         for tenant in TENANTS:
             for panel, rows in (("summary", {"desk": {"seq": 7}}), ("venues", {"LP1": lp})):

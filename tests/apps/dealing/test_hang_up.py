@@ -67,6 +67,6 @@ async def test_the_last_line_that_is_hung_up_ends_its_hub_whoever_does_it(
     tasks = consumer.hub._tasks
     if not of_the_hub:
         await consumer.hang_up(hubs.CODE_SLOW)
-    await asyncio.wait_for(closed.wait(), 5)
+    await asyncio.wait_for(closed.wait(), 60)
     assert asked.is_set() is of_the_hub
     assert all(task.done() for task in tasks)

@@ -15,7 +15,7 @@ class Reader:
 
     def read(self, count: int) -> list[str]:
         async def take() -> list[str]:
-            return [await asyncio.wait_for(self.outbox.next(), 1) for _ in range(count)]
+            return [await asyncio.wait_for(self.outbox.next(), 60) for _ in range(count)]
 
         return asyncio.run(take())
 
@@ -91,7 +91,9 @@ def test_a_finished_frame_is_written_at_once_where_nothing_waits_and_nothing_is_
             at_once += len(line) - before
             for _ in range(9 if number % 3 == 0 else 0):
                 await asyncio.sleep(0)
-        await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while len(line) < 100:
+                await asyncio.sleep(0)
         writer.cancel()
         return line, at_once
 

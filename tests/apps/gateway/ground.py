@@ -43,6 +43,17 @@ def wait(condition: Any, *, seconds: float = PATIENCE_S, what: Any = str) -> Non
         time.sleep(0.02)
 
 
+def wait_until_open(port: int) -> None:
+    def answers() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            return False
+        return True
+
+    wait(answers, what=lambda: "the door did not open")
+
+
 class Engine:
     """The real engine, in a thread, and an LP whose quotes never grow old."""
 

@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ def test_d8_an_order_out_of_a_clients_store_is_taken_while_it_is_fresh(
 
     asked: list[str] = []
     said: list[requests.Reply] = []
+    now_us = time.time_ns() // 1_000
+    monkeypatch.setattr(requests, "time", SimpleNamespace(time_ns=lambda: now_us * 1_000))
 
     def desk(name: str) -> Any:
         return lambda **_: asked.append(name) or Answer(command_id="c")
@@ -34,7 +37,6 @@ def test_d8_an_order_out_of_a_clients_store_is_taken_while_it_is_fresh(
         monkeypatch.setattr(requests.trading, name, desk(name))
 
     def sent(kind: str, cl_ord_id: str, *, ago_s: float) -> list[str]:
-        now_us = time.time_ns() // 1_000
         values = {"11": cl_ord_id, "41": "known", "55": "EURUSD", "54": "1", "38": "10000", "40": "1"}
         values |= {"35": kind, "34": "7", "43": "Y", "60": stamp(now_us), "122": stamp(now_us - int(ago_s * 1_000_000))}
         asked.clear()
@@ -56,7 +58,8 @@ def test_d8_an_order_out_of_a_clients_store_is_taken_while_it_is_fresh(
         assert sent("D", "kept", ago_s=late) == ["place_order"], "it was taken then: the desk knows what became of it"
         assert len(said) == 2
         # Written down a while ago, and the desk never heard of it: the database stopped in between.
-        Asked.objects.update(asked_at=datetime.now(UTC) - timedelta(seconds=requests.STREAM_S_MAX + 1))
+        long_ago = datetime.fromtimestamp(now_us / 1_000_000, UTC) - timedelta(seconds=requests.STREAM_S_MAX + 1)
+        Asked.objects.update(asked_at=long_ago)
         assert sent("D", "kept", ago_s=late) == [] and fields(said[-1].body)["103"] == "4"
         row = Asked.objects.get(cl_ord_id="kept")
         monkeypatch.setattr(gateway, "commands_in_log", lambda *, command_ids: {row.command_id} & set(command_ids))
@@ -74,7 +77,7 @@ def test_f_29_an_order_does_not_wait_for_a_database_that_says_nothing(
     asked: list[str] = []
     said: SimpleQueue[requests.Reply] = SimpleQueue()
     monkeypatch.setattr(requests, "DATABASE_S_MAX", 0.3)
-    monkeypatch.setattr(requests.services, "note_asked", lambda **_: connection.cursor().execute("select pg_sleep(20)"))
+    monkeypatch.setattr(requests.services, "note_asked", lambda **_: connection.cursor().execute("select pg_sleep(29)"))
     monkeypatch.setattr(requests.trading, "place_order", lambda **_: asked.append("placed"))
     values = {"11": "new", "55": "EURUSD", "54": "1", "38": "10000", "40": "1", "35": "D", "34": "7"}
     values["60"] = stamp(time.time_ns() // 1_000)
@@ -83,7 +86,9 @@ def test_f_29_an_order_does_not_wait_for_a_database_that_says_nothing(
         client = FixClient.objects.create(comp_id="C1", kind=Kind.ORDERS, user=records.client())
     one = requests.Requests(tenant="acorn", client=client, terms=terms, reply=said.put)
     one.start()
-    one.take(7, values)
-    assert said.get(timeout=5).kind == "j", "nothing is known of it"
-    one.stop()
+    try:
+        one.take(7, values)
+        assert said.get(timeout=25).kind == "j", "nothing is known of it"
+    finally:
+        one.stop()
     assert not asked

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,7 +21,7 @@ from piggy.adapters.fix_clients.market import Board
 from piggy.adapters.fix_clients.outbound import Copy
 from piggy.core.market import ClientPrice
 from piggy.core.orders import OrderType, Side, TimeInForce
-from tests.apps.gateway.ground import PASSWORD, Line
+from tests.apps.gateway.ground import PASSWORD, Line, wait_until_open
 
 MESSAGES = int(os.environ.get("PIGGY_TEST_RESENT_MESSAGES", "6000"))  # 100,000 is the nightly size.
 MEMORY_MIB_MAX = 200
@@ -79,7 +78,8 @@ def row(seq: int) -> Any:
 
 @pytest.mark.timeout(900)
 def test_everything_comes_again_in_parts_and_what_lives_flows_between(port: int) -> None:
-    line = connected(port)
+    wait_until_open(port)
+    line = Line(port, "COPY1")
     line.log_on(2)
     (logon,) = line.read()
     assert int(logon["34"]) == ENGINE_FIRST + MESSAGES
@@ -99,15 +99,6 @@ def test_everything_comes_again_in_parts_and_what_lives_flows_between(port: int)
     grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) / 1_024
     assert grown_mib < MEMORY_MIB_MAX
     line.close()
-
-
-def connected(port: int) -> Line:
-    for _ in range(200):
-        try:
-            return Line(port, "COPY1")
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError("the door did not open")
 
 
 def test_f_23_of_prices_that_wait_for_a_slow_line_only_the_latest_is_told() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,13 +109,29 @@ def commands(client: Any) -> list[Any]:
 
 def test_an_lp_that_takes_no_status_requests_is_asked_no_more(lp: RawLp, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would leave one more message before people; the order stays in doubt until the LP or a person settles it."""
+    from apps.liquidity.worker.fix_link import FixLink
+
+    ask, looks = FixLink._ask_status, list[str]()
+    monkeypatch.setattr(FixLink, "_ask_status", lambda self, row: looks.append(row.cl_ord_id) or ask(self, row))
     monkeypatch.setattr("apps.liquidity.worker.link.ASK_AGAIN_S", 0.1)
     asked = lp.wait("H", count=3)
     lp.say("j", f"45={asked['34']}|372=H|380=3|58=unsupported message type|")
-    time.sleep(1)
+    heard(lp, "refused")
+    # One look may have been under way as that was heard; each that follows is another occasion to ask.
+    looks.clear()
+    wait(lambda: len(looks) >= 2)
+    heard(lp, "under way")
     count = len(lp.of("H"))
-    time.sleep(1)
+    looks.clear()
+    wait(lambda: len(looks) >= 4)
+    heard(lp, "the end")
     assert len(lp.of("H")) == count
+
+
+def heard(lp: RawLp, what: str) -> None:
+    """Wait until the other side has heard all that was said, and all that it said before is here."""
+    lp.say("1", f"112={what}|")
+    wait(lambda: any(each.get("112") == what for each in lp.of("0")))
 
 
 def test_an_order_that_the_lp_does_not_know_at_first_is_asked_about_again(

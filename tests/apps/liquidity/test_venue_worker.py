@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -111,7 +110,9 @@ def test_what_filled_during_an_outage_is_told_once(
         venue.exchange.fill_resting(cl_ord_id="o2-LP1-1", quantity=UNITS)
     venue.come_back()
     engine.wait(lambda: engine.filled("o2-LP1-1") == 4)
-    time.sleep(1)
+    # What follows is told after whatever else was to be told of the outage.
+    engine.order("after-LP1-1")
+    engine.wait(lambda: engine.settled("after-LP1-1"))
     fills = [fill.fill_id for fill in engine.of("o2-LP1-1", RecordVenueFill)]
     assert len(fills) == len(set(fills)) == 4
 
@@ -141,7 +142,7 @@ def test_the_end_of_an_order_waits_for_its_missing_fills(
     engine.wait(lambda: engine.of("o4-LP1-1", RecordVenueAck))
     venue.faults.arm(Fault.MUTE_EVENT)
     venue.exchange.fill_resting(cl_ord_id="o4-LP1-1", quantity=UNITS)
-    time.sleep(0.3)
+    engine.wait(lambda: not venue.faults.waiting)
     venue.exchange.cancel(cl_ord_id="o4-LP1-1")
     engine.wait(lambda: engine.of("o4-LP1-1", RecordVenueDone))
     told = list(engine.hear().values())
@@ -190,8 +191,10 @@ def test_a_worker_killed_at_any_point_doubles_nothing_and_loses_nothing(
     assert doomed.wait_dead() == -9
     again = process(tmp_path)
     try:
-        engine.wait(lambda: all(engine.settled(name) for name in names), seconds=40)
-        time.sleep(0.3)
+        engine.wait(lambda: all(engine.settled(name) for name in names), lives=again)
+        # What follows is sent and told after whatever else there was to do for them.
+        engine.order("after-LP1-1")
+        engine.wait(lambda: engine.settled("after-LP1-1"), lives=again)
         for name in names:
             order = venue.exchange.find(cl_ord_id=name)
             assert order is None or order.received == 1

@@ -151,10 +151,9 @@ def test_a_second_delivery_is_a_question_never_a_second_order(engine: Engine, wo
     for _ in range(3):
         engine.order("o2-LP1-1", limit="1.0", force="gtc")
     engine.wait(lambda: engine.of("o2-LP1-1", RecordVenueAck))
-    time.sleep(0.5)
+    engine.wait(lambda: lp_range.log("LP1").count("|35=H|") >= 2, lives=worker)
     order = lp_range.truth("LP1")["ACORN", "o2-LP1-1"]
     assert order.received == 1
-    assert "|35=H|" in lp_range.log("LP1")
 
 
 def test_an_order_that_waited_too_long_for_its_session_is_refused_and_never_leaves(

@@ -45,7 +45,7 @@ class WorkerProcess:
     def stop(self) -> int:
         self._process.terminate()
         try:
-            return self._process.wait(timeout=30)
+            return self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.kill()
             raise

@@ -135,7 +135,7 @@ def test_of_two_who_approve_at_once_one_does_and_the_other_hears_why(broker: Non
     def press(pk: int, by: str) -> str:
         try:
             with in_tenant("acorn"):
-                starts.wait(10)
+                starts.wait(60)
                 services.approve(tenant="acorn", policy_id=pk, by=by, at=timezone.now())
         except services.UnableToDecidePolicy as error:
             return error.code
@@ -145,7 +145,7 @@ def test_of_two_who_approve_at_once_one_does_and_the_other_hears_why(broker: Non
 
     with ThreadPoolExecutor(3) as people:
         said = [people.submit(press, *each) for each in ((first.pk, "rick"), (first.pk, "anna"), (second.pk, "carl"))]
-        heard = sorted(each.result(20) for each in said)
+        heard = sorted(each.result(120) for each in said)
     assert heard == ["live", "live", "over"]
     states = sorted(Policy.objects.filter(kind=Kind.VENUE).values_list("state", flat=True))
     assert states == ["live", "replaced"]

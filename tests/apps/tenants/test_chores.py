@@ -46,7 +46,7 @@ def at_once(work: Callable[[], Any]) -> list[Any]:
     def run() -> None:
         try:
             with in_tenant("acorn"), connection.cursor():
-                together.wait(10)
+                together.wait(60)
                 made.append(work())
         finally:
             connection.close()
@@ -55,7 +55,7 @@ def at_once(work: Callable[[], Any]) -> list[Any]:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(30)
+        worker.join(120)
     return made
 
 

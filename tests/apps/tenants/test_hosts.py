@@ -142,8 +142,8 @@ async def knock(*, host: str, origin: str | None, cookie: str = "") -> dict[str,
     headers += [(b"origin", origin.encode())] if origin else []
     headers += [(b"cookie", cookie.encode())] if cookie else []
     caller = WebsocketCommunicator(TenantSockets(inner), "/ws", headers=headers)
-    is_open, _ = await caller.connect()
-    await caller.disconnect()
+    is_open, _ = await caller.connect(timeout=60)
+    await caller.disconnect(timeout=60)
     return seen if is_open else None
 
 

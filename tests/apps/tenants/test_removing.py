@@ -29,6 +29,7 @@ from piggy import projector
 from piggy.messaging import streams, witness
 from piggy.messaging.witness import Seen
 from tests.apps import records
+from tests.apps.operating import manage
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMAS = "select count(*) from pg_namespace where nspname = 'elm'"
@@ -45,12 +46,6 @@ LONG = dict.fromkeys(("cost", "a_lots", "cross_lots", "b_lots", "realised", "mar
     "position_id": "A1:EURUSD", "account_id": "A1", "symbol": "EURUSD", "quantity": 1,
     "opened_at": "2030-01-01T00:00:00Z", "updated_at": "2030-01-01T00:00:00Z",
 }  # fmt: skip
-
-
-def manage(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *command], cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture
@@ -114,7 +109,8 @@ def test_t_22_of_a_broker_that_is_removed_only_its_records_stay(
     assert is_refused_for("Say who removes it, and why")
     remove = (*remove[:5], "left us", *remove[6:])
 
-    done = manage(*remove)
+    command = [sys.executable, "manage.py", *remove]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert owner_sql(SCHEMAS) == owner_sql(ROWS) == [(0,)]
     assert "elm.localhost" not in {domain for (domain,) in owner_sql(DOMAINS)}

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apps.tenants import selectors
 from piggy.local import schema
+from tests.apps.operating import manage
 
-ROOT = Path(__file__).resolve().parents[3]
 LAST = "select app, name from acorn.django_migrations where app = 'outbox' order by id desc limit 1"
 OFF = "select is_active, setup_error from public.tenants_tenant where schema_name = 'acorn'"
 
@@ -40,8 +38,7 @@ def half_done(acorn: Any, owner_sql: Callable[..., list[Any]]) -> Iterator[Calla
 
 
 def set_up() -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "manage.py", "setup_database"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return manage("setup_database")
 
 
 def test_f_27_a_broker_that_cannot_be_migrated_is_off_and_the_others_run(

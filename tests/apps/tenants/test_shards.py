@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from apps.tenants import selectors
 from apps.tenants.backend import shards
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.apps.operating import manage
 
 
 def test_a_broker_moves_to_a_shard_and_whoever_serves_all_shards_still_serves_it(acorn: Any, birch: Any) -> None:
-    command = [sys.executable, "manage.py", "tenant", "move", "acorn", "--to", "second"]
-    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    move = ("tenant", "move", "acorn", "--to", "second")
+    refused = manage(*move)
     assert (refused.returncode, selectors.active_schemas(shard="second")) == (1, [])
     assert "No engine runs shard second" in refused.stderr
     with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
@@ -28,7 +24,7 @@ def test_a_broker_moves_to_a_shard_and_whoever_serves_all_shards_still_serves_it
         )
         assert not shards.is_served(cursor=owner.cursor(), shard="second"), "one that has ended holds nothing"
         owner.execute("UPDATE public.engine_lease SET expires_at = 'infinity' WHERE shard = 'second'")
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = manage(*move)
     try:
         assert done.returncode == 0, done.stderr
         assert "from shard main to second" in done.stdout
@@ -42,7 +38,6 @@ def test_a_broker_moves_to_a_shard_and_whoever_serves_all_shards_still_serves_it
 
 
 def test_a_broker_may_wait_in_a_shard_for_its_engine_where_that_is_said(acorn: Any) -> None:
-    command = [sys.executable, "manage.py", "tenant", "move", "acorn", "--to", "second", "--unserved"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = manage("tenant", "move", "acorn", "--to", "second", "--unserved")
     with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
         assert shards.move(cursor=owner.cursor(), schema="acorn", source="second", target="main"), done.stderr

@@ -14,7 +14,7 @@ from apps.common.tasking import HEADER, UnableToRunTask, UnableToSendTask
 from apps.tenants.services import in_tenant
 from piggy.celery import app
 
-WAIT_S = 20
+WAIT_S = 120
 ROUNDS = 100
 
 

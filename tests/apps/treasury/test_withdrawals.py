@@ -75,7 +75,7 @@ def test_inv_29_of_many_who_approve_at_once_one_pays(asked: Any, as_tenant: Any)
     def decide(by: Any) -> bool:
         try:
             with as_tenant("acorn"):
-                together.wait(timeout=10)
+                together.wait(timeout=60)
                 approve(made, by)
         except services.UnableToDecideWithdrawal:
             return False

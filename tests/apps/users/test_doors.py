@@ -217,8 +217,8 @@ def test_t_01_the_desks_line_opens_to_those_who_are_seated(people: dict[str, Cli
     async def knock(path: str, cookie: str) -> bool:
         headers = [(b"host", b"acorn.localhost"), (b"origin", b"http://acorn.localhost"), (b"cookie", cookie.encode())]
         caller = WebsocketCommunicator(websockets(), path, headers=headers)
-        is_open, _ = await caller.connect()
-        await caller.disconnect()
+        is_open, _ = await caller.connect(timeout=60)
+        await caller.disconnect(timeout=60)
         return bool(is_open)
 
     for route, seated in SOCKETS.items():
