@@ -54,6 +54,31 @@ def wait_until_open(port: int) -> None:
     wait(answers, what=lambda: "the door did not open")
 
 
+class Clock:
+    """A clock that only waiting puts on."""
+
+    def __init__(self) -> None:
+        self.waited_s = 0.0
+
+    def monotonic(self) -> float:
+        return 1_000 + self.waited_s
+
+    def wait(self, seconds: float) -> None:
+        self.waited_s += seconds
+
+
+class HeldUp(threading.Event):
+    """Says when somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held_up = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.held_up.set()
+        return super().wait(timeout)
+
+
 class Engine:
     """The real engine, in a thread, and an LP whose quotes never grow old."""
 

@@ -25,7 +25,7 @@ from piggy.adapters.fix_clients.config import REFUSED_S, REQUESTS_MAX, WAITING_M
 from piggy.adapters.fix_clients.session import UnableToFrame
 from piggy.settings.readers import Environment
 from tests.apps import records
-from tests.apps.gateway.ground import PASSWORD, Line, wait, wait_until_open
+from tests.apps.gateway.ground import PASSWORD, Clock, HeldUp, Line, wait, wait_until_open
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -171,19 +171,6 @@ def test_a_crowd_of_silent_lines_keeps_only_itself_out() -> None:
             each.close()
 
 
-class Clock:
-    """A clock that only waiting puts on."""
-
-    def __init__(self) -> None:
-        self.waited_s = 0.0
-
-    def monotonic(self) -> float:
-        return 1_000 + self.waited_s
-
-    def wait(self, seconds: float) -> None:
-        self.waited_s += seconds
-
-
 def test_one_line_of_an_address_is_looked_at_at_a_time_and_after_a_refusal_it_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -283,18 +270,6 @@ def test_inv_02_what_was_refused_is_refused_again_when_a_crash_has_it_sent_again
         assert client.incoming == 7, "8 is still under way"
         services.begin_anew(client=client)
         assert selectors.refused_numbers(client=client) == frozenset()
-
-
-class HeldUp(threading.Event):
-    """Says when somebody waits for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.held_up = threading.Event()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.held_up.set()
-        return super().wait(timeout)
 
 
 def test_a_request_that_thousands_of_messages_answer_waits_for_who_hears_them(monkeypatch: pytest.MonkeyPatch) -> None:
