@@ -73,4 +73,5 @@ def test_inv_18_the_chain_holds_every_entry_and_a_change_of_any_breaks_it() -> N
         assert again.hash == row.hash and row.prev_hash == tip
         other = msgspec.structs.replace(recorded, principal="somebody else")
         assert chained(other, row.type, row.version, payload, tip).hash != row.hash
+        assert chained(recorded, row.type, row.version, payload, row.hash).hash != row.hash, "nor after another entry"
         tip = row.hash

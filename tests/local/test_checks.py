@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import psycopg
 import pytest
 import redis
@@ -60,6 +62,30 @@ def test_a_database_that_may_lose_what_it_committed_is_refused(services: LocalSe
     """F-22: PostgreSQL stops at a failed fsync and recovers; it must not be told to go on, nor not to sync at all."""
     with pytest.raises(checks.UnableToUseServer, match="Set: fsync = on, full_page_writes = on.$"):
         checks.durable(url=services.database_url)
+
+
+@pytest.mark.parametrize("name", ["fsync", "full_page_writes", "synchronous_commit", "data_sync_retry"])
+def test_each_setting_on_which_a_commit_hangs_is_looked_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-22: with data_sync_retry, which no test's server starts with, pages that were lost are called written."""
+    good = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "data_sync_retry": "off"}
+    found = dict(good)
+
+    class Connection(contextlib.nullcontext[None]):
+        def execute(self, query: str, asked: tuple[list[str]]) -> Connection:
+            self.asked = asked[0]
+            return self
+
+        def __enter__(self) -> Connection:  # type: ignore[override]
+            return self
+
+        def fetchall(self) -> list[tuple[str, str]]:
+            return [(each, found[each]) for each in self.asked]
+
+    monkeypatch.setattr(checks.psycopg, "connect", lambda *_, **__: Connection())
+    checks.durable(url="postgresql://anywhere")
+    found[name] = {"on": "off", "off": "on"}[good[name]]
+    with pytest.raises(checks.UnableToUseServer, match=f"Set: {name} = {good[name]}.$"):
+        checks.durable(url="postgresql://anywhere")
 
 
 @pytest.mark.parametrize(("is_set", "asks"), [("off", True), ("local", True), ("on", False), ("remote_apply", False)])

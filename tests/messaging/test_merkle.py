@@ -66,3 +66,17 @@ def test_every_tree_is_proven_to_begin_with_every_earlier_one_and_with_no_other(
             assert is_consistent(size=size, root=root, later_size=later, later_root=head, proof=proof)
             assert not is_consistent(size=size, root=forged, later_size=later, later_root=head, proof=proof)
             assert not is_consistent(size=size, root=root, later_size=later, later_root=forged, proof=proof)
+
+
+def test_a_proof_shows_nothing_of_trees_of_other_sizes() -> None:
+    """Where it goes on past the root of the size that is claimed, or that size is none; and it comes to an end."""
+    two, eight = root_of(entries=ENTRIES[:2]), root_of(entries=ENTRIES[:8])
+    right = inclusion_proof(entries=ENTRIES[:2], index=1)
+    assert is_included(entry=ENTRIES[1], index=1, size=2, proof=right, root=two)
+    assert not is_included(entry=ENTRIES[1], index=0, size=1, proof=right, root=two)
+    seven, proof = root_of(entries=ENTRIES[:7]), consistency_proof(entries=ENTRIES[:8], size=7)
+    known = {"root": seven, "later_root": eight, "proof": proof}
+    assert is_consistent(size=7, later_size=8, **known)
+    for size, later in ((3, 4), (0, 8), (-1, 8), (8, 7)):
+        assert not is_consistent(size=size, later_size=later, **known)
+    assert not is_consistent(size=7, root=seven, later_size=8, later_root=eight, proof=[])

@@ -147,6 +147,33 @@ def test_an_event_left_out_moved_or_borrowed_is_found(told: dict[str, Any]) -> N
     )
 
 
+def test_events_in_another_order_than_the_logs_are_no_receipt_though_all_its_sums_are_right() -> None:
+    floor = Floor()
+    floor.place("a1", Side.BUY, "1")
+    events = rows(floor, "O000000001")
+    for wrong in (events[::-1], [*events, events[-1]]):
+        told = receipts.receipt(tenant="acorn", order_id="O000000001", events=wrong)
+        assert receipts.faults(told=told) == ["the events are not in the order of the log"]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_its_own_reader_reads_numbers_and_texts_of_every_size(sign: int) -> None:
+    for bits in range(64):
+        for number in (sign * (1 << bits), sign * (1 << bits) - 1):
+            if -(2**63) <= number < 2**64:
+                assert receipts.unpack(msgspec.msgpack.encode(number)) == number
+    for size in (0, 31, 32, 255, 256, 65_535, 65_536):
+        value = {"text": "x" * size, "list": [None] * size, "map": {str(each): True for each in range(size)}}
+        assert receipts.unpack(msgspec.msgpack.encode(value)) == value
+        assert receipts.unpack(msgspec.msgpack.encode(b"\x07" * size)) == "07" * size
+
+
+@pytest.mark.parametrize("payload", [b"\xc0\xc0", b"\x81\xa1a\x01\x00", b"\xca\x00\x00\x00\x00"])
+def test_what_goes_on_after_its_end_or_holds_a_float_is_no_payload(payload: bytes) -> None:
+    with pytest.raises(ValueError):
+        receipts.unpack(payload)
+
+
 def test_the_script_runs_alone_and_needs_nothing_of_the_project(told: dict[str, Any], tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(told))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import zlib
 
 import msgspec
+import pytest
 
 from piggy.core.quotefilter import Fault
-from piggy.messaging.tape import Begun, begun, desk_at, entries_of, pressed
+from piggy.messaging import tape
+from piggy.messaging.tape import Begun, UnableToReadTape, begun, desk_at, entries_of, pressed
 from tests.core.floor import Floor
 
 
@@ -32,3 +34,15 @@ def test_a_tape_of_before_says_nothing_of_where_a_feed_last_counted() -> None:
     (start,) = entries_of(body=body)
     assert isinstance(start, Begun)
     assert (start.feeds[0].fault, start.feeds[0].good, start.feeds[0].believed) == (Fault.SPIKE, 2, None)
+
+
+def test_a_chunk_of_another_version_or_without_end_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes may say a gigabyte, and rows of another form may decode as ours."""
+    body = pressed(entries=[])
+    assert entries_of(body=body) == []
+    with pytest.raises(UnableToReadTape, match="version"):
+        entries_of(body=body, version=tape.TAPE_VERSION + 1)
+    monkeypatch.setattr(tape, "CHUNK_BYTES_MAX", 1_000)
+    assert entries_of(body=zlib.compress(b"\x90" + b"")) == []
+    with pytest.raises(UnableToReadTape, match="more than 1000 bytes"):
+        entries_of(body=zlib.compress(b"\x90" + b"\0" * 1_000))

@@ -87,6 +87,16 @@ def test_every_change_of_an_order_is_told_and_of_a_price_the_last() -> None:
     assert floor.screens[0].seqs == {"orders": 2, "quotes": 1}
 
 
+def test_of_orders_none_is_told_by_its_last_state_alone_however_many_there_are() -> None:
+    """A kill ends hundreds in one frame; what came between is somebody's fill."""
+    floor = Floor()
+    for state in ("working", "filled"):
+        floor.say("orders", {f"O{number}": {"state": state} for number in range(ROWS_AT_ONCE_MAX + 1)})
+    floor.group.beat(now_s=1.0)
+    (text,) = floor.screens[0].texts
+    assert [frame["rows"]["O1"]["state"] for frame in msgspec.json.decode(text)] == ["working", "filled"]
+
+
 def test_a_whole_market_goes_at_a_pace_that_a_line_carries_and_a_deal_does_not_wait_for_it() -> None:
     floor = Floor()
     wide = {key: {"bid": "1" * 8_000} for key in MANY}

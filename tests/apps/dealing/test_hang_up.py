@@ -70,3 +70,41 @@ async def test_the_last_line_that_is_hung_up_ends_its_hub_whoever_does_it(
     await asyncio.wait_for(closed.wait(), 60)
     assert asked.is_set() is of_the_hub
     assert all(task.done() for task in tasks)
+
+
+async def test_a_broker_has_one_hub_from_the_first_screen_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would hear and fold every frame; and who leaves late ends no hub but the one that he was of."""
+    told: list[str] = []
+
+    class Hub:
+        def __init__(self, *, tenant: str) -> None:
+            self.tenant, self.name = tenant, f"{tenant} {len(told)}"
+            self.groups: list[Any] = []
+            self.members: set[Any] = set()
+            told.append(f"{self.name} begins")
+
+        def seat(self, member: Any) -> None:
+            self.members.add(member)
+            self.groups = [self]
+
+        async def ready(self) -> None:
+            return None
+
+        async def stop(self) -> None:
+            told.append(f"{self.name} ends")
+
+    monkeypatch.setattr(hubs, "Hub", Hub)
+    one, two, late = object(), object(), object()
+    first, _ = await hubs.join(tenant="acorn", member=one)
+    assert (await hubs.join(tenant="acorn", member=two))[0] is first
+    assert (await hubs.join(tenant="birch", member=late))[0] is not first
+    await hubs.leave(hub=first, member=one)
+    assert told == ["acorn 0 begins", "birch 1 begins"]
+    await hubs.leave(hub=first, member=two)
+    second, _ = await hubs.join(tenant="acorn", member=one)
+    assert told[2:] == ["acorn 0 ends", "acorn 3 begins"]
+    await hubs.leave(hub=first, member=two)
+    assert (await hubs.join(tenant="acorn", member=two))[0] is second
+    for member in (one, two):
+        await hubs.leave(hub=second, member=member)
+    assert told[4:] == ["acorn 3 ends"]

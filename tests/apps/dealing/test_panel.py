@@ -36,6 +36,7 @@ def test_null_takes_a_row_away() -> None:
 def test_a_snapshot_that_ends_before_the_gap_is_not_believed() -> None:
     panel = Panel(name="quotes")
     panel.take(frame=frame(9, {"EURUSD": {"bid": "9"}}))
+    assert not panel.hear_of(seq=0), "what is missing is missing, whatever the engine says that it told last"
     assert not panel.adopt(frame=frame(7, {}, snapshot=True), whatever_its_seq=False)
     assert panel.adopt(frame=frame(8, {"GBPUSD": {"bid": "8"}}, snapshot=True), whatever_its_seq=False)
     assert rows_of(panel) == {"EURUSD": {"bid": "9"}, "GBPUSD": {"bid": "8"}}

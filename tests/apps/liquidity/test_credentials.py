@@ -66,6 +66,9 @@ def test_a_credential_needs_two_people(provider: Any, people: tuple[Any, Any]) -
     from apps.liquidity import selectors, services
     from apps.liquidity.models import Credential, CredentialChange
 
+    for secret in ("", "x" * (services.SECRET_CHARACTERS_MAX + 1)):
+        with pytest.raises(services.UnableToRequestCredential, match="between 1 and 4096"):
+            changed(provider, people, secret)
     asked = services.request_credential(tenant="acorn", provider=provider, kind="password", secret=CANARY, by=people[1])
     with pytest.raises(services.UnableToDecideCredential, match="second pair of eyes"):
         services.approve_credential(tenant="acorn", change_id=asked.pk, by=people[1], at=NOW)

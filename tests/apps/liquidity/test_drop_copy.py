@@ -72,6 +72,21 @@ def test_a_fill_that_the_order_session_lost_ends_the_doubt(broker: None) -> None
     assert heard("orders", LAST) == []
 
 
+def test_what_nobody_can_read_on_a_copy_is_kept_for_a_person_and_denied_to_nobody(broker: None) -> None:
+    """F-35: what is around it counts."""
+    from apps.liquidity import selectors, services
+    from apps.liquidity.models import VenueReport
+
+    heard("orders", ACK)
+    fill = services.Heard(3, LAST, read_report(text=LAST, config=CONFIG))
+    nonsense = services.Heard(2, "8=FIX.4.4", None, "no sense in it", "unknown_order")
+    told = services.record_copies(tenant="acorn", venue="LP1", heard=[nonsense, fill], now_us=NOW_US)
+    assert [type(each.envelope.command) for each in told if each.envelope is not None] == [RecordVenueFill]
+    assert selectors.parked_count() == 1
+    assert VenueReport.objects.get(kind="parked").note == "drop copy: no sense in it"
+    assert not VenueReport.objects.filter(kind="denial").exists()
+
+
 @pytest.mark.parametrize(
     "change", [("31=1.1", "31=1.2"), ("54=1", "54=2"), (f"32={units('2'):f}", f"32={units('1'):f}")]
 )

@@ -260,6 +260,9 @@ def test_a_canary_in_a_reject_storm_or_dearer_than_the_others_goes_back_to_shado
         RouteQuote.objects.create(
             seq=seq, last_seq=seq, venue=venue, order_id=f"O{seq}", notional=Decimal(paid), **fill
         )
+    ExecutionPolicy.objects.update(canary_worse_bps_max=Decimal(1))
+    assert services.review_canaries(tenant="acorn", now=NOW) == [], "so much dearer it may be"
+    ExecutionPolicy.objects.update(canary_worse_bps_max=Decimal("0.5"))
     (change,) = services.review_canaries(tenant="acorn", now=NOW)
     assert "0.909 bp dearer" in change.reason
     assert StageChange.objects.count() == 4

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from apps.liquidity.models.providers import STREAM_URL
+from apps.liquidity.models import LiquidityProvider, RoutingRule
+from apps.liquidity.models.providers import NAME_MAX, STREAM_URL
 
 
 @pytest.mark.parametrize("address", ["wss://stream.venue.example/ws", "http://127.0.0.1:80", "tcp://gateway:4001"])
@@ -22,10 +23,36 @@ def test_nothing_else_is_an_address(address: str) -> None:
         STREAM_URL(address)
 
 
+@pytest.mark.parametrize("settings", [["url"], "url", {"port": 443}, {"url": None}])
+def test_what_else_is_said_of_a_venue_are_texts_by_name(settings: Any) -> None:
+    with pytest.raises(ValidationError, match="Texts by name"):
+        LiquidityProvider(name="OAN1", kind="oanda", settings=settings).clean()
+
+
+def test_a_drop_copy_has_a_name_of_its_own_that_still_fits() -> None:
+    names = {"kind": "fix", "port": 9101, "sender_comp_id": "A", "target_comp_id": "B", "settings": {"drop_copy": "DC"}}
+    LiquidityProvider(name="L" * (NAME_MAX - 1), **names).clean()
+    with pytest.raises(ValidationError, match="fewer than 20 letters"):
+        LiquidityProvider(name="L" * NAME_MAX, **names).clean()
+    for field in ("port", "sender_comp_id", "target_comp_id"):
+        with pytest.raises(ValidationError, match="needs this"):
+            LiquidityProvider(name="LP1", **names | {field: None}).clean()
+
+
+@pytest.mark.parametrize("field", ["accounts", "groups", "symbols"])
+@pytest.mark.parametrize("value", ["EURUSD", {"EURUSD": 1}, [1], ["EURUSD", None]])
+def test_whom_a_routing_rule_is_for_is_a_list_of_texts(field: str, value: Any) -> None:
+    """A text is read letter by letter, and would be a rule for nobody."""
+    RoutingRule(**{field: ["EURUSD"]}).clean()
+    with pytest.raises(ValidationError) as refused:
+        RoutingRule(**{field: value}).clean()
+    assert list(refused.value.message_dict) == [field]
+
+
 def test_a_mapping_is_checked_by_what_our_own_instrument_deals_in(acorn: Any, as_tenant: Any) -> None:
     from apps.instruments.models import Instrument
     from apps.liquidity import selectors, services
-    from apps.liquidity.models import LiquidityProvider, LpSymbol
+    from apps.liquidity.models import LpSymbol
 
     with as_tenant("acorn"):
         Instrument.objects.filter(symbol="EURUSD").delete()
