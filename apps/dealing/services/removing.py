@@ -10,7 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
+from apps.audit import selectors as audit
 from apps.tenants import services as tenants
 from apps.tenants.services import UnableToRemoveTenant, in_tenant
 from apps.trading import selectors as trading
@@ -38,12 +40,15 @@ def remove(*, schema: str, folder: Path, by: str, reason: str, at: datetime, wai
         return 0
     tenants.require_suspended(schema=schema)
     # Of one whose removal was begun the tables may be behind for ever: nobody projects it any more.
-    if not tenants.is_being_removed(schema=schema):
-        with in_tenant(schema):
-            if left := trading.left_open(tenant=schema):
-                raise UnableToRemoveTenant(f"{schema} has {left}: that has to be over first.")
-    folder.mkdir(parents=True, mode=0o700)
-    tenants.switch_off(schema=schema)
+    was_begun = tenants.is_being_removed(schema=schema)
+    end = 0 if was_begun else _end_of_what_is_over(schema)
+    with transaction.atomic():
+        tenants.switch_off(schema=schema)
+        # Only from here on is nothing written: an order may have been filled since, that came in before the engine
+        # heard that its broker is suspended.
+        if not was_begun and audit.seq_end(tenant=schema) != end:
+            raise UnableToRemoveTenant(f"{schema}: something came into its log at this moment; look, and ask again.")
+        folder.mkdir(parents=True, mode=0o700)
     time.sleep(wait_s)
     tables = tenants.archive_tenant(schema=schema, folder=folder)
     keep_files(media=_media(schema), folder=folder)
@@ -52,6 +57,15 @@ def remove(*, schema: str, folder: Path, by: str, reason: str, at: datetime, wai
     tenants.remove_tenant(schema=schema)
     _take_away(schema)
     return len(tables)
+
+
+def _end_of_what_is_over(schema: str) -> int:
+    """Return where a log ends of which nothing is open. Raises UnableToRemoveTenant."""
+    end = audit.seq_end(tenant=schema)
+    with in_tenant(schema):
+        if left := trading.left_open(tenant=schema):
+            raise UnableToRemoveTenant(f"{schema} has {left}: that has to be over first.")
+    return end
 
 
 def keep_files(*, media: Path, folder: Path) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 import redis
 from django.conf import settings
 
+from apps.audit import selectors as audit
 from apps.dealing.services import removing
 from apps.tenants import selectors
 from apps.tenants.backend import setup
@@ -135,8 +137,13 @@ def test_t_22_of_a_broker_that_is_removed_only_its_records_stay(
     assert (again.returncode, "elm was removed: secrets" in again.stderr, owner_sql(SCHEMAS)) == (1, True, [(0,)])
 
 
+def _write(schema: str) -> None:
+    with in_tenant(schema):
+        records.write(records.accepted("O2"))
+
+
 def test_t_22_one_that_could_not_be_archived_is_off_and_whole(
-    elm: redis.Redis, owner_sql: Callable[..., list[Any]], tmp_path: Path
+    elm: redis.Redis, owner_sql: Callable[..., list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder that is there is never written to; what was begun goes on with another."""
     owner_sql("update public.tenants_tenant set suspended_at = now() where schema_name = 'elm'")
@@ -147,6 +154,16 @@ def test_t_22_one_that_could_not_be_archived_is_off_and_whole(
     assert refused.returncode == 1
     state = "select shard, is_active, setup_error from public.tenants_tenant where schema_name = 'elm'"
     assert owner_sql(state) == [("main", True, "")]
+    # An engine that has not heard of it yet fills an order between the look at the tables and the end of the log.
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(removing.tenants, "is_removed", lambda schema: False)
+        meanwhile.setattr(removing.tenants, "switch_off", lambda schema: _write(schema))
+        with pytest.raises(removing.UnableToRemoveTenant, match="came into its log"):
+            removing.remove(
+                schema="elm", folder=tmp_path / "late", by="ann", reason="left us", at=datetime.now(UTC), wait_s=0
+            )
+    assert audit.seq_end(tenant="elm") == 3, "what switches it off is undone too"
+    assert not (tmp_path / "late").exists()
     # A set-up that succeeds would switch it on again.
     owner_sql("update public.tenants_tenant set setup_error = 'x' where schema_name = 'elm'")
     leads_nowhere = Path(settings.MEDIA_ROOT) / "elm" / "kyc" / "b"
