@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from apps.accounts import selectors, services
 from apps.accounts.models import Account, Client, Group
-from apps.common.admin import DraftedAdmin, Drafts, KeptAdmin, SettingAdmin, number, reason_of
+from apps.common.admin import DraftedAdmin, Drafts, KeptAdmin, SettingAdmin, named, number, reason_of, worded
 from apps.outbox.selectors import setting_history
 
 
@@ -89,6 +89,16 @@ class ClientAdmin(KeptAdmin):
     readonly_fields = ("created_at",)
     autocomplete_fields = ("user",)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Name the login without a way to it for who may not look at logins."""
+        given = super().get_fieldsets(request, obj)
+        if self.has_change_permission(request, obj) or request.user.has_perm("users.view_user"):
+            return given
+        told = named("user", label="User", sortable=False)
+        return [
+            (title, {"fields": [told if each == "user" else each for each in all_["fields"]]}) for title, all_ in given
+        ]
+
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         """Write the client and tell the engine their accounts."""
         services.save_client(tenant=_tenant(request), client=obj, by=request.user.get_username())
@@ -101,7 +111,16 @@ class AccountAdmin(Drafts, SettingAdmin):
     history_of = staticmethod(setting_history)
     drafts, draft_name = "policies.accountpolicy", "owner"
     actions_list = ("see_changes",)
-    list_display = ("account_id", "client", "group", "currency", "category", "position_mode", "open", "created_at")
+    list_display = (
+        "account_id",
+        "client",
+        "group",
+        "currency",
+        worded("category"),
+        "position_mode",
+        "open",
+        "created_at",
+    )
     list_filter = ("group", "currency", "open", "category")
     list_select_related = ("client", "group")
     search_fields = ("account_id", "client__name", "client__reference")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.accounts.models import Account, Client, Group
 from piggy.core import accounts as core
@@ -36,6 +36,12 @@ def accounts_of(*, user: Any) -> QuerySet[Account]:
 def account_of(*, user: Any, account_id: str) -> Account | None:
     """Return the account if it is one of the user's own, None alike where it is another's and where there is none."""
     return accounts_of(user=user).filter(account_id=account_id).first()
+
+
+def accounts_of_client(*, words: str, at_most: int = 200) -> list[str]:
+    """Return the ids of accounts, at most so many, whose client has these words in their name, or as reference."""
+    named = Q(client__name__icontains=words.strip()) | Q(client__reference__iexact=words.strip())
+    return list(Account.objects.filter(named).order_by("account_id").values_list("account_id", flat=True)[:at_most])
 
 
 def account_in_core(*, account_id: str) -> core.Account:

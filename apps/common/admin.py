@@ -302,6 +302,17 @@ def named(field: str, *, label: str, sortable: bool = True) -> Column:
     return column
 
 
+def worded(field: str) -> Column:
+    """Return an admin column that shows a stored choice in words."""
+
+    @admin.display(description=field.replace("_", " "), ordering=field)
+    def column(row: Any) -> str:
+        return str(getattr(row, field)).replace("_", " ")
+
+    column.__name__ = f"{field}_worded"
+    return column
+
+
 def badge(field: str, *, label: str = "", tones: Mapping[str, str] = TONES) -> Column:
     """Return an admin column that shows the word in `field` as a badge, coloured by how urgent it is."""
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from apps.common.admin import DraftedAdmin, number
+from apps.common.admin import DraftedAdmin, number, worded
 from apps.instruments.models import Instrument
 from apps.outbox.selectors import setting_history
 
@@ -16,7 +16,7 @@ class InstrumentAdmin(DraftedAdmin):
 
     list_display = (
         "symbol",
-        "asset_class",
+        worded("asset_class"),
         number("contract_size"),
         "price_digits",
         number("tick_size"),

@@ -171,7 +171,24 @@ class AuthenticatorAdmin(TOTPDeviceAdmin, ModelAdmin):  # type: ignore[misc]
 class TokenAdmin(AuthTokenAdmin, ModelAdmin):  # type: ignore[misc]
     """Tokens of the API: given out, with the name of who did it in the history, and taken back."""
 
-    list_display = ("token_key", "user", "created", "expiry")
+    list_display = ("user", "created", "ends", "begins")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "token_key")
+    ordering = ("-created",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Say whose it is and until when; its digest, by which nobody can know it, is not shown."""
+        return super().get_fieldsets(request, obj) if obj is None else [(None, {"fields": self.list_display})]
+
+    @admin.display(description="First characters", ordering="token_key")
+    def begins(self, token: Any) -> str:
+        """What a person compares with the token in their program; the rest was shown once."""
+        return f"{token.token_key}…"
+
+    @admin.display(description="Holds until", ordering="expiry")
+    def ends(self, token: Any) -> Any:
+        """Its last moment, or that it has none."""
+        return token.expiry or "taken back"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody turns one that they know into another person's."""

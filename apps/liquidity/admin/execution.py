@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import StackedInline
 from unfold.decorators import display
 
@@ -81,12 +83,12 @@ class VenueScorecardAdmin(ReadOnlyAdmin):
     @admin.display(description="Quote age ms")
     def quote_age(self, row: VenueScorecard) -> Any:
         """Show the age of the freshest quote."""
-        return row.card["quote_age_ms"]
+        return _right(row.card["quote_age_ms"])
 
     @admin.display(description="Unread")
     def unread(self, row: VenueScorecard) -> Any:
         """Show how much of what the venue wrote nobody could read; cards kept before that was counted say nothing."""
-        return row.card.get("unread", "")
+        return _right(row.card.get("unread"))
 
     @admin.display(description="Rejects")
     def rejects(self, row: VenueScorecard) -> str:
@@ -96,7 +98,7 @@ class VenueScorecardAdmin(ReadOnlyAdmin):
     @admin.display(description="Fill ratio")
     def fill_ratio(self, row: VenueScorecard) -> Any:
         """Show the share of lots that was filled."""
-        return row.card["fill_ratio"]
+        return _right(row.card["fill_ratio"])
 
     @admin.display(description="Latency ms")
     def latency(self, row: VenueScorecard) -> str:
@@ -157,6 +159,11 @@ class RouteQuoteAdmin(ReadOnlyAdmin):
     def side(self, row: RouteQuote) -> str:
         """Say which way the client dealt."""
         return "buy" if row.sign > 0 else "sell"
+
+
+def _right(value: Any) -> SafeString | str:
+    """Return a card's figure as it was kept, right under the others; nothing where the card has none."""
+    return "" if value is None else format_html('<span class="figure">{}</span>', value)
 
 
 def _figures(figures: dict[str, Any]) -> str:

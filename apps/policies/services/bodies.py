@@ -145,7 +145,10 @@ def _node(struct: Any, field: Any, kind: Any, value: Any, path: str, house: Any)
         options = [("", unset), ("true", "yes"), ("false", "no")]
         return node | {"kind": "choice", "options": options, "value": "" if value is None else str(value).lower()}
     if isinstance(kind, type) and issubclass(kind, Enum):
-        options = [("", f"default: {shown}" if shown else "–"), *((str(each.value),) * 2 for each in kind)]
+        options = [
+            ("", f"default: {shown}" if shown else "–"),
+            *((str(each.value), str(each.value).replace("_", " ")) for each in kind),
+        ]
         return node | {"kind": "choice", "options": options}
     if _list_of(kind):
         return node | {"kind": "text", "unit": f"{node['unit']} · {MANY}" if node["unit"] else MANY}

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from apps.accounts.selectors import accounts_of_client
 from apps.common.admin import ReadOnlyAdmin, SettingAdmin, badge, money, named, number, reason_of
 from apps.instruments.selectors import digits
 from apps.outbox.selectors import setting_history
@@ -21,6 +22,13 @@ FILLED = number("filled", places="lot_digits")
 
 class DealtAdmin(ReadOnlyAdmin):
     """Rows about a symbol: prices and lots have its digits."""
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
+        """Find what is a client's by their name too: who asks on the telephone knows no account."""
+        found, several = super().get_search_results(request, queryset, search_term)
+        if search_term and "account_id" in self.search_fields and (owned := accounts_of_client(words=search_term)):
+            return found | queryset.filter(account_id__in=owned), several
+        return found, several
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Look the digits up with the rows."""
@@ -42,13 +50,14 @@ class OrderAdmin(DealtAdmin):
         FILLED,
         number("average_price", digits=6, places="price_digits", label="Avg price"),
         badge("state"),
+        REASON,
         named("mode", label="Book"),
         "group",
         "source",
-        REASON,
     )
     list_filter = ("state", "mode", "side", "type", "source", "group")
     search_fields = ("order_id", "account_id", "symbol", "client_order_id", "text")
+    search_help_text = "An order, account, symbol, client's name or reference, or words of the reason."
     ordering = ("-seq",)
     fieldsets = (
         (

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.accounts.models import Client as Owner
 from apps.accounts.models import Group
 from apps.policies.models import Policy
 from apps.users.services import User, create_staff, sync_roles
@@ -117,9 +118,16 @@ def test_an_auditor_looks_and_changes_nothing(books: Any) -> None:
     assert browser.get("/admin/treasury/deposit/add/").status_code == 403
 
 
-def test_support_sees_orders_but_no_ledger(books: Any) -> None:
+def test_support_sees_orders_but_no_ledger(books: Any, as_tenant: Any) -> None:
     browser = staff("support")
     assert browser.get("/admin/trading/order/").status_code == 200
+    with as_tenant("acorn"):
+        owner = Owner.objects.select_related("user").get()
+    for words in (owner.name[1:], owner.reference):
+        assert "O1" in browser.get("/admin/trading/order/", {"q": words}).content.decode(), "an order by its client"
+    assert "/order/O1/" not in browser.get("/admin/trading/order/", {"q": "nobody of ours"}).content.decode()
+    profile = browser.get(f"/admin/accounts/client/{owner.pk}/change/").content.decode()
+    assert str(owner.user) in profile and "/admin/users/user/" not in profile, "no link that ends in a refusal"
     assert browser.get("/admin/treasury/posting/").status_code == 403
 
 
