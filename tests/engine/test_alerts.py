@@ -76,13 +76,13 @@ def signal(door: Door, **changes: Any) -> httpx.Response:
 def test_a_close_that_overtook_its_open_waits_for_it(door: Door) -> None:
     """F-25: what comes before what it follows is kept, for as long as its strategy says."""
     configure(door, wait_ms_max=WAIT_MS_MAX)
-    for _ in range(10):
+    for lots in ("0.20", "0.21", "0.22", "0.23", "0.24"):  # never the same order as a moment ago (P-13)
         began_s = time.monotonic()
         with ThreadPoolExecutor() as pool:
             close = pool.submit(signal, door, action="flat", before="long", quantity="")
             time.sleep(0.3)
             is_waiting = not close.done()
-            opened = signal(door, action="buy", before="flat").json()
+            opened = signal(door, action="buy", before="flat", quantity=lots).json()
             in_time = time.monotonic() - began_s < WAIT_MS_MAX / 1_000
             closed = close.result().json()
         if in_time:
@@ -90,7 +90,7 @@ def test_a_close_that_overtook_its_open_waits_for_it(door: Door) -> None:
         signal(door, action="flat", quantity="")
     assert in_time and is_waiting
     assert (opened["state"], closed["state"]) == ("filled", "filled")
-    assert (closed["side"], closed["quantity"]) == ("sell", "0.10")
+    assert (closed["side"], closed["quantity"]) == ("sell", lots)
     assert opened["order_id"] < closed["order_id"]
 
 
