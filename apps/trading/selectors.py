@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
+import redis
+from django.conf import settings
 from django.db import connection
 from django.db.models import F, Max, QuerySet, Sum
 
@@ -14,7 +17,9 @@ from apps.audit import selectors as audit
 from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
 from piggy.core.events import told_decision, told_verdict
 from piggy.core.orders import OF_A_POSITION, OrderState
-from piggy.messaging import receipts, withholding
+from piggy.messaging import receipts, streams, withholding
+
+_redis = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=30)
 
 # The bytes of the id narrow down what has to be decoded; which order an event belongs to is then read from it.
 EVENTS_OF_ORDER = """
@@ -71,6 +76,13 @@ class Decided(NamedTuple):
     terms: dict[str, Any]
     verdict: dict[str, Any]
     routing: dict[str, Any] | None
+
+
+class RefusedSignals(NamedTuple):
+    """Signals refused at the door, newest first: the strategy's `own`, and what came in its name without proof."""
+
+    own: list[dict[str, Any]]
+    unproven: list[dict[str, Any]]
 
 
 def decided(*, seq: int, routed_seq: int) -> Decided:
@@ -235,6 +247,27 @@ def orders_to_cancel(*, account_id: str, symbol: str | None) -> QuerySet[Order]:
 def legs_of(*, order_id: str) -> QuerySet[ChildOrder]:
     """Return an order's legs at venues, first attempt first."""
     return ChildOrder.objects.filter(order_id=order_id).order_by("attempt")
+
+
+def strategy_of(*, user: Any, strategy_id: str) -> Strategy | None:
+    """Return the strategy that signals for one of the user's own accounts; None alike for another's and for none."""
+    return Strategy.objects.filter(strategy_id=strategy_id, account_id__in=_account_ids(user)).first()
+
+
+def refused_signals(*, tenant: str, strategy_id: str) -> RefusedSignals | None:
+    """Return the latest signals of a strategy that became no command; None where nobody can say now."""
+    keys = [
+        streams.refused_key(tenant=tenant, strategy_id=under, proven=proven)
+        for under, proven in ((strategy_id, True), (strategy_id, False), ("", False))
+    ]
+    try:
+        with _redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.lrange(key, 0, -1)
+            own, unproven, unnamed = ([json.loads(line) for line in lines] for lines in pipe.execute())
+    except redis.RedisError:
+        return None
+    return RefusedSignals(own, unproven + [line for line in unnamed if line["strategy_id"] == strategy_id])
 
 
 def all_strategies() -> QuerySet[Strategy]:

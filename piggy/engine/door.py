@@ -17,6 +17,7 @@ from piggy.engine.http_messages import Request
 from piggy.engine.loop import Item, Loop
 from piggy.engine.proofs import Proofs, is_allowed, require_fresh, unauthorised
 from piggy.engine.rates import Rates
+from piggy.engine.refusals import Refusals
 from piggy.engine.signals import Signal, UnableToAcceptSignal
 from piggy.engine.storage import TEXT
 from piggy.engine.term import Term
@@ -25,6 +26,8 @@ from piggy.messaging.addresses import crowd_of
 from piggy.messaging.identity import command_id_of
 
 RETRY_S = 1
+TOO_OFTEN = 429
+NO_STRATEGY = "no strategy has this name"
 
 # The real command is made from the desk when it is decided.
 STAND_IN = ActOnTime()
@@ -52,6 +55,7 @@ class Door:
         self._term = term
         self._waiting_max = config.signals_waiting_max
         self.waiting = Waiting()
+        self.refusals = Refusals()
         self._proofs = Proofs(key=config.signal_key)
         self._handshakes = Handshakes()
         self._failures = Rates(per_s_max=config.address_failures_per_s_max)
@@ -79,17 +83,36 @@ class Door:
         strategy = self._strategy(tenant, strategy_id)
         self._unguessed(request, lambda: self._prove(request, tenant, strategy, mac))
         assert strategy is not None, "nobody proves to be a strategy that there is not"
-        self.admit(tenant=tenant, strategy=strategy)
-        signal = signals.parse(body=request.body)
-        if mac:
-            require_fresh(signal=signal, now_s=int(time.time()))
-        self.take(
+        try:
+            self.admit(tenant=tenant, strategy=strategy)
+            signal = signals.parse(body=request.body)
+            if mac:
+                require_fresh(signal=signal, now_s=int(time.time()))
+            self.take(
+                tenant=tenant,
+                strategy=strategy,
+                signal=signal,
+                request_hash=signals.request_hash(signal=signal, body=request.body, signed=not mac),
+                request_id=request.headers.get("x-request-id", ""),
+                told=told,
+            )
+        except UnableToAcceptSignal as error:
+            error.proven = True
+            raise
+
+    def refused(self, *, passed: Pass, error: UnableToAcceptSignal, body: bytes) -> None:
+        """Remember for the strategy's desk that nothing came of a request, and why; of `passed` a name is enough."""
+        tenant, strategy_id, loop = passed.tenant, passed.strategy_id, self._term.loop
+        desk = loop.desks.get(tenant) if loop else None
+        known = desk is not None and strategy_id in desk.state.strategies
+        is_named = error.proven and error.status != TOO_OFTEN and len(body) <= signals.NAMED_BYTES_MAX
+        self.refusals.note(
             tenant=tenant,
-            strategy=strategy,
-            signal=signal,
-            request_hash=signals.request_hash(signal=signal, body=request.body, signed=not mac),
-            request_id=request.headers.get("x-request-id", ""),
-            told=told,
+            strategy_id=strategy_id,
+            known=known,
+            error=error,
+            address=passed.address,
+            signal_id=signals.id_of(body=body) if is_named else "",
         )
 
     def enter(self, *, request: Request, tenant: str, strategy_id: str) -> Pass:
@@ -203,7 +226,7 @@ class Door:
 
     def _prove_signed(self, request: Request, tenant: str, strategy: Strategy | None) -> int:
         if strategy is None:
-            raise unauthorised()
+            raise unauthorised(why=NO_STRATEGY)
         return self._proofs.signed(
             headers=request.headers,
             body=request.body,
@@ -215,7 +238,7 @@ class Door:
 
     def _prove_capability(self, request: Request, tenant: str, strategy: Strategy | None, mac: str) -> None:
         if strategy is None:
-            raise unauthorised()
+            raise unauthorised(why=NO_STRATEGY)
         self._proofs.capability(
             mac=mac, strategy=strategy, tenant=tenant, address=request.address, now_s=int(time.time())
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import redis.asyncio
+
 from piggy.engine import metrics, signals
 from piggy.engine.config import EngineConfig
 from piggy.engine.connections import Connections
-from piggy.engine.door import Door
+from piggy.engine.door import Door, Pass
 from piggy.engine.http import Connection, Respond
 from piggy.engine.http_messages import Request, Response
 from piggy.engine.replies import answered, refusal, said
@@ -36,6 +38,7 @@ class Edge:
         self._term = term
         self._status = term.status
         self._door = Door(term=term, config=config)
+        self._redis_url = config.redis_url
         self._held = 0
         self._connections = Connections()
         self._proxies = Proxies(trusted=config.edge_proxies)
@@ -45,7 +48,9 @@ class Edge:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(self._connection, host, port, backlog=1_024)
         log.info("edge listening", extra={"host": host, "port": port})
-        async with server, asyncio.TaskGroup() as tasks:
+        wire = redis.asyncio.Redis.from_url(self._redis_url, socket_connect_timeout=2)
+        async with server, wire, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._door.refusals.run(connection=wire))
             tasks.create_task(self._connections.watch())
             tasks.create_task(self._door.waiting.watch())
 
@@ -71,6 +76,7 @@ class Edge:
                 again = (request, respond, waited_s + HOLD_STEP_S)
                 asyncio.get_running_loop().call_later(HOLD_STEP_S, self._handle_held, *again)
             else:
+                self._note(request, error)
                 respond(refusal(error))
         except Exception:
             # The boundary of one request: the engine goes on, the client learns nothing of why.
@@ -80,6 +86,17 @@ class Edge:
     def _handle_held(self, request: Request, respond: Respond, waited_s: float) -> None:
         self._held -= 1
         self.handle(request, respond, waited_s)
+
+    def _note(self, request: Request, error: UnableToAcceptSignal) -> None:
+        """Remember what was refused under a broker's address for the strategy that it named; of others nothing."""
+        try:
+            tenant = self._door.tenant_of(host=request.headers.get("host", ""))
+        except UnableToAcceptSignal:
+            return
+        entrance = SOCKETS if request.path.startswith(SOCKETS) else HOOKS
+        strategy_id = request.path.removeprefix(entrance).partition("/")[0]
+        named = Pass(tenant, strategy_id, 0, request.address)
+        self._door.refused(passed=named, error=error, body=request.body)
 
     def upgrade(self, request: Request) -> SignalSocket | Response:
         """Return the socket of a strategy that proves itself, or the refusal."""
@@ -100,6 +117,8 @@ class Edge:
                 )
             self._door.use_up(request=request, passed=passed)
         except UnableToAcceptSignal as error:
+            if request.path.startswith(SOCKETS):
+                self._note(request, error)
             return refusal(error)
         return SignalSocket(door=self._door, passed=passed, connections=self._connections)
 

@@ -24,6 +24,13 @@ SOURCES_KEPT = 20_000
 
 NO_TIME = "time must be when the alert was made: ISO 8601 with a zone, as {{timenow}} gives it, or Unix seconds."
 
+# What the strategy's own desk is told, and nobody else.
+STALE = "X-Piggy-Timestamp is missing, or more than five minutes away from now"
+ELSEWHERE = "it came from an address that the strategy does not list"
+BAD_SIGNATURE = "the signature is none of the strategy's secret over this timestamp and body"
+BAD_ADDRESS = "the address is none of the strategy's, or its secret was turned over"
+OLD_ALERT = "the alert's time is more than five minutes away from now"
+
 _TIME = re.compile(r"[0-9]{10}")
 
 
@@ -43,14 +50,14 @@ class Proofs:
         """
         timestamp, given = headers.get("x-piggy-timestamp", ""), headers.get("x-piggy-signature", "")
         if not _TIME.fullmatch(timestamp) or abs(now_s - int(timestamp)) > WINDOW_S:
-            raise unauthorised()
+            raise unauthorised(why=STALE)
         if not is_allowed(address=address, sources=strategy.sources):
-            raise unauthorised()
+            raise unauthorised(why=ELSEWHERE)
         for version in key_versions(strategy=strategy, now_us=now_s * 1_000_000):
             signer = self._signer(tenant, strategy.strategy_id, version)
             if signing.same(given, signer.signature(timestamp=timestamp, body=body)):
                 return version
-        raise unauthorised()
+        raise unauthorised(why=BAD_SIGNATURE)
 
     def capability(self, *, mac: str, strategy: Strategy, tenant: str, address: str, now_s: int) -> None:
         """Check a capability URL's MAC and where the request comes from, before anything of it is read.
@@ -68,8 +75,10 @@ class Proofs:
                 key_version=version,
             )
             known = signing.same(mac, expected) or known
-        if not known or not is_allowed(address=address, sources=strategy.sources):
-            raise unauthorised()
+        if not known:
+            raise unauthorised(why=BAD_ADDRESS)
+        if not is_allowed(address=address, sources=strategy.sources):
+            raise unauthorised(why=ELSEWHERE)
 
     def _signer(self, tenant: str, strategy_id: str, version: int) -> Signer:
         name = (tenant, strategy_id, version)
@@ -91,7 +100,7 @@ def require_fresh(*, signal: Signal, now_s: int) -> None:
     if at_s is None:
         raise UnableToAcceptSignal(422 if signal.time else 400, "INVALID_FIELD", NO_TIME, field="time")
     if abs(now_s - at_s) > WINDOW_S:
-        raise unauthorised()
+        raise unauthorised(why=OLD_ALERT)
 
 
 @lru_cache(SOURCES_KEPT)
@@ -109,9 +118,9 @@ def is_allowed(*, address: str, sources: tuple[str, ...]) -> bool:
         return False
 
 
-def unauthorised() -> UnableToAcceptSignal:
-    """Return the one answer to every failed proof, so that it does not tell what failed."""
-    return UnableToAcceptSignal(401, "UNAUTHORISED", "Strategy, signature or time window is not valid.")
+def unauthorised(*, why: str = "") -> UnableToAcceptSignal:
+    """Return the one answer to every failed proof, so that it does not tell what failed; `why` only its desk hears."""
+    return UnableToAcceptSignal(401, "UNAUTHORISED", "Strategy, signature or time window is not valid.", why=why)
 
 
 def _seconds(text: str) -> int | None:

@@ -45,10 +45,17 @@ _PLACEHOLDER = re.compile(r"\{\{[^{}]{0,60}\}\}")
 
 
 class UnableToAcceptSignal(Exception):
-    """The signal is answered with `status`; `field` names what is wrong with it, `retry_after_s` when to come again."""
+    """The signal is answered with `status`; `field` names what is wrong with it, `retry_after_s` when to come again.
 
-    def __init__(self, status: int, code: str, text: str, *, field: str = "", retry_after_s: int = 0) -> None:
+    `why` is for its strategy's own desk, never for who sent it; `proven` whether that was shown to be the strategy.
+    """
+
+    def __init__(
+        self, status: int, code: str, text: str, *, field: str = "", retry_after_s: int = 0, why: str = ""
+    ) -> None:
         super().__init__(text)
+        self.why = why
+        self.proven = False
         self.status = status
         self.code = code
         self.field = field

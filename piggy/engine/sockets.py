@@ -155,6 +155,8 @@ class SignalSocket(asyncio.Protocol):
         except UnableToAcceptSignal as error:
             if signal_id:
                 self._unanswered -= 1
+            error.proven = error.status != HTTPStatus.UNAUTHORIZED
+            self._door.refused(passed=self._pass, error=error, body=body)
             if error.status == HTTPStatus.UNAUTHORIZED:
                 self._close(NOT_VALID, NO_LONGER)
             elif isinstance(error.__cause__, UnicodeDecodeError):

@@ -77,6 +77,14 @@ def scorecards_key(*, tenant: str) -> str:
     return f"{{{tenant}}}:scorecards"
 
 
+def refused_key(*, tenant: str, strategy_id: str, proven: bool) -> str:
+    """Return the list of a strategy's latest signals that became no command; '' is of names that no strategy has.
+
+    Of those that it did not prove to have sent there is another list.
+    """
+    return f"{{{tenant}}}:refused:{'own' if proven else 'unproven'}:{strategy_id}"
+
+
 def troubles_key(*, tenant: str) -> str:
     """Return the hash in which a process says what is wrong with it for this broker, by its name, for the dealers."""
     return f"{{{tenant}}}:troubles"

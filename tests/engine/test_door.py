@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import redis.asyncio
 from msgspec.structs import replace
+from redis import Redis
 
 from piggy.core.accounts import Strategy
 from piggy.core.answers import STORAGE_FULL
 from piggy.engine import connections as connections_module
 from piggy.engine import door as door_module
-from piggy.engine import handshakes
+from piggy.engine import handshakes, proofs, refusals
 from piggy.engine.config import EngineConfig
-from piggy.engine.door import Door, Pass
+from piggy.engine.door import NO_STRATEGY, Door, Pass
 from piggy.engine.edge import PAGES, Edge
 from piggy.engine.http_messages import Request, Response
 from piggy.engine.proofs import WINDOW_S
 from piggy.engine.signals import UnableToAcceptSignal, parse
 from piggy.engine.sockets import SignalSocket
 from piggy.engine.status import Status
-from piggy.messaging import signing
+from piggy.messaging import signing, streams
+from tests.engine.ground import Ground
 
 KEY = b"k" * 32
 SECRET = signing.strategy_secret(key=KEY, tenant="acorn", strategy="mean", key_version=1)
@@ -49,6 +54,16 @@ def stillness(monkeypatch: pytest.MonkeyPatch) -> None:
     now_ns = time.monotonic_ns()
     still = SimpleNamespace(monotonic_ns=lambda: now_ns, time_ns=time.time_ns, time=time.time)
     monkeypatch.setattr(door_module, "time", still)
+
+
+@pytest.fixture
+def redis_server(ground: Ground) -> Iterator[Redis]:
+    """The Redis of the run, without what these tests put there."""
+    client = Redis.from_url(ground.services.redis_url)
+    yield client
+    for name in client.scan_iter("{acorn}:refused:*"):
+        client.delete(name)
+    client.close()
 
 
 def ask(edge: Edge, request: Request) -> Response:
@@ -275,3 +290,60 @@ async def test_a_signal_that_waits_while_its_engine_ends_hears_that_nobody_knows
             await asyncio.sleep(0.005)
     watch.cancel()
     assert heard == [None]
+
+
+async def test_what_is_refused_is_remembered_for_its_strategy_with_what_its_sender_is_not_told(
+    edge: Edge, redis_server: Redis, ground: Ground
+) -> None:
+    """What nobody proved stands apart, names that no strategy has together, and no proof or body is kept."""
+    body, unsigned = b'{"id": "a1", "colour": "red"}', HOST | {"x-piggy-timestamp": "1", "x-piggy-signature": "s3cret"}
+    right = Request("POST", "/hooks/tradingview/mean", proof(body), body, "9.9.9.9")
+    stale = Request("POST", "/hooks/tradingview/mean", unsigned, body, "8.8.8.8")
+    guessed = Request("POST", "/hooks/tradingview/mean/c4pability", HOST, body, "8.8.8.8")
+    unknown = Request("POST", "/hooks/tradingview/" + "x" * 500, proof(body), body, "8.8.8.8")
+    elsewhere = Request("POST", "/hooks/tradingview/mean", HOST | {"host": "nobody.localhost"}, body, "8.8.8.8")
+    told = [ask(edge, each) for each in (right, right, stale, guessed, unknown, elsewhere)]
+    assert [each.status for each in told] == [400, 400, 401, 401, 401, 404]
+    assert len({each.body for each in told[2:5]}) == 1
+    opens(edge, Request("GET", "/signals/mean", unsigned | {"sec-websocket-version": "13"}, b"", "7.7.7.7"))
+    async with redis.asyncio.Redis.from_url(ground.services.redis_url) as wire:
+        await edge._door.refusals.put(connection=wire)
+        await edge._door.refusals.put(connection=wire)
+
+    def lines(strategy_id: str, *, proven: bool) -> list[Any]:
+        key = streams.refused_key(tenant="acorn", strategy_id=strategy_id, proven=proven)
+        assert 0 < redis_server.ttl(key) <= refusals.LIFE_S
+        return [json.loads(each) for each in redis_server.lrange(key, 0, -1)]
+
+    (own,) = lines("mean", proven=True)
+    assert (own["code"], own["field"], own["times"], own["signal_id"]) == ("INVALID_FIELD", "colour", 2, "a1")
+    assert [(each["why"], each["address"]) for each in lines("mean", proven=False)] == [
+        (proofs.STALE, "7.7.7.7"), (proofs.BAD_ADDRESS, "8.8.8.8"), (proofs.STALE, "8.8.8.8")
+    ]  # fmt: skip
+    (other,) = lines("", proven=False)
+    assert (other["why"], other["strategy_id"], other["signal_id"]) == (NO_STRATEGY, "x" * 60, "")
+    kept = b"".join(redis_server.dump(key) for key in redis_server.scan_iter("{acorn}:refused:*"))
+    assert b"s3cret" not in kept and b"c4pability" not in kept and b"red" not in kept
+
+
+async def test_nobody_makes_the_list_of_what_was_refused_larger_than_it_may_be(
+    redis_server: Redis, ground: Ground
+) -> None:
+    """Who guesses from many addresses pushes away no line of what the strategy itself sent."""
+    kept = refusals.Refusals()
+
+    def note(at: int, *, proven: bool) -> None:
+        error = UnableToAcceptSignal(401, "UNAUTHORISED", "x" * 9_999)
+        error.proven = proven
+        kept.note(tenant="acorn", strategy_id="mean", known=True, error=error, address=f"9.9.{at}")
+
+    async with redis.asyncio.Redis.from_url(ground.services.redis_url) as wire:
+        note(1, proven=True)
+        for _ in range(2):
+            for at in range(2 * refusals.PENDING_MAX):
+                note(at, proven=False)
+            assert sum(len(each) for each in kept._pending.values()) <= refusals.PENDING_MAX + 1
+            await kept.put(connection=wire)
+    sizes = {proven: streams.refused_key(tenant="acorn", strategy_id="mean", proven=proven) for proven in (True, False)}
+    assert {proven: redis_server.llen(key) for proven, key in sizes.items()} == {True: 1, False: refusals.KEPT}
+    assert len(redis_server.lindex(sizes[True], 0)) < 600

@@ -68,6 +68,7 @@ class Strategist:
         self.suspended = False
         door: Any = SimpleNamespace(
             still_valid=self._still_valid,
+            refused=lambda **_: None,
             is_suspended=lambda **_: self.suspended,
             admit=lambda **_: None,
             take=self._take,

@@ -11,6 +11,7 @@ from apps.accounts.selectors import accounts_of_client
 from apps.common.admin import ReadOnlyAdmin, SettingAdmin, badge, money, named, number, reason_of
 from apps.instruments.selectors import digits
 from apps.outbox.selectors import setting_history
+from apps.tenants.selectors import current_schema
 from apps.trading import selectors, services
 from apps.trading.admin import decisions
 from apps.trading.models import ChildOrder, Fill, Order, Position, Strategy
@@ -179,7 +180,12 @@ class StrategyAdmin(SettingAdmin):
     list_filter = ("enabled", "shadow")
     search_fields = ("strategy_id", "account_id")
     ordering = ("strategy_id",)
-    readonly_fields = ("version",)
+    readonly_fields = ("version", "refused_shown")
+
+    @admin.display(description="Refused at the door")
+    def refused_shown(self, strategy: Strategy) -> SafeString:
+        """Show the latest signals in its name that became no command, and why."""
+        return decisions.refused(selectors.refused_signals(tenant=current_schema(), strategy_id=strategy.strategy_id))
 
     def save_model(self, request: HttpRequest, obj: Strategy, form: Any, change: bool) -> None:
         """Write the strategy and tell the engine."""

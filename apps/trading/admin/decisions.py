@@ -9,7 +9,8 @@ from typing import Any
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.trading.selectors import CONTROLS
+from apps.common.times import moment
+from apps.trading.selectors import CONTROLS, RefusedSignals
 from piggy.core.money import plain
 
 VALUE_PLACES, COST_PLACES = 4, 8
@@ -38,7 +39,34 @@ LEG_COLUMNS: Columns = (
     ("Venue's id", "venue_order_id", False),
     ("In words", "text", False),
 )
+REFUSED_COLUMNS: Columns = (
+    ("At", "at", False),
+    ("Times", "times", True),
+    ("Answered", "status", True),
+    ("Code", "code", False),
+    ("Field", "field", False),
+    ("Why", "why", False),
+    ("Signal", "signal_id", False),
+    ("From", "address", False),
+)
 LEG_FIELDS = tuple(key for _, key, _ in LEG_COLUMNS)
+
+
+def refused(found: RefusedSignals | None) -> SafeString:
+    """Return what the door refused of a strategy, what it had proven to have sent first."""
+    if found is None:
+        return format_html('<p class="muted">{}</p>', "It is not known now.")
+    shown = [(found.own, "Proven to be its own."), (found.unproven, "In its name, and not proven.")]
+    parts = [
+        format_html('<p class="muted">{}</p>{}', words, table(REFUSED_COLUMNS, [_timed(line) for line in lines]))
+        for lines, words in shown
+        if lines
+    ]
+    return format_html_join("", "{}", ((part,) for part in parts)) or format_html('<p class="muted">{}</p>', "None.")
+
+
+def _timed(line: dict[str, Any]) -> dict[str, Any]:
+    return line | {"at": moment(line["at_us"]).isoformat(sep=" ", timespec="seconds")}
 
 
 def routing(decision: dict[str, Any] | None) -> SafeString:

@@ -65,6 +65,7 @@ DOORS: dict[str, dict[str, frozenset[str]]] = {
     "api/v1/accounts/<str:account_id>/close-all": {"post": CLIENTS},
     "api/v1/notices": {"get": CLIENTS},
     "api/v1/fills": {"get": CLIENTS},
+    "api/v1/strategies/<str:strategy_id>/refused": {"get": CLIENTS},
     "api/v1/positions": {"get": CLIENTS},
     "api/v1/positions/<str:position_id>": {"patch": CLIENTS},
     "api/v1/orders": {"get": CLIENTS, "post": CLIENTS, "delete": CLIENTS},
@@ -89,6 +90,7 @@ DOORS: dict[str, dict[str, frozenset[str]]] = {
 FILLED_IN = {
     "order_id": "O1",
     "position_id": "P1",
+    "strategy_id": "mean",
     "account_id": "A9",
     "panel": "orders",
     "name": "exposure",
