@@ -45,7 +45,8 @@ def amended_if(*, change: AmendOrder, moment: Moment) -> WhatIf | CommandRefused
     for event in amend(command=change, moment=moment):
         if isinstance(event, CommandRefused):
             refused = event
-        elif isinstance(event, AmendmentDenied | OrderAmended):
+        elif isinstance(event, AmendmentDenied | OrderAmended) and event.verdict is not None:
+            # The desk's own changes, of other orders or by what it met, have no verdict and are no answer.
             verdict, eased = event.verdict, isinstance(event, OrderAmended) and event.margin_reserved is None
     if verdict is None:
         assert refused is not None, "what is not judged is refused"
@@ -126,7 +127,8 @@ def _set_free(*, context: GateContext, price: Decimal, moment: Moment) -> tuple[
     execution.fill(order=order, quantity=lots, raw=price, price=price, book="B", counterparty="", reason="")
     dealt = next(event for event in execution.events if isinstance(event, OrderFilled))
     released = moment.state.margins.get((account_id, terms.symbol), ZERO) - (dealt.symbol_margin or ZERO)
-    if context.instrument.option and moment.state.option_models:
+    option = context.instrument.option
+    if option and option.underlying in moment.state.option_models:  # Any other binds its percent, as above.
         before = moment.option_margin(account_id)
         after = option_margin(
             state=moment.state, account_id=account_id, marks=moment.marks, pairs=moment.pairs,

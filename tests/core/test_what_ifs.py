@@ -5,16 +5,18 @@ from __future__ import annotations
 from decimal import Decimal as D
 from typing import Any
 
+import msgspec
 import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.answers import Answer, WhatIf
 from piggy.core.asking import told
-from piggy.core.orders import OrderTerms, OrderType, Side
+from piggy.core.orders import OrderTerms, OrderType, SelfTradePrevention, Side
 from piggy.engine.snapshot import digest
 from tests.core.floor import SECOND_US, Floor, only
-from tests.core.test_desk_margin import trade_option, with_option
+from tests.core.test_desk_margin import CALL, trade_option, with_option
+from tests.core.test_hostile_orders import twin
 from tests.core.test_open_risk import USDJPY
 
 FIRST = "O000000001"
@@ -116,6 +118,18 @@ def test_a_change_that_would_deal_at_once_is_told_and_deals_nothing(floor: Floor
     assert only(floor.do(change(limit_price=D("1.10020")).change), ev.OrderFilled)
 
 
+def test_a_change_by_which_an_order_would_meet_its_owners_other_is_told(floor: Floor) -> None:
+    """It would shrink by what they share: that change is the desk's own, and no answer to what was asked."""
+    twin(floor)
+    floor.place("twin", Side.SELL, "0.3", limit_price="1.10005")
+    floor.place("b1", Side.BUY, "1", limit_price="1.09500", stp=SelfTradePrevention.DECREMENT)
+    second = change(order_id="O000000002", limit_price=D("1.10005"))
+    found = asked(floor, second)
+    amended, smaller = only(floor.do(second.change), ev.OrderAmended)
+    assert found.verdict.passed and found.verdict.checks == amended.verdict.checks
+    assert (smaller.order_id, smaller.quantity, smaller.verdict) == ("O000000002", D("0.7"), None)
+
+
 def test_of_an_account_that_there_is_not_nothing_is_known(floor: Floor) -> None:
     terms = OrderTerms(account_id="nobody", symbol="EURUSD", side=Side.BUY, quantity=D(1))
     found = asked(floor, cmd.AskWhatIf(terms=terms))
@@ -165,6 +179,25 @@ def test_a_close_of_an_option_sets_the_stress_of_its_netting_set_free(floor: Flo
     used = floor.desk.moment(now_us=floor.now_us).funds("b1").used_margin
     found = asked(floor, close(position_id="b1:EURUSD-C"))
     assert found.required == 0 and found.released and abs(found.released - used) < D("0.01")
+
+
+def test_a_close_of_an_option_that_no_model_prices_needs_no_price_of_one_that_has_a_model(floor: Floor) -> None:
+    """It binds a percent of its own; the stress of others, which was asked for too, is unknown in the dark."""
+    with_option(floor)
+    trade_option(floor, "b1", Side.SELL, "1")
+    terms = msgspec.structs.replace(CALL.option, underlying="USDJPY")
+    floor.do(cmd.ConfigureInstrument(instrument=USDJPY))
+    floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(CALL, symbol="USDJPY-C", option=terms)))
+    floor.quote("LP1", "0.02150", "0.02160", symbol="USDJPY-C")
+    floor.now_us += 2 * SECOND_US
+    floor.quote("LP1", "0.02150", "0.02160", symbol="USDJPY-C")
+    bought = OrderTerms(account_id="b1", symbol="USDJPY-C", side=Side.BUY, quantity=D(1))
+    assert only(floor.do(cmd.PlaceOrder(terms=bought)), ev.OrderFilled)
+    bound = floor.desk.state.margins["b1", "USDJPY-C"]
+    del floor.desk.marks["EURUSD"]
+    assert floor.desk.moment(now_us=floor.now_us).option_margin("b1") is None
+    found = asked(floor, close(position_id="b1:USDJPY-C"))
+    assert (found.required, found.released, found.free_after) == (0, bound, None) and bound
 
 
 def test_a_change_that_eases_is_told_without_figures_while_there_is_no_rate(
