@@ -96,7 +96,8 @@ class ClientAdmin(KeptAdmin):
             return given
         told = named("user", label="User", sortable=False)
         return [
-            (title, {"fields": [told if each == "user" else each for each in all_["fields"]]}) for title, all_ in given
+            (title, {**all_, "fields": [told if each == "user" else each for each in all_["fields"]]})
+            for title, all_ in given
         ]
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:

@@ -38,10 +38,10 @@ def account_of(*, user: Any, account_id: str) -> Account | None:
     return accounts_of(user=user).filter(account_id=account_id).first()
 
 
-def accounts_of_client(*, words: str, at_most: int = 200) -> list[str]:
-    """Return the ids of accounts, at most so many, whose client has these words in their name, or as reference."""
+def ids_of_client(*, words: str) -> QuerySet[Account, Any]:
+    """Return the ids of all accounts whose client has these words in their name, or as reference; not yet asked for."""
     named = Q(client__name__icontains=words.strip()) | Q(client__reference__iexact=words.strip())
-    return list(Account.objects.filter(named).order_by("account_id").values_list("account_id", flat=True)[:at_most])
+    return Account.objects.filter(named).values("account_id")
 
 
 def account_in_core(*, account_id: str) -> core.Account:

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from apps.accounts.selectors import accounts_of_client
+from apps.accounts.selectors import ids_of_client
 from apps.common.admin import ReadOnlyAdmin, SettingAdmin, badge, money, named, number, reason_of
 from apps.instruments.selectors import digits
 from apps.outbox.selectors import setting_history
@@ -25,10 +25,13 @@ class DealtAdmin(ReadOnlyAdmin):
     """Rows about a symbol: prices and lots have its digits."""
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
-        """Find what is a client's by their name too: who asks on the telephone knows no account."""
+        """Find what is a client's by their name too: who asks on the telephone knows no account.
+
+        Only for who may look at clients: what is found would tell whose an account is.
+        """
         found, several = super().get_search_results(request, queryset, search_term)
-        if search_term and "account_id" in self.search_fields and (owned := accounts_of_client(words=search_term)):
-            return found | queryset.filter(account_id__in=owned), several
+        if search_term and "account_id" in self.search_fields and request.user.has_perm("accounts.view_client"):
+            found |= queryset.filter(account_id__in=ids_of_client(words=search_term))
         return found, several
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 
+from apps.accounts.models import Account, Group
 from apps.accounts.models import Client as Owner
-from apps.accounts.models import Group
 from apps.policies.models import Policy
 from apps.users.services import User, create_staff, sync_roles
 from piggy import projector
@@ -124,11 +125,30 @@ def test_support_sees_orders_but_no_ledger(books: Any, as_tenant: Any) -> None:
     with as_tenant("acorn"):
         owner = Owner.objects.select_related("user").get()
     for words in (owner.name[1:], owner.reference):
-        assert "O1" in browser.get("/admin/trading/order/", {"q": words}).content.decode(), "an order by its client"
+        found = browser.get("/admin/trading/order/", {"q": words}).content.decode()
+        assert "/order/O1/" in found, "an order by its client"
     assert "/order/O1/" not in browser.get("/admin/trading/order/", {"q": "nobody of ours"}).content.decode()
     profile = browser.get(f"/admin/accounts/client/{owner.pk}/change/").content.decode()
     assert str(owner.user) in profile and "/admin/users/user/" not in profile, "no link that ends in a refusal"
     assert browser.get("/admin/treasury/posting/").status_code == 403
+
+
+@pytest.mark.parametrize(("may", "found"), [(("order", "fill", "client"), True), (("order", "fill"), False)])
+def test_all_that_is_a_clients_is_found_by_name_by_who_may_look_at_clients(
+    books: Any, as_tenant: Any, may: tuple[str, ...], found: bool
+) -> None:
+    """However many accounts of theirs come first."""
+    with as_tenant("acorn"):
+        browser = staff("support")
+        held = Account.objects.get()
+        kept = {"client": held.client, "group": held.group, "currency": "USD"}
+        Account.objects.bulk_create(Account(account_id=f"A0{number:03}", **kept) for number in range(500))
+        one = User.objects.get(username="support")
+        one.groups.clear()
+        one.user_permissions.set(Permission.objects.filter(codename__in=[f"view_{name}" for name in may]))
+    for screen in ("order", "fill"):
+        page = browser.get(f"/admin/trading/{screen}/", {"q": held.client.name})
+        assert page.status_code == 200 and ("O1</" in page.text) is found
 
 
 def test_each_role_finds_its_own_screens_and_queues(books: Any, as_tenant: Any) -> None:
