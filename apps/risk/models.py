@@ -189,7 +189,7 @@ class GroupLimits(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        verbose_name_plural = "group limits"
+        verbose_name = verbose_name_plural = "group limits as told"
 
     def __str__(self) -> str:
         return f"limits of {self.group}"

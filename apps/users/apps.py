@@ -11,7 +11,11 @@ class UsersConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        """Give the apps of others, which people meet in the back office, names that say what they are."""
+        """Give what others wrote, and people meet in the back office, the names that its menu has for it."""
         for label, name in (("otp_totp", "Authenticators"), ("knox", "API tokens")):
             apps.get_app_config(label).verbose_name = name
         apps.get_app_config("auth").verbose_name = "Roles"
+        named = (("otp_totp.totpdevice", "authenticator"), ("knox.authtoken", "API token"), ("auth.group", "role"))
+        for label, name in named:
+            meta = apps.get_model(label)._meta
+            meta.verbose_name, meta.verbose_name_plural = name, f"{name}s"

@@ -179,6 +179,8 @@ class RouteQuote(models.Model):
     decided_at = models.DateTimeField()
 
     class Meta:
+        verbose_name = "venue on trial"
+        verbose_name_plural = "venues on trial"
         constraints = [models.UniqueConstraint(fields=["seq", "venue"], name="liquidity_route_once")]
         indexes = [models.Index(fields=["venue", "decided_at"], name="liquidity_route_venue")]
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.contrib import admin
 from django.utils import timezone
 
-from apps.common.admin import figure
+from apps.accounts.models import Account
+from apps.common.admin import figure, worded
+from apps.dealing.admin import AREAS
 from apps.instruments import services as instruments
+from apps.instruments.models import Instrument
 from apps.liquidity.models import VenueReport
 from apps.risk.models import AccountMargin
 from apps.treasury import services
@@ -36,6 +42,23 @@ from tests.apps.trading.test_admin import staff
 )
 def test_a_figure_has_as_many_decimals_as_are_asked_for(value: str, given: dict[str, int], text: str) -> None:
     assert figure(Decimal(value), **given) == f'<span class="figure">{text}</span>'
+
+
+def test_a_choice_is_read_in_words() -> None:
+    assert worded("category")(SimpleNamespace(category="eligible_counterparty")) == "eligible counterparty"
+    for model, column in ((Account, "category_worded"), (Instrument, "asset_class_worded")):
+        shown = admin.site.get_model_admin(model).list_display
+        assert column in [getattr(each, "__name__", "") for each in shown]
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["otp_totp.totpdevice", "knox.authtoken", "auth.group", "policies.limitspolicy", "risk.grouplimits",
+     "liquidity.routequote"],
+)  # fmt: skip
+def test_a_screen_is_called_what_the_menu_calls_it(model: str) -> None:
+    (label,) = (label for _, screens in AREAS for label, each, _ in screens if each == model)
+    assert str(apps.get_model(model)._meta.verbose_name_plural).lower() == label.lower()
 
 
 @pytest.fixture

@@ -312,6 +312,9 @@ def test_t_25_a_token_is_given_out_under_ones_own_name_and_never_turned_to_anoth
         assert token.user == client
         entry = LogEntry.objects.get(content_type__model="authtoken")
         assert (entry.user.username, entry.object_id) == ("admin", str(token.pk))
+    for address in (f"/admin/knox/authtoken/{token.pk}/change/", "/admin/knox/authtoken/"):
+        page = web.get(address).text
+        assert f"{token.token_key}…" in page and "alice" in page and "taken back" in page
     assert web.post(f"/admin/knox/authtoken/{token.pk}/change/", {"user": other.pk}).status_code == 403
     with in_tenant("acorn"):
         assert get_token_model().objects.get().user == client
