@@ -8,9 +8,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.flows.troubles import small_disk
 from tests.flows.venue import RunningVenue
+
+# What a page is to show it shows at last; Playwright's own five seconds are the speed of an idle machine.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

@@ -147,8 +147,8 @@ def sit_down(*, web: WebProcess) -> Iterator[Callable[[str], Page]]:
         page.on("console", lambda line: said.append(line.text) if line.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"http://acorn.localhost:{web.port}/desk/")
-        expect(page.locator("[data-strip=connection]")).to_contain_text("Live", timeout=20_000)
-        expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible(timeout=20_000)
+        expect(page.locator("[data-strip=connection]")).to_contain_text("Live")
+        expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible()
         return page
 
     with sync_playwright() as playwright:

@@ -58,7 +58,7 @@ def page(running: RunningVenue) -> Iterator[Page]:
         page.fill("[name=otp_token]", dealer.code)
         page.click("#login-form [type=submit]")
         page.wait_for_url(f"{home}/desk/")
-        expect(page.locator("[data-strip=connection]")).to_contain_text("Live", timeout=20_000)
+        expect(page.locator("[data-strip=connection]")).to_contain_text("Live")
         yield page
         browser.close()
 
@@ -106,7 +106,7 @@ def test_after_a_lost_line_the_page_is_as_the_snapshot(running: RunningVenue, pa
     page.evaluate("desk.line.socket.close()")
     expect(page.locator("#banner")).to_be_visible()
     order_id = buy(running, "0.31")
-    expect(page.locator("[data-strip=connection]")).to_contain_text("Live", timeout=20_000)
+    expect(page.locator("[data-strip=connection]")).to_contain_text("Live")
     seen_filled_ms(running, page, order_id)
     wait(running.settled, what=running.unsettled)
     wait(lambda: page.evaluate(SAME_AS_SNAPSHOT, "orders"), seconds=5)

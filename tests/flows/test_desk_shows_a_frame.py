@@ -163,7 +163,7 @@ def test_a_reconnect_ends_in_the_state_of_the_snapshot(page: Page, voice: Engine
 def test_the_desk_can_be_worked_from_the_keyboard(page: Page) -> None:
     # A key moves between rows that are there: on a busy machine the frames come before the rows are drawn.
     for grid in ("quotes", "orders", "exposure"):
-        expect(page.locator(f"#grid-{grid} .tabulator-table .tabulator-row").nth(1)).to_be_visible(timeout=20_000)
+        expect(page.locator(f"#grid-{grid} .tabulator-table .tabulator-row").nth(1)).to_be_visible()
     page.keyboard.press("g")
     page.keyboard.press("q")
     expect(page.locator(".panel-quotes")).to_have_class("panel panel-quotes active")

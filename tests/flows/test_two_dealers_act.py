@@ -51,6 +51,8 @@ CUT_OFF = """() => {
     return part.scrollWidth > part.clientWidth + 1 || right > innerWidth || !part.contains(seen);
   }).map((part) => part.dataset.strip ?? part.dataset.action);
 }"""
+# Rows are put where the first whole picture of the orders was.
+ORDERS_CAME = "() => desk.store.panels.has('orders') && document.querySelector('#grid-orders .tabulator-tableholder')"
 # Fill the blotter, scroll it, let orders come in above; what is at its edges then, and how many rows are in sight.
 SCROLLED = """async (by) => {
   const frame = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
@@ -133,7 +135,7 @@ def test_a_dealer_walks_through_the_actions(desk: Callable[[str], Page], heard: 
     bad_prices_are_taken_back(page)
     assert asked(heard)[-1] == "BustFills"
     page.keyboard.press("4")
-    expect(page.locator("#grid-journal .tabulator-row")).to_have_count(6, timeout=10_000)
+    expect(page.locator("#grid-journal .tabulator-row")).to_have_count(6)
     assert in_acorn(DeskAction.objects.count) == 6
     assert [text for text in page.said if "422" not in text] == []  # type: ignore[attr-defined]
 
@@ -170,6 +172,7 @@ def test_the_ticket_shows_and_sends_what_belongs_to_the_kind_of_order(
 @pytest.mark.parametrize("by", [0, 30, 255, 460, 1700])
 def test_a_scrolled_blotter_stays_where_it_is_and_full_as_orders_come_in(desk: Callable[[str], Page], by: int) -> None:
     page = desk("dora")
+    page.wait_for_function(ORDERS_CAME)
     found = page.evaluate(SCROLLED, by)
     assert found["before"]["isFull"] and found["after"]["isFull"], found
     assert (found["before"]["first"] == found["after"]["first"]) == (by > 0), "at the top the newest is in sight"
@@ -185,7 +188,7 @@ def test_the_strip_loses_no_lamp_on_a_laptop(desk: Callable[[str], Page]) -> Non
 
 def bad_prices_are_taken_back(page: Page) -> None:
     """From the fill under the cursor to a look at its window, and only then the bust."""
-    expect(page.locator("#grid-deals .tabulator-row")).to_contain_text("stands", timeout=10_000)
+    expect(page.locator("#grid-deals .tabulator-row")).to_contain_text("stands")
     expect(page.locator(".chart-frame canvas").first).to_be_visible()
     for key in ("g", "f", "j", "b"):
         page.keyboard.press(key)
@@ -206,7 +209,7 @@ def test_a_panel_lives_in_a_window_of_its_own(desk: Callable[[str], Page]) -> No
     with page.expect_popup() as opened:
         page.locator(".panel-quotes [data-action=pop-out]").click()
     window = opened.value
-    expect(window.locator("#grid-quotes .tabulator-row").first).to_be_visible(timeout=20_000)
+    expect(window.locator("#grid-quotes .tabulator-row").first).to_be_visible()
     expect(window.locator(".panel")).to_have_count(1)
     page.locator("[data-strip=floating]").click()
     expect(page.locator("#drawer")).to_contain_text("Clients' open profit of every symbol")
@@ -240,7 +243,7 @@ def test_the_page_remembers_where_its_dealer_put_the_panels(desk: Callable[[str]
     assert "venues" not in kept["places"]["Dealing"]
     assert kept["extra"] == {"sound": True}
     page.reload()
-    expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible(timeout=20_000)
+    expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible()
     expect(page.locator(".panel-venues")).to_have_count(0)
     expect(page.locator("[data-action=sound]")).to_have_attribute("aria-pressed", "true")
     narrow_and_wide_again(page, kept["places"]["Dealing"])
@@ -311,7 +314,7 @@ def at_a_glance_on_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function("() => !desk.layout.timer")
     page.reload()
-    expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible(timeout=20_000)
+    expect(page.locator("#grid-exposure .tabulator-row").first).to_be_visible()
     for number in "1234":
         page.keyboard.press(number)
         page.wait_for_timeout(500)

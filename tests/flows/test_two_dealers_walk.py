@@ -116,7 +116,7 @@ def act(page: Page, kind: str, values: dict[str, Any]) -> None:
 def sign_out_elsewhere(page: Page) -> None:
     """A session that ends in another tab ends the page's numbers, and what is pressed then is not done."""
     in_acorn(Session.objects.all().delete)
-    expect(page.locator("#banner")).to_contain_text("Your session has ended. Sign in again.", timeout=5_000)
+    expect(page.locator("#banner")).to_contain_text("Your session has ended. Sign in again.")
     page.evaluate("desk.dialog.open('claim-request', {order_id: 'O7'})")
     submit(page)
     expect(page.locator(".form-fault")).to_contain_text("Nothing was done: your session has ended.")
@@ -142,9 +142,9 @@ def test_two_dealers_walk_every_panel_and_every_action_and_lose_the_line(
         # The engine says nothing more; the line to the server is what was lost.
         page.wait_for_function("() => desk.line.socket?.readyState === WebSocket.OPEN")
         page.evaluate("desk.page.goTo('journal')")
-        expect(page.locator("#grid-journal")).to_contain_text("score account", timeout=10_000)
+        expect(page.locator("#grid-journal")).to_contain_text("score account")
         page.evaluate("desk.page.goTo('changes')")
-        expect(page.locator("#grid-changes")).to_contain_text("ended", timeout=10_000)
+        expect(page.locator("#grid-changes")).to_contain_text("ended")
         assert page.said == []  # type: ignore[attr-defined]
     sign_out_elsewhere(pages["dora"])
     assert in_acorn(DeskAction.objects.count) == len(WALK)
