@@ -43,6 +43,7 @@ def read(client: Client, path: str) -> tuple[int, str]:
     return answer.status_code, f"{answer.headers}{answer.content.decode(errors='replace')}"
 
 
+@pytest.mark.timeout(600)
 def test_inv_19_t_02_no_page_no_search_and_no_answer_has_a_word_of_the_twin(twins: Any, redis_server: Any) -> None:
     web = staff("admin")
     with in_tenant("acorn"):

@@ -200,6 +200,7 @@ def opens(client: Client, method: str, path: str) -> bool:
     return answer.status_code not in (401, 403, 405) and not to_the_door
 
 
+@pytest.mark.timeout(600)
 def test_t_01_every_address_opens_to_those_of_its_row_and_to_nobody_else(
     people: dict[str, Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
