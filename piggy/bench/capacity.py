@@ -147,9 +147,11 @@ class _Quotes:
         self.sent, self.seconds = 0, 0.0
         self._client, self._tenant, self._per_s = client, tenant, per_s
         self._stopped = threading.Event()
+        self._began_s = 0.0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> _Quotes:
+        self._began_s = time.perf_counter()
         self._thread.start()
         # The first ones are there before the first order.
         time.sleep(2 * STATUS_S)
@@ -158,22 +160,24 @@ class _Quotes:
     def __exit__(self, *exception: object) -> None:
         self._stopped.set()
         self._thread.join()
+        # Not the thread's own last turn: had it ended before, its rate would look whole.
+        self.seconds = time.perf_counter() - self._began_s
 
     def _run(self) -> None:
-        turns, began_s, states_at_s = itertools.cycle(_moving()), time.perf_counter(), 0.0
+        turns, states_at_s = itertools.cycle(_moving()), 0.0
         while not self._stopped.wait(PACE_S):
-            self.seconds = time.perf_counter() - began_s
+            at_s = time.perf_counter() - self._began_s
             now_us = time.time_ns() // 1_000
-            due = int(self.seconds * self._per_s) - self.sent
+            due = int(at_s * self._per_s) - self.sent
             batch: list[VenueQuote | VenueStatus] = [
                 msgspec.structs.replace(quote, venue_at_us=now_us, received_at_us=now_us)
                 for quote in itertools.islice(turns, due)
             ]
-            self.sent += due
-            if self.seconds >= states_at_s:
-                states_at_s = self.seconds + STATUS_S
+            if at_s >= states_at_s:
+                states_at_s = at_s + STATUS_S
                 batch += [each for each in market(now_us=now_us) if isinstance(each, VenueStatus)]
             self._client.publish_market_data(tenant=self._tenant, batch=batch)
+            self.sent += due
 
 
 def _moving() -> list[VenueQuote]:
