@@ -59,9 +59,13 @@ class FixClientAdmin(KeptAdmin):
     actions = ("begin_anew",)
 
     def save_model(self, request: HttpRequest, obj: FixClient, form: Any, change: bool) -> None:
-        """Write the session; a new one hears what happens from now on."""
-        super().save_model(request, obj, form, change)
-        if not change:
+        """Write what was changed, as the session may have numbered messages since the page was read; a new one hears
+        what happens from now on.
+        """
+        if change:
+            obj.save(update_fields=[*form.changed_data, "changed_at"])
+        else:
+            super().save_model(request, obj, form, change)
             services.begin_here(tenant=current_schema(), client=obj)
 
     @admin.action(description="Begin sequence numbers anew, as agreed", permissions=["change"])

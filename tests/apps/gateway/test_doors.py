@@ -95,6 +95,13 @@ def test_the_screen_takes_a_password_from_one_and_lets_it_in_by_another(acorn: A
             screens[PasswordChange].approve(request, PasswordChange.objects.all())
             client.refresh_from_db()
             assert bool(client.password) is let_in, person
+        # A change of the row, read before the session numbered on, takes back neither numbers nor the password.
+        FixClient.objects.update(incoming=9, outgoing=8, copied_seq=7, password="hash")
+        client.enabled = False
+        screens[FixClient].save_model(request, client, SimpleNamespace(changed_data=["enabled"]), True)
+        client.refresh_from_db()
+        kept = (client.incoming, client.outgoing, client.copied_seq, client.password)
+        assert (client.enabled, *kept) == (False, 9, 8, 7, "hash")
 
 
 def test_t_17_a_session_ends_with_its_switch_its_users_leave_and_its_brokers(
