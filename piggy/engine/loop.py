@@ -279,10 +279,10 @@ class Loop:
             return False
         envelope = item.envelope
         is_known = desk.answer(command_id=envelope.command_id, request_hash=envelope.request_hash) is not None
-        if is_known or not self.storage.keeps_out():
+        # What was tried, and ended a term, the next does not try: its sender would wait for as long as there is none.
+        if is_known or not (item.redelivered or self.storage.keeps_out()):
             return False
-        answer = not_taken(command_id=envelope.command_id)
-        self._tell([Done(item, answer, [])])
+        self._tell([Done(item, answer := not_taken(command_id=envelope.command_id), [])])
         if item.respond is not None:
             item.respond(answer)
         return True

@@ -1,7 +1,7 @@
 """Whether PostgreSQL has room for what is written. While it has none, new orders are kept out (F-21).
 
-What makes a desk safer is tried all the while. Of what is kept out one command is let through now and then: if it is
-written, so is everything from then on. Nobody has to say so.
+What makes a desk safer is tried all the while. Of what is kept out one command, when it first comes, is let through now
+and then: if it is written, so is everything from then on. Nobody has to say so.
 """
 
 from __future__ import annotations
