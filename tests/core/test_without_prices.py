@@ -207,9 +207,12 @@ def test_a_trailing_stop_placed_while_no_price_is_shown_starts_with_the_first_on
 
 
 def test_without_a_rate_nothing_is_filled_and_nothing_made_larger(floor: Floor) -> None:
-    """The symbol's quote currency turns into one that no rate leads from while an order waits."""
+    """The symbol's quote currency turned into one without a rate while an order waited, as old logs may say."""
     floor.place("b1", Side.BUY, "1", limit_price="1.09990")
-    floor.do(cmd.ConfigureInstrument(instrument=msgspec.structs.replace(EURUSD, quote="SEK")))
+    turned = ev.InstrumentConfigured(instrument=msgspec.structs.replace(EURUSD, quote="SEK"))
+    told = msgspec.structs.replace(floor.log[-1], seq=len(floor.log) + 1, command_id="old", position=0, event=turned)
+    floor.log.append(told)
+    floor.desk.apply(recorded=told)
     floor.desk.state.rates.clear()
     refused, *_ = floor.do(cmd.AmendOrder(order_id="O000000001", account_id="b1", quantity=D("1.5")))
     assert isinstance(refused, ev.CommandRefused)
