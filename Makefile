@@ -30,7 +30,8 @@ unit: core rest  ## the tests alone
 # The rules' tests run here, once, under branch coverage: every branch of piggy/core is to be taken, what none takes is
 # printed, and below 100 % the step fails. Every worker's data are combined first. The compiled book.pyx and quotebook.pyx are not in the figure:
 # coverage cannot see into them; naive twins hold them, command by command (BOOK_COMMANDS=n for more of those).
-# Properties are tried with one seed here, so that the figure is no matter of luck; `pytest tests/core` tries new ones.
+# Properties are tried with one seed here, so that neither the figure nor a build is a matter of luck; `pytest` by itself
+# tries new ones.
 CORE_TESTS := tests/core tests/engine/test_snapshot.py
 core: setup-dev  ## the rules' tests, with branch coverage of piggy/core
 	@$(VENV)/coverage erase
@@ -39,7 +40,7 @@ core: setup-dev  ## the rules' tests, with branch coverage of piggy/core
 	$(VENV)/coverage report
 
 rest: setup-dev  ## all other tests, on real servers
-	$(VENV)/pytest -n $(WORKERS) --dist loadfile $(addprefix --ignore=,$(CORE_TESTS))
+	$(VENV)/pytest --hypothesis-seed=1 -n $(WORKERS) --dist loadfile $(addprefix --ignore=,$(CORE_TESTS))
 
 lint: setup-dev  ## ruff
 	$(VENV)/ruff check .

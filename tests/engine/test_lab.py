@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 import pytest
 import redis
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from piggy.bench.lab import opening, replayed
@@ -90,7 +90,9 @@ def test_a_day_on_which_orders_leave_comes_again_and_a_draft_needs_none_of_them_
     assert not differing(drafted(day))
 
 
+# On day 1910 a look of the draft's own falls on history's, and the leg that both send is refused.
 @FEW
+@example(seed=1910)
 @given(seed=st.integers(0, 10_000))
 def test_an_unchanged_day_gives_the_same_events_and_an_empty_draft_the_same_fates(seed: int) -> None:
     day = Day(orders=60, seed=seed, accounts=4)

@@ -24,6 +24,7 @@ from piggy.engine.journal import occurred_at_us
 from piggy.engine.lab.again import hear
 from piggy.engine.lab.figures import COUNTED, Figures
 from piggy.engine.lab.past import History, Past
+from piggy.engine.tape import OWN
 from piggy.messaging import tape
 from piggy.messaging.tape import Begun, Decided, Entry, Looked, Marked, Quoted, Remembered
 
@@ -59,12 +60,13 @@ class Drafted:
         self._is_cut = False
         self._legs: dict[str, str | None] = {}
         self._known_ids: set[str] = set()
-        self._number = self._looked_at_us = 0
+        self._number = self._looked_at_us = self._look_at_us = 0
         self.were = self.would = Figures(desk.state, {})
 
     def run(self, *, entries: Iterable[Entry], log: History) -> None:
         """Replay one chunk; `log` must hold the rows of all its commands."""
         for entry in entries:
+            self._look_before(entry)
             if type(entry) is Quoted:
                 self.quotes += 1
                 hear(desk=self.desk, data=entry.data)
@@ -73,7 +75,7 @@ class Drafted:
             elif type(entry) is Decided:
                 self._decided(entry, log)
             elif type(entry) is Looked:
-                self._looked(entry.at_us)
+                self._look_at_us = entry.at_us
             elif type(entry) is Begun:
                 self._begun(entry, log)
             elif type(entry) is Remembered:
@@ -85,7 +87,12 @@ class Drafted:
             self._is_cut = False
             self.desk = tape.desk_at(state=self.desk.state, begun=entry)
 
-    def _looked(self, at_us: int) -> None:
+    def _look_before(self, entry: Entry) -> None:
+        """Do what a look finds due, after what history did of the same look: of that the venues' answers are known."""
+        at_us = self._look_at_us
+        if not at_us or (type(entry) is Decided and type(entry.command) in OWN):
+            return
+        self._look_at_us = 0
         if not self._is_open or at_us - self._looked_at_us < LOOK_EVERY_US:
             return
         self._looked_at_us = at_us
