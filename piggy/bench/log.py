@@ -12,16 +12,16 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, LiteralString
+from typing import Any
 
 import msgspec
 import psycopg
-from psycopg import sql
 
 from piggy.bench.broker import Broker, busy_before, connect, cpu_s
+from piggy.bench.long_log import fill, tip_of
 from piggy.bench.opening import log_of_orders
 from piggy.core.events import Recorded
-from piggy.engine.journal import Journal, Row, Tip
+from piggy.engine.journal import Journal, Row
 from piggy.engine.lease import Lease
 from piggy.engine.lines import TURN
 
@@ -30,14 +30,6 @@ ROUNDS = 5
 ACCOUNTS = 200
 ROWS_OF_ORDER = 2
 LEASE_S = 600
-FILL_BYTES = 700
-FILL: LiteralString = """
-INSERT INTO {} (seq, command_id, position, type, version, principal, request_hash, occurred_at, recorded_at,
-                recorded_mono_ns, payload, prev_hash, hash)
-SELECT seq, gen_random_uuid(), seq %% 2, 'OrderAccepted', 2, 'strategy:s0', repeat('0', 64), now(), now(), seq,
-       decode(repeat('2a', %(bytes)s), 'hex'), sha256(int8send(seq - 1)), sha256(int8send(seq))
-  FROM generate_series(1, %(events)s) AS seq
-"""
 RATE_GUESSED = 5_000.0
 COMMITS_MIN = 5
 
@@ -52,7 +44,7 @@ def run(*, seconds: float, scale: float, tenants: int = 1, events: int = 0) -> d
     with Broker() as broker:
         broker.add_tenants(count=tenants - 1)
         for tenant in broker.tenants:
-            _fill(broker, tenant, events)
+            fill(broker=broker, tenant=tenant, events=events)
         return asyncio.run(_measure(broker, seconds=seconds, scale=scale)) | busy
 
 
@@ -67,7 +59,7 @@ async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str,
         shard=config.shard,
         token=await lease.acquire(),
     )
-    journal.tips |= {tenant: _tip(broker, tenant) for tenant in broker.tenants}
+    journal.tips |= {tenant: tip_of(broker=broker, tenant=tenant) for tenant in broker.tenants}
     sources = {tenant: _after(journal.tips[tenant].seq) for tenant in broker.tenants}
     turns = deque(broker.tenants)
     before = min(tip.seq for tip in journal.tips.values())
@@ -106,27 +98,6 @@ async def _measure(broker: Broker, *, seconds: float, scale: float) -> dict[str,
 
 def _server_s(writers: list[psycopg.AsyncConnection[Any]]) -> float:
     return sum(cpu_s(pid=writer.info.backend_pid) for writer in writers)
-
-
-def _fill(broker: Broker, tenant: str, events: int) -> None:
-    """Put rows in a log that nobody will read: as large as the real ones, and as many."""
-    if not events:
-        return
-    with psycopg.connect(broker.services.postgres.url(role="postgres"), autocommit=True) as everything:
-        table = sql.Identifier(tenant, "event_log")
-        everything.execute(sql.SQL(FILL).format(table), {"events": events, "bytes": FILL_BYTES})
-        everything.execute(sql.SQL("ANALYZE {}").format(table))
-        # What filling left to be written is not what appending costs.
-        everything.execute("CHECKPOINT")
-
-
-def _tip(broker: Broker, tenant: str) -> Tip:
-    with psycopg.connect(broker.services.postgres.url(role="postgres")) as everything:
-        query = sql.SQL("SELECT seq, hash FROM {} ORDER BY seq DESC LIMIT 1").format(
-            sql.Identifier(tenant, "event_log")
-        )
-        row = everything.execute(query).fetchone()
-    return Tip(seq=row[0], hash=row[1]) if row else Tip()
 
 
 def _after(seq: int) -> Iterator[Recorded]:

@@ -25,6 +25,7 @@ import redis
 import uvloop
 from psycopg import sql
 
+from piggy.bench import long_log
 from piggy.bench.broker import Broker, busy_before, cpu_s, family_cpu_s, free_port, host_of
 from piggy.bench.callers import ANSWER_S_MAX, Tally, offer, requests
 from piggy.bench.disk import DiskWatch, Stall, apart_from, stalled_percent
@@ -53,17 +54,18 @@ class UnableToMeasure(Exception):
     """The accounts were not made, or nothing was answered."""
 
 
-def run(*, seconds: float, scale: float, tenants: int = 1) -> dict[str, object]:
+def run(*, seconds: float, scale: float, tenants: int = 1, events: int = 0) -> dict[str, object]:
     """Return the highest rate whose p99 keeps P99_MS_MAX and its latencies; `scale` multiplies the connections.
 
     With more `tenants` the accounts are spread over them and their requests take turns; one engine serves them all.
+    Each tenant's log has `events` in it before the first.
     """
     busy, connections, port = busy_before(), max(1, int(CONNECTIONS * scale)), free_port()
     accounts = max(ACCOUNTS_MIN, ACCOUNTS // tenants)
     edge = f"http://127.0.0.1:{port}"
     with (
         Broker() as broker,
-        _clients(broker, tenants, accounts),
+        _clients(broker, tenants, accounts, events),
         broker.program("piggy.engine", ready=f"{edge}/readyz", PIGGY_EDGE_PORT=str(port), **NO_RATES) as engine,
         broker.program("piggy.projector") as projector,
     ):
@@ -100,7 +102,7 @@ def run(*, seconds: float, scale: float, tenants: int = 1) -> dict[str, object]:
         "p99_passes_38_ms_at_per_s": found.passed,
         **{f"{who}_cpu_us_per_order": round(cpu / answered * 1e6) for who, cpu in spent_s.items()},
         "load": f"{connections} connections, up to {DEPTH} requests each; {tenants} x {accounts} accounts, B-book, "
-        f"3 venues x 4 symbols; {found.held} a second offered",
+        f"3 venues x 4 symbols; {events} events before; {found.held} a second offered",
         "runs": 1,
         **busy,
     }
@@ -188,10 +190,12 @@ def _p99_ms(latencies_ms: Sequence[float]) -> float:
 
 
 @contextmanager
-def _clients(broker: Broker, tenants: int, accounts: int) -> Iterator[None]:
-    """Make the other tenants and everybody's rows before engine and projector are there."""
+def _clients(broker: Broker, tenants: int, accounts: int, events: int) -> Iterator[None]:
+    """Make the other tenants, everybody's rows and logs before engine and projector are there."""
     broker.add_tenants(count=tenants - 1)
     for tenant in broker.tenants:
+        long_log.fill(broker=broker, tenant=tenant, events=events)
+        long_log.go_on_behind(broker=broker, tenant=tenant)
         with broker.program("piggy.bench.clients", tenant, str(accounts)) as made:
             if made.wait(ANSWER_S_MAX):
                 raise UnableToMeasure(f"The accounts were not made, see {broker.home / 'log' / 'clients.log'}.")
