@@ -76,10 +76,17 @@ class SimulatedLp:
         self._symbols = {each.symbol: each for each in symbols}
         self._generator = Generator(lp=config, symbols=self._symbols, seed=luck.randrange(10**6))
         self._due_at = 0.0
+        self._books: list[LpBook] = []
+        self.is_calm = False
 
     def quotes(self) -> list[VenueQuote]:
-        """Move every market by one step; resting orders may fill."""
-        books = [self._generator.book(symbol=each, at_us=self._loop.now_us) for each in self._symbols]
+        """Move every market by one step, unless it is calm; resting orders may fill."""
+        at_us = self._loop.now_us
+        if self.is_calm:
+            books = [book._replace(at_us=at_us) for book in self._books]
+        else:
+            books = [self._generator.book(symbol=each, at_us=at_us) for each in self._symbols]
+        self._books = books
         for book in books:
             for report in self._venue.quote(book):
                 self._say(report)

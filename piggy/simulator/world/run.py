@@ -40,6 +40,8 @@ TROUBLE_S = 20.0
 HEALED_S = 60.0
 # After healing too there are new orders for a while; of an hour's there would be more than a minute of them left.
 LAST_ORDERS_S = 20.0
+# From then on prices stand: there is always another stop that they reach as long as they walk.
+CALM_S = 30.0
 REST_S = 5.0
 OF_PRICES = ("MarginCalled", "MarginRestored")
 
@@ -243,11 +245,13 @@ class _World:
 
     async def _come_to_rest(self, trading: list[asyncio.Task[None]]) -> None:
         """The world is healed: within HEALED_S everybody has an answer and nothing is in doubt (liveness)."""
-        until_s = self._loop.time() + HEALED_S
         quiet_since = self._loop.time()
+        until_s, calm_s = quiet_since + HEALED_S, quiet_since + CALM_S
         before = -1
         while self._loop.time() < until_s:
             await asyncio.sleep(0.25)
+            for lp in self._lps:
+                lp.is_calm = self._loop.time() >= calm_s
             for engine in self._engines:
                 engine.raise_failure()
             for worker in self._workers:
