@@ -11,6 +11,7 @@ from apps.common import bulk
 from apps.liquidity.models import RouteQuote
 from apps.trading import selectors as trading
 from piggy.core import events as ev
+from piggy.core.correction_events import VenueFillBusted
 from piggy.core.events import Recorded, RoutingDecision, VenueConsidered
 from piggy.core.orders import Side
 
@@ -26,8 +27,8 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
     changed: dict[int, RouteQuote] = {}
     for recorded in batch:
         event: Any = recorded.event
-        if isinstance(event, ev.ChildOrderFilled):
-            row = _filled(known[event.order_id, event.venue], event, recorded.seq)
+        if isinstance(event, ev.ChildOrderFilled | VenueFillBusted):
+            row = _dealt(known[event.order_id, event.venue], event, recorded.seq)
             if isinstance(row, RouteQuote):
                 changed[row.pk] = row
             continue
@@ -41,8 +42,8 @@ def project(*, tenant: str, batch: Sequence[Recorded]) -> Iterator[None]:
 
 
 def _known(batch: Sequence[Recorded]) -> dict[tuple[str, str], list[Any]]:
-    """Return the rows that fills of this batch may belong to, by order and venue, oldest first."""
-    fills = [each.event for each in batch if isinstance(each.event, ev.ChildOrderFilled)]
+    """Return the rows that fills and busts of this batch may belong to, by order and venue, oldest first."""
+    fills = [each.event for each in batch if isinstance(each.event, ev.ChildOrderFilled | VenueFillBusted)]
     found: dict[tuple[str, str], list[Any]] = defaultdict(list)
     if fills:
         orders, venues = {fill.order_id for fill in fills}, {fill.venue for fill in fills}
@@ -110,13 +111,15 @@ def _was_ranked(seen: VenueConsidered) -> bool:
     return seen.rank > 0 or seen.cost is not None
 
 
-def _filled(rows: list[Any], event: ev.ChildOrderFilled, seq: int) -> Any:
-    """Count a fill in the latest row before it and return that, None where there is none or the fill is in it."""
-    row = next((row for row in reversed(rows) if row.seq < seq), None)
+def _dealt(rows: list[Any], event: ev.ChildOrderFilled | VenueFillBusted, seq: int) -> Any:
+    """Count a fill in the latest row before it, or a bust in its fill's, and return that; None where it is in it."""
+    is_bust = isinstance(event, VenueFillBusted)
+    row = next((row for row in reversed(rows) if row.seq < (event.supersedes if is_bust else seq)), None)
     if row is None or row.last_seq >= seq:
         return None
-    row.filled += event.quantity
-    row.notional += event.quantity * event.price
-    row.fills += 1
+    sign = -1 if is_bust else 1
+    row.filled += sign * event.quantity
+    row.notional += sign * event.quantity * event.price
+    row.fills += sign
     row.last_seq = seq
     return row

@@ -199,6 +199,44 @@ def test_fills_count_once_in_the_latest_offer_whatever_the_batches(desk: Any) ->
     assert from_the_start(rows_max=1) == once
 
 
+def test_a_fill_taken_back_is_no_longer_counted_in_the_offer_it_was_of(desk: Any) -> None:
+    """Busted after the order was offered anew: the row of the fill goes down, not the latest; told again, once."""
+    from apps.liquidity.models import RouteQuote
+    from piggy import projector
+
+    floor = Floor()
+    floor.place("a1", Side.BUY, "1")
+    leg = floor.children()[0]
+    floor.fill(leg, "1.10012", "0.4")
+    floor.reject(leg)
+    floor.fill(floor.children()[0], "1.10013")
+    taken = next(each.event for each in floor.log if isinstance(each.event, ev.ChildOrderFilled))
+    floor.do(
+        cmd.RecordVenueBust(
+            venue=taken.venue, cl_ord_id=taken.cl_ord_id, report_id="B1", ref_fill_id=taken.fill_id,
+            occurred_at_us=taken.occurred_at_us, text="bust",
+        )
+    )  # fmt: skip
+    # Its venue is offered the rest again, after the fill and before the bust.
+    later = 1 + next(each.seq for each in floor.log if each.event is taken)
+    RouteQuote.objects.create(
+        seq=later, last_seq=later, venue=taken.venue, order_id=taken.order_id, symbol="EURUSD", sign=1, asked=True,
+        lots=1, price=1, size=1, cost=0, best_price=1, best_cost=0, decided_at=NOW,
+    )  # fmt: skip
+    project(floor)
+    by = ("seq", "venue", "filled", "fills")
+    rows = RouteQuote.objects.filter(asked=True).order_by("seq", "venue").values_list(*by)
+    told_of = list(rows.all())
+    first, again = (row for row in told_of if row[1] == taken.venue)
+    assert (first[2:], again) == ((0, 0), (later, taken.venue, 0, 0))
+    assert sum(row[2] for row in told_of) == Decimal("0.6")
+    with connection.cursor() as cursor:
+        cursor.execute("update projection_cursor set seq = 0 where name = 'liquidity'")
+    while projector.catch_up(tenant="acorn", name="liquidity"):
+        pass
+    assert list(rows.all()) == told_of
+
+
 def test_what_venues_offered_for_an_order_that_rested_first_is_told_whatever_the_batches(desk: Any) -> None:
     """INV-09: event by event it is what all at once makes, and making all anew changes nothing."""
     from apps.liquidity.models import RouteQuote
