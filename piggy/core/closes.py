@@ -61,7 +61,8 @@ def close_positions(*, command: ClosePositions, moment: Moment) -> Events:
 def _wanted(command: ClosePositions, moment: Moment) -> list[Position]:
     """Return the positions that are meant, by id; one without a price is meant either way, and told so."""
     held = (moment.state.positions[each] for each in sorted(moment.state.positions_of.get(command.account_id, ())))
-    found = [position for position in held if command.symbol in ("", position.symbol)]
+    asked = (position for position in held if position.position_id > command.after)
+    found = [position for position in asked if command.symbol in ("", position.symbol)]
     if command.which is Which.ALL:
         return found
     sign = 1 if command.which is Which.PROFITABLE else -1

@@ -34,13 +34,18 @@ class Which(StrEnum):
 
 
 class ClosePositions(Command, frozen=True, kw_only=True):
-    """Close what an account holds, of one `symbol` or of all (''), at the market; `by` is a dealer, '' the client."""
+    """Close what an account holds, of one `symbol` or of all (''), at the market; `by` is a dealer, '' the client.
+
+    Of more than can be closed at once those behind the position `after` are meant, by id: what is refused each time
+    keeps nobody from the others.
+    """
 
     account_id: str
     symbol: str = ""
     which: Which = Which.ALL
     by: str = ""
     reason: str = ""
+    after: str = ""
 
 
 class AskClose(Command, frozen=True, kw_only=True):

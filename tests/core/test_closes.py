@@ -265,6 +265,15 @@ def test_no_more_than_so_many_at_once_and_the_rest_is_told(floor: Floor, monkeyp
     assert only(close(floor), ev.PositionsClosed)[0].left == 0 and left(floor) == []
 
 
+def test_what_cannot_be_closed_keeps_nobody_from_the_others(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `after` each call would begin with the same ones again, here those that are on their way out already."""
+    monkeypatch.setattr(closes, "CLOSES_MAX", 3)
+    held = sorted(floor.desk.state.positions_of["h1"])
+    first = told(close(floor, after=held[0]))
+    assert [each.position_id for each in first] == held[1:4] and left(floor) == held[:1]
+    assert told(close(floor, after=held[0])) == ()
+
+
 def test_each_close_follows_its_positions_book_and_lots_on_their_way_out_are_not_closed_twice() -> None:
     floor = Floor()
     floor.place("a1", BUY, "1")

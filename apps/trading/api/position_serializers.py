@@ -59,11 +59,16 @@ class CloseAllIn(StrictInput):
         default=Which.ALL.value,
         help_text="By what closing them now would bring before commission; what has no price is neither.",
     )
+    after = serializers.CharField(
+        required=False,
+        max_length=120,
+        help_text="The `next` of an answer that was not complete: it goes on from there.",
+    )
 
     def asked(self) -> dict[str, Any]:
         """Return what is asked as the desk's command names it."""
         values = self.validated_data
-        return {"symbol": values.get("symbol", ""), "which": Which(values["which"])}
+        return {"symbol": values.get("symbol", ""), "which": Which(values["which"]), "after": values.get("after", "")}
 
 
 class CloseOut(serializers.Serializer):
@@ -86,6 +91,9 @@ class CloseOut(serializers.Serializer):
 class ClosesOut(serializers.Serializer):
     results = CloseOut(many=True)
     complete = serializers.BooleanField(help_text="Whether there were no more than can be asked for at once.")
+    next = serializers.CharField(
+        allow_null=True, help_text="What to give as `after` to go on, whatever became of these; null when complete."
+    )
 
 
 class PositionOut(serializers.Serializer):
@@ -107,7 +115,8 @@ class PositionOut(serializers.Serializer):
 
 def closes_told(closed: PositionsClosed) -> dict[str, Any]:
     """Return the desk's answer in the shape of ClosesOut."""
-    return {"results": [_close(each) for each in closed.closes], "complete": not closed.left}
+    following = closed.closes[-1].position_id if closed.left and closed.closes else None
+    return {"results": [_close(each) for each in closed.closes], "complete": not closed.left, "next": following}
 
 
 def _close(close: PositionClose) -> dict[str, Any]:

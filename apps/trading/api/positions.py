@@ -76,6 +76,8 @@ class CloseAll(ApiView):
 
         Each is closed by an order of its own, and each that is not says why; the others close all the same. It counts
         as one message. Orders that wait to open something stay: they are cancelled by themselves.
+
+        Of more than can be asked for at once, `next` given as `after` goes on.
         """
         wish = serializers.CloseAllIn(data=request.data)
         wish.is_valid(raise_exception=True)

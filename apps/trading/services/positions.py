@@ -48,18 +48,22 @@ def close_all(
     account_id: str,
     symbol: str,
     which: Which,
+    after: str,
     key: str,
     request_hash: str,
     request_id: str,
     wait_s: float,
     now_us: int,
 ) -> Answer | None:
-    """Ask for all that the user's account holds to be closed at once, or what of it is meant; else as place_order."""
+    """Ask for all that the user's account holds to be closed at once, or what of it is meant; else as place_order.
+
+    `after` is the position behind which to begin, '' for the first.
+    """
     if accounts.account_of(user=user, account_id=account_id) is None:
         raise UnableToTrade("There is no such account.")
     return ask(
         tenant=tenant,
-        command=ClosePositions(account_id=account_id, symbol=symbol, which=which),
+        command=ClosePositions(account_id=account_id, symbol=symbol, which=which, after=after),
         command_id=command_id_of("api", tenant, principal(user), f"POST /accounts/{account_id}/close-all", key),
         user=user,
         request_hash=request_hash,

@@ -84,10 +84,13 @@ def close_all(who: Api, account_id: str = "A1", key: str = "k1", **body: Any) ->
 
 def test_every_position_says_what_became_of_it(alice: Api, desk: list[Any]) -> None:
     answer = close_all(alice)
-    assert (answer.status_code, answer.json()) == (200, {"results": TOLD, "complete": True})
+    assert (answer.status_code, answer.json()) == (200, {"results": TOLD, "complete": True, "next": None})
     assert desk[1].command == ClosePositions(account_id="A1")
-    desk[0].said = closed(left=3)
-    assert close_all(alice, key="k2").json() == {"results": [], "complete": False}
+    desk[0].said = closed(closes=CLOSES, left=3)
+    part = close_all(alice, key="k2").json()
+    assert (part["complete"], part["next"]) == (False, "P3")
+    close_all(alice, key="k3", after=part["next"])
+    assert desk[3].command == ClosePositions(account_id="A1", after="P3")
 
 
 def test_what_is_meant_reaches_the_core_under_the_key_and_the_bodys_hash(alice: Api, desk: list[Any]) -> None:
