@@ -148,6 +148,7 @@ class Edge:
                 },
                 "halted": sorted(status.halted),
                 "storage_full": status.storage.is_full,
+                "unkept": status.unkept.names(),
             }
             return said(200 if ready else 503, told)
         backlog = self._term.loop.backlog if self._term.loop else 0

@@ -32,6 +32,7 @@ from piggy.engine.desk_rows import Row, VenueWatch
 from piggy.engine.desk_screen import CROWD_SHOWN as CROWD_SHOWN
 from piggy.engine.desk_screen import ORDERS_KEPT, Screen
 from piggy.engine.loop import Done
+from piggy.engine.unkept import Unkept
 from piggy.messaging import streams
 from piggy.messaging.codec import MarketData
 
@@ -55,8 +56,11 @@ SECOND_NS = 1_000_000_000
 class Marks:
     """Listens to what is committed and to what venues quote; sends frames every FLUSH_S."""
 
-    def __init__(self, *, connection: redis.asyncio.Redis, desks: Mapping[str, Desk], clock: Clock) -> None:
+    def __init__(
+        self, *, connection: redis.asyncio.Redis, desks: Mapping[str, Desk], clock: Clock, unkept: Unkept | None = None
+    ) -> None:
         self._redis: Any = connection
+        self._unkept = unkept or Unkept()
         self._desks = desks
         self._clock = clock
         self._screens: dict[str, Screen] = {}
@@ -225,7 +229,8 @@ class Marks:
         if kept < len(screen.panels):
             screen.all_snapshots_due()
         screen.focus = [name.decode() for name in names]
-        screen.troubles = {name.decode(): text.decode() for name, text in troubles.items()}
+        said = {name.decode(): text.decode() for name, text in troubles.items()}
+        screen.troubles = said | self._unkept.of(tenant=tenant)
 
     def _snapshots(self, tenant: str, screen: Screen) -> dict[str, bytes]:
         """Return the whole of each panel that changed, by its key."""

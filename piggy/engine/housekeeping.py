@@ -16,6 +16,7 @@ from psycopg import sql
 from piggy.engine.config import EngineConfig
 from piggy.engine.context import TenantContext
 from piggy.engine.fold_version import fold_version
+from piggy.engine.unkept import SNAPSHOT, Unkept
 from piggy.messaging.chain import Tip
 
 log = logging.getLogger(__name__)
@@ -24,13 +25,18 @@ NEWEST = "SELECT coalesce(max(seq), 0) FROM {schema}.engine_snapshot WHERE fold 
 OWN = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL", "TZ")
 # How long a tenant waits after a keeper that failed; twice as long after each further one.
 RETRY_S_MIN, RETRY_S_MAX = 30.0, 3_600.0
+# What a keeper ends with where events are missing, or not as they were signed.
+NOT_WHOLE = 3
 
 
 class Housekeeping:
     """At most one keeper runs at a time; the engine's own work comes first."""
 
-    def __init__(self, *, config: EngineConfig, mono_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, config: EngineConfig, unkept: Unkept | None = None, mono_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._config = config
+        self._unkept = unkept or Unkept()
         self._mono_s = mono_s
         self._failed: dict[str, tuple[int, float]] = {}
         self._kept: dict[str, int] = {}
@@ -50,7 +56,10 @@ class Housekeeping:
         for tenant in self._kept.keys() - tips.keys():
             del self._kept[tenant]
             self._failed.pop(tenant, None)
+            self._unkept.kept(tenant=tenant, name=SNAPSHOT)
         for tenant in tips.keys() - self._kept.keys():
+            # What a term before this one failed at, another engine may have done.
+            self._unkept.kept(tenant=tenant, name=SNAPSHOT)
             self._kept[tenant] = await self._newest(connection, tenant)
         looked_at = [tenant for tenant in tips if not (follows and self._kept[tenant]) and self._is_due(tenant)]
         grown = {tenant: tips[tenant].seq - self._kept[tenant] for tenant in looked_at}
@@ -92,8 +101,12 @@ class Housekeeping:
             times = self._failed.get(tenant, (0, 0.0))[0] + 1
             self._failed[tenant] = times, self._mono_s()
             log.error("keeper failed", extra={"tenant": tenant, "exit_code": code, "times": times})
+            why = "its log is not whole" if code == NOT_WHOLE else "see the engine's log"
+            text = f"not written, nor the signed head, {times} times in a row; {why}"
+            self._unkept.failed(tenant=tenant, name=SNAPSHOT, text=text)
         else:
             self._failed.pop(tenant, None)
+            self._unkept.kept(tenant=tenant, name=SNAPSHOT)
             self._kept[tenant] = seq
         self._process = None
         return True

@@ -16,6 +16,7 @@ def text(*, status: Status, backlog: int, connections: int) -> str:
         ("piggy_engine_fencing_token", "gauge", status.token),
         ("piggy_engine_tenants_halted", "gauge", len(status.halted)),
         ("piggy_engine_storage_full", "gauge", int(status.storage.is_full)),
+        ("piggy_engine_unkept", "gauge", len(status.unkept.names())),
         ("piggy_engine_venues_unreconciled", "gauge", len(status.unreconciled)),
         ("piggy_engine_backlog_commands", "gauge", backlog),
         ("piggy_engine_edge_connections", "gauge", connections),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from piggy.engine.figures import Figures
 from piggy.engine.storage import Storage
+from piggy.engine.unkept import Unkept
 
 
 @dataclass(slots=True)
@@ -32,3 +33,4 @@ class Status:
     clock_steps: int = 0
     figures: Figures = field(default_factory=Figures)
     storage: Storage = field(default_factory=Storage)
+    unkept: Unkept = field(default_factory=Unkept)

@@ -55,8 +55,8 @@ class Term:
         self.loop: Loop | None = None
         self._config = config
         self._clock = clock
-        self._witness = Witness(home=config.home)
-        self._housekeeping = Housekeeping(config=config)
+        self._witness = Witness(home=config.home, unkept=status.unkept)
+        self._housekeeping = Housekeeping(config=config, unkept=status.unkept)
         self._dispatch: Dispatch | None = None
         self._blameless: set[Place] = set()
         self._changes: dict[str, str] = {}
@@ -83,7 +83,7 @@ class Term:
                 connection=first, shard=self._config.shard, holder=self._config.holder, life_s=self._config.lease_life_s
             )
             warm = Warm(config=self._config, status=self.status, witness=self._witness)
-            self._housekeeping = Housekeeping(config=self._config)
+            self._housekeeping = Housekeeping(config=self._config, unkept=self.status.unkept)
             try:
                 await self._win(lease, warm, reader, redis_client)
                 recall = Recall(connection=finder, context_key=self._config.context_key)
@@ -157,7 +157,7 @@ class Term:
 
         loop = self._loop(journal, tape, recall, tell)
         dispatch = self._dispatch = Dispatch(connection=wire, desks=loop.desks, settled=loop.settled)
-        marks = exposure.Marks(connection=wire, desks=loop.desks, clock=self._clock)
+        marks = exposure.Marks(connection=wire, desks=loop.desks, clock=self._clock, unkept=self.status.unkept)
         cards = scorecards.Scorecards(connection=wire, desks=loop.desks, clock=self._clock)
         letters = DeadLetters(config=self._config)
         intake = Intake(connection=wire, loop=loop, clock=self._clock, shard=lease.shard, letters=letters)

@@ -22,6 +22,7 @@ from piggy.core.commands import Envelope, SkipNumbers
 from piggy.core.desk import Desk
 from piggy.engine.context import TenantContext
 from piggy.engine.loop import Item
+from piggy.engine.unkept import WITNESS, Unkept
 from piggy.messaging import witness
 from piggy.messaging.identity import command_id_of
 from piggy.messaging.log_pages import UnableToRead
@@ -51,8 +52,9 @@ class UnableToTrust(UnableToRead):
 class Witness:
     """What one installation's engines saw; outlives the terms of its process."""
 
-    def __init__(self, *, home: Path) -> None:
+    def __init__(self, *, home: Path, unkept: Unkept | None = None) -> None:
         self._home = home
+        self._unkept = unkept or Unkept()
         self._seen: dict[str, Seen] = {}
         self._written: dict[str, Seen] = {}
         self._given_up: dict[str, Seen] = {}
@@ -71,6 +73,7 @@ class Witness:
         for told in (self._seen, self._written, self._given_up):
             for tenant in told.keys() - tenants:
                 del told[tenant]
+                self._unkept.kept(tenant=tenant, name=WITNESS)
 
     async def accepted(
         self, *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str
@@ -139,6 +142,7 @@ class Witness:
                     witness.put(home=self._home, said=mine)
             except (OSError, witness.UnableToReadWitness) as error:
                 log.warning("witness not written", extra={"tenant": tenant, "error": str(error)})
+                self._not_written(tenant, error)
             else:
                 put[tenant] = mine
         if not put:
@@ -147,8 +151,16 @@ class Witness:
             witness.settle(home=self._home)
         except OSError as error:
             log.warning("witness not settled", extra={"tenants": len(put), "error": str(error)})
+            for tenant in put:
+                self._not_written(tenant, error)
         else:
             self._written |= put
+            for tenant in put:
+                self._unkept.kept(tenant=tenant, name=WITNESS)
+
+    def _not_written(self, tenant: str, error: Exception) -> None:
+        text = f"not written: {error}; what a backup lost would not be noticed"
+        self._unkept.failed(tenant=tenant, name=WITNESS, text=text)
 
     def _known(self, tenant: str) -> Seen | None:
         there = [self._seen.get(tenant), witness.seen(home=self._home, tenant=tenant)]

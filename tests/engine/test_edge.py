@@ -335,6 +335,7 @@ async def test_inv_26_so_many_wait_for_an_engine_that_takes_over_and_the_next_is
 def test_health_readiness_and_figures_are_told(door: Door) -> None:
     assert httpx.get(f"{door.url}/healthz").json() == {"status": "ok", "state": "ACTIVE"}
     assert httpx.get(f"{door.url}/readyz").json()["progress"][door.tenant]["seq"] >= 0
+    assert httpx.get(f"{door.url}/readyz").json()["unkept"] == []
     assert "piggy_engine_active 1" in httpx.get(f"{door.url}/metrics").text
 
 

@@ -14,6 +14,7 @@ from piggy.engine.clock import Clock
 from piggy.engine.exposure import CROWD_SHOWN, ORDERS_KEPT, Marks
 from piggy.engine.journal import Journal, Tip
 from piggy.engine.loop import Done, Item, Loop
+from piggy.engine.unkept import Unkept
 from piggy.messaging import streams
 from piggy.messaging.troubles import Troubles
 from tests.engine.conftest import buy, envelope, opening_commands
@@ -71,6 +72,15 @@ def frame_of(message: Any) -> dict[str, Any]:
     return json.loads(message["data"]) if message else {}
 
 
+ROWS = '{"rows": {}}'
+
+
+def without_room(tenant: str) -> Unkept:
+    unkept = Unkept()
+    unkept.failed(tenant=tenant, name="witness", text="not written: no room")
+    return unkept
+
+
 async def test_who_opens_a_page_is_shown_what_happened_while_nobody_looked(ground: Ground) -> None:
     """Unseen, the desk is drawn once a second; the snapshot is there for the first who comes.
 
@@ -80,7 +90,7 @@ async def test_who_opens_a_page_is_shown_what_happened_while_nobody_looked(groun
     told: list[Done] = []
     loop = Loop(journal=Memory(tenant), clock=Clock(), batch_max=500, tell=told.extend)
     desk = loop.desks[tenant] = Desk(tenant=tenant)
-    marks = Marks(connection=wire, desks=loop.desks, clock=Clock())
+    marks = Marks(connection=wire, desks=loop.desks, clock=Clock(), unkept=without_room(tenant))
     await loop.step(batch=[Item(tenant, envelope(command)) for command in opening_commands()])
     running = asyncio.create_task(marks.run())
     key = streams.desk_snapshot_key(tenant=tenant, panel="orders")
@@ -90,7 +100,7 @@ async def test_who_opens_a_page_is_shown_what_happened_while_nobody_looked(groun
         began_s = asyncio.get_running_loop().time()
         Troubles(redis_url=ground.services.redis_url, name="projector").say(tenant=tenant, text="event 7 is changed")
         alerts = streams.desk_snapshot_key(tenant=tenant, panel="alerts")
-        while "trouble:projector" not in json.loads(await wire.get(alerts) or '{"rows": {}}')["rows"]:
+        while not {"trouble:projector", "trouble:witness"} <= {*json.loads(await wire.get(alerts) or ROWS)["rows"]}:
             await asyncio.sleep(0.05)
         assert asyncio.get_running_loop().time() - began_s <= 4 + BUSY_S
         told.clear()

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from piggy.engine import housekeeping
+from piggy.engine import housekeeping, metrics
 from piggy.engine.config import EngineConfig
 from piggy.engine.housekeeping import RETRY_S_MAX, RETRY_S_MIN, Housekeeping
+from piggy.engine.status import Status
+from piggy.engine.unkept import SNAPSHOT, Unkept
 from piggy.messaging.chain import Tip
 
 CONFIG = EngineConfig(database_url="", redis_url="", context_key=b"", signal_key=b"", snapshot_events=100)
@@ -20,7 +22,8 @@ class House:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s, self.found, self.started = 1_000.0, 0, list[str]()
-        self.keeping = Housekeeping(config=CONFIG, mono_s=lambda: self.now_s)
+        self.unkept = Unkept()
+        self.keeping = Housekeeping(config=CONFIG, unkept=self.unkept, mono_s=lambda: self.now_s)
         self.process = SimpleNamespace(returncode=None)
 
         async def newest(*_: Any) -> int:
@@ -56,12 +59,14 @@ async def test_f_27_a_keeper_that_failed_is_tried_again_later_and_later(house: H
     for wait_s in (RETRY_S_MIN, 2 * RETRY_S_MIN, 4 * RETRY_S_MIN):
         house.process.returncode = 1
         assert not await house.starts(at=100, follows=follows), "it would fail again at once"
+        assert house.unkept.names() == ["acorn/snapshot"], "whoever operates it is told"
         house.now_s += wait_s - 1
         assert not await house.starts(at=50_000, follows=follows)
         house.now_s += 1
         assert await house.starts(at=50_000, follows=follows)
     house.process.returncode = 0
     assert not await house.starts(at=50_000, follows=follows)
+    assert house.unkept.names() == []
     assert await house.starts(at=50_100, follows=False), "that it once failed is forgotten"
 
 
@@ -102,3 +107,13 @@ async def test_of_a_tenant_that_left_no_failure_is_remembered(house: House) -> N
     connection: Any = None
     await house.keeping.look(connection=connection, tips={}, follows=True)
     assert await house.starts(at=100, follows=True)
+
+
+def test_what_could_not_be_kept_is_counted_among_the_engines_figures() -> None:
+    status = Status()
+    status.unkept.failed(tenant="acorn", name=SNAPSHOT, text="no room")
+    status.unkept.failed(tenant="acorn", name=SNAPSHOT, text="still no room")
+    assert "piggy_engine_unkept 1\n" in metrics.text(status=status, backlog=0, connections=0)
+    assert status.unkept.of(tenant="acorn") == {SNAPSHOT: "still no room"}
+    status.unkept.kept(tenant="acorn", name=SNAPSHOT)
+    assert "piggy_engine_unkept 0\n" in metrics.text(status=status, backlog=0, connections=0)

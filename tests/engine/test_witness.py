@@ -18,6 +18,7 @@ from piggy.engine import witness as witnesses
 from piggy.engine.standby import Warm
 from piggy.engine.status import Status
 from piggy.engine.term import Term
+from piggy.engine.unkept import Unkept
 from piggy.engine.witness import Witness
 from piggy.local.services import LocalServices
 from piggy.messaging import witness
@@ -173,11 +174,15 @@ def test_f_34_of_all_brokers_the_folder_waits_for_the_disk_once_and_what_it_did_
 
     monkeypatch.setattr(witness, "put", puts)
     monkeypatch.setattr(witness, "settle", settles)
-    mine = Witness(home=tmp_path)
+    unkept = Unkept()
+    mine = Witness(home=tmp_path, unkept=unkept)
     for name in ("elm", "fir", "oak"):
         mine.saw(tenant=name, seq=7, digest=b"x", desk=Desk(tenant=name))
     mine.write()
+    assert unkept.names() == ["elm/witness", "fir/witness", "oak/witness"]
+    assert "no space left on device" in unkept.of(tenant="fir")["witness"]
     mine.write()
+    assert unkept.names() == [] and unkept.of(tenant="fir") == {}
     mine.write()
     assert done == ["elm", "fir", "oak", "disk"] * 2, "nothing is written that is there"
     mine.saw(tenant="fir", seq=8, digest=b"y", desk=Desk(tenant="fir"))
