@@ -60,7 +60,7 @@ def verify(*, tenant: str, trusted: str) -> Verdict:
     heads = {head.seq: head for head in signed_heads(tenant=tenant)}
     tip, tree, good = Tip(), merkle.Tree(), 0
     try:
-        for page in _pages(tenant=tenant):
+        for page in _pages(tenant=tenant, tip=tip):
             for entry in log_pages.entries(tenant=tenant, page=page, tip=tip):
                 tree.add(entry=entry.hash)
                 if head := heads.get(entry.seq):
@@ -79,7 +79,7 @@ def verify(*, tenant: str, trusted: str) -> Verdict:
 def events(*, tenant: str, after: int = 0, until: int = NO_END) -> Iterator[Row]:
     """Yield the events after `after` to `until`, their hashes checked from there on. Raises UnableToRead."""
     tip = Tip(after, _hash_at(tenant, after)) if after else Tip()
-    for page in _pages(tenant=tenant, after=after, until=until):
+    for page in _pages(tenant=tenant, tip=tip, until=until):
         yield from log_pages.rows(tenant=tenant, page=page, tip=tip)
 
 
@@ -228,14 +228,17 @@ def _message(payload: bytes) -> Any:
         return payload.hex()
 
 
-def _pages(*, tenant: str, after: int = 0, until: int = NO_END) -> Iterator[bytes]:
+def _pages(*, tenant: str, tip: Tip, until: int = NO_END) -> Iterator[bytes]:
+    """Yield the log after `tip`, which whoever is given a page moves to its end.
+
+    From there the next one is read: a broker deals meanwhile, and a page need not have been full when it was.
+    """
     while True:
-        asked = {"after": after, "until": until, "rows": PAGE_ROWS}
+        asked = {"after": tip.seq, "until": until, "rows": PAGE_ROWS}
         page = next(iter(_rows(tenant, log_pages.PAGE, asked)))[0]
         if not page:
             return
         yield page
-        after += PAGE_ROWS
 
 
 def _hashes(tenant: str, head: tree_heads.Head) -> list[bytes]:

@@ -93,7 +93,7 @@ class File(Recording):
         assert tip.seq == begun.seq, f"the opening ends at {tip.seq}, the tape begins after {begun.seq}"
         return tape.desk_at(state=desk.state, begun=begun), tip
 
-    async def pages(self, *, after: int) -> AsyncIterator[bytes]:
+    async def pages(self, *, tip: Tip) -> AsyncIterator[bytes]:
         """Yield the day's pages."""
         for page in self._kept.pages[self._kept.opening :]:
             yield zlib.decompress(page)

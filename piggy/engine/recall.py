@@ -35,16 +35,20 @@ SELECT seq, command_id::text, position, version, principal, request_hash,
        (extract(epoch from occurred_at) * 1000000)::bigint, (extract(epoch from recorded_at) * 1000000)::bigint,
        recorded_mono_ns, payload
 """
-# Only first events are found by their command; the others follow, up to the first one of the next command.
+# Only first events are found by their command; the others follow, up to the first one of the next command. OFFSET keeps
+# each part by itself, between seqs that are known by then: as one join PostgreSQL guesses that it takes half of the log,
+# and sorts all of it, however long, for a command that it does not have.
 EVENTS: LiteralString = """
 WITH first AS MATERIALIZED (
-  SELECT seq AS began FROM {schema}.event_log WHERE command_id = ANY(%(ids)s::uuid[]) AND position = 0)
+  SELECT seq AS began FROM {schema}.event_log WHERE command_id = ANY(%(ids)s::uuid[]) AND position = 0),
+part AS MATERIALIZED (
+  SELECT began, coalesce(
+           (SELECT seq FROM {schema}.event_log WHERE seq > began AND position = 0 ORDER BY seq LIMIT 1),
+           9223372036854775807) AS ended
+    FROM first)
 {columns}
-  FROM first CROSS JOIN LATERAL (
-         SELECT * FROM {schema}.event_log
-          WHERE seq >= began AND seq < coalesce(
-                  (SELECT seq FROM {schema}.event_log WHERE seq > began AND position = 0 ORDER BY seq LIMIT 1),
-                  9223372036854775807)) AS its
+  FROM part CROSS JOIN LATERAL (
+         SELECT * FROM {schema}.event_log WHERE seq >= began AND seq < ended ORDER BY seq OFFSET 0) AS its
  ORDER BY seq
 """
 AT: LiteralString = "{columns} FROM {schema}.event_log WHERE seq = ANY(%(seqs)s::bigint[]) ORDER BY seq"

@@ -65,7 +65,7 @@ async def catch_up(
 
     Raises UnableToRead, also for an event that this program cannot fold: its tenant halts, the others do not.
     """
-    found = pages(connection=connection, context_key=context_key, tenant=tenant, after=tip.seq, until=until)
+    found = pages(connection=connection, context_key=context_key, tenant=tenant, tip=tip, until=until)
     # Closed at once, also where a page is bad: the one after it is on its way, over the next tenant's connection too.
     async with aclosing(found):
         with _no_collection():
@@ -102,7 +102,7 @@ async def read(
     *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, tip: Tip
 ) -> AsyncIterator[Row]:
     """Yield the log after `tip`, moving it, in order and with every hash checked. Raises UnableToRead."""
-    found = pages(connection=connection, context_key=context_key, tenant=tenant, after=tip.seq)
+    found = pages(connection=connection, context_key=context_key, tenant=tenant, tip=tip)
     async with aclosing(found):
         async for page in found:
             for row in log_pages.rows(tenant=tenant, page=page, tip=tip):
@@ -110,9 +110,13 @@ async def read(
 
 
 async def pages(
-    *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, after: int, until: int = NO_END
+    *, connection: psycopg.AsyncConnection[Any], context_key: bytes, tenant: str, tip: Tip, until: int = NO_END
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the log sheet by sheet; while those of a page are worked on, PostgreSQL makes the next."""
+    """Yield the log after `tip` sheet by sheet; while those of a page are worked on, PostgreSQL makes the next.
+
+    Whoever is given a sheet moves the tip to its end before he asks for another. A page that is not full ended where
+    the log did; the one behind it was read later, and may begin behind what was written meanwhile.
+    """
     query = sql.SQL(log_pages.SHEETS).format(schema=sql.Identifier(tenant))
     context = TenantContext(connection=connection, key=context_key)
 
@@ -124,15 +128,19 @@ async def pages(
             cursor = await connection.execute(query, asked, binary=True)
         return [sheet for (sheet,) in await cursor.fetchall() if sheet is not None]
 
-    coming = asyncio.ensure_future(fetch(after))
+    end = tip.seq
+    coming = asyncio.ensure_future(fetch(end))
     try:
         while sheets := await coming:
-            after += PAGE_ROWS
-            coming = asyncio.ensure_future(fetch(after))
+            end += PAGE_ROWS
+            coming = asyncio.ensure_future(fetch(end))
             # Long enough for the question to leave before the answer to the last one keeps this thread busy.
             await asyncio.sleep(SEND_S)
             for sheet in sheets:
                 yield sheet
+            if tip.seq < end and await coming:
+                end = tip.seq
+                coming = asyncio.ensure_future(fetch(end))
     finally:
         # It is let come: a cancel may reach PostgreSQL when it works on the connection's next question already.
         await asyncio.wait([coming], timeout=PAGE_S_MAX)

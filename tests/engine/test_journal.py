@@ -308,11 +308,32 @@ def _cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "PAGE_ROWS", 7)
 
 
-async def _read_to(ground: Ground, connect: Any, tenant: str, until: int) -> int:
-    tip = Tip()
-    found = recovery.pages(
-        connection=await connect(), context_key=ground.context_key, tenant=tenant, after=0, until=until
-    )
+@pytest.mark.parametrize("written", [15, 17, 28])
+async def test_inv_09_what_is_written_between_two_pages_is_no_gap(
+    ground: Ground, connect: Any, shard: str, tenant: str, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """A page that ended where the log did is followed by what came after it, not by the page behind it."""
+    journal, connection = await pen(ground, connect, shard, tenant), await connect()
+
+    async def write(first: int, last: int) -> None:
+        rows = [journal.chain(tenant=tenant, recorded=credited(seq)) for seq in range(first, last + 1)]
+        await journal.append(rows={tenant: rows})
+
+    async def grown(query: Any, asked: Any = None, **more: Any) -> Any:
+        if isinstance(asked, dict) and asked["after"] == 14:
+            await write(11, written)
+        return await execute(query, asked, **more)
+
+    await write(1, 10)
+    _cut_small(monkeypatch)
+    execute = connection.execute
+    monkeypatch.setattr(connection, "execute", grown)
+    assert await _read_to(ground, connect, tenant, 2**63 - 1, connection=connection) == written
+
+
+async def _read_to(ground: Ground, connect: Any, tenant: str, until: int, connection: Any = None) -> int:
+    tip, connection = Tip(), connection or await connect()
+    found = recovery.pages(connection=connection, context_key=ground.context_key, tenant=tenant, tip=tip, until=until)
     async for page in found:
         for _ in log_pages.rows(tenant=tenant, page=page, tip=tip):
             pass

@@ -47,13 +47,16 @@ select f.seq from trading_fill f join trading_fill m on m.seq = any(%s)
 where m.book = 'CROSS' and f.book = 'CROSS' and f.order_id = m.counterparty and f.counterparty = m.order_id
   and f.quantity = m.quantity and f.raw_price = m.raw_price and f.filled_at = m.filled_at and {STANDING}
 """
-# A command's events follow each other, from its first to the first one of the next.
+# A command's events follow each other, from its first to the first one of the next. OFFSET keeps the parts apart, as in
+# engine/recall.py: else all of the log is sorted.
 EVENTS = """
-with commands as materialized (select distinct seq - position as began from event_log where seq = any(%s))
+with commands as materialized (select distinct seq - position as began from event_log where seq = any(%s)),
+part as materialized (select began, coalesce(
+  (select seq from event_log where seq > began and position = 0 order by seq limit 1), 9223372036854775807) as ended
+  from commands)
 select e.seq, e.version, e.payload, (extract(epoch from e.recorded_at) * 1000000)::bigint
-from commands cross join lateral (
-  select * from event_log where seq >= began and seq < coalesce(
-    (select seq from event_log where seq > began and position = 0 order by seq limit 1), 9223372036854775807)) as e
+from part cross join lateral (
+  select * from event_log where seq >= began and seq < ended order by seq offset 0) as e
 where e.type in ('OrderFilled', 'NegativeBalanceWrittenOff') order by e.seq
 """
 HISTORY = """

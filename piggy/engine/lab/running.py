@@ -70,8 +70,8 @@ class Recording(Protocol):
     async def desk(self, *, begun: Begun) -> tuple[Desk, Tip]:
         """Return the desk at the tape's beginning, of the log alone, and where the log then stood."""
 
-    def pages(self, *, after: int) -> AsyncIterator[bytes]:
-        """Yield the log's pages after a seq."""
+    def pages(self, *, tip: Tip) -> AsyncIterator[bytes]:
+        """Yield the log's pages after `tip`, which whoever is given one moves to its end."""
 
 
 class Source(Recording):
@@ -111,9 +111,9 @@ class Source(Recording):
         await recovery.catch_up(desk=desk, tip=tip, until=begun.seq, **self._place)
         return tape.desk_at(state=desk.state, begun=begun), tip
 
-    async def pages(self, *, after: int) -> AsyncIterator[bytes]:
-        """Yield the log's pages after a seq."""
-        found = recovery.pages(after=after, **self._place | {"connection": self._log_connection})
+    async def pages(self, *, tip: Tip) -> AsyncIterator[bytes]:
+        """Yield the log's pages after `tip`, which whoever is given one moves to its end."""
+        found = recovery.pages(tip=tip, **self._place | {"connection": self._log_connection})
         async with aclosing(found):
             async for page in found:
                 yield page
@@ -141,7 +141,7 @@ async def run(
     replay: Again | Drafted = Again(desk=desk)
     if request.changes:
         replay = Drafted(desk=desk, changes=request.changes, from_us=request.from_us)
-    log, pages = History(), source.pages(after=tip.seq)
+    log, pages = History(), source.pages(tip=tip)
     gc.disable()  # A process of its own, short; nothing of a desk is garbage while it grows.
     for at, name in enumerate(names):
         entries = entries if at == 0 else await source.entries(chunk=name)
