@@ -36,7 +36,7 @@ SELECT seq, command_id::text, position, version, principal, request_hash,
        recorded_mono_ns, payload
 """
 # Only first events are found by their command; the others follow, up to the first one of the next command. OFFSET keeps
-# each part by itself, between seqs that are known by then: as one join PostgreSQL guesses that it takes half of the log,
+# each part by itself, between seqs that are known by then: as one join PostgreSQL guesses that it takes half the log,
 # and sorts all of it, however long, for a command that it does not have.
 EVENTS: LiteralString = """
 WITH first AS MATERIALIZED (

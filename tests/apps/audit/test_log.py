@@ -19,14 +19,11 @@ from django.core.management import call_command
 from django.db import connection
 
 from apps.audit import selectors
-from apps.dealing.selectors import fills
 from apps.risk.models import AccountMargin, MarginCall
 from apps.tenants.services import in_tenant
-from apps.trading import selectors as trading
 from apps.trading.models import ChildOrder, Fill, Order, Position
 from apps.treasury.models import JournalEntry, Posting
 from piggy import projector
-from piggy.bench.long_log import FILL
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import Account
@@ -131,38 +128,6 @@ def test_a_whole_log_with_its_heads_is_whole(book: Book) -> None:
     book.sign()
     assert selectors.verify(tenant="acorn", trusted=trusted()) == selectors.Verdict(52, 2)
     call_command("log", "verify", "--tenant", "acorn")
-
-
-def test_what_is_written_while_a_log_is_read_is_no_gap(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page that ended where the log did is followed by what came after it, not by the page behind it."""
-    book.write(*trades(4))
-    read, pages = selectors._rows, []
-
-    def grown(tenant: str, query: Any, asked: Any = None) -> Any:
-        if query is log_pages.PAGE:
-            pages.append(asked["after"])
-            if len(pages) == 3:
-                book.write(*list(trades(9))[9:])
-        return read(tenant, query, asked or {})
-
-    monkeypatch.setattr(selectors, "PAGE_ROWS", 7)
-    monkeypatch.setattr(selectors, "_rows", grown)
-    assert selectors.verify(tenant="acorn", trusted=trusted()) == selectors.Verdict(19, 0)
-    assert pages == [0, 7, 9, 16, 19]
-
-
-@pytest.mark.parametrize(
-    ("query", "asked"), [(fills.EVENTS, [[7, 9]]), (trading.EVENTS_OF_ORDER, [5, 40, b"O1"])], ids=["bust", "receipt"]
-)
-def test_no_question_of_a_few_events_reads_all_of_a_log(book: Book, query: str, asked: list[Any]) -> None:
-    """As tests/engine/test_plans.py holds for the engine's."""
-    tamper(FILL.replace("{}", "{log}") % {"events": 2_000, "bytes": 700})
-    tamper("analyze {log}")
-    with in_tenant("acorn"), connection.cursor() as cursor:
-        cursor.execute(f"explain {query}", asked)
-        plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert "on event_log" in plan
-    assert "Seq Scan on event_log" not in plan, plan
 
 
 def test_a_history_written_anew_with_good_hashes_is_betrayed_by_its_signed_head(book: Book) -> None:
