@@ -27,7 +27,7 @@ BEHIND_S_MAX = 2.0
 @dataclass
 class Tally:
     """Latencies in milliseconds of orders answered with 200, since when each was due (seconds of `time.perf_counter`),
-    and how many answers were anything else."""
+    how many answers were anything else, and of each status how many there were and how one of them read."""
 
     latencies_ms: list[float] = field(default_factory=list)
     due_s: list[float] = field(default_factory=list)
@@ -35,6 +35,7 @@ class Tally:
     errors: int = 0
     seconds: float = 0
     statuses: dict[bytes, int] = field(default_factory=dict)
+    refused_with: dict[bytes, bytes] = field(default_factory=dict)
 
 
 def requests(*, key: bytes, tenant: str, host: str, strategies: int, label: str, count: int) -> list[bytes]:
@@ -95,6 +96,7 @@ class _Caller(asyncio.Protocol):
                 self._tally.due_s.append(due_s)
             else:
                 self._tally.errors += 1
+                self._tally.refused_with.setdefault(status, data[head + len(CRLF2) : end])
             self._tally.statuses[status] = self._tally.statuses.get(status, 0) + 1
             at = end
         self._rest = data[at:]

@@ -96,6 +96,8 @@ def run(*, seconds: float, scale: float, tenants: int = 1, events: int = 0) -> d
         "gate_p99_ms": gate_ms,
         "seconds": round(tally.seconds, 1),
         "errors": tally.errors,
+        "answers": {status.decode(): count for status, count in sorted(tally.statuses.items())},
+        "refused_with": {status.decode(): body.decode() for status, body in sorted(tally.refused_with.items())},
         "projector_lag_s": max(lag_s for lag_s, _ in lags),
         "projected_percent": min(percent for _, percent in lags),
         "full_requests_per_s": found.full,
