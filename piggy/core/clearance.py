@@ -33,6 +33,16 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True):
             symbols=None,
         )
 
+    @property
+    def cleared(self) -> bool:
+        """Whether the owner may trade at all (P-02)."""
+        return self.trading_enabled and self.kyc_passed and self.sanctions_clear
+
+    def permits(self, *, symbol: str) -> bool:
+        """Return whether this product is for this client, where the client lives (P-03)."""
+        listed = self.symbols is None or symbol in self.symbols
+        return listed and self.appropriateness_passed and not self.jurisdiction_blocked
+
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
     """P-26: one order let through named controls by a second person for at most half an hour."""

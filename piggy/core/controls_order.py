@@ -43,17 +43,14 @@ def trading_state(*, context: GateContext) -> Check:
 
 def authorised(*, context: GateContext) -> Check:
     """P-02: person and account cleared."""
-    allowed = context.permissions
-    if context.account.open and allowed.trading_enabled and allowed.kyc_passed and allowed.sanctions_clear:
+    if context.account.open and context.permissions.cleared:
         return _PASSED["P-02"]
     return yes(code="P-02", passed=False, text="the account or its owner may not trade")
 
 
 def product_permitted(*, context: GateContext) -> Check:
     """P-03: this product, for this client, where the client lives."""
-    allowed = context.permissions
-    listed = allowed.symbols is None or context.instrument.symbol in allowed.symbols
-    if listed and allowed.appropriateness_passed and not allowed.jurisdiction_blocked:
+    if context.permissions.permits(symbol=context.instrument.symbol):
         return _PASSED["P-03"]
     return yes(code="P-03", passed=False, text="the product is not permitted to this client")
 

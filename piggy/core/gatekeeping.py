@@ -27,7 +27,7 @@ from piggy.core.positions import Position
 from piggy.core.profiles import GuaranteedStops
 from piggy.core.repeats import repeated_at_us
 from piggy.core.routing import is_kept, only_passed_on
-from piggy.core.standing import phase_of
+from piggy.core.standing import phase_of, restricted
 from piggy.core.state import Order, State
 from piggy.core.venue_room import least_sent, opened_by
 from piggy.core.working import street_price, treatment_of
@@ -41,7 +41,6 @@ _AT_ONCE = (OrderType.MARKET, OrderType.LIMIT)
 _ACTIVE_ONLY = (TradingState.ACTIVE,)
 _NETTING = PositionMode.NETTING
 FLAT = Holding()
-NONE: frozenset[str] = frozenset()
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,7 +243,7 @@ def _ask_venues(*, context: GateContext, moment: Moment) -> None:
 def _heed_people(*, context: GateContext, state: State, replaces: Order | None) -> None:
     """Put in what people set: restricted lists, sessions, daily volumes, locates, overrides."""
     if state.restrictions:
-        context.restricted = _restricted(state=state, owner_id=context.account.owner_id)
+        context.restricted = restricted(state=state, owner_id=context.account.owner_id)
     if calendar := state.calendars.get(context.instrument.symbol):
         context.session_open = calendar.is_open(at_us=context.now_us)
     if state.phases:
@@ -368,11 +367,6 @@ def _replaced_notional(*, replaces: Order, instrument: Instrument, rate: Decimal
     if rate is None or price is None:
         return ZERO
     return replaces.quantity * lot_value(instrument=instrument, price=price, rate=rate, account_currency=currency)
-
-
-def _restricted(*, state: State, owner_id: str) -> frozenset[str]:
-    lists = (("firm", ""), ("tenant", ""), ("client", owner_id))
-    return NONE.union(*(state.restrictions.get(key, NONE) for key in lists))
 
 
 def _override(*, terms: OrderTerms, replaces: Order | None, state: State) -> Override | None:

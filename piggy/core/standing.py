@@ -2,7 +2,8 @@
 
 A halt, a kill or the end of a session stops what rests, what a price would trigger, what a venue gave back and what a
 dealer holds; while a scope only reduces, what waits deals only as far as it makes its position smaller. In a call, or
-closed, a symbol deals nothing until its auction. An entry whose stop is to be guaranteed waits until that is far enough
+closed, a symbol deals nothing until its auction. Of an account that was closed or blocked since, or may not trade the
+symbol any more, what waits only reduces too. An entry whose stop is to be guaranteed waits until that is far enough
 from the market.
 """
 
@@ -27,6 +28,7 @@ VENUE_SYMBOL = "venue_symbol"
 NEVER_US = 1 << 62
 _CONTINUOUS = AuctionPhase.CONTINUOUS
 _ACTIVE, _REDUCING = TradingState.ACTIVE, TradingState.REDUCING
+NONE: frozenset[str] = frozenset()
 
 
 def strictest_state(*, state: State, group: str, account_id: str, symbol: str) -> TradingState:
@@ -98,16 +100,34 @@ def may_deal(*, order: Order, execution: Execution) -> bool:
         return False
     if state.phases and phase_of(state=state, symbol=terms.symbol) is not _CONTINUOUS:
         return False
-    if not state.trading_states:
-        return True
     account = state.accounts[terms.account_id]
     now = strictest_state(state=state, group=account.group, account_id=terms.account_id, symbol=terms.symbol)
-    if now is not _REDUCING:
-        return now is _ACTIVE
+    if now is _ACTIVE and may_open(state=state, account=account, symbol=terms.symbol):
+        return True
+    if now is not _ACTIVE and now is not _REDUCING:
+        return False
     position = execution.position(position_id_of(account=account, order=order))
     if position is None or position.side is terms.side:
         return False
     return is_bound(terms=terms, account=account) or execution.free(order) <= position.lots
+
+
+def may_open(*, state: State, account: Account, symbol: str) -> bool:
+    """Return whether the account may still open anything in the symbol (P-02 to P-04).
+
+    The gate takes nothing of an account of which nothing is on record, so what it works was let in before that was
+    asked; it goes on.
+    """
+    allowed = state.permissions.get(account.account_id)
+    if not account.open or (allowed is not None and not (allowed.cleared and allowed.permits(symbol=symbol))):
+        return False
+    return not state.restrictions or symbol not in restricted(state=state, owner_id=account.owner_id)
+
+
+def restricted(*, state: State, owner_id: str) -> frozenset[str]:
+    """Return the symbols on the restricted lists of firm, tenant and client (P-04)."""
+    lists = (("firm", ""), ("tenant", ""), ("client", owner_id))
+    return NONE.union(*(state.restrictions.get(key, NONE) for key in lists))
 
 
 def is_bound(*, terms: OrderTerms, account: Account) -> bool:

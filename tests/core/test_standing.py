@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal as D
 
+import msgspec
 import pytest
 
 from piggy.core import commands as cmd
 from piggy.core import events as ev
 from piggy.core.accounts import TradingState
+from piggy.core.clearance import Permissions
 from piggy.core.orders import OrderType, Side
 from tests.core.floor import Floor, only
 
@@ -96,3 +98,65 @@ def test_a_stop_out_waits_for_the_market_to_open(floor: Floor) -> None:
     state(floor, "symbol", "EURUSD", TradingState.ACTIVE, by="ben")
     floor.quotes("-0.02501")
     assert only(floor.act(), ev.StoppedOut)
+
+
+CLEARED = Permissions.granted()
+BLOCKS: list[cmd.AnyCommand] = [
+    *(
+        cmd.ConfigurePermissions(account_id="b1", permissions=msgspec.structs.replace(CLEARED, **changed))
+        for changed in (
+            {"trading_enabled": False},
+            {"kyc_passed": False},
+            {"sanctions_clear": False},
+            {"appropriateness_passed": False},
+            {"jurisdiction_blocked": True},
+            {"symbols": frozenset({"GBPUSD"})},
+        )
+    ),
+    cmd.ConfigureRestrictions(scope="firm", key="", symbols=frozenset({"EURUSD"})),
+    cmd.ConfigureRestrictions(scope="tenant", key="", symbols=frozenset({"EURUSD"})),
+    cmd.ConfigureRestrictions(scope="client", key="b1", symbols=frozenset({"EURUSD"})),
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_of_a_client_who_was_blocked_what_waits_only_reduces(floor: Floor, block: cmd.AnyCommand) -> None:
+    """P-02 to P-04."""
+    floor.place("b1", Side.BUY, "1")
+    floor.place("b1", Side.SELL, "1", limit_price="1.10030")
+    floor.place("b1", Side.BUY, "1", limit_price="1.09990")
+    floor.place("b1", Side.BUY, "1", type=OrderType.MARKET_IF_TOUCHED, stop_price=D("1.09995"))
+    floor.do(block)
+    floor.quotes("-0.00050")
+    assert only(floor.act(), ev.OrderFilled) == [] and only(floor.act(), ev.OrderTriggered) == []
+    floor.quotes("0.00050")
+    assert [fill.order_id for fill in only(floor.act(), ev.OrderFilled)] == ["O000000002"]
+    floor.quotes("0.00051")
+    assert only(floor.act(), ev.OrderFilled) == []
+
+
+def test_an_account_that_was_closed_opens_nothing_until_it_is_open_again(floor: Floor) -> None:
+    """P-02."""
+    floor.place("b1", Side.BUY, "1", limit_price="1.09990")
+    account = floor.desk.state.accounts["b1"]
+    floor.do(cmd.ConfigureAccount(account=msgspec.structs.replace(account, open=False)))
+    floor.quotes("-0.00050")
+    assert only(floor.act(), ev.OrderFilled) == []
+    floor.do(cmd.ConfigureAccount(account=account))
+    floor.quotes("-0.00051")
+    assert [fill.order_id for fill in only(floor.act(), ev.OrderFilled)] == ["O000000001"]
+
+
+def test_nobody_crosses_with_a_client_who_was_blocked(floor: Floor) -> None:
+    floor.place("b2", Side.SELL, "1", limit_price="1.10009")
+    floor.do(cmd.ConfigurePermissions(account_id="b2", permissions=Permissions()))
+    events = floor.place("b1", Side.BUY, "1")
+    assert {fill.book for fill in only(events, ev.OrderFilled)} == {"B"} and floor.order(1).filled == 0
+
+
+def test_what_a_venue_gives_back_of_a_blocked_client_is_not_sent_again(floor: Floor) -> None:
+    floor.place("a1", Side.BUY, "1")
+    (leg,) = floor.children()
+    floor.do(cmd.ConfigurePermissions(account_id="a1", permissions=Permissions()))
+    events = floor.reject(leg)
+    assert only(events, ev.ChildOrderCreated) == [] and floor.order(1).state.final
