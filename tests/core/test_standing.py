@@ -160,3 +160,21 @@ def test_what_a_venue_gives_back_of_a_blocked_client_is_not_sent_again(floor: Fl
     floor.do(cmd.ConfigurePermissions(account_id="a1", permissions=Permissions()))
     events = floor.reject(leg)
     assert only(events, ev.ChildOrderCreated) == [] and floor.order(1).state.final
+
+
+@pytest.mark.parametrize("permissions", [Permissions(), CLEARED])
+def test_a_client_who_was_blocked_is_stopped_out_and_flattened_as_any_other(
+    floor: Floor, permissions: Permissions
+) -> None:
+    floor.open_account("poor", group="b", amount=4_000)
+    for account_id in ("poor", "b1"):
+        floor.place(account_id, Side.BUY, "1")
+        floor.do(cmd.ConfigurePermissions(account_id=account_id, permissions=permissions))
+    state(floor, "account", "b1", TradingState.HALTED)
+    floor.do(cmd.FlattenPositions(scope="account", key="b1", reason="sanctions hit", by="cleo"))
+    floor.act()
+    for _ in range(4):
+        floor.quotes("-0.02500")
+    assert only(floor.act(), ev.StoppedOut)
+    (left,) = floor.desk.state.positions.values()
+    assert left.account_id == "poor" and left.quantity == D("0.81")
